@@ -1,0 +1,88 @@
+"""Records -> tidy frames. One row per planned training, whether its record exists or not: a gap stays a gap.
+
+`statistics.py` and `tables.py` come next; the report and the terminal read nothing but `SuiteResults`.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+# The columns that name a cell; with `repeat` they name a row of `finals`.
+CELL = ["dataset", "budget", "backbone", "strategy"]
+
+FINALS: dict[str, str] = {
+    "dataset": "str",  # label of the dataset
+    "budget": "str",  # label budget as written: "5", "full", "10%", "total 1000"
+    "labels_per_class": "float64",  # mean over classes; the x axis
+    "backbone": "str",  # label of the backbone, its origin included
+    "strategy": "str",  # label of the strategy, "freeze(upto=2)"
+    "baseline": "bool",  # True for scratch
+    "depth": "float64",  # units frozen from the stem on throughout training; NaN where that is not what it does
+    "num_units": "int64",  # of the backbone, head included
+    "repeat": "int64",
+    "status": "str",  # a record's status, or "missing"
+    "error": "str",  # "" unless it failed
+    "metric": "str",  # "accuracy"
+    "score": "float64",  # test score of the last weights, 0..1; NaN unless status is ok
+    "best_on_test": "float64",  # best of the test scores along the training: a diagnosis, never a result
+    "lr": "float64",  # chosen rate
+    "weight_decay": "float64",
+    "lr_edge": "str",  # "low" or "high" where the chosen rate is the first or last of its range, else ""
+    "lr_low": "float64",  # the range searched
+    "lr_high": "float64",
+    "num_trials": "int64",  # trials whose records exist, failed ones included
+    "steps": "float64",
+    "samples": "float64",  # images seen in training
+    "flops": "float64",  # of one final training, by torch's counter
+    "trainable_params": "float64",
+    "total_params": "float64",
+    "seconds": "float64",  # wall time of the final training here
+    "peak_memory_bytes": "float64",
+    "key": "str",
+}
+
+TRIALS: dict[str, str] = {
+    **{c: FINALS[c] for c in [*CELL, "labels_per_class", "baseline"]},
+    "repeat": "int64",  # whose labels were searched on
+    "number": "int64",
+    "status": "str",
+    "lr": "float64",
+    "weight_decay": "float64",
+    "score": "float64",  # validation score, 0..1
+    "chosen": "bool",
+    "seconds": "float64",
+    "key": "str",
+}
+
+PRETRAININGS: dict[str, str] = {
+    "backbone": "str",
+    "dataset": "str",
+    "status": "str",
+    "epochs": "float64",
+    "score": "float64",  # on the source's test split
+    "seconds": "float64",
+    "flops": "float64",
+    "weights_sha256": "str",
+    "key": "str",
+}
+
+
+@dataclass(frozen=True)
+class SuiteResults:
+    """All that a report may say about one suite."""
+
+    name: str
+    description: str
+    suite_text: str  # the YAML as it was written
+    suite: dict[str, Any]  # the same, every default filled
+    finals: pd.DataFrame
+    trials: pd.DataFrame
+    pretrainings: pd.DataFrame
+    provenance: list[dict[str, Any]] = field(default_factory=list)  # distinct environments, with their record counts
+    damaged: list[str] = field(default_factory=list)  # record files that could not be read
+    notes: list[str] = field(default_factory=list)  # things the reader must know, in full sentences
+
+
+def empty(columns: dict[str, str]) -> pd.DataFrame:
+    return pd.DataFrame({name: pd.Series(dtype=dtype) for name, dtype in columns.items()})

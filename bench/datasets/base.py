@@ -1,0 +1,73 @@
+"""What a dataset is to the rest of the house: a catalogue entry that is cheap to ask, and arrays once it is loaded.
+
+No torch here: `plan` and `list` read entries. The catalogue itself is `bench/datasets/__init__.py`.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict
+
+
+class Options(BaseModel):
+    """A dataset's own options. Subclass it; unknown names are refused with the nearest known one."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True)
+class Split:
+    images: npt.NDArray[np.uint8]  # [N, H, W, 3]
+    labels: npt.NDArray[np.int64]  # [N], 0 .. classes - 1
+
+    def __post_init__(self) -> None:
+        assert self.images.dtype == np.uint8
+        assert self.images.ndim == 4
+        assert self.images.shape[3] == 3
+        assert self.labels.dtype == np.int64
+        assert self.labels.shape == self.images.shape[:1]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    classes: tuple[str, ...]
+    train: Split
+    test: Split
+
+    @cached_property
+    def sha256(self) -> str:
+        """Digest of every pixel and label; two copies that differ are two datasets."""
+        digest = hashlib.sha256(repr(self.classes).encode())
+        for split in (self.train, self.test):
+            digest.update(repr(split.images.shape).encode())
+            digest.update(np.ascontiguousarray(split.images).tobytes())
+            digest.update(np.ascontiguousarray(split.labels).tobytes())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class DatasetFacts:
+    """What planning needs without loading a pixel."""
+
+    num_classes: int
+    image_size: int  # of the shorter side, pixels
+    num_train: int
+    num_test: int
+    smallest_class: int  # training images of the class that has fewest
+    revision: str  # part of every key; changes when the pixels do
+
+
+@dataclass(frozen=True)
+class DatasetEntry:
+    """One line of the catalogue."""
+
+    name: str
+    summary: str
+    facts: Callable[[Any], DatasetFacts]  # options -> facts, fast and pure
+    load: Callable[[Any], Dataset]  # options -> arrays
+    options: type[Options] = Options

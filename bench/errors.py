@@ -1,0 +1,47 @@
+"""What goes wrong, by who can mend it. The command line turns each into one message and one exit code."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class BenchError(Exception):
+    """Anything the person at the terminal can act on; printed without a traceback."""
+
+    exit_code = 2
+
+
+class SuiteError(BenchError):
+    """The suite cannot be run as written. Carries every problem found, not the first one."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class NothingSelected(BenchError):
+    """The filter leaves no cell."""
+
+    exit_code = 5
+
+
+class StoreError(BenchError):
+    """The results folder cannot be written or read."""
+
+    exit_code = 3
+
+
+def nearest(name: str, known: Iterable[str], limit: int = 3) -> list[str]:
+    """Known names closest to a misspelt one, best first."""
+    return difflib.get_close_matches(name, list(known), n=limit, cutoff=0.5)
+
+
+def unknown(kind: str, name: str, known: Iterable[str], listing: str | None = None) -> str:
+    """The message for a name nobody knows: what came, the nearest three, where the full list is."""
+    names = sorted(known)
+    close = nearest(name, names)
+    hint = f"; did you mean {' or '.join(repr(n) for n in close)}?" if close else ""
+    if listing is not None and len(names) > 12:
+        return f"unknown {kind} {name!r}{hint} ({listing} shows all {len(names)})"
+    return f"unknown {kind} {name!r}{hint} Known: {', '.join(names)}" if hint else (
+        f"unknown {kind} {name!r}; known: {', '.join(names)}"
+    )

@@ -1,0 +1,41 @@
+"""Identity by content: a job's key is the digest of what determines its numbers, and a seed is a digest too.
+
+Nothing here knows what is hashed. There is no list of fields to ignore: what must not matter is not passed in.
+"""
+
+import dataclasses
+import hashlib
+import json
+import math
+from typing import Any
+
+# Bumped by hand when the meaning of a number changes although no setting did (say, a mended training loop).
+PROTOCOL = 1
+
+
+def canonical(value: Any) -> Any:
+    """Reduce a value to plain JSON types, or refuse: a key must never contain an address or an ordering by chance."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: canonical(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        if not all(isinstance(k, str) for k in value):
+            raise TypeError(f"a key's mapping needs text keys, got {value!r}")
+        return {k: canonical(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [canonical(v) for v in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"a key cannot hold {value}")
+    if value is None or isinstance(value, str | int | float):
+        return value
+    raise TypeError(f"a key cannot hold a {type(value).__name__}: {value!r}")
+
+
+def digest(value: Any) -> str:
+    """32 hex digits of the value's canonical JSON. 1, 1.0 and true all differ, so numbers are normalised at the door."""
+    text = json.dumps(canonical(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def seed_for(purpose: str, *parts: Any) -> int:
+    """A 63-bit seed named by what it is for. Leave the strategy out of `parts` and comparisons are paired."""
+    return int(digest([purpose, *parts])[:16], 16) >> 1

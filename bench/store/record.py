@@ -1,0 +1,37 @@
+"""A record: one finished attempt, as it lies in one JSON file. Written by execute/, read by analysis/."""
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+SCHEMA = 1  # of the file, not of the numbers (that is keys.PROTOCOL)
+
+Kind = Literal["pretrain", "trial", "final"]
+Status = Literal["ok", "diverged", "failed", "oom", "crashed", "timeout", "not_applicable"]
+
+
+@dataclass(frozen=True)
+class Record:
+    key: str
+    kind: Kind
+    status: Status
+    spec: dict[str, Any]  # everything that determined the numbers, defaults filled
+    result: dict[str, Any] = field(default_factory=dict)  # the numbers; empty unless status is ok or diverged
+    cost: dict[str, Any] = field(default_factory=dict)  # logical (flops, steps ...) and measured (seconds, bytes)
+    provenance: dict[str, Any] = field(default_factory=dict)  # commit, versions, device: never part of the key
+    error: str | None = None
+    schema: int = SCHEMA
+
+    def as_dict(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    @staticmethod
+    def from_dict(raw: dict[str, Any]) -> "Record":
+        """Refuses (TypeError, ValueError) what is not a record of this schema."""
+        if raw.get("schema") != SCHEMA:
+            raise ValueError(f"record schema {raw.get('schema')!r}, this version reads {SCHEMA}")
+        record = Record(**raw)
+        for name, kind in (("key", str), ("kind", str), ("status", str), ("spec", dict), ("result", dict)):
+            if not isinstance(getattr(record, name), kind):
+                raise TypeError(f"record field {name!r} is not a {kind.__name__}")
+        return record

@@ -1,0 +1,211 @@
+"""What may stand in a suite file, with every default. `load.py` turns a file into a `Suite`; `plan/` reads it next.
+
+Field descriptions are the reference: `suites/README.md` and `python -m bench schema` are generated from them.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Name = Annotated[str, Field(min_length=1, max_length=300)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+Rate = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(gt=0)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+
+
+class Range(Section):
+    """A range on a logarithmic axis, written `[low, high]` in a suite."""
+
+    low: Positive
+    high: Positive
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_pair(cls, value: Any) -> Any:
+        if isinstance(value, list | tuple):
+            if len(value) != 2:
+                raise ValueError("expected two numbers: [low, high]")
+            return {"low": value[0], "high": value[1]}
+        return value
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Range":
+        if self.low >= self.high:
+            raise ValueError(f"low must be below high, got [{self.low:g}, {self.high:g}]")
+        return self
+
+
+class DatasetSpec(Section):
+    name: Name
+    """A name from `python -m bench list datasets`."""
+    labels_per_class: tuple[Count | Literal["full"], ...] = ()
+    """Label budgets: so many labelled training images of each class; `full` takes all there are."""
+    fraction: tuple[Share, ...] = ()
+    """Label budgets as a share of each class's training images."""
+    total: tuple[Count, ...] = ()
+    """Label budgets as a total over the classes, spread as evenly as the classes allow."""
+    options: dict[str, Any] = {}
+    """The dataset's own options."""
+    label: Name | None = None
+    """The name shown in tables; needed when one dataset stands twice with other options."""
+
+
+class PretrainSpec(Section):
+    dataset: Name
+    """The dataset to pretrain on."""
+    options: dict[str, Any] = {}
+    """That dataset's own options."""
+    epochs: Count = 10
+    """Passes over its training split."""
+    batch_size: Count = 128
+    lr: Positive = 0.2
+    weight_decay: Rate = 5e-4
+    shift: Annotated[int, Field(ge=0)] = 2
+    """Training images are moved by up to so many pixels, each on its own."""
+    seed: int = 0
+
+
+class BackboneSpec(Section):
+    name: Name
+    """A name from `python -m bench list backbones`, or any timm model, with or without a weights tag."""
+    weights: Name | None = None
+    """`hub` (timm's pretrained weights), `random`, or the path of a local checkpoint. Unset: `hub` for a timm name,
+    what `pretrain` makes where that is given, else random."""
+    pretrain: PretrainSpec | None = None
+    """Pretrain inside the suite, as a job of its own; its weights are kept and shared by all suites."""
+    options: dict[str, Any] = {}
+    """Passed to the architecture's constructor."""
+    units: Literal["coarse", "fine"] = "coarse"
+    """How finely the network is cut into freezable units: stages, or single blocks."""
+    image_size: Count | None = None
+    """Side in pixels that images are resized to. Unset: the weights' own for a timm name, the dataset's otherwise."""
+    mean: tuple[Rate, Rate, Rate] | None = None
+    """Per-channel mean for normalisation. Unset: the weights' own."""
+    std: tuple[Positive, Positive, Positive] | None = None
+    """Per-channel standard deviation for normalisation. Unset: the weights' own."""
+    label: Name | None = None
+    """The name shown in tables; needed when one backbone stands twice."""
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> "BackboneSpec":
+        if self.pretrain is not None and self.weights is not None:
+            raise ValueError("give either weights or pretrain, not both")
+        return self
+
+
+class PhaseSpec(Section):
+    share: Share = 1.0
+    """Share of the step budget; the shares of a recipe's phases add up to 1."""
+    rates: dict[str, Rate]
+    """Rate of each unit as a multiple of the searched rate, 0 = frozen. Keys: a unit's name or number (`-1` counts
+    from the head), `head`, or `rest` for every unit not named."""
+
+
+class RecipeSpec(Section):
+    name: Name
+    """The name shown in tables."""
+    init: Literal["pretrained", "random"] = "pretrained"
+    reinit: int | None = None
+    """Units from this number on start fresh, as in Yosinski et al. 2014. The head always does."""
+    phases: Annotated[tuple[PhaseSpec, ...], Field(min_length=1)]
+    rate_scale: Positive = 1.0
+    """Shifts the searched range of rates; its width in decades stays the suite's."""
+
+
+class StrategySpec(Section):
+    name: Name
+    """A name from `python -m bench list strategies`, or `recipe`."""
+    options: dict[str, Any] = {}
+    """The strategy's own options."""
+    recipe: RecipeSpec | None = None
+    """A recipe written inline, where name is `recipe`."""
+
+
+class AugmentSpec(Section):
+    flip: bool = False
+    """Mirror training images left to right with probability one half, each on its own."""
+    shift: Annotated[int, Field(ge=0)] = 0
+    """Move training images by up to so many pixels, each on its own."""
+
+
+class TrainingSpec(Section):
+    steps: Count | None = None
+    """Optimizer steps of every training, whatever its strategy. Unset: 200 (unless epochs is given)."""
+    epochs: Count | None = None
+    """Step budget as passes over the labelled images instead."""
+    batch_size: Count = 32
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    """SGD only, Nesterov's."""
+    weight_decay: Rate = 5e-4
+    """Used where search.weight_decay is unset."""
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    """How the rate falls within each phase."""
+    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Share of each phase during which the rate rises from 0."""
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    augment: AugmentSpec = AugmentSpec()
+    evaluations: Count = 5
+    """How often a final is scored along its training; the last one counts, the others are diagnosis."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_steps(cls, value: Any) -> Any:
+        if isinstance(value, dict) and value.get("steps") is None and value.get("epochs") is None:
+            return {**value, "steps": 200}
+        return value
+
+    @model_validator(mode="after")
+    def _one_budget(self) -> "TrainingSpec":
+        if self.steps is not None and self.epochs is not None:
+            raise ValueError("give either steps or epochs, not both")
+        return self
+
+
+class FoldsSpec(Section):
+    folds: Annotated[int, Field(ge=2, le=20)]
+    """Stratified folds over the labels, all scored out of fold."""
+
+
+class SearchSpec(Section):
+    trials: Count = 8
+    """Trainings per search, the same number for every strategy."""
+    sampler: Literal["grid", "tpe", "qmc", "random"] = "tpe"
+    """`tpe` spends the first half of the trials on a log-spaced grid."""
+    lr: Range | None = None
+    """Range of rates, the same width in decades for every strategy. Unset: [0.001, 1] for SGD, [1e-5, 0.01] for AdamW."""
+    weight_decay: Range | None = None
+    """Search the weight decay too. Unset: training.weight_decay is used."""
+    validation: Literal["auto", "holdout"] | FoldsSpec = "auto"
+    """What a trial is scored on. `auto`: the hold-out, or 3 folds where it would be under 100 images."""
+    holdout: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    """Share of the labels held out for validation; they are part of the label budget."""
+    scope: Literal["cell", "repeat"] = "cell"
+    """`cell`: one search on the labels of repeat 0 serves every repeat. `repeat`: each repeat searches on its own labels."""
+
+
+class EngineSpec(Section):
+    precision: Literal["fp32"] = "fp32"
+    """Arithmetic of training."""
+
+
+class Suite(Section):
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")]
+    """Names the results folder and the report: letters, digits, `_`, `.`, `-`."""
+    description: str = ""
+    """Shown at the top of the report."""
+    datasets: Annotated[tuple[DatasetSpec, ...], Field(min_length=1)]
+    backbones: Annotated[tuple[BackboneSpec, ...], Field(min_length=1)]
+    strategies: Annotated[tuple[StrategySpec, ...], Field(min_length=1)]
+    training: TrainingSpec = TrainingSpec(steps=200)
+    search: SearchSpec = SearchSpec()
+    engine: EngineSpec = EngineSpec()
+    repeats: Count = 5
+    """How often each cell is trained, each time on another subset, split, initialisation and order."""
+    seed: int = 0
+    """Moves every subset, split, initialisation and order at once."""
