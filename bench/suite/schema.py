@@ -113,6 +113,8 @@ class RecipeSpec(Section):
     reinit: int | None = None
     """Units from this number on start fresh, as in Yosinski et al. 2014. The head always does."""
     phases: Annotated[tuple[PhaseSpec, ...], Field(min_length=1)]
+    anneal: Literal["once", "each_phase"] = "once"
+    """Whether the schedule runs once over the whole budget or starts anew in each phase."""
     rate_scale: Positive = 1.0
     """Shifts the searched range of rates; its width in decades stays the suite's."""
 
@@ -145,9 +147,9 @@ class TrainingSpec(Section):
     weight_decay: Rate = 5e-4
     """Used where search.weight_decay is unset."""
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
-    """How the rate falls within each phase."""
+    """How the rate falls over the step budget."""
     warmup: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    """Share of each phase during which the rate rises from 0."""
+    """Share of the step budget during which the rate rises from 0."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     augment: AugmentSpec = AugmentSpec()
     evaluations: Count = 5

@@ -1,0 +1,94 @@
+"""How a name in a suite becomes an entry: a literal dict of what is built in, then third parties' entry points.
+
+The three catalogues are `bench/datasets`, `bench/backbones` and `bench/strategies`.
+"""
+
+from collections.abc import Mapping
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from bench.errors import BenchError, nearest, unknown
+
+Entry = TypeVar("Entry")
+
+
+class Options(BaseModel):
+    """What a suite may set on an entry. Subclass it; every field needs a default or is required of the suite."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+
+
+OptionsType = TypeVar("OptionsType", bound=Options)
+
+
+# kind -> entry-point group, and the word for several
+GROUPS = {"dataset": "datasets", "backbone": "backbones", "strategy": "strategies"}
+
+
+class OptionProblems(ValueError):
+    """All that is wrong with an entry's options; the suite loader adds where they stand."""
+
+    def __init__(self, problems: list[tuple[str, str]]) -> None:
+        self.problems = problems  # (option name, or "" for the whole; what is wrong with it)
+        super().__init__("; ".join(text for _, text in problems))
+
+
+def third_party(kind: str) -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=f"bench.{GROUPS[kind]}")}
+
+
+def find(kind: str, built_in: Mapping[str, Entry], name: str) -> Entry:
+    """The entry called `name`. A third party's code is imported only when its own name is asked for."""
+    others = third_party(kind)
+    if name in built_in:
+        if name in others:
+            raise BenchError(f"{kind} {name!r} is built in; the entry point {others[name].value!r} cannot replace it")
+        return built_in[name]
+    if name not in others:
+        raise BenchError(unknown(kind, name, [*built_in, *others], listing=f"`python -m bench list {GROUPS[kind]}`"))
+    point = others[name]
+    try:
+        entry = point.load()
+    except Exception as error:
+        raise BenchError(f"{kind} {name!r}: its entry point {point.value!r} does not load: {error}") from error
+    expected = next((type(e) for e in built_in.values()), None)
+    if expected is not None and not isinstance(entry, expected):
+        raise BenchError(f"{kind} {name!r}: its entry point {point.value!r} is a {type(entry).__name__}, "
+                         f"not a {expected.__name__}")
+    return entry  # type: ignore[no-any-return]
+
+
+def names(kind: str, built_in: Mapping[str, Any]) -> list[str]:
+    return sorted({*built_in, *third_party(kind)})
+
+
+def describe_options(model: type[Options]) -> str:
+    """`factor: float = 2.6, upto: int or 'all'`, for messages and `bench list`."""
+    parts = []
+    for name, spec in model.model_fields.items():
+        kind = str(getattr(spec.annotation, "__name__", spec.annotation)).replace("typing.", "")
+        parts.append(f"{name}: {kind}" if spec.is_required() else f"{name}: {kind} = {spec.default!r}")
+    return ", ".join(parts) or "none"
+
+
+def parse_options(owner: str, model: type[OptionsType], raw: Mapping[str, Any]) -> OptionsType:
+    """Options with defaults filled, or `OptionProblems` naming every wrong one."""
+    try:
+        return model.model_validate(dict(raw))
+    except ValidationError as error:
+        raise OptionProblems([_explain(owner, model, e) for e in error.errors()]) from None
+
+
+def _explain(owner: str, model: type[Options], error: Any) -> tuple[str, str]:
+    name = str(error["loc"][0]) if error["loc"] else ""
+    if error["type"] == "extra_forbidden":
+        close = nearest(name, model.model_fields, limit=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        return name, f"{owner} has no option {name!r}{hint} Its options: {describe_options(model)}"
+    if error["type"] == "missing":
+        return "", f"{owner} needs the option {name!r}. Its options: {describe_options(model)}"
+    message = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    return name, f"option {name!r} of {owner}: expected {message}, got {error['input']!r}. " \
+                 f"Its options: {describe_options(model)}"

@@ -1,0 +1,45 @@
+"""A recipe written in the suite itself: names of units become numbers, and every unit must be claimed."""
+
+from collections.abc import Mapping
+
+from bench.strategies.recipe import Phase, Recipe
+from bench.suite.schema import RecipeSpec
+
+
+def build_inline(spec: RecipeSpec, unit_names: tuple[str, ...]) -> Recipe:
+    phases = tuple(Phase(share=p.share, rates=resolve_rates(p.rates, unit_names)) for p in spec.phases)
+    return Recipe(
+        phases=phases, init=spec.init, reinit=spec.reinit, anneal=spec.anneal, rate_scale=spec.rate_scale
+    )
+
+
+def resolve_rates(rates: Mapping[str, float], unit_names: tuple[str, ...]) -> tuple[float, ...]:
+    """One rate per unit. A unit that nobody claims is an error: freezing is said, never implied."""
+    rest = rates.get("rest")
+    resolved: list[float | None] = [rest] * len(unit_names)
+    claimed: set[int] = set()
+    for name, rate in rates.items():
+        if name == "rest":
+            continue
+        unit = unit_number(name, unit_names)
+        if unit in claimed:
+            raise ValueError(f"rates: unit {unit} ({unit_names[unit]}) is named twice")
+        claimed.add(unit)
+        resolved[unit] = rate
+    leftovers = [unit_names[unit] for unit, rate in enumerate(resolved) if rate is None]
+    if leftovers:
+        raise ValueError(f"rates: no rate for {', '.join(leftovers)}; name them, or add `rest` (0 freezes)")
+    return tuple(float(rate) for rate in resolved if rate is not None)
+
+
+def unit_number(name: str, unit_names: tuple[str, ...]) -> int:
+    if name in unit_names:
+        return unit_names.index(name)
+    try:
+        number = int(name)
+    except ValueError:
+        number = len(unit_names)
+    if not -len(unit_names) <= number < len(unit_names):
+        raise ValueError(f"rates: {name!r} is not a unit; this backbone has {', '.join(unit_names)} "
+                         f"(0 .. {len(unit_names) - 1}, or -1 for the head)")
+    return number % len(unit_names)

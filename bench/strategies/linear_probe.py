@@ -1,0 +1,20 @@
+"""Train a fresh linear head on frozen pretrained features.
+
+Paper: Alain, Bengio, "Understanding intermediate layers using linear classifier probes", 2016.
+People get wrong: leaving the frozen network's BatchNorm in training mode, so that "frozen" features drift with each batch.
+"""
+
+from bench.catalogue import Options
+from bench.strategies.recipe import Recipe, StrategyEntry, uniform
+
+
+def build(options: Options, num_units: int) -> Recipe:
+    return Recipe(phases=uniform([0.0] * (num_units - 1) + [1.0]))
+
+
+STRATEGY = StrategyEntry(
+    name="linear_probe",
+    summary="only a fresh linear head is trained, on frozen features",
+    paper="Alain & Bengio 2016, arXiv:1610.01644",
+    build=build,
+)

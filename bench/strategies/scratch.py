@@ -1,0 +1,21 @@
+"""Train the whole network from random weights: the baseline that every claim of transfer is measured against.
+
+Paper: He, Girshick, Dollar, "Rethinking ImageNet Pre-training", ICCV 2019.
+People get wrong: giving it the fine-tuning rate. It is searched here like everyone else, over a range that lies higher.
+"""
+
+from bench.catalogue import Options
+from bench.strategies.recipe import Recipe, StrategyEntry, uniform
+
+
+def build(options: Options, num_units: int) -> Recipe:
+    return Recipe(init="random", phases=uniform([1.0] * num_units))
+
+
+STRATEGY = StrategyEntry(
+    name="scratch",
+    summary="random weights, everything trained: the baseline",
+    paper="He et al. 2019, arXiv:1811.08883",
+    build=build,
+    baseline=True,
+)
