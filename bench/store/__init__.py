@@ -1,0 +1,8 @@
+"""Records and weights on disk. Nothing here imports torch."""
+
+from bench.store import blobs
+from bench.store.blobs import get, has, path_of, put
+from bench.store.record import Record
+from bench.store.store import Damaged, Store
+
+__all__ = ["Damaged", "Record", "Store", "blobs", "get", "has", "path_of", "put"]

@@ -1,0 +1,88 @@
+"""Record <-> the bytes of its file. Refuses to write what JSON would lose, and to read what `encode` never wrote."""
+
+import json
+import math
+from typing import Any, NoReturn, get_args
+
+from bench.store.record import Kind, Record, Status
+
+
+def encode(record: Record) -> bytes:
+    """Raises ValueError or TypeError, naming the field, for NaN, infinity, and what is not plain JSON."""
+    _check_fields(record)
+    plain = record.as_dict()
+    _check_plain(plain, "record")
+    text = json.dumps(plain, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
+    # Only lone surrogates (file names that are not UTF-8) do not encode; \udcXX is their JSON escape as well.
+    return (text + "\n").encode("utf-8", "backslashreplace")
+
+
+def decode(data: bytes, key: str) -> Record:
+    """Raises ValueError saying what is wrong with the file of `key`."""
+    raw = _parse(data)
+    if not isinstance(raw, dict):
+        raise ValueError(f"holds a {type(raw).__name__}, not a record")
+    try:
+        record = Record.from_dict(raw)
+        _check_fields(record)
+    except TypeError as error:
+        raise ValueError(f"not a record: {error}") from error
+    if record.key != key:
+        raise ValueError(f"holds the record of another key, {record.key}")
+    return record
+
+
+def _parse(data: bytes) -> Any:
+    if not data.strip():
+        raise ValueError("empty")
+    if not data.strip(b"\0"):
+        raise ValueError(f"{len(data)} zero bytes")
+    if data.lstrip().startswith(b"<"):
+        raise ValueError("a web page, not a record")
+    try:
+        return json.loads(data.decode("utf-8"), parse_constant=_refuse_constant, parse_float=_finite)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"not text: byte {error.start}") from error
+    except json.JSONDecodeError as error:
+        raise ValueError(f"torn or not JSON: line {error.lineno} column {error.colno}: {error.msg}") from error
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"holds {name}")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):  # 1e999
+        raise ValueError(f"holds {text}, which is no finite number")
+    return number
+
+
+def _check_fields(record: Record) -> None:
+    """The fields that `Record.from_dict` leaves unchecked."""
+    for name, value, known in (("kind", record.kind, Kind), ("status", record.status, Status)):
+        if value not in get_args(known):
+            raise ValueError(f"record {name} {value!r}; known: {', '.join(get_args(known))}")
+    for name in ("cost", "provenance"):
+        if not isinstance(getattr(record, name), dict):
+            raise TypeError(f"record field {name!r} is not a dict")
+    if record.error is not None and not isinstance(record.error, str):
+        raise TypeError("record field 'error' is neither text nor null")
+
+
+def _check_plain(value: Any, where: str) -> None:
+    if isinstance(value, dict):
+        for name, item in value.items():
+            if not isinstance(name, str):  # json.dumps would turn 1, True and None into text without a word
+                raise TypeError(f"{where}: {name!r} as a field's name is not text")
+            _check_plain(item, f"{where}.{name}")
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            _check_plain(item, f"{where}[{index}]")
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError(f"{where} is {value}; a record holds finite numbers only")
+    elif value is not None and not isinstance(value, str | int):
+        raise TypeError(f"{where} is a {type(value).__name__}, which JSON cannot hold")

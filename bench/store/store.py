@@ -1,0 +1,147 @@
+"""Records on disk: one file per attempt, under <root>/runs. Written by execute/, read by analysis/ through `scan`."""
+
+import logging
+import re
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.errors import StoreError
+from bench.store import atomic, encoding, locks
+from bench.store.record import Record
+
+logger = logging.getLogger(__name__)
+
+_KEY = re.compile(r"[0-9a-f]{32}")  # what keys.digest gives
+
+
+@dataclass(frozen=True)
+class Damaged:
+    """Something under runs/ that is no readable record; it counts as absent."""
+
+    path: Path
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"
+
+
+class Store:
+    """The records of one suite. Any number of processes may share the folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = Path(root)
+        self._reported: set[str] = set()
+
+    @property
+    def runs(self) -> Path:
+        return self.root / "runs"
+
+    def path(self, key: str) -> Path:
+        _check_key(key)
+        return self.runs / key[:2] / f"{key}.json"
+
+    def write(self, record: Record) -> None:
+        """On return the record outlives a crash. An older one of that key stays until the new one is whole."""
+        path = self.path(record.key)
+        atomic.write_bytes(path, encoding.encode(record))
+
+    def read(self, key: str) -> Record | None:
+        """None where there is no record, or a damaged one, which is reported once."""
+        found = _load(self.path(key))
+        if isinstance(found, Damaged):
+            self._report(f"damaged record, counted as absent: {found}")
+            return None
+        return found
+
+    def scan(self) -> tuple[dict[str, Record], list[Damaged]]:
+        """All records by key, and whatever else lies under runs/, hidden files apart."""
+        records: dict[str, Record] = {}
+        damaged: list[Damaged] = []
+        for folder in self._folders():
+            try:
+                paths = _listing(folder)
+            except OSError as error:
+                damaged.append(Damaged(folder, f"cannot be read: {atomic.explain(error)}"))
+                continue
+            for found in map(_load, paths):
+                if isinstance(found, Record):
+                    records[found.key] = found
+                elif found is not None:
+                    damaged.append(found)
+        return records, damaged
+
+    @contextmanager
+    def lock(self, key: str) -> Iterator[bool]:
+        """Whether this job is now ours alone; does not wait. Always True where the file system has no locks:
+        keys are deterministic, so work done twice does no harm."""
+        _check_key(key)
+        path = self.root / "locks" / f"{key}.lock"
+        descriptor, ours = None, True
+        try:
+            atomic.make_folder(path.parent)
+            descriptor = locks.acquire(path)
+            ours = descriptor is not None
+        except locks.Unsupported as error:
+            self._report(f"no file locks in {path.parent} ({error}): two runners may do the same job")
+        except OSError as error:
+            raise StoreError(f"cannot lock {path}: {atomic.explain(error)}") from error
+        try:
+            yield ours
+        finally:
+            if descriptor is not None:
+                locks.release(path, descriptor)
+
+    def check_writable(self) -> None:
+        """Call before any run. Raises StoreError where nothing could be stored; removes what dead writers left."""
+        atomic.sweep(self.root)  # first: what it removes may be what fills the disk
+        for folder in (self.root, self.runs, self.root / "locks"):
+            atomic.probe(folder)
+
+    def _folders(self) -> list[Path]:
+        try:
+            return _listing(self.runs)
+        except OSError as error:
+            raise StoreError(f"cannot read {self.runs}: {atomic.explain(error)}") from error
+
+    def _report(self, line: str) -> None:
+        if line not in self._reported:
+            self._reported.add(line)
+            logger.warning(line)
+
+
+def _check_key(key: str) -> None:
+    if not _KEY.fullmatch(key):  # a key becomes a path
+        raise ValueError(f"a key is 32 lower-case hex digits, got {key!r}")
+
+
+def _listing(folder: Path) -> list[Path]:
+    """What lies in a folder, in order; hidden files, temporary ones among them, are nobody's records."""
+    try:
+        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except FileNotFoundError:
+        return []
+
+
+def _load(path: Path) -> Record | Damaged | None:
+    key = path.stem
+    if path.suffix != ".json" or not _KEY.fullmatch(key):
+        return Damaged(path, "not the name of a record")
+    if path.parent.name != key[:2]:
+        return Damaged(path, f"in the wrong folder: belongs in {key[:2]}/")
+    try:
+        return encoding.decode(_read_regular(path), key)
+    except FileNotFoundError:  # vanished since it was listed, or never there
+        return Damaged(path, "a link to nothing") if path.is_symlink() else None
+    except OSError as error:
+        return Damaged(path, f"cannot be read: {atomic.explain(error)}")
+    except ValueError as error:
+        return Damaged(path, str(error))
+
+
+def _read_regular(path: Path) -> bytes:
+    if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for its other end
+        raise ValueError("not a file")
+    return path.read_bytes()
