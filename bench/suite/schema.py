@@ -5,17 +5,31 @@ Field descriptions are the reference: `suites/README.md` and `python -m bench sc
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+
+def _whole(value: Any) -> Any:
+    """`steps: 1e3` means 1000: a number without a fraction counts as whole where a whole number is meant."""
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 1 << 53 else value
+
 
 Name = Annotated[str, Field(min_length=1, max_length=300)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 Rate = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Count = Annotated[int, Field(gt=0)]
+Below1 = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
+Whole = Annotated[int, BeforeValidator(_whole)]
+Count = Annotated[int, BeforeValidator(_whole), Field(gt=0)]
 
 
 class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _nothing_is_unset(cls, value: Any) -> Any:
+        """A key with nothing after it takes its default, as a section does whose lines are all commented out."""
+        return {k: v for k, v in value.items() if v is not None} if isinstance(value, dict) else value
 
 
 class Range(Section):
@@ -29,7 +43,7 @@ class Range(Section):
     def _from_pair(cls, value: Any) -> Any:
         if isinstance(value, list | tuple):
             if len(value) != 2:
-                raise ValueError("expected two numbers: [low, high]")
+                raise ValueError(f"expected two numbers, [low, high], got a list of {len(value)}")
             return {"low": value[0], "high": value[1]}
         return value
 
@@ -65,9 +79,9 @@ class PretrainSpec(Section):
     batch_size: Count = 128
     lr: Positive = 0.2
     weight_decay: Rate = 5e-4
-    shift: Annotated[int, Field(ge=0)] = 2
+    shift: Annotated[int, BeforeValidator(_whole), Field(ge=0)] = 2
     """Training images are moved by up to so many pixels, each on its own."""
-    seed: int = 0
+    seed: Whole = 0
 
 
 class BackboneSpec(Section):
@@ -110,13 +124,22 @@ class RecipeSpec(Section):
     name: Name
     """The name shown in tables."""
     init: Literal["pretrained", "random"] = "pretrained"
-    reinit: int | None = None
+    reinit: Whole | None = None
     """Units from this number on start fresh, as in Yosinski et al. 2014. The head always does."""
     phases: Annotated[tuple[PhaseSpec, ...], Field(min_length=1)]
     anneal: Literal["once", "each_phase"] = "once"
     """Whether the schedule runs once over the whole budget or starts anew in each phase."""
     rate_scale: Positive = 1.0
     """Shifts the searched range of rates; its width in decades stays the suite's."""
+
+    @model_validator(mode="after")
+    def _adds_up(self) -> "RecipeSpec":
+        total = sum(phase.share for phase in self.phases)
+        if abs(total - 1) > 1e-6:
+            raise ValueError(f"the phases' shares must add up to 1, got {total:g}")
+        if not any(rate > 0 for phase in self.phases for rate in phase.rates.values()):
+            raise ValueError("every rate of every phase is 0: a recipe that freezes everything trains nothing")
+        return self
 
 
 class StrategySpec(Section):
@@ -127,11 +150,19 @@ class StrategySpec(Section):
     recipe: RecipeSpec | None = None
     """A recipe written inline, where name is `recipe`."""
 
+    @model_validator(mode="after")
+    def _recipe_by_name(self) -> "StrategySpec":
+        if (self.recipe is None) == (self.name == "recipe"):
+            raise ValueError("a strategy is written inline under `recipe`, and then its name is 'recipe'")
+        if self.recipe is not None and self.options:
+            raise ValueError("an inline recipe takes no options")
+        return self
+
 
 class AugmentSpec(Section):
     flip: bool = False
     """Mirror training images left to right with probability one half, each on its own."""
-    shift: Annotated[int, Field(ge=0)] = 0
+    shift: Annotated[int, BeforeValidator(_whole), Field(ge=0)] = 0
     """Move training images by up to so many pixels, each on its own."""
 
 
@@ -142,15 +173,15 @@ class TrainingSpec(Section):
     """Step budget as passes over the labelled images instead."""
     batch_size: Count = 32
     optimizer: Literal["sgd", "adamw"] = "sgd"
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    momentum: Below1 = 0.9
     """SGD only, Nesterov's."""
     weight_decay: Rate = 5e-4
     """Used where search.weight_decay is unset."""
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
     """How the rate falls over the step budget."""
-    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    warmup: Below1 = 0.1
     """Share of the step budget during which the rate rises from 0."""
-    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    label_smoothing: Below1 = 0.0
     augment: AugmentSpec = AugmentSpec()
     evaluations: Count = 5
     """How often a final is scored along its training; the last one counts, the others are diagnosis."""
@@ -170,7 +201,7 @@ class TrainingSpec(Section):
 
 
 class FoldsSpec(Section):
-    folds: Annotated[int, Field(ge=2, le=20)]
+    folds: Annotated[int, BeforeValidator(_whole), Field(ge=2, le=20)]
     """Stratified folds over the labels, all scored out of fold."""
 
 
@@ -180,15 +211,16 @@ class SearchSpec(Section):
     sampler: Literal["grid", "tpe", "qmc", "random"] = "tpe"
     """`tpe` spends the first half of the trials on a log-spaced grid."""
     lr: Range | None = None
-    """Range of rates, the same width in decades for every strategy. Unset: [0.001, 1] for SGD, [1e-5, 0.01] for AdamW."""
+    """Range of rates, the same width in decades for every strategy. Unset: [0.001, 1] for SGD, [1e-5, 0.01] for
+    AdamW."""
     weight_decay: Range | None = None
     """Search the weight decay too. Unset: training.weight_decay is used."""
     validation: Literal["auto", "holdout"] | FoldsSpec = "auto"
     """What a trial is scored on. `auto`: the hold-out, or 3 folds where it would be under 100 images."""
-    holdout: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    holdout: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = 0.2
     """Share of the labels held out for validation; they are part of the label budget."""
     scope: Literal["cell", "repeat"] = "cell"
-    """`cell`: one search on the labels of repeat 0 serves every repeat. `repeat`: each repeat searches on its own labels."""
+    """`cell`: one search on the labels of repeat 0 serves every repeat. `repeat`: each searches on its own labels."""
 
 
 class EngineSpec(Section):
@@ -209,5 +241,5 @@ class Suite(Section):
     engine: EngineSpec = EngineSpec()
     repeats: Count = 5
     """How often each cell is trained, each time on another subset, split, initialisation and order."""
-    seed: int = 0
+    seed: Whole = 0
     """Moves every subset, split, initialisation and order at once."""
