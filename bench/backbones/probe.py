@@ -1,0 +1,103 @@
+"""Facts about timm models that only timm knows: units, image size, mean and std. Asked in a process of its own, once.
+
+`facts_for` keeps the answers in a cache folder, so that `plan` stays free of torch and quick.
+`python -m bench.backbones.probe` is the asking side: JSON in on standard input, JSON out on standard output.
+"""
+
+import dataclasses
+import json
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from bench import backbones
+from bench.backbones.base import BackboneFacts
+from bench.errors import BenchError
+from bench.keys import digest
+from bench.store.atomic import write_bytes
+from bench.suite.schema import BackboneSpec
+
+
+def facts_for(specs: list[BackboneSpec], cache: Path) -> list[BackboneFacts]:
+    """In the order of `specs`. Catalogue entries answer at once, timm models from the cache or by one subprocess."""
+    questions: dict[str, dict[str, Any]] = {}
+    answers: dict[str, Any] = {}
+    for spec in specs:
+        if backbones.find(spec.name) is None:
+            question = {"name": spec.name, "units": spec.units, "options": spec.options}
+            key = digest([version("timm"), question])
+            kept = cache / "timm" / f"{key}.json"
+            try:
+                answers[key] = json.loads(kept.read_text())
+            except (OSError, ValueError):
+                questions[key] = question
+    if questions:
+        answers |= _ask(questions)
+        for key in questions:
+            if "error" not in answers[key]:
+                _keep(cache / "timm" / f"{key}.json", answers[key])
+    return [_facts(spec, answers) for spec in specs]
+
+
+def _facts(spec: BackboneSpec, answers: dict[str, Any]) -> BackboneFacts:
+    entry = backbones.find(spec.name)
+    if entry is not None:
+        return entry.facts
+    question = {"name": spec.name, "units": spec.units, "options": spec.options}
+    answer = answers[digest([version("timm"), question])]
+    if "error" in answer:
+        raise BenchError(f"backbone {spec.name!r}: {answer['error']}")
+    return BackboneFacts(
+        unit_names=tuple(answer["unit_names"]),
+        mean=tuple(answer["mean"]),
+        std=tuple(answer["std"]),
+        image_size=answer["image_size"],
+        has_hub_weights=answer["has_hub_weights"],
+    )
+
+
+def _keep(path: Path, answer: Any) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_bytes(path, json.dumps(answer).encode())
+    except (OSError, BenchError):
+        pass  # a read-only cache costs the next plan some seconds, nothing else
+
+
+def _ask(questions: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    command = [sys.executable, "-m", "bench.backbones.probe"]
+    done = subprocess.run(command, input=json.dumps(questions), capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise BenchError(f"asking timm about backbones failed: {done.stderr.strip().splitlines()[-1:]}")
+    answers: dict[str, Any] = json.loads(done.stdout)
+    return answers
+
+
+def _answer(question: dict[str, Any]) -> dict[str, Any]:
+    """Builds the model without memory (meta device) and looks at it."""
+    import timm
+    import torch
+
+    from bench.backbones.units import cut_into_units
+
+    try:
+        with torch.device("meta"):
+            model = timm.create_model(question["name"], num_classes=2, **question["options"])
+        network = cut_into_units(model, coarse=question["units"] == "coarse")
+    except Exception as error:
+        return {"error": f"timm cannot build it: {error}"}
+    config = model.pretrained_cfg
+    facts = BackboneFacts(
+        unit_names=network.unit_names,
+        mean=tuple(config["mean"]),
+        std=tuple(config["std"]),
+        image_size=config["input_size"][-1],
+        has_hub_weights=bool(config.get("hf_hub_id") or config.get("url")),
+    )
+    return dataclasses.asdict(facts)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps({key: _answer(q) for key, q in json.load(sys.stdin).items()}))

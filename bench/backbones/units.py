@@ -1,0 +1,108 @@
+"""Cutting a network into freezable units with timm's `group_matcher`, and setting which of them learn."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from torch import nn
+
+
+@dataclass(frozen=True)
+class Network:
+    """A module and its units. Every parameter, buffer and leaf module belongs to exactly one unit."""
+
+    module: nn.Module
+    unit_names: tuple[str, ...]  # stem first, head last
+    parameters: tuple[dict[str, nn.Parameter], ...]  # per unit
+    buffers: tuple[tuple[str, ...], ...]  # names, per unit
+    leaves: tuple[tuple[nn.Module, ...], ...]  # per unit
+
+    @property
+    def num_units(self) -> int:
+        return len(self.unit_names)
+
+    def names_below(self, unit: int) -> set[str]:
+        """State-dict names of the units under `unit`."""
+        return {name for i in range(unit) for name in (*self.parameters[i], *self.buffers[i])}
+
+    def set_active(self, active: tuple[bool, ...]) -> None:
+        """A frozen unit is frozen wholly: no gradients, and its normalisation and dropout in eval mode."""
+        assert len(active) == self.num_units
+        for on, parameters, leaves in zip(active, self.parameters, self.leaves, strict=True):
+            for parameter in parameters.values():
+                parameter.requires_grad_(on)
+            for leaf in leaves:
+                leaf.training = on
+
+
+def cut_into_units(module: nn.Module, coarse: bool) -> Network:
+    """Units in forward order. The classifier alone is the head; what timm groups with it joins the unit before."""
+    from timm.models._manipulate import group_with_matcher
+
+    leaves = {name: m for name, m in module.named_modules() if _is_leaf(m)}
+    parameters = dict(module.named_parameters())
+    buffers = [name for name, _ in module.named_buffers()]
+    head = _classifier_names(module)
+    names = [*parameters, *buffers, *leaves]
+    grouped = group_with_matcher(((n, n) for n in names), module.group_matcher(coarse=coarse))  # type: ignore[operator]
+    groups: list[list[str]] = []
+    for ordinal in sorted(grouped):
+        body = [name for name in grouped[ordinal] if not _inside(name, head)]
+        if any(name in parameters for name in body) and (ordinal != max(grouped) or not groups):
+            groups.append(body)
+        elif groups:
+            groups[-1].extend(body)
+        else:
+            groups.append(body)
+    groups.append([name for name in names if _inside(name, head)])
+    return Network(
+        module=module,
+        unit_names=tuple(_unit_names(groups, parameters)),
+        parameters=tuple({n: parameters[n] for n in parameters if n in set(group)} for group in groups),
+        buffers=tuple(tuple(n for n in buffers if n in set(group)) for group in groups),
+        leaves=tuple(tuple(leaves[n] for n in leaves if n in set(group)) for group in groups),
+    )
+
+
+def _is_leaf(module: nn.Module) -> bool:
+    """Acts by itself: it has no children, or parameters and buffers of its own beside them (timm's BatchNormAct2d)."""
+    return not any(True for _ in module.children()) or bool(module._parameters) or bool(module._buffers)
+
+
+def _classifier_names(module: nn.Module) -> tuple[str, ...]:
+    classifier = module.get_classifier()  # type: ignore[operator]
+    parts = classifier if isinstance(classifier, tuple | list) else (classifier,)
+    names = tuple(name for name, child in module.named_modules() if any(child is part for part in parts))
+    if not names or not any(True for part in parts for _ in part.parameters()):
+        raise ValueError(f"{type(module).__name__} has no classifier with parameters to use as the head")
+    return names
+
+
+def _inside(name: str, prefixes: Iterable[str]) -> bool:
+    return any(name == prefix or name.startswith(prefix + ".") for prefix in prefixes)
+
+
+def _unit_names(groups: list[list[str]], parameters: dict[str, nn.Parameter]) -> Iterable[str]:
+    """`stem`, then the common beginning of each unit's parameter names (`layer3`, `blocks.7`), then `head`."""
+    taken: set[str] = set()
+    for number, group in enumerate(groups):
+        if number == 0 or number == len(groups) - 1:
+            name = "stem" if number == 0 else "head"
+        else:
+            name = _common_prefix([n.split(".") for n in group if n in parameters]) or f"unit{number}"
+        yield name if name not in taken else f"unit{number}"
+        taken.add(name)
+
+
+def _common_prefix(paths: list[list[str]]) -> str:
+    """The longest beginning that more than half of the names share; a unit often ends in a stray norm."""
+    best: list[str] = []
+    for level in range(1, max(len(path) for path in paths)):
+        counts = Counter(tuple(path[:level]) for path in paths if len(path) > level)
+        if not counts:
+            break
+        prefix, count = counts.most_common(1)[0]
+        if 2 * count <= len(paths):
+            break
+        best = list(prefix)
+    return ".".join(best)

@@ -1,0 +1,109 @@
+"""Reading pretrained weights: from a hub, a local file or a pretraining of ours. Never code, never in silence.
+
+What is read is a plain mapping of tensors; what matched and what did not is counted and returned.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from bench.errors import BenchError
+
+State = dict[str, Tensor]
+
+# Names under which training scripts bury the weights, the averaged ones first.
+WRAPPERS = ("state_dict_ema", "model_ema", "state_dict", "model")
+
+
+class WeightsError(BenchError):
+    """The weights cannot be used; says what came and what was expected."""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What happened when weights met a network."""
+
+    matched: int  # tensors
+    expected: int  # tensors of the units that should be pretrained
+    dropped: tuple[str, ...]  # of the file: the old head
+    sha256: str  # of the tensors' names and contents
+
+
+def read_file(path: Path) -> State:
+    """A safetensors file or a plain state dict. Code in a pickle is refused, damage is named."""
+    if not path.is_file():
+        raise WeightsError(f"{path}: no such weights file")
+    head = path.read_bytes()[:64] if path.stat().st_size < 1024 else path.open("rb").read(64)
+    if not head:
+        raise WeightsError(f"{path}: empty file")
+    if head.startswith(b"version https://git-lfs"):
+        raise WeightsError(f"{path}: a git-LFS pointer, not the weights; run `git lfs pull` where it came from")
+    if head.lstrip()[:1] == b"<":
+        raise WeightsError(f"{path}: looks like an HTML page saved under this name, not weights")
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return dict(load_file(path))
+        raw = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        size = path.stat().st_size
+        if "weights_only" in str(error) or "Unsupported global" in str(error):
+            raise WeightsError(f"{path}: holds more than plain weights (pickled code), refused") from error
+        raise WeightsError(f"{path}: damaged or not a checkpoint ({size} bytes): {type(error).__name__}") from error
+    return _unwrap(raw, path)
+
+
+def _unwrap(raw: object, path: Path) -> State:
+    for name in WRAPPERS:
+        if isinstance(raw, Mapping) and isinstance(raw.get(name), Mapping):
+            raw = raw[name]
+            break
+    if not isinstance(raw, Mapping):
+        raise WeightsError(f"{path}: expected a mapping of tensors, got {type(raw).__name__}")
+    state = {str(k).removeprefix("module."): v for k, v in raw.items() if isinstance(v, Tensor)}
+    if not state:
+        raise WeightsError(f"{path}: no tensors inside; found {', '.join(map(str, list(raw)[:5])) or 'nothing'}")
+    return state
+
+
+def sha256_of(state: Mapping[str, Tensor]) -> str:
+    """Digest of names, types, shapes and contents, in the order of the names."""
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        tensor = state[name].detach().cpu().contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def file_sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def fit(state: State, wanted: Mapping[str, Tensor], head: set[str]) -> tuple[State, Loaded]:
+    """The part of `state` that belongs into `wanted` (the units to be pretrained). The old head is dropped by name;
+    anything else that is missing or of another shape is an error with counts."""
+    taken = {name: state[name] for name in wanted if name in state and state[name].shape == wanted[name].shape}
+    # Old checkpoints lack BatchNorm's step counter; it is not a weight.
+    needed = [name for name in wanted if not name.endswith("num_batches_tracked")]
+    missing = [name for name in needed if name not in taken]
+    if missing:
+        shapes = [f"{n} is {tuple(state[n].shape)}, expected {tuple(wanted[n].shape)}" for n in missing if n in state]
+        detail = "; ".join(shapes[:3]) or f"missing {', '.join(missing[:3])}"
+        raise WeightsError(
+            f"{len(needed) - len(missing)} of {len(needed)} tensors matched: {detail}"
+            + (f"; the file's names begin {', '.join(list(state)[:3])}" if len(missing) == len(needed) else "")
+        )
+    if bad := [name for name in taken if taken[name].is_floating_point() and not taken[name].isfinite().all()]:
+        raise WeightsError(f"not finite: {len(bad)} tensors hold NaN or infinity, first {bad[0]}")
+    dropped = tuple(name for name in state if name not in taken and name in head)
+    return taken, Loaded(len(taken), len(needed), dropped, sha256_of(state))

@@ -1,0 +1,141 @@
+"""The content of a job: all that determines its numbers, defaults filled, and nothing else. Its digest is the job's key.
+
+Paths, devices and labels are not here. `enumerate.py` fills these from a suite; `engine/` reads them.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from bench.keys import PROTOCOL, digest
+from bench.strategies.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class DataRef:
+    name: str
+    options: dict[str, Any]
+    revision: str
+    num_classes: int
+
+
+@dataclass(frozen=True)
+class LabelBudget:
+    kind: Literal["labels_per_class", "fraction", "total", "full"]
+    amount: float = 0.0  # images per class, share or images; 0 for full
+
+    @property
+    def text(self) -> str:
+        match self.kind:
+            case "labels_per_class":
+                return f"{self.amount:.0f}"
+            case "fraction":
+                return f"{self.amount * 100:g}%"
+            case "total":
+                return f"total {self.amount:.0f}"
+            case "full":
+                return "full"
+
+
+@dataclass(frozen=True)
+class Weights:
+    origin: Literal["random", "hub", "file", "pretrain"]
+    identity: str = ""  # hub tag, sha256 of the file, or key of the pretraining
+
+
+@dataclass(frozen=True)
+class BackboneRef:
+    name: str
+    options: dict[str, Any]
+    units: Literal["coarse", "fine"]
+    weights: Weights
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """From stored pixels to the network's input."""
+
+    image_size: int  # pixels
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Training:
+    steps: int
+    batch_size: int
+    optimizer: Literal["sgd", "adamw"]
+    momentum: float
+    schedule: Literal["cosine", "linear", "constant"]
+    warmup: float
+    label_smoothing: float
+    flip: bool
+    shift: int
+    evaluations: int
+    precision: str
+
+
+@dataclass(frozen=True)
+class Search:
+    trials: int
+    sampler: Literal["grid", "tpe", "qmc", "random"]
+    lr_low: float
+    lr_high: float
+    weight_decay: float  # used where the next two are None
+    weight_decay_low: float | None
+    weight_decay_high: float | None
+    folds: int  # 0: a hold-out
+    holdout: float
+
+
+@dataclass(frozen=True)
+class FitSpec:
+    """One search (all its trials), or one final: told apart by the `kind` that goes into the key."""
+
+    data: DataRef
+    budget: LabelBudget
+    backbone: BackboneRef
+    recipe: Recipe
+    pipeline: Pipeline
+    training: Training
+    search: Search
+    repeat: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class PretrainSpec:
+    data: DataRef
+    backbone: BackboneRef
+    pipeline: Pipeline
+    epochs: int
+    batch_size: int
+    lr: float
+    weight_decay: float
+    shift: int
+    seed: int
+
+
+Spec = FitSpec | PretrainSpec
+
+
+@dataclass(frozen=True)
+class Job:
+    """The unit of scheduling. A search is done when all its trial records exist, the others when their one record does."""
+
+    kind: Literal["pretrain", "search", "final"]
+    spec: Spec
+    needs: tuple[str, ...] = ()  # keys of jobs whose outcome this one reads
+
+    @property
+    def key(self) -> str:
+        return digest({"protocol": PROTOCOL, "kind": self.kind, "spec": self.spec, "needs": self.needs})
+
+    @property
+    def record_keys(self) -> tuple[str, ...]:
+        if isinstance(self.spec, FitSpec) and self.kind == "search":
+            return tuple(trial_key(self.key, number) for number in range(self.spec.search.trials))
+        return (self.key,)
+
+
+def trial_key(search_key: str, number: int) -> str:
+    return digest({"protocol": PROTOCOL, "kind": "trial", "search": search_key, "number": number})
