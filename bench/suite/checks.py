@@ -1,6 +1,7 @@
 """What the schema's types cannot say about a suite: equal labels, budgets that stand twice, numbers inside options."""
 
 import contextlib
+import json
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -19,24 +20,17 @@ _LABELLED: tuple[tuple[str, type[Labelled], str], ...] = (
 )
 
 
-def label(spec: Labelled) -> str:
-    """The name a dataset, backbone or strategy goes by in records, tables and figures: "freeze(upto=2)"."""
-    if not isinstance(spec, StrategySpec):
+def _label(spec: Labelled) -> str:
+    """What surely tells two entries apart in tables. `plan/` knows more: defaults, and what an option expands to."""
+    if isinstance(spec, DatasetSpec):
         return spec.label or spec.name
+    if isinstance(spec, BackboneSpec):
+        origin = spec.pretrain.dataset if spec.pretrain else spec.weights
+        return spec.label or (spec.name if origin in (None, "hub") else f"{spec.name} ({origin})")
     if spec.recipe is not None:
         return spec.recipe.name
-    options = ", ".join(f"{key}={_plain(value)}" for key, value in sorted(spec.options.items()))
+    options = ", ".join(f"{key}={json.dumps(value, sort_keys=True)}" for key, value in sorted(spec.options.items()))
     return f"{spec.name}({options})" if options else spec.name
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, bool) or value is None:
-        return {True: "true", False: "false", None: "null"}[value]
-    if isinstance(value, list):
-        return f"[{', '.join(map(_plain, value))}]"
-    if isinstance(value, dict):
-        return f"{{{', '.join(f'{k}: {_plain(v)}' for k, v in value.items())}}}"
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def loose_numbers(node: Node, loc: Loc = (), inside: bool = False) -> Iterator[Problem]:
@@ -57,7 +51,7 @@ def repeats(tree: Node) -> Iterator[Problem]:
     for section, model, mend in _LABELLED:
         first: dict[str, int] = {}
         for index, spec in _valid(tree, section, model):
-            name, here = label(spec), tree.nearest((section, index)).place
+            name, here = _label(spec), tree.nearest((section, index)).place
             if name in first:
                 there = f"{section}[{first[name]}] at {tree.nearest((section, first[name])).place}"
                 yield Problem(here, (section, index), f"{clip(name)!r} stands twice, first as {there}; {mend}")

@@ -11,6 +11,18 @@ from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.events import (
+    AliasEvent,
+    DocumentEndEvent,
+    DocumentStartEvent,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+    StreamEndEvent,
+    StreamStartEvent,
+)
 
 MAX_BYTES = 1 << 20
 MAX_NODES = 100_000  # alias expansion counted: 306 bytes can stand for a billion nodes
@@ -158,12 +170,11 @@ class _Reader:
         tree: Node | None = None
         documents = 0
         for event in events:
-            kind = type(event).__name__
-            if kind == "DocumentStartEvent":
+            if isinstance(event, DocumentStartEvent):
                 documents += 1
                 if documents > 1:
                     self._stop(event, "a second document starts here; a suite is one document in one file")
-            elif kind not in ("StreamStartEvent", "StreamEndEvent", "DocumentEndEvent"):
+            elif not isinstance(event, StreamStartEvent | StreamEndEvent | DocumentEndEvent):
                 tree = self._node(event, events, (), 1)
         return tree
 
@@ -172,14 +183,13 @@ class _Reader:
         self._spend(1, event)
         if depth > MAX_DEPTH:
             self._stop(event, f"nested more than {MAX_DEPTH} deep")
-        kind = type(event).__name__
-        if kind == "AliasEvent":
+        if isinstance(event, AliasEvent):
             return self._alias(event, depth)
         if event.tag is not None:
             self._note(event, loc, f"a suite uses no YAML tags, got {clip(str(event.tag))!r}")
-        if kind == "MappingStartEvent":
+        if isinstance(event, MappingStartEvent):
             node = self._mapping(event, events, loc, depth)
-        elif kind == "SequenceStartEvent":
+        elif isinstance(event, SequenceStartEvent):
             node = self._sequence(event, events, loc, depth)
         else:
             node = Node(self._scalar(event, loc), self.place(event.start_mark))
@@ -200,7 +210,7 @@ class _Reader:
     def _sequence(self, event: Any, events: Iterator[Any], loc: Loc, depth: int) -> Node:
         items: list[Node] = []
         for below in events:
-            if type(below).__name__ == "SequenceEndEvent":
+            if isinstance(below, SequenceEndEvent):
                 break
             items.append(self._node(below, events, (*loc, len(items)), depth + 1))
         return Node(items, self.place(event.start_mark))
@@ -209,7 +219,7 @@ class _Reader:
         values: dict[str, Node] = {}
         keys: dict[str, Place] = {}
         for below in events:
-            if type(below).__name__ == "MappingEndEvent":
+            if isinstance(below, MappingEndEvent):
                 break
             key = self._key(below, loc)
             value = self._node(next(events), events, (*loc, key), depth + 1)
@@ -223,7 +233,7 @@ class _Reader:
     def _key(self, event: Any, loc: Loc) -> str:
         """Keys are text as written: in `rates`, `-1:` means the unit "-1"."""
         self._spend(1, event)
-        if type(event).__name__ != "ScalarEvent":
+        if not isinstance(event, ScalarEvent):
             self._stop(event, "a key must be plain text")
         if event.tag is not None:
             self._note(event, loc, f"a suite uses no YAML tags, got {clip(str(event.tag))!r}")

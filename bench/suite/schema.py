@@ -19,7 +19,7 @@ Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 Rate = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Below1 = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
 Whole = Annotated[int, BeforeValidator(_whole)]
-Count = Annotated[int, BeforeValidator(_whole), Field(gt=0)]
+Count = Annotated[int, Field(gt=0), BeforeValidator(_whole)]
 
 
 class Section(BaseModel):
@@ -36,7 +36,9 @@ class Range(Section):
     """A range on a logarithmic axis, written `[low, high]` in a suite."""
 
     low: Positive
+    """The lower end."""
     high: Positive
+    """The upper end."""
 
     @model_validator(mode="before")
     @classmethod
@@ -58,7 +60,8 @@ class DatasetSpec(Section):
     name: Name
     """A name from `python -m bench list datasets`."""
     labels_per_class: tuple[Count | Literal["full"], ...] = ()
-    """Label budgets: so many labelled training images of each class; `full` takes all there are."""
+    """Label budgets: so many labelled training images of each class; `full` takes all there are. Where no budget of
+    any kind is given: `full`."""
     fraction: tuple[Share, ...] = ()
     """Label budgets as a share of each class's training images."""
     total: tuple[Count, ...] = ()
@@ -77,11 +80,15 @@ class PretrainSpec(Section):
     epochs: Count = 10
     """Passes over its training split."""
     batch_size: Count = 128
+    """Images per step."""
     lr: Positive = 0.2
+    """The rate at its highest; nothing is searched here."""
     weight_decay: Rate = 5e-4
-    shift: Annotated[int, BeforeValidator(_whole), Field(ge=0)] = 2
+    """Weight decay of the pretraining."""
+    shift: Annotated[int, Field(ge=0), BeforeValidator(_whole)] = 2
     """Training images are moved by up to so many pixels, each on its own."""
     seed: Whole = 0
+    """Moves initialisation, order and shifts of the pretraining."""
 
 
 class BackboneSpec(Section):
@@ -124,9 +131,11 @@ class RecipeSpec(Section):
     name: Name
     """The name shown in tables."""
     init: Literal["pretrained", "random"] = "pretrained"
+    """Where the weights come from: the backbone's own, or fresh ones."""
     reinit: Whole | None = None
     """Units from this number on start fresh, as in Yosinski et al. 2014. The head always does."""
     phases: Annotated[tuple[PhaseSpec, ...], Field(min_length=1)]
+    """What is trained, one phase after the other."""
     anneal: Literal["once", "each_phase"] = "once"
     """Whether the schedule runs once over the whole budget or starts anew in each phase."""
     rate_scale: Positive = 1.0
@@ -162,7 +171,7 @@ class StrategySpec(Section):
 class AugmentSpec(Section):
     flip: bool = False
     """Mirror training images left to right with probability one half, each on its own."""
-    shift: Annotated[int, BeforeValidator(_whole), Field(ge=0)] = 0
+    shift: Annotated[int, Field(ge=0), BeforeValidator(_whole)] = 0
     """Move training images by up to so many pixels, each on its own."""
 
 
@@ -172,7 +181,9 @@ class TrainingSpec(Section):
     epochs: Count | None = None
     """Step budget as passes over the labelled images instead."""
     batch_size: Count = 32
+    """Images per step."""
     optimizer: Literal["sgd", "adamw"] = "sgd"
+    """The same for every strategy."""
     momentum: Below1 = 0.9
     """SGD only, Nesterov's."""
     weight_decay: Rate = 5e-4
@@ -182,7 +193,9 @@ class TrainingSpec(Section):
     warmup: Below1 = 0.1
     """Share of the step budget during which the rate rises from 0."""
     label_smoothing: Below1 = 0.0
+    """Share of the target spread evenly over all classes."""
     augment: AugmentSpec = AugmentSpec()
+    """Random changes of the training images."""
     evaluations: Count = 5
     """How often a final is scored along its training; the last one counts, the others are diagnosis."""
 
@@ -201,7 +214,7 @@ class TrainingSpec(Section):
 
 
 class FoldsSpec(Section):
-    folds: Annotated[int, BeforeValidator(_whole), Field(ge=2, le=20)]
+    folds: Annotated[int, Field(ge=2, le=20), BeforeValidator(_whole)]
     """Stratified folds over the labels, all scored out of fold."""
 
 
@@ -234,11 +247,17 @@ class Suite(Section):
     description: str = ""
     """Shown at the top of the report."""
     datasets: Annotated[tuple[DatasetSpec, ...], Field(min_length=1)]
+    """What to learn, and from how many labels."""
     backbones: Annotated[tuple[BackboneSpec, ...], Field(min_length=1)]
+    """Which networks to start from, and with which weights."""
     strategies: Annotated[tuple[StrategySpec, ...], Field(min_length=1)]
+    """Which ways of transferring to compare."""
     training: TrainingSpec = TrainingSpec(steps=200)
+    """How every final and every trial trains."""
     search: SearchSpec = SearchSpec()
+    """How each cell's learning rate is chosen."""
     engine: EngineSpec = EngineSpec()
+    """How the arithmetic is done."""
     repeats: Count = 5
     """How often each cell is trained, each time on another subset, split, initialisation and order."""
     seed: Whole = 0

@@ -38,18 +38,29 @@ def branches(annotation: Any) -> list[Any]:
     return [annotation]
 
 
+def item(annotation: Any) -> tuple[type[BaseModel] | None, bool]:
+    """The section that stands at a key, if any, and whether it stands there as the entry of a list."""
+    for option in branches(annotation):
+        base = typing.get_args(option)[0] if typing.get_origin(option) is Annotated else option
+        if is_section(base):
+            return base, False
+        if typing.get_origin(base) is tuple and is_section(typing.get_args(base)[0]):
+            return typing.get_args(base)[0], True
+    return None, False
+
+
 def expected(annotation: Any) -> str:
     """`Annotated[int, Field(gt=0)]` -> "a whole number above 0"."""
     options = branches(annotation)
     if len(options) > 1:
-        return " or ".join(expected(option) for option in options)
+        return _alternatives([expected(option) for option in options])
     base, bounds = options[0], {}
     if typing.get_origin(base) is Annotated:
         base, *extras = typing.get_args(base)
         bounds = _bounds(extras)
     origin, args = typing.get_origin(base), typing.get_args(base)
     if origin is Literal:
-        return " or ".join(repr(a) for a in args)
+        return _alternatives([repr(a) for a in args])
     if origin is tuple:
         return _list_words(args, "min_length" in bounds)
     if origin is dict:
@@ -57,6 +68,10 @@ def expected(annotation: Any) -> str:
     if is_section(base):
         return _SHORT.get(base, f"a mapping with {', '.join(annotations(base))}")
     return _scalar_words(base, bounds)
+
+
+def _alternatives(words: list[str]) -> str:
+    return " or ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
 
 
 def _list_words(args: tuple[Any, ...], least: bool) -> str:

@@ -1,0 +1,176 @@
+"""The suite's schema for editors and for readers. Run as a module, it prints `suites/README.md`."""
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from bench.suite import schema
+from bench.suite.positions import MAX_NODES
+from bench.suite.words import annotations, branches, expected, is_section, item
+
+Json = dict[str, Any]
+
+_INTRO = f"""\
+# Suites
+
+A suite is one YAML file: which datasets, backbones and strategies to compare, and how.
+
+```yaml
+name: low_data
+datasets:
+  - {{name: digits, labels_per_class: [5, 20]}}
+backbones: [resnet18.a1_in1k]
+strategies: [scratch, linear_probe, full_finetune, {{freeze: {{upto: all}}}}]
+search: {{trials: 12}}
+```
+
+`python -m bench plan SUITE` says what a suite would train before anything starts; `python -m bench schema` prints
+its JSON Schema for editors. This page is generated: `python -m bench.suite.describe > suites/README.md`.
+
+## How a suite is read
+
+- YAML 1.2: `1e-3` is a number, `no` is text, a date is text. Tags are refused, a key that stands twice is an error,
+  and a file holds at most 1 MiB and {MAX_NODES:,} values, aliases expanded.
+- Every problem of a file is reported at once, each with its line and column, and nothing is run.
+- Keys are text, also where they look like numbers: `-1: 0.1` in `rates` means the unit `-1`.
+- A key with nothing after it takes its default.
+- A whole number stands for a number (`lr: 1` is 1.0), and a number without a fraction for a whole one (`steps: 1e3`
+  is 1000); `20.5` and `"20"` are refused. Inside `options`, values stay as written.
+- No two entries may go by the same name in tables.
+- `--set training.steps=50` replaces one value before the suite is checked; lists are counted from 0, as in
+  `--set datasets[0].labels_per_class=[5]`. The value is YAML.
+
+## Short forms
+
+| short | stands for |
+|---|---|
+| a dataset `near` | `{{name: near}}` |
+| a backbone `resnet18.a1_in1k` | `{{name: resnet18.a1_in1k}}` |
+| a strategy `scratch` | `{{name: scratch}}` |
+| a strategy `{{freeze: {{upto: all}}}}` | `{{name: freeze, options: {{upto: all}}}}` |
+| a strategy `{{recipe: {{name: ..., phases: [...]}}}}` | `{{name: recipe, recipe: {{name: ..., phases: [...]}}}}` |
+| `labels_per_class: 5`, `fraction: 0.1`, `total: 100` | a list of one |
+| a range `[0.001, 1]` | `{{low: 0.001, high: 1}}` |
+"""
+
+
+def reference_markdown() -> str:
+    """`suites/README.md`: the rules, then one table per section."""
+    parts = [_INTRO, "## The suite\n\n" + _table(schema.Suite)]
+    parts += [f"## {path}\n\n{_table(section)}" for path, section in _sections(schema.Suite, "")]
+    return "\n".join(parts)
+
+
+def _sections(section: type[BaseModel], prefix: str) -> Iterator[tuple[str, type[BaseModel]]]:
+    """Every section below this one with its path, in reading order. A range is described by its type alone."""
+    for name, annotation in annotations(section).items():
+        below, is_list = item(annotation)
+        if below is None or below is schema.Range:
+            continue
+        path = f"{prefix}{name}{'[]' if is_list else ''}"
+        yield path, below
+        yield from _sections(below, f"{path}.")
+
+
+def _table(section: type[BaseModel]) -> str:
+    rows = ["| key | type | default | meaning |", "|---|---|---|---|"]
+    for name, annotation in annotations(section).items():
+        info = section.model_fields[name]
+        cells = (f"`{name}`", _type(annotation), _default(info), _one_line(info.description))
+        rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(rows) + "\n"
+
+
+def _type(annotation: Any) -> str:
+    below, is_list = item(annotation)
+    if below is None or below is schema.Range:
+        return expected(annotation)
+    plain = [expected(o) for o in branches(annotation) if not is_section(o)] if not is_list else []
+    return " or ".join([*plain, "a list, see below" if is_list else "a section, see below"])
+
+
+def _default(info: FieldInfo) -> str:
+    if info.is_required():
+        return "required"
+    value = info.default
+    if value is None or value == () or value == "" or value == {}:
+        return "unset"
+    if isinstance(value, BaseModel):
+        return "its defaults"
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def _one_line(text: str | None) -> str:
+    return " ".join((text or "").split())
+
+
+def json_schema() -> Json:
+    """JSON Schema, draft 2020-12, of what a suite file may hold, short forms included."""
+    full = schema.Suite.model_json_schema(mode="validation")
+    sections = {**full["$defs"], "Suite": full}
+    for section in sections.values():
+        _tidy(section)
+        _allow_unset(section)
+    _allow_short_forms(sections)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **full}
+
+
+def _tidy(node: Any) -> None:
+    """Wrapped docstrings become one line, as an editor shows them; titles go."""
+    if isinstance(node, dict):
+        if isinstance(node.get("description"), str):
+            node["description"] = _one_line(node["description"])
+        if isinstance(node.get("title"), str):
+            del node["title"]  # pydantic's, a worse repetition of the key
+        for below in node.values():
+            _tidy(below)
+    elif isinstance(node, list):
+        for below in node:
+            _tidy(below)
+
+
+def _allow_unset(section: Json) -> None:
+    for name, value in section["properties"].items():
+        if name not in section.get("required", ()):
+            _widen(value, {"type": "null"})
+
+
+def _widen(node: Json, *alternatives: Json) -> None:
+    """Let a schema accept more. What describes it stays outside, where editors look for it."""
+    outside: Json = {key: node.pop(key) for key in ("description", "default") if key in node}
+    options = node.pop("anyOf") if set(node) == {"anyOf"} else [dict(node)]
+    node.clear()
+    node.update(outside, anyOf=[*options, *(a for a in alternatives if a not in options)])
+
+
+def _allow_short_forms(sections: dict[str, Json]) -> None:
+    suite, dataset = sections["Suite"]["properties"], sections["DatasetSpec"]["properties"]
+    name = sections["DatasetSpec"]["properties"]["name"]
+    for entries in ("datasets", "backbones", "strategies"):
+        _widen(suite[entries]["items"], {k: name[k] for k in ("type", "minLength", "maxLength")})
+    _widen(suite["strategies"]["items"], *_short_strategies())
+    for budget in ("labels_per_class", "fraction", "total"):
+        lists = [option for option in dataset[budget]["anyOf"] if option.get("type") == "array"]
+        _widen(dataset[budget], *(option["items"] for option in lists))
+    low = {k: v for k, v in sections["Range"]["properties"]["low"].items() if k in ("type", "exclusiveMinimum")}
+    pair = {"type": "array", "prefixItems": [low, low], "items": False, "minItems": 2, "maxItems": 2}
+    for key in ("lr", "weight_decay"):
+        _widen(sections["SearchSpec"]["properties"][key], pair)
+
+
+def _short_strategies() -> tuple[Json, Json]:
+    one_key = {"type": "object", "minProperties": 1, "maxProperties": 1}
+    options = {"type": ["object", "null"]}
+    by_name = {**one_key, "propertyNames": {"not": {"enum": list(annotations(schema.StrategySpec))}}}
+    recipe = {"recipe": {"$ref": "#/$defs/RecipeSpec"}}
+    return (
+        {**by_name, "additionalProperties": options},
+        {**one_key, "properties": recipe, "additionalProperties": False},
+    )
+
+
+if __name__ == "__main__":
+    sys.stdout.write(reference_markdown())
