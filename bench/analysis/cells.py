@@ -1,0 +1,126 @@
+"""One row per cell: mean, interval, how many of the planned repeats finished, what was chosen, what it cost."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from bench.analysis.frame import CELL, SuiteResults
+from bench.analysis.statistics import mean_interval
+
+Row = dict[str, Any]
+Task = tuple[str, str, str]  # dataset, budget, backbone
+OUT_OF_SCOPE = "not_applicable"
+BROKEN = ("diverged", "failed", "oom", "crashed", "timeout")
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Planned trainings of every kind, by what became of them."""
+
+    planned: int
+    ok: int
+    missing: int
+    broken: int
+    not_applicable: int
+
+
+def records(frame: pd.DataFrame) -> list[Row]:
+    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+
+
+def missing(results: SuiteResults) -> Counts:
+    """How many trainings the suite planned and what became of them; not applicable ones are no gap."""
+    status: Counter[str] = Counter()
+    for frame in (results.finals, results.trials, results.pretrainings):
+        status.update(frame["status"].tolist())
+    return Counts(
+        planned=status.total(),
+        ok=status["ok"],
+        missing=status["missing"],
+        broken=sum(status[name] for name in BROKEN),
+        not_applicable=status[OUT_OF_SCOPE],
+    )
+
+
+def in_order(finals: pd.DataFrame) -> pd.DataFrame:
+    """Suite order for names, growing label budgets within a dataset."""
+    keys = {
+        "dataset": pd.factorize(finals["dataset"])[0],
+        "labels": finals["labels_per_class"],
+        "budget": pd.factorize(finals["budget"])[0],
+        "backbone": pd.factorize(finals["backbone"])[0],
+        "strategy": pd.factorize(finals["strategy"])[0],
+        "repeat": finals["repeat"],
+    }
+    order = pd.DataFrame(keys).reset_index(drop=True).sort_values(list(keys), kind="stable").index
+    return finals.iloc[order].reset_index(drop=True)
+
+
+def task_of(row: Row) -> Task:
+    return row["dataset"], row["budget"], row["backbone"]
+
+
+def cells(finals: pd.DataFrame) -> Iterator[tuple[tuple[str, ...], list[Row]]]:
+    """The rows of each cell, cells in order."""
+    grouped: dict[tuple[str, ...], list[Row]] = {}
+    for row in records(in_order(finals)):
+        grouped.setdefault(tuple(row[name] for name in CELL), []).append(row)
+    yield from grouped.items()
+
+
+def status_text(rows: list[Row]) -> str:
+    """`2 ok, 1 diverged`, commonest first."""
+    return ", ".join(f"{count} {name}" for name, count in Counter(row["status"] for row in rows).most_common())
+
+
+def _median(values: list[float]) -> float:
+    return float(pd.Series(values, dtype="float64").median())
+
+
+def _mean(rows: list[Row], column: str) -> float:
+    return float(pd.Series([row[column] for row in rows], dtype="float64").mean())
+
+
+def _summary(rows: list[Row]) -> Row:
+    done = [row for row in rows if row["status"] == "ok"]
+    first = rows[0]
+    scores = mean_interval(row["score"] for row in done)
+    edges = [row["lr_edge"] for row in done if row["lr_edge"]]
+    fixed = ("labels_per_class", "baseline", "depth", "num_units", "metric", "lr_low", "lr_high")
+    means = ("flops", "samples", "steps", "trainable_params", "total_params", "seconds", "peak_memory_bytes")
+    applicable = [row for row in rows if row["status"] != OUT_OF_SCOPE]
+    return {
+        **{name: first[name] for name in (*CELL, *fixed)},
+        "mean": scores.mean,
+        "low": scores.low,
+        "high": scores.high,
+        "sd": scores.sd,
+        "n": scores.n,
+        "planned": len(rows),
+        "complete": bool(applicable) and scores.n == len(rows),
+        "applicable": bool(applicable),
+        "statuses": status_text(rows),
+        "lr": _median([row["lr"] for row in done]),
+        "weight_decay": _median([row["weight_decay"] for row in done]),
+        "lr_edge": "/".join(sorted(set(edges), reverse=True)),
+        "num_edges": len(edges),
+        "num_trials": max(int(row["num_trials"]) for row in rows),
+        "inflation": mean_interval(row["best_on_test"] - row["score"] for row in done).mean,
+        **{name: _mean(done, name) for name in means},
+    }
+
+
+def cell_summary(finals: pd.DataFrame) -> pd.DataFrame:
+    """One row per cell, in suite order. `n` repeats finished of `planned`; `complete` only where all of them did."""
+    rows = [_summary(rows) for _, rows in cells(finals)]
+    return pd.DataFrame(rows if rows else None, columns=None if rows else [*CELL, *EMPTY_SUMMARY])
+
+
+EMPTY_SUMMARY = [
+    "labels_per_class", "baseline", "depth", "num_units", "metric", "lr_low", "lr_high", "mean", "low", "high", "sd",
+    "n", "planned", "complete", "applicable", "statuses", "lr", "weight_decay", "lr_edge", "num_edges", "num_trials",
+    "inflation", "flops", "samples", "steps", "trainable_params", "total_params", "seconds", "peak_memory_bytes",
+]  # fmt: skip

@@ -1,0 +1,156 @@
+"""The findings of a suite in a few cautious sentences, for the top of the report and the end of a run."""
+
+import math
+import unicodedata
+from collections import Counter
+from typing import Any
+
+import pandas as pd
+
+from bench.analysis.cells import Counts, Row, Task, missing, records
+from bench.analysis.frame import SuiteResults
+from bench.analysis.leaderboard import Leaderboard, leaderboard
+from bench.analysis.standing import BEHIND, BEST, TIED, standings
+from bench.analysis.verdicts import HELPS, HURTS, NO_BASELINE, UNDECIDED, verdicts
+
+
+def points(value: float) -> str:
+    """A share as percentage points, with the sign in front and a true minus: `+1.3`, `−0.4`."""
+    return f"{100 * value:+.1f}".replace("-", "−")
+
+
+def shortened(name: str, most: int = 60) -> str:
+    """A name as it can stand in a sentence: not too long, and unable to turn the text after it around."""
+    short = name if len(name) <= most else f"{name[: most - 16]}…{name[-15:]}"
+    turns = any(unicodedata.bidirectional(c) in ("R", "AL", "AN", "RLO", "RLE", "LRO", "LRE", "RLI") for c in short)
+    return f"\u2068{short}\u2069" if turns else short  # first strong isolate ... pop directional isolate
+
+
+def listed(names: list[str], most: int = 4) -> str:
+    """`a, b and c`; a long list ends in a count."""
+    short = [shortened(name) for name in names]
+    shown = short if len(names) <= most else [*short[: most - 1], f"{len(names) - most + 1} more"]
+    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}" if shown else "none"
+
+
+def labels(budget: str) -> str:
+    """A budget in words: `5 labels per class`, `all labels`, `10% of the labels`, `1000 labels in total`."""
+    if budget.isdigit():
+        return plural(int(budget), "label per class", "labels per class")
+    if budget == "full":
+        return "all labels"
+    if budget.endswith("%"):
+        return f"{budget} of the labels"
+    return f"{budget.removeprefix('total ')} labels in total" if budget.startswith("total ") else f"budget {budget}"
+
+
+def plural(count: int, one: str, many: str | None = None) -> str:
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def headline(results: SuiteResults) -> list[str]:
+    """Who leads, where transfer helps and hurts, what could not be decided, what is absent."""
+    counts = missing(results)
+    if not (results.finals["status"] == "ok").any():
+        return [_nothing(results.finals, counts)]
+    verdict_rows = records(verdicts(results.finals))
+    sentences = [_leader(leaderboard(results.finals)), _by_dataset(results.finals)]
+    sentences += [_transfer(verdict_rows), _undecided(verdict_rows), _gaps(counts)]
+    return [sentence for sentence in sentences if sentence]
+
+
+def _nothing(finals: pd.DataFrame, counts: Counts) -> str:
+    if finals.empty:
+        return "Nothing to compare: the suite has no planned trainings."
+    status = Counter(finals["status"].tolist()).most_common()
+    found = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in status)
+    return f"Nothing to compare yet: none of {plural(len(finals), 'final training')} finished ({found})."
+
+
+def _leader(board: Leaderboard) -> str:
+    rows = [row for row in records(board.rows) if row["ranked"]]
+    if not rows:
+        return "No task was finished by two strategies alike, so no ranking is given."
+    first, others = rows[0], rows[1:]
+    over = f"Over {plural(len(board.tasks), 'task')} that {_who(len(rows))} finished"
+    if not others:
+        return f"{over}, {shortened(first['strategy'])} scores {100 * first['mean']:.1f}; there is nothing to rank it against."
+    sentence = (
+        f"{over}, {shortened(first['strategy'])} has the highest mean score, {100 * first['mean']:.1f}{_half(first)}"
+    )
+    if first["n"] < 2:
+        return f"{sentence}; one repeat cannot tell whether the order is chance."
+    tied = [row["strategy"] for row in others if row["tied"]]
+    if not tied:
+        return f"{sentence}, and every other strategy is measurably behind it."
+    return f"{sentence}. Not separable from it: {listed(tied)}."
+
+
+def _who(count: int) -> str:
+    return "one strategy" if count == 1 else f"all {count} ranked strategies"
+
+
+def _half(row: dict[str, Any]) -> str:
+    half = 100 * (row["high"] - row["low"]) / 2
+    return f" ±{half:.1f} ({row['n']} repeats)" if math.isfinite(half) else ""
+
+
+def _by_dataset(finals: pd.DataFrame) -> str:
+    """The leader of each dataset, where the same one leads all its tasks with somebody measurably behind."""
+    tasks: dict[str, list[tuple[Task, dict[str, str]]]] = {}
+    for task, standing in standings(finals).items():
+        if len(standing) > 1:
+            tasks.setdefault(task[0], []).append((task, standing))
+    parts = [f"{shortened(dataset)}: {_best(found)}" for dataset, found in tasks.items()]
+    return f"Highest mean by dataset — {'; '.join(parts[:8])}." if len(parts) > 1 else ""
+
+
+def _best(found: list[tuple[Task, dict[str, str]]]) -> str:
+    leaders = Counter(name for _, standing in found for name, place in standing.items() if place == BEST)
+    leader, count = leaders.most_common(1)[0]
+    name = shortened(leader)
+    if all(set(standing.values()) <= {BEST, TIED} for _, standing in found):
+        return f"{name} in {count} of {len(found)}, no strategy measurably behind"
+    alone = sum(list(standing.values()).count(BEHIND) == len(standing) - 1 for _, standing in found)
+    note = "" if alone == 0 else f" ({plural(alone, 'task')} with all others behind)"
+    return f"{name} in {count} of {len(found)}{note}"
+
+
+def _transfer(rows: list[Row]) -> str:
+    tested = [row for row in rows if row["verdict"] != NO_BASELINE]
+    if not tested:
+        return "The suite trains no baseline from scratch, so whether transfer helps cannot be said." if rows else ""
+    count = Counter(row["verdict"] for row in tested)
+    sentence = (
+        f"Against training from scratch, transfer helps in {count[HELPS]} of {plural(len(tested), 'cell')}, "
+        f"hurts in {count[HURTS]} and is undecided in {count[UNDECIDED]}."
+    )
+    hurt = [row for row in tested if row["verdict"] == HURTS]
+    if not hurt:
+        return f"{sentence} No negative transfer was shown; that is not proof that there is none."
+    worst = min(hurt, key=lambda row: float(row["difference"]))
+    where = f"{shortened(worst['strategy'])} on {shortened(worst['dataset'])} with {labels(worst['budget'])}"
+    return (
+        f"{sentence} Largest negative transfer: {where}, "
+        f"{points(worst['difference'])} points, 95 % interval {points(worst['low'])} to {points(worst['high'])}."
+    )
+
+
+def _undecided(rows: list[Row]) -> str:
+    open_rows = [row for row in rows if row["verdict"] == UNDECIDED]
+    seen = sorted(100 * row["detectable"] for row in open_rows if math.isfinite(row["detectable"]))
+    if not open_rows:
+        return ""
+    if not seen:
+        return "Nothing could be decided between strategies: that takes at least two finished repeats of each."
+    middle = seen[len(seen) // 2]
+    return (
+        f"What stayed undecided is not shown to be equal: with these repeats a true difference under about "
+        f"{middle:.1f} points (median of those cells) would mostly have gone unseen."
+    )
+
+
+def _gaps(counts: Counts) -> str:
+    parts = [f"{counts.missing:,} missing"] if counts.missing else []
+    parts += [f"{counts.broken:,} failed or diverged"] if counts.broken else []
+    return f"{' and '.join(parts)} of {plural(counts.planned, 'planned training')}." if parts else ""

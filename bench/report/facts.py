@@ -1,0 +1,71 @@
+"""Everything the sections say, computed once: summaries, verdicts, ranking, and who looks how."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from bench.analysis.cells import Row, Task, records
+from bench.analysis.frame import SuiteResults
+from bench.analysis.headline import labels, shortened
+from bench.analysis.tables import Counts, Leaderboard, cell_summary, leaderboard, missing, standings, verdicts
+from bench.report.palette import budget_series, strategy_series
+from bench.report.view import Cell, Series
+
+
+@dataclass(frozen=True)
+class Facts:
+    results: SuiteResults
+    summary: list[Row]  # one per cell
+    verdicts: list[Row]
+    board: Leaderboard
+    standings: dict[Task, dict[str, str]]
+    counts: Counts
+    strategies: dict[str, Series]
+    budgets: dict[str, Series]
+
+    @staticmethod
+    def of(results: SuiteResults) -> "Facts":
+        summary = records(cell_summary(results.finals))
+        baselines = {row["strategy"] for row in summary if row["baseline"]}
+        by_labels = sorted(summary, key=lambda row: float(row["labels_per_class"]))
+        return Facts(
+            results=results,
+            summary=summary,
+            verdicts=records(verdicts(results.finals)),
+            board=leaderboard(results.finals),
+            standings=standings(results.finals),
+            counts=missing(results),
+            strategies=strategy_series(unique(row["strategy"] for row in summary), baselines),
+            budgets=budget_series(unique(row["budget"] for row in by_labels)),
+        )
+
+    @property
+    def many_backbones(self) -> bool:
+        return len(unique(row["backbone"] for row in self.summary)) > 1
+
+    @property
+    def metric(self) -> str:
+        metrics = unique(row["metric"] for row in self.summary)
+        return metrics[0] if len(metrics) == 1 else "score"
+
+    def groups(self) -> dict[tuple[str, str], list[Row]]:
+        """Cells by dataset and backbone, in suite order."""
+        found: dict[tuple[str, str], list[Row]] = {}
+        for row in self.summary:
+            found.setdefault((row["dataset"], row["backbone"]), []).append(row)
+        return found
+
+    def heading(self, dataset: str, backbone: str) -> str:
+        return f"{shortened(dataset)} · {shortened(backbone)}" if self.many_backbones else shortened(dataset)
+
+    def where(self, task: Task) -> str:
+        words = f"{shortened(task[0])}, {labels(task[1])}"
+        return f"{words}, {shortened(task[2])}" if self.many_backbones else words
+
+
+def unique(values: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(values))
+
+
+def name_cell(name: str, series: Series | None = None) -> Cell:
+    short = shortened(name)
+    return Cell(short, value=name, css="name", title=name if short != name else "", series=series)

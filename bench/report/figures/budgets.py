@@ -1,0 +1,34 @@
+"""Score against labels per class, one drawing per dataset and backbone, one line per strategy."""
+
+from markupsafe import Markup
+
+from bench.report.figures.lines import Point, fit_scores, line, log_ticks
+from bench.report.svg import inline, new_panel
+from bench.report.view import Series, compact
+
+
+def budgets_panel(lines: list[tuple[Series, list[Point]]], name: str) -> Markup:
+    """Points of one budget stand side by side, as their intervals would hide each other."""
+    figure, axes = new_panel()
+    xs = sorted({point.x for _, points in lines for point in points})
+    step = _step(xs, len(lines))
+    shown: list[Point] = []
+    axes.set_xlim(xs[0] / step ** (len(lines) / 2 + 1.5), xs[-1] * step ** (len(lines) / 2 + 1.5))
+    for place, (series, points) in enumerate(lines):
+        factor = step ** (place - (len(lines) - 1) / 2)
+        moved = [Point(point.x * factor, point.y, point.low, point.high) for point in points]
+        line(axes, series, moved)
+        shown += moved
+    log_ticks(axes, xs, [compact(x).replace(" ", "") for x in xs])
+    fit_scores(axes, shown)
+    axes.set_xlabel("labels per class")
+    return inline(figure, name, f"Test score in percent of {len(lines)} strategies against labels per class")
+
+
+def _step(xs: list[float], count: int) -> float:
+    """The factor between neighbours on the logarithmic axis."""
+    if len(xs) == 1:
+        return 1.25
+    closest = min(after / before for before, after in zip(xs, xs[1:], strict=False))
+    whole = xs[-1] / xs[0]
+    return float(min(closest ** (0.5 / max(count, 1)), whole ** (0.018)))

@@ -1,0 +1,94 @@
+"""The marks that all figures share: a line of means with interval whiskers, in a series' colour and shape."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bench.report.palette import SENTINELS, SHAPES
+from bench.report.view import Series
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+@dataclass(frozen=True)
+class Point:
+    x: float
+    y: float  # percent
+    low: float = math.nan
+    high: float = math.nan
+
+
+def style(series: Series, size: float = 5.0) -> dict[str, object]:
+    color = SENTINELS[series.color]
+    return {
+        "color": color,
+        "marker": SHAPES[series.marker][0],
+        "markersize": size,
+        "markerfacecolor": SENTINELS["panel"] if series.hollow else color,
+        "markeredgecolor": color if series.hollow else SENTINELS["panel"],
+        "markeredgewidth": 1.3 if series.hollow else 0.7,
+        "linewidth": 1.5,
+        "linestyle": (0, series.dashes) if series.dashes else "-",
+    }
+
+
+def whiskers(axes: "Axes", series: Series, points: Sequence[Point]) -> None:
+    kept = [point for point in points if math.isfinite(point.low)]
+    if kept:
+        axes.vlines(
+            [point.x for point in kept],
+            [max(point.low, 0) for point in kept],
+            [min(point.high, 100) for point in kept],
+            colors=SENTINELS[series.color],
+            linewidth=1.1,
+            alpha=0.65,
+        )
+
+
+def line(axes: "Axes", series: Series, points: Sequence[Point]) -> None:
+    whiskers(axes, series, points)
+    axes.plot([point.x for point in points], [point.y for point in points], **style(series))  # type: ignore[arg-type]
+
+
+def fit_scores(axes: "Axes", points: Sequence[Point]) -> None:
+    """Limits from the means, whiskers included as far as they do not squeeze the means together."""
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    ys = [point.y for point in points]
+    ends = [end for point in points for end in (point.low, point.high) if math.isfinite(end)]
+    low, high = min(ys), max(ys)
+    reach = max(high - low, 2.0)
+    bottom = max(min([low, *ends]), low - reach / 2, 0)
+    top = min(max([high, *ends]), high + reach / 2, 100)
+    air = 0.05 * (top - bottom)
+    axes.set_ylim(bottom - air, top + air)
+    axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+
+
+def log_ticks(axes: "Axes", ticks: list[float], texts: list[str]) -> None:
+    """A logarithmic x axis with our own labels, thinned out where they would touch."""
+    from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
+
+    axes.set_xscale("log")
+    low, high = axes.get_xlim()
+    span = math.log(high / low)
+    kept: list[tuple[float, str]] = []
+    for tick, text in zip(ticks, texts, strict=True):
+        if not kept or math.log(tick / kept[-1][0]) / span > 0.022 * (len(text) + len(kept[-1][1]) + 1):
+            kept.append((tick, text))
+    axes.xaxis.set_major_locator(FixedLocator([tick for tick, _ in kept]))
+    axes.xaxis.set_major_formatter(FixedFormatter([text for _, text in kept]))
+    axes.xaxis.set_minor_locator(NullLocator())
+
+
+def decades(low: float, high: float, most: int = 5) -> list[float]:
+    """Powers of ten inside a range, every k-th of them if there are many; with fewer than two, 1-2-5 steps."""
+    exponents = range(math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9) + 1)
+    if len(exponents) < 2:
+        first = math.floor(math.log10(low))
+        steps = [m * 10.0**e for e in range(first, first + 3) for m in (1, 2, 5)]
+        return [step for step in steps if low <= step <= high]
+    return [10.0**e for e in exponents[:: math.ceil(len(exponents) / most)]]

@@ -1,0 +1,44 @@
+"""Validation score against learning rate, one line per strategy: does the search decide, or does any rate do?"""
+
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from bench.report.figures.lines import Point, decades, fit_scores, log_ticks
+from bench.report.palette import SENTINELS, SHAPES
+from bench.report.svg import inline, new_panel
+from bench.report.view import Series, rate
+
+
+@dataclass(frozen=True)
+class Curve:
+    series: Series
+    points: list[Point]  # finished trials by rate
+    chosen: list[Point]
+    broken: list[float]  # rates of trials without a score
+
+
+def rates_panel(curves: list[Curve], name: str) -> Markup:
+    figure, axes = new_panel(300, 208)
+    shown = [point for curve in curves for point in curve.points]
+    rates = [point.x for point in shown] + [x for curve in curves for x in curve.broken]
+    axes.set_xlim(min(rates) / 1.25, max(rates) * 1.25)
+    fit_scores(axes, shown)
+    floor = axes.get_ylim()[0]
+    for curve in curves:
+        color = SENTINELS[curve.series.color]
+        dashes = (0, curve.series.dashes) if curve.series.dashes else "-"
+        axes.plot(
+            [p.x for p in curve.points], [p.y for p in curve.points], color=color, linewidth=1.2, linestyle=dashes
+        )
+        axes.plot(
+            [p.x for p in curve.chosen], [p.y for p in curve.chosen], linestyle="none", markersize=6.5,
+            marker=SHAPES[curve.series.marker][0], color=color, markeredgewidth=1.2,
+            markerfacecolor=SENTINELS["panel"] if curve.series.hollow else color,
+            markeredgecolor=color if curve.series.hollow else SENTINELS["panel"],
+        )  # fmt: skip
+        axes.plot(curve.broken, [floor] * len(curve.broken), "x", color=color, markersize=5, clip_on=False)
+    ticks = decades(min(rates), max(rates))
+    log_ticks(axes, ticks, [rate(tick) for tick in ticks])
+    axes.set_xlabel("learning rate")
+    return inline(figure, name, f"Validation score in percent of {len(curves)} strategies against the learning rate")

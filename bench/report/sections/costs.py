@@ -1,0 +1,87 @@
+"""What the strategies cost, on their own and here."""
+
+import math
+
+from bench.analysis.cells import Row, records
+from bench.analysis.headline import plural, shortened
+from bench.analysis.tables import cost_summary
+from bench.report.facts import Facts, name_cell, unique
+from bench.report.figures.lines import Point
+from bench.report.figures.prices import prices_panel
+from bench.report.view import Block, Cell, Column, Figure, Panel, Section, Series, Table, compact, duration, percent
+
+AXES = (
+    ("flops", "FLOPs of one training"),
+    ("trainable_params", "trainable parameters"),
+    ("seconds", "seconds of one training"),
+)
+
+
+def cost_section(facts: Facts) -> Section | None:
+    how = "Further left is cheaper, further up is better; FLOPs and parameters belong to the strategy, seconds to this machine."
+    rows = records(cost_summary(facts.results.finals, facts.results.trials, facts.board.tasks))
+    if not rows:
+        return None
+    blocks: list[Block] = []
+    panels = _panels(facts, rows)
+    if panels:
+        caption = (
+            f"Mean test {facts.metric} in percent over the leaderboard's {plural(len(facts.board.tasks), 'task')} against "
+            "cost, both means over the same trainings; no interval is drawn, the leaderboard has it. Logarithmic x axis."
+        )
+        blocks.append(Figure(panels, list(facts.strategies.values()), caption))
+    return Section("cost", "Cost", how, [*blocks, _table(facts, rows)])
+
+
+def _panels(facts: Facts, rows: list[Row]) -> list[Panel]:
+    panels = []
+    for place, backbone in enumerate(unique(row["backbone"] for row in rows)):
+        mine = [row for row in rows if row["backbone"] == backbone]
+        for number, (column, axis) in enumerate(AXES):
+            marks = [_mark(facts, row, column) for row in mine if math.isfinite(row[column]) and row[column] > 0]
+            if marks:
+                title = shortened(backbone) if facts.many_backbones else axis[0].upper() + axis[1:]
+                panels.append(
+                    Panel(
+                        title, axis if facts.many_backbones else "", prices_panel(marks, axis, f"cost{place}-{number}")
+                    )
+                )
+    return panels
+
+
+def _mark(facts: Facts, row: Row, column: str) -> tuple[Series, Point]:
+    return facts.strategies[row["strategy"]], Point(float(row[column]), 100 * row["score"])
+
+
+def _table(facts: Facts, rows: list[Row]) -> Table:
+    columns = [Column("Backbone", numeric=False)] if facts.many_backbones else []
+    columns += [Column("Strategy", numeric=False), Column("Mean score", "%"), Column("FLOPs", "one training")]
+    columns += [Column("Trainable", "parameters"), Column("Share", "of all, %"), Column("Images seen")]
+    columns += [Column("Training", "seconds"), Column("Search", "seconds"), Column("Peak memory", "MB")]
+    caption = (
+        f"Means over the finished trainings of the leaderboard's {plural(len(facts.board.tasks), 'task')}. FLOPs are those the "
+        "strategy needs on its own; seconds and memory are what it took here, work that several shared divided among them, on a "
+        "machine that may have been busy. Search is one whole search, all its trials."
+    )
+    return Table("cost", columns, [_row(facts, row) for row in rows], caption)
+
+
+def _row(facts: Facts, row: Row) -> list[Cell]:
+    names = [name_cell(row["backbone"])] if facts.many_backbones else []
+    share = row["trainable_params"] / row["total_params"] if row["total_params"] else math.nan
+    return [
+        *names,
+        name_cell(row["strategy"], facts.strategies[row["strategy"]]),
+        _cell(percent(row["score"]), 100 * row["score"]),
+        _cell(compact(row["flops"]), row["flops"]),
+        _cell(compact(row["trainable_params"]), row["trainable_params"]),
+        _cell(percent(share), 100 * share),
+        _cell(compact(row["samples"]), row["samples"]),
+        _cell(duration(row["seconds"]), row["seconds"]),
+        _cell(duration(row["search_seconds"]), row["search_seconds"]),
+        _cell(compact(row["peak_memory_bytes"], "B"), row["peak_memory_bytes"] / 1e6),
+    ]
+
+
+def _cell(text: str, value: float) -> Cell:
+    return Cell(text, value=float(value) if math.isfinite(value) else "")

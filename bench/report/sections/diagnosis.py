@@ -1,0 +1,98 @@
+"""What would mislead: selecting on the test set, and trainings that are not there."""
+
+import math
+
+from bench.analysis.cells import OUT_OF_SCOPE, Row, records
+from bench.analysis.headline import labels, plural
+from bench.analysis.tables import inflation
+from bench.report.facts import Facts, name_cell
+from bench.report.strip import Scale, strip
+from bench.report.view import ABSENT, Block, Cell, Column, Section, Table, Words, signed
+
+LISTED = 200  # rows of the table of gaps
+
+
+def selection_section(facts: Facts) -> Section | None:
+    how = (
+        "How much higher each score would look had the best moment of training been picked on the test set, as much "
+        "published work does; nothing on this page is picked so."
+    )
+    gains = inflation(facts.results.finals, facts.board.tasks)
+    if not any(math.isfinite(gain.mean) for gain in gains.values()):
+        return None
+    scale = Scale.over([end for gain in gains.values() for end in (gain.low, gain.high, gain.mean)], around=0.0)
+    rows = []
+    for name in (name for name in facts.strategies if name in gains):
+        gain = gains[name]
+        bounds = (100 * gain.low, 100 * gain.high, gain.n)
+        text = f"{signed(gain.mean, 2)}{f' ±{100 * gain.half:.2f}' if math.isfinite(gain.half) else ''}"
+        picture = strip(scale, gain.mean, (gain.low, gain.high), f"c-{facts.strategies[name].color}", zero=0.0)
+        cell = Cell(text, value=100 * gain.mean, bounds=bounds)
+        rows.append([name_cell(name, facts.strategies[name]), cell, Cell("", value="", picture=picture)])
+    columns = [Column("Strategy", numeric=False), Column("Inflation", "points", interval=True)]
+    columns.append(Column("95 % interval", f"{signed(scale.low)} to {signed(scale.high)}", numeric=False))
+    n = max(gain.n for gain in gains.values())
+    caption = (
+        f"Best test score along the training minus the last one, mean over the leaderboard's {plural(len(facts.board.tasks), 'task')}; "
+        f"95 % Student-t interval over n = {n} repeats. It cannot be negative. Strategies differ in it, so picking on test would "
+        "also change their order."
+    )
+    return Section("selection", "Selection on test", how, [Table("selection", columns, rows, caption)])
+
+
+def gaps_section(facts: Facts) -> Section:
+    how = "Every planned training that gave no score, and why; a gap is never filled in."
+    absent = _absent(facts)
+    blocks: list[Block] = []
+    if not absent and not facts.results.damaged:
+        return Section(
+            "gaps",
+            "Failures and gaps",
+            how,
+            [Words(["Every planned training finished, and every record could be read."])],
+        )
+    if absent:
+        columns = [
+            Column(name, numeric=False) for name in ("Kind", "Status", "Dataset", "Labels", "Backbone", "Strategy")
+        ]
+        columns += [Column("Repeat"), Column("Error", numeric=False), Column("Key", numeric=False)]
+        shown = (
+            f"The first {LISTED} of {len(absent)} are listed."
+            if len(absent) > LISTED
+            else f"{plural(len(absent), 'training')}."
+        )
+        caption = f"{shown} `not applicable` means that the strategy cannot be used on that backbone, and is not counted as missing."
+        rows = [_gap(kind, row) for kind, row in absent[:LISTED]]
+        blocks.append(Table("gaps", columns, rows, caption.replace("`", "")))
+    if facts.results.damaged:
+        files = facts.results.damaged
+        more = [f"and {len(files) - 20} more"] if len(files) > 20 else []
+        blocks.append(Words(["Record files that could not be read, counted as absent:"]))
+        blocks.append(Words([*files[:20], *more], listed=True, tone="code"))
+    return Section("gaps", "Failures and gaps", how, blocks)
+
+
+def _absent(facts: Facts) -> list[tuple[str, Row]]:
+    """Failures first, then what is missing, then what does not apply."""
+    results = facts.results
+    frames = (("final", results.finals), ("trial", results.trials), ("pretraining", results.pretrainings))
+    found = [(kind, row) for kind, frame in frames for row in records(frame) if row["status"] != "ok"]
+    order = {"missing": 1, OUT_OF_SCOPE: 2}
+    return sorted(found, key=lambda item: order.get(item[1]["status"], 0))
+
+
+def _gap(kind: str, row: Row) -> list[Cell]:
+    error = str(row.get("error", "")) or ABSENT
+    short = error if len(error) <= 300 else error[:299] + "…"
+    budget = row.get("budget")
+    return [
+        Cell(kind),
+        Cell(str(row["status"]).replace("_", " "), value=row["status"]),
+        name_cell(row["dataset"]),
+        Cell(labels(budget), value=budget) if budget else Cell(ABSENT),
+        name_cell(row["backbone"]),
+        name_cell(row.get("strategy", "") or ABSENT),
+        Cell(str(row["repeat"]), value=int(row["repeat"])) if "repeat" in row else Cell(ABSENT, value=""),
+        Cell(short, value=error, css="error"),
+        Cell(str(row["key"])[:12], value=str(row["key"]), css="mono", title=str(row["key"])),
+    ]

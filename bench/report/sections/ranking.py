@@ -1,0 +1,168 @@
+"""Leaderboard over the tasks that all finished, and the scores of every dataset."""
+
+import math
+
+from bench.analysis.cells import Row, records, task_of
+from bench.analysis.headline import labels, plural
+from bench.analysis.leaderboard import fewest_tasks
+from bench.analysis.standing import BEST, TIED
+from bench.report.facts import Facts, name_cell, unique
+from bench.report.strip import Scale, strip
+from bench.report.view import ABSENT, Block, Cell, Column, Section, Table, Words, percent, signed, spread
+
+
+def leaderboard_section(facts: Facts) -> Section:
+    how = (
+        "Means over the tasks that every ranked strategy finished, so that all of them are averages of the same things; "
+        "a strategy with gaps keeps them in sight."
+    )
+    rows = records(facts.board.rows)
+    if not any(row["ranked"] for row in rows):
+        return Section(
+            "leaderboard",
+            "Leaderboard",
+            how,
+            [Words(["No task was finished by any strategy, so there is no ranking."])],
+        )
+    blocks: list[Block] = [_table(facts, rows)]
+    blocks.append(Words(_remarks(facts, rows), tone="note", listed=True))
+    return Section("leaderboard", "Leaderboard", how, blocks)
+
+
+def _table(facts: Facts, rows: list[Row]) -> Table:
+    ranked = [row for row in rows if row["ranked"]]
+    ends = [row[end] for row in ranked for end in ("low", "high", "mean")]
+    scale = Scale.over(ends)
+    columns = [
+        Column("Strategy", numeric=False),
+        Column("Mean score", "%", interval=True),
+        Column("95 % interval", f"{percent(scale.low, 0)} to {percent(scale.high, 0)}", numeric=False),
+        Column("Behind the first", "points", interval=True),
+        Column("Mean rank"),
+        Column("First in", plural(len(facts.board.tasks), "task")),
+        Column("Finished", "tasks"),
+    ]
+    n = max((int(row["n"]) for row in ranked), default=0)
+    caption = (
+        f"Mean over {plural(len(facts.board.tasks), 'task')}, then over n = {n} repeats; 95 % Student-t interval over "
+        "repeats with the tasks held fixed, so it says nothing about other datasets. Distances to the first are paired "
+        "by repeat, their spread is pooled over strategies, and ≈ marks those not separable from it (Holm, 5 %)."
+    )
+    return Table("leaderboard", columns, [_row(facts, row, scale) for row in rows], caption)
+
+
+def _row(facts: Facts, row: Row, scale: Scale) -> list[Cell]:
+    name = name_cell(row["strategy"], facts.strategies[row["strategy"]])
+    finished = Cell(
+        f"{row['complete']} of {row['planned']}",
+        value=int(row["complete"]),
+        sub=row["gap"],
+        css="gap" if row["gap"] else "",
+    )
+    if not row["ranked"]:
+        absent = Cell(ABSENT, value="", css="quiet")
+        return [name, Cell(ABSENT, value="", sub="not ranked", css="quiet"), absent, absent, absent, absent, finished]
+    bounds = (100 * row["low"], 100 * row["high"], int(row["n"]))
+    mean = Cell(f"{percent(row['mean'])}{spread(row['low'], row['high'])}", value=100 * row["mean"], bounds=bounds)
+    picture = Cell(
+        "",
+        value="",
+        picture=strip(scale, row["mean"], (row["low"], row["high"]), f"c-{facts.strategies[row['strategy']].color}"),
+    )
+    rank = Cell(f"{row['rank']:.1f}", value=row["rank"])
+    return [name, mean, picture, _behind(row), rank, Cell(f"{row['wins']:.0f}", value=int(row["wins"])), finished]
+
+
+def _behind(row: Row) -> Cell:
+    if not math.isfinite(row["behind"]):
+        return Cell("first", value=0.0, css="quiet")
+    mark = "≈ " if row["tied"] else ""
+    bounds = (100 * row["behind_low"], 100 * row["behind_high"], int(row["n"]))
+    text = f"{mark}{signed(row['behind'])}{spread(row['behind_low'], row['behind_high'])}"
+    return Cell(text, value=100 * row["behind"], bounds=bounds)
+
+
+def _remarks(facts: Facts, rows: list[Row]) -> list[str]:
+    found = []
+    if facts.board.left_out:
+        named = "; ".join(facts.where(task) for task in facts.board.left_out[:6])
+        more = f"; and {len(facts.board.left_out) - 6} more" if len(facts.board.left_out) > 6 else ""
+        found.append(f"Left out of the means, as not every ranked strategy finished them: {named}{more}.")
+    strategies, tasks = sum(bool(row["ranked"]) for row in rows), len(facts.board.tasks)
+    needed = fewest_tasks(strategies)
+    if strategies > 1 and tasks < needed:
+        found.append(
+            f"Ranks over {plural(tasks, 'task')} prove nothing by themselves: a Wilcoxon test between {strategies} strategies, "
+            f"corrected for all pairs, cannot show any difference with fewer than {needed} tasks."
+        )
+    elif strategies > 1:
+        found.append(
+            "Tasks that share a dataset are not independent, so no test is made across tasks; read ranks as a description."
+        )
+    return found
+
+
+def datasets_section(facts: Facts) -> Section:
+    how = (
+        "Each row is a strategy, each column a label budget; the highest mean of a column is bold on a tint, and ≈ marks "
+        "those that the repeats cannot tell from it."
+    )
+    blocks: list[Block] = [
+        _scores(facts, dataset, backbone, rows) for (dataset, backbone), rows in facts.groups().items()
+    ]
+    return Section(
+        "datasets",
+        "Scores by dataset",
+        how,
+        [*blocks, _all_cells(facts)] if blocks else [Words(["No cells are planned."])],
+    )
+
+
+def _scores(facts: Facts, dataset: str, backbone: str, rows: list[Row]) -> Table:
+    budgets = unique(row["budget"] for row in rows)
+    found = {(row["strategy"], row["budget"]): row for row in rows}
+    columns = [Column("Strategy", numeric=False), *(Column(labels(budget), "%", interval=True) for budget in budgets)]
+    lines = [
+        [name_cell(name, facts.strategies[name]), *(_score(facts, found.get((name, budget))) for budget in budgets)]
+        for name in unique(row["strategy"] for row in rows)
+    ]
+    planned = max(row["planned"] for row in rows)
+    caption = (
+        f"Test {facts.metric} in percent, mean over n = {planned} repeats unless (n of planned) says otherwise, ± half of the "
+        "95 % Student-t interval. The interval is symmetric, so near 0 or 100 it can pass them."
+    )
+    number = list(facts.groups()).index((dataset, backbone))
+    return Table(f"scores-{number}", columns, lines, caption, title=facts.heading(dataset, backbone))
+
+
+def _score(facts: Facts, row: Row | None) -> Cell:
+    if row is None:
+        return Cell(ABSENT, value="", css="quiet")
+    if row["n"] == 0:
+        return Cell(
+            ABSENT, value="", sub=row["statuses"].replace("_", " "), css="gap" if row["applicable"] else "quiet"
+        )
+    place = facts.standings[task_of(row)].get(row["strategy"], "")
+    text = f"{percent(row['mean'])}{spread(row['low'], row['high'])}"
+    sub = "" if row["complete"] else f"{row['n']} of {row['planned']}: {row['statuses']}".replace("_", " ")
+    css = {BEST: "best", TIED: "tied"}.get(place, "") if row["complete"] else "gap"
+    bounds = (100 * row["low"], 100 * row["high"], int(row["n"]))
+    return Cell(("≈ " if place == TIED else "") + text, value=100 * row["mean"], sub=sub, css=css, bounds=bounds)
+
+
+def _all_cells(facts: Facts) -> Table:
+    """Long form, for a spreadsheet: raw numbers under plain names."""
+    texts = ["dataset", "budget", "backbone", "strategy", "statuses", "lr_edge"]
+    numbers = [
+        "labels_per_class", "n", "planned", "mean", "low", "high", "lr", "inflation", "flops", "trainable_params", "seconds",
+    ]  # fmt: skip
+    columns = [*(Column(name, numeric=False) for name in texts), *(Column(name) for name in numbers)]
+    rows = [
+        [*(name_cell(row[name]) for name in texts), *(_number(row[name]) for name in numbers)] for row in facts.summary
+    ]
+    caption = "Every cell in one table, scores as shares between 0 and 1, costs per final training; made for the CSV download."
+    return Table("cells", columns, rows, caption, title="All cells, long form", folded=True)
+
+
+def _number(value: float) -> Cell:
+    return Cell(f"{value:.4g}" if math.isfinite(value) else ABSENT, value=float(value) if math.isfinite(value) else "")

@@ -1,0 +1,60 @@
+"""Above everything: what was found, how much there is, what to be warned of."""
+
+from bench.analysis.headline import headline, listed, plural
+from bench.report.facts import Facts, unique
+from bench.report.view import duration
+
+
+def findings(facts: Facts) -> list[str]:
+    return headline(facts.results)
+
+
+def key_numbers(facts: Facts) -> list[tuple[str, str, str]]:
+    """(number, what it counts, a remark)."""
+    results = facts.results
+    finished = sum(bool(row["complete"]) for row in facts.summary)
+    seconds = sum(float(frame["seconds"].sum()) for frame in (results.finals, results.trials, results.pretrainings))
+    trials = sorted({int(row["num_trials"]) for row in facts.summary if row["n"]})
+    span = "" if not trials else str(trials[0]) if len(trials) == 1 else f"{trials[0]}–{trials[-1]}"
+    repeats = int(results.finals["repeat"].nunique())
+    return [
+        (
+            f"{len(facts.summary):,}",
+            plural(len(facts.summary), "cell")[len(f"{len(facts.summary):,} ") :],
+            f"{finished:,} complete",
+        ),
+        (f"{facts.counts.ok:,}", "trainings finished", f"of {facts.counts.planned:,} planned"),
+        (f"{repeats}", "repeat" if repeats == 1 else "repeats", "new labels, split and start each"),
+        (span or "—", "trials per search", "the same rule for every strategy"),
+        (duration(seconds), "of training", "wall time, this machine" if seconds else "nothing finished"),
+    ]
+
+
+def warnings(facts: Facts) -> list[str]:
+    """Full sentences, most important first; notes of the results come before our own."""
+    counts, results = facts.counts, facts.results
+    found = list(results.notes)
+    if counts.missing:
+        found.append(
+            f"{counts.missing:,} of {plural(counts.planned, 'training')} missing: the numbers below are not final."
+        )
+    if counts.broken:
+        found.append(f"{plural(counts.broken, 'training')} failed or diverged; the section on gaps names them.")
+    if results.damaged:
+        found.append(f"{plural(len(results.damaged), 'record file')} could not be read and counted as absent.")
+    edges = [row for row in facts.summary if row["lr_edge"]]
+    if edges:
+        names = unique(row["strategy"] for row in edges)
+        found.append(
+            f"In {plural(len(edges), 'cell')} the chosen learning rate lies at the edge of its range, so a wider range "
+            f"may score higher: {listed(names)}."
+        )
+    if results.finals["repeat"].nunique() == 1:
+        found.append("One repeat only: no interval can be given, and no difference can be told from chance.")
+    elif results.finals["repeat"].nunique() < 5 and not results.finals.empty:
+        found.append("Fewer than 5 repeats: intervals are wide, and many real differences stay undecided.")
+    if len(results.provenance) > 1:
+        found.append(
+            f"Records come from {len(results.provenance)} different environments; see provenance before comparing costs."
+        )
+    return found

@@ -1,0 +1,108 @@
+"""Every strategy against training from scratch, on the same labels."""
+
+import math
+
+from bench.analysis.cells import Row
+from bench.analysis.headline import labels
+from bench.analysis.verdicts import HELPS, HURTS, NO_BASELINE, UNDECIDED
+from bench.report.facts import Facts, name_cell, unique
+from bench.report.strip import Scale, strip
+from bench.report.view import ABSENT, Block, Cell, Column, Section, Table, Words, signed, spread
+
+MARKS = {HELPS: "▲ helps", HURTS: "▼ hurts", UNDECIDED: "○ undecided", NO_BASELINE: "no baseline"}
+CAPTION = (
+    "Test score minus that of the baseline in points, paired by repeat (n = {n} unless said), 95 % Student-t interval "
+    "with the spread pooled over the strategies of one dataset and budget. Verdicts are corrected for all {tested} "
+    "comparisons of this page (Holm, 5 %); undecided does not mean equal. The vertical line is no difference; all pictures "
+    "of one table share one scale, {low} to {high} points."
+)
+
+
+def transfer_section(facts: Facts) -> Section:
+    how = (
+        "▲ helps and ▼ hurts (negative transfer) are findings; ○ undecided means that these repeats cannot tell, which is "
+        "no proof of equality."
+    )
+    if not any(row["reference"] for row in facts.verdicts):
+        words = "The suite has no baseline from scratch beside another strategy, so there is nothing to hold transfer against."
+        return Section("transfer", "Transfer against scratch", how, [Words([words])])
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in facts.verdicts:
+        groups.setdefault((row["dataset"], row["backbone"]), []).append(row)
+    blocks: list[Block] = [
+        _table(facts, facts.heading(*key), rows, number) for number, (key, rows) in enumerate(groups.items())
+    ]
+    return Section("transfer", "Transfer against scratch", how, [*blocks, _detectable(facts)])
+
+
+def _table(facts: Facts, title: str, rows: list[Row], number: int) -> Table:
+    budgets = unique(row["budget"] for row in rows)
+    scale = Scale.over([row[end] for row in rows for end in ("low", "high", "difference")], around=0.0)
+    found = {(row["strategy"], row["budget"]): row for row in rows}
+    columns = [
+        Column("Strategy", numeric=False),
+        *(Column(labels(budget), "points", interval=True) for budget in budgets),
+    ]
+    full = max(int(row["n"]) for row in rows)
+    lines = [
+        [
+            name_cell(name, facts.strategies[name]),
+            *(_cell(found.get((name, budget)), scale, full) for budget in budgets),
+        ]
+        for name in unique(row["strategy"] for row in rows)
+    ]
+    tested = sum(math.isfinite(row["p"]) for row in facts.verdicts)
+    caption = CAPTION.format(n=full, tested=tested, low=signed(scale.low, 0), high=signed(scale.high, 0))
+    return Table(f"transfer-{number}", columns, lines, caption, title=title)
+
+
+def _cell(row: Row | None, scale: Scale, full: int) -> Cell:
+    if row is None:
+        return Cell(ABSENT, value="", css="quiet")
+    verdict = row["verdict"]
+    css = {HELPS: "helps", HURTS: "hurts"}.get(verdict, "undecided")
+    if row["n"] == 0:
+        return Cell(ABSENT, value="", sub=row["reason"], css="gap")
+    pairs = "" if row["n"] == full else f" (n = {row['n']})"
+    return Cell(
+        f"{signed(row['difference'])}{spread(row['low'], row['high'])}{pairs}",
+        value=100 * row["difference"],
+        sub=MARKS[verdict],
+        css=f"verdict {css}",
+        title=row["reason"],
+        picture=strip(scale, row["difference"], (row["low"], row["high"]), css, zero=0.0),
+        bounds=(100 * row["low"], 100 * row["high"], int(row["n"])),
+    )
+
+
+def _detectable(facts: Facts) -> Table:
+    """What these repeats could have shown, task by task."""
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in facts.verdicts:
+        groups.setdefault((row["dataset"], row["budget"]), []).append(row)
+    columns = [Column("Dataset", numeric=False), Column("Labels", numeric=False)]
+    columns += [Column("Pooled sd", "points"), Column("Degrees of freedom"), Column("Smallest detectable", "points")]
+    columns += [Column(name.capitalize(), "cells") for name in (HELPS, HURTS, UNDECIDED)]
+    lines = [_power(dataset, budget, rows) for (dataset, budget), rows in groups.items()]
+    caption = (
+        "The smallest true difference to the baseline that would have been found in 4 of 5 suites like this one, with all "
+        "repeats of a cell and after the correction. An undecided cell may hide anything smaller."
+    )
+    return Table("detectable", columns, lines, caption, title="What could have been seen", folded=True)
+
+
+def _power(dataset: str, budget: str, rows: list[Row]) -> list[Cell]:
+    tested = [row for row in rows if math.isfinite(row["detectable"])]
+    best = min(tested, key=lambda row: float(row["detectable"]), default=None)
+    counts = [
+        Cell(str(count), value=count)
+        for count in (sum(row["verdict"] == v for row in rows) for v in (HELPS, HURTS, UNDECIDED))
+    ]
+    numbers = [Cell(ABSENT, value="")] * 3
+    if best is not None:
+        numbers = [
+            Cell(f"{100 * best['sd']:.2f}", value=100 * best["sd"]),
+            Cell(f"{best['df']:.1f}", value=best["df"]),
+            Cell(f"{100 * best['detectable']:.1f}", value=100 * best["detectable"]),
+        ]
+    return [name_cell(dataset), Cell(labels(budget)), *numbers, *counts]

@@ -1,0 +1,138 @@
+"""What a page is made of: sections of blocks. Sections build these, the templates only lay them out."""
+
+import math
+from dataclasses import dataclass, field
+
+from markupsafe import Markup
+
+ABSENT = "—"
+Value = float | int | str | None
+
+
+@dataclass(frozen=True)
+class Series:
+    """How one strategy or budget looks everywhere on the page: colour and shape, so neither has to carry it alone."""
+
+    name: str
+    color: str  # of a CSS variable: "s3"
+    marker: int  # index into palette.SHAPES
+    dashes: tuple[float, ...] = ()  # of its line; () is solid
+    hollow: bool = False
+
+
+@dataclass(frozen=True)
+class Cell:
+    text: str
+    value: Value = None  # what sorting and the CSV use; the text where it is None
+    sub: str = ""  # a second, quiet line
+    css: str = ""
+    title: str = ""  # the full text, where `text` was shortened
+    series: Series | None = None
+    picture: Markup = Markup("")
+    bounds: tuple[float, float, int] | None = None  # low, high, n: three more columns of the CSV
+
+
+@dataclass(frozen=True)
+class Column:
+    title: str
+    note: str = ""  # the unit, or the scale of a picture
+    numeric: bool = True
+    interval: bool = False  # its cells have bounds
+
+
+@dataclass(frozen=True)
+class Table:
+    name: str  # of the CSV file, and the id
+    columns: list[Column]
+    rows: list[list[Cell]]
+    caption: str
+    title: str = ""
+    folded: bool = False
+    kind = "table"
+
+
+@dataclass(frozen=True)
+class Panel:
+    title: str
+    detail: str
+    picture: Markup
+
+
+@dataclass(frozen=True)
+class Figure:
+    panels: list[Panel]
+    legend: list[Series]
+    caption: str
+    title: str = ""
+    folded: bool = False
+    kind = "figure"
+
+
+@dataclass(frozen=True)
+class Words:
+    items: list[str]
+    tone: str = ""  # "note" or "warning"
+    listed: bool = False
+    kind = "words"
+
+
+@dataclass(frozen=True)
+class Verbatim:
+    text: str
+    kind = "verbatim"
+
+
+Block = Table | Figure | Words | Verbatim
+
+
+@dataclass(frozen=True)
+class Section:
+    anchor: str
+    title: str
+    how: str  # one sentence: how to read it
+    blocks: list[Block] = field(default_factory=list)
+
+
+def percent(value: float, digits: int = 1) -> str:
+    return f"{100 * value:.{digits}f}" if math.isfinite(value) else ABSENT
+
+
+def signed(value: float, digits: int = 1) -> str:
+    """Percentage points with a sign and a true minus."""
+    if not math.isfinite(value):
+        return ABSENT
+    text = f"{100 * value:+.{digits}f}"
+    return f"0.{'0' * digits}" if float(text) == 0 else text.replace("-", "−")
+
+
+def spread(low: float, high: float) -> str:
+    """` ±1.3`, or nothing where there is no interval."""
+    half = 50 * (high - low)
+    return f" ±{half:.1f}" if math.isfinite(half) else ""
+
+
+def compact(value: float, unit: str = "") -> str:
+    """`311 k`, `1.2 T`: three digits are what these numbers are good for."""
+    if not math.isfinite(value):
+        return ABSENT
+    for factor, prefix in ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= 0.9995 * factor:
+            return f"{value / factor:.3g} {prefix}{unit}"
+    return f"{value:.3g} {unit}".rstrip()
+
+
+def duration(seconds: float) -> str:
+    if not math.isfinite(seconds):
+        return ABSENT
+    if seconds < 99.5:
+        return f"{seconds:.1f} s" if seconds < 9.95 else f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def rate(value: float) -> str:
+    """A learning rate as people write it: `0.0631`, `1e-5`."""
+    if not math.isfinite(value):
+        return ABSENT
+    text = f"{value:.3g}"
+    return text.replace("e-0", "e-").replace("e+0", "e")
