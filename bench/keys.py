@@ -32,7 +32,8 @@ def canonical(value: Any) -> Any:
 
 def digest(value: Any) -> str:
     """32 hex digits of the value's canonical JSON. 1, 1.0 and true all differ, so numbers are normalised at the door."""
-    text = json.dumps(canonical(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    plain = canonical(value)
+    text = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 

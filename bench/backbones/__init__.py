@@ -26,8 +26,15 @@ def find(name: str) -> BackboneEntry | None:
     return None
 
 
+def full_name(name: str) -> str:
+    """A timm name with its weights tag; the default one where none was given."""
+    architecture, _, tag = name.partition(".")
+    tags = timm_names.index()[architecture]
+    return name if tag or not tags else f"{architecture}.{tags[0]}"
+
+
 def names() -> list[str]:
     return catalogue.names("backbone", BACKBONES)
 
 
-__all__ = ["BACKBONES", "BackboneEntry", "BackboneFacts", "find", "names"]
+__all__ = ["BACKBONES", "BackboneEntry", "BackboneFacts", "find", "full_name", "names"]

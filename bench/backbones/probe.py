@@ -88,7 +88,7 @@ def _answer(question: dict[str, Any]) -> dict[str, Any]:
         network = cut_into_units(model, coarse=question["units"] == "coarse")
     except Exception as error:
         return {"error": f"timm cannot build it: {error}"}
-    config = model.pretrained_cfg
+    config: Any = model.pretrained_cfg
     facts = BackboneFacts(
         unit_names=network.unit_names,
         mean=tuple(config["mean"]),

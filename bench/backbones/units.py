@@ -9,13 +9,13 @@ from torch import nn
 
 @dataclass(frozen=True)
 class Network:
-    """A module and its units. Every parameter, buffer and leaf module belongs to exactly one unit."""
+    """A module and its units. Every parameter and buffer, and every module without children, has exactly one unit."""
 
     module: nn.Module
     unit_names: tuple[str, ...]  # stem first, head last
     parameters: tuple[dict[str, nn.Parameter], ...]  # per unit
     buffers: tuple[tuple[str, ...], ...]  # names, per unit
-    leaves: tuple[tuple[nn.Module, ...], ...]  # per unit
+    modules: tuple[tuple[nn.Module, ...], ...]  # per unit: those that lie wholly within it
 
     @property
     def num_units(self) -> int:
@@ -28,11 +28,11 @@ class Network:
     def set_active(self, active: tuple[bool, ...]) -> None:
         """A frozen unit is frozen wholly: no gradients, and its normalisation and dropout in eval mode."""
         assert len(active) == self.num_units
-        for on, parameters, leaves in zip(active, self.parameters, self.leaves, strict=True):
+        for on, parameters, modules in zip(active, self.parameters, self.modules, strict=True):
             for parameter in parameters.values():
                 parameter.requires_grad_(on)
-            for leaf in leaves:
-                leaf.training = on
+            for module in modules:
+                module.training = on
 
 
 def cut_into_units(module: nn.Module, coarse: bool) -> Network:
@@ -60,8 +60,19 @@ def cut_into_units(module: nn.Module, coarse: bool) -> Network:
         unit_names=tuple(_unit_names(groups, parameters)),
         parameters=tuple({n: parameters[n] for n in parameters if n in set(group)} for group in groups),
         buffers=tuple(tuple(n for n in buffers if n in set(group)) for group in groups),
-        leaves=tuple(tuple(leaves[n] for n in leaves if n in set(group)) for group in groups),
+        modules=_modules_within(module, groups),
     )
+
+
+def _modules_within(module: nn.Module, groups: list[list[str]]) -> tuple[tuple[nn.Module, ...], ...]:
+    """Containers count too: some read their own `training` flag (dropout inside attention)."""
+    unit_of = {name: unit for unit, group in enumerate(groups) for name in group}
+    within: list[list[nn.Module]] = [[] for _ in groups]
+    for name, child in module.named_modules():
+        units = {unit for member, unit in unit_of.items() if member == name or member.startswith(name + ".")}
+        if name and len(units) == 1:
+            within[units.pop()].append(child)
+    return tuple(tuple(modules) for modules in within)
 
 
 def _is_leaf(module: nn.Module) -> bool:

@@ -81,14 +81,6 @@ def sha256_of(state: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
-def file_sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
 def fit(state: State, wanted: Mapping[str, Tensor], head: set[str]) -> tuple[State, Loaded]:
     """The part of `state` that belongs into `wanted` (the units to be pretrained). The old head is dropped by name;
     anything else that is missing or of another shape is an error with counts."""

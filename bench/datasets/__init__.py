@@ -5,7 +5,7 @@ add one.
 """
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 from bench import catalogue
 from bench.datasets.base import Dataset, DatasetEntry, DatasetFacts, Options, Split
@@ -31,8 +31,7 @@ def names() -> list[str]:
 
 def parse_options(entry: DatasetEntry, raw: Mapping[str, Any]) -> Options:
     """Options with defaults filled, or `catalogue.OptionProblems` naming every wrong one."""
-    model = cast("type[catalogue.Options]", entry.options)
-    return cast(Options, catalogue.parse_options(f"dataset {entry.name!r}", model, raw))
+    return catalogue.parse_options(f"dataset {entry.name!r}", entry.options, raw)
 
 
 __all__ = ["DATASETS", "Dataset", "DatasetEntry", "DatasetFacts", "Options", "Split", "find", "names", "parse_options"]

@@ -11,13 +11,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict
+
+from bench.catalogue import Options
 
 
-class Options(BaseModel):
-    """A dataset's own options. Subclass it; unknown names are refused with the nearest known one."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+__all__ = ["Dataset", "DatasetEntry", "DatasetFacts", "Options", "Split"]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""One job: data + backbone + recipe -> trained, scored -> Record. Start reading at `jobs.py`, then `loop.py`."""

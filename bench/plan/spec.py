@@ -1,4 +1,4 @@
-"""The content of a job: all that determines its numbers, defaults filled, and nothing else. Its digest is the job's key.
+"""The content of a job: all that determines its numbers, defaults filled. Its digest is the job's key.
 
 Paths, devices and labels are not here. `enumerate.py` fills these from a suite; `engine/` reads them.
 """
@@ -120,7 +120,7 @@ Spec = FitSpec | PretrainSpec
 
 @dataclass(frozen=True)
 class Job:
-    """The unit of scheduling. A search is done when all its trial records exist, the others when their one record does."""
+    """The unit of scheduling. A search is done when all its trial records exist, else the one record says so."""
 
     kind: Literal["pretrain", "search", "final"]
     spec: Spec

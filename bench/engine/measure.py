@@ -1,0 +1,50 @@
+"""What a training cost here: seconds and the highest memory use."""
+
+import resource
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+KIB = 1024
+
+
+@dataclass
+class Meter:
+    device: torch.device
+    _started: float = 0.0
+
+    def start(self) -> "Meter":
+        if self.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self.device)
+        else:
+            _reset_peak()
+        self._started = time.perf_counter()
+        return self
+
+    def read(self) -> dict[str, float]:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+            memory = torch.cuda.max_memory_allocated(self.device)
+        else:
+            memory = _peak()
+        return {"seconds": time.perf_counter() - self._started, "peak_memory_bytes": memory}
+
+
+def _reset_peak() -> None:
+    """Linux lets a process reset its own high-water mark; elsewhere the mark is the process's so far."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return
+
+
+def _peak() -> int:
+    try:
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * KIB
+    except OSError:
+        pass
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KIB

@@ -1,0 +1,63 @@
+"""From a recipe's rates to torch's own optimizers: one parameter group per unit, set anew at every step."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+from bench.backbones.units import Network
+from bench.plan.spec import Training
+from bench.strategies.recipe import Phase, Recipe
+
+
+@dataclass(frozen=True)
+class Hyper:
+    """What a search chooses."""
+
+    lr: float
+    weight_decay: float
+
+
+def make_optimizer(network: Network, training: Training, hyper: Hyper) -> torch.optim.Optimizer:
+    """Two groups per unit: weight decay acts on matrices and kernels, never on biases and norms."""
+    groups = []
+    for unit, parameters in enumerate(network.parameters):
+        for decay in (True, False):
+            chosen = [p for p in parameters.values() if (p.ndim > 1) == decay]
+            if chosen:
+                weight_decay = hyper.weight_decay if decay else 0.0
+                groups.append({"params": chosen, "unit": unit, "weight_decay": weight_decay, "lr": 0.0})
+    if training.optimizer == "adamw":
+        return torch.optim.AdamW(groups, lr=0.0)
+    return torch.optim.SGD(groups, lr=0.0, momentum=training.momentum, nesterov=training.momentum > 0)
+
+
+def set_rates(optimizer: torch.optim.Optimizer, rates: tuple[float, ...], lr: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = lr * rates[group["unit"]]
+
+
+def phase_steps(recipe: Recipe, steps: int) -> list[tuple[Phase, int, int]]:
+    """(phase, first step, end) with the ends rounded, so that the steps always add up to the budget."""
+    ends, total = [], 0.0
+    for phase in recipe.phases:
+        total += phase.share
+        ends.append(round(total * steps))
+    ends[-1] = steps
+    starts = [0, *ends[:-1]]
+    return [(p, start, end) for p, start, end in zip(recipe.phases, starts, ends, strict=True) if end > start]
+
+
+def schedule(training: Training, step: int, steps: int) -> float:
+    """Factor on the rate at `step` of `steps`: a linear rise, then the fall."""
+    warmup = round(training.warmup * steps)
+    if step < warmup:
+        return (step + 1) / (warmup + 1)
+    progress = (step - warmup) / max(1, steps - warmup)
+    match training.schedule:
+        case "cosine":
+            return 0.5 * (1 + math.cos(math.pi * progress))
+        case "linear":
+            return 1 - progress
+        case "constant":
+            return 1.0

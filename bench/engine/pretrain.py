@@ -1,0 +1,72 @@
+"""Pretraining inside a suite: the whole source split, every unit at one rate; the weights go into the shared store."""
+
+import dataclasses
+import math
+
+import torch
+
+from bench.backbones.build import build_network
+from bench.engine.context import Context
+from bench.engine.fit import Finished
+from bench.engine.loop import Assignment, train
+from bench.engine.measure import Meter
+from bench.engine.optimize import Hyper
+from bench.keys import seed_for
+from bench.plan.spec import PretrainSpec, Training
+from bench.store import blobs
+from bench.strategies.recipe import Recipe, uniform
+
+EVALUATIONS = 4
+
+
+def run_pretraining(spec: PretrainSpec, context: Context) -> Finished:
+    from safetensors.torch import save
+
+    meter = Meter(context.device).start()
+    data = context.data(spec.data)
+    network = build_network(spec.backbone, spec.data.num_classes, seed_for("pretrain init", spec.seed))
+    network.module.to(context.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    task = Assignment(
+        recipe=Recipe(init="random", phases=uniform([1.0] * network.num_units)),
+        training=_training(spec, len(data.train)),
+        hyper=Hyper(spec.lr, spec.weight_decay),
+        pipeline=spec.pipeline,
+        images=data.train,
+        order_seed=seed_for("pretrain order", spec.seed),
+        scored=data.test,
+        evaluations=EVALUATIONS,
+        count_flops=True,
+    )
+    outcome = train(network, task)
+    cost = {
+        "logical": {"steps": outcome.steps, "samples": outcome.samples, "flops": outcome.flops},
+        "measured": meter.read(),
+    }
+    if outcome.diverged_at is not None or outcome.last is None:
+        return Finished("diverged", {}, cost, f"loss not finite at step {outcome.diverged_at}, rate {spec.lr:g}")
+    state = {name: tensor.contiguous().cpu() for name, tensor in network.module.state_dict().items()}
+    result = {
+        "metric": "accuracy",
+        "score": outcome.last.accuracy,
+        "num_test": outcome.last.num,
+        "curve": [dataclasses.asdict(point) for point in outcome.curve],
+        "dataset_sha256": data.sha256,
+        "weights_sha256": blobs.put(context.shared.root, save(state)),
+    }
+    return Finished("ok", result, cost)
+
+
+def _training(spec: PretrainSpec, num_images: int) -> Training:
+    return Training(
+        steps=spec.epochs * math.ceil(num_images / min(spec.batch_size, num_images)),
+        batch_size=spec.batch_size,
+        optimizer="sgd",
+        momentum=0.9,
+        schedule="cosine",
+        warmup=0.1,
+        label_smoothing=0.0,
+        flip=False,
+        shift=spec.shift,
+        evaluations=EVALUATIONS,
+        precision="fp32",
+    )

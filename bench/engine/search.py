@@ -1,0 +1,127 @@
+"""The search for hyperparameters: Optuna, asked and told. The truth is in the records; a study is rebuilt from them.
+
+Which point comes next depends on the records so far and on nothing else, so a resumed search equals an unbroken one.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import optuna
+from optuna.distributions import BaseDistribution, FloatDistribution
+from optuna.trial import TrialState, create_trial
+from scipy.stats import qmc
+
+from bench.engine.optimize import Hyper
+from bench.keys import seed_for
+from bench.plan.spec import FitSpec, Search
+
+GOLDEN = (math.sqrt(5) - 1) / 2  # its multiples modulo 1 fill an interval evenly
+
+
+@dataclass(frozen=True)
+class Tried:
+    """One finished trial. A score of None: it diverged or failed, and still counts as a trial."""
+
+    number: int
+    hyper: Hyper
+    score: float | None  # validation accuracy
+    loss: float | None  # validation loss
+
+
+def ask(spec: FitSpec, history: Sequence[Tried]) -> Hyper:
+    """The next point, given all finished trials in order."""
+    search, number = spec.search, len(history)
+    fixed = _fixed_point(spec, number)
+    if fixed is not None:
+        return fixed
+    # Reseeded per number: a sampler's own state would not survive a restart.
+    sampler_seed = seed_for("sampler", spec.seed, spec.repeat, number) % 2**32
+    sampler: optuna.samplers.BaseSampler
+    if search.sampler == "random":
+        sampler = optuna.samplers.RandomSampler(seed=sampler_seed)
+    else:
+        sampler = optuna.samplers.TPESampler(seed=sampler_seed, n_startup_trials=_grid_size(search))
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        study = optuna.create_study(direction="maximize", sampler=sampler)
+        space = _space(search)
+        for tried in history:
+            study.add_trial(_as_trial(tried, space))
+        params = study.ask(space).params
+    finally:
+        optuna.logging.set_verbosity(verbosity)
+    return Hyper(params["lr"], params.get("weight_decay", search.weight_decay))
+
+
+def choose(history: Sequence[Tried]) -> Tried | None:
+    """Highest validation accuracy; ties by the lower validation loss, then by the smaller rate."""
+    scored = [t for t in history if t.score is not None]
+    if not scored:
+        return None
+    return min(scored, key=lambda t: (-(t.score or 0.0), t.loss if t.loss is not None else math.inf, t.hyper.lr))
+
+
+def edge_of(chosen: Tried, history: Sequence[Tried]) -> str:
+    """`low` or `high` where no rate beyond the chosen one was tried on that side, else empty."""
+    rates = [t.hyper.lr for t in history]
+    if len(set(rates)) < 2:
+        return ""
+    if chosen.hyper.lr <= min(rates):
+        return "low"
+    return "high" if chosen.hyper.lr >= max(rates) else ""
+
+
+def _grid_size(search: Search) -> int:
+    match search.sampler:
+        case "grid":
+            return search.trials
+        case "tpe":
+            return math.ceil(search.trials / 2)
+        case "qmc" | "random":
+            return 0
+
+
+def _fixed_point(spec: FitSpec, number: int) -> Hyper | None:
+    """Points that no earlier result can move: the grid and the quasi-random sequence."""
+    search = spec.search
+    size = _grid_size(search)
+    if number < size:
+        lr = 0.5 if size == 1 else number / (size - 1)
+        return _scaled(search, lr, (0.5 + number * GOLDEN) % 1)
+    if search.sampler == "qmc":
+        points = qmc.Halton(d=2, rng=seed_for("qmc", spec.seed, spec.repeat) % 2**32).random(number + 1)
+        return _scaled(search, float(points[number, 0]), float(points[number, 1]))
+    return None
+
+
+def _scaled(search: Search, lr: float, weight_decay: float) -> Hyper:
+    """Shares of the logarithmic ranges -> values."""
+    decay = search.weight_decay
+    if search.weight_decay_low is not None and search.weight_decay_high is not None:
+        decay = _at(search.weight_decay_low, search.weight_decay_high, weight_decay)
+    return Hyper(_at(search.lr_low, search.lr_high, lr), decay)
+
+
+def _at(low: float, high: float, share: float) -> float:
+    if share in (0.0, 1.0):
+        return high if share else low  # exactly, whatever the rounding
+    return math.exp(math.log(low) + share * (math.log(high) - math.log(low)))
+
+
+def _space(search: Search) -> dict[str, BaseDistribution]:
+    space: dict[str, BaseDistribution] = {"lr": FloatDistribution(search.lr_low, search.lr_high, log=True)}
+    if search.weight_decay_low is not None and search.weight_decay_high is not None:
+        space["weight_decay"] = FloatDistribution(search.weight_decay_low, search.weight_decay_high, log=True)
+    return space
+
+
+def _as_trial(tried: Tried, space: dict[str, BaseDistribution]) -> optuna.trial.FrozenTrial:
+    params = {"lr": tried.hyper.lr, "weight_decay": tried.hyper.weight_decay}
+    return create_trial(
+        params={name: params[name] for name in space},
+        distributions=space,
+        value=tried.score,
+        state=TrialState.COMPLETE if tried.score is not None else TrialState.FAIL,
+    )

@@ -1,0 +1,89 @@
+"""How far a run is: bars on a terminal, one line per finished job otherwise. Always with an estimate of what is left."""
+
+import sys
+import time
+from collections.abc import Callable
+from typing import TextIO
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+
+class Display:
+    """Counts work done; knows nothing of jobs but their titles."""
+
+    def __init__(self, total_work: float, num_jobs: int, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stderr
+        self._total = total_work
+        self._num_jobs = num_jobs
+        self._done_work = 0.0
+        self._done_jobs = 0
+        self._started = time.monotonic()
+        self._progress: Progress | None = None
+        if self._stream.isatty():
+            self._progress = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(bar_width=None),
+                TaskProgressColumn(),
+                MofNCompleteColumn(),
+                TimeElapsedColumn(),
+                TextColumn("{task.fields[eta]}"),
+                console=Console(file=self._stream),
+            )
+            self._task = self._progress.add_task("starting workers", total=num_jobs, eta="")
+            self._progress.start()
+
+    def advance(self, work: float) -> None:
+        """One record is on disk."""
+        self._done_work += work
+        if self._progress is not None:
+            self._progress.update(self._task, eta=self._eta())
+
+    def running(self, titles: list[str]) -> None:
+        if self._progress is not None and titles:
+            more = f" and {len(titles) - 1} more" if len(titles) > 1 else ""
+            self._progress.update(self._task, description=_short(titles[0]) + more)
+
+    def finished(self, title: str, outcome: str, seconds: float) -> None:
+        self._done_jobs += 1
+        if self._progress is not None:
+            self._progress.update(self._task, completed=self._done_jobs)
+        else:
+            count = f"[{self._done_jobs}/{self._num_jobs}]"
+            self._print(f"{count} {title}: {outcome}, {seconds:.1f} s{self._eta(', ')}")
+
+    def say(self, line: str) -> None:
+        if self._progress is not None:
+            self._progress.console.print(line, markup=False, highlight=False)
+        else:
+            self._print(line)
+
+    def close(self) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+
+    def _print(self, line: str) -> None:
+        self._stream.write(line + "\n")
+        self._stream.flush()
+
+    def _eta(self, before: str = "") -> str:
+        elapsed = time.monotonic() - self._started
+        if self._done_work <= 0 or self._done_jobs >= self._num_jobs:
+            return ""
+        left = elapsed * max(0.0, self._total - self._done_work) / self._done_work
+        return f"{before}{duration(left)} left"
+
+
+def duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def _short(text: str, limit: int = 60) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+MakeDisplay = Callable[[float, int], Display]

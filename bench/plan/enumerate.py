@@ -1,0 +1,270 @@
+"""Suite -> Plan: every cell, and every job once. Gathers all problems of names, options and sizes before it stops."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from bench import backbones
+from bench.backbones import BackboneFacts, probe
+from bench.errors import BenchError, SuiteError
+from bench.plan.plan import Cell, Plan
+from bench.plan.resolve import (
+    Problems,
+    ResolvedBackbone,
+    ResolvedDataset,
+    ResolvedStrategy,
+    pipeline,
+    resolve_backbone,
+    resolve_dataset,
+    resolve_strategy,
+)
+from bench.plan.spec import FitSpec, Job, LabelBudget, Search, Training, Weights
+from bench.suite.load import LoadedSuite
+from bench.suite.schema import DatasetSpec, FoldsSpec, Suite
+
+MAX_RUNS = 20_000  # trainings; a mistyped grid should not start
+LR_RANGE = {"sgd": (1e-3, 1.0), "adamw": (1e-5, 1e-2)}
+AUTO_FOLDS = 3
+AUTO_HOLDOUT_MINIMUM = 100  # images; fewer choose a rate badly
+
+
+@dataclass(frozen=True)
+class Task:
+    dataset: ResolvedDataset
+    budget: LabelBudget
+    num_labels: int
+
+
+def make_plan(loaded: LoadedSuite, cache: Path, max_runs: int = MAX_RUNS) -> Plan:
+    """Raises SuiteError with every problem found."""
+    suite = loaded.suite
+    problems = Problems(loaded)
+    tasks = _tasks(suite, problems)
+    shelf = _backbones(suite, cache, problems)
+    recipes = _strategies(suite, shelf, problems)
+    if problems.lines:
+        raise SuiteError(problems.lines)
+    _check_size(loaded, tasks, recipes, max_runs)
+    jobs: dict[str, Job] = {}
+    cells = tuple(_cells(suite, tasks, recipes, jobs))
+    return Plan(
+        loaded=loaded,
+        cells=cells,
+        jobs=jobs,
+        weights_files={b.weights.identity: b.weights_file for b, _ in recipes if b.weights_file is not None},
+        pretrain_labels={
+            b.pretraining.key: (b.label, b.spec.pretrain.dataset)
+            for b, _ in recipes
+            if b.pretraining is not None and b.spec.pretrain is not None
+        },
+    )
+
+
+def _tasks(suite: Suite, problems: Problems) -> list[Task]:
+    tasks: list[Task] = []
+    for number, spec in enumerate(suite.datasets):
+        loc = ("datasets", number)
+        resolved = resolve_dataset(spec.name, spec.options, loc, problems)
+        if resolved is None:
+            continue
+        dataset = ResolvedDataset(spec.label or spec.name, *resolved)
+        for budget in budgets_of(spec):
+            if trouble := _budget_trouble(budget, dataset):
+                problems.add((*loc, budget.kind), trouble)
+            tasks.append(Task(dataset, budget, _num_labels(budget, dataset)))
+    return tasks
+
+
+def budgets_of(spec: DatasetSpec) -> list[LabelBudget]:
+    budgets = [
+        LabelBudget("full") if amount == "full" else LabelBudget("labels_per_class", float(amount))
+        for amount in spec.labels_per_class
+    ]
+    budgets += [LabelBudget("fraction", amount) for amount in spec.fraction]
+    budgets += [LabelBudget("total", float(amount)) for amount in spec.total]
+    return budgets or [LabelBudget("full")]
+
+
+def _budget_trouble(budget: LabelBudget, dataset: ResolvedDataset) -> str | None:
+    facts = dataset.facts
+    if budget.kind == "labels_per_class" and budget.amount > facts.smallest_class:
+        return (f"{budget.text} labels per class: a class of {dataset.label!r} has only {facts.smallest_class} "
+                f"training images")
+    if budget.kind == "total" and budget.amount > facts.num_train:
+        return f"{budget.text}: {dataset.label!r} has only {facts.num_train} training images"
+    if _num_labels(budget, dataset) < 2 * facts.num_classes:
+        return (f"{budget.text}: fewer than 2 labels for each of {facts.num_classes} classes leave nothing "
+                f"to validate on")
+    return None
+
+
+def _num_labels(budget: LabelBudget, dataset: ResolvedDataset) -> int:
+    facts = dataset.facts
+    match budget.kind:
+        case "labels_per_class":
+            return int(budget.amount) * facts.num_classes
+        case "fraction":
+            return math.ceil(budget.amount * facts.num_train)
+        case "total":
+            return int(budget.amount)
+        case "full":
+            return facts.num_train
+
+
+def _backbones(suite: Suite, cache: Path, problems: Problems) -> list[ResolvedBackbone]:
+    specs = list(suite.backbones)
+    known: list[int] = []
+    for number, spec in enumerate(specs):
+        try:
+            backbones.find(spec.name)
+            known.append(number)
+        except BenchError as error:
+            problems.add(("backbones", number, "name"), str(error))
+    facts: dict[int, BackboneFacts] = {}
+    for number in known:
+        try:
+            facts[number] = probe.facts_for([specs[number]], cache)[0]
+        except BenchError as error:
+            problems.add(("backbones", number), str(error))
+    resolved = [resolve_backbone(number, suite, one, problems) for number, one in facts.items()]
+    return [backbone for backbone in resolved if backbone is not None]
+
+
+def _strategies(
+    suite: Suite, shelf: list[ResolvedBackbone], problems: Problems
+) -> list[tuple[ResolvedBackbone, list[ResolvedStrategy]]]:
+    """For each backbone its strategies. Without any backbone the names and options are still checked."""
+    found = []
+    placeholder = tuple(f"unit{i}" for i in range(1000))
+    for unit_names in [b.facts.unit_names for b in shelf] or [placeholder]:
+        listed: list[ResolvedStrategy] = []
+        for number, spec in enumerate(suite.strategies):
+            if unit_names is placeholder and spec.recipe is not None:
+                continue
+            for strategy in resolve_strategy(number, spec, unit_names, problems):
+                if any(strategy.label == other.label for other in listed):
+                    problems.add(("strategies", number), f"{strategy.label!r} stands twice in this suite")
+                listed.append(strategy)
+        found.append(listed)
+    problems.lines[:] = dict.fromkeys(problems.lines)  # the same strategy fails alike on every backbone
+    return list(zip(shelf, found, strict=False))
+
+
+def _check_size(
+    loaded: LoadedSuite,
+    tasks: list[Task],
+    recipes: list[tuple[ResolvedBackbone, list[ResolvedStrategy]]],
+    max_runs: int,
+) -> None:
+    suite = loaded.suite
+    cells = len(tasks) * sum(len(listed) for _, listed in recipes)
+    searches = suite.repeats if suite.search.scope == "repeat" else 1
+    runs = cells * (suite.search.trials * searches + suite.repeats)
+    if runs > max_runs:
+        raise SuiteError([
+            f"{loaded.path}: {cells:,} cells make {runs:,} trainings, over --max-runs {max_runs:,}; "
+            f"`python -m bench plan` shows where they come from"
+        ])
+
+
+def _cells(
+    suite: Suite,
+    tasks: list[Task],
+    recipes: list[tuple[ResolvedBackbone, list[ResolvedStrategy]]],
+    jobs: dict[str, Job],
+) -> Iterator[Cell]:
+    for backbone, _ in recipes:
+        if backbone.pretraining is not None:
+            jobs[backbone.pretraining.key] = backbone.pretraining
+    for task in tasks:
+        for backbone, listed in recipes:
+            for strategy in listed:
+                yield _cell(suite, task, (backbone, strategy), jobs)
+
+
+def _cell(
+    suite: Suite, task: Task, pair: tuple[ResolvedBackbone, ResolvedStrategy], jobs: dict[str, Job]
+) -> Cell:
+    backbone, strategy = pair
+    recipe = strategy.recipe
+    # Random weights make the origin of the backbone irrelevant, so it must not be in the key.
+    weights = Weights("random") if recipe.init == "random" else backbone.weights
+    pretraining = backbone.pretraining if weights.origin == "pretrain" else None
+    needs = (pretraining.key,) if pretraining is not None else ()
+    spec = FitSpec(
+        data=task.dataset.ref,
+        budget=task.budget,
+        backbone=backbone.ref(weights),
+        recipe=recipe,
+        pipeline=pipeline(backbone.spec, backbone.facts, task.dataset.facts),
+        training=_training(suite, task.num_labels),
+        search=_search(suite, task, recipe.rate_scale),
+        repeat=0,
+        seed=suite.seed,
+    )
+    searches, finals = [], []
+    for repeat in range(suite.repeats):
+        search = Job("search", replace(spec, repeat=repeat if suite.search.scope == "repeat" else 0), needs)
+        final = Job("final", replace(spec, repeat=repeat), (*needs, search.key))
+        jobs.setdefault(search.key, search)
+        jobs.setdefault(final.key, final)
+        searches.append(search.key)
+        finals.append(final.key)
+    return Cell(
+        dataset=task.dataset.label,
+        budget=task.budget,
+        backbone=backbone.label,
+        strategy=strategy.label,
+        baseline=strategy.baseline,
+        num_labels=task.num_labels,
+        num_classes=task.dataset.facts.num_classes,
+        num_units=len(backbone.facts.unit_names),
+        depth=recipe.freeze_depth,
+        pretraining=needs[0] if needs else None,
+        searches=tuple(searches),
+        finals=tuple(finals),
+    )
+
+
+def _training(suite: Suite, num_labels: int) -> Training:
+    t = suite.training
+    batch_size = min(t.batch_size, num_labels)
+    steps = t.steps if t.steps is not None else math.ceil(num_labels / batch_size) * (t.epochs or 1)
+    return Training(
+        steps=steps,
+        batch_size=t.batch_size,
+        optimizer=t.optimizer,
+        momentum=t.momentum,
+        schedule=t.schedule,
+        warmup=t.warmup,
+        label_smoothing=t.label_smoothing,
+        flip=t.augment.flip,
+        shift=t.augment.shift,
+        evaluations=t.evaluations,
+        precision=suite.engine.precision,
+    )
+
+
+def _search(suite: Suite, task: Task, rate_scale: float) -> Search:
+    s = suite.search
+    low, high = (s.lr.low, s.lr.high) if s.lr is not None else LR_RANGE[suite.training.optimizer]
+    per_class = task.num_labels // task.dataset.facts.num_classes
+    match s.validation:
+        case FoldsSpec(folds=folds):
+            pass
+        case "holdout":
+            folds = 0
+        case "auto":
+            folds = 0 if task.num_labels * s.holdout >= AUTO_HOLDOUT_MINIMUM else min(AUTO_FOLDS, per_class)
+    return Search(
+        trials=s.trials,
+        sampler=s.sampler,
+        lr_low=low * rate_scale,
+        lr_high=high * rate_scale,
+        weight_decay=suite.training.weight_decay,
+        weight_decay_low=s.weight_decay.low if s.weight_decay else None,
+        weight_decay_high=s.weight_decay.high if s.weight_decay else None,
+        folds=folds,
+        holdout=s.holdout,
+    )

@@ -1,0 +1,80 @@
+"""What a suite comes to: cells, and the jobs that fill them. Pure values; `execute/` walks the jobs in order."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from bench.errors import BenchError, NothingSelected, nearest
+from bench.plan.spec import Job, LabelBudget
+from bench.suite.load import LoadedSuite
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Task x backbone x strategy: the thing that is compared."""
+
+    dataset: str  # labels, as tables show them
+    budget: LabelBudget
+    backbone: str
+    strategy: str
+    baseline: bool
+    num_labels: int
+    num_classes: int
+    num_units: int
+    depth: int | None  # units frozen from the stem on, where that is all the strategy does
+    pretraining: str | None  # key
+    searches: tuple[str, ...]  # keys, one per repeat; all the same where the cell searches once
+    finals: tuple[str, ...]  # keys, one per repeat
+
+    @property
+    def task(self) -> str:
+        return f"{self.dataset} @ {self.budget.text}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    loaded: LoadedSuite
+    cells: tuple[Cell, ...]
+    jobs: dict[str, Job]  # every job once, needs before users
+    weights_files: dict[str, Path]  # sha256 -> the local checkpoint of that content
+    pretrain_labels: dict[str, tuple[str, str]]  # key of a pretraining -> (backbone label, dataset)
+
+    @property
+    def num_trainings(self) -> int:
+        """Records that a complete run leaves: trials, finals and pretrainings."""
+        return sum(len(job.record_keys) for job in self.jobs.values())
+
+    def select(self, filters: Iterable[str]) -> "Plan":
+        """Only the cells that match; `dataset=near strategy=freeze*`. One axis twice means either."""
+        tests = parse_filters(filters)
+        cells = tuple(cell for cell in self.cells if all(test(cell) for test in tests))
+        if not cells:
+            raise NothingSelected("the filter leaves none of the suite's " + f"{len(self.cells)} cells")
+        wanted = {key for cell in cells for key in (*cell.searches, *cell.finals)}
+        wanted |= {need for key in wanted for need in self.jobs[key].needs}
+        return replace(self, cells=cells, jobs={key: job for key, job in self.jobs.items() if key in wanted})
+
+
+AXES: dict[str, Callable[[Cell], str]] = {
+    "dataset": lambda cell: cell.dataset,
+    "budget": lambda cell: cell.budget.text,
+    "backbone": lambda cell: cell.backbone,
+    "strategy": lambda cell: cell.strategy,
+}
+
+
+def parse_filters(filters: Iterable[str]) -> list[Callable[[Cell], bool]]:
+    wanted: dict[str, list[str]] = {}
+    for text in filters:
+        axis, equals, pattern = text.partition("=")
+        if not equals or axis not in AXES:
+            close = nearest(axis, AXES, limit=1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            raise BenchError(f"--filter {text}: expected AXIS=PATTERN with AXIS one of {', '.join(AXES)}{hint}")
+        wanted.setdefault(axis, []).append(pattern)
+    return [_either(AXES[axis], patterns) for axis, patterns in wanted.items()]
+
+
+def _either(read: Callable[[Cell], str], patterns: list[str]) -> Callable[[Cell], bool]:
+    return lambda cell: any(fnmatchcase(read(cell), pattern) for pattern in patterns)
