@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from bench.errors import SuiteError, nearest
 from bench.suite import checks, refusals, shorthand
 from bench.suite.overrides import apply_override
-from bench.suite.positions import MAX_BYTES, Node, Place, Problem, Unreadable, read_tree
+from bench.suite.positions import MAX_BYTES, Node, Place, Problem, Unreadable, clip, read_tree
 from bench.suite.schema import Suite
 from bench.suite.words import got
 
@@ -56,7 +56,7 @@ def load_suite(path: Path, overrides: Sequence[str] = ()) -> LoadedSuite:
 
 def _tree(text: str, path: Path, overrides: Sequence[str]) -> tuple[Node, list[Problem]]:
     """The suite in its full form with overrides applied; stops only where there is nothing to check at all."""
-    start = Place(str(path), 1, 1)
+    start = Place(_shown(path), 1, 1)
     try:
         tree, problems = read_tree(text, start)
     except Unreadable as error:
@@ -76,17 +76,21 @@ def _tree(text: str, path: Path, overrides: Sequence[str]) -> tuple[Node, list[P
 def _read(path: Path) -> str:
     try:
         if not path.is_file():
-            raise SuiteError([f"{path}: {_absent(path)}"])
+            raise SuiteError([f"{_shown(path)}: {_absent(path)}"])
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
         if len(raw) > MAX_BYTES:
-            raise SuiteError([f"{path}: over 1 MiB; a suite is a page of YAML: {_A_SUITE}"])
+            raise SuiteError([f"{_shown(path)}: over 1 MiB; a suite is a page of YAML: {_A_SUITE}"])
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise SuiteError([f"{path}: not UTF-8 text (byte {error.start}); {_A_SUITE}"]) from None
-    except (OSError, ValueError) as error:  # ValueError: a null byte in the path
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise SuiteError([f"{str(path)!r}: cannot be read: {reason}"]) from None
+        raise SuiteError([f"{_shown(path)}: not UTF-8 text (byte {error.start}); {_A_SUITE}"]) from None
+    except OSError as error:
+        raise SuiteError([f"{_shown(path)}: cannot be read: {error.strerror}"]) from None
+
+
+def _shown(path: Path) -> str:
+    """The path as typed; what a terminal would not print is escaped."""
+    return clip(str(path), 4096)
 
 
 def _absent(path: Path) -> str:
@@ -98,5 +102,5 @@ def _absent(path: Path) -> str:
     stems = nearest(path.stem, known.values())
     close = [p for p, stem in known.items() if stem in stems][:3]
     hint = f"; did you mean {' or '.join(close)}?" if close else ""
-    listing = f" Suites here: {', '.join(sorted(known)[:12])}" if known and not close else ""
+    listing = f". Suites here: {', '.join(sorted(known)[:12])}" if known and not close else ""
     return f"no such file{hint}{listing}"

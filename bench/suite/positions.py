@@ -248,7 +248,7 @@ class _Reader:
 
     def _scalar(self, event: Any, loc: Loc) -> Any:
         text = self._text(event, loc)
-        if not event.implicit[0]:  # quoted, a block, or tagged: text in any case
+        if event.style:  # quoted or a block
             return text
         value = read_scalar(text)
         if isinstance(value, int) and abs(value) >= 1 << 63:

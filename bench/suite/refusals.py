@@ -71,30 +71,34 @@ def _inside(annotation: Any, part: int | str) -> Any:
     return args[0] if args else Any
 
 
-def _section_at(loc: Loc) -> Any:
-    """The section that stands at `loc`; a union is entered through its section."""
+def _type_at(loc: Loc) -> Any:
+    """The type wanted at `loc`; of a union, its section."""
     here: Any = Suite
     for part in loc:
-        here = _inside(next((o for o in branches(here) if is_section(o)), branches(here)[0]), part)
-    return next(o for o in branches(here) if is_section(o))
+        here = next((o for o in branches(_inside(here, part)) if is_section(o)), branches(_inside(here, part))[0])
+    return here
 
 
 def _unknown_key(loc: Loc, suite: Node) -> Problem:
     *parent, key = loc
     section = suite.nearest(parent)
     place = section.keys.get(str(key), section.place)
-    return Problem(place, tuple(parent), unknown("key", clip(str(key)), annotations(_section_at(tuple(parent)))))
+    return Problem(place, tuple(parent), unknown("key", clip(str(key)), annotations(_type_at(tuple(parent)))))
 
 
 def _missing(loc: Loc, annotation: Any, suite: Node) -> Problem | None:
     *parent, key = loc
     section = suite.nearest(parent)
+    if isinstance(section.value, list):  # of a fixed length, and too short
+        whole = _type_at(tuple(parent))
+        return Problem(section.place, tuple(parent), f"expected {expected(whole)}, got {got(section)}")
     if isinstance(section.value, dict):
-        known = annotations(_section_at(tuple(parent)))
+        known = annotations(_type_at(tuple(parent)))
         strangers = [clip(k) for k in section.value if k not in known]
         if any(str(key) in nearest(k, known, 1) for k in strangers):
             return None  # misspelt, not missing: the unknown key's message says so
-    return Problem(section.place, loc, f"missing; expected {expected(annotation)}")
+    place = section.keys.get(str(key), section.place)  # a key with nothing after it is missing at that key
+    return Problem(place, loc, f"missing; expected {expected(annotation)}")
 
 
 def _hint(annotation: Any, node: Node) -> str:

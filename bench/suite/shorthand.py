@@ -4,9 +4,9 @@ Works on positioned nodes, so that a message about `near` still points at `near`
 passes through untouched and is refused by the schema.
 """
 
+import difflib
 from collections.abc import Callable
 
-from bench.errors import nearest
 from bench.suite.positions import Node
 
 _STRATEGY_KEYS = ("name", "options", "recipe")
@@ -74,7 +74,7 @@ def _strategy(node: Node) -> Node:
     if key == "recipe":
         return _mapping(node, name=name, recipe=value)
     # `{nmae: scratch}` is a slip of the pen, not a strategy called nmae.
-    slip = isinstance(value.value, str) and nearest(key, _STRATEGY_KEYS)
+    slip = isinstance(value.value, str) and difflib.get_close_matches(key, _STRATEGY_KEYS, cutoff=0.75)
     if key in _STRATEGY_KEYS or slip:
         return node
     return _mapping(node, name=name, options=value)

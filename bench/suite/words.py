@@ -53,14 +53,14 @@ def expected(annotation: Any) -> str:
     """`Annotated[int, Field(gt=0)]` -> "a whole number above 0"."""
     options = branches(annotation)
     if len(options) > 1:
-        return _alternatives([expected(option) for option in options])
+        return _alternatives([word for option in options for word in _words(option)])
     base, bounds = options[0], {}
     if typing.get_origin(base) is Annotated:
         base, *extras = typing.get_args(base)
         bounds = _bounds(extras)
     origin, args = typing.get_origin(base), typing.get_args(base)
     if origin is Literal:
-        return _alternatives([repr(a) for a in args])
+        return _alternatives(_words(base))
     if origin is tuple:
         return _list_words(args, "min_length" in bounds)
     if origin is dict:
@@ -68,6 +68,13 @@ def expected(annotation: Any) -> str:
     if is_section(base):
         return _SHORT.get(base, f"a mapping with {', '.join(annotations(base))}")
     return _scalar_words(base, bounds)
+
+
+def _words(annotation: Any) -> list[str]:
+    """A choice's words one by one, so that they join a longer list."""
+    if typing.get_origin(annotation) is Literal:
+        return [repr(a) for a in typing.get_args(annotation)]
+    return [expected(annotation)]
 
 
 def _alternatives(words: list[str]) -> str:

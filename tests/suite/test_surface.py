@@ -1,0 +1,31 @@
+"""Every key a suite may hold. A change here is a change for everybody who has written a suite."""
+
+from bench.suite import schema
+from bench.suite.words import annotations
+
+SURFACE = {
+    "Suite": "name description datasets backbones strategies training search engine repeats seed",
+    "DatasetSpec": "name labels_per_class fraction total options label",
+    "BackboneSpec": "name weights pretrain options units image_size mean std label",
+    "PretrainSpec": "dataset options epochs batch_size lr weight_decay shift seed",
+    "StrategySpec": "name options recipe",
+    "RecipeSpec": "name init reinit phases anneal rate_scale",
+    "PhaseSpec": "share rates",
+    "TrainingSpec": "steps epochs batch_size optimizer momentum weight_decay schedule warmup label_smoothing augment "
+    "evaluations",
+    "AugmentSpec": "flip shift",
+    "SearchSpec": "trials sampler lr weight_decay validation holdout scope",
+    "FoldsSpec": "folds",
+    "Range": "low high",
+    "EngineSpec": "precision",
+}
+
+
+def test_the_keys_of_a_suite() -> None:
+    sections = {name: value for name, value in vars(schema).items() if isinstance(value, type)}
+    found = {
+        name: " ".join(annotations(value))
+        for name, value in sections.items()
+        if issubclass(value, schema.Section) and value is not schema.Section
+    }
+    assert found == SURFACE
