@@ -1,0 +1,113 @@
+import dataclasses
+import json
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bench.store import Record
+from bench.store.encoding import decode, encode
+
+KEY = "ab" + "0" * 30
+KINDS = st.sampled_from(["pretrain", "trial", "final"])
+STATUSES = st.sampled_from(["ok", "diverged", "failed", "oom", "crashed", "timeout", "not_applicable"])
+# Lone surrogates are what Python makes of file names that are not UTF-8; a high one before a low one would be a pair.
+TEXT = st.text(st.one_of(st.characters(), st.characters(min_codepoint=0xDC80, max_codepoint=0xDCFF, categories=["Cs"])))
+LEAVES = st.one_of(
+    st.none(), st.booleans(), st.integers(-(10**40), 10**40), st.floats(allow_nan=False, allow_infinity=False), TEXT
+)
+VALUES = st.recursive(
+    LEAVES, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4), max_leaves=20
+)
+PARTS = st.dictionaries(TEXT, VALUES, max_size=4)
+RECORDS = st.builds(
+    Record, st.just(KEY), KINDS, STATUSES, PARTS, PARTS, PARTS, PARTS, error=st.none() | TEXT
+)
+
+
+def shape(value):
+    """Equality that tells 1, 1.0 and True apart, and 0.0 from -0.0."""
+    if isinstance(value, dict):
+        return {name: shape(item) for name, item in value.items()}
+    return [shape(item) for item in value] if isinstance(value, list) else repr(value)
+
+
+@settings(deadline=None)
+@given(RECORDS)
+def test_round_trip(record):
+    data = encode(record)
+    again = decode(data, KEY)
+    assert shape(again.as_dict()) == shape(record.as_dict())
+    assert encode(again) == data
+    assert json.loads(data.decode("utf-8")) == record.as_dict()  # any JSON reader can read it
+
+
+@settings(deadline=None, max_examples=50)
+@given(RECORDS, st.data())
+def test_torn_anywhere_it_is_no_record(record, data):
+    whole = encode(record)
+    cut = data.draw(st.integers(0, len(whole) - 2))  # the last byte is the line's end
+    with pytest.raises(ValueError, match=r"^(empty|torn or not JSON|not text)"):
+        decode(whole[:cut], KEY)
+
+
+@settings(deadline=None)
+@given(st.binary())
+def test_any_bytes_are_a_record_or_a_value_error(data):
+    with pytest.raises(ValueError, match="."):
+        decode(data, KEY)
+
+
+def test_one_field_a_line_in_a_fixed_order():
+    one = Record(KEY, "final", "ok", {"b": 1, "a": "é"}, {"x": [1.5]})
+    other = Record(KEY, "final", "ok", {"a": "é", "b": 1}, {"x": [1.5]})
+    assert encode(one) == encode(other)
+    assert '\n  "a": "é",\n  "b": 1\n' in encode(one).decode()
+    assert encode(one).endswith(b"}\n")
+
+
+def test_tuples_come_back_as_lists():
+    assert decode(encode(Record(KEY, "final", "ok", {"a": (1, 2)})), KEY).spec == {"a": [1, 2]}
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("part", ["spec", "result", "cost", "provenance"])
+def test_what_is_not_finite_is_refused_by_name(part, number):
+    record = dataclasses.replace(Record(KEY, "final", "ok", {}), **{part: {"a": [{"b": number}]}})
+    with pytest.raises(ValueError, match=rf"record\.{part}\.a\[0\]\.b is {number}; a record holds finite numbers only"):
+        encode(record)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ({1: "a"}, "1 as a field's name is not text"),
+        ({None: "a"}, "None as a field's name is not text"),
+        ({1, 2}, "is a set, which JSON cannot hold"),
+        (b"a", "is a bytes, which JSON cannot hold"),
+        (1j, "is a complex, which JSON cannot hold"),
+        (int, "is a type, which JSON cannot hold"),
+    ],
+)
+def test_what_json_would_lose_is_refused_by_name(value, message):
+    with pytest.raises(TypeError, match=rf"record\.spec\.a:? {message}"):
+        encode(Record(KEY, "final", "ok", {"a": value}))
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("kind", "tune", "record kind 'tune'; known: pretrain, trial, final"),
+        ("status", "OK", "record status 'OK'; known: ok, diverged"),
+        ("cost", [], "record field 'cost' is not a dict"),
+        ("provenance", None, "record field 'provenance' is not a dict"),
+        ("error", 5, "record field 'error' is neither text nor null"),
+    ],
+)
+def test_a_wrong_field_is_refused_at_both_doors(field, value, message):
+    record = dataclasses.replace(Record(KEY, "final", "ok", {}), **{field: value})
+    with pytest.raises((ValueError, TypeError), match=message):
+        encode(record)
+    with pytest.raises(ValueError, match=message):
+        decode(json.dumps(record.as_dict()).encode(), KEY)
