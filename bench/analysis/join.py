@@ -1,0 +1,156 @@
+"""Plan + records -> `SuiteResults`. The plan says which rows there are, the store which of them have numbers."""
+
+import json
+import math
+from collections import Counter
+from typing import Any
+
+import pandas as pd
+
+from bench.analysis.frame import FINALS, PRETRAININGS, TRIALS, SuiteResults
+from bench.plan.plan import Cell, Plan
+from bench.plan.spec import FitSpec, PretrainSpec, trial_key
+from bench.store import Record, Store
+
+NAN = math.nan
+
+
+def collect(plan: Plan, store: Store, shared: Store) -> SuiteResults:
+    records, damaged = store.scan()
+    pretrained, damaged_shared = shared.scan()
+    suite = plan.loaded.suite
+    wanted = {key for job in plan.jobs.values() for key in job.record_keys}
+    used = [r for key, r in {**records, **pretrained}.items() if key in wanted]
+    return SuiteResults(
+        name=suite.name,
+        description=suite.description,
+        suite_text=plan.loaded.text,
+        suite=suite.model_dump(mode="json"),
+        finals=_frame(FINALS, [row for cell in plan.cells for row in _finals(plan, cell, records)]),
+        trials=_frame(TRIALS, [row for cell in plan.cells for row in _trials(plan, cell, records)]),
+        pretrainings=_frame(PRETRAININGS, _pretrainings(plan, pretrained)),
+        provenance=_environments(used),
+        damaged=sorted(str(d) for d in [*damaged, *damaged_shared]),
+        notes=_notes(plan),
+    )
+
+
+def _frame(columns: dict[str, str], rows: list[dict[str, Any]]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=list(columns)).astype(columns)
+
+
+def _cell_columns(cell: Cell) -> dict[str, Any]:
+    return {
+        "dataset": cell.dataset,
+        "budget": cell.budget.text,
+        "labels_per_class": cell.num_labels / cell.num_classes,
+        "backbone": cell.backbone,
+        "strategy": cell.strategy,
+        "baseline": cell.baseline,
+    }
+
+
+def _finals(plan: Plan, cell: Cell, records: dict[str, Record]) -> list[dict[str, Any]]:
+    rows = []
+    for repeat, key in enumerate(cell.finals):
+        record = records.get(key)
+        search = plan.jobs[cell.searches[repeat]]
+        spec = search.spec
+        assert isinstance(spec, FitSpec)
+        result = record.result if record is not None else {}
+        logical = record.cost.get("logical", {}) if record is not None else {}
+        measured = record.cost.get("measured", {}) if record is not None else {}
+        ok = record is not None and record.status == "ok"
+        rows.append({
+            **_cell_columns(cell),
+            "depth": NAN if cell.depth is None else cell.depth,
+            "num_units": cell.num_units,
+            "repeat": repeat,
+            "status": "missing" if record is None else record.status,
+            "error": (record.error or "") if record is not None else "",
+            "metric": result.get("metric", "accuracy"),
+            "score": result.get("score", NAN) if ok else NAN,
+            "best_on_test": result.get("best_on_test", NAN) if ok else NAN,
+            "lr": result.get("lr", NAN),
+            "weight_decay": result.get("weight_decay", NAN),
+            "lr_edge": result.get("lr_edge", ""),
+            "lr_low": spec.search.lr_low,
+            "lr_high": spec.search.lr_high,
+            "num_trials": sum(one in records for one in search.record_keys),
+            **{name: logical.get(name, NAN) for name in _LOGICAL},
+            "seconds": measured.get("seconds", NAN),
+            "peak_memory_bytes": measured.get("peak_memory_bytes", NAN),
+            "key": key,
+        })
+    return rows
+
+
+_LOGICAL = ("steps", "samples", "flops", "trainable_params", "total_params")
+
+
+def _trials(plan: Plan, cell: Cell, records: dict[str, Record]) -> list[dict[str, Any]]:
+    rows = []
+    for repeat, search_key in enumerate(cell.searches):
+        if search_key in cell.searches[:repeat]:
+            continue  # one search serves several repeats
+        spec = plan.jobs[search_key].spec
+        assert isinstance(spec, FitSpec)
+        final = records.get(cell.finals[repeat])
+        chosen = final.result.get("trial") if final is not None else None
+        for number in range(spec.search.trials):
+            record = records.get(trial_key(search_key, number))
+            if record is None:
+                continue
+            ok = record.status == "ok"
+            rows.append({
+                **_cell_columns(cell),
+                "repeat": spec.repeat,
+                "number": number,
+                "status": record.status,
+                "lr": record.spec["hyper"]["lr"],
+                "weight_decay": record.spec["hyper"]["weight_decay"],
+                "score": record.result["score"] if ok else NAN,
+                "chosen": number == chosen,
+                "seconds": record.cost.get("measured", {}).get("seconds", NAN),
+                "key": record.key,
+            })
+    return rows
+
+
+def _pretrainings(plan: Plan, records: dict[str, Record]) -> list[dict[str, Any]]:
+    rows = []
+    for key, (backbone, dataset) in plan.pretrain_labels.items():
+        record = records.get(key)
+        job = plan.jobs.get(key)
+        spec = job.spec if job is not None else None
+        result = record.result if record is not None else {}
+        cost = record.cost if record is not None else {}
+        rows.append({
+            "backbone": backbone,
+            "dataset": dataset,
+            "status": "missing" if record is None else record.status,
+            "epochs": spec.epochs if isinstance(spec, PretrainSpec) else NAN,
+            "score": result.get("score", NAN),
+            "seconds": cost.get("measured", {}).get("seconds", NAN),
+            "flops": cost.get("logical", {}).get("flops", NAN),
+            "weights_sha256": result.get("weights_sha256", ""),
+            "key": key,
+        })
+    return rows
+
+
+def _environments(records: list[Record]) -> list[dict[str, Any]]:
+    """Distinct provenances with the number of records each made, most first."""
+    counts = Counter(json.dumps(record.provenance, sort_keys=True) for record in records)
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return [{**json.loads(text), "records": count} for text, count in ordered]
+
+
+def _notes(plan: Plan) -> list[str]:
+    """What a reader must know of this suite, in full sentences."""
+    notes = []
+    if not any(cell.baseline for cell in plan.cells):
+        notes.append("This suite has no scratch baseline, so nothing here says whether transfer helps at all.")
+    if plan.loaded.suite.repeats < 3:
+        notes.append("Fewer than 3 repeats: intervals are very wide or cannot be given.")
+    return notes

@@ -1,0 +1,173 @@
+"""The command line: every command and option, and nothing else. Each hands over to its file in `commands/`."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from bench.errors import BenchError
+
+app = typer.Typer(
+    name="python -m bench",
+    help="Compare transfer-learning strategies fairly. Start with: python -m bench run suites/quickstart.yaml",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+SuitePath = Annotated[Path, typer.Argument(metavar="SUITE", help="The suite's YAML file.")]
+SuiteOrRun = Annotated[str, typer.Argument(metavar="SUITE", help="A suite's YAML file, or the name of one that ran.")]
+Set = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Replace a value of the suite.")]
+Filter = Annotated[
+    list[str],
+    typer.Option("--filter", metavar="AXIS=GLOB", help="Only some cells: dataset=, budget=, backbone=, strategy=."),
+]
+Results = Annotated[Path, typer.Option("--results", metavar="DIR", help="Where records are kept.")]
+Reports = Annotated[Path, typer.Option("--reports", metavar="DIR", help="Where reports are written.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+MaxRuns = Annotated[int, typer.Option("--max-runs", metavar="N", help="Refuse suites of more trainings.")]
+
+RESULTS = Path("results")
+REPORTS = Path("reports")
+MAX_RUNS = 20_000
+
+
+@app.command()
+def run(
+    suite: SuitePath,
+    overrides: Set = [],  # noqa: B006  typer copies it
+    filters: Filter = [],  # noqa: B006
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop.")] = False,
+    rerun: Annotated[
+        Literal["failed", "all"] | None, typer.Option("--rerun", help="Make failed, or all, records again.")
+    ] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Never ask a hub for weights.")] = False,
+    gpus: Annotated[int | None, typer.Option("--gpus", min=0, help="How many GPUs to use; 0: the CPU.")] = None,
+    workers: Annotated[int | None, typer.Option("--workers", min=1, help="Processes, in all or per GPU.")] = None,
+    threads: Annotated[int | None, typer.Option("--threads", min=1, help="Threads of each process.")] = None,
+    timeout: Annotated[float | None, typer.Option("--timeout", min=0.001, help="Seconds for one training.")] = None,
+    max_runs: MaxRuns = MAX_RUNS,
+    results: Results = RESULTS,
+    reports: Reports = REPORTS,
+    json: Json = False,
+) -> None:
+    """Run what is missing of a suite, then print its table and write its report."""
+    from bench.commands.run import RunOptions
+    from bench.commands.run import run as command
+    from bench.commands.suites import Folders
+
+    options = RunOptions(
+        suite=suite,
+        folders=Folders(results, reports),
+        overrides=tuple(overrides),
+        filters=tuple(filters),
+        dry_run=dry_run,
+        rerun=rerun,
+        offline=offline,
+        workers=workers,
+        gpus=gpus,
+        threads=threads,
+        timeout=timeout,
+        max_runs=max_runs,
+        json=json,
+    )
+    raise typer.Exit(command(options))
+
+
+@app.command()
+def plan(
+    suite: SuiteOrRun,
+    overrides: Set = [],  # noqa: B006
+    filters: Filter = [],  # noqa: B006
+    results: Results = RESULTS,
+    json: Json = False,
+) -> None:
+    """Cells, trainings, downloads and time of a suite, before anything starts."""
+    from bench.commands.plan import show_plan
+    from bench.commands.suites import Folders, plan_of
+
+    folders = Folders(results, REPORTS)
+    made = plan_of(suite, overrides, folders)
+    raise typer.Exit(show_plan(made.select(filters) if filters else made, folders, json))
+
+
+@app.command(name="list")
+def list_(
+    what: Annotated[Literal["suites", "datasets", "backbones", "strategies", "runs"], typer.Argument()],
+    timm: Annotated[str | None, typer.Option("--timm", metavar="GLOB", help="Backbones: timm's, by name.")] = None,
+    results: Results = RESULTS,
+    json: Json = False,
+) -> None:
+    """What there is: suites | datasets | backbones | strategies | runs."""
+    from bench.commands.list import show_list
+
+    raise typer.Exit(show_list(what, timm, results, json))
+
+
+@app.command()
+def status(suite: SuiteOrRun, results: Results = RESULTS, json: Json = False) -> None:
+    """How far a run is, and what went wrong."""
+    from bench.commands.status import show_status
+    from bench.commands.suites import Folders
+
+    raise typer.Exit(show_status(suite, Folders(results, REPORTS), json))
+
+
+@app.command()
+def show(
+    key: Annotated[str, typer.Argument(metavar="KEY", help="A record's key, or its first characters.")],
+    results: Results = RESULTS,
+    json: Json = False,
+) -> None:
+    """One record in full."""
+    from bench.commands.show import show_record
+
+    raise typer.Exit(show_record(key, results, json))
+
+
+@app.command()
+def report(
+    suite: Annotated[str | None, typer.Argument(metavar="[SUITE]", help="Leave out for every suite that ran.")] = None,
+    results: Results = RESULTS,
+    reports: Reports = REPORTS,
+    json: Json = False,
+) -> None:
+    """Write reports from the records."""
+    from bench.commands.report import write_reports
+    from bench.commands.suites import Folders
+
+    raise typer.Exit(write_reports(suite, Folders(results, reports), json))
+
+
+@app.command()
+def schema(
+    markdown: Annotated[bool, typer.Option("--markdown", help="The reference for people instead.")] = False,
+) -> None:
+    """JSON Schema of suite files, for editors."""
+    from bench.commands.schema import show_schema
+
+    raise typer.Exit(show_schema(markdown))
+
+
+@app.command()
+def doctor(results: Results = RESULTS, json: Json = False) -> None:
+    """What on this machine will not work, and why."""
+    from bench.commands.doctor import examine
+
+    raise typer.Exit(examine(results, json))
+
+
+def main() -> None:
+    """Every error a person can act on is a message and an exit code, never a traceback."""
+    try:
+        app()
+    except BenchError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()  # a reader such as `head` has what it wanted

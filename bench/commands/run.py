@@ -1,0 +1,96 @@
+"""`bench run`: suite -> plan -> workers -> records -> table and report."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.commands.output import as_json, console, note, say
+from bench.commands.suites import Folders, plan_from_file, remember
+from bench.execute.placement import choose_placement
+from bench.execute.rerun import forget
+from bench.execute.roots import Roots
+from bench.execute.runner import Runner, Summary
+from bench.plan.plan import Plan
+from bench.plan.titles import titles_of
+from bench.plan.work import Estimator
+from bench.provenance import describe
+
+SOME_FAILED = 3
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    suite: Path
+    folders: Folders
+    overrides: tuple[str, ...] = ()
+    filters: tuple[str, ...] = ()
+    dry_run: bool = False
+    rerun: str | None = None  # "failed" or "all"
+    offline: bool = False
+    workers: int | None = None
+    gpus: int | None = None
+    threads: int | None = None
+    timeout: float | None = None
+    max_runs: int = 0
+    json: bool = False
+
+
+def run(options: RunOptions) -> int:
+    """The exit code. Everything that can be refused is refused before the first training."""
+    if options.offline:
+        os.environ["HF_HUB_OFFLINE"] = "1"  # read by the hub's client when a worker imports it
+    whole = plan_from_file(options.suite, options.overrides, options.folders, options.max_runs)
+    plan = whole.select(options.filters) if options.filters else whole
+    if options.dry_run:
+        from bench.commands.plan import show_plan
+
+        return show_plan(plan, options.folders, options.json)
+    placement = choose_placement(options.workers, options.gpus, options.threads, options.timeout)
+    roots = options.folders.roots(plan.loaded.suite.name)
+    for store in (roots.store, roots.shared):
+        store.check_writable()
+    remember(whole, options.overrides, options.folders)
+    if options.rerun is not None:
+        forget(plan, roots, everything=options.rerun == "all")
+    runner = Runner(plan, roots, titles_of(plan), Estimator().work)
+    summary = runner.run(placement, describe())
+    return conclude(whole, (roots, options), summary)
+
+
+def conclude(plan: Plan, where: tuple[Roots, RunOptions], summary: Summary) -> int:
+    """Table and report, also after an interruption or failures: what is finished is shown."""
+    from bench.analysis.join import collect
+    from bench.analysis.tables import terminal_table
+    from bench.report import write
+
+    roots, options = where
+    results = collect(plan, roots.store, roots.shared)
+    report = write(results, options.folders.report(results.name))
+    planned = len(results.finals)
+    finished = int((results.finals["status"] == "ok").sum())
+    if options.json:
+        as_json(_json_summary(summary, report, results.finals.to_dict("records")))
+    else:
+        console().print(terminal_table(results))
+        say(f"{finished} of {planned} results, {summary.trainings} trainings in this run"
+            + (f", {summary.failed} went wrong" if summary.failed else ""))
+        say(f"report: {report}")
+    if summary.blocked:
+        note(f"{summary.blocked} jobs were left out because the pretraining they need has failed")
+    if summary.stopped_by is not None:
+        note("stopped; run the same command again to go on")
+        return 128 + summary.stopped_by
+    wanted = {key for cell in plan.cells for key in cell.finals}
+    went_wrong = results.finals[results.finals["key"].isin(wanted) & ~results.finals["status"].isin(["ok", "missing"])]
+    return SOME_FAILED if summary.failed or summary.blocked or len(went_wrong) else 0
+
+
+def _json_summary(summary: Summary, report: Path, finals: list[dict[Any, Any]]) -> dict[str, Any]:
+    return {
+        "trainings": summary.trainings,
+        "failed": summary.failed,
+        "blocked": summary.blocked,
+        "report": str(report),
+        "finals": finals,
+    }

@@ -1,0 +1,43 @@
+"""Which devices this run uses, decided without importing torch and checked before anything starts."""
+
+import os
+import shutil
+import subprocess
+
+from bench.errors import BenchError
+from bench.execute.runner import Placement
+from bench.provenance import num_cores
+
+
+def choose_placement(
+    workers: int | None, gpus: int | None, threads: int | None, timeout: float | None
+) -> Placement:
+    """All GPUs where there are some, one worker each; else one worker per core, each on one thread."""
+    present = count_gpus()
+    if gpus is not None and gpus > present:
+        raise BenchError(f"--gpus {gpus}: this machine has {present}" + ("" if present else "; leave it out to use the CPU"))
+    used = present if gpus is None else gpus
+    cores = num_cores()
+    if used:
+        devices = [f"cuda:{index}" for index in range(used) for _ in range(workers or 1)]
+        return Placement(tuple(devices), threads or max(1, cores // len(devices)), timeout)
+    count = workers or max(1, cores // (threads or 1))
+    if count * (threads or 1) > cores:
+        raise BenchError(f"{count} workers of {threads or 1} threads are more than the {cores} cores there are")
+    return Placement(("cpu",) * count, threads or 1, timeout)
+
+
+def count_gpus() -> int:
+    """As the driver's tool counts them, less those hidden by CUDA_VISIBLE_DEVICES."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None and visible.strip() in ("", "-1"):
+        return 0
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return 0
+    try:
+        listed = subprocess.run([tool, "-L"], capture_output=True, text=True, check=True, timeout=30).stdout
+    except (OSError, subprocess.SubprocessError):
+        return 0
+    found = sum(line.startswith("GPU ") for line in listed.splitlines())
+    return min(found, len(visible.split(","))) if visible is not None else found

@@ -1,0 +1,18 @@
+"""What a person calls a job."""
+
+from bench.plan.plan import Plan
+
+
+def titles_of(plan: Plan) -> dict[str, str]:
+    """A job that serves several cells bears the name of the first."""
+    titles = {
+        key: f"pretraining {backbone}" for key, (backbone, _) in plan.pretrain_labels.items() if key in plan.jobs
+    }
+    several = len({cell.backbone for cell in plan.cells}) > 1
+    for cell in plan.cells:
+        name = f"{cell.task} · {cell.strategy}" + (f" · {cell.backbone}" if several else "")
+        for repeat, (search, final) in enumerate(zip(cell.searches, cell.finals, strict=True)):
+            shared = len(set(cell.searches)) < len(cell.searches)
+            titles.setdefault(search, f"{name} · search" if shared else f"{name} · search {repeat}")
+            titles.setdefault(final, f"{name} · repeat {repeat}")
+    return titles
