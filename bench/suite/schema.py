@@ -29,7 +29,10 @@ class Section(BaseModel):
     @classmethod
     def _nothing_is_unset(cls, value: Any) -> Any:
         """A key with nothing after it takes its default, as a section does whose lines are all commented out."""
-        return {k: v for k, v in value.items() if v is not None} if isinstance(value, dict) else value
+        if not isinstance(value, dict):
+            return value
+        # A key nobody knows stays, to be refused by its name.
+        return {k: v for k, v in value.items() if v is not None or k not in cls.model_fields}
 
 
 class Range(Section):

@@ -37,6 +37,8 @@ APPENDED = {
     "training: {augment: {flip: 1}}": "10:28: training.augment.flip: expected true or false, got 1",
     "training: {stps: 5}": "10:12: training: unknown key 'stps'; did you mean 'steps'? Known: augment, batch_size, "
     "epochs, evaluations, label_smoothing, momentum, optimizer, schedule, steps, warmup, weight_decay",
+    "sead:": "10:1: unknown key 'sead'; did you mean 'seed' or 'search'? Known: backbones, datasets, description, "
+    "engine, name, repeats, search, seed, strategies, training",
     "engine: {precision: bf8}": "10:21: engine.precision: expected 'fp32', got 'bf8' (text)",
     "zzz: 1": "10:1: unknown key 'zzz'; known: backbones, datasets, description, engine, name, repeats, search, "
     "seed, strategies, training",
