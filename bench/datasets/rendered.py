@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
-from bench.datasets.base import Dataset, DatasetEntry, DatasetFacts, Options, Split
+from bench.catalogue import Options
+from bench.datasets.base import Dataset, DatasetEntry, DatasetFacts, Split
 from bench.datasets.worlds import counts, glyphs, shapes, textures
 from bench.datasets.worlds.canvas import SIDE, Ink
 from bench.datasets.worlds.paint import paint
@@ -29,25 +30,28 @@ DRAW: dict[str, Draw] = {"shape": shapes.draw, "texture": textures.draw, "glyph"
 SEEN = 16  # the first shapes and textures belong to the source world, the rest to the near one
 
 
-class RenderedOptions(Options):
-    model_config = ConfigDict(strict=True, use_attribute_docstrings=True)
+StyleNumber = Annotated[
+    float,
+    Field(ge=0, le=1, description="0 looks like the source world, 1 least like it; what is shown stays the same."),
+]
 
+
+class RenderedOptions(Options):
     train_per_class: Annotated[int, Field(ge=1, le=20_000)] = 200
     """Training images of each class; more of them extend the set, the first stay as they are."""
     test_per_class: Annotated[int, Field(ge=1, le=20_000)] = 100
     """Test images of each class."""
-    style: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """0 looks like the source world, 1 least like it; what the images show stays the same."""
+    style: StyleNumber = 0.0
     seed: Annotated[int, Field(ge=0)] = 0
     """Another seed draws other images of the same classes."""
 
 
 class MidOptions(RenderedOptions):
-    style: Annotated[float, Field(ge=0, le=1)] = 0.6
+    style: StyleNumber = 0.6
 
 
 class FarOptions(RenderedOptions):
-    style: Annotated[float, Field(ge=0, le=1)] = 0.7
+    style: StyleNumber = 0.7
 
 
 @dataclass(frozen=True)

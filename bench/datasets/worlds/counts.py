@@ -20,14 +20,14 @@ def draw(name: str, streams: Streams, num_images: int, style: Style) -> Ink:
     del style  # discs are too small to be hollow, and their layout is turned by nothing
     cells = np.argsort(streams.uniform("cells", num_images, MOST)[:, :, 0, 0], axis=0, kind="stable")
     across, down, size = streams.uniform("discs", num_images, 3 * MOST).reshape(3, MOST, num_images, 1, 1)
-    base = 0.10 + 0.09 * streams.uniform("size", num_images, 1)[0]
+    base = 0.12 + 0.06 * streams.uniform("size", num_images, 1)[0]
     nearest = None
     for k in range(COUNTS[name]):
         column = (cells[k] % ROWS).astype(np.float32)[:, None, None] - (ROWS - 1) / 2
         row = (cells[k] // ROWS).astype(np.float32)[:, None, None] - (ROWS - 1) / 2
         right = column * STEP + (across[k] - 0.5) * 0.1
         below = row * STEP + (down[k] - 0.5) * 0.1
-        radius = base * (0.8 + 0.4 * size[k])
+        radius = base * (0.85 + 0.3 * size[k])
         # (d^2 - r^2) / 2r is the distance near the edge, without a root for every pixel.
         half = 1 / (2 * radius)
         distance = (ACROSS - right) ** 2 * half + ((DOWN - below) ** 2 * half - radius / 2)

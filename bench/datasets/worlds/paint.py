@@ -89,7 +89,7 @@ def _photograph(streams: Streams, images: Floats, style: Style) -> npt.NDArray[n
         images[soft] = (rows[..., :-2] + 2 * rows[..., 1:-1] + rows[..., 2:]) * 0.25
     gain = 0.8 + 0.4 * gain
     contrast = np.where(negative < style.negative, -gain, gain)
-    brightness = 0.5 + 0.25 * (offset_a + offset_b - 1)
+    brightness = 0.5 + 0.2 * (offset_a + offset_b - 1)
     images = (images - 0.5) * contrast[:, None] + brightness[:, None]
     images += (streams.grain(num_images, 3 * SIDE * SIDE) * style.grain).reshape(images.shape)
     images *= 255

@@ -108,7 +108,7 @@ SHAPES: dict[str, Outline] = {
     "ring": _without(_disc(0.9), _disc(0.48)),
     "square": _bar(-0.75, -0.75, 0.75, 0.75),
     "triangle": _polygon(3, 0.48, 90),
-    "pentagon": _polygon(5, 0.74, 90),
+    "lens": _all_of(_disc(1.3, (0, -0.92)), _disc(1.3, (0, 0.92))),
     "pentagram": _star(5, 0.36, 90),
     "astroid": _astroid,
     "flower": _ripple(0.7, 0.24, 1, triple=True),
@@ -119,7 +119,8 @@ SHAPES: dict[str, Outline] = {
     "hammer": _any_of(_bar(-0.85, -0.85, 0.85, -0.3), _bar(-0.27, -0.6, 0.27, 0.87)),
     "arrow": _any_of(_all_of(_half_plane(-38, 0.55), _half_plane(218, 0.55), _half_plane(90, 0.05)),
                      _bar(-0.24, 0, 0.24, 0.9)),
-    "frame": _without(_bar(-0.82, -0.82, 0.82, 0.82), _bar(-0.44, -0.44, 0.44, 0.44)),
+    "ladder": _any_of(_bar(-0.75, -0.88, -0.35, 0.88), _bar(0.35, -0.88, 0.75, 0.88),
+                      _bar(-0.4, -0.56, 0.4, -0.2), _bar(-0.4, 0.2, 0.4, 0.56)),
     "bow": _slanted,
     # From here on: unseen by the source world.
     "heart": _any_of(_disc(0.5, (-0.42, -0.38)), _disc(0.5, (0.42, -0.38)),

@@ -40,11 +40,6 @@ def _bricks(x: Floats, y: Floats) -> Floats:
     return _level(np.maximum(np.abs(joint) - 0.86, course - 0.75), 8)
 
 
-def _honeycomb(x: Floats, y: Floats) -> Floats:
-    a, b = 5 * PI * x, (0.866 * 5) * PI * y
-    return _level(np.cos(a) + np.cos(a / 2 + b) + np.cos(a / 2 - b) - 0.6, 3)
-
-
 def _fish_scales(x: Floats, y: Floats) -> Floats:
     row = np.floor(y * 2.2)
     across = _saw(x * 2.2 + row / 2) - 0.5
@@ -59,17 +54,17 @@ TEXTURES: dict[str, Pattern] = {
     "stripes": lambda x, y: _lines(4 * PI * x),
     "pinstripes": lambda x, y: _lines(9 * PI * x),
     "checks": lambda x, y: _level(np.sin(3.2 * PI * x) * np.sin(3.2 * PI * y), 6),
-    "dots": lambda x, y: _level(np.cos(4 * PI * x) + np.cos(4 * PI * y) - 0.7, 4),
-    "mesh": lambda x, y: _level(np.maximum(np.cos(4 * PI * x), np.cos(4 * PI * y)) - 0.72, 6),
+    "dots": lambda x, y: _level(np.cos(3.4 * PI * x) + np.cos(3.4 * PI * y) - 0.7, 4),
+    "mesh": lambda x, y: _level(np.maximum(np.cos(3 * PI * x), np.cos(3 * PI * y)) - 0.8, 6),
     "rings": lambda x, y: _lines(7 * PI * _radius(x, y)),
     "rays": lambda x, y: _lines(5 * np.arctan2(y, x)),
     "swirl": lambda x, y: _lines(2 * np.arctan2(y, x) + 6 * PI * _radius(x, y)),
-    "waves": lambda x, y: _lines(4 * PI * x + 2 * np.sin(3 * PI * y)),
+    "waves": lambda x, y: _lines(3 * PI * x + 1.8 * np.sin(3 * PI * y)),
     "zigzag": lambda x, y: _lines(4 * PI * x + 8 * np.abs(_saw(y) - 0.5)),
     "bricks": _bricks,
     "tartan": lambda x, y: (np.sin(4 * PI * x) + 1) / 4 + _lines(4 * PI * y) / 2,
     "lozenges": lambda x, y: _level(np.cos(4 * PI * (x + y)) * np.cos(4 * PI * (x - y)), 4),
-    "honeycomb": _honeycomb,
+    "quarters": lambda x, y: _level(x * y, 40),
     "slopes": lambda x, y: _saw(x * 2.2),
     "ripples": lambda x, y: (np.sin(30 * (x * x + y * y)) + 1) / 2,
     # From here on: unseen by the source world.

@@ -1,0 +1,143 @@
+"""Loaded datasets on disk: drawn, decoded or unpacked once, then opened by any number of processes without copying.
+
+An entry is a folder of plain .npy files and `about.json`. It appears whole, under its final name, or not at all; a
+damaged one is built again. `load` is all that others need.
+"""
+
+import json
+import logging
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import numpy.typing as npt
+
+from bench.catalogue import Options
+from bench.datasets import find
+from bench.datasets.base import Dataset, Split
+from bench.keys import digest
+
+FORMAT = 1  # of the folder; a change makes old entries unknown, not wrong
+ABOUT = "about.json"
+SPLITS = ("train", "test")
+
+log = logging.getLogger(__name__)
+
+
+def load(name: str, options: Options, cache_dir: Path) -> Dataset:
+    """The dataset, its arrays read-only and mapped from `cache_dir`, its `sha256` known without touching a pixel.
+
+    Where the folder cannot be written, the arrays come straight from the loader.
+    """
+    entry = find(name)
+    identity = [FORMAT, name, options.model_dump(mode="json"), entry.facts(options).revision]
+    shelf = _Shelf(cache_dir, digest(identity), identity)
+    kept = shelf.open()
+    if kept is not None:
+        return kept
+    fresh = entry.load(options)
+    try:
+        shelf.put(fresh)
+    except OSError as error:
+        log.warning("dataset %s is not kept in %s: %s", name, cache_dir, error)
+        return fresh
+    return shelf.open() or fresh
+
+
+@dataclass(frozen=True)
+class _Shelf:
+    root: Path
+    key: str
+    identity: list[Any]  # what the key is made of, kept in the entry so that a person can tell what it is
+
+    @property
+    def place(self) -> Path:
+        return self.root / self.key
+
+    def open(self) -> Dataset | None:
+        """None if there is no entry, or none that can be trusted. Sizes are checked, pixels are not read."""
+        try:
+            about = json.loads((self.place / ABOUT).read_text(encoding="utf-8"))
+            if about["identity"] != self.identity:
+                return None
+            splits = [self._open_split(split, about["arrays"]) for split in SPLITS]
+            dataset = Dataset(tuple(about["classes"]), *splits)
+            sha256 = str(about["sha256"])
+        except (OSError, ValueError, TypeError, KeyError, AssertionError):
+            return None
+        # `Dataset.sha256` is computed once and then kept here: hand it the value that was computed when it was built.
+        vars(dataset)["sha256"] = sha256
+        return dataset
+
+    def _open_split(self, split: str, arrays: dict[str, Any]) -> Split:
+        opened = {}
+        for part in ("images", "labels"):
+            name = f"{split}_{part}.npy"
+            path = self.place / name
+            if path.stat().st_size != arrays[name]["bytes"]:
+                raise ValueError(f"{path} is not as long as it was")
+            opened[part] = _map(path)
+            if [list(opened[part].shape), str(opened[part].dtype)] != [arrays[name]["shape"], arrays[name]["dtype"]]:
+                raise ValueError(f"{path} holds another array")
+        return Split(opened["images"], opened["labels"])
+
+    def put(self, dataset: Dataset) -> None:
+        self.root.mkdir(parents=True, exist_ok=True)
+        building = self.root / f".{self.key}.{uuid4().hex}"
+        try:
+            building.mkdir()
+            self._write(dataset, building)
+            self._publish(building)
+        finally:
+            _discard(building)
+
+    def _write(self, dataset: Dataset, folder: Path) -> None:
+        arrays = {}
+        for split in SPLITS:
+            for part in ("images", "labels"):
+                path = folder / f"{split}_{part}.npy"
+                array = getattr(getattr(dataset, split), part)
+                with path.open("wb") as file:
+                    np.save(file, array, allow_pickle=False)
+                    _settle(file)
+                size = path.stat().st_size
+                arrays[path.name] = {"shape": list(array.shape), "dtype": str(array.dtype), "bytes": size}
+        about = {"identity": self.identity, "classes": dataset.classes, "sha256": dataset.sha256, "arrays": arrays}
+        with (folder / ABOUT).open("w", encoding="utf-8") as file:
+            json.dump(about, file, indent=1)
+            _settle(file)
+
+    def _publish(self, building: Path) -> None:
+        """Give the finished folder its name. If another process was quicker and its entry is sound, ours is dropped."""
+        try:
+            building.rename(self.place)
+        except OSError:
+            if self.open() is not None:
+                return
+            # Renamed before it is deleted: whoever has the damaged files open keeps them until it closes them.
+            damaged = self.root / f".{self.key}.{uuid4().hex}"
+            self.place.rename(damaged)
+            building.rename(self.place)
+            _discard(damaged)
+
+
+def _map(path: Path) -> npt.NDArray[Any]:
+    array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    return array
+
+
+def _discard(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _settle(file: Any) -> None:
+    """On the disk, not in a buffer: a name must not outlive a power cut that its content does not."""
+    file.flush()
+    os.fsync(file.fileno())
