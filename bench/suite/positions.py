@@ -130,19 +130,22 @@ def read_tree(text: str, origin: Place) -> tuple[Node | None, list[Problem]]:
     `origin` is the file's first spot, or the override the text came with.
     """
     reader = _Reader(origin)
+    tree = reader.document(_events(text, reader))
+    return tree, reader.problems
+
+
+def _events(text: str, reader: "_Reader") -> Iterator[Any]:
+    """ruamel's events; whatever it raises becomes one problem with a place."""
     try:
-        tree = reader.document(YAML(typ="safe", pure=True).parse(text))
-    except Unreadable:
-        raise
+        yield from YAML(typ="safe", pure=True).parse(text)
     except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
         # The parser's own words may quote the file: they are kept to one short line.
         words = clip(" ".join(str(error.problem or error.context or "").split()), 200)
-        raise Unreadable(Problem(reader.place(mark), (), f"not valid YAML: {words}")) from None
+        place = reader.place(error.problem_mark or error.context_mark)
+        raise Unreadable(Problem(place, (), f"not valid YAML: {words}")) from None
     except Exception as error:  # on hostile text ruamel also raises ReaderError, OverflowError, ValueError ...
         place = reader.at(text, getattr(error, "position", 0))
         raise Unreadable(Problem(place, (), "not valid YAML: a character that YAML does not allow")) from None
-    return tree, reader.problems
 
 
 class _Reader:
