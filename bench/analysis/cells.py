@@ -1,14 +1,16 @@
 """One row per cell: mean, interval, how many of the planned repeats finished, what was chosen, what it cost."""
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from bench.analysis.frame import CELL, SuiteResults
-from bench.analysis.statistics import mean_interval
+from bench.analysis.statistics import finite, mean_interval
 
 Row = dict[str, Any]
 Task = tuple[str, str, str]  # dataset, budget, backbone
@@ -18,12 +20,16 @@ BROKEN = ("diverged", "failed", "oom", "crashed", "timeout")
 
 @dataclass(frozen=True)
 class Counts:
-    """Planned trainings of every kind, by what became of them."""
+    """Planned trainings of every kind, by what became of them. The other five add up to `planned`.
+
+    A diverged trial is no gap: that is how a search learns that a rate is too high.
+    """
 
     planned: int
     ok: int
     missing: int
-    broken: int
+    broken: int  # failed or diverged, diverged trials left out
+    diverged_trials: int
     not_applicable: int
 
 
@@ -36,11 +42,13 @@ def missing(results: SuiteResults) -> Counts:
     status: Counter[str] = Counter()
     for frame in (results.finals, results.trials, results.pretrainings):
         status.update(frame["status"].tolist())
+    diverged = int((results.trials["status"] == "diverged").sum())
     return Counts(
         planned=status.total(),
         ok=status["ok"],
         missing=status["missing"],
-        broken=sum(status[name] for name in BROKEN),
+        broken=sum(status[name] for name in BROKEN) - diverged,
+        diverged_trials=diverged,
         not_applicable=status[OUT_OF_SCOPE],
     )
 
@@ -76,12 +84,15 @@ def status_text(rows: list[Row]) -> str:
     return ", ".join(f"{count} {name}" for name, count in Counter(row["status"] for row in rows).most_common())
 
 
-def _median(values: list[float]) -> float:
-    return float(pd.Series(values, dtype="float64").median())
+def _median(rows: list[Row], column: str) -> float:
+    values = finite(row[column] for row in rows)
+    return float(np.median(values)) if len(values) else math.nan
 
 
-def _mean(rows: list[Row], column: str) -> float:
-    return float(pd.Series([row[column] for row in rows], dtype="float64").mean())
+def mean_of(rows: list[Row], column: str) -> float:
+    """Mean of the values that are there."""
+    values = finite(row[column] for row in rows)
+    return float(values.mean()) if len(values) else math.nan
 
 
 def _summary(rows: list[Row]) -> Row:
@@ -103,13 +114,13 @@ def _summary(rows: list[Row]) -> Row:
         "complete": bool(applicable) and scores.n == len(rows),
         "applicable": bool(applicable),
         "statuses": status_text(rows),
-        "lr": _median([row["lr"] for row in done]),
-        "weight_decay": _median([row["weight_decay"] for row in done]),
+        "lr": _median(done, "lr"),
+        "weight_decay": _median(done, "weight_decay"),
         "lr_edge": "/".join(sorted(set(edges), reverse=True)),
         "num_edges": len(edges),
         "num_trials": max(int(row["num_trials"]) for row in rows),
         "inflation": mean_interval(row["best_on_test"] - row["score"] for row in done).mean,
-        **{name: _mean(done, name) for name in means},
+        **{name: mean_of(done, name) for name in means},
     }
 
 

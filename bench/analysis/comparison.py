@@ -5,12 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from bench.analysis.cells import Row, Task, records, task_of
+from bench.analysis.cells import Task, records, task_of
 from bench.analysis.statistics import (
     Difference,
     Floats,
     difference,
-    finite,
     paired_differences,
     resolution,
     shared_spread,
@@ -54,8 +53,3 @@ def _matrix(columns: dict[str, ByRepeat], reference: ByRepeat) -> Floats:
     counts = np.isfinite(table).sum(axis=1)
     fullest: Floats = table[counts == counts.max(initial=0)].T
     return fullest
-
-
-def mean_of(rows: list[Row], column: str) -> float:
-    kept = finite(row[column] for row in rows)
-    return float(kept.mean()) if len(kept) else float("nan")

@@ -2,8 +2,7 @@
 
 import pandas as pd
 
-from bench.analysis.cells import Row, Task, records, task_of
-from bench.analysis.comparison import mean_of
+from bench.analysis.cells import Row, Task, mean_of, records, task_of
 from bench.analysis.statistics import Interval, mean_interval
 
 MEANS = ("score", "flops", "samples", "trainable_params", "total_params", "seconds", "peak_memory_bytes")

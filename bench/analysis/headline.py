@@ -7,10 +7,10 @@ from typing import Any
 
 import pandas as pd
 
-from bench.analysis.cells import Counts, Row, Task, missing, records
+from bench.analysis.cells import Counts, Row, missing, records
 from bench.analysis.frame import SuiteResults
 from bench.analysis.leaderboard import Leaderboard, leaderboard
-from bench.analysis.standing import BEHIND, BEST, TIED, standings
+from bench.analysis.standing import BEHIND, BEST, standings
 from bench.analysis.verdicts import HELPS, HURTS, NO_BASELINE, UNDECIDED, verdicts
 
 
@@ -74,7 +74,10 @@ def _leader(board: Leaderboard) -> str:
     first, others = rows[0], rows[1:]
     over = f"Over {plural(len(board.tasks), 'task')} that {_who(len(rows))} finished"
     if not others:
-        return f"{over}, {shortened(first['strategy'])} scores {100 * first['mean']:.1f}; there is nothing to rank it against."
+        return (
+            f"{over}, {shortened(first['strategy'])} scores {100 * first['mean']:.1f}; there is nothing to rank it "
+            "against."
+        )
     sentence = (
         f"{over}, {shortened(first['strategy'])} has the highest mean score, {100 * first['mean']:.1f}{_half(first)}"
     )
@@ -96,24 +99,22 @@ def _half(row: dict[str, Any]) -> str:
 
 
 def _by_dataset(finals: pd.DataFrame) -> str:
-    """The leader of each dataset, where the same one leads all its tasks with somebody measurably behind."""
-    tasks: dict[str, list[tuple[Task, dict[str, str]]]] = {}
+    tasks: dict[str, list[dict[str, str]]] = {}
     for task, standing in standings(finals).items():
         if len(standing) > 1:
-            tasks.setdefault(task[0], []).append((task, standing))
-    parts = [f"{shortened(dataset)}: {_best(found)}" for dataset, found in tasks.items()]
-    return f"Highest mean by dataset — {'; '.join(parts[:8])}." if len(parts) > 1 else ""
+            tasks.setdefault(task[0], []).append(standing)
+    parts = [f"on {shortened(dataset)}, {_best(found)}" for dataset, found in tasks.items()]
+    return f"Highest mean by dataset: {'; '.join(parts[:8])}." if len(parts) > 1 else ""
 
 
-def _best(found: list[tuple[Task, dict[str, str]]]) -> str:
-    leaders = Counter(name for _, standing in found for name, place in standing.items() if place == BEST)
-    leader, count = leaders.most_common(1)[0]
-    name = shortened(leader)
-    if all(set(standing.values()) <= {BEST, TIED} for _, standing in found):
-        return f"{name} in {count} of {len(found)}, no strategy measurably behind"
-    alone = sum(list(standing.values()).count(BEHIND) == len(standing) - 1 for _, standing in found)
-    note = "" if alone == 0 else f" ({plural(alone, 'task')} with all others behind)"
-    return f"{name} in {count} of {len(found)}{note}"
+def _best(found: list[dict[str, str]]) -> str:
+    """Who leads most of a dataset's tasks, unless nobody is measurably behind anywhere."""
+    if all(BEHIND not in standing.values() for standing in found):
+        return "no strategy is measurably behind another"
+    leaders = Counter(name for standing in found for name, place in standing.items() if place == BEST)
+    name, count = leaders.most_common(1)[0]
+    often = "" if len(found) == 1 else " in all tasks" if count == len(found) else f" in {count} of {len(found)} tasks"
+    return f"{shortened(name)}{often}"
 
 
 def _transfer(rows: list[Row]) -> str:
@@ -122,8 +123,8 @@ def _transfer(rows: list[Row]) -> str:
         return "The suite trains no baseline from scratch, so whether transfer helps cannot be said." if rows else ""
     count = Counter(row["verdict"] for row in tested)
     sentence = (
-        f"Against training from scratch, transfer helps in {count[HELPS]} of {plural(len(tested), 'cell')}, "
-        f"hurts in {count[HURTS]} and is undecided in {count[UNDECIDED]}."
+        f"Against training from scratch, transfer helps in {count[HELPS]} of {plural(len(tested), 'cell')}, hurts in "
+        f"{count[HURTS]} and is undecided in {count[UNDECIDED]}."
     )
     hurt = [row for row in tested if row["verdict"] == HURTS]
     if not hurt:
@@ -131,8 +132,8 @@ def _transfer(rows: list[Row]) -> str:
     worst = min(hurt, key=lambda row: float(row["difference"]))
     where = f"{shortened(worst['strategy'])} on {shortened(worst['dataset'])} with {labels(worst['budget'])}"
     return (
-        f"{sentence} Largest negative transfer: {where}, "
-        f"{points(worst['difference'])} points, 95 % interval {points(worst['low'])} to {points(worst['high'])}."
+        f"{sentence} Largest negative transfer: {where}, {points(worst['difference'])} points, 95 % interval "
+        f"{points(worst['low'])} to {points(worst['high'])}."
     )
 
 
@@ -145,7 +146,7 @@ def _undecided(rows: list[Row]) -> str:
         return "Nothing could be decided between strategies: that takes at least two finished repeats of each."
     middle = seen[len(seen) // 2]
     return (
-        f"What stayed undecided is not shown to be equal: with these repeats a true difference under about "
+        "What stayed undecided is not shown to be equal: with these repeats a true difference under about "
         f"{middle:.1f} points (median of those cells) would mostly have gone unseen."
     )
 

@@ -1,4 +1,4 @@
-"""Results -> one self-contained HTML page. `page.py` puts it together from `sections/`; `view.py` says what a page has."""
+"""Results -> one self-contained HTML page. `page.py` puts it together from `sections/`; `view.py` says what it has."""
 
 from pathlib import Path
 

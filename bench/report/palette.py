@@ -65,5 +65,6 @@ def symbols() -> Markup:
 def swatch(series: Series) -> Markup:
     kind = "key hollow" if series.hollow else "key"
     return Markup(
-        f'<svg class="{kind}" style="color:var(--{series.color})" aria-hidden="true"><use href="#shape-{series.marker}"/></svg>'
+        f'<svg class="{kind}" style="color:var(--{series.color})" aria-hidden="true">'
+        f'<use href="#shape-{series.marker}"/></svg>'
     )

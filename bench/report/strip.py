@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-WIDTH, HEIGHT, MARGIN = 132, 18, 7
+WIDTH, HEIGHT, MARGIN = 120, 40, 7
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,7 @@ def new_panel(width: int = 330, height: int = 236) -> tuple["Figure", "Axes"]:
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(SENTINELS["rule"])
     axes.tick_params(length=3, width=0.8, color=SENTINELS["rule"], labelcolor=SENTINELS["muted"], labelsize=10.5)
+    axes.tick_params(axis="y", length=0)
     axes.grid(axis="y", color=SENTINELS["rule"], linewidth=0.6)
     axes.set_axisbelow(True)
     axes.xaxis.label.set_color(SENTINELS["muted"])
@@ -86,7 +87,21 @@ def _clean(body: str, name: str) -> str:
     for variable, sentinel in SENTINELS.items():
         body = body.replace(sentinel, f"var(--{variable})")
     body = re.sub(r"<defs>\s*</defs>", "", body)
-    return re.sub(r">\s+<", "><", re.sub(r"\s*\n\s*", " ", body)).strip()
+    body = re.sub(r' transform="rotate\(-?0 [^"]*"| ?font-family: inherit;', "", body)
+    return _unwrapped(re.sub(r">\s+<", "><", re.sub(r"\s*\n\s*", " ", body)).strip())
+
+
+def _unwrapped(body: str) -> str:
+    """Without the groups that say nothing; matplotlib nests five around every tick."""
+    kept: list[bool] = []
+
+    def judge(found: re.Match[str]) -> str:
+        if found[0] == "</g>":
+            return "</g>" if kept.pop() else ""
+        kept.append(found[0] != "<g>")
+        return found[0] if kept[-1] else ""
+
+    return re.sub(r"<g(?: [^>]*)?>|</g>", judge, re.sub(r"<g[^>]*/>", "", body))
 
 
 def _short(found: re.Match[str]) -> str:

@@ -31,6 +31,23 @@ class Cell:
     picture: Markup = Markup("")
     bounds: tuple[float, float, int] | None = None  # low, high, n: three more columns of the CSV
 
+    @property
+    def data(self) -> str | None:
+        """What the page keeps beside the text, unless it is the text."""
+        plain = (
+            self.text if self.value is None else _six(self.value) if isinstance(self.value, float) else str(self.value)
+        )
+        return None if plain == self.text else plain
+
+    @property
+    def limits(self) -> str:
+        return " ".join(_six(number) for number in self.bounds or ())
+
+
+def _six(value: float) -> str:
+    """Six digits, as a spreadsheet reads them; nothing for NaN."""
+    return f"{value:.6g}" if math.isfinite(value) else ""
+
 
 @dataclass(frozen=True)
 class Column:
@@ -65,6 +82,7 @@ class Figure:
     caption: str
     title: str = ""
     folded: bool = False
+    wide: bool = False  # two in a row, not three
     kind = "figure"
 
 

@@ -9,7 +9,7 @@ from bench.report.view import Series, compact
 
 def budgets_panel(lines: list[tuple[Series, list[Point]]], name: str) -> Markup:
     """Points of one budget stand side by side, as their intervals would hide each other."""
-    figure, axes = new_panel()
+    figure, axes = new_panel(410, 280)
     xs = sorted({point.x for _, points in lines for point in points})
     step = _step(xs, len(lines))
     shown: list[Point] = []

@@ -20,7 +20,7 @@ class Point:
     high: float = math.nan
 
 
-def style(series: Series, size: float = 5.0) -> dict[str, object]:
+def style(series: Series, size: float = 6.5) -> dict[str, object]:
     color = SENTINELS[series.color]
     return {
         "color": color,
@@ -29,7 +29,7 @@ def style(series: Series, size: float = 5.0) -> dict[str, object]:
         "markerfacecolor": SENTINELS["panel"] if series.hollow else color,
         "markeredgecolor": color if series.hollow else SENTINELS["panel"],
         "markeredgewidth": 1.3 if series.hollow else 0.7,
-        "linewidth": 1.5,
+        "linewidth": 1.3,
         "linestyle": (0, series.dashes) if series.dashes else "-",
     }
 
@@ -62,7 +62,7 @@ def fit_scores(axes: "Axes", points: Sequence[Point]) -> None:
     reach = max(high - low, 2.0)
     bottom = max(min([low, *ends]), low - reach / 2, 0)
     top = min(max([high, *ends]), high + reach / 2, 100)
-    air = 0.05 * (top - bottom)
+    air = max(0.05 * (top - bottom), 0.5)  # equal scores still need a range
     axes.set_ylim(bottom - air, top + air)
     axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

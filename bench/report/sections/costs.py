@@ -18,7 +18,10 @@ AXES = (
 
 
 def cost_section(facts: Facts) -> Section | None:
-    how = "Further left is cheaper, further up is better; FLOPs and parameters belong to the strategy, seconds to this machine."
+    how = (
+        "Further left is cheaper, further up is better; FLOPs and parameters belong to the strategy, seconds to the "
+        "machine that ran it."
+    )
     rows = records(cost_summary(facts.results.finals, facts.results.trials, facts.board.tasks))
     if not rows:
         return None
@@ -26,8 +29,9 @@ def cost_section(facts: Facts) -> Section | None:
     panels = _panels(facts, rows)
     if panels:
         caption = (
-            f"Mean test {facts.metric} in percent over the leaderboard's {plural(len(facts.board.tasks), 'task')} against "
-            "cost, both means over the same trainings; no interval is drawn, the leaderboard has it. Logarithmic x axis."
+            f"Mean test {facts.metric} in percent over the leaderboard's {plural(len(facts.board.tasks), 'task')} "
+            "against cost, both means over the same trainings; no interval is drawn, the leaderboard has it. "
+            "Logarithmic x axis."
         )
         blocks.append(Figure(panels, list(facts.strategies.values()), caption))
     return Section("cost", "Cost", how, [*blocks, _table(facts, rows)])
@@ -56,12 +60,12 @@ def _mark(facts: Facts, row: Row, column: str) -> tuple[Series, Point]:
 def _table(facts: Facts, rows: list[Row]) -> Table:
     columns = [Column("Backbone", numeric=False)] if facts.many_backbones else []
     columns += [Column("Strategy", numeric=False), Column("Mean score", "%"), Column("FLOPs", "one training")]
-    columns += [Column("Trainable", "parameters"), Column("Share", "of all, %"), Column("Images seen")]
+    columns += [Column("Trainable", "parameters"), Column("Share", "of all, %")]
     columns += [Column("Training", "seconds"), Column("Search", "seconds"), Column("Peak memory", "MB")]
     caption = (
-        f"Means over the finished trainings of the leaderboard's {plural(len(facts.board.tasks), 'task')}. FLOPs are those the "
-        "strategy needs on its own; seconds and memory are what it took here, work that several shared divided among them, on a "
-        "machine that may have been busy. Search is one whole search, all its trials."
+        f"Means over the finished trainings of the leaderboard's {plural(len(facts.board.tasks), 'task')}. FLOPs are "
+        "those the strategy needs on its own; seconds and memory are what it took here, work that several shared "
+        "divided among them, on a machine that may have been busy. Search is one whole search, all its trials."
     )
     return Table("cost", columns, [_row(facts, row) for row in rows], caption)
 
@@ -76,7 +80,6 @@ def _row(facts: Facts, row: Row) -> list[Cell]:
         _cell(compact(row["flops"]), row["flops"]),
         _cell(compact(row["trainable_params"]), row["trainable_params"]),
         _cell(percent(share), 100 * share),
-        _cell(compact(row["samples"]), row["samples"]),
         _cell(duration(row["seconds"]), row["seconds"]),
         _cell(duration(row["search_seconds"]), row["search_seconds"]),
         _cell(compact(row["peak_memory_bytes"], "B"), row["peak_memory_bytes"] / 1e6),

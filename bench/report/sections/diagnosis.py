@@ -33,9 +33,9 @@ def selection_section(facts: Facts) -> Section | None:
     columns.append(Column("95 % interval", f"{signed(scale.low)} to {signed(scale.high)}", numeric=False))
     n = max(gain.n for gain in gains.values())
     caption = (
-        f"Best test score along the training minus the last one, mean over the leaderboard's {plural(len(facts.board.tasks), 'task')}; "
-        f"95 % Student-t interval over n = {n} repeats. It cannot be negative. Strategies differ in it, so picking on test would "
-        "also change their order."
+        "Best test score along the training minus the last one, mean over the leaderboard's "
+        f"{plural(len(facts.board.tasks), 'task')}; 95 % Student t interval over n = {n} repeats. It cannot be "
+        "negative. Where strategies differ in it, picking on test would favour some over others."
     )
     return Section("selection", "Selection on test", how, [Table("selection", columns, rows, caption)])
 
@@ -43,33 +43,41 @@ def selection_section(facts: Facts) -> Section | None:
 def gaps_section(facts: Facts) -> Section:
     how = "Every planned training that gave no score, and why; a gap is never filled in."
     absent = _absent(facts)
+    diverged = [found for found in absent if _is_search(found)]
+    gaps = [found for found in absent if not _is_search(found)]
     blocks: list[Block] = []
-    if not absent and not facts.results.damaged:
-        return Section(
-            "gaps",
-            "Failures and gaps",
-            how,
-            [Words(["Every planned training finished, and every record could be read."])],
+    if gaps:
+        blocks.append(_table(facts, "gaps", "", gaps))
+    elif not facts.results.damaged:
+        blocks.append(Words(["Every planned training gave a score, and every record could be read."]))
+    if diverged:
+        blocks.append(
+            _table(facts, "diverged", f"{plural(len(diverged), 'trial')} that diverged during a search", diverged)
         )
-    if absent:
-        columns = [
-            Column(name, numeric=False) for name in ("Kind", "Status", "Dataset", "Labels", "Backbone", "Strategy")
-        ]
-        columns += [Column("Repeat"), Column("Error", numeric=False), Column("Key", numeric=False)]
-        shown = (
-            f"The first {LISTED} of {len(absent)} are listed."
-            if len(absent) > LISTED
-            else f"{plural(len(absent), 'training')}."
-        )
-        caption = f"{shown} `not applicable` means that the strategy cannot be used on that backbone, and is not counted as missing."
-        rows = [_gap(kind, row) for kind, row in absent[:LISTED]]
-        blocks.append(Table("gaps", columns, rows, caption.replace("`", "")))
     if facts.results.damaged:
         files = facts.results.damaged
         more = [f"and {len(files) - 20} more"] if len(files) > 20 else []
         blocks.append(Words(["Record files that could not be read, counted as absent:"]))
         blocks.append(Words([*files[:20], *more], listed=True, tone="code"))
     return Section("gaps", "Failures and gaps", how, blocks)
+
+
+def _is_search(found: tuple[str, Row]) -> bool:
+    """A trial that diverged belongs to the search: that is how it learns which rates are too high."""
+    return found[0] == "trial" and found[1]["status"] == "diverged"
+
+
+def _table(facts: Facts, name: str, title: str, found: list[tuple[str, Row]]) -> Table:
+    backbone = ["Backbone"] if facts.many_backbones else []
+    heads = ("Kind", "Status", "Dataset", "Labels", *backbone, "Strategy")
+    columns = [Column(head, numeric=False) for head in heads]
+    columns += [Column("Repeat"), Column("Error", numeric=False), Column("Key", numeric=False)]
+    count = plural(len(found), "training")
+    caption = f"{count}; the first {LISTED} are listed." if len(found) > LISTED else f"{count}."
+    if any(row["status"] == OUT_OF_SCOPE for _, row in found):
+        caption += " Not applicable: the strategy cannot be used on that backbone; it is not counted as missing."
+    rows = [_gap(facts, kind, row) for kind, row in found[:LISTED]]
+    return Table(name, columns, rows, caption, title=title, folded=bool(title))
 
 
 def _absent(facts: Facts) -> list[tuple[str, Row]]:
@@ -81,7 +89,7 @@ def _absent(facts: Facts) -> list[tuple[str, Row]]:
     return sorted(found, key=lambda item: order.get(item[1]["status"], 0))
 
 
-def _gap(kind: str, row: Row) -> list[Cell]:
+def _gap(facts: Facts, kind: str, row: Row) -> list[Cell]:
     error = str(row.get("error", "")) or ABSENT
     short = error if len(error) <= 300 else error[:299] + "…"
     budget = row.get("budget")
@@ -89,8 +97,8 @@ def _gap(kind: str, row: Row) -> list[Cell]:
         Cell(kind),
         Cell(str(row["status"]).replace("_", " "), value=row["status"]),
         name_cell(row["dataset"]),
-        Cell(labels(budget), value=budget) if budget else Cell(ABSENT),
-        name_cell(row["backbone"]),
+        Cell(labels(budget), value=budget, css="line") if budget else Cell(ABSENT),
+        *([name_cell(row["backbone"])] if facts.many_backbones else []),
         name_cell(row.get("strategy", "") or ABSENT),
         Cell(str(row["repeat"]), value=int(row["repeat"])) if "repeat" in row else Cell(ABSENT, value=""),
         Cell(short, value=error, css="error"),

@@ -35,10 +35,11 @@ def labels_section(facts: Facts) -> Section | None:
         return None
     caption = (
         f"Test {facts.metric} in percent, mean over the finished repeats (n in the tables above); whiskers are 95 % "
-        "Student-t intervals. Logarithmic x axis; strategies stand side by side at each budget only to be seen. Each "
+        "Student t intervals. Logarithmic x axis; strategies stand side by side at each budget only to be seen. Each "
         "drawing has its own y axis, which need not start at 0; very long whiskers are cut at its edge."
     )
-    return Section("labels", "Score against labels", how, [Figure(panels, list(facts.strategies.values()), caption)])
+    figure = Figure(panels, list(facts.strategies.values()), caption, wide=True)
+    return Section("labels", "Score against labels", how, [figure])
 
 
 def _backbone(facts: Facts, backbone: str) -> str:
@@ -46,7 +47,10 @@ def _backbone(facts: Facts, backbone: str) -> str:
 
 
 def depth_section(facts: Facts) -> Section | None:
-    how = "From left (everything trains) to right (only the head trains): where a line falls, the frozen units were too special."
+    how = (
+        "From left (everything trains) to right (only the head trains): where a line falls, the units frozen there "
+        "were too special to the source."
+    )
     panels, used = [], set()
     for number, ((dataset, backbone), rows) in enumerate(facts.groups().items()):
         lines = [line for line in (_depths(facts, budget, rows) for budget in facts.budgets) if line is not None]
@@ -59,8 +63,8 @@ def depth_section(facts: Facts) -> Section | None:
     legend = [Series(labels(name), s.color, s.marker) for name, s in facts.budgets.items() if name in used]
     baseline = any(series.hollow for series in facts.strategies.values())
     caption = (
-        f"Test {facts.metric} in percent, mean over the finished repeats; whiskers are 95 % Student-t intervals. 0 is full "
-        "fine-tuning, the last position trains the head alone."
+        f"Test {facts.metric} in percent, mean over the finished repeats; whiskers are 95 % Student t intervals. 0 is "
+        "full fine-tuning, the last position trains the head alone."
         + (" Dashed: from scratch at the same budget." if baseline else "")
     )
     return Section("depth", "Frozen depth", how, [Figure(panels, legend, caption)])
@@ -99,8 +103,9 @@ def rates_section(facts: Facts) -> Section | None:
 
 def _rate_blocks(facts: Facts, panels: list[Panel], tasks: int) -> list[Block]:
     caption = (
-        "Validation score in percent of every finished trial (one training each, so no interval); where several searches "
-        "tried one rate, their mean. Logarithmic x axis, own y axis; × at the bottom is a trial that diverged or failed."
+        "Validation score in percent of every finished trial (n = 1 training each, so no interval); where several "
+        "searches tried one rate, their mean. Logarithmic x axis, own y axis; × at the bottom is a trial that diverged "
+        "or failed."
     )
     if tasks > DRAWN:
         caption += f" The first {DRAWN} of {tasks} tasks are drawn."
@@ -111,9 +116,13 @@ def _rate_blocks(facts: Facts, panels: list[Panel], tasks: int) -> list[Block]:
     edges = [row for row in facts.summary if row["lr_edge"]]
     if not edges:
         return [*blocks, Words(["No chosen rate lies at the edge of its range."], tone="note")]
-    columns = [Column(name, numeric=False) for name in ("Dataset", "Labels", "Backbone", "Strategy", "Edge")]
+    backbone = ["Backbone"] if facts.many_backbones else []
+    columns = [Column(name, numeric=False) for name in ("Dataset", "Labels", *backbone, "Strategy", "Edge")]
     columns += [Column("Chosen rate"), Column("Range", numeric=False)]
-    about = "Cells whose chosen rate is the first or last of its range (median over the repeats): widen the range before trusting them."
+    about = (
+        "Cells whose chosen rate is the first or last of its range (median over the repeats): widen the range before "
+        "trusting them."
+    )
     return [
         *blocks,
         Table("edges", columns, [_edge(facts, row) for row in edges], about, title="At the edge of the range"),
@@ -124,8 +133,16 @@ def _edge(facts: Facts, row: Row) -> list[Cell]:
     arrow = {"low": "↓ lowest", "high": "↑ highest"}.get(row["lr_edge"], str(row["lr_edge"]))
     bounds = f"{rate(row['lr_low'])} to {rate(row['lr_high'])}" if math.isfinite(row["lr_low"]) else ABSENT
     strategy = name_cell(row["strategy"], facts.strategies[row["strategy"]])
-    names = [name_cell(row["dataset"]), Cell(labels(row["budget"])), name_cell(row["backbone"]), strategy]
-    return [*names, Cell(arrow, value=row["lr_edge"]), Cell(rate(row["lr"]), value=float(row["lr"])), Cell(bounds)]
+    backbone = [name_cell(row["backbone"])] if facts.many_backbones else []
+    names = [name_cell(row["dataset"]), Cell(labels(row["budget"]), value=row["budget"], css="line")]
+    return [
+        *names,
+        *backbone,
+        strategy,
+        Cell(arrow, value=row["lr_edge"]),
+        Cell(rate(row["lr"]), value=float(row["lr"])),
+        Cell(bounds),
+    ]
 
 
 def _curve(rows: list[Row], series: Series) -> Curve | None:

@@ -27,14 +27,15 @@ def protocol_section(facts: Facts) -> Section:
     suite = facts.results.suite
     search = part(suite, "search")
     sentences = [
-        "The label budget is all that a strategy may see: validation labels come out of it, and nothing is added to it.",
+        "The label budget is all that a strategy may see: validation labels come out of it, and nothing is added to "
+        "it.",
         *_search(search),
         *_validation(search),
         *_training(part(suite, "training")),
-        "The final training uses the chosen hyperparameters on training and validation labels together; the score is that of "
-        "the last weights, on the test split, which is opened once.",
-        "Subsets and splits depend on the repeat and not on the strategy, so comparisons are paired; each repeat draws a new "
-        "subset, split, initialisation and order.",
+        "The final training uses the chosen hyperparameters on training and validation labels together; the score is "
+        "that of the last weights, on the test split.",
+        "Subsets and splits depend on the repeat and not on the strategy, so comparisons are paired; each repeat "
+        "draws a new subset, split, initialisation and order.",
         *_scope(search),
         "Intervals are Student t at 95 %. No bootstrap is used: over 3 to 5 repeats it covers far less than it claims.",
     ]
@@ -54,7 +55,8 @@ def _search(search: dict[str, Any]) -> list[str]:
     )
     also = f" and weight decays from {decay['low']:g} to {decay['high']:g}" if decay else ""
     return [
-        f"{found}, {over}{also}; scratch is searched like everyone else. A strategy may shift the range, its width stays."
+        f"{found}, {over}{also}; scratch is searched like everyone else. A strategy may shift the range, its width "
+        "stays."
     ]
 
 
@@ -63,7 +65,8 @@ def _validation(search: dict[str, Any]) -> list[str]:
     share = f"{100 * float(search.get('holdout', 0)):g} % of the labels"
     if kind == "auto":
         return [
-            f"A trial is scored on a hold-out of {share}; where that would be under 100 images, on 3 stratified folds instead."
+            f"A trial is scored on a hold-out of {share}; where that would be under 100 images, on 3 stratified folds "
+            "instead."
         ]
     if kind == "holdout":
         return [f"A trial is scored on a hold-out of {share}."]
@@ -92,8 +95,8 @@ def _training(training: dict[str, Any]) -> list[str]:
 def _scope(search: dict[str, Any]) -> list[str]:
     if search.get("scope") == "cell":
         return [
-            "One search on the labels of repeat 0 serves every repeat, so the intervals do not include the variation of the "
-            "search: another search could choose another rate."
+            "One search on the labels of repeat 0 serves every repeat, so the intervals do not include the variation "
+            "of the search: another search could choose another rate."
         ]
     if search.get("scope") == "repeat":
         return ["Each repeat searches on its own labels, so the intervals include the variation of the search."]
@@ -131,7 +134,10 @@ def pretraining_section(facts: Facts) -> Section | None:
         ]
         for row in rows
     ]
-    caption = "One training each (n = 1), so the score has no interval; variation between pretrainings is not in any number of this page."
+    caption = (
+        "One training each (n = 1), so the score has no interval; variation between pretrainings is in no number of "
+        "this page."
+    )
     return Section("pretraining", "Pretraining", how, [Table("pretraining", columns, lines, caption)])
 
 

@@ -13,8 +13,8 @@ from bench.report.view import ABSENT, Block, Cell, Column, Section, Table, Words
 
 def leaderboard_section(facts: Facts) -> Section:
     how = (
-        "Means over the tasks that every ranked strategy finished, so that all of them are averages of the same things; "
-        "a strategy with gaps keeps them in sight."
+        "Means over the tasks that every ranked strategy finished, so that all of them are averages of the same "
+        "things; a strategy with gaps keeps them in sight."
     )
     rows = records(facts.board.rows)
     if not any(row["ranked"] for row in rows):
@@ -44,7 +44,7 @@ def _table(facts: Facts, rows: list[Row]) -> Table:
     ]
     n = max((int(row["n"]) for row in ranked), default=0)
     caption = (
-        f"Mean over {plural(len(facts.board.tasks), 'task')}, then over n = {n} repeats; 95 % Student-t interval over "
+        f"Mean over {plural(len(facts.board.tasks), 'task')}, then over n = {n} repeats; 95 % Student t interval over "
         "repeats with the tasks held fixed, so it says nothing about other datasets. Distances to the first are paired "
         "by repeat, their spread is pooled over strategies, and ≈ marks those not separable from it (Holm, 5 %)."
     )
@@ -92,33 +92,35 @@ def _remarks(facts: Facts, rows: list[Row]) -> list[str]:
     needed = fewest_tasks(strategies)
     if strategies > 1 and tasks < needed:
         found.append(
-            f"Ranks over {plural(tasks, 'task')} prove nothing by themselves: a Wilcoxon test between {strategies} strategies, "
-            f"corrected for all pairs, cannot show any difference with fewer than {needed} tasks."
+            f"Ranks over {plural(tasks, 'task')} prove nothing by themselves: a Wilcoxon test between {strategies} "
+            f"strategies, corrected for all pairs, cannot show any difference with fewer than {needed} tasks."
         )
     elif strategies > 1:
         found.append(
-            "Tasks that share a dataset are not independent, so no test is made across tasks; read ranks as a description."
+            "Tasks that share a dataset are not independent, so no test is made across tasks; ranks describe, no more."
         )
     return found
 
 
 def datasets_section(facts: Facts) -> Section:
     how = (
-        "Each row is a strategy, each column a label budget; the highest mean of a column is bold on a tint, and ≈ marks "
-        "those that the repeats cannot tell from it."
+        "Each row is a strategy, each column a label budget; the highest mean of a column is bold on a tint, and ≈ "
+        "marks those that the repeats cannot tell from it."
     )
-    blocks: list[Block] = [
-        _scores(facts, dataset, backbone, rows) for (dataset, backbone), rows in facts.groups().items()
-    ]
-    return Section(
-        "datasets",
-        "Scores by dataset",
-        how,
-        [*blocks, _all_cells(facts)] if blocks else [Words(["No cells are planned."])],
+    groups = facts.groups()
+    if not groups:
+        return Section("datasets", "Scores by dataset", how, [Words(["No cells are planned."])])
+    blocks: list[Block] = [_scores(facts, key, rows) for key, rows in groups.items()]
+    planned = max(row["planned"] for row in facts.summary)
+    caption = (
+        f"Test {facts.metric} in percent, mean over n = {planned} repeats unless a cell says “of {planned}”, ± half of "
+        "the 95 % Student t interval. The interval is symmetric, so near 0 or 100 it can pass them. Behind the best: "
+        "paired by repeat, spread pooled over the column, Holm-corrected within the column."
     )
+    return Section("datasets", "Scores by dataset", how, [*blocks, Words([caption], tone="caption"), _all_cells(facts)])
 
 
-def _scores(facts: Facts, dataset: str, backbone: str, rows: list[Row]) -> Table:
+def _scores(facts: Facts, key: tuple[str, str], rows: list[Row]) -> Table:
     budgets = unique(row["budget"] for row in rows)
     found = {(row["strategy"], row["budget"]): row for row in rows}
     columns = [Column("Strategy", numeric=False), *(Column(labels(budget), "%", interval=True) for budget in budgets)]
@@ -126,13 +128,8 @@ def _scores(facts: Facts, dataset: str, backbone: str, rows: list[Row]) -> Table
         [name_cell(name, facts.strategies[name]), *(_score(facts, found.get((name, budget))) for budget in budgets)]
         for name in unique(row["strategy"] for row in rows)
     ]
-    planned = max(row["planned"] for row in rows)
-    caption = (
-        f"Test {facts.metric} in percent, mean over n = {planned} repeats unless (n of planned) says otherwise, ± half of the "
-        "95 % Student-t interval. The interval is symmetric, so near 0 or 100 it can pass them."
-    )
-    number = list(facts.groups()).index((dataset, backbone))
-    return Table(f"scores-{number}", columns, lines, caption, title=facts.heading(dataset, backbone))
+    number = list(facts.groups()).index(key)
+    return Table(f"scores-{number}", columns, lines, "", title=facts.heading(*key))
 
 
 def _score(facts: Facts, row: Row | None) -> Cell:
@@ -154,15 +151,16 @@ def _all_cells(facts: Facts) -> Table:
     """Long form, for a spreadsheet: raw numbers under plain names."""
     texts = ["dataset", "budget", "backbone", "strategy", "statuses", "lr_edge"]
     numbers = [
-        "labels_per_class", "n", "planned", "mean", "low", "high", "lr", "inflation", "flops", "trainable_params", "seconds",
+        "labels_per_class", "n", "planned", "mean", "low", "high", "lr", "inflation", "flops", "trainable_params",
+        "seconds",
     ]  # fmt: skip
     columns = [*(Column(name, numeric=False) for name in texts), *(Column(name) for name in numbers)]
     rows = [
         [*(name_cell(row[name]) for name in texts), *(_number(row[name]) for name in numbers)] for row in facts.summary
     ]
-    caption = "Every cell in one table, scores as shares between 0 and 1, costs per final training; made for the CSV download."
+    caption = "Every cell in one table, scores as shares between 0 and 1, costs per final training; made for the CSV."
     return Table("cells", columns, rows, caption, title="All cells, long form", folded=True)
 
 
 def _number(value: float) -> Cell:
-    return Cell(f"{value:.4g}" if math.isfinite(value) else ABSENT, value=float(value) if math.isfinite(value) else "")
+    return Cell(f"{value:.6g}" if math.isfinite(value) else ABSENT, value=float(value) if math.isfinite(value) else "")

@@ -26,7 +26,7 @@ def key_numbers(facts: Facts) -> list[tuple[str, str, str]]:
         (f"{facts.counts.ok:,}", "trainings finished", f"of {facts.counts.planned:,} planned"),
         (f"{repeats}", "repeat" if repeats == 1 else "repeats", "new labels, split and start each"),
         (span or "—", "trials per search", "the same rule for every strategy"),
-        (duration(seconds), "of training", "wall time, this machine" if seconds else "nothing finished"),
+        (duration(seconds), "of training", "wall time, summed" if seconds else "nothing finished"),
     ]
 
 
@@ -40,6 +40,11 @@ def warnings(facts: Facts) -> list[str]:
         )
     if counts.broken:
         found.append(f"{plural(counts.broken, 'training')} failed or diverged; the section on gaps names them.")
+    if counts.diverged_trials:
+        found.append(
+            f"{plural(counts.diverged_trials, 'trial')} of the searches diverged: a rate that is too high does that, "
+            "and the search counts it as worst."
+        )
     if results.damaged:
         found.append(f"{plural(len(results.damaged), 'record file')} could not be read and counted as absent.")
     edges = [row for row in facts.summary if row["lr_edge"]]
@@ -55,6 +60,7 @@ def warnings(facts: Facts) -> list[str]:
         found.append("Fewer than 5 repeats: intervals are wide, and many real differences stay undecided.")
     if len(results.provenance) > 1:
         found.append(
-            f"Records come from {len(results.provenance)} different environments; see provenance before comparing costs."
+            f"Records come from {len(results.provenance)} different environments; see provenance before comparing "
+            "costs."
         )
     return found

@@ -11,20 +11,23 @@ from bench.report.view import ABSENT, Block, Cell, Column, Section, Table, Words
 
 MARKS = {HELPS: "▲ helps", HURTS: "▼ hurts", UNDECIDED: "○ undecided", NO_BASELINE: "no baseline"}
 CAPTION = (
-    "Test score minus that of the baseline in points, paired by repeat (n = {n} unless said), 95 % Student-t interval "
+    "Test score minus that of the baseline in points, paired by repeat (n = {n} unless said), 95 % Student t interval "
     "with the spread pooled over the strategies of one dataset and budget. Verdicts are corrected for all {tested} "
-    "comparisons of this page (Holm, 5 %); undecided does not mean equal. The vertical line is no difference; all pictures "
-    "of one table share one scale, {low} to {high} points."
+    "comparisons of this page (Holm, 5 %), so an interval that misses 0 by little can still be undecided. The upright "
+    "line is no difference; each column has a scale of its own, written above it."
 )
 
 
 def transfer_section(facts: Facts) -> Section:
     how = (
-        "▲ helps and ▼ hurts (negative transfer) are findings; ○ undecided means that these repeats cannot tell, which is "
-        "no proof of equality."
+        "▲ helps and ▼ hurts (negative transfer) are findings; ○ undecided means that these repeats cannot tell, which "
+        "is no proof of equality."
     )
     if not any(row["reference"] for row in facts.verdicts):
-        words = "The suite has no baseline from scratch beside another strategy, so there is nothing to hold transfer against."
+        words = (
+            "The suite has no baseline from scratch beside another strategy, so there is nothing to hold transfer "
+            "against."
+        )
         return Section("transfer", "Transfer against scratch", how, [Words([words])])
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in facts.verdicts:
@@ -32,28 +35,36 @@ def transfer_section(facts: Facts) -> Section:
     blocks: list[Block] = [
         _table(facts, facts.heading(*key), rows, number) for number, (key, rows) in enumerate(groups.items())
     ]
-    return Section("transfer", "Transfer against scratch", how, [*blocks, _detectable(facts)])
+    tested = sum(math.isfinite(row["p"]) for row in facts.verdicts)
+    caption = CAPTION.format(n=max(int(row["n"]) for row in facts.verdicts), tested=tested)
+    blocks += [Words([caption], tone="caption"), _detectable(facts)]
+    return Section("transfer", "Transfer against scratch", how, blocks)
 
 
 def _table(facts: Facts, title: str, rows: list[Row], number: int) -> Table:
     budgets = unique(row["budget"] for row in rows)
-    scale = Scale.over([row[end] for row in rows for end in ("low", "high", "difference")], around=0.0)
+    scales = {budget: _scale([row for row in rows if row["budget"] == budget]) for budget in budgets}
     found = {(row["strategy"], row["budget"]): row for row in rows}
-    columns = [
-        Column("Strategy", numeric=False),
-        *(Column(labels(budget), "points", interval=True) for budget in budgets),
-    ]
+    columns = [Column("Strategy", numeric=False)]
+    columns += [Column(labels(budget), _span(scales[budget]), interval=True) for budget in budgets]
     full = max(int(row["n"]) for row in rows)
     lines = [
         [
             name_cell(name, facts.strategies[name]),
-            *(_cell(found.get((name, budget)), scale, full) for budget in budgets),
+            *(_cell(found.get((name, budget)), scales[budget], full) for budget in budgets),
         ]
         for name in unique(row["strategy"] for row in rows)
     ]
-    tested = sum(math.isfinite(row["p"]) for row in facts.verdicts)
-    caption = CAPTION.format(n=full, tested=tested, low=signed(scale.low, 0), high=signed(scale.high, 0))
-    return Table(f"transfer-{number}", columns, lines, caption, title=title)
+    return Table(f"transfer-{number}", columns, lines, "", title=title)
+
+
+def _scale(rows: list[Row]) -> Scale:
+    return Scale.over([row[end] for row in rows for end in ("low", "high", "difference")], around=0.0)
+
+
+def _span(scale: Scale) -> str:
+    digits = 0 if scale.high - scale.low > 0.1 else 1
+    return f"{signed(scale.low, digits)} to {signed(scale.high, digits)} points"
 
 
 def _cell(row: Row | None, scale: Scale, full: int) -> Cell:
@@ -63,11 +74,11 @@ def _cell(row: Row | None, scale: Scale, full: int) -> Cell:
     css = {HELPS: "helps", HURTS: "hurts"}.get(verdict, "undecided")
     if row["n"] == 0:
         return Cell(ABSENT, value="", sub=row["reason"], css="gap")
-    pairs = "" if row["n"] == full else f" (n = {row['n']})"
+    pairs = "" if row["n"] == full else f", n = {row['n']}"
     return Cell(
-        f"{signed(row['difference'])}{spread(row['low'], row['high'])}{pairs}",
+        f"{signed(row['difference'])}{spread(row['low'], row['high'])}",
         value=100 * row["difference"],
-        sub=MARKS[verdict],
+        sub=MARKS[verdict] + pairs,
         css=f"verdict {css}",
         title=row["reason"],
         picture=strip(scale, row["difference"], (row["low"], row["high"]), css, zero=0.0),
@@ -85,8 +96,8 @@ def _detectable(facts: Facts) -> Table:
     columns += [Column(name.capitalize(), "cells") for name in (HELPS, HURTS, UNDECIDED)]
     lines = [_power(dataset, budget, rows) for (dataset, budget), rows in groups.items()]
     caption = (
-        "The smallest true difference to the baseline that would have been found in 4 of 5 suites like this one, with all "
-        "repeats of a cell and after the correction. An undecided cell may hide anything smaller."
+        "The smallest true difference to the baseline that would have been found in 4 of 5 suites like this one, with "
+        "all repeats of a cell and after the correction. An undecided cell may hide anything smaller."
     )
     return Table("detectable", columns, lines, caption, title="What could have been seen", folded=True)
 

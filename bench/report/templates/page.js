@@ -58,7 +58,7 @@
       lines.push([...row.cells].flatMap((cell, i) => {
         if (!drawn[i]) return [];
         if (!("interval" in heads[i].dataset)) return [value(cell)];
-        const bounds = (cell.dataset.b || "  ").split(" ").map((bound) => (bound === "nan" ? "" : bound));
+        const bounds = (cell.dataset.b || "  ").split(" ");
         return [value(cell), ...bounds];
       }));
     }

@@ -1,0 +1,264 @@
+"""The page as text: self-contained, the same bytes twice, harmless whatever names and results it is given."""
+
+import html.parser
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from analysis.synthetic import World, make, typed
+
+from bench.analysis.frame import FINALS, PRETRAININGS, TRIALS, SuiteResults, empty
+from bench.report import render, write
+
+HOSTILE = {
+    "linear_probe": "<script>alert(1)</script>",
+    "full_finetune": "\"onmouseover='x' $\\frac{$ {{ 7*7 }}",
+    "freeze(upto=1)": "n" * 300,
+    "freeze(upto=2)": "\u202e\u05d0\u05d1\u05d2 right to left",
+    "near": "</style><img src=x onerror=alert(1)>",
+    "mid": "=cmd|'/c calc'!A0",
+    "small, pretrained on source": "日本語 🦊 & <b>",
+}
+
+
+class Page(html.parser.HTMLParser):
+    """Enough of a browser to ask about structure."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.words: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: Any) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in ("meta", "img", "br", "path", "use", "line", "circle", "rect"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in self.open:
+            assert self.open.pop() == tag, f"</{tag}> closes something else"
+
+    def handle_data(self, data: str) -> None:
+        if not {"style", "script"} & set(self.open):
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+
+@pytest.fixture(scope="module")
+def page() -> str:
+    return render(make())
+
+
+@pytest.fixture(scope="module")
+def parsed(page: str) -> Page:
+    return Page(page)
+
+
+def test_same_results_same_bytes(page: str) -> None:
+    assert render(make()) == page
+
+
+def test_nothing_is_asked_of_any_host(page: str, parsed: Page) -> None:
+    for tag, attributes in parsed.tags:
+        for name in ("src", "href", "xlink:href", "action", "srcset", "data"):
+            assert (attributes.get(name) or "#").startswith("#"), (tag, attributes)
+    for address in re.findall(r"url\(([^)]*)\)", page):
+        assert address.startswith("#")
+    assert "@import" not in page
+    assert "http:" not in page
+    assert "https:" not in page
+
+
+def test_ids_are_unique_and_references_hold(parsed: Page, page: str) -> None:
+    ids = [attributes["id"] for _, attributes in parsed.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    used = {(a["href"] or "")[1:] for _, a in parsed.tags if (a.get("href") or "").startswith("#")}
+    used |= set(re.findall(r"url\(#([^)]*)\)", page))
+    assert used <= set(ids)
+
+
+def test_figures_bring_no_style_no_sentinel_and_no_date(page: str) -> None:
+    figures = re.findall(r'<svg class="plot".*?</svg>', page, re.DOTALL)
+    assert len(figures) > 15
+    for figure in figures:
+        assert "<style" not in figure
+        assert "*{" not in figure
+        assert "<metadata" not in figure
+        assert not re.search(r"#0(102|a0b|c0d)", figure)
+        assert figure.count("<g") == figure.count("</g>")
+        assert set(re.findall(r"#[0-9a-f]{6}\b", figure)) == set()  # every colour is a variable of the page
+
+
+def test_elements_are_closed_in_order(parsed: Page) -> None:
+    assert parsed.open == []
+
+
+def test_every_section_has_anchor_reading_help_and_caption(page: str) -> None:
+    sections = re.findall(r'<section id="([a-z]+)".*?</section>', page, re.DOTALL)
+    assert sections == [
+        "findings", "leaderboard", "transfer", "datasets", "labels", "depth", "rates", "cost", "selection", "gaps",
+        "pretraining", "protocol", "provenance",
+    ]  # fmt: skip
+    for anchor in sections:
+        assert f'href="#{anchor}"' in page
+    assert page.count('<p class="how">') == len(sections) - 1
+
+
+def test_numbers_are_on_the_page(parsed: Page) -> None:
+    """Readable without JavaScript: they are in the tables, not in data for a script."""
+    text = parsed.text
+    assert "69.0 ±0.8" in text  # far, 100 labels, full fine-tuning
+    assert "−18.8 ±0.3" in text
+    assert "▼ hurts" in text
+    assert "1 of 973 trainings missing" in text
+    assert "STAND-IN" in text
+    assert "ab12.json" in text
+    assert "loss became NaN at step 14" in text
+    assert "RuntimeError: expected 10 classes" in text
+    assert "do not include the variation of the search" in text
+    assert "name: quickstart" in text
+    assert text.count("±") > 150
+
+
+def test_the_table_agrees_with_the_frame(page: str) -> None:
+    """One number all the way: three scores of one cell, by hand from the frame to the text."""
+    frame = make().finals
+    cell = frame[(frame.dataset == "digits") & (frame.budget == "5") & (frame.strategy == "scratch")]
+    mean, sd = 100 * cell.score.mean(), 100 * cell.score.std()
+    assert f"{mean:.1f} ±{4.302653 * sd / 3**0.5:.1f}" in page
+
+
+def test_hostile_names_are_text() -> None:
+    page = render(make(World(rename=HOSTILE)))
+    parsed = Page(page)
+    assert sum(tag == "script" for tag, _ in parsed.tags) == 1
+    assert not [attributes for _, attributes in parsed.tags if any(name.startswith("on") for name in attributes)]
+    assert not [tag for tag, _ in parsed.tags if tag in ("img", "b")]
+    assert "49" not in re.findall(r"\$ (\S+)", parsed.text)
+    assert "<script>alert(1)</script>" in parsed.text
+    assert "日本語 🦊" in parsed.text
+    assert "n" * 80 not in parsed.text
+    assert parsed.open == []
+
+
+def test_hostile_text_elsewhere() -> None:
+    made = make()
+    finals = made.finals.copy()
+    finals.loc[0, "status"], finals.loc[0, "error"] = "failed", "</td><script>alert(1)</script>" + "x" * 5000
+    hostile = SuiteResults(
+        name="quick</title><script>alert(2)</script>",
+        description="<b>bold</b> $x$ {% raw %}",
+        suite_text="name: </pre><script>alert(3)</script>",
+        suite=made.suite,
+        finals=finals,
+        trials=made.trials,
+        pretrainings=made.pretrainings,
+        provenance=[{"device": "<i>cpu</i>", "nested": {"b": 1, "a": [2]}}, {"device": "gpu", "ok": True}],
+        damaged=["<u>a.json"] * 30,
+        notes=["<em>note</em>"],
+    )
+    parsed = Page(render(hostile))
+    assert sum(tag == "script" for tag, _ in parsed.tags) == 1
+    assert not [tag for tag, _ in parsed.tags if tag in ("b", "i", "u", "em")]
+    assert '{"a": [2], "b": 1}' in parsed.text
+    assert "and 10 more" in parsed.text
+    assert "2 different environments" in parsed.text
+
+
+def test_one_repeat_has_no_interval_and_says_so() -> None:
+    text = Page(render(make(World(repeats=1, gaps=False)))).text
+    assert "One repeat only: no interval can be given" in text
+    assert not re.search(r"\bnan\b", text.lower())
+    assert not re.search(r"\d ±", text)
+
+
+def test_one_cell() -> None:
+    world = World(datasets=("near",), budgets=(5,), strategies=("full_finetune",), trials=1, gaps=False)
+    text = Page(render(make(world))).text
+    assert "there is nothing to rank it against" in text
+    assert "nothing to hold transfer against" in text
+    assert "Every planned training gave a score" in text
+
+
+def test_one_budget_draws_every_figure() -> None:
+    page = render(make(World(budgets=(20,), gaps=False)))
+    assert 'id="labels"' in page
+    assert 'id="depth"' in page
+
+
+def test_nothing_planned() -> None:
+    nothing = SuiteResults("empty", "", "", {}, empty(FINALS), empty(TRIALS), empty(PRETRAININGS))
+    text = Page(render(nothing)).text
+    assert "Nothing to compare" in text
+    assert "No cells are planned" in text
+
+
+@pytest.mark.parametrize("status", ["missing", "failed", "not_applicable"])
+def test_nothing_finished(status: str) -> None:
+    made = make(World(datasets=("near",), repeats=2))
+    rows = [
+        {
+            **row,
+            "status": status,
+            "score": float("nan"),
+            "best_on_test": float("nan"),
+            "lr": float("nan"),
+            "lr_edge": "",
+        }
+        for row in made.finals.to_dict("records")
+    ]
+    trials = [{**row, "status": status, "score": float("nan")} for row in made.trials.to_dict("records")]
+    unfinished = SuiteResults(
+        "late", "", "", made.suite, typed(rows, FINALS), typed(trials, TRIALS), empty(PRETRAININGS)
+    )
+    text = Page(render(unfinished)).text
+    assert "Nothing to compare yet" in text
+    assert status.replace("_", " ") in text
+    assert not re.search(r"\bnan\b", text.lower())
+
+
+def test_two_backbones_are_told_apart() -> None:
+    text = Page(render(make(World(datasets=("near",), backbones=("small", "large"))))).text
+    assert "near · small" in text
+    assert "near · large" in text
+
+
+def test_odd_budgets_and_ranges() -> None:
+    made = make(World(datasets=("near",), gaps=False))
+    finals = made.finals.copy()
+    finals["budget"] = finals["budget"].replace({"100": "full", "20": "total 200"})
+    finals.loc[finals["budget"] == "full", "labels_per_class"] = 5012.5
+    odd = SuiteResults("odd", "", "", made.suite, finals, made.trials.iloc[:0], made.pretrainings)
+    text = Page(render(odd)).text
+    assert "all labels" in text
+    assert "200 labels in total" in text
+    assert "5.01k" in text
+
+
+def test_many_tasks_stay_within_bounds() -> None:
+    names = tuple(f"method {i}" for i in range(10))
+    world = World(datasets=("near", "mid", "far", "digits"), gaps=False)
+    page = render(make(world))
+    assert len(names) == 10
+    assert len(page.encode()) < 600_000
+
+
+def test_it_is_fast() -> None:
+    make()
+    start = time.process_time()  # not the wall: the machine may be shared
+    render(make())
+    assert time.process_time() - start < 6
+
+
+def test_write_leaves_no_half_page(tmp_path: Path) -> None:
+    results = make(World(datasets=("near",), budgets=(5,), gaps=False))
+    path = write(results, tmp_path / "deep" / "report.html")
+    assert path.read_text(encoding="utf-8") == render(results)
+    assert [file.name for file in path.parent.iterdir()] == ["report.html"]
