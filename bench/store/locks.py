@@ -31,9 +31,8 @@ def acquire(path: Path) -> int | None:
 
 def release(path: Path, descriptor: int) -> None:
     with contextlib.suppress(OSError):  # a lock file left behind does no harm
-        path.unlink()  # while holding: after it, the file might be another's
-    with contextlib.suppress(OSError):
-        fcntl.flock(descriptor, fcntl.LOCK_UN)  # a forked child's copy would keep it beyond close
+        if _is_still_named(path, descriptor):  # else the name is another's by now
+            path.unlink()
     with contextlib.suppress(OSError):
         os.close(descriptor)
 

@@ -12,8 +12,8 @@ from bench.store.encoding import decode, encode
 KEY = "ab" + "0" * 30
 KINDS = st.sampled_from(["pretrain", "trial", "final"])
 STATUSES = st.sampled_from(["ok", "diverged", "failed", "oom", "crashed", "timeout", "not_applicable"])
-# Lone surrogates are what Python makes of file names that are not UTF-8; a high one before a low one would be a pair.
-TEXT = st.text(st.one_of(st.characters(), st.characters(min_codepoint=0xDC80, max_codepoint=0xDCFF, categories=["Cs"])))
+FILE_NAMES = st.binary(max_size=10).map(lambda name: name.decode("utf-8", "surrogateescape"))  # not all are UTF-8
+TEXT = st.text() | FILE_NAMES
 LEAVES = st.one_of(
     st.none(), st.booleans(), st.integers(-(10**40), 10**40), st.floats(allow_nan=False, allow_infinity=False), TEXT
 )
@@ -65,6 +65,12 @@ def test_one_field_a_line_in_a_fixed_order():
     assert encode(one) == encode(other)
     assert '\n  "a": "é",\n  "b": 1\n' in encode(one).decode()
     assert encode(one).endswith(b"}\n")
+
+
+def test_a_file_name_that_is_not_utf8_survives():
+    record = Record(KEY, "final", "failed", {}, error=b"no such file: caf\xe9".decode("utf-8", "surrogateescape"))
+    assert b'"no such file: caf\\udce9"' in encode(record)
+    assert decode(encode(record), KEY) == record
 
 
 def test_tuples_come_back_as_lists():

@@ -1,3 +1,4 @@
+import contextlib
 import errno
 import fcntl
 import os
@@ -94,6 +95,16 @@ def test_a_lock_file_removed_meanwhile_is_no_error(store):
         (store.root / "locks" / f"{KEY}.lock").unlink()
     with store.lock(KEY) as ours:
         assert ours
+
+
+def test_letting_go_leaves_a_later_holders_file_alone(store):
+    with contextlib.ExitStack() as first, contextlib.ExitStack() as second:
+        first.enter_context(store.lock(KEY))
+        (store.root / "locks" / f"{KEY}.lock").unlink()
+        assert second.enter_context(store.lock(KEY))
+        first.close()
+        with store.lock(KEY) as ours:
+            assert not ours
 
 
 def test_a_file_removed_between_opening_and_locking_is_not_locked(store, monkeypatch):

@@ -38,7 +38,7 @@ def put(root, times):
 
 
 def run(act, *arguments):
-    """Whether all processes came through."""
+    """The exit code of each process."""
     children = []
     for _ in range(PROCESSES):
         child = os.fork()
@@ -52,10 +52,27 @@ def run(act, *arguments):
     return [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
 
 
+def is_free_beside_a_fork(store):
+    """Whether a lock that was let go is free, although a child born meanwhile still has the descriptor open."""
+    source, sink = os.pipe()
+    with store.lock(KEY):
+        child = os.fork()
+        if child == 0:
+            os.close(sink)
+            os.read(source, 1)  # until the parent closes its end
+            os._exit(0)
+    with store.lock(KEY) as ours:
+        pass
+    os.close(sink)
+    os.waitpid(child, 0)
+    return ours
+
+
 def main(folder, times):
     store = Store(folder / "results")
     store.check_writable()
     codes = {"locks": run(enter, store, times), "weights": run(put, store.root, times // 10)}
+    codes["free beside a fork"] = is_free_beside_a_fork(store)
     left = [path.name for path in (store.root / "locks").iterdir()]
     sys.stdout.write(json.dumps({**codes, "lock files left": left}))
 
