@@ -24,7 +24,7 @@ class Style:
 SOURCE = Style(turn=35, size=(0.55, 0.9), shift=0.25, stretch=0.125, hollow=0.0, fade=0.0, saturation=0.8,
                hue=(0.0, 1.0), gap=0.5, clutter=0.3, strokes=0.6, grain=0.03, blur=0.2, negative=0.0)
 STRANGE = Style(turn=90, size=(0.35, 0.65), shift=0.4, stretch=0.25, hollow=0.9, fade=0.35, saturation=0.1,
-                hue=(0.5, 0.2), gap=0.25, clutter=0.6, strokes=2.5, grain=0.12, blur=0.7, negative=0.5)
+                hue=(0.5, 0.2), gap=0.3, clutter=0.5, strokes=1.8, grain=0.1, blur=0.7, negative=0.5)
 
 
 def _between(start: object, end: object, position: float) -> object:
