@@ -7,6 +7,7 @@ import pandas as pd
 from bench.analysis.cells import Row, Task, cell_summary, records, task_of
 from bench.analysis.comparison import ByRepeat, Scores, differences_to
 from bench.analysis.statistics import LEVEL, holm, mean_interval
+from bench.analysis.words import shortened
 
 COLUMNS = [
     "strategy", "baseline", "ranked", "mean", "low", "high", "n", "rank", "wins", "behind", "behind_low",
@@ -95,7 +96,7 @@ def _gaps(strategy: str, summary: list[Row]) -> Row:
     gap = (
         ""
         if not short
-        else "; ".join(f"{row['dataset']}, {row['budget']}: {row['statuses']}" for row in short[:3])
+        else "; ".join(f"{shortened(row['dataset'], 30)}, {row['budget']}: {row['statuses']}" for row in short[:3])
         + (f"; and {len(short) - 3} more" if len(short) > 3 else "")
     )
     baseline = any(bool(row["baseline"]) for row in summary if row["strategy"] == strategy)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from bench.analysis.cells import Row, Task, records
 from bench.analysis.frame import SuiteResults
-from bench.analysis.headline import labels, shortened
 from bench.analysis.tables import Counts, Leaderboard, cell_summary, leaderboard, missing, standings, verdicts
+from bench.analysis.words import labels, shortened
 from bench.report.palette import budget_series, strategy_series
 from bench.report.view import Cell, Series
 

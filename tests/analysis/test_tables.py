@@ -12,7 +12,7 @@ from rich.console import Console
 
 from analysis.synthetic import World, make, typed
 from bench.analysis.frame import FINALS, PRETRAININGS, TRIALS, SuiteResults, empty
-from bench.analysis.headline import headline, labels, listed, points, shortened
+from bench.analysis.headline import headline
 from bench.analysis.tables import (
     cell_summary,
     cost_summary,
@@ -25,6 +25,7 @@ from bench.analysis.tables import (
     terminal_table,
     verdicts,
 )
+from bench.analysis.words import labels, listed, points, shortened
 
 
 def finals(scores: dict[tuple[str, str], list[float | str]], **columns: Any) -> pd.DataFrame:

@@ -3,8 +3,8 @@
 import math
 
 from bench.analysis.cells import Row, records
-from bench.analysis.headline import plural, shortened
 from bench.analysis.tables import cost_summary
+from bench.analysis.words import plural, shortened
 from bench.report.facts import Facts, name_cell, unique
 from bench.report.figures.lines import Point
 from bench.report.figures.prices import prices_panel

@@ -3,8 +3,8 @@
 import math
 
 from bench.analysis.cells import OUT_OF_SCOPE, Row, records
-from bench.analysis.headline import labels, plural
 from bench.analysis.tables import inflation
+from bench.analysis.words import labels, plural
 from bench.report.facts import Facts, name_cell
 from bench.report.strip import Scale, strip
 from bench.report.view import ABSENT, Block, Cell, Column, Section, Table, Words, signed

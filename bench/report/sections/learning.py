@@ -3,7 +3,7 @@
 import math
 
 from bench.analysis.cells import Row, Task, records, task_of
-from bench.analysis.headline import labels, shortened
+from bench.analysis.words import labels, shortened
 from bench.report.facts import Facts, name_cell
 from bench.report.figures.budgets import budgets_panel
 from bench.report.figures.depths import Depths, depths_panel

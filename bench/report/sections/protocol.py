@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from bench.analysis.cells import records
-from bench.analysis.headline import plural
+from bench.analysis.words import plural
 from bench.report.facts import Facts, name_cell
 from bench.report.view import ABSENT, Block, Cell, Column, Section, Table, Verbatim, Words, compact, duration, percent
 

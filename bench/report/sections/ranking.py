@@ -3,9 +3,9 @@
 import math
 
 from bench.analysis.cells import Row, records, task_of
-from bench.analysis.headline import labels, plural
 from bench.analysis.leaderboard import fewest_tasks
 from bench.analysis.standing import BEST, TIED
+from bench.analysis.words import labels, plural
 from bench.report.facts import Facts, name_cell, unique
 from bench.report.strip import Scale, strip
 from bench.report.view import ABSENT, Block, Cell, Column, Section, Table, Words, percent, signed, spread

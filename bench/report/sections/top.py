@@ -1,6 +1,7 @@
 """Above everything: what was found, how much there is, what to be warned of."""
 
-from bench.analysis.headline import headline, listed, plural
+from bench.analysis.headline import headline
+from bench.analysis.words import listed, plural
 from bench.report.facts import Facts, unique
 from bench.report.view import duration
 

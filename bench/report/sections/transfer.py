@@ -3,8 +3,8 @@
 import math
 
 from bench.analysis.cells import Row
-from bench.analysis.headline import labels
 from bench.analysis.verdicts import HELPS, HURTS, NO_BASELINE, UNDECIDED
+from bench.analysis.words import labels
 from bench.report.facts import Facts, name_cell, unique
 from bench.report.strip import Scale, strip
 from bench.report.view import ABSENT, Block, Cell, Column, Section, Table, Words, signed, spread
