@@ -242,11 +242,16 @@ def test_odd_budgets_and_ranges() -> None:
     assert "5.01k" in text
 
 
-def test_many_tasks_stay_within_bounds() -> None:
-    names = tuple(f"method {i}" for i in range(10))
-    world = World(datasets=("near", "mid", "far", "digits"), gaps=False)
-    page = render(make(world))
-    assert len(names) == 10
+def test_labels_that_nobody_knows_are_not_drawn() -> None:
+    made = make(World(datasets=("near",), gaps=False))
+    finals = made.finals.assign(labels_per_class=float("nan"))
+    page = render(SuiteResults("odd", "", "", {}, finals, made.trials, made.pretrainings))
+    assert 'id="labels"' not in page
+    assert 'id="depth"' in page
+
+
+def test_size() -> None:
+    page = render(make(World(gaps=False)))  # 9 strategies, 12 tasks
     assert len(page.encode()) < 600_000
 
 

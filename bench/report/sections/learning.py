@@ -24,7 +24,8 @@ def labels_section(facts: Facts) -> Section | None:
     for number, ((dataset, backbone), rows) in enumerate(facts.groups().items()):
         lines: list[tuple[Series, list[Point]]] = []
         for name, series in facts.strategies.items():
-            points = [point(row, row["labels_per_class"]) for row in rows if row["strategy"] == name and row["n"]]
+            mine = [row for row in rows if row["strategy"] == name and row["n"] and row["labels_per_class"] > 0]
+            points = [point(row, row["labels_per_class"]) for row in mine]
             if points:
                 lines.append((series, points))
         if lines:
