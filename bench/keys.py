@@ -31,12 +31,12 @@ def canonical(value: Any) -> Any:
 
 
 def digest(value: Any) -> str:
-    """32 hex digits of the value's canonical JSON. 1, 1.0 and true all differ, so numbers are normalised at the door."""
+    """32 hex digits of the value's canonical JSON. 1, 1.0 and true differ, so numbers are normalised at the door."""
     plain = canonical(value)
     text = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def seed_for(purpose: str, *parts: Any) -> int:
-    """A 63-bit seed named by what it is for. Leave the strategy out of `parts` and comparisons are paired."""
+    """A 63-bit seed named by its purpose. Leave the strategy out of `parts` and comparisons are paired."""
     return int(digest([purpose, *parts])[:16], 16) >> 1

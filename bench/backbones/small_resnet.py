@@ -28,7 +28,8 @@ def build(num_classes: int, options: SmallResnetOptions) -> Any:
     config = ByoModelCfg(
         blocks=stages, stem_type="3x3", stem_chs=options.width, stem_pool="", act_layer="relu"
     )
-    return ByobNet(config, num_classes=num_classes)
+    # Short budgets: residual branches that start at zero (timm's default) leave scratch little time to wake them.
+    return ByobNet(config, num_classes=num_classes, zero_init_last=False)
 
 
 BACKBONE = BackboneEntry(

@@ -73,7 +73,8 @@ def _time_left(left: list[Job], missing: dict[str, int], store: Store) -> str:
     speed = _speed(list(records.values()))
     if speed is None or not left:
         return "" if left else "nothing"
-    return f"about {duration(sum(estimator.work(j) * missing[j.key] for j in left) / speed / num_cores())} of this machine"
+    seconds = sum(estimator.work(job) * missing[job.key] for job in left) / speed / num_cores()
+    return f"about {duration(seconds)} on this machine"
 
 
 def _speed(records: list[Record]) -> float | None:

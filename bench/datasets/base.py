@@ -14,7 +14,6 @@ import numpy.typing as npt
 
 from bench.catalogue import Options
 
-
 __all__ = ["Dataset", "DatasetEntry", "DatasetFacts", "Options", "Split"]
 
 

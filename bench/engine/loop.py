@@ -93,6 +93,9 @@ def train(network: Network, task: Assignment) -> Outcome:
                     return out
                 if step + 1 in looks and task.scored is not None:
                     out.last = evaluate(module, task.scored, task.pipeline)
+                    if not math.isfinite(out.last.loss):  # the loss on the batches may lag behind the weights
+                        out.diverged_at = step
+                        return out
                     mean = sum(values) / len(values)
                     out.curve.append(Point(step + 1, mean, out.last.accuracy, out.last.loss))
                     losses.clear()

@@ -1,8 +1,6 @@
-"""How far a run is: bars on a terminal, one line per finished job otherwise. Always with an estimate of what is left."""
+"""How far a run is: bars on a terminal, one line per finished job otherwise, and an estimate of what is left."""
 
 import sys
-import time
-from collections.abc import Callable
 from typing import TextIO
 
 from rich.console import Console
@@ -12,13 +10,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressC
 class Display:
     """Counts work done; knows nothing of jobs but their titles."""
 
-    def __init__(self, total_work: float, num_jobs: int, stream: TextIO | None = None) -> None:
+    def __init__(self, total_work: float, num_jobs: int, num_workers: int, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
         self._total = total_work
         self._num_jobs = num_jobs
+        self._num_workers = num_workers
         self._done_work = 0.0
+        self._done_seconds = 0.0  # of workers, on that work; what is under way counts in neither
         self._done_jobs = 0
-        self._started = time.monotonic()
         self._progress: Progress | None = None
         if self._stream.isatty():
             self._progress = Progress(
@@ -33,9 +32,10 @@ class Display:
             self._task = self._progress.add_task("starting workers", total=num_jobs, eta="")
             self._progress.start()
 
-    def advance(self, work: float) -> None:
+    def advance(self, work: float, seconds: float) -> None:
         """One record is on disk."""
         self._done_work += work
+        self._done_seconds += seconds
         if self._progress is not None:
             self._progress.update(self._task, eta=self._eta())
 
@@ -67,11 +67,10 @@ class Display:
         self._stream.flush()
 
     def _eta(self, before: str = "") -> str:
-        elapsed = time.monotonic() - self._started
         if self._done_work <= 0 or self._done_jobs >= self._num_jobs:
             return ""
-        left = elapsed * max(0.0, self._total - self._done_work) / self._done_work
-        return f"{before}{duration(left)} left"
+        left = max(0.0, self._total - self._done_work) * self._done_seconds / self._done_work / self._num_workers
+        return f"{before}about {duration(left)} left"
 
 
 def duration(seconds: float) -> str:
@@ -84,6 +83,3 @@ def duration(seconds: float) -> str:
 
 def _short(text: str, limit: int = 60) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
-
-
-MakeDisplay = Callable[[float, int], Display]

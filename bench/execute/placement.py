@@ -15,7 +15,8 @@ def choose_placement(
     """All GPUs where there are some, one worker each; else one worker per core, each on one thread."""
     present = count_gpus()
     if gpus is not None and gpus > present:
-        raise BenchError(f"--gpus {gpus}: this machine has {present}" + ("" if present else "; leave it out to use the CPU"))
+        hint = "" if present else "; leave it out to use the CPU"
+        raise BenchError(f"--gpus {gpus}: this machine has {present}{hint}")
     used = present if gpus is None else gpus
     cores = num_cores()
     if used:

@@ -66,7 +66,8 @@ class Runner:
         pending = {key: job for key, job in self.plan.jobs.items() if key not in done}
         if not pending:
             return Summary()
-        display = Display(sum(self.work(job) * len(job.record_keys) for job in pending.values()), len(pending))
+        total = sum(self.work(job) * len(job.record_keys) for job in pending.values())
+        display = Display(total, len(pending), len(placement.devices))
         with StopSignals(display.say) as stop:
             pool = Pool(self._setups(placement, provenance))
             run = _Run(pending, done, pool, display, placement)
@@ -132,7 +133,7 @@ class Runner:
                 worker.training_since = time.monotonic()
             case Recorded() if job is not None:
                 run.begun.pop(worker.pid, None)
-                self._count(run, job, message)
+                self._count(run, worker, message)
             case Finished(complete) if job is not None:
                 worker.job = None
                 if complete:
@@ -147,13 +148,15 @@ class Runner:
             case Died():
                 self._bury(run, worker, str(message))
 
-    def _count(self, run: _Run, job: Job, message: Recorded) -> None:
+    def _count(self, run: _Run, worker: Worker, message: Recorded) -> None:
+        job = worker.job
+        assert job is not None
         run.summary.trainings += 1
         if message.status in GONE_WRONG or (message.status != "ok" and message.kind != "trial"):
             run.summary.failed += 1
         score = f" {message.score:.3f}" if message.score is not None else ""
         run.last[job.key] = f"{message.status}{score}"
-        run.display.advance(self.work(job))
+        run.display.advance(self.work(job), time.monotonic() - worker.training_since)
 
     def _complete(self, run: _Run, job: Job, seconds: float) -> None:
         run.waiting.pop(job.key, None)
@@ -173,7 +176,7 @@ class Runner:
                 record = dataclasses.replace(record, error=reason)
             (self.roots.shared if record.kind == "pretrain" else self.roots.store).write(record)
             run.display.say(f"{self.titles[worker.job.key]}: {record.error}; its log: {worker.setup.log}")
-            self._count(run, worker.job, Recorded(record.key, record.kind, record.status, None, record.error))
+            self._count(run, worker, Recorded(record.key, record.kind, record.status, None, record.error))
             if self._is_done(worker.job):
                 self._complete(run, worker.job, worker.seconds)
         run.pool.replace(worker)

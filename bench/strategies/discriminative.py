@@ -1,8 +1,8 @@
 """Train everything, each unit at a rate lower by a factor than the unit above it.
 
 Paper: Howard, Ruder, "Universal Language Model Fine-tuning for Text Classification" (ULMFiT), ACL 2018.
-People get wrong: handing the factors to a scheduler that ignores them. Rates per unit are part of the recipe here, so no
-scheduler can lose them.
+People get wrong: handing the factors to a scheduler that ignores them. Rates per unit are part of the recipe here, so
+no scheduler can lose them.
 """
 
 from typing import Annotated

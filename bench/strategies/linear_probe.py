@@ -1,7 +1,8 @@
 """Train a fresh linear head on frozen pretrained features.
 
 Paper: Alain, Bengio, "Understanding intermediate layers using linear classifier probes", 2016.
-People get wrong: leaving the frozen network's BatchNorm in training mode, so that "frozen" features drift with each batch.
+People get wrong: leaving the frozen network's BatchNorm in training mode, so that "frozen" features drift from batch
+to batch.
 """
 
 from bench.catalogue import Options

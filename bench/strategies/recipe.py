@@ -1,4 +1,4 @@
-"""A strategy is data: this is the data. Strategies build it, `plan/` hashes it, `engine/` obeys it and knows no names."""
+"""A strategy is data, and this is it. Strategies build it, `plan/` hashes it, `engine/` obeys it and knows no names."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass

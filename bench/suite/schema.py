@@ -245,8 +245,8 @@ class EngineSpec(Section):
 
 
 class Suite(Section):
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")]
-    """Names the results folder and the report: letters, digits, `_`, `.`, `-`."""
+    name: Annotated[str, Field(pattern=r"^(?!(pretrained|baselines)$)[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")]
+    """Names the results folder and the report: letters, digits, `_`, `.`, `-`; not `pretrained` or `baselines`."""
     description: str = ""
     """Shown at the top of the report."""
     datasets: Annotated[tuple[DatasetSpec, ...], Field(min_length=1)]

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from analysis.synthetic import World, make, typed
+from tests.analysis.synthetic import World, make, typed
 from bench.analysis.frame import FINALS, PRETRAININGS, TRIALS, SuiteResults, empty
 from bench.analysis.headline import headline
 from bench.analysis.tables import (

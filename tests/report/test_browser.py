@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from analysis.synthetic import World, make
+from tests.analysis.synthetic import World, make
 
 from bench.report import write
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from analysis.synthetic import World, make, typed
+from tests.analysis.synthetic import World, make, typed
 
 from bench.analysis.frame import FINALS, PRETRAININGS, TRIALS, SuiteResults, empty
 from bench.report import render, write
