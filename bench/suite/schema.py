@@ -5,7 +5,7 @@ Field descriptions are the reference: `suites/README.md` and `python -m bench sc
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 
 def _whole(value: Any) -> Any:
@@ -244,8 +244,14 @@ class EngineSpec(Section):
     """Arithmetic of training."""
 
 
+def _free(name: str) -> str:
+    if name in ("pretrained", "baselines"):
+        raise ValueError(f"{name!r} is a folder of the results that all suites share; choose another name")
+    return name
+
+
 class Suite(Section):
-    name: Annotated[str, Field(pattern=r"^(?!(pretrained|baselines)$)[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")]
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$"), AfterValidator(_free)]
     """Names the results folder and the report: letters, digits, `_`, `.`, `-`; not `pretrained` or `baselines`."""
     description: str = ""
     """Shown at the top of the report."""

@@ -10,7 +10,6 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from tests.analysis.synthetic import World, make, typed
 from bench.analysis.frame import FINALS, PRETRAININGS, TRIALS, SuiteResults, empty
 from bench.analysis.headline import headline
 from bench.analysis.tables import (
@@ -26,6 +25,7 @@ from bench.analysis.tables import (
     verdicts,
 )
 from bench.analysis.words import labels, listed, points, shortened
+from tests.analysis.synthetic import World, make, typed
 
 
 def finals(scores: dict[tuple[str, str], list[float | str]], **columns: Any) -> pd.DataFrame:

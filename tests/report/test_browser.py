@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.analysis.synthetic import World, make
 
 from bench.report import write
+from tests.analysis.synthetic import World, make
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = [

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.analysis.synthetic import World, make, typed
 
 from bench.analysis.frame import FINALS, PRETRAININGS, TRIALS, SuiteResults, empty
 from bench.report import render, write
+from tests.analysis.synthetic import World, make, typed
 
 HOSTILE = {
     "linear_probe": "<script>alert(1)</script>",
