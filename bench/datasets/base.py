@@ -4,6 +4,7 @@ No torch here: `plan` and `list` read entries. The catalogue itself is `bench/da
 """
 
 import hashlib
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -57,6 +58,11 @@ class DatasetFacts:
     num_test: int
     smallest_class: int  # training images of the class that has fewest
     revision: str  # part of every key; changes when the pixels do
+
+    def __post_init__(self) -> None:
+        """numpy's numbers are welcome, but a key takes plain ones only."""
+        for name in ("num_classes", "image_size", "num_train", "num_test", "smallest_class"):
+            object.__setattr__(self, name, operator.index(getattr(self, name)))
 
 
 @dataclass(frozen=True)

@@ -82,8 +82,11 @@ def resolve_dataset(
         return None
     try:
         facts = entry.facts(options)
-    except (BenchError, ValueError) as error:
+    except BenchError as error:
         problems.add(loc, str(error))
+        return None
+    except Exception as error:  # a third party's code, most likely about a file of the person's
+        problems.add(loc, f"dataset {name!r}: {type(error).__name__}: {error}")
         return None
     ref = DataRef(name, options.model_dump(mode="json"), facts.revision, facts.num_classes)
     return ref, facts

@@ -1,0 +1,99 @@
+"""The README does what it says: its code is installed and run, its tables name what exists."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench import backbones, datasets, strategies
+from bench.suite.load import load_suite
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def test_snippets_are_short() -> None:
+    for text in blocks("python"):
+        assert sum(bool(line.strip()) for line in text.splitlines()) < 20
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The README's modules, installed as a package would install them."""
+    folder = tmp_path_factory.mktemp("package")
+    for text in blocks("python"):
+        name = text.partition("\n")[0].removeprefix("# ")
+        (folder / name).write_text(text)
+    info = folder / "mine-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: mine\nVersion: 1.0\n")
+    (toml,) = blocks("toml")
+    points = toml.replace('[project.entry-points."', "[").replace('"]', "]").replace('"', "")
+    (info / "entry_points.txt").write_text(points)
+    rng = np.random.default_rng(0)
+    labels = np.arange(60) % 3
+    images = (rng.integers(0, 60, (60, 16, 16, 3)) + 60 * labels[:, None, None, None]).astype(np.uint8)
+    np.savez(folder / "mine.npz", x_train=images, y_train=labels, x_test=images[:30], y_test=labels[:30])
+    return folder
+
+
+def test_what_the_readme_adds_runs(package: Path) -> None:
+    suite = package / "added.yaml"
+    suite.write_text(
+        f"""
+name: added
+datasets: [{{name: mine, labels_per_class: 10, options: {{path: "{package / 'mine.npz'}"}}}}]
+backbones: [thin_resnet]
+strategies: [scratch, {{tune_last: {{units: 3}}}}]
+training: {{steps: 30, batch_size: 10}}
+search: {{trials: 2, sampler: grid, lr: [0.01, 0.1]}}
+repeats: 2
+"""
+    )
+    command = [sys.executable, "-m", "bench", "run", str(suite), "--json", "--workers", "1", "--gpus", "0"]
+    where = ["--results", str(package / "results"), "--reports", str(package / "reports")]
+    path = os.pathsep.join([str(package), str(ROOT)])
+    done = subprocess.run(
+        [*command, *where], capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": path}
+    )
+    assert done.returncode == 0, done.stderr
+    finals = json.loads(done.stdout)["finals"]
+    assert {row["strategy"] for row in finals} == {"scratch", "tune_last(units=3)"}
+    assert all(row["status"] == "ok" for row in finals)
+    # The classes differ in brightness, so whoever trains at all tells them apart.
+    assert max(row["score"] for row in finals if row["strategy"] == "scratch") > 0.8
+    trained = {row["strategy"]: row["trainable_params"] / row["total_params"] for row in finals}
+    assert trained["scratch"] == 1
+    assert trained["tune_last(units=3)"] < 1
+    assert (package / "reports" / "added.html").is_file()
+
+
+def test_the_suite_in_the_readme_loads(tmp_path: Path) -> None:
+    path = tmp_path / "my_suite.yaml"
+    (text,) = blocks("yaml")
+    path.write_text(text)
+    suite = load_suite(path).suite
+    assert suite.repeats == 5
+    assert all(strategy.name == "recipe" or strategies.find(strategy.name) for strategy in suite.strategies)
+
+
+def test_every_built_in_name_is_documented() -> None:
+    pages = README + (ROOT / "bench" / "datasets" / "README.md").read_text()
+    names = [*strategies.STRATEGIES, *datasets.DATASETS, *backbones.BACKBONES]
+    assert [name for name in names if f"`{name}" not in pages and f"name: {name}" not in pages] == []
+
+
+def test_links_lead_somewhere() -> None:
+    pages = [ROOT / "README.md", *(ROOT / d / "README.md" for d in ("bench", "suites", "results", "reports"))]
+    for page in pages:
+        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
