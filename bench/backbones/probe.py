@@ -19,6 +19,9 @@ from bench.keys import digest
 from bench.store.atomic import write_bytes
 from bench.suite.schema import BackboneSpec
 
+CUT = 2  # bumped when `units.py` cuts or names units otherwise: older answers are asked again
+KEYS = {field.name for field in dataclasses.fields(BackboneFacts)}
+
 
 def facts_for(specs: list[BackboneSpec], cache: Path) -> list[BackboneFacts]:
     """In the order of `specs`. Catalogue entries answer at once, timm models from the cache or by one subprocess."""
@@ -26,13 +29,12 @@ def facts_for(specs: list[BackboneSpec], cache: Path) -> list[BackboneFacts]:
     answers: dict[str, Any] = {}
     for spec in specs:
         if backbones.find(spec.name) is None:
-            question = {"name": spec.name, "units": spec.units, "options": spec.options}
-            key = digest([version("timm"), question])
-            kept = cache / "timm" / f"{key}.json"
-            try:
-                answers[key] = json.loads(kept.read_text())
-            except (OSError, ValueError):
+            key, question = _question(spec)
+            answer = _kept(cache / "timm" / f"{key}.json")
+            if answer is None:
                 questions[key] = question
+            else:
+                answers[key] = answer
     if questions:
         answers |= _ask(questions)
         for key in questions:
@@ -45,8 +47,7 @@ def _facts(spec: BackboneSpec, answers: dict[str, Any]) -> BackboneFacts:
     entry = backbones.find(spec.name)
     if entry is not None:
         return entry.facts
-    question = {"name": spec.name, "units": spec.units, "options": spec.options}
-    answer = answers[digest([version("timm"), question])]
+    answer = answers[_question(spec)[0]]
     if "error" in answer:
         raise BenchError(f"backbone {spec.name!r}: {answer['error']}")
     return BackboneFacts(
@@ -56,6 +57,20 @@ def _facts(spec: BackboneSpec, answers: dict[str, Any]) -> BackboneFacts:
         image_size=answer["image_size"],
         has_hub_weights=answer["has_hub_weights"],
     )
+
+
+def _question(spec: BackboneSpec) -> tuple[str, dict[str, Any]]:
+    question = {"name": spec.name, "units": spec.units, "options": spec.options}
+    return digest([version("timm"), CUT, question]), question
+
+
+def _kept(path: Path) -> dict[str, Any] | None:
+    """None where nothing was kept, or something damaged."""
+    try:
+        answer = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+    return answer if isinstance(answer, dict) and set(answer) == KEYS else None
 
 
 def _keep(path: Path, answer: Any) -> None:
@@ -70,7 +85,8 @@ def _ask(questions: dict[str, dict[str, Any]]) -> dict[str, Any]:
     command = [sys.executable, "-m", "bench.backbones.probe"]
     done = subprocess.run(command, input=json.dumps(questions), capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise BenchError(f"asking timm about backbones failed: {done.stderr.strip().splitlines()[-1:]}")
+        last = (done.stderr.strip().splitlines() or ["no word why"])[-1]
+        raise BenchError(f"asking timm about backbones failed: {last}")
     answers: dict[str, Any] = json.loads(done.stdout)
     return answers
 

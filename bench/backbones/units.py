@@ -39,7 +39,7 @@ def cut_into_units(module: nn.Module, coarse: bool) -> Network:
     """Units in forward order. The classifier alone is the head; what timm groups with it joins the unit before."""
     from timm.models._manipulate import group_with_matcher
 
-    leaves = {name: m for name, m in module.named_modules() if _is_leaf(m)}
+    leaves = [name for name, child in module.named_modules() if name and _is_leaf(child)]
     parameters = dict(module.named_parameters())
     buffers = [name for name, _ in module.named_buffers()]
     head = _classifier_names(module)
@@ -54,6 +54,7 @@ def cut_into_units(module: nn.Module, coarse: bool) -> Network:
             groups[-1].extend(body)
         else:
             groups.append(body)
+    _settle_strays(groups, leaves, {*parameters, *buffers})
     groups.append([name for name in names if _inside(name, head)])
     return Network(
         module=module,
@@ -62,6 +63,19 @@ def cut_into_units(module: nn.Module, coarse: bool) -> Network:
         buffers=tuple(tuple(n for n in buffers if n in set(group)) for group in groups),
         modules=_modules_within(module, groups),
     )
+
+
+def _settle_strays(groups: list[list[str]], leaves: list[str], tensors: set[str]) -> None:
+    """A module without weights that timm matched with nothing (a dropout after the stem, say) came into the last group.
+    It belongs to the unit of the module defined before it."""
+    strays = {name for name in groups[-1] if name in leaves and not any(_inside(t, (name,)) for t in tensors)}
+    groups[-1] = [name for name in groups[-1] if name not in strays]
+    unit_of = {name: unit for unit, group in enumerate(groups) for name in group}
+    unit = 0
+    for name in leaves:
+        unit = unit_of.get(name, unit)
+        if name in strays:
+            groups[unit].append(name)
 
 
 def _modules_within(module: nn.Module, groups: list[list[str]]) -> tuple[tuple[nn.Module, ...], ...]:
@@ -106,14 +120,14 @@ def _unit_names(groups: list[list[str]], parameters: dict[str, nn.Parameter]) ->
 
 
 def _common_prefix(paths: list[list[str]]) -> str:
-    """The longest beginning that more than half of the names share; a unit often ends in a stray norm."""
+    """The beginning that most names share; a unit often ends in a stray norm. Several numbered blocks (`layer2.0` and
+    `layer2.1`) are named together: `layer2`."""
     best: list[str] = []
-    for level in range(1, max(len(path) for path in paths)):
-        counts = Counter(tuple(path[:level]) for path in paths if len(path) > level)
-        if not counts:
-            break
-        prefix, count = counts.most_common(1)[0]
-        if 2 * count <= len(paths):
-            break
-        best = list(prefix)
-    return ".".join(best)
+    total = len(paths)
+    while True:
+        counts = Counter(path[len(best)] for path in paths if len(path) > len(best) + 1)
+        part, count = counts.most_common(1)[0] if counts else ("", 0)
+        if 2 * count <= total or (part.isdigit() and sum(other.isdigit() for other in counts) > 1):
+            return ".".join(best)
+        best.append(part)
+        paths = [path for path in paths if path[: len(best)] == best]

@@ -28,7 +28,7 @@ class Loaded:
     """What happened when weights met a network."""
 
     matched: int  # tensors
-    expected: int  # tensors of the units that should be pretrained
+    expected: int  # tensors of the units that should be pretrained; only BatchNorm's step counters may be missing
     dropped: tuple[str, ...]  # of the file: the old head
     sha256: str  # of the tensors' names and contents
 
@@ -48,11 +48,14 @@ def read_file(path: Path) -> State:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
 
-            return dict(load_file(path))
+            return _unwrap(load_file(path), path)
         raw = torch.load(path, map_location="cpu", weights_only=True)
+    except WeightsError:
+        raise
     except Exception as error:
         size = path.stat().st_size
-        if "weights_only" in str(error) or "Unsupported global" in str(error):
+        # Whatever torch cannot read, it blames on `weights_only`; only a pickle can hold code.
+        if "weights_only" in str(error) and head.startswith((b"\x80", b"PK")):
             raise WeightsError(f"{path}: holds more than plain weights (pickled code), refused") from error
         raise WeightsError(f"{path}: damaged or not a checkpoint ({size} bytes): {type(error).__name__}") from error
     return _unwrap(raw, path)
@@ -98,4 +101,4 @@ def fit(state: State, wanted: Mapping[str, Tensor], head: set[str]) -> tuple[Sta
     if bad := [name for name in taken if taken[name].is_floating_point() and not taken[name].isfinite().all()]:
         raise WeightsError(f"not finite: {len(bad)} tensors hold NaN or infinity, first {bad[0]}")
     dropped = tuple(name for name in state if name not in taken and name in head)
-    return taken, Loaded(len(taken), len(needed), dropped, sha256_of(state))
+    return taken, Loaded(len(taken), len(wanted), dropped, sha256_of(state))

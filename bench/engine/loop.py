@@ -11,6 +11,7 @@ from bench.backbones.units import Network
 from bench.engine.evaluate import Scored, evaluate
 from bench.engine.images import Augment, Images, Order, augment, prepare
 from bench.engine.optimize import Hyper, make_optimizer, phase_steps, schedule, set_rates
+from bench.keys import seed_for
 from bench.plan.spec import Pipeline, Training
 from bench.strategies.recipe import Recipe
 
@@ -55,6 +56,7 @@ def train(network: Network, task: Assignment) -> Outcome:
     """Trains the network in place. Stops early only where the loss is no longer finite."""
     module, training, recipe = network.module, task.training, task.recipe
     generator = torch.Generator().manual_seed(task.order_seed)
+    torch.manual_seed(seed_for("dropout", task.order_seed))  # dropout draws from the global generator only
     order = Order(len(task.images), training.batch_size, task.order_seed)
     how = Augment(training.flip, training.shift)
     optimizer = make_optimizer(network, training, task.hyper)
@@ -104,4 +106,5 @@ def train(network: Network, task: Assignment) -> Outcome:
 
 def evaluation_steps(steps: int, evaluations: int) -> set[int]:
     """Evenly spaced, the last step always among them."""
-    return {math.ceil(steps * (i + 1) / evaluations) for i in range(min(evaluations, steps))}
+    looks = min(evaluations, steps)
+    return {math.ceil(steps * (i + 1) / looks) for i in range(looks)}

@@ -105,7 +105,9 @@ def _num_labels(budget: LabelBudget, dataset: ResolvedDataset) -> int:
         case "labels_per_class":
             return int(budget.amount) * facts.num_classes
         case "fraction":
-            return math.ceil(budget.amount * facts.num_train)
+            # As subsets are drawn: rounded up class by class. Exact where the classes are equally large.
+            per_class = math.ceil(round(budget.amount * facts.num_train / facts.num_classes, 9))
+            return min(facts.num_classes * per_class, facts.num_train)
         case "total":
             return int(budget.amount)
         case "full":
@@ -127,8 +129,16 @@ def _backbones(suite: Suite, cache: Path, problems: Problems) -> list[ResolvedBa
             facts[number] = probe.facts_for([specs[number]], cache)[0]
         except BenchError as error:
             problems.add(("backbones", number), str(error))
-    resolved = [resolve_backbone(number, suite, one, problems) for number, one in facts.items()]
-    return [backbone for backbone in resolved if backbone is not None]
+    resolved: list[ResolvedBackbone] = []
+    for number, one in facts.items():
+        backbone = resolve_backbone(number, suite, one, problems)
+        if backbone is None:
+            continue
+        if any(backbone.label == other.label for other in resolved):
+            text = f"{backbone.label!r} stands twice in this suite; give one of them another `label`"
+            problems.add(("backbones", number), text)
+        resolved.append(backbone)
+    return resolved
 
 
 def _strategies(
