@@ -167,7 +167,7 @@ def test_hostile_text_elsewhere() -> None:
     parsed = Page(render(hostile))
     assert sum(tag == "script" for tag, _ in parsed.tags) == 1
     assert not [tag for tag, _ in parsed.tags if tag in ("b", "i", "u", "em")]
-    assert '{"a": [2], "b": 1}' in parsed.text
+    assert "[2]" in parsed.text  # what is nested gets lines of its own
     assert "and 10 more" in parsed.text
     assert "2 different environments" in parsed.text
 

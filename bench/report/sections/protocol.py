@@ -148,7 +148,7 @@ def _number(text: str, value: float) -> Cell:
 def provenance_section(facts: Facts) -> Section:
     how = "What the numbers were made with; a value that differs between environments is marked."
     blocks: list[Block] = []
-    found = facts.results.provenance
+    found = [flat(environment) for environment in facts.results.provenance]
     if found:
         names = list(dict.fromkeys(name for environment in found for name in environment))
         columns = [Column("", numeric=False)]
@@ -164,6 +164,15 @@ def provenance_section(facts: Facts) -> Section:
     if facts.results.suite_text:
         blocks += [Words(["The suite as it was written:"]), Verbatim(facts.results.suite_text)]
     return Section("provenance", "Provenance", how, blocks)
+
+
+def flat(environment: dict[str, Any]) -> dict[str, Any]:
+    """A line of its own for each library, so that a version that differs stands out."""
+    return {
+        inner if inner is not None else name: one
+        for name, value in environment.items()
+        for inner, one in (value.items() if isinstance(value, dict) else [(None, value)])
+    }
 
 
 def plain(value: Any) -> str:
