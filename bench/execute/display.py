@@ -1,5 +1,6 @@
 """How far a run is: bars on a terminal, one line per finished job otherwise, and an estimate of what is left."""
 
+import contextlib
 import sys
 from typing import TextIO
 
@@ -12,7 +13,7 @@ class Display:
 
     def __init__(self, total_work: float, num_jobs: int, num_workers: int, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
-        self._total = total_work
+        self._left = total_work
         self._num_jobs = num_jobs
         self._num_workers = num_workers
         self._done_work = 0.0
@@ -20,13 +21,14 @@ class Display:
         self._done_jobs = 0
         self._progress: Progress | None = None
         if self._stream.isatty():
+            # Titles hold names of users: nothing in them is markup.
             self._progress = Progress(
-                TextColumn("{task.description}"),
+                TextColumn("{task.description}", markup=False),
                 BarColumn(bar_width=None),
                 TaskProgressColumn(),
                 MofNCompleteColumn(),
                 TimeElapsedColumn(),
-                TextColumn("{task.fields[eta]}"),
+                TextColumn("{task.fields[eta]}", markup=False),
                 console=Console(file=self._stream),
             )
             self._task = self._progress.add_task("starting workers", total=num_jobs, eta="")
@@ -34,15 +36,20 @@ class Display:
 
     def advance(self, work: float, seconds: float) -> None:
         """One record is on disk."""
+        self._left -= work
         self._done_work += work
         self._done_seconds += seconds
-        if self._progress is not None:
-            self._progress.update(self._task, eta=self._eta())
+        self._update_eta()
+
+    def drop(self, work: float) -> None:
+        """So much need not be done here."""
+        self._left -= work
+        self._update_eta()
 
     def running(self, titles: list[str]) -> None:
         if self._progress is not None and titles:
             more = f" and {len(titles) - 1} more" if len(titles) > 1 else ""
-            self._progress.update(self._task, description=_short(titles[0]) + more)
+            self._progress.update(self._task, description=_short(_one_line(titles[0])) + more)
 
     def finished(self, title: str, outcome: str, seconds: float) -> None:
         self._done_jobs += 1
@@ -54,7 +61,7 @@ class Display:
 
     def say(self, line: str) -> None:
         if self._progress is not None:
-            self._progress.console.print(line, markup=False, highlight=False)
+            self._progress.console.print(_one_line(line), markup=False, highlight=False, soft_wrap=True)
         else:
             self._print(line)
 
@@ -63,13 +70,18 @@ class Display:
             self._progress.stop()
 
     def _print(self, line: str) -> None:
-        self._stream.write(line + "\n")
-        self._stream.flush()
+        with contextlib.suppress(OSError):  # nobody reads any more: that is no reason to stop training
+            self._stream.write(_one_line(line) + "\n")
+            self._stream.flush()
+
+    def _update_eta(self) -> None:
+        if self._progress is not None:
+            self._progress.update(self._task, eta=self._eta())
 
     def _eta(self, before: str = "") -> str:
         if self._done_work <= 0 or self._done_jobs >= self._num_jobs:
             return ""
-        left = max(0.0, self._total - self._done_work) * self._done_seconds / self._done_work / self._num_workers
+        left = max(0.0, self._left) * self._done_seconds / self._done_work / self._num_workers
         return f"{before}about {duration(left)} left"
 
 
@@ -79,6 +91,11 @@ def duration(seconds: float) -> str:
     if hours:
         return f"{hours} h {minutes:02d} min"
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def _one_line(text: str) -> str:
+    """A name may hold anything, a terminal's commands too."""
+    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def _short(text: str, limit: int = 60) -> str:

@@ -37,6 +37,10 @@ class Recorded:
     score: float | None
     error: str | None
 
+    @staticmethod
+    def of(record: Record) -> "Recorded":
+        return Recorded(record.key, record.kind, record.status, record.result.get("score"), record.error)
+
 
 @dataclass(frozen=True)
 class Finished:
@@ -51,10 +55,17 @@ class Busy:
 
 
 @dataclass(frozen=True)
+class Stuck:
+    """An error outside any training: the job cannot go on, the worker can."""
+
+    error: str
+
+
+@dataclass(frozen=True)
 class Broken:
     """The worker cannot go on: records cannot be written."""
 
     error: str
 
 
-Message = Starting | Recorded | Finished | Busy | Broken
+Message = Starting | Recorded | Finished | Busy | Stuck | Broken

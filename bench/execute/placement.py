@@ -41,4 +41,15 @@ def count_gpus() -> int:
     except (OSError, subprocess.SubprocessError):
         return 0
     found = sum(line.startswith("GPU ") for line in listed.splitlines())
-    return min(found, len(visible.split(","))) if visible is not None else found
+    return found if visible is None else _visible(visible, found)
+
+
+def _visible(names: str, found: int) -> int:
+    """CUDA's rule: numbers or ids, and the first that does not exist hides itself and all after it."""
+    count = 0
+    for name in names.split(","):
+        number = name.strip()
+        if number.lstrip("-").isdecimal() and not 0 <= int(number) < found:
+            break
+        count += 1
+    return min(found, count)

@@ -2,18 +2,34 @@
 
 import contextlib
 import multiprocessing
+import os
+import signal
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 
+from bench.errors import BenchError
 from bench.execute.messages import Message, Setup
+from bench.execute.signals import STOPPING
 from bench.plan.spec import Job
+from bench.store import Record
 
 STOP = "stop"
 PRELOAD = "bench.execute.worker"
+GRACE = 10.0  # seconds that a worker which has nothing left to do may take to end
+SERVER_LOST = 255  # multiprocessing's exit code for a child whose server is gone; the child itself may live
+TAIL_BYTES = 4096
+
+
+class NoWorkers(BenchError):
+    """Workers end before they train anything."""
+
+    exit_code = 3
 
 
 @dataclass
@@ -23,7 +39,9 @@ class Worker:
     pipe: "Connection[Job | str, Message]"
     job: Job | None = None
     job_since: float = 0.0
-    training_since: float = 0.0
+    begun: Record | None = None  # what a death would leave of the training at hand
+    begun_at: float = 0.0
+    vain: int = 0  # processes of this place that in a row died without beginning a training
 
     @property
     def pid(self) -> int:
@@ -41,7 +59,7 @@ class Died:
 
     def __str__(self) -> str:
         if self.exitcode is not None and self.exitcode < 0:
-            hint = " (out of memory?)" if self.exitcode == -9 else ""
+            hint = " (out of memory?)" if self.exitcode == -signal.SIGKILL else ""
             return f"worker killed by signal {-self.exitcode}{hint}"
         return f"worker ended with code {self.exitcode}"
 
@@ -49,15 +67,25 @@ class Died:
 class Pool:
     """One worker per setup, forked from a server that imports torch and timm once for all of them."""
 
-    def __init__(self, setups: Iterable[Setup]) -> None:
+    def __init__(self) -> None:
         self._context: ForkServerContext = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload([PRELOAD])
-        self.workers = [self._start(setup) for setup in setups]
+        self.workers: list[Worker] = []
+
+    def start(self, setups: Iterable[Setup]) -> None:
+        """Returns once the server has imported all it needs, so the first time after many seconds."""
+        for setup in setups:
+            self.workers.append(self._start(setup))
 
     def _start(self, setup: Setup) -> Worker:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=run_worker, args=(theirs, setup), daemon=True)
-        process.start()
+        try:
+            start_server()
+            process.start()
+        except (OSError, EOFError) as error:
+            why = str(error) or "what imports torch and timm for them ended; it said why above"
+            raise NoWorkers(f"workers cannot be started: {why}") from error
         theirs.close()
         return Worker(setup, process, ours)
 
@@ -74,26 +102,26 @@ class Pool:
 
     def messages(self, timeout: float | None) -> Iterator[tuple[Worker, Message | Died]]:
         """What came in; waits for the first. A dead worker's last words come before its death."""
-        pipes = {worker.pipe: worker for worker in self.workers}
-        ready = wait([*pipes, *(w.process.sentinel for w in self.workers)], timeout)
-        for worker in list(self.workers):
-            if worker.pipe not in ready and worker.process.sentinel not in ready:
-                continue
-            try:
-                while worker.pipe.poll():
-                    yield worker, worker.pipe.recv()
-            except (EOFError, OSError):
-                worker.process.join()
-            if not worker.process.is_alive():
-                yield worker, Died(worker.process.exitcode)
+        workers = list(self.workers)
+        ready = set(wait([*(w.pipe for w in workers), *(w.process.sentinel for w in workers)], timeout))
+        for worker in workers:
+            if worker.pipe in ready or worker.process.sentinel in ready:
+                yield from _heard(worker)
 
     def replace(self, worker: Worker) -> None:
         """A new process in the place of a dead one."""
+        fresh = self._start(worker.setup)
+        fresh.vain = worker.vain
         worker.pipe.close()
-        self.workers[self.workers.index(worker)] = self._start(worker.setup)
+        self.workers[self.workers.index(worker)] = fresh
+
+    def remove(self, worker: Worker) -> None:
+        """Its place stays empty."""
+        worker.pipe.close()
+        self.workers.remove(worker)
 
     def ask_to_stop(self) -> None:
-        for worker in self.workers:
+        for worker in self.busy():
             with contextlib.suppress(OSError):
                 worker.pipe.send(STOP)
 
@@ -107,7 +135,54 @@ class Pool:
                 worker.process.kill()
             worker.pipe.close()
         for worker in self.workers:
-            worker.process.join()
+            _end(worker.process)
+
+
+def start_server() -> None:
+    """A Ctrl-C reaches every process of the terminal, a service's SIGTERM every one of the service. The server must
+    outlive both, or the workers' ends would go unseen; it inherits what is blocked here."""
+    resource_tracker.ensure_running()  # first, since it unblocks these signals itself
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _heard(worker: Worker) -> Iterator[tuple[Worker, Message | Died]]:
+    # Dead or not is asked first: what a dead worker said is then in the pipe, all of it.
+    dead = not worker.process.is_alive()
+    try:
+        while worker.pipe.poll():
+            yield worker, worker.pipe.recv()
+    except (EOFError, OSError):
+        _end(worker.process)
+        dead = True
+    if dead:
+        if worker.process.exitcode == SERVER_LOST:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(worker.pid, signal.SIGKILL)
+        yield worker, Died(worker.process.exitcode)
+
+
+def _end(process: BaseProcess) -> None:
+    """Wait for a process that is about to end; one that hangs in its last steps is killed."""
+    process.join(GRACE)
+    if process.is_alive():
+        process.kill()
+        process.join(GRACE)
+
+
+def tail(log: Path) -> str:
+    """The end of a worker's log, which may be of any size and hold anything."""
+    try:
+        with log.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - TAIL_BYTES))
+            lines = file.read().decode("utf-8", "replace").splitlines()[-12:]
+    except OSError:
+        return "(its log cannot be read)"
+    return "\n".join("  " + "".join(c if c.isprintable() else " " for c in line)[:200] for line in lines)
 
 
 def run_worker(pipe: "Connection[Message, Job | str]", setup: Setup) -> None:

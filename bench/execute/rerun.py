@@ -1,6 +1,6 @@
 """Forgetting records so that a run makes them again: `--rerun failed` or `--rerun all`."""
 
-from bench.execute.roots import Roots
+from bench.execute.roots import Roots, forget_record
 from bench.execute.runner import GONE_WRONG
 from bench.plan.plan import Plan
 from bench.plan.spec import FitSpec, Job
@@ -8,23 +8,26 @@ from bench.store import Record
 
 
 def forget(plan: Plan, roots: Roots, everything: bool) -> int:
-    """How many records were removed. What was built upon a removed record goes with it."""
+    """How many records were removed. What was built upon a removed record goes with it.
+
+    Pretrainings belong to all suites: `everything` spares those that went well.
+    """
     records, _ = roots.store.scan()
     shared, _ = roots.shared.scan()
-    gone: set[str] = set()
+    touched: set[str] = set()  # keys of jobs
+    removed = 0
     for job in plan.jobs.values():
         if job.kind == "pretrain":
-            if job.key in shared and shared[job.key].status in GONE_WRONG:
-                roots.shared.path(job.key).unlink(missing_ok=True)
-                gone.add(job.key)
-            continue
-        built_on_gone = everything or any(need in gone for need in job.needs)
-        stale = [key for key in _stale(job, records, built_on_gone) if key in records]
+            stale = [job.key] if job.key in shared and shared[job.key].status in GONE_WRONG else []
+        else:
+            whole = everything or any(need in touched for need in job.needs)
+            stale = [key for key in _stale(job, records, whole) if key in records]
         for key in stale:
-            roots.store.path(key).unlink(missing_ok=True)
+            forget_record(roots.store_of(job), key)
         if stale:
-            gone.update({job.key, *stale})
-    return len(gone)
+            touched.add(job.key)
+        removed += len(stale)
+    return removed
 
 
 def _stale(job: Job, records: dict[str, Record], whole: bool) -> list[str]:

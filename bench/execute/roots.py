@@ -7,6 +7,7 @@ from bench.errors import StoreError
 from bench.plan.plan import Plan
 from bench.plan.spec import Job
 from bench.store import Record, Store, blobs
+from bench.store.atomic import explain
 
 
 @dataclass(frozen=True)
@@ -29,26 +30,54 @@ class Roots:
         return self.results / ".cache"
 
 
-def finished_jobs(plan: Plan, roots: Roots) -> set[str]:
-    """Keys of jobs that have all their records (and, of a pretraining, its weights)."""
+    def store_of(self, job: Job) -> Store:
+        return self.shared if job.kind == "pretrain" else self.store
+
+
+def missing_records(plan: Plan, roots: Roots) -> dict[str, int]:
+    """Unfinished jobs and how many records each lacks. A pretraining without its weights lacks one."""
     records, _ = roots.store.scan()
     shared, _ = roots.shared.scan()
-    done = set()
+    missing = {}
     for key, job in plan.jobs.items():
         if job.kind == "pretrain":
             record = shared.get(key)
-            if record is not None and (record.status != "ok" or _has_weights(record, roots)):
-                done.add(key)
-        elif all(one in records for one in job.record_keys):
-            done.add(key)
-    return done
+            lacking = int(record is None or (record.status == "ok" and not _has_weights(record, roots)))
+        else:
+            lacking = sum(one not in records for one in job.record_keys)
+        if lacking:
+            missing[key] = lacking
+    return missing
+
+
+def finished_jobs(plan: Plan, roots: Roots) -> set[str]:
+    """Keys of jobs that have all their records (and, of a pretraining, its weights)."""
+    return set(plan.jobs) - set(missing_records(plan, roots))
+
+
+def forget_lost_weights(plan: Plan, roots: Roots) -> None:
+    """A pretraining whose weights are gone or damaged is to be trained again, so its record goes."""
+    for job in plan.jobs.values():
+        if job.kind != "pretrain":
+            continue
+        with roots.shared.lock(job.key) as ours:  # else another runner trains it right now
+            record = roots.shared.read(job.key) if ours else None
+            if record is not None and record.status == "ok" and not _has_weights(record, roots):
+                forget_record(roots.shared, job.key)
+
+
+def forget_record(store: Store, key: str) -> None:
+    path = store.path(key)
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise StoreError(f"cannot remove {path}: {explain(error)}") from error
 
 
 def _has_weights(record: Record, roots: Roots) -> bool:
     try:
         blobs.get(roots.shared.root, record.result["weights_sha256"])
     except StoreError:
-        roots.shared.path(record.key).unlink(missing_ok=True)  # its weights are gone or damaged: train again
         return False
     return True
 

@@ -11,15 +11,16 @@ from typing import Any
 
 from bench.errors import StoreError
 from bench.execute.display import Display
-from bench.execute.messages import Broken, Busy, Finished, Recorded, Setup, Starting
-from bench.execute.pool import Died, Pool, Worker
-from bench.execute.roots import Roots, finished_jobs, pretrained_ok
-from bench.execute.signals import StopSignals
+from bench.execute.messages import Broken, Busy, Finished, Recorded, Setup, Starting, Stuck
+from bench.execute.pool import Died, NoWorkers, Pool, Worker, tail
+from bench.execute.roots import Roots, forget_lost_weights, missing_records, pretrained_ok
+from bench.execute.signals import Interrupted, StopSignals
 from bench.plan.plan import Plan
 from bench.plan.spec import Job
 from bench.store import Record
 
-BUSY_WAIT = 0.5  # seconds between looks at a job that another runner holds
+BUSY_WAIT = 0.5  # seconds between looks at a job that another runner holds, and at the count of signals
+VAIN_STARTS = 3  # so many processes in a row that end before any training: there is no point in a fourth
 GONE_WRONG = ("failed", "oom", "crashed", "timeout")
 
 
@@ -45,12 +46,12 @@ class _Run:
     """One run as it goes on."""
 
     pending: dict[str, Job]
+    missing: dict[str, int]  # job -> records that it lacks
     done: set[str]
     pool: Pool
     display: Display
     placement: Placement
     summary: Summary = field(default_factory=Summary)
-    begun: dict[int, Record] = field(default_factory=dict)  # worker's pid -> what a crash would leave
     waiting: dict[str, float] = field(default_factory=dict)  # job held by another runner -> when to look again
     last: dict[str, str] = field(default_factory=dict)  # job -> its latest outcome in words
 
@@ -62,23 +63,38 @@ class Runner:
         self.plan, self.roots, self.titles, self.work = plan, roots, titles, work
 
     def run(self, placement: Placement, provenance: dict[str, Any]) -> Summary:
-        done = finished_jobs(self.plan, self.roots)
-        pending = {key: job for key, job in self.plan.jobs.items() if key not in done}
-        if not pending:
+        """Raises SystemExit where a second signal asks to stop at once."""
+        forget_lost_weights(self.plan, self.roots)
+        missing = missing_records(self.plan, self.roots)
+        if not missing:
             return Summary()
-        total = sum(self.work(job) * len(job.record_keys) for job in pending.values())
-        display = Display(total, len(pending), len(placement.devices))
-        with StopSignals(display.say) as stop:
-            pool = Pool(self._setups(placement, provenance))
-            run = _Run(pending, done, pool, display, placement)
+        pending = {key: self.plan.jobs[key] for key in missing}
+        total = sum(self.work(job) * missing[key] for key, job in pending.items())
+        with StopSignals() as stop:
+            display = Display(total, len(pending), len(placement.devices))
+            run = _Run(pending, missing, set(self.plan.jobs) - set(pending), Pool(), display, placement)
             orderly = False
             try:
+                self._start(run, stop, provenance)
                 self._loop(run, stop)
                 orderly = stop.count < 2
             finally:
-                pool.close(now=not orderly)
-                display.close()
+                stop.raises = False
+                run.pool.close(now=not orderly)
+                run.display.close()
+        if stop.signal is not None and not orderly:
+            raise SystemExit(128 + stop.signal)
         return run.summary
+
+    def _start(self, run: _Run, stop: StopSignals, provenance: dict[str, Any]) -> None:
+        """There is nothing to finish while workers start, so one signal is enough to stop that."""
+        try:
+            stop.raises = not stop.count
+            if stop.raises:
+                run.pool.start(self._setups(run.placement, provenance))
+            stop.raises = False
+        except Interrupted:
+            return
 
     def _setups(self, placement: Placement, provenance: dict[str, Any]) -> list[Setup]:
         return [
@@ -99,6 +115,8 @@ class Runner:
             if stop.count and run.summary.stopped_by is None:
                 run.summary.stopped_by = stop.signal
                 run.pool.ask_to_stop()
+                if run.pool.busy():
+                    run.display.say("stopping: trainings at hand are finished and written; once more stops at once")
             stopping = run.summary.stopped_by is not None
             if not stopping:
                 self._hand_out(run)
@@ -129,10 +147,9 @@ class Runner:
         job = worker.job
         match message:
             case Starting(record):
-                run.begun[worker.pid] = record
-                worker.training_since = time.monotonic()
+                worker.begun, worker.begun_at, worker.vain = record, time.monotonic(), 0
             case Recorded() if job is not None:
-                run.begun.pop(worker.pid, None)
+                worker.begun = None
                 self._count(run, worker, message)
             case Finished(complete) if job is not None:
                 worker.job = None
@@ -140,9 +157,9 @@ class Runner:
                     self._complete(run, job, worker.seconds)
             case Busy() if job is not None:
                 worker.job = None
-                run.waiting[job.key] = time.monotonic() + BUSY_WAIT
-                if self._is_done(job):
-                    self._complete(run, job, worker.seconds)
+                self._wait_for(run, job, worker.seconds)
+            case Stuck(error) if job is not None:
+                self._unstick(run, worker, error)
             case Broken(error):
                 raise StoreError(error)
             case Died():
@@ -156,42 +173,91 @@ class Runner:
             run.summary.failed += 1
         score = f" {message.score:.3f}" if message.score is not None else ""
         run.last[job.key] = f"{message.status}{score}"
-        run.display.advance(self.work(job), time.monotonic() - worker.training_since)
+        run.missing[job.key] -= 1
+        run.display.advance(self.work(job), time.monotonic() - worker.begun_at)
 
     def _complete(self, run: _Run, job: Job, seconds: float) -> None:
-        run.waiting.pop(job.key, None)
-        del run.pending[job.key]
+        self._leave(run, job)
         if job.kind != "pretrain" or pretrained_ok(self.roots, job):
             run.done.add(job.key)
         outcome = run.last.pop(job.key, "done by another runner")
         run.display.finished(self.titles[job.key], outcome, seconds)
 
+    def _leave(self, run: _Run, job: Job) -> None:
+        """This run has nothing more to do with it, whoever made its records."""
+        run.waiting.pop(job.key, None)
+        del run.pending[job.key]
+        run.display.drop(self.work(job) * max(0, run.missing[job.key]))
+
+    def _wait_for(self, run: _Run, job: Job, seconds: float) -> None:
+        """Another runner holds the job. Should it die, the job is ours at the next look."""
+        if self._is_done(job):
+            self._complete(run, job, seconds)
+            return
+        if not run.waiting:
+            run.display.say(f"waiting for another runner: {self.titles[job.key]}")
+        run.waiting[job.key] = time.monotonic() + BUSY_WAIT
+
     def _bury(self, run: _Run, worker: Worker, reason: str) -> None:
         """A worker died. What it was at becomes a record, and the rest of its job goes to the next worker."""
-        record = run.begun.pop(worker.pid, None)
-        if worker.job is not None:
-            if record is None:
-                raise StoreError(f"{reason} before its first training; its log: {worker.setup.log}")
-            if record.status != "timeout":
-                record = dataclasses.replace(record, error=reason)
-            (self.roots.shared if record.kind == "pretrain" else self.roots.store).write(record)
-            run.display.say(f"{self.titles[worker.job.key]}: {record.error}; its log: {worker.setup.log}")
-            self._count(run, worker, Recorded(record.key, record.kind, record.status, None, record.error))
-            if self._is_done(worker.job):
-                self._complete(run, worker.job, worker.seconds)
-        run.pool.replace(worker)
+        job, begun = worker.job, worker.begun
+        if job is not None and begun is not None:
+            dead = begun if begun.status == "timeout" else dataclasses.replace(begun, error=reason)
+            self._record(run, worker, dead)
+            if self._is_done(job):
+                self._complete(run, job, worker.seconds)
+        else:
+            worker.vain += 1
+        if run.summary.stopped_by is not None:
+            run.pool.remove(worker)
+        elif worker.vain < VAIN_STARTS:
+            run.pool.replace(worker)
+        else:
+            self._give_up(run, worker, reason)
+
+    def _give_up(self, run: _Run, worker: Worker, reason: str) -> None:
+        log = worker.setup.log
+        run.pool.remove(worker)
+        if not run.pool.workers:
+            raise NoWorkers(f"no worker lives long enough to train: {reason}; the end of {log}:\n{tail(log)}")
+        run.display.say(f"going on without a worker on {worker.setup.device}: {reason}; its log: {log}")
+
+    def _unstick(self, run: _Run, worker: Worker, error: str) -> None:
+        """An error where none is expected. A training that had begun is recorded, else the job is left alone."""
+        job, begun = worker.job, worker.begun
+        assert job is not None
+        if begun is not None:
+            self._record(run, worker, dataclasses.replace(begun, status="failed", error=error))
+            if self._is_done(job):
+                self._complete(run, job, worker.seconds)
+        else:
+            run.summary.failed += 1
+            run.display.say(f"{self.titles[job.key]}: {error}; left out; its log: {worker.setup.log}")
+            self._leave(run, job)
+        worker.job = worker.begun = None
+
+    def _record(self, run: _Run, worker: Worker, record: Record) -> None:
+        """For a worker that could not do it, unless it did and had no time to say so."""
+        job = worker.job
+        assert job is not None
+        store = self.roots.store_of(job)
+        written = store.read(record.key)
+        if written is None:
+            store.write(record)
+            run.display.say(f"{self.titles[job.key]}: {record.error}; its log: {worker.setup.log}")
+        self._count(run, worker, Recorded.of(written or record))
 
     def _end_overdue(self, run: _Run) -> None:
         limit = run.placement.timeout
         for worker in run.pool.busy():
-            record = run.begun.get(worker.pid)
-            if limit is not None and record is not None and time.monotonic() - worker.training_since > limit:
+            record = worker.begun
+            if limit is not None and record is not None and time.monotonic() - worker.begun_at > limit:
                 error = f"took longer than --timeout {limit:g} s"
-                run.begun[worker.pid] = dataclasses.replace(record, status="timeout", error=error)
+                worker.begun = dataclasses.replace(record, status="timeout", error=error)
                 run.pool.kill(worker)
 
     def _is_done(self, job: Job) -> bool:
-        store = self.roots.shared if job.kind == "pretrain" else self.roots.store
+        store = self.roots.store_of(job)
         return all(store.read(key) is not None for key in job.record_keys)
 
 

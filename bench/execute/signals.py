@@ -1,22 +1,30 @@
 """What Ctrl-C and SIGTERM mean to a run."""
 
 import signal
-from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+STOPPING = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interrupted(Exception):
+    """A signal came while there was nothing to finish."""
+
 
 class StopSignals:
-    """Ctrl-C once: finish what runs, write it, stop. Twice: stop now. SIGTERM counts like Ctrl-C."""
+    """Ctrl-C once: finish what runs, write it, stop. Twice: stop now. SIGTERM counts like Ctrl-C.
 
-    def __init__(self, say: Callable[[str], None]) -> None:
+    The handler only counts: it may come in the middle of a print, so it must not print. The runner looks at `count`.
+    """
+
+    def __init__(self) -> None:
         self.count = 0
         self.signal: int | None = None
-        self._say = say
+        self.raises = False  # where the runner cannot look at `count`: a signal ends what it is doing
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> "StopSignals":
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in STOPPING:
             self._before[number] = signal.signal(number, self._on_signal)
         return self
 
@@ -27,5 +35,6 @@ class StopSignals:
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self.count += 1
         self.signal = number
-        if self.count == 1:
-            self._say("stopping: trainings at hand are finished and written; once more stops at once")
+        if self.raises:
+            self.raises = False
+            raise Interrupted

@@ -2,9 +2,12 @@
 
 import contextlib
 import faulthandler
+import multiprocessing
 import os
 import signal
-from multiprocessing.connection import Connection
+import threading
+import traceback
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 import timm  # noqa: F401  imported here so that the fork server has paid for it
@@ -12,29 +15,54 @@ import torch
 
 from bench.engine.context import Context
 from bench.engine.jobs import perform
-from bench.errors import BenchError, StoreError
-from bench.execute.messages import Broken, Busy, Finished, Message, Recorded, Setup, Starting
+from bench.errors import StoreError
+from bench.execute.messages import Broken, Busy, Finished, Message, Recorded, Setup, Starting, Stuck
+from bench.execute.signals import STOPPING
 from bench.plan.spec import Job, PretrainSpec
-from bench.store import Record, Store
+from bench.store import Store
+from bench.store.atomic import explain
 
 STOP = "stop"
+LOG_BYTES = 10_000_000  # a longer log starts anew with the next job
 
 
 def serve(pipe: "Connection[Message, Job | str]", setup: Setup) -> None:
     """The whole life of a worker."""
     # The terminal's Ctrl-C reaches every process; only the runner decides what it means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    _into_log(setup.log)
+    for number in STOPPING:
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)  # the server's block would reach what a training starts
+    _end_with_the_runner()
     try:
+        _into_log(setup.log)
         context = make_context(setup, pipe)
         while (job := _next(pipe)) is not None:
+            _shorten_log()
             pipe.send(_do(job, context))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return  # the runner is gone; what is finished is on disk
-    except (StoreError, OSError) as error:
-        with contextlib.suppress(OSError):
-            pipe.send(Broken(str(error)))
+    except StoreError as error:
+        _say(pipe, Broken(str(error)))
+    except OSError as error:
+        _say(pipe, Broken(f"{error.filename or 'worker'}: {explain(error)}"))
+
+
+def _say(pipe: "Connection[Message, Job | str]", message: Message) -> None:
+    with contextlib.suppress(OSError):
+        pipe.send(message)
+
+
+def _end_with_the_runner() -> None:
+    """A runner that is killed takes its trainings along: a hanging one would hold its job's lock for ever."""
+    runner = multiprocessing.parent_process()
+    if runner is None:
+        return
+
+    def watch() -> None:
+        wait([runner.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def make_context(setup: Setup, pipe: "Connection[Message, Job | str]") -> Context:
@@ -54,7 +82,7 @@ def make_context(setup: Setup, pipe: "Connection[Message, Job | str]") -> Contex
         weights_files=setup.weights_files,
         provenance={**setup.provenance, "device": device_name(device), "threads": setup.threads},
         begins=lambda record: pipe.send(Starting(record)),
-        announce=lambda record: pipe.send(_recorded(record)),
+        announce=lambda record: pipe.send(Recorded.of(record)),
         stopping=stop,
     )
 
@@ -91,14 +119,11 @@ def _do(job: Job, context: Context) -> Message:
             return Busy()
         try:
             return Finished(perform(job, context))
-        except StoreError:
+        except (StoreError, OSError, EOFError):
             raise
-        except BenchError as error:
-            return Broken(str(error))
-
-
-def _recorded(record: Record) -> Recorded:
-    return Recorded(record.key, record.kind, record.status, record.result.get("score"), record.error)
+        except Exception as error:
+            traceback.print_exc()  # into the log
+            return Stuck(f"{type(error).__name__}: {error}")
 
 
 def _into_log(path: Path) -> None:
@@ -110,3 +135,8 @@ def _into_log(path: Path) -> None:
     os.close(descriptor)
     faulthandler.enable()
 
+
+
+def _shorten_log() -> None:
+    if os.fstat(1).st_size > LOG_BYTES:
+        os.ftruncate(1, 0)  # it is open for appending, so the next line stands at its beginning
