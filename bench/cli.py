@@ -1,11 +1,14 @@
 """The command line: every command and option, and nothing else. Each hands over to its file in `commands/`."""
 
+import io
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
+from bench.commands.output import note
 from bench.errors import BenchError
 
 app = typer.Typer(
@@ -32,6 +35,8 @@ MaxRuns = Annotated[int, typer.Option("--max-runs", metavar="N", help="Refuse su
 RESULTS = Path("results")
 REPORTS = Path("reports")
 MAX_RUNS = 20_000
+# What typer raises for wrong arguments; it exports this child of it alone.
+USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
 
 
 @app.command()
@@ -95,8 +100,10 @@ def plan(
 
 @app.command(name="list")
 def list_(
-    what: Annotated[Literal["suites", "datasets", "backbones", "strategies", "runs"], typer.Argument()],
-    timm: Annotated[str | None, typer.Option("--timm", metavar="GLOB", help="Backbones: timm's, by name.")] = None,
+    what: Annotated[Literal["suites", "datasets", "backbones", "strategies", "runs"], typer.Argument(metavar="WHAT")],
+    timm: Annotated[
+        str | None, typer.Option("--timm", metavar="GLOB", help="Backbones: timm's whose names match, as 'resnet*'.")
+    ] = None,
     results: Results = RESULTS,
     json: Json = False,
 ) -> None:
@@ -160,14 +167,38 @@ def doctor(results: Results = RESULTS, json: Json = False) -> None:
 
 
 def main() -> None:
-    """Every error a person can act on is a message and an exit code, never a traceback."""
+    """Every error a person can act on is one message and an exit code, never a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a name the terminal's encoding lacks must not end a run
+            stream.reconfigure(errors="backslashreplace")
     try:
-        app()
+        code = _run()
+        sys.stdout.flush()
+    except BrokenPipeError:  # a reader such as `head` has what it wanted
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the last flush complains
+        code = 0
+    sys.exit(code)
+
+
+def _run() -> int:
+    try:
+        return int(app(standalone_mode=False) or 0)
     except BenchError as error:
-        sys.stderr.write(f"{error}\n")
-        sys.exit(error.exit_code)
+        return _refuse(str(error), error.exit_code)
+    except USAGE_ERROR as error:
+        return _refuse(_worded(error), 2)
     except KeyboardInterrupt:
-        sys.stderr.write("interrupted\n")
-        sys.exit(130)
-    except BrokenPipeError:
-        sys.stderr.close()  # a reader such as `head` has what it wanted
+        return _refuse("interrupted", 130)
+
+
+def _worded(error: Exception) -> str:
+    """typer's own refusal on one line, with where to read on. Without any argument, typer has printed the help."""
+    text = " ".join(error.format_message().split())  # type: ignore[attr-defined]
+    context = getattr(error, "ctx", None)
+    return f"{text.rstrip('.')}. See {context.command_path} --help" if text and context is not None else text
+
+
+def _refuse(text: str, code: int) -> int:
+    for line in text.splitlines():
+        note(line)
+    return code

@@ -4,7 +4,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from bench.errors import BenchError, unknown
 from bench.execute.roots import Roots
@@ -15,6 +14,7 @@ from bench.suite.load import load_suite
 
 SUITE_FILE = "suite.yaml"  # the text as last run
 RUN_FILE = "run.json"  # what was typed beside it
+NO_LIMIT = 100_000  # trainings: looking at a suite starts none of them, but must end
 
 
 @dataclass(frozen=True)
@@ -44,13 +44,24 @@ def remember(plan: Plan, overrides: Sequence[str], folders: Folders) -> None:
 
 def recalled(name: str, folders: Folders) -> Plan:
     """The plan of a suite that has run here, by its name."""
-    root = folders.roots(name).store.root
-    if not (root / SUITE_FILE).is_file():
-        raise BenchError(unknown("run", name, names_of_runs(folders)) + f" (looked in {folders.results})")
-    overrides: list[Any] = []
-    if (root / RUN_FILE).is_file():
-        overrides = json.loads((root / RUN_FILE).read_text())["overrides"]
-    return plan_from_file(root / SUITE_FILE, overrides, folders)
+    known = names_of_runs(folders)
+    if not known:
+        raise BenchError(f"unknown run {name!r}: no suite has run here yet (looked in {folders.results})")
+    if name not in known:
+        raise BenchError(unknown("run", name, known) + f" (looked in {folders.results})")
+    return plan_from_file(folders.roots(name).store.root / SUITE_FILE, overrides_of(name, folders), folders, NO_LIMIT)
+
+
+def overrides_of(name: str, folders: Folders) -> list[str]:
+    """What was typed beside the suite when it last ran."""
+    path = folders.roots(name).store.root / RUN_FILE
+    try:
+        found = json.loads(path.read_bytes())["overrides"]
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BenchError(f"{path}: cannot be read ({error}); run the suite again to write it anew") from None
+    return [str(one) for one in found]
 
 
 def names_of_runs(folders: Folders) -> list[str]:
@@ -58,7 +69,20 @@ def names_of_runs(folders: Folders) -> list[str]:
 
 
 def plan_of(suite: str, overrides: Sequence[str], folders: Folders) -> Plan:
-    """A path ends in .yaml or .yml; anything else is the name of a run."""
-    if suite.endswith((".yaml", ".yml")) or Path(suite).is_file():
-        return plan_from_file(Path(suite), overrides, folders)
+    """A path ends in .yaml or .yml, or has a folder in it; anything else is the name of a run."""
+    if suite.endswith((".yaml", ".yml")) or Path(suite).name != suite:
+        return plan_from_file(Path(suite), overrides, folders, NO_LIMIT)
+    if overrides:
+        raise BenchError(f"--set goes with a suite's file; the run {suite!r} keeps what it was started with")
     return recalled(suite, folders)
+
+
+def ran_otherwise(plan: Plan, folders: Folders) -> str:
+    """A hint where a suite's file is no longer, or not yet, what last ran under its name; else ""."""
+    name = plan.loaded.suite.name
+    kept = folders.roots(name).store.root / SUITE_FILE
+    if not kept.is_file() or kept == plan.loaded.path:
+        return ""
+    if kept.read_bytes() == plan.loaded.text.encode() and not overrides_of(name, folders):
+        return ""
+    return f"{name} last ran from another text or with --set; give its name instead of the file to see that run"

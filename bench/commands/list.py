@@ -1,0 +1,205 @@
+"""`bench list`: what a suite can name, and what has run. One broken entry is shown as broken and hides no other."""
+
+from collections.abc import Callable
+from fnmatch import fnmatchcase
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from bench.commands.output import as_json, note, say, table
+from bench.errors import BenchError, NothingSelected, StoreError, nearest
+
+Row = dict[str, Any]  # has "name", and "problem" where the entry cannot be used
+SUITES = Path("suites")
+DESCRIPTION_WIDTH = 100  # characters people see of it; --json has it all
+
+
+def show_list(what: str, timm_glob: str | None, results: Path, json: bool) -> int:
+    if timm_glob is not None and what != "backbones":
+        raise BenchError(f"--timm goes with `list backbones`, not with `list {what}`")
+    if timm_glob is not None:
+        rows = _timm(timm_glob)
+        columns = ["name", "weights"]
+    else:
+        make, columns = LISTS[what]
+        rows = make(results)
+    if json:
+        as_json(rows)
+        return 0
+    if rows:
+        table(columns, [[_cell(row, column) for column in columns] for row in rows])
+    else:
+        note(f"no {what} here")
+    if what == "backbones" and timm_glob is None:
+        say()
+        say(_timm_line())
+    return 0
+
+
+def _cell(row: Row, column: str) -> str:
+    if column not in row:  # a broken entry has little more than its name and its problem
+        return f"broken: {row['problem']}" if column == "description" else ""
+    if column == "description":
+        return _short(row[column])
+    value = row[column]
+    if column == "options":
+        return ", ".join(_option_text(option) for option in value) or "none"
+    if isinstance(value, list):
+        return " ".join(value)
+    return "" if value is None else str(value)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= DESCRIPTION_WIDTH else f"{text[:DESCRIPTION_WIDTH]}..."
+
+
+def _suites(_: Path) -> list[Row]:
+    from bench.suite.load import load_suite
+
+    rows = []
+    for path in sorted(SUITES.glob("*.yaml")):
+        try:
+            suite = load_suite(path).suite
+            first_line = next(iter(suite.description.splitlines()), "")
+            rows.append({"name": suite.name, "file": str(path), "description": first_line})
+        except BenchError as error:
+            first_problem = str(error).splitlines()[0]
+            rows.append({"name": path.stem, "file": str(path), "problem": first_problem})
+    return rows
+
+
+def _datasets(_: Path) -> list[Row]:
+    from bench import datasets
+
+    return [_entry(name, datasets.find, _dataset) for name in datasets.names()]
+
+
+def _dataset(entry: Any) -> Row:
+    row = {"description": entry.summary, "options": options_of(entry.options)}
+    sizes: Row = {"classes": None, "train": None, "test": None, "image_size": None}
+    if not any(option["required"] for option in row["options"]):  # else the sizes depend on what is given
+        facts = entry.facts(entry.options())
+        sizes = {"classes": facts.num_classes, "train": facts.num_train, "test": facts.num_test,
+                 "image_size": facts.image_size}
+    return {**row, **sizes}
+
+
+def _backbones(_: Path) -> list[Row]:
+    from bench import backbones
+
+    return [_entry(name, backbones.find, _backbone) for name in backbones.names()]
+
+
+def _backbone(entry: Any) -> Row:
+    return {"description": entry.summary, "units": list(entry.facts.unit_names), "options": options_of(entry.options)}
+
+
+def _strategies(_: Path) -> list[Row]:
+    from bench import strategies
+
+    return [_entry(name, strategies.find, _strategy) for name in strategies.names()]
+
+
+def _strategy(entry: Any) -> Row:
+    return {"description": entry.summary, "paper": entry.paper, "options": options_of(entry.options)}
+
+
+def _entry(name: str, find: Callable[[str], Any], describe: Callable[[Any], Row]) -> Row:
+    try:
+        return {"name": name, **describe(find(name))}
+    except Exception as error:  # a third party's code: anything may happen in it
+        text = str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
+        return {"name": name, "problem": (text.splitlines() or [type(error).__name__])[0]}
+
+
+def options_of(model: Any) -> list[Row]:
+    """Of a pydantic model: what a suite may set, with types and defaults."""
+    found = []
+    for name, spec in model.model_fields.items():
+        option: Row = {"name": name, "type": _type_text(spec.annotation), "required": spec.is_required()}
+        if not spec.is_required():
+            option["default"] = spec.get_default(call_default_factory=True)
+        found.append({**option, "meaning": " ".join((spec.description or "").split())})
+    return found
+
+
+def _type_text(annotation: Any) -> str:
+    """`int or 'all'`: as a person writes it in a suite."""
+    parts = get_args(annotation)
+    if get_origin(annotation) is Literal:
+        return " or ".join(map(repr, parts))
+    if get_origin(annotation) is Annotated:
+        return _type_text(parts[0])
+    if get_origin(annotation) in (Union, UnionType):
+        return " or ".join(_type_text(part) for part in parts)
+    return str(getattr(annotation, "__name__", annotation) if not parts else annotation).replace("NoneType", "null")
+
+
+def _option_text(option: Row) -> str:
+    default = "" if option["required"] else f" = {option['default']!r}"
+    return f"{option['name']}: {option['type']}{default}"
+
+
+def _timm(glob: str) -> list[Row]:
+    """Architectures that match by their own name, or by the name with a weights tag: `resnet*`, `*.*dino*`."""
+    from bench.backbones import timm_names
+
+    index = timm_names.index()
+    if not index:
+        raise BenchError("timm is not installed; `python -m bench doctor` says what else is missing")
+    rows = []
+    for name, tags in sorted(index.items()):
+        kept = [tag for tag in tags if fnmatchcase(f"{name}.{tag}", glob)]
+        if fnmatchcase(name, glob) or kept:
+            rows.append({"name": name, "weights": kept or list(tags)})
+    if not rows:
+        close = nearest(glob.partition(".")[0].strip("*?"), index)
+        hint = f"; near it: {', '.join(close)}" if close else ""
+        raise NothingSelected(f"no timm architecture matches {glob!r}{hint}")
+    return rows
+
+
+def _timm_line() -> str:
+    from bench.backbones import timm_names
+
+    found = timm_names.index()
+    if not found:
+        return "timm is not installed, so no others; `python -m bench doctor` says more"
+    return (f"and {len(found)} timm architectures, each by its name, with or without a weights tag "
+            f"(resnet18.a1_in1k): --timm 'resnet*' lists them")
+
+
+def _runs(results: Path) -> list[Row]:
+    from bench.commands.suites import Folders, names_of_runs
+
+    folders = Folders(results, Path())
+    return [_run(name, folders) for name in names_of_runs(folders)]
+
+
+def _run(name: str, folders: Any) -> Row:
+    from bench.commands.progress import read_progress
+    from bench.commands.suites import recalled
+
+    try:
+        plan = recalled(name, folders)
+        progress = read_progress(plan, folders.roots(name))
+    except (BenchError, StoreError) as error:
+        return {"name": name, "problem": str(error).splitlines()[0]}
+    return {
+        "name": name,
+        "finished": len(progress.records),
+        "planned": plan.num_trainings,
+        "went_wrong": len(progress.wrong),
+        "damaged": len(progress.damaged),
+        "description": next(iter(plan.loaded.suite.description.splitlines()), ""),
+    }
+
+
+# What can be listed -> how, and the columns people see.
+LISTS: dict[str, tuple[Callable[[Path], list[Row]], list[str]]] = {
+    "suites": (_suites, ["name", "file", "description"]),
+    "datasets": (_datasets, ["name", "classes", "train", "test", "image_size", "description", "options"]),
+    "backbones": (_backbones, ["name", "units", "description", "options"]),
+    "strategies": (_strategies, ["name", "description", "paper", "options"]),
+    "runs": (_runs, ["name", "finished", "planned", "went_wrong", "description"]),
+}

@@ -1,0 +1,89 @@
+"""How far a plan is and what is left of it, for `plan`, `status` and `list runs`. Reads only.
+
+`execute/roots.py` answers the same question for a run, which also clears away what it finds damaged.
+"""
+
+from dataclasses import dataclass
+
+from bench.execute.display import duration
+from bench.execute.placement import count_gpus
+from bench.execute.roots import Roots
+from bench.plan.plan import Plan
+from bench.plan.spec import Job
+from bench.plan.work import Estimator
+from bench.provenance import num_cores
+from bench.store import Damaged, Record, blobs
+
+
+@dataclass(frozen=True)
+class Progress:
+    plan: Plan
+    records: dict[str, Record]  # of this plan alone, by key
+    damaged: tuple[Damaged, ...]  # under the suite's folder and the shared one
+
+    @property
+    def left(self) -> dict[str, int]:
+        """Job -> records still to be made, where there are any."""
+        missing = {key: sum(one not in self.records for one in job.record_keys) for key, job in self.plan.jobs.items()}
+        return {key: count for key, count in missing.items() if count}
+
+    @property
+    def wrong(self) -> list[Record]:
+        """In the order of the plan. A rate too high for a trial is a finding of its search, not a mishap."""
+        keys = [key for job in self.plan.jobs.values() for key in job.record_keys]
+        return [self.records[key] for key in keys if key in self.records and went_wrong(self.records[key])]
+
+
+def went_wrong(record: Record) -> bool:
+    return record.status != "ok" and not (record.kind == "trial" and record.status == "diverged")
+
+
+def read_progress(plan: Plan, roots: Roots) -> Progress:
+    records, damaged = roots.store.scan()
+    shared, damaged_shared = roots.shared.scan()
+    found = {}
+    for job in plan.jobs.values():
+        for key in job.record_keys:
+            record = shared.get(key) if job.kind == "pretrain" else records.get(key)
+            if record is not None and _has_weights(record, roots):
+                found[key] = record
+    return Progress(plan, found, (*damaged, *damaged_shared))
+
+
+def _has_weights(record: Record, roots: Roots) -> bool:
+    """A pretraining without its weights is made again."""
+    if record.kind != "pretrain" or record.status != "ok":
+        return True
+    sha256 = record.result.get("weights_sha256")
+    try:
+        return isinstance(sha256, str) and blobs.has(roots.shared.root, sha256)
+    except ValueError:  # no digest
+        return False
+
+
+def time_left(progress: Progress) -> str:
+    """From the speed of this suite's own records; other hardware would be a guess. "" where there are none yet."""
+    left = progress.left
+    if not left:
+        return "nothing"
+    estimator = Estimator()
+    speed = _speed(progress, estimator)
+    if speed is None:
+        return ""
+    work = sum(estimator.work(progress.plan.jobs[key]) * count for key, count in left.items())
+    return f"about {duration(work / speed / (count_gpus() or num_cores()))} on this machine"
+
+
+def _speed(progress: Progress, estimator: Estimator) -> float | None:
+    """Work per second of one worker."""
+    work = seconds = 0.0
+    for job in progress.plan.jobs.values():
+        spent = _seconds(job, progress)
+        work += estimator.work(job) * len(spent)
+        seconds += sum(spent)
+    return work / seconds if seconds > 0 and work > 0 else None
+
+
+def _seconds(job: Job, progress: Progress) -> list[float]:
+    records = [progress.records[key] for key in job.record_keys if key in progress.records]
+    return [r.cost["measured"]["seconds"] for r in records if r.status == "ok" and "measured" in r.cost]
