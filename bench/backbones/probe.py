@@ -23,7 +23,7 @@ CUT = 2  # bumped when `units.py` cuts or names units otherwise: older answers a
 KEYS = {field.name for field in dataclasses.fields(BackboneFacts)}
 
 
-def facts_for(specs: list[BackboneSpec], cache: Path) -> list[BackboneFacts]:
+def facts_for(specs: list[BackboneSpec], cache: Path) -> list[BackboneFacts | BenchError]:
     """In the order of `specs`. Catalogue entries answer at once, timm models from the cache or by one subprocess."""
     questions: dict[str, dict[str, Any]] = {}
     answers: dict[str, Any] = {}
@@ -43,13 +43,13 @@ def facts_for(specs: list[BackboneSpec], cache: Path) -> list[BackboneFacts]:
     return [_facts(spec, answers) for spec in specs]
 
 
-def _facts(spec: BackboneSpec, answers: dict[str, Any]) -> BackboneFacts:
+def _facts(spec: BackboneSpec, answers: dict[str, Any]) -> BackboneFacts | BenchError:
     entry = backbones.find(spec.name)
     if entry is not None:
         return entry.facts
     answer = answers[_question(spec)[0]]
     if "error" in answer:
-        raise BenchError(f"backbone {spec.name!r}: {answer['error']}")
+        return BenchError(f"backbone {spec.name!r}: {answer['error']}")
     return BackboneFacts(
         unit_names=tuple(answer["unit_names"]),
         mean=tuple(answer["mean"]),
@@ -82,6 +82,7 @@ def _keep(path: Path, answer: Any) -> None:
 
 
 def _ask(questions: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    sys.stderr.write(f"asking timm about {', '.join(sorted({q['name'] for q in questions.values()}))}; once\n")
     command = [sys.executable, "-m", "bench.backbones.probe"]
     done = subprocess.run(command, input=json.dumps(questions), capture_output=True, text=True, check=False)
     if done.returncode != 0:

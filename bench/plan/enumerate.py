@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench import backbones
-from bench.backbones import BackboneFacts, probe
+from bench.backbones import probe
 from bench.errors import BenchError, SuiteError
 from bench.plan.plan import Cell, Plan
 from bench.plan.resolve import (
@@ -123,15 +123,12 @@ def _backbones(suite: Suite, cache: Path, problems: Problems) -> list[ResolvedBa
             known.append(number)
         except BenchError as error:
             problems.add(("backbones", number, "name"), str(error))
-    facts: dict[int, BackboneFacts] = {}
-    for number in known:
-        try:
-            facts[number] = probe.facts_for([specs[number]], cache)[0]
-        except BenchError as error:
-            problems.add(("backbones", number), str(error))
     resolved: list[ResolvedBackbone] = []
-    for number, one in facts.items():
-        backbone = resolve_backbone(number, suite, one, problems)
+    for number, facts in zip(known, probe.facts_for([specs[n] for n in known], cache), strict=True):
+        if isinstance(facts, BenchError):
+            problems.add(("backbones", number), str(facts))
+            continue
+        backbone = resolve_backbone(number, suite, facts, problems)
         if backbone is None:
             continue
         if any(backbone.label == other.label for other in resolved):
