@@ -1,0 +1,133 @@
+"""Do the heavy libraries import, and does torch see the devices? Asked in a process of its own, which may crash.
+
+`python -m bench.commands.doctor.imports` is the asking side: one JSON line as each answer is known.
+"""
+
+import importlib
+import json
+import subprocess
+import sys
+from typing import Any
+
+from bench.commands.doctor.check import Check
+from bench.execute.placement import count_gpus
+
+TRIED = ("torch", "torchvision", "timm", "optuna")
+PATIENCE = 300  # seconds; a cold network disk takes one of them
+CPU_ONLY = "`run --gpus 0` uses the CPU meanwhile"
+
+Answers = dict[str, dict[str, Any]]
+
+# A part of the message -> what it means and what to do. The first that fits is taken.
+REASONS = {
+    "operator torchvision::": "this torchvision does not belong to this build of torch: install both anew, together "
+    "and from the same index",
+    "undefined symbol": "compiled for another build of torch or another system: install torch and torchvision anew, "
+    "together and from the same index",
+    "libcud": "a CUDA library is missing: install a torch build for this machine's CUDA, or the CPU build",
+    "GLIBCXX": "this system's C++ library is too old for the installed wheel",
+    "GLIBC": "this system's C library is too old for the installed wheel",
+    "_ARRAY_API": "compiled for another numpy: install it and numpy anew",
+    "numpy.dtype size changed": "compiled for another numpy: install it and numpy anew",
+    "No module named": "not installed, or only in part: install the project again (pip install -e .)",
+    "circular import": "a file of that name lies in the current folder and is imported instead: rename it",
+}
+
+
+def ask() -> Answers:
+    """Name -> what came of importing it. The last name without an answer took the process down."""
+    command = [sys.executable, "-m", "bench.commands.doctor.imports"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=PATIENCE, check=False)
+        printed, ended = done.stdout, f"the import ended the process ({_how(done.returncode)})"
+    except subprocess.TimeoutExpired as error:
+        raw = error.stdout or b""
+        printed = raw.decode(errors="replace") if isinstance(raw, bytes) else raw
+        ended = f"the import did not end within {PATIENCE} s"
+    answers: Answers = {}
+    for line in printed.splitlines():
+        if line.startswith('{"name"'):  # a library may print something of its own
+            answer = json.loads(line)
+            answers[answer["name"]] = answer
+    for name in TRIED:
+        if name not in answers:
+            answers[name] = {"name": name, "error": ended}
+            ended = "not tried, since the import before it did not end well"
+    return answers
+
+
+def _how(returncode: int) -> str:
+    return f"signal {-returncode}" if returncode < 0 else f"exit code {returncode}"
+
+
+def check_imports(answers: Answers) -> list[Check]:
+    return [_check_import(name, answers[name].get("error")) for name in TRIED]
+
+
+def _check_import(name: str, error: str | None) -> Check:
+    if error is None:
+        return Check(f"import {name}", "ok", "imports")
+    return Check(f"import {name}", "fails", explain(error))
+
+
+def explain(error: str) -> str:
+    meaning = next((text for part, text in REASONS.items() if part in error), None)
+    return f"{meaning} ({error})" if meaning else f"{error}: install it anew, or see what `python -c 'import ...'` says"
+
+
+def check_devices(answers: Answers) -> Check:
+    """What the driver sees against what torch can use."""
+    driver = count_gpus()
+    torch = answers["torch"]
+    if "error" in torch:
+        return Check("devices", "warning", f"the driver sees {driver} GPUs; what torch sees is open until it imports")
+    seen = torch["gpus"]
+    if driver and not seen:
+        build = f"for CUDA {torch['cuda']}" if torch["cuda"] else "for CPUs only"
+        return Check("devices", "fails", f"the driver sees {driver} GPUs, torch none: this torch is built {build}"
+                     f"{_because(torch)}; install a build that fits the driver; {CPU_ONLY}")
+    if torch["trouble"]:
+        return Check("devices", "fails", f"{len(seen)} GPUs are there but cannot compute{_because(torch)}; {CPU_ONLY}")
+    if len(seen) != driver:
+        return Check("devices", "warning", f"the driver's tool sees {driver} GPUs, torch {len(seen)}; say how many to "
+                     "use with `run --gpus N`")
+    return Check("devices", "ok", f"{len(seen)} GPUs: {', '.join(seen)}" if seen else "no GPU; the CPU is used")
+
+
+def _because(torch: dict[str, Any]) -> str:
+    return f" ({torch['trouble']})" if torch["trouble"] else ""
+
+
+def main() -> None:
+    for name in TRIED:
+        answer: dict[str, Any] = {"name": name}
+        try:
+            module = importlib.import_module(name)
+            if name == "torch":
+                answer |= _gpus(module)
+        except BaseException as error:  # SystemExit included: a library may do anything when imported
+            answer["error"] = " ".join(f"{type(error).__name__}: {error}".split())[:500]
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
+
+
+def _gpus(torch: Any) -> dict[str, Any]:
+    """A sum on each device: a build without kernels for it shows only then."""
+    import warnings
+
+    names, trouble = [], ""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        try:
+            for index in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
+                names.append(torch.cuda.get_device_name(index))
+                (torch.ones(2, device=f"cuda:{index}") + 1).sum().item()
+        except Exception as error:
+            trouble = f"{type(error).__name__}: {error}"
+    if not trouble and not names and torch.version.cuda and said:
+        trouble = str(said[0].message)
+    return {"cuda": torch.version.cuda, "gpus": names, "trouble": " ".join(trouble.split())[:500]}
+
+
+if __name__ == "__main__":
+    main()
