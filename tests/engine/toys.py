@@ -1,0 +1,174 @@
+"""Small values for tests that train: specs, images, contexts; and a witness of what an optimizer was given."""
+
+import dataclasses
+
+import torch
+from torch import nn
+
+from bench import strategies
+from bench.backbones.build import build_network
+from bench.backbones.units import Network
+from bench.engine import loop
+from bench.engine.context import Context
+from bench.engine.images import Images
+from bench.engine.loop import Assignment
+from bench.engine.optimize import Hyper
+from bench.plan.spec import (
+    BackboneRef,
+    DataRef,
+    FitSpec,
+    Job,
+    LabelBudget,
+    Pipeline,
+    PretrainSpec,
+    Search,
+    Training,
+    Weights,
+)
+from bench.store import Store
+from bench.strategies.recipe import Recipe, uniform
+from tests.conftest import CLASSES, TinyOptions, tiny_load
+
+torch.set_num_threads(1)
+
+TOYS = ("toy_conv", "toy_vit")
+PIPELINE = Pipeline(8, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+TRAINING = Training(12, 8, "sgd", 0.9, "cosine", 0.1, 0.0, False, 0, 3, "fp32")
+SEARCH = Search(3, "grid", 1e-2, 1e-1, 1e-4, None, None, 0, 0.25)
+HYPER = Hyper(0.05, 1e-3)
+DATA = DataRef("tiny", {"shade": 0}, "tiny-0", CLASSES)
+ONE_UNIT = Recipe(phases=uniform([1.0]))
+
+
+def network(name="toy_conv", seed=1):
+    return build_network(BackboneRef(name, {}, "coarse", Weights("random")), CLASSES, seed)
+
+
+def images(split="train"):
+    loaded = getattr(tiny_load(TinyOptions()), split)
+    return Images.on_device(loaded.images, loaded.labels, torch.device("cpu"))
+
+
+def recipe(name, num_units, **options):
+    entry = strategies.find(name)
+    return entry.build(entry.options.model_validate(options), num_units)
+
+
+def assignment(of, changes=None, **fields):
+    """`changes`: fields of the training that differ."""
+    training = dataclasses.replace(TRAINING, **(changes or {}))
+    standard = {"hyper": HYPER, "pipeline": PIPELINE, "order_seed": 7}
+    given = {**standard, **fields}
+    if "images" not in given:
+        given["images"] = images()
+    return Assignment(recipe=of, training=training, **given)
+
+
+def fit_spec(**fields):
+    standard = {
+        "data": DATA,
+        "budget": LabelBudget("labels_per_class", 8.0),
+        "backbone": BackboneRef("toy_conv", {}, "coarse", Weights("random")),
+        "recipe": recipe("full_finetune", 6),
+        "pipeline": PIPELINE,
+        "training": TRAINING,
+        "search": SEARCH,
+        "repeat": 0,
+        "seed": 0,
+    }
+    return FitSpec(**{**standard, **fields})
+
+
+def pretrain_job(**fields):
+    standard = {
+        "data": DATA, "backbone": BackboneRef("toy_conv", {}, "coarse", Weights("random")), "pipeline": PIPELINE,
+        "epochs": 2, "batch_size": 16, "lr": 0.1, "weight_decay": 5e-4, "shift": 1, "seed": 0,
+    }
+    return Job("pretrain", PretrainSpec(**{**standard, **fields}))
+
+
+def search_and_final(spec, *needs):
+    search = Job("search", spec, needs)
+    return search, Job("final", spec, (*needs, search.key))
+
+
+class Messages(list):
+    """What a context said, in order."""
+
+    def begins(self, record):
+        self.append(("begins", record))
+
+    def announce(self, record):
+        self.append(("written", record))
+
+
+def context(folder, **fields):
+    messages = Messages()
+    made = Context(
+        store=Store(folder / "suite"), shared=Store(folder / "pretrained"), cache=folder / "cache",
+        device=torch.device("cpu"), weights_files={}, provenance={"commit": "none"},
+        begins=messages.begins, announce=messages.announce, stopping=lambda: False,
+    )
+    return dataclasses.replace(made, **fields)
+
+
+def metrics(record):
+    """A record without what a clock or the machine's memory says."""
+    return (record.status, record.spec, record.result, record.cost.get("logical"), record.error)
+
+
+class Linear(nn.Module):
+    """Pixels -> logits: one unit, one matrix, one bias."""
+
+    def __init__(self, num_inputs, num_classes=2):
+        super().__init__()
+        self.fc = nn.Linear(num_inputs, num_classes)
+
+    def forward(self, x):
+        return self.fc(x.flatten(1))
+
+
+def one_unit(module):
+    names = tuple(name for name, _ in module.named_modules() if name)
+    return Network(
+        module, ("head",), (dict(module.named_parameters()),), ((),), (tuple(map(module.get_submodule, names)),)
+    )
+
+
+def watch(monkeypatch, note):
+    """Calls `note(optimizer)` before every step of every optimizer that training makes; returns these optimizers."""
+    made = []
+    real = loop.make_optimizer
+
+    def make(*arguments):
+        optimizer = real(*arguments)
+        optimizer.register_step_pre_hook(lambda stepping, args, kwargs: note(stepping))
+        made.append(optimizer)
+        return optimizer
+
+    monkeypatch.setattr(loop, "make_optimizer", make)
+    return made
+
+
+def units_with_gradients(optimizer):
+    return {g["unit"] for g in optimizer.param_groups for p in g["params"] if p.grad is not None}
+
+
+def rates_by_unit(optimizer):
+    return {group["unit"]: group["lr"] for group in optimizer.param_groups}
+
+
+def frozen_state(net):
+    """Everything a training could move, by unit: copies of parameters and buffers."""
+    state = net.module.state_dict()
+    return [
+        {name: state[name].clone() for name in (*parameters, *buffers)}
+        for parameters, buffers in zip(net.parameters, net.buffers, strict=True)
+    ]
+
+
+def moved(before, after):
+    """Names that are not equal to the last bit, by unit."""
+    return [{n for n in one if not torch.equal(one[n], two[n])} for one, two in zip(before, after, strict=True)]
+
+
