@@ -37,7 +37,8 @@ def read_file(path: Path) -> State:
     """A safetensors file or a plain state dict. Code in a pickle is refused, damage is named."""
     if not path.is_file():
         raise WeightsError(f"{path}: no such weights file")
-    head = path.read_bytes()[:64] if path.stat().st_size < 1024 else path.open("rb").read(64)
+    with path.open("rb") as file:
+        head = file.read(64).removeprefix(b"\xef\xbb\xbf")
     if not head:
         raise WeightsError(f"{path}: empty file")
     if head.startswith(b"version https://git-lfs"):
