@@ -6,15 +6,17 @@ Which point comes next depends on the records so far and on nothing else, so a r
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-import optuna
-from optuna.distributions import BaseDistribution, FloatDistribution
-from optuna.trial import TrialState, create_trial
-from scipy.stats import qmc
+from typing import TYPE_CHECKING
 
 from bench.engine.optimize import Hyper
 from bench.keys import seed_for
 from bench.plan.spec import FitSpec, Search
+
+# Imported where they are used: scipy.stats takes 3 s and Optuna half a second, and a suite's first training waits
+# for whatever a worker imports.
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+    from optuna.trial import FrozenTrial
 
 GOLDEN = (math.sqrt(5) - 1) / 2  # its multiples modulo 1 fill an interval evenly
 
@@ -31,28 +33,8 @@ class Tried:
 
 def ask(spec: FitSpec, history: Sequence[Tried]) -> Hyper:
     """The next point, given all finished trials in order."""
-    search, number = spec.search, len(history)
-    fixed = _fixed_point(spec, number)
-    if fixed is not None:
-        return fixed
-    # Reseeded per number: a sampler's own state would not survive a restart.
-    sampler_seed = seed_for("sampler", spec.seed, spec.repeat, number) % 2**32
-    sampler: optuna.samplers.BaseSampler
-    if search.sampler == "random":
-        sampler = optuna.samplers.RandomSampler(seed=sampler_seed)
-    else:
-        sampler = optuna.samplers.TPESampler(seed=sampler_seed, n_startup_trials=_grid_size(search))
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
-        study = optuna.create_study(direction="maximize", sampler=sampler)
-        space = _space(search)
-        for tried in history:
-            study.add_trial(_as_trial(tried, space))
-        params = study.ask(space).params
-    finally:
-        optuna.logging.set_verbosity(verbosity)
-    return Hyper(params["lr"], params.get("weight_decay", search.weight_decay))
+    fixed = _fixed_point(spec, len(history))
+    return fixed if fixed is not None else _sampled(spec, history)
 
 
 def choose(history: Sequence[Tried]) -> Tried | None:
@@ -91,9 +73,36 @@ def _fixed_point(spec: FitSpec, number: int) -> Hyper | None:
         lr = 0.5 if size == 1 else number / (size - 1)
         return _scaled(search, lr, (0.5 + number * GOLDEN) % 1)
     if search.sampler == "qmc":
+        from scipy.stats import qmc
+
         points = qmc.Halton(d=2, rng=seed_for("qmc", spec.seed, spec.repeat) % 2**32).random(number + 1)
         return _scaled(search, float(points[number, 0]), float(points[number, 1]))
     return None
+
+
+def _sampled(spec: FitSpec, history: Sequence[Tried]) -> Hyper:
+    """A point of Optuna's, given all finished trials."""
+    import optuna
+
+    search = spec.search
+    # Reseeded per number: a sampler's own state would not survive a restart.
+    sampler_seed = seed_for("sampler", spec.seed, spec.repeat, len(history)) % 2**32
+    sampler: optuna.samplers.BaseSampler
+    if search.sampler == "random":
+        sampler = optuna.samplers.RandomSampler(seed=sampler_seed)
+    else:
+        sampler = optuna.samplers.TPESampler(seed=sampler_seed, n_startup_trials=_grid_size(search))
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        study = optuna.create_study(direction="maximize", sampler=sampler)
+        space = _space(search)
+        for tried in history:
+            study.add_trial(_as_trial(tried, space))
+        params = study.ask(space).params
+    finally:
+        optuna.logging.set_verbosity(verbosity)
+    return Hyper(params["lr"], params.get("weight_decay", search.weight_decay))
 
 
 def _scaled(search: Search, lr: float, weight_decay: float) -> Hyper:
@@ -110,14 +119,18 @@ def _at(low: float, high: float, share: float) -> float:
     return math.exp(math.log(low) + share * (math.log(high) - math.log(low)))
 
 
-def _space(search: Search) -> dict[str, BaseDistribution]:
+def _space(search: Search) -> "dict[str, BaseDistribution]":
+    from optuna.distributions import FloatDistribution
+
     space: dict[str, BaseDistribution] = {"lr": FloatDistribution(search.lr_low, search.lr_high, log=True)}
     if search.weight_decay_low is not None and search.weight_decay_high is not None:
         space["weight_decay"] = FloatDistribution(search.weight_decay_low, search.weight_decay_high, log=True)
     return space
 
 
-def _as_trial(tried: Tried, space: dict[str, BaseDistribution]) -> optuna.trial.FrozenTrial:
+def _as_trial(tried: Tried, space: "dict[str, BaseDistribution]") -> "FrozenTrial":
+    from optuna.trial import TrialState, create_trial
+
     params = {"lr": tried.hyper.lr, "weight_decay": tried.hyper.weight_decay}
     return create_trial(
         params={name: params[name] for name in space},
