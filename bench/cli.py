@@ -11,8 +11,9 @@ import typer
 from bench.commands.output import note
 from bench.errors import BenchError
 
+NAME = "python -m bench"
 app = typer.Typer(
-    name="python -m bench",
+    name=NAME,
     help="Compare transfer-learning strategies fairly. Start with: python -m bench run suites/quickstart.yaml",
     no_args_is_help=True,
     add_completion=False,
@@ -181,8 +182,13 @@ def main() -> None:
 
 
 def _run() -> int:
+    command = typer.main.get_command(app)
     try:
-        return int(app(standalone_mode=False) or 0)
+        with command.make_context(NAME, sys.argv[1:]) as context:
+            command.invoke(context)
+        return 0
+    except typer.Exit as done:
+        return done.exit_code
     except BenchError as error:
         return _refuse(str(error), error.exit_code)
     except USAGE_ERROR as error:
@@ -193,9 +199,11 @@ def _run() -> int:
 
 def _worded(error: Exception) -> str:
     """typer's own refusal on one line, with where to read on. Without any argument, typer has printed the help."""
-    text = " ".join(error.format_message().split())  # type: ignore[attr-defined]
+    text = " ".join(error.format_message().split()).replace("Value error, ", "")  # type: ignore[attr-defined]
     context = getattr(error, "ctx", None)
-    return f"{text.rstrip('.')}. See {context.command_path} --help" if text and context is not None else text
+    if not text or context is None:
+        return text
+    return f"{text}{'' if text[-1] in '.?!' else '.'} See {context.command_path} --help"
 
 
 def _refuse(text: str, code: int) -> int:

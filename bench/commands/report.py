@@ -32,7 +32,7 @@ def _write(suite: str, folders: Folders) -> str:
     from bench.report import write
 
     plan = plan_of(suite, (), folders)
-    if hint := ran_otherwise(plan, folders):
+    if hint := ran_otherwise(suite, plan, folders):
         note(hint)
     name = plan.loaded.suite.name
     roots = folders.roots(name)

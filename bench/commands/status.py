@@ -22,7 +22,7 @@ def show_status(suite: str, folders: Folders, json: bool) -> int:
     plan = plan_of(suite, (), folders)
     roots = folders.roots(plan.loaded.suite.name)
     status = summarize(read_progress(plan, roots), roots)
-    if hint := ran_otherwise(plan, folders):
+    if hint := ran_otherwise(suite, plan, folders):
         note(hint)
     if json:
         as_json(status)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.errors import BenchError, unknown
@@ -39,7 +39,16 @@ def remember(plan: Plan, overrides: Sequence[str], folders: Folders) -> None:
     root = folders.roots(plan.loaded.suite.name).store.root
     root.mkdir(parents=True, exist_ok=True)
     write_bytes(root / SUITE_FILE, plan.loaded.text.encode())
-    write_bytes(root / RUN_FILE, json.dumps({"overrides": list(overrides)}, indent=2).encode())
+    typed = {"overrides": list(overrides), "suite": str(plan.loaded.path.absolute())}
+    write_bytes(root / RUN_FILE, (json.dumps(typed, indent=2) + "\n").encode())
+
+
+@dataclass(frozen=True)
+class Typed:
+    """What was typed when the suite last ran."""
+
+    overrides: tuple[str, ...] = ()
+    suite: Path | None = None  # checkpoints that a suite names lie beside its file, not beside the copy of it
 
 
 def recalled(name: str, folders: Folders) -> Plan:
@@ -49,40 +58,47 @@ def recalled(name: str, folders: Folders) -> Plan:
         raise BenchError(f"unknown run {name!r}: no suite has run here yet (looked in {folders.results})")
     if name not in known:
         raise BenchError(unknown("run", name, known) + f" (looked in {folders.results})")
-    return plan_from_file(folders.roots(name).store.root / SUITE_FILE, overrides_of(name, folders), folders, NO_LIMIT)
+    typed = typed_for(name, folders)
+    loaded = load_suite(folders.roots(name).store.root / SUITE_FILE, typed.overrides)
+    loaded = replace(loaded, path=typed.suite or loaded.path)
+    return make_plan(loaded, folders.results / ".cache", NO_LIMIT)
 
 
-def overrides_of(name: str, folders: Folders) -> list[str]:
-    """What was typed beside the suite when it last ran."""
+def typed_for(name: str, folders: Folders) -> Typed:
     path = folders.roots(name).store.root / RUN_FILE
     try:
-        found = json.loads(path.read_bytes())["overrides"]
+        found = json.loads(path.read_bytes())
+        suite = Path(found["suite"]) if "suite" in found else None
+        return Typed(tuple(str(one) for one in found["overrides"]), suite)
     except FileNotFoundError:
-        return []
+        return Typed()
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BenchError(f"{path}: cannot be read ({error}); run the suite again to write it anew") from None
-    return [str(one) for one in found]
 
 
 def names_of_runs(folders: Folders) -> list[str]:
     return sorted(path.parent.name for path in folders.results.glob(f"*/{SUITE_FILE}"))
 
 
-def plan_of(suite: str, overrides: Sequence[str], folders: Folders) -> Plan:
+def is_file_name(suite: str) -> bool:
     """A path ends in .yaml or .yml, or has a folder in it; anything else is the name of a run."""
-    if suite.endswith((".yaml", ".yml")) or Path(suite).name != suite:
+    return suite.endswith((".yaml", ".yml")) or Path(suite).name != suite
+
+
+def plan_of(suite: str, overrides: Sequence[str], folders: Folders) -> Plan:
+    if is_file_name(suite):
         return plan_from_file(Path(suite), overrides, folders, NO_LIMIT)
     if overrides:
         raise BenchError(f"--set goes with a suite's file; the run {suite!r} keeps what it was started with")
     return recalled(suite, folders)
 
 
-def ran_otherwise(plan: Plan, folders: Folders) -> str:
+def ran_otherwise(suite: str, plan: Plan, folders: Folders) -> str:
     """A hint where a suite's file is no longer, or not yet, what last ran under its name; else ""."""
     name = plan.loaded.suite.name
     kept = folders.roots(name).store.root / SUITE_FILE
-    if not kept.is_file() or kept == plan.loaded.path:
+    if not is_file_name(suite) or not kept.is_file():
         return ""
-    if kept.read_bytes() == plan.loaded.text.encode() and not overrides_of(name, folders):
+    if kept.read_bytes() == plan.loaded.text.encode() and not typed_for(name, folders).overrides:
         return ""
     return f"{name} last ran from another text or with --set; give its name instead of the file to see that run"

@@ -1,18 +1,16 @@
-"""Do the heavy libraries import, and does torch see the devices? Asked in a process of its own, which may crash.
+"""Do the heavy libraries import, and does torch see the devices? `asking.py` finds out in a process that may crash."""
 
-`python -m bench.commands.doctor.imports` is the asking side: one JSON line as each answer is known.
-"""
-
-import importlib
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 from bench.commands.doctor.check import Check
 from bench.execute.placement import count_gpus
 
 TRIED = ("torch", "torchvision", "timm", "optuna")
+ASKING = Path(__file__).with_name("asking.py")
 PATIENCE = 300  # seconds; a cold network disk takes one of them
 CPU_ONLY = "`run --gpus 0` uses the CPU meanwhile"
 
@@ -36,7 +34,8 @@ REASONS = {
 
 def ask() -> Answers:
     """Name -> what came of importing it. The last name without an answer took the process down."""
-    command = [sys.executable, "-m", "bench.commands.doctor.imports"]
+    # By `-c`, the current folder comes first on the path, as it does in a run: a file there may hide a library.
+    command = [sys.executable, "-c", f"import runpy; runpy.run_path({str(ASKING)!r}, run_name='__main__')", *TRIED]
     try:
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=PATIENCE, check=False)
         printed, ended = done.stdout, f"the import ended the process ({_how(done.returncode)})"
@@ -96,38 +95,3 @@ def check_devices(answers: Answers) -> Check:
 
 def _because(torch: dict[str, Any]) -> str:
     return f" ({torch['trouble']})" if torch["trouble"] else ""
-
-
-def main() -> None:
-    for name in TRIED:
-        answer: dict[str, Any] = {"name": name}
-        try:
-            module = importlib.import_module(name)
-            if name == "torch":
-                answer |= _gpus(module)
-        except BaseException as error:  # SystemExit included: a library may do anything when imported
-            answer["error"] = " ".join(f"{type(error).__name__}: {error}".split())[:500]
-        sys.stdout.write(json.dumps(answer) + "\n")
-        sys.stdout.flush()
-
-
-def _gpus(torch: Any) -> dict[str, Any]:
-    """A sum on each device: a build without kernels for it shows only then."""
-    import warnings
-
-    names, trouble = [], ""
-    with warnings.catch_warnings(record=True) as said:
-        warnings.simplefilter("always")
-        try:
-            for index in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
-                names.append(torch.cuda.get_device_name(index))
-                (torch.ones(2, device=f"cuda:{index}") + 1).sum().item()
-        except Exception as error:
-            trouble = f"{type(error).__name__}: {error}"
-    if not trouble and not names and torch.version.cuda and said:
-        trouble = str(said[0].message)
-    return {"cuda": torch.version.cuda, "gpus": names, "trouble": " ".join(trouble.split())[:500]}
-
-
-if __name__ == "__main__":
-    main()

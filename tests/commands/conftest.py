@@ -1,0 +1,102 @@
+import json
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.cli import main
+from bench.commands.suites import Folders, plan_from_file, remember
+from bench.execute.roots import Roots
+from bench.plan.plan import Plan
+
+from .fabricate import fabricate
+
+SMALL = """\
+name: small
+description: |
+  First line of it.
+  Second line.
+datasets:
+  - {name: digits, labels_per_class: [4, 8]}
+backbones:
+  - {name: small_resnet, pretrain: {dataset: source, epochs: 1}}
+strategies: [scratch, linear_probe, {freeze: {upto: 2}}]
+training: {steps: 2, evaluations: 2}
+search: {trials: 2, sampler: grid, validation: {folds: 2}}
+repeats: 2
+"""
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command left."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+    @property
+    def error(self) -> str:
+        """Its only line."""
+        (line,) = self.err.splitlines()
+        return line
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting_for_the_disk(monkeypatch):
+    """The machine outlives these tests."""
+    monkeypatch.setattr(os, "fsync", os.fstat)
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A folder of one's own to stand in, with a suite in it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("COLUMNS", raising=False)
+    (tmp_path / "suites").mkdir()
+    (tmp_path / "suites" / "small.yaml").write_text(SMALL)
+    return tmp_path
+
+
+@pytest.fixture
+def bench(place, monkeypatch, capsys):
+    """`bench("status", "small")`: the command as typed, in this process."""
+
+    def typed(*arguments: str) -> Said:
+        monkeypatch.setattr(sys, "argv", ["bench", *arguments])
+        with pytest.raises(SystemExit) as end:
+            main()
+        printed = capsys.readouterr()
+        assert "Traceback" not in printed.err
+        return Said(int(end.value.code or 0), printed.out, printed.err)
+
+    return typed
+
+
+@pytest.fixture
+def folders():
+    return Folders(Path("results"), Path("reports"))
+
+
+@pytest.fixture
+def plan(place, folders) -> Plan:
+    return plan_from_file(Path("suites/small.yaml"), (), folders)
+
+
+@pytest.fixture
+def roots(folders) -> Roots:
+    return folders.roots("small")
+
+
+@pytest.fixture
+def ran(plan, roots, folders):
+    """The suite has run here and all went well."""
+    remember(plan, (), folders)
+    return fabricate(plan, roots)

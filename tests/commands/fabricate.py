@@ -1,0 +1,67 @@
+"""Fills a results folder with records as a run of a plan leaves them, without any training: numbers out of the keys."""
+
+import dataclasses
+from typing import Any
+
+from bench.execute.roots import Roots
+from bench.keys import seed_for
+from bench.plan.plan import Plan
+from bench.plan.spec import FitSpec, Job
+from bench.store import Record, blobs
+from bench.store.record import Status
+
+PROVENANCE = {
+    "commit": "0" * 40, "dirty": False, "python": "3.11.0", "libraries": {"torch": "2.11.0"}, "cores": 2,
+    "platform": "Linux x86_64", "processor": "unknown", "device": "cpu", "threads": 1,
+}  # fmt: skip
+
+
+def fabricate(plan: Plan, roots: Roots, wrong: dict[str, Status] | None = None) -> list[Record]:
+    """Every record of the plan, `ok` unless its key is in `wrong`."""
+    records = []
+    for job in plan.jobs.values():
+        for number, key in enumerate(job.record_keys):
+            record = record_of(job, number, key, roots)
+            if wrong and key in wrong:
+                error = f"RuntimeError: made to be {wrong[key]}\nsecond line"
+                record = dataclasses.replace(record, status=wrong[key], result={}, cost={}, error=error)
+            (roots.shared if job.kind == "pretrain" else roots.store).write(record)
+            records.append(record)
+    return records
+
+
+def record_of(job: Job, number: int, key: str, roots: Roots) -> Record:
+    spec: dict[str, Any] = {"job": job.kind, "needs": list(job.needs), **dataclasses.asdict(job.spec)}
+    result: dict[str, Any] = {"metric": "accuracy", "score": _share(key), "loss": 1 - _share(key)}
+    curve = [{"step": step, "accuracy": result["score"] * step / 2, "loss": 1.0, "train_loss": 1.0} for step in (1, 2)]
+    if job.kind == "pretrain":
+        result |= {"curve": curve, "weights_sha256": blobs.put(roots.shared.root, key.encode())}
+    elif job.kind == "search":
+        spec |= {"number": number, "hyper": hyper(job.spec, number)}
+        result = {**spec["hyper"], "score": result["score"], "loss": result["loss"], "num_validation": 10, "folds": []}
+    else:
+        result |= {**hyper(job.spec, 0), "trial": 0, "lr_edge": "", "best_on_test": result["score"], "curve": curve}
+    return Record(
+        key=key,
+        kind="trial" if job.kind == "search" else job.kind,
+        status="ok",
+        spec=spec,
+        result=result,
+        cost={
+            "logical": {"steps": 2, "samples": 16, "flops": 1000, "trainable_params": 10, "total_params": 20},
+            "measured": {"seconds": 0.5, "peak_memory_bytes": 1 << 20},
+        },
+        provenance=PROVENANCE,
+    )
+
+
+def hyper(spec: Any, number: int) -> dict[str, float]:
+    """A grid over the searched range."""
+    assert isinstance(spec, FitSpec)
+    low, high = spec.search.lr_low, spec.search.lr_high
+    lr = low * (high / low) ** (number / max(1, spec.search.trials - 1))
+    return {"lr": lr, "weight_decay": spec.search.weight_decay}
+
+
+def _share(key: str) -> float:
+    return seed_for("score", key) % 1000 / 1000
