@@ -1,0 +1,65 @@
+"""Every image counts exactly once, whatever the batch size."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from bench.engine.evaluate import evaluate
+from bench.engine.images import Images
+from tests.engine import toys
+
+AS_STORED = toys.Pipeline(8, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+
+
+class Oracle(nn.Module):
+    """Reads the logits off three pixels of each image, and remembers which images it saw."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def forward(self, x):
+        self.seen += [round(value * 255) for value in x[:, 0, 7, 7].tolist()]
+        return x[:, :, 0, 0] * 255
+
+
+def written(logits, labels):
+    pixels = torch.zeros(len(logits), 3, 8, 8, dtype=torch.uint8)
+    pixels[:, :, 0, 0] = torch.tensor(logits, dtype=torch.uint8)
+    pixels[:, 0, 7, 7] = torch.arange(len(logits))
+    return Images(pixels, torch.tensor(labels))
+
+
+@pytest.mark.parametrize("batch_size", [1, 10, 64, 103, 500])
+def test_103_images_at_any_batch_size(tiny, batch_size):
+    """The ViT has no BatchNorm to hide behind; the accuracy is one and the same number."""
+    images = toys.images("test")
+    for toy in toys.TOYS:
+        net = toys.network(toy)
+        whole = evaluate(net.module, images, toys.PIPELINE, 103)
+        got = evaluate(net.module, images, toys.PIPELINE, batch_size)
+        assert (got.num, got.correct, got.accuracy) == (103, whole.correct, whole.accuracy)
+        assert got.loss == pytest.approx(whole.loss, rel=1e-6)
+        assert got.accuracy * 103 == pytest.approx(got.correct)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 4, 7])
+def test_hand_made_logits(batch_size):
+    module = Oracle()
+    logits = [(9, 1, 1), (1, 9, 1), (1, 1, 9), (9, 1, 1), (1, 9, 1), (1, 1, 9), (0, 0, 1)]
+    scored = evaluate(module, written(logits, [0, 1, 2, 1, 1, 0, 2]), AS_STORED, batch_size)
+    assert sorted(module.seen) == list(range(7))
+    assert (scored.correct, scored.num, scored.accuracy) == (5, 7, 5 / 7)
+    right, wrong = math.log(1 + 2 * math.exp(-8)), 8 + math.log(1 + 2 * math.exp(-8))
+    assert scored.loss == pytest.approx((4 * right + 2 * wrong + math.log(1 + 2 * math.exp(-1))) / 7, rel=1e-5)
+
+
+def test_no_gradients_and_no_moving_statistics(tiny):
+    net = toys.network()
+    before = toys.frozen_state(net)
+    net.module.train()
+    evaluate(net.module, toys.images("test"), toys.PIPELINE)
+    assert not any(toys.moved(before, toys.frozen_state(net)))
+    assert all(p.grad is None for p in net.module.parameters())
