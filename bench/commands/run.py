@@ -1,11 +1,12 @@
 """`bench run`: suite -> plan -> workers -> records -> table and report."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from bench.commands.output import as_json, console, note, say
+from bench.commands.output import as_json, console, note, printable, say
+from bench.commands.progress import read_progress
 from bench.commands.suites import Folders, plan_from_file, remember
 from bench.execute.placement import choose_placement
 from bench.execute.rerun import forget
@@ -15,6 +16,9 @@ from bench.plan.plan import Plan
 from bench.plan.titles import titles_of
 from bench.plan.work import Estimator
 from bench.provenance import describe
+
+if TYPE_CHECKING:
+    from bench.analysis.frame import SuiteResults
 
 SOME_FAILED = 3
 
@@ -55,11 +59,14 @@ def run(options: RunOptions) -> int:
         forget(plan, roots, everything=options.rerun == "all")
     runner = Runner(plan, roots, titles_of(plan), Estimator().work)
     summary = runner.run(placement, describe())
-    return conclude(whole, (roots, options), summary)
+    conclude(whole, (roots, options), summary)
+    if summary.stopped_by is not None:
+        return 128 + summary.stopped_by
+    return SOME_FAILED if summary.failed or summary.blocked or read_progress(plan, roots).wrong else 0
 
 
-def conclude(plan: Plan, where: tuple[Roots, RunOptions], summary: Summary) -> int:
-    """Table and report, also after an interruption or failures: what is finished is shown."""
+def conclude(plan: Plan, where: tuple[Roots, RunOptions], summary: Summary) -> None:
+    """Table and report of the whole suite, also after an interruption or failures: what is finished is shown."""
     from bench.analysis.join import collect
     from bench.analysis.tables import terminal_table
     from bench.report import write
@@ -72,7 +79,7 @@ def conclude(plan: Plan, where: tuple[Roots, RunOptions], summary: Summary) -> i
     if options.json:
         as_json(_json_summary(summary, report, results.finals.to_dict("records")))
     else:
-        console().print(terminal_table(results))
+        console().print(terminal_table(_printable(results)))
         say(f"{finished} of {planned} results, {summary.trainings} trainings in this run"
             + (f", {summary.failed} went wrong" if summary.failed else ""))
         say(f"report: {report}")
@@ -80,10 +87,12 @@ def conclude(plan: Plan, where: tuple[Roots, RunOptions], summary: Summary) -> i
         note(f"{summary.blocked} jobs were left out because the pretraining they need has failed")
     if summary.stopped_by is not None:
         note("stopped; run the same command again to go on")
-        return 128 + summary.stopped_by
-    wanted = {key for cell in plan.cells for key in cell.finals}
-    went_wrong = results.finals[results.finals["key"].isin(wanted) & ~results.finals["status"].isin(["ok", "missing"])]
-    return SOME_FAILED if summary.failed or summary.blocked or len(went_wrong) else 0
+
+
+def _printable(results: "SuiteResults") -> "SuiteResults":
+    """With names that leave the terminal alone."""
+    names = {axis: results.finals[axis].map(printable) for axis in ("dataset", "backbone", "strategy")}
+    return replace(results, finals=results.finals.assign(**names))
 
 
 def _json_summary(summary: Summary, report: Path, finals: list[dict[Any, Any]]) -> dict[str, Any]:

@@ -22,7 +22,7 @@ USAGE = [
 ]
 
 
-@pytest.mark.parametrize(("typed", "said"), USAGE, ids=lambda value: " ".join(value) if isinstance(value, tuple) else "")
+@pytest.mark.parametrize(("typed", "said"), USAGE, ids=lambda value: value[0] if isinstance(value, tuple) else "")
 def test_usage(bench, typed, said):
     answer = bench(*typed)
     assert answer.code == 2

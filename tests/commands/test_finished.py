@@ -1,0 +1,74 @@
+"""`run`, `plan`, `report` and `schema` over records that are there already: nothing is trained here."""
+
+from pathlib import Path
+
+from .fabricate import fabricate
+
+REPORT = Path("reports/small.html")
+
+
+def test_plan(bench):
+    said = bench("plan", "suites/small.yaml")
+    assert said.code == 0
+    assert "digits @ 4  small_resnet (source)  3           3         6\n" in said.out
+    assert "25 trainings in all, 0 records are there, 25 are left: no estimate before the first records" in said.out
+
+
+def test_plan_shows_only_what_the_filter_leaves(bench):
+    said = bench("plan", "suites/small.yaml", "--filter", "budget=4", "--filter", "strategy=scratch")
+    assert "digits @ 8" not in said.out
+    assert "4 trainings in all" in said.out
+
+
+def test_plan_in_json(bench, ran):
+    assert bench("plan", "small", "--json").json == {
+        "suite": "small", "cells": 6, "trainings": 25, "finished": 25, "left": 0,
+        "jobs": {"pretrain": 1, "search": 6, "final": 12}, "downloads": [], "time_left": "nothing",
+    }  # fmt: skip
+
+
+def test_a_dry_run_is_a_plan(bench):
+    assert bench("run", "suites/small.yaml", "--dry-run").out == bench("plan", "suites/small.yaml").out
+    assert not Path("results").exists()
+
+
+def test_a_run_with_nothing_left_to_do(bench, ran):
+    said = bench("run", "suites/small.yaml", "--gpus", "0")
+    assert said.code == 0
+    assert "12 of 12 results, 0 trainings in this run" in said.out
+    assert "linear_probe" in said.out
+    assert REPORT.is_file()
+    summary = bench("run", "suites/small.yaml", "--gpus", "0", "--json").json
+    assert (summary["trainings"], summary["failed"], len(summary["finals"])) == (0, 0, 12)
+
+
+def test_a_run_that_left_failures(bench, plan, roots):
+    fabricate(plan, roots, {plan.cells[0].finals[0]: "failed"})
+    assert bench("run", "suites/small.yaml", "--gpus", "0").code == 3
+    assert bench("run", "suites/small.yaml", "--gpus", "0", "--filter", "strategy=linear_probe").code == 0
+
+
+def test_a_report_is_the_same_bytes_every_time(bench, ran):
+    assert bench("report", "small").out == "report: reports/small.html\n"
+    first = REPORT.read_bytes()
+    assert bench("report", "suites/small.yaml").code == 0
+    assert REPORT.read_bytes() == first
+    REPORT.unlink()
+    assert bench("report", "--json").json == ["reports/small.html"]
+    assert REPORT.read_bytes() == first
+    bench("run", "suites/small.yaml", "--gpus", "0")
+    assert REPORT.read_bytes() == first
+
+
+def test_a_suite_that_no_longer_loads_holds_up_no_other_report(bench, ran):
+    Path("results/old").mkdir()
+    Path("results/old/suite.yaml").write_text("name: old\n")
+    said = bench("report")
+    assert said.code == 2
+    assert said.out == "report: reports/small.html\n"
+    assert said.error.startswith("old: no report: results/old/suite.yaml:")
+
+
+def test_schema(bench):
+    assert bench("schema").json["$schema"].endswith("2020-12/schema")
+    assert bench("schema", "--markdown").out.startswith("# Suites\n")

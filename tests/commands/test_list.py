@@ -1,0 +1,105 @@
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import pytest
+
+from bench import catalogue
+from bench.backbones import timm_names
+from bench.store import Store
+
+from .fabricate import fabricate
+
+
+def names(said):
+    assert said.code == 0
+    return [row["name"] for row in said.json]
+
+
+def test_suites(bench):
+    Path("suites/broken.yaml").write_text("name: broken\ndatasets: [digits]\nstrategy: [scratch]\n")
+    said = bench("list", "suites", "--json")
+    assert names(said) == ["broken", "small"]
+    broken, small = said.json
+    assert broken["problem"].startswith("suites/broken.yaml:")
+    assert small == {"name": "small", "file": "suites/small.yaml", "description": "First line of it."}
+    text = bench("list", "suites").out
+    assert f"broken: {broken['problem']}" in text
+    assert "First line of it." in text
+
+
+@pytest.mark.parametrize("what", ["suites", "runs"])
+def test_none(bench, what):
+    Path("suites/small.yaml").unlink()
+    assert names(bench("list", what, "--json")) == []
+    assert bench("list", what).err == f"no {what} here\n"
+
+
+def test_datasets(bench):
+    said = bench("list", "datasets", "--json")
+    digits = next(row for row in said.json if row["name"] == "digits")
+    assert (digits["classes"], digits["train"], digits["test"], digits["image_size"]) == (10, 1000, 797, 32)
+    assert digits["options"][0] == {
+        "name": "train_per_class", "type": "int", "required": False, "default": 100,
+        "meaning": "Training images of each digit; all others are test images.",
+    }  # fmt: skip
+    assert "train_per_class: int = 100, seed: int = 0" in bench("list", "datasets").out
+
+
+def test_strategies(bench):
+    said = bench("list", "strategies", "--json")
+    rows = {row["name"]: row for row in said.json}
+    assert rows["freeze"]["options"][0]["type"] == "int or 'all'"
+    assert rows["scratch"]["options"] == []
+    text = bench("list", "strategies").out
+    assert "Yosinski et al. 2014" in text
+    assert "upto: int or 'all'" in text
+
+
+def test_backbones(bench):
+    (row,) = bench("list", "backbones", "--json").json
+    assert row["name"] == "small_resnet"
+    assert row["units"][0] == "stem"
+    assert f"and {len(timm_names.index())} timm architectures" in bench("list", "backbones").out
+
+
+def test_timm_by_architecture(bench):
+    said = bench("list", "backbones", "--timm", "resnet1?", "--json")
+    assert "resnet18" in names(said)
+    assert all(len(name) == len("resnet18") for name in names(said))
+    assert "a1_in1k" in next(row["weights"] for row in said.json if row["name"] == "resnet18")
+
+
+def test_timm_by_weights(bench):
+    rows = bench("list", "backbones", "--timm", "resnet*.a1_in1k", "--json").json
+    assert {tag for row in rows for tag in row["weights"]} == {"a1_in1k"}
+
+
+def test_timm_without_a_match_names_the_nearest(bench):
+    said = bench("list", "backbones", "--timm", "resnt18*")
+    assert said.code == 5
+    assert "resnet18" in said.error
+
+
+def test_a_broken_entry_hides_no_other(bench, monkeypatch):
+    broken = EntryPoint("bad", "no_such_module:entry", "bench.anything")
+    monkeypatch.setattr(catalogue, "entry_points", lambda group: [broken])
+    for what in ("datasets", "backbones", "strategies"):
+        said = bench("list", what, "--json")
+        assert {"bad"} < set(names(said))
+        assert "no_such_module" in next(row["problem"] for row in said.json if row["name"] == "bad")
+        assert "broken: " in bench("list", what).out
+
+
+def test_runs(bench, plan, roots, ran):
+    key = plan.cells[0].finals[0]
+    fabricate(plan, roots, {key: "failed"})
+    Store(roots.results / "small").path(plan.cells[0].finals[1]).unlink()
+    Path("results/old").mkdir()
+    Path("results/old/suite.yaml").write_text("name: old\n")
+    old, small = bench("list", "runs", "--json").json
+    assert old["name"] == "old"
+    assert "datasets" in old["problem"]
+    assert (small["finished"], small["planned"], small["went_wrong"]) == (24, 25, 1)
+    text = bench("list", "runs").out
+    assert "broken: " in text
+    assert "24" in text

@@ -1,0 +1,96 @@
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from bench.commands.suites import plan_from_file
+
+from .fabricate import fabricate
+
+
+@pytest.fixture
+def final(plan):
+    return plan.cells[1].finals[0]
+
+
+def test_a_final(bench, ran, final, roots):
+    said = bench("show", final)
+    assert said.code == 0
+    assert said.out.startswith(f"final {final}: ok\n{roots.store.path(final)}\n")
+    for text in ("name=digits", "amount=4, kind=labels_per_class", "rates=(0 0 0 0 0 1)", "origin=pretrain", "lr ",
+                 "score ", "seconds=0.5", "torch=2.11.0", "train_loss"):
+        assert text in said.out
+
+
+@pytest.mark.parametrize("kind", ["pretrain", "trial", "final"])
+def test_every_kind_by_its_first_characters(bench, ran, kind):
+    keys = [record.key for record in ran]
+    record = next(r for r in ran if r.kind == kind and sum(key[:6] == r.key[:6] for key in keys) == 1)
+    assert bench("show", record.key[:6].upper()).out.startswith(f"{kind} {record.key}: ok")
+
+
+def test_json_is_the_file(bench, ran, final, roots):
+    said = bench("show", final, "--json")
+    assert said.out.encode() == roots.store.path(final).read_bytes()
+    assert said.json["key"] == final
+
+
+def test_a_failure_tells_its_story(bench, plan, roots, final):
+    fabricate(plan, roots, {final: "failed"})
+    path = roots.store.path(final)
+    raw = json.loads(path.read_text())
+    raw["result"] = {"traceback": "Traceback of it\n  line"}
+    path.write_text(json.dumps(raw))
+    said = bench("show", final)
+    assert said.code == 0
+    assert f"final {final}: failed" in said.out
+    assert "error: RuntimeError: made to be failed\\nsecond line" in said.out
+    assert "Traceback of it\n  line\n" in said.out
+
+
+@pytest.mark.parametrize("typed", ["abc", "xyzw", "", "../../small", "*" * 8, "0" * 33])
+def test_what_is_no_key(bench, ran, typed):
+    said = bench("show", typed)
+    assert said.code == 2
+    assert "is no key: expected at least 4" in said.error
+
+
+def test_no_record(bench, place):
+    said = bench("show", "0123")
+    assert (said.code, "no record '0123' in results" in said.error) == (2, True)
+
+
+def test_more_than_one(bench, ran, roots):
+    for number in range(12):
+        path = roots.store.path(f"abcd{number:028d}")
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("")
+    said = bench("show", "abcd")
+    assert said.code == 2
+    assert "'abcd' stands for 12 records: small/abcd" in said.error
+    assert said.error.endswith("and 2 more")
+
+
+def test_one_record_in_two_suites(bench, ran, final, folders):
+    path = Path("suites/other.yaml")
+    path.write_text(Path("suites/small.yaml").read_text().replace("name: small\n", "name: other\n"))
+    fabricate(plan_from_file(path, (), folders), folders.roots("other"))
+    said = bench("show", final)
+    assert said.code == 2
+    assert f"other/{final}, small/{final}" in said.error
+    assert f"results/other/runs/{final[:2]}" in bench("show", f"other/{final}").out
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"<html>", b"\0" * 9])
+def test_a_damaged_record(bench, ran, final, roots, content):
+    roots.store.path(final).write_bytes(content)
+    said = bench("show", final)
+    assert said.code == 3
+    assert said.error.startswith(f"{roots.store.path(final)}: damaged record, counted as absent: ")
+
+
+def test_a_pipe_in_the_place_of_a_record(bench, ran, final, roots):
+    roots.store.path(final).unlink()
+    os.mkfifo(roots.store.path(final))
+    assert "not a file" in bench("show", final).error
