@@ -65,9 +65,13 @@ TOYS = {
 }
 
 
-@pytest.fixture
-def tiny(monkeypatch):
-    """The dataset `tiny` and the backbones `toy_conv` and `toy_vit` exist."""
+def put_in_place(monkeypatch):
     monkeypatch.setitem(DATASETS, "tiny", TINY)
     for name, entry in TOYS.items():
         monkeypatch.setitem(BACKBONES, name, entry)
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    """The dataset `tiny` and the backbones `toy_conv` and `toy_vit` exist."""
+    put_in_place(monkeypatch)

@@ -11,6 +11,7 @@ from bench.backbones.units import Network
 from bench.engine import loop
 from bench.engine.context import Context
 from bench.engine.images import Images
+from bench.engine.jobs import perform
 from bench.engine.loop import Assignment
 from bench.engine.optimize import Hyper
 from bench.plan.spec import (
@@ -90,6 +91,22 @@ def pretrain_job(**fields):
 def search_and_final(spec, *needs):
     search = Job("search", spec, needs)
     return search, Job("final", spec, (*needs, search.key))
+
+
+def everything(context, spec, *needs):
+    """Search and final done; the records of its trials and of the final."""
+    search, final = search_and_final(spec, *needs)
+    assert perform(search, context)
+    assert perform(final, context)
+    return [context.store.read(key) for key in search.record_keys], context.store.read(final.key)
+
+
+def pretrained(context, **fields):
+    """A spec that starts from weights pretrained in this context, and what it needs."""
+    job = pretrain_job(data=dataclasses.replace(DATA, options={"shade": 1}, revision="tiny-1"))
+    assert perform(job, context)
+    backbone = BackboneRef("toy_conv", {}, "coarse", Weights("pretrain", job.key))
+    return fit_spec(backbone=backbone, **fields), job
 
 
 class Messages(list):
