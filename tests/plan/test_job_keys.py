@@ -1,0 +1,166 @@
+"""A job's key is all that determines its numbers: it reacts to each field, and to nothing else."""
+
+import dataclasses
+
+import pytest
+
+from bench.plan.spec import (
+    BackboneRef,
+    DataRef,
+    FitSpec,
+    Job,
+    LabelBudget,
+    Pipeline,
+    PretrainSpec,
+    Search,
+    Training,
+    Weights,
+    trial_key,
+)
+from bench.strategies.recipe import Phase, Recipe, uniform
+from tests.plan.conftest import SMALL
+
+FIT = FitSpec(
+    data=DataRef("tiny", {"shade": 0}, "tiny-0", 3),
+    budget=LabelBudget("labels_per_class", 8.0),
+    backbone=BackboneRef("toy_conv", {"width": 4}, "coarse", Weights("file", "ab")),
+    recipe=Recipe(phases=(Phase(0.5, (0.0, 1.0)), Phase(0.5, (1.0, 1.0)))),
+    pipeline=Pipeline(8, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+    training=Training(12, 8, "sgd", 0.9, "cosine", 0.1, 0.0, False, 0, 3, "fp32"),
+    search=Search(3, "grid", 1e-2, 1e-1, 1e-4, 1e-5, 1e-3, 0, 0.25),
+    repeat=0,
+    seed=0,
+)
+PRETRAIN = PretrainSpec(FIT.data, FIT.backbone, FIT.pipeline, 2, 16, 0.1, 5e-4, 1, 0)
+NEED = "c" * 32
+
+
+def changes_of(value):
+    """Every value that differs from this one in a single field, however deep, with the field's name."""
+    for field in dataclasses.fields(value):
+        for name, other in _others(getattr(value, field.name)):
+            yield f"{field.name}{name}", dataclasses.replace(value, **{field.name: other})
+
+
+def _others(old):
+    if isinstance(old, Recipe):
+        yield ".phases[0].share", dataclasses.replace(old, phases=(Phase(0.25, (0.0, 1.0)), Phase(0.75, (1.0, 1.0))))
+        yield ".phases[0].rates", dataclasses.replace(old, phases=(Phase(0.5, (0.5, 1.0)), old.phases[1]))
+        yield ".phases", dataclasses.replace(old, phases=uniform([1.0, 1.0]))
+        for name, value in (("init", "random"), ("reinit", 1), ("anneal", "each_phase"), ("rate_scale", 2.0)):
+            yield f".{name}", dataclasses.replace(old, **{name: value})
+    elif dataclasses.is_dataclass(old):
+        for name, changed in changes_of(old):
+            yield f".{name}", changed
+    else:
+        yield "", _other(old)
+
+
+def _other(old):
+    if isinstance(old, bool):
+        return not old
+    if isinstance(old, int | float):
+        return old + 1
+    if isinstance(old, str):
+        return old + "x"
+    return {**old, "more": 1} if isinstance(old, dict) else (*old[:-1], old[-1] + 1)
+
+
+FIT_CHANGES = dict(changes_of(FIT))
+PRETRAIN_CHANGES = dict(changes_of(PRETRAIN))
+
+
+def test_no_field_is_passed_over():
+    """Not even one that is added later: the changes are made from the fields themselves."""
+    assert {name.partition(".")[0] for name in FIT_CHANGES} == {f.name for f in dataclasses.fields(FitSpec)}
+    assert {name.partition(".")[0] for name in PRETRAIN_CHANGES} == {f.name for f in dataclasses.fields(PretrainSpec)}
+    assert {f".{f.name}" for f in dataclasses.fields(Recipe)} <= {
+        name.removeprefix("recipe") for name in FIT_CHANGES if name.startswith("recipe.")
+    }
+
+
+@pytest.mark.parametrize("name", FIT_CHANGES)
+def test_each_field_of_a_fit_moves_its_keys(name):
+    for kind in ("search", "final"):
+        assert Job(kind, FIT_CHANGES[name], (NEED,)).key != Job(kind, FIT, (NEED,)).key
+
+
+def test_no_two_changes_collide():
+    assert len({Job("final", spec).key for spec in (FIT, *FIT_CHANGES.values())}) == len(FIT_CHANGES) + 1
+
+
+@pytest.mark.parametrize("name", PRETRAIN_CHANGES)
+def test_each_field_of_a_pretraining_moves_its_key(name):
+    assert Job("pretrain", PRETRAIN_CHANGES[name]).key != Job("pretrain", PRETRAIN).key
+
+
+def test_kind_and_needs_are_in_the_key():
+    keys = {
+        Job("search", FIT).key, Job("final", FIT).key, Job("final", FIT, (NEED,)).key,
+        Job("final", FIT, ("d" * 32,)).key,
+        trial_key(Job("search", FIT).key, 0), trial_key(Job("search", FIT).key, 1), trial_key(NEED, 0),
+    }
+    assert len(keys) == 7
+
+
+def test_a_search_has_a_record_per_trial_and_everything_else_one():
+    search = Job("search", FIT)
+    assert search.record_keys == tuple(trial_key(search.key, number) for number in range(3))
+    final = Job("final", FIT, (search.key,))
+    assert final.record_keys == (final.key,)
+    assert Job("pretrain", PRETRAIN).record_keys == (Job("pretrain", PRETRAIN).key,)
+
+
+def test_golden():
+    """Should these change, every record on every disk has lost its name. A new field does that, and so does a bumped
+    keys.PROTOCOL: be sure to mean it, then write the new keys here."""
+    assert Job("final", FIT, (NEED,)).key == "1eaae8de20a7d97d8cfef990c04265eb"
+    assert Job("pretrain", PRETRAIN).key == "5bee2cb59bf5466eafd65495d9eb88f2"
+
+
+def keys(plan):
+    return set(plan.jobs)
+
+
+@pytest.mark.parametrize(("old", "new"), [
+    ("name: small", "name: other\ndescription: about nothing"),
+    ("  - {name: tiny,", "  - {name: tiny, label: little,"),
+    ("  - {name: toy_conv,", "  - {name: toy_conv, label: mine,"),
+    ("[scratch, linear_probe, full_finetune]", "[full_finetune, scratch, linear_probe]"),
+    ("[4, 10]", "[10, 4]"),
+    ("epochs: 1}", "epochs: 1.0}"),
+])
+def test_what_does_not_determine_a_number_is_in_no_key(plan, old, new):
+    assert old in SMALL
+    assert keys(plan(SMALL.replace(old, new))) == keys(plan())
+
+
+@pytest.mark.parametrize(("old", "new"), [
+    ("repeats: 2", "repeats: 3"),
+    ("[4, 10]", "[4, 10, 20]"),
+    ("full_finetune]", "full_finetune, {freeze: {upto: all}}, gradual_unfreeze]"),
+    ("datasets:\n", "datasets:\n  - {name: digits, labels_per_class: [5]}\n"),
+    ("backbones:\n", "backbones:\n  - resnet18.a1_in1k\n"),
+])
+def test_adding_to_a_suite_leaves_all_old_keys(plan, old, new):
+    """So only what is new runs."""
+    assert keys(plan(SMALL.replace(old, new))) > keys(plan())
+
+
+@pytest.mark.parametrize(("old", "new"), [
+    ("steps: 20", "steps: 21"), ("trials: 3", "trials: 4"), ("repeats: 2", "repeats: 2\nseed: 1"),
+    ("batch_size: 8}", "batch_size: 8, augment: {flip: true}}"),
+])
+def test_changing_how_everything_trains_keeps_the_pretraining_only(plan, old, new):
+    before, after = plan(), plan(SMALL.replace(old, new))
+    assert keys(before) & keys(after) == {key for key, job in before.jobs.items() if job.kind == "pretrain"}
+
+
+def test_where_a_checkpoint_lies_is_in_no_key(plan, folder):
+    text = SMALL.replace("{name: toy_conv, pretrain: {dataset: tiny, options: {shade: 1}, epochs: 1}}",
+                         "{name: toy_conv, weights: W}")
+    found = []
+    for place, content in (("a.pth", b"1"), ("suites/b.pth", b"1"), ("c.pth", b"2")):
+        (folder / place).write_bytes(content)
+        found.append(keys(plan(text.replace("W", place.removeprefix("suites/")))))
+    assert found[0] == found[1] != found[2]

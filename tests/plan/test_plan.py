@@ -1,0 +1,249 @@
+"""What a suite comes to: its cells, their jobs, who shares what, and that every strategy gets the same chances."""
+
+import math
+
+import pytest
+
+from bench import datasets
+from bench.datasets.base import DatasetEntry, DatasetFacts
+from bench.engine.labels import labelled
+from bench.errors import BenchError, NothingSelected
+from bench.plan.titles import titles_of
+from bench.plan.work import Estimator
+from tests.conftest import TinyOptions, tiny_load
+from tests.plan.conftest import SMALL
+
+SWEEP = SMALL.replace("[scratch, linear_probe, full_finetune]", "[{freeze: {upto: all}}, linear_probe, full_finetune]")
+
+
+def cells(plan, **axes):
+    return [cell for cell in plan.cells if all(getattr(cell, axis) == value for axis, value in axes.items())]
+
+
+def finals(plan):
+    return [job for job in plan.jobs.values() if job.kind == "final"]
+
+
+def specs(plan):
+    return [job.spec for job in plan.jobs.values() if job.kind != "pretrain"]
+
+
+def test_cells_are_tasks_times_backbones_times_strategies(plan):
+    made = plan()
+    assert [(cell.task, cell.strategy) for cell in made.cells] == [
+        (f"tiny @ {amount}", strategy) for amount in (4, 10)
+        for strategy in ("scratch", "linear_probe", "full_finetune")
+    ]
+    assert {cell.backbone for cell in made.cells} == {"toy_conv (tiny)"}
+    assert [cell.baseline for cell in made.cells] == [True, False, False] * 2
+    assert {(cell.num_classes, cell.num_units) for cell in made.cells} == {(3, 6)}
+    assert [cell.num_labels for cell in made.cells] == [12] * 3 + [30] * 3
+    assert [cell.depth for cell in made.cells] == [None, 5, 0] * 2
+    # 1 pretraining, and for each cell one search of 3 trials and 2 finals
+    assert made.num_trainings == 1 + 6 * (3 + 2)
+    assert len(made.jobs) == 1 + 6 * (1 + 2)
+
+
+def test_needs_come_before_users_and_are_all_there(plan):
+    made = plan()
+    seen = set()
+    for key, job in made.jobs.items():
+        assert job.key == key
+        assert set(job.needs) <= seen
+        seen.add(key)
+    for cell in made.cells:
+        for search, final in zip(cell.searches, cell.finals, strict=True):
+            assert made.jobs[final].needs[-1] == search
+
+
+def test_the_ends_of_the_freeze_sweep_share_their_jobs(plan):
+    made = plan(SWEEP)
+    assert [cell.strategy for cell in made.cells[:7]] == [
+        *(f"freeze(upto={k})" for k in range(1, 6)), "linear_probe", "full_finetune",
+    ]
+    probe, deepest = cells(made, strategy="linear_probe"), cells(made, strategy="freeze(upto=5)")
+    assert [(c.searches, c.finals) for c in probe] == [(c.searches, c.finals) for c in deepest]
+    zero = plan(SWEEP.replace("upto: all", "upto: 0"))
+    assert [c.finals for c in cells(zero, strategy="freeze(upto=0)")] == [
+        c.finals for c in cells(zero, strategy="full_finetune")
+    ]
+    assert [cell.depth for cell in made.cells[:7]] == [1, 2, 3, 4, 5, 5, 0]
+
+
+def test_scratch_waits_for_no_pretraining_and_is_the_same_for_every_origin(plan, folder):
+    (folder / "w.pth").write_bytes(b"weights")
+    made = plan(SMALL.replace("backbones:\n", "backbones:\n  - {name: toy_conv, weights: w.pth}\n"
+                                              "  - {name: toy_conv, weights: random}\n"))
+    scratch = cells(made, strategy="scratch", num_labels=12)
+    assert len(scratch) == 3
+    assert len({cell.finals for cell in scratch}) == len({cell.searches for cell in scratch}) == 1
+    assert {cell.pretraining for cell in scratch} == {None}
+    pretrainings = {key for key, job in made.jobs.items() if job.kind == "pretrain"}
+    assert not any(set(made.jobs[key].needs) & pretrainings for cell in scratch for key in cell.finals + cell.searches)
+    tuned = cells(made, strategy="full_finetune", num_labels=12)
+    assert len({cell.finals for cell in tuned}) == 3
+    assert [cell.pretraining in pretrainings for cell in tuned] == [False, False, True]
+    for cell in tuned[2:]:
+        assert all(made.jobs[key].needs[0] == cell.pretraining for key in (*cell.searches, *cell.finals))
+
+
+def test_every_strategy_gets_the_same_trials_steps_and_width_of_range(plan):
+    shifted = "{recipe: {name: mine, rate_scale: 0.1, phases: [{rates: {rest: 1}}]}}"
+    made = plan(SMALL.replace("full_finetune]", f"full_finetune, gradual_unfreeze, discriminative, {shifted}]"))
+    searches = [one.search for one in specs(made)]
+    assert {(s.trials, s.sampler) for s in searches} == {(3, "tpe")}
+    assert {round(math.log10(s.lr_high / s.lr_low), 9) for s in searches} == {3.0}
+    assert {(s.lr_low, s.lr_high) for s in searches} == {(1e-3, 1.0), (1e-4, 0.1)}
+    assert len({one.training for one in specs(made)}) == 1
+    for cell in made.cells:
+        assert [len(made.jobs[key].record_keys) for key in cell.searches] == [3, 3]
+
+
+@pytest.mark.parametrize(("setting", "span"), [
+    ("training: {optimizer: adamw}", (1e-5, 1e-2)), ("training: {optimizer: sgd}", (1e-3, 1.0)),
+])
+def test_the_range_of_rates_follows_the_optimizer(plan, setting, span):
+    made = plan(SMALL.replace("training: {steps: 20, batch_size: 8}", setting))
+    assert {(one.search.lr_low, one.search.lr_high) for one in specs(made)} == {span}
+
+
+def test_ranges_a_suite_sets_itself(plan):
+    made = plan(SMALL.replace("{trials: 3}", "{trials: 3, lr: [0.01, 0.1], weight_decay: [1e-6, 1e-3]}"))
+    search = specs(made)[0].search
+    assert (search.lr_low, search.lr_high) == (0.01, 0.1)
+    assert (search.weight_decay_low, search.weight_decay_high) == (1e-6, 1e-3)
+    fixed = specs(plan(SMALL.replace("batch_size: 8", "weight_decay: 0.25")))[0].search
+    assert (fixed.weight_decay, fixed.weight_decay_low, fixed.weight_decay_high) == (0.25, None, None)
+
+
+def validation(plan, amount, setting):
+    """Folds of a budget on `large`, 200 images in each of 5 classes; 0 is the hold-out."""
+    text = SMALL.replace("{name: tiny, labels_per_class: [4, 10]}", f"{{name: large, {amount}}}")
+    return {one.search.folds for one in specs(plan(text.replace("{trials: 3}", f"{{trials: 3, {setting}}}")))}
+
+
+@pytest.fixture
+def large(monkeypatch):
+    facts = DatasetFacts(5, 8, 1000, 100, 200, "large-0")
+    entry = DatasetEntry("large", "", lambda options: facts, lambda options: tiny_load(TinyOptions()))
+    monkeypatch.setitem(datasets.DATASETS, "large", entry)
+
+
+@pytest.mark.parametrize(("amount", "setting", "folds"), [
+    ("labels_per_class: [100]", "validation: auto", 0),  # 500 labels, 100 held out
+    ("labels_per_class: [99]", "validation: auto", 3),  # 99 held out are too few
+    ("labels_per_class: [100]", "holdout: 0.19", 3),
+    ("labels_per_class: [20]", "holdout: 0.9", 3),  # 90
+    ("labels_per_class: [2]", "validation: auto", 2),  # no more folds than labels of a class
+    ("labels_per_class: [3]", "validation: auto", 3),
+    ("total: [14]", "validation: auto", 2),
+    ("labels_per_class: [2]", "validation: holdout", 0),
+    ("labels_per_class: [100]", "validation: {folds: 4}", 4),
+    ("labels_per_class: [full]", "validation: auto", 0),
+])
+def test_what_a_trial_is_scored_on(plan, large, amount, setting, folds):
+    assert validation(plan, amount, setting) == {folds}
+
+
+@pytest.mark.parametrize(("budget", "text", "num_labels"), [
+    ("labels_per_class: [7]", "7", 21), ("labels_per_class: [full]", "full", 60), ("fraction: [0.25]", "25%", 15),
+    ("fraction: [0.21]", "21%", 15), ("fraction: [1.0]", "100%", 60), ("total: [13]", "total 13", 13), ("", "full", 60),
+    ("fraction: [0.15]", "15%", 9),
+])
+def test_every_kind_of_budget_has_the_labels_it_says(plan, budget, text, num_labels):
+    """The number in the plan is the number that a repeat then draws."""
+    made = plan(SMALL.replace("labels_per_class: [4, 10]", budget).replace(", }", "}"))
+    assert {(cell.budget.text, cell.num_labels) for cell in made.cells} == {(text, num_labels)}
+    drawn = labelled(finals(made)[0].spec, tiny_load(TinyOptions()).train.labels)
+    assert len(drawn) == num_labels
+
+
+def test_several_budgets_at_once(plan):
+    made = plan(SMALL.replace("labels_per_class: [4, 10]", "labels_per_class: [4, full], fraction: [0.5], total: [9]"))
+    assert list(dict.fromkeys(cell.budget.text for cell in made.cells)) == ["4", "full", "50%", "total 9"]
+
+
+@pytest.mark.parametrize(("training", "steps"), [
+    ("epochs: 2, batch_size: 8", [4, 8]),  # 12 and 30 labels: 2 and 4 batches per pass
+    ("epochs: 3, batch_size: 64", [3, 3]),
+    ("steps: 7", [7, 7]),
+    ("batch_size: 8", [200, 200]),
+])
+def test_epochs_become_steps(plan, training, steps):
+    made = plan(SMALL.replace("steps: 20, batch_size: 8", training))
+    by_labels = {cell.num_labels: made.jobs[cell.finals[0]].spec.training.steps for cell in made.cells}
+    assert [by_labels[12], by_labels[30]] == steps
+
+
+def test_one_search_for_all_repeats_or_one_each(plan):
+    shared = plan()
+    assert all(len(set(cell.searches)) == 1 and len(set(cell.finals)) == 2 for cell in shared.cells)
+    each = plan(SMALL.replace("{trials: 3}", "{trials: 3, scope: repeat}"))
+    assert all(len(set(cell.searches)) == len(set(cell.finals)) == 2 for cell in each.cells)
+    for cell in each.cells:
+        for repeat, (search, final) in enumerate(zip(cell.searches, cell.finals, strict=True)):
+            assert each.jobs[search].spec.repeat == each.jobs[final].spec.repeat == repeat
+
+
+def test_pipelines_come_from_the_weights_and_the_suite_may_overrule(plan):
+    timm = SMALL.replace("backbones:\n", "backbones:\n  - resnet18.a1_in1k\n")
+    first = specs(plan(timm))[0].pipeline
+    assert (first.image_size, first.mean, first.std) == (32, (0.1, 0.2, 0.3), (0.5, 0.5, 0.5))
+    mine = "  - {name: resnet18.a1_in1k, image_size: 48, mean: [0, 0, 0], std: [1, 1, 1]}\n"
+    second = specs(plan(SMALL.replace("backbones:\n", "backbones:\n" + mine)))[0].pipeline
+    assert (second.image_size, second.mean, second.std) == (48, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+    assert specs(plan())[0].pipeline.image_size == 8  # the dataset's own
+
+
+def test_hub_weights_are_named_in_full(plan):
+    made = plan(SMALL.replace("backbones:\n", "backbones:\n  - {name: resnet18.a1_in1k, label: r}\n"))
+    tuned = cells(made, backbone="r", strategy="full_finetune")
+    (weights,) = {made.jobs[cell.finals[0]].spec.backbone.weights for cell in tuned}
+    assert (weights.origin, weights.identity) == ("hub", "resnet18.a1_in1k")
+
+
+FILTERS = [
+    (["strategy=scratch"], 2, 6), (["strategy=*"], 6, 19), (["budget=4"], 3, 10), (["budget=4", "budget=10"], 6, 19),
+    (["strategy=*probe", "budget=10"], 1, 4), (["dataset=tiny", "backbone=toy_conv*"], 6, 19),
+]
+
+
+@pytest.mark.parametrize(("filters", "num_cells", "num_jobs"), FILTERS)
+def test_filters_keep_cells_and_what_they_need(plan, filters, num_cells, num_jobs):
+    part = plan().select(filters)
+    assert (len(part.cells), len(part.jobs)) == (num_cells, num_jobs)
+    assert all(need in part.jobs for job in part.jobs.values() for need in job.needs)
+    assert set(titles_of(part)) == set(part.jobs)
+
+
+def test_filters_that_make_no_sense(plan):
+    made = plan()
+    with pytest.raises(NothingSelected, match="leaves none of the suite's 6 cells"):
+        made.select(["strategy=freeze*"])
+    with pytest.raises(BenchError, match="--filter strategies=x: expected AXIS=PATTERN .*; did you mean 'strategy'"):
+        made.select(["strategies=x"])
+    with pytest.raises(BenchError, match="--filter scratch: expected AXIS=PATTERN"):
+        made.select(["scratch"])
+
+
+@pytest.mark.parametrize("text", [SMALL, SWEEP, SMALL.replace("{trials: 3}", "{trials: 3, scope: repeat}"),
+                                  SMALL.replace("backbones:\n", "backbones:\n  - toy_vit\n")])
+def test_every_job_has_a_title_of_its_own(plan, text):
+    made = plan(text)
+    titles = titles_of(made)
+    assert set(titles) == set(made.jobs)
+    assert len(set(titles.values())) == len(titles)
+    assert titles[made.cells[0].finals[1]].startswith("tiny @ 4 · ")
+    assert titles[made.cells[0].finals[1]].endswith("repeat 1") or "toy_" in titles[made.cells[0].finals[1]]
+
+
+def test_the_estimate_of_work_counts_images_through_the_network(plan):
+    made, estimator = plan(), Estimator()
+    work = {cell.strategy: estimator.work(made.jobs[cell.finals[0]]) for cell in made.cells}
+    test_passes = 5 * 103
+    assert work["full_finetune"] == 20 * 8 * 3 + test_passes
+    assert work["linear_probe"] == pytest.approx(20 * 8 * (1 + 2 / 6) + test_passes)
+    pretraining = next(job for job in made.jobs.values() if job.kind == "pretrain")
+    assert estimator.work(pretraining) == 60 * 3
+    search = made.jobs[cells(made, strategy="full_finetune", num_labels=12)[0].searches[0]]
+    assert estimator.work(search) == 20 * 8 * 3 * 3  # three folds

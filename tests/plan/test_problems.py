@@ -1,0 +1,125 @@
+"""What a person reads when a suite cannot be planned: where, what came, what was expected; all of it at once."""
+
+import pytest
+
+from bench.errors import SuiteError
+from tests.plan.conftest import SMALL
+
+CONV = "{name: toy_conv, pretrain: {dataset: tiny, options: {shade: 1}, epochs: 1}}"
+STRATEGIES = "[scratch, linear_probe, full_finetune]"
+
+
+def changed(old, new):
+    assert SMALL.count(old) == 1
+    return SMALL.replace(old, new)
+
+
+def dataset(text):
+    return changed("{name: tiny, labels_per_class: [4, 10]}", text)
+
+
+def backbone(text):
+    return changed(CONV, text)
+
+
+def strategy(text):
+    return changed(STRATEGIES, f"[scratch, {text}]")
+
+
+CASES = [
+    # datasets
+    (dataset("tyni"), "3:5: datasets[0].name: unknown dataset 'tyni'; did you mean 'tiny'"),
+    (dataset("{name: tiny, options: {shadow: 1}}"), "3:36: datasets[0].options.shadow: dataset 'tiny' has no option "
+     "'shadow'; did you mean 'shade'? Its options: shade: int = 0"),
+    (dataset("{name: tiny, options: {shade: dark}}"), "option 'shade' of dataset 'tiny': expected a valid integer, got "
+     "'dark'"),
+    (dataset("{name: tiny, labels_per_class: [21]}"), "datasets[0].labels_per_class: 21 labels per class: a class of "
+     "'tiny' has only 20 training images"),
+    (dataset("{name: tiny, label: little, labels_per_class: [21]}"), "a class of 'little' has only 20"),
+    (dataset("{name: tiny, total: [61]}"), "datasets[0].total: total 61: 'tiny' has only 60 training images"),
+    (dataset("{name: tiny, total: [5]}"), "total 5: fewer than 2 labels for each of 3 classes leave nothing to"),
+    (dataset("{name: tiny, labels_per_class: [1]}"), "1: fewer than 2 labels for each of 3 classes"),
+    (dataset("{name: tiny, fraction: [0.05]}"), "5%: fewer than 2 labels for each of 3 classes"),
+    # backbones
+    (backbone("toy_cnov"), "5:5: backbones[0].name: unknown backbone 'toy_cnov'; did you mean 'toy_conv'"),
+    (backbone("resnet18.a9_in1k"), "unknown pretrained weights 'resnet18.a9_in1k'"),
+    (backbone("{name: toy_conv, options: {width: 3}}"), "backbones[0].options.width: backbone 'toy_conv' has no"),
+    (backbone("{name: resnet18, options: {broken: true}}"), "5:5: backbones[0]: backbone 'resnet18': it is broken"),
+    (backbone("{name: toy_conv, weights: none.pth}"), "5:31: backbones[0].weights: no such weights file: 'none.pth' "
+     "(`hub` and `random` are the other choices)"),
+    (backbone("{name: toy_conv, weights: hub}"), "'toy_conv' has no weights on the hub; give `weights: random`"),
+    (backbone("resnet18"), "backbones[0].weights: 'resnet18' has no weights on the hub"),
+    (backbone("{name: toy_conv, pretrain: {dataset: tyni}}"), "backbones[0].pretrain.name: unknown dataset 'tyni'"),
+    (backbone("{name: toy_conv, pretrain: {dataset: tiny, options: {x: 1}}}"), "dataset 'tiny' has no option 'x'"),
+    (backbone("toy_conv\n  - {name: toy_conv, weights: random}"), "6:5: backbones[1]: 'toy_conv (random)' stands twice "
+     "in this suite; give one of them another `label`"),
+    # strategies
+    (strategy("liner_probe"), "6:23: strategies[1]: unknown strategy 'liner_probe'; did you mean 'linear_probe'"),
+    (strategy("{freeze: {upto: 1, down_to: 0}}"), "strategies[1].options.down_to: strategy 'freeze' has no option "
+     "'down_to'"),
+    (strategy("freeze"), "strategies[1].options: strategy 'freeze' needs the option 'upto'"),
+    (strategy("{freeze: {upto: 6}}"), "6:23: strategies[1]: upto: 6 would freeze the head; this backbone has 6 units"),
+    (strategy("{discriminative: {factor: 1}}"), "option 'factor' of strategy 'discriminative'"),
+    (strategy("{freeze: {upto: 1}}, {freeze: {upto: all}}"), "strategies[2]: 'freeze(upto=1)' stands twice"),
+    (strategy("discriminative, {discriminative: {factor: 2.6}}"), "strategies[2]: 'discriminative' stands twice"),
+    (strategy("{recipe: {name: mine, phases: [{rates: {head: 1}}]}}"),
+     "strategies[1]: rates: no rate for stem, stage1,"),
+    (strategy("{recipe: {name: mine, phases: [{rates: {neck: 1, rest: 1}}]}}"), "'neck' is not a unit"),
+    (strategy("{recipe: {name: mine, phases: [{rates: {head: 1, '-1': 1, rest: 1}}]}}"),
+     "unit 5 (head) is named twice"),
+    (strategy("{recipe: {name: mine, reinit: 6, phases: [{rates: {rest: 1}}]}}"), "reinit: 6 is not a unit"),
+    (strategy("{recipe: {name: mine, phases: [{share: 0.5, rates: {rest: 1}}, {share: 0.5, rates: {rest: 0}}]}}"),
+     "a phase freezes every unit"),
+]
+
+
+@pytest.mark.parametrize(("text", "says"), CASES, ids=[says[:60] for _, says in CASES])
+def test_each_problem_is_told_with_its_place(refused, text, says):
+    (line,) = refused(text)
+    place = ":".join(line.split(":", 2)[:2])
+    assert all(part.isdigit() for part in place.split(":")), line
+    assert says in line
+
+
+def test_files_of_one_name_need_labels(refused, folder):
+    for name in ("a", "b"):
+        (folder / name).mkdir()
+        (folder / name / "w.pth").write_text(name)
+    both = "{name: toy_conv, weights: a/w.pth}\n  - {name: toy_conv, weights: b/w.pth}"
+    (line,) = refused(backbone(both))
+    assert "backbones[1]: 'toy_conv (w.pth)' stands twice in this suite" in line
+
+
+def test_all_problems_are_told_at_once(refused):
+    text = """\
+name: bad
+datasets: [tyni, {name: tiny, labels_per_class: [99]}]
+backbones: [toy_cnov, {name: toy_vit, weights: none.pth}, toy_vit]
+strategies: [liner_probe, {freeze: {upto: 5}}, {freeze: {upto: 9}}]
+"""
+    lines = refused(text)
+    told = ["'tyni'", "99 labels", "'toy_cnov'", "'none.pth'", "'liner_probe'", "upto: 5 would", "upto: 9 would"]
+    assert len(lines) == len(told)
+    assert all(any(part in line for line in lines) for part in told)
+
+
+def test_without_any_good_backbone_the_strategies_are_checked_all_the_same(refused):
+    lines = refused(backbone("toy_cnov").replace(STRATEGIES, "[liner_probe, {freeze: {depth: 1, upto: 3}}, scratch]"))
+    assert len(lines) == 3
+    assert "'liner_probe'" in lines[1]
+    assert "'depth'" in lines[2]
+
+
+def test_too_many_trainings(plan):
+    """6 cells of 3 trials and 2 finals."""
+    assert plan(max_runs=30).num_trainings == 31
+    with pytest.raises(SuiteError, match=r"x.yaml: 6 cells make 30 trainings, over --max-runs 29; `python"):
+        plan(max_runs=29)
+    with pytest.raises(SuiteError, match="make 48 trainings"):
+        plan(SMALL.replace("{trials: 3}", "{trials: 3, scope: repeat}"), max_runs=47)
+
+
+def test_a_strategy_wrong_for_one_backbone_of_two_is_told_once(refused):
+    both = "toy_conv\n  - toy_vit"
+    assert len(refused(backbone(both).replace(STRATEGIES, "[{freeze: {upto: 5}}]"))) == 1
+    assert len(refused(backbone(both).replace(STRATEGIES, "[liner_probe]"))) == 1
