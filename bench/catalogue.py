@@ -5,7 +5,8 @@ The three catalogues are `bench/datasets`, `bench/backbones` and `bench/strategi
 
 from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, TypeVar
+from types import UnionType
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -68,9 +69,21 @@ def describe_options(model: type[Options]) -> str:
     """`factor: float = 2.6, upto: int or 'all'`, for messages and `bench list`."""
     parts = []
     for name, spec in model.model_fields.items():
-        kind = str(getattr(spec.annotation, "__name__", spec.annotation)).replace("typing.", "")
+        kind = type_text(spec.annotation)
         parts.append(f"{name}: {kind}" if spec.is_required() else f"{name}: {kind} = {spec.default!r}")
     return ", ".join(parts) or "none"
+
+
+def type_text(annotation: Any) -> str:
+    """`int or 'all'`: as a person writes it in a suite."""
+    parts = get_args(annotation)
+    if get_origin(annotation) is Literal:
+        return " or ".join(map(repr, parts))
+    if get_origin(annotation) is Annotated:
+        return type_text(parts[0])
+    if get_origin(annotation) in (Union, UnionType):
+        return " or ".join(type_text(part) for part in parts)
+    return str(getattr(annotation, "__name__", annotation) if not parts else annotation).replace("NoneType", "null")
 
 
 def parse_options(owner: str, model: type[OptionsType], raw: Mapping[str, Any]) -> OptionsType:

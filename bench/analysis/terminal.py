@@ -29,18 +29,37 @@ def terminal_rows(results: SuiteResults) -> tuple[list[Task], list[tuple[str, li
     return tasks, [(name, [found.get((name, task), "—") for task in tasks]) for name in strategies]
 
 
-def terminal_table(results: SuiteResults) -> "Table":
+def terminal_table(results: SuiteResults, width: int = 80) -> "Table":
+    """Strategies down and tasks across, or the other way round where that does not fit into `width` characters."""
+    tasks, rows = terminal_rows(results)
+    named = len({backbone for _, _, backbone in tasks}) > 1  # several backbones: say which
+    across = [f"{dataset}\n{budget}" + (f"\n{backbone}" if named else "") for dataset, budget, backbone in tasks]
+    if _width(across, rows) <= width or len(tasks) <= len(rows):
+        return _table(results.name, ["strategy", *across], [[name, *texts] for name, texts in rows])
+    down = [f"{dataset} @ {budget}" + (f" · {backbone}" if named else "") for dataset, budget, backbone in tasks]
+    turned = [[task, *(texts[i] for _, texts in rows)] for i, task in enumerate(down)]
+    return _table(results.name, ["task", *(name for name, _ in rows)], turned)
+
+
+BORDER = 3  # characters between two columns
+
+
+def _width(columns: list[str], rows: list[tuple[str, list[str]]]) -> int:
+    widest = [max(map(len, column.split("\n"))) for column in columns]
+    for _, texts in rows:
+        widest = [max(old, len(text)) for old, text in zip(widest, texts, strict=True)]
+    return max((len(name) for name, _ in rows), default=0) + sum(widest) + BORDER * (len(columns) + 1)
+
+
+def _table(suite: str, columns: list[str], rows: list[list[str]]) -> "Table":
     from rich.table import Table
     from rich.text import Text  # plain text: a name in [brackets] is no markup
 
-    tasks, rows = terminal_rows(results)
-    many_backbones = len({backbone for _, _, backbone in tasks}) > 1
-    table = Table(title=Text(f"{results.name}: test score in %, 95 % t interval, (repeats)"), title_justify="left")
-    longest = max((len(name) for name, _ in rows), default=0)
-    table.add_column(Text("strategy"), overflow="fold", min_width=min(longest, 24))
-    for dataset, budget, backbone in tasks:
-        name = f"{dataset}\n{budget}" + (f"\n{backbone}" if many_backbones else "")
+    table = Table(title=Text(f"{suite}: test score in %, 95 % t interval, (repeats)"), title_justify="left")
+    longest = max((len(row[0]) for row in rows), default=0)
+    table.add_column(Text(columns[0]), overflow="fold", min_width=min(longest, 24))
+    for name in columns[1:]:
         table.add_column(Text(name), justify="right", overflow="fold")
-    for name, texts in rows:
-        table.add_row(Text(name), *(Text(text) for text in texts))
+    for row in rows:
+        table.add_row(*map(Text, row))
     return table

@@ -18,7 +18,7 @@ def find(name: str) -> BackboneEntry | None:
     index = timm_names.index()
     if architecture not in index:
         known = [*catalogue.names("backbone", BACKBONES), *index]
-        raise BenchError(unknown("backbone", name, known, listing="`python -m bench list backbones --timm`"))
+        raise BenchError(unknown("backbone", name, known, listing="`python -m bench list backbones --timm '*'`"))
     # Some tags are made in loops that no reader of source text sees; where none was seen, timm itself decides later.
     if tag and index[architecture] and tag not in index[architecture]:
         tags = [f"{architecture}.{known}" for known in index[architecture]]

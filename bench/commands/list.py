@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from fnmatch import fnmatchcase
 from pathlib import Path
-from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Any
 
+from bench.catalogue import type_text
 from bench.commands.output import as_json, note, say, table
 from bench.errors import BenchError, NothingSelected, StoreError, nearest
 
@@ -116,23 +116,11 @@ def options_of(model: Any) -> list[Row]:
     """Of a pydantic model: what a suite may set, with types and defaults."""
     found = []
     for name, spec in model.model_fields.items():
-        option: Row = {"name": name, "type": _type_text(spec.annotation), "required": spec.is_required()}
+        option: Row = {"name": name, "type": type_text(spec.annotation), "required": spec.is_required()}
         if not spec.is_required():
             option["default"] = spec.get_default(call_default_factory=True)
         found.append({**option, "meaning": " ".join((spec.description or "").split())})
     return found
-
-
-def _type_text(annotation: Any) -> str:
-    """`int or 'all'`: as a person writes it in a suite."""
-    parts = get_args(annotation)
-    if get_origin(annotation) is Literal:
-        return " or ".join(map(repr, parts))
-    if get_origin(annotation) is Annotated:
-        return _type_text(parts[0])
-    if get_origin(annotation) in (Union, UnionType):
-        return " or ".join(_type_text(part) for part in parts)
-    return str(getattr(annotation, "__name__", annotation) if not parts else annotation).replace("NoneType", "null")
 
 
 def _option_text(option: Row) -> str:

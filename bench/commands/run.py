@@ -79,7 +79,8 @@ def conclude(plan: Plan, where: tuple[Roots, RunOptions], summary: Summary) -> N
     if options.json:
         as_json(_json_summary(summary, report, results.finals.to_dict("records")))
     else:
-        console().print(terminal_table(_printable(results)))
+        out = console()
+        out.print(terminal_table(_printable(results), out.width))
         say(f"{finished} of {planned} results, {summary.trainings} trainings in this run"
             + (f", {summary.failed} went wrong" if summary.failed else ""))
         say(f"report: {report}")

@@ -4,6 +4,7 @@ Paths, devices and labels are not here. `enumerate.py` fills these from a suite;
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 from bench.keys import PROTOCOL, digest
@@ -126,7 +127,7 @@ class Job:
     spec: Spec
     needs: tuple[str, ...] = ()  # keys of jobs whose outcome this one reads
 
-    @property
+    @cached_property
     def key(self) -> str:
         return digest({"protocol": PROTOCOL, "kind": self.kind, "spec": self.spec, "needs": self.needs})
 

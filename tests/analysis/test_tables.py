@@ -249,3 +249,12 @@ def test_importing_the_frame_stays_light() -> None:
     code = "import sys, bench.analysis.tables; print([m for m in ('torch', 'matplotlib', 'scipy') if m in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+def test_a_wide_terminal_table_is_turned() -> None:
+    """Twelve tasks do not fit side by side into 80 characters; three strategies do."""
+    results = make(World(strategies=("scratch", "linear_probe", "full_finetune")))
+    wide, narrow = terminal_table(results, width=400), terminal_table(results, width=80)
+    assert str(wide.columns[0].header) == "strategy"
+    assert [str(column.header) for column in narrow.columns] == ["task", "scratch", "linear_probe", "full_finetune"]
+    assert narrow.row_count == len(wide.columns) - 1
