@@ -1,0 +1,285 @@
+"""The runner's bookkeeping, with workers that are played: what they say, and when they die, is a script."""
+
+import signal
+from types import SimpleNamespace
+
+import pytest
+
+from bench.errors import StoreError
+from bench.execute import runner as runner_module
+from bench.execute.messages import Broken, Busy, Finished, Recorded, Starting, Stuck
+from bench.execute.pool import Died, NoWorkers, tail
+from bench.execute.pool import Pool as RealPool
+from bench.execute.runner import VAIN_STARTS, Placement, Runner
+from tests.execute.plans import fill, of_kind, record_of, tiny_plan
+from tests.execute.running import TRAININGS
+
+
+class Played(RealPool):
+    """`play(worker)` yields what a busy worker says about its job; the default does the job properly."""
+
+    def __init__(self, stage):
+        self.stage, self.workers = stage, []
+
+    def _start(self, setup):
+        self.stage.started += 1
+        pipe = SimpleNamespace(close=lambda: None, send=lambda job: None)
+        process = SimpleNamespace(pid=self.stage.started, kill=lambda: self.stage.killed.append(setup.device))
+        worker = runner_module.Worker(setup, process, pipe)
+        return worker
+
+    def messages(self, timeout):
+        for worker in self.stage.speakers(self):
+            for message in self.stage.play(worker):
+                yield worker, message
+
+    def close(self, now):
+        self.stage.closed.append(now)
+
+
+class Stage:
+    """A run of the tiny plan with played workers."""
+
+    def __init__(self, place, monkeypatch):
+        self.plan, self.roots, self.titles = tiny_plan(place)
+        self.started, self.killed, self.closed, self.lines = 0, [], [], []
+        self.play = self.do
+        self.speakers = lambda pool: pool.busy()
+        monkeypatch.setattr(runner_module, "Pool", lambda: Played(self))
+        monkeypatch.setattr(runner_module.Display, "_print", lambda display, line: self.lines.append(line))
+
+    def do(self, worker):
+        job = worker.job
+        store = self.roots.store_of(job)
+        for key in job.record_keys:
+            if store.read(key) is None:
+                record = record_of(job, self.roots, key)
+                yield Starting(record_of(job, self.roots, key, "crashed"))
+                store.write(record)
+                yield Recorded.of(record)
+        yield Finished(True)
+
+    def run(self, workers=1, timeout=None):
+        placement = Placement(("cpu",) * workers, 1, timeout)
+        return Runner(self.plan, self.roots, self.titles, lambda job: 1.0).run(placement, {})
+
+    def once(self, strange):
+        """`strange` plays the first busy worker; after it all goes well."""
+
+        def play(worker):
+            self.play = self.do
+            yield from strange(worker)
+
+        self.play = play
+
+
+@pytest.fixture
+def stage(tmp_path, monkeypatch):
+    return Stage(tmp_path, monkeypatch)
+
+
+def statuses(stage):
+    return [r.status for store in (stage.roots.store, stage.roots.shared) for r in store.scan()[0].values()]
+
+
+def test_all_goes_well(stage):
+    assert stage.run(workers=2).trainings == TRAININGS
+    assert stage.closed == [False]
+    assert stage.run().trainings == 0
+    assert stage.started == 2  # nothing to do: no worker is started
+
+
+def test_death_between_recorded_and_finished_loses_and_repeats_nothing(stage):
+    def strange(worker):
+        yield from list(stage.do(worker))[:-1]
+        yield Died(-11)
+
+    stage.once(strange)
+    summary = stage.run()
+    assert (summary.trainings, summary.failed) == (TRAININGS, 0)
+    assert set(statuses(stage)) == {"ok"}
+
+
+def test_death_in_a_training_is_its_record(stage):
+    def strange(worker):
+        yield Starting(record_of(worker.job, stage.roots, worker.job.record_keys[0], "crashed"))
+        yield Died(-9)
+
+    stage.once(strange)
+    summary = stage.run()
+    assert summary.failed == 1
+    (crashed,) = [r for s in (stage.roots.store, stage.roots.shared) for r in s.scan()[0].values() if r.status != "ok"]
+    assert crashed.error == "worker killed by signal 9 (out of memory?)"
+    assert any("its log: " in line for line in stage.lines)
+
+
+def test_death_after_the_write_and_before_its_announcement_keeps_the_record(stage):
+    def strange(worker):
+        job, key = worker.job, worker.job.record_keys[0]
+        yield Starting(record_of(job, stage.roots, key, "crashed"))
+        stage.roots.store_of(job).write(record_of(job, stage.roots, key))
+        yield Died(-9)
+
+    stage.once(strange)
+    summary = stage.run()
+    assert (summary.trainings, summary.failed) == (TRAININGS, 0)
+    assert set(statuses(stage)) == {"ok"}
+
+
+def test_death_before_any_training_gives_the_job_to_the_next_worker(stage):
+    stage.once(lambda worker: [Died(1)])
+    assert stage.run().trainings == TRAININGS
+    assert stage.started == 2
+
+
+def test_workers_that_never_train_end_the_run_with_the_end_of_their_log(stage):
+    def play(worker):
+        worker.setup.log.parent.mkdir(parents=True, exist_ok=True)
+        worker.setup.log.write_text("RuntimeError: no such device\n")
+        yield Died(1)
+
+    stage.play = play
+    with pytest.raises(NoWorkers, match="code 1; the end of .*\n  RuntimeError: no such device") as caught:
+        stage.run()
+    assert caught.value.exit_code == 3
+    assert stage.started == VAIN_STARTS
+    assert stage.closed == [True]
+
+
+def test_idle_workers_that_die_are_not_replaced_for_ever(stage):
+    stage.speakers = lambda pool: list(pool.workers)
+    stage.play = lambda worker: [Died(1)]
+    with pytest.raises(NoWorkers):
+        stage.run(workers=2)
+    assert stage.started == 2 * VAIN_STARTS
+
+
+def test_a_device_that_does_not_work_leaves_the_run_to_the_others(stage):
+    first = []
+
+    def play(worker):
+        first.append(worker.setup.log)
+        return [Died(1)] if worker.setup.log == first[0] else stage.do(worker)
+
+    stage.play = play
+    assert stage.run(workers=2).trainings == TRAININGS
+    assert any(line.startswith("going on without a worker on cpu: worker ended with code 1") for line in stage.lines)
+
+
+def test_an_error_outside_any_training_leaves_that_job_out(stage):
+    stage.once(lambda worker: [Stuck("RuntimeError: trial 0 has no record")])
+    summary = stage.run()
+    assert summary.failed == 1
+    assert any("RuntimeError: trial 0 has no record; left out; its log: " in line for line in stage.lines)
+
+
+def test_an_error_while_recording_becomes_the_record(stage):
+    def strange(worker):
+        yield Starting(record_of(worker.job, stage.roots, worker.job.record_keys[0], "crashed"))
+        yield Stuck("ValueError: nan")
+
+    stage.once(strange)
+    assert stage.run().failed == 1
+    assert sorted(set(statuses(stage))) == ["failed", "ok"]
+
+
+def test_records_that_cannot_be_written_end_the_run(stage):
+    stage.once(lambda worker: [Broken("cannot write x: the disk is full (ENOSPC)")])
+    with pytest.raises(StoreError, match="disk is full"):
+        stage.run()
+    assert stage.closed == [True]
+
+
+def test_a_job_that_another_runner_finishes_is_waited_for(stage, monkeypatch):
+    monkeypatch.setattr(runner_module, "BUSY_WAIT", 0.0)
+    looks = []
+
+    def busy(worker):
+        looks.append(worker.job.key)
+        if len(looks) == 5:  # now the other one is through
+            list(stage.do(worker))
+            stage.play = stage.do
+        yield Busy()
+
+    stage.play = busy
+    summary = stage.run()
+    assert summary.trainings < TRAININGS
+    assert set(statuses(stage)) == {"ok"}
+    assert any("done by another runner" in line for line in stage.lines)
+
+
+def test_a_failed_pretraining_blocks_its_users(stage):
+    (pretraining,) = of_kind(stage.plan, "pretrain")
+
+    def play(worker):
+        if worker.job.key != pretraining.key:
+            return stage.do(worker)
+        record = record_of(worker.job, stage.roots, status="failed")
+        stage.roots.shared.write(record)
+        return [Starting(record), Recorded.of(record), Finished(True)]
+
+    stage.play = play
+    summary = stage.run()
+    assert (summary.failed, summary.blocked) == (1, 3)  # the probe's search and two finals
+
+
+def test_an_overdue_training_is_killed_and_recorded_as_timeout(stage):
+    def strange(worker):
+        yield Starting(record_of(worker.job, stage.roots, worker.job.record_keys[0], "crashed"))
+        stage.once(lambda worker: [Died(-9)])
+
+    stage.once(strange)
+    stage.run(timeout=1e-9)
+    assert stage.killed == ["cpu"]
+    assert statuses(stage).count("timeout") == 1
+
+
+def test_a_death_while_stopping_is_not_replaced(stage):
+    def strange(worker):
+        signal.raise_signal(signal.SIGINT)
+        stage.play = lambda worker: [Died(1)]
+        return []
+
+    stage.once(strange)
+    summary = stage.run()
+    assert summary.stopped_by == signal.SIGINT
+    assert stage.started == 1
+    assert any(line.startswith("stopping: ") for line in stage.lines)
+
+
+def test_two_signals_kill_and_exit(stage):
+    def strange(worker):
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
+        return []
+
+    stage.once(strange)
+    with pytest.raises(SystemExit) as caught:
+        stage.run()
+    assert caught.value.code == 143
+    assert stage.closed == [True]
+
+
+def test_the_old_handlers_are_back_afterwards(stage):
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    stage.run()
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_the_estimate_of_a_resumed_run_counts_what_is_missing(stage, monkeypatch):
+    totals = []
+    real = runner_module.Display
+    monkeypatch.setattr(runner_module, "Display", lambda total, *rest: totals.append(total) or real(total, *rest))
+    fill(stage.plan, stage.roots)
+    search = of_kind(stage.plan, "search")[0]
+    stage.roots.store.path(search.record_keys[2]).unlink()
+    stage.run()
+    assert totals == [1.0]
+
+
+def test_tail_of_a_log_of_any_sort(tmp_path):
+    log = tmp_path / "log"
+    assert tail(log) == "(its log cannot be read)"
+    log.write_bytes(b"\xff" * 10_000_000 + b"\nlast \x1b[2J line")
+    assert tail(log).endswith("\n  last  [2J line")
+    assert len(tail(log)) < 500
