@@ -31,6 +31,16 @@ def test_a_crash_in_training_becomes_a_record(tmp_path, monkeypatch, error, stat
     assert (final.status, final.error) == ("failed", "none of the 3 trials of its search has a score")
 
 
+def test_what_failed_is_a_record_and_is_not_tried_again_unasked(tmp_path, monkeypatch):
+    context, spec = toys.context(tmp_path), toys.fit_spec()
+    with monkeypatch.context() as patch:
+        patch.setattr(fit, "train", lambda *_: 1 / 0)
+        toys.everything(context, spec)
+    again = dataclasses.replace(context, begins=pytest.fail, announce=pytest.fail)
+    trials, final = toys.everything(again, spec)
+    assert {record.status for record in (*trials, final)} == {"failed"}
+
+
 def test_one_bad_trial_costs_one_trial(tmp_path, monkeypatch):
     real, calls = fit.train, []
 

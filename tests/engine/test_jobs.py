@@ -8,7 +8,9 @@ import torch
 
 from bench.engine import fit
 from bench.engine.context import OnDevice
+from bench.engine.evaluate import Scored
 from bench.engine.jobs import perform, read_history
+from bench.engine.loop import Outcome, Point
 from bench.engine.search import choose
 from bench.keys import digest
 from bench.plan.spec import BackboneRef, LabelBudget, Weights, trial_key
@@ -225,3 +227,16 @@ def test_the_context_keeps_a_few_datasets(tmp_path):
     assert context.data(refs[5]) is loaded[5]
     assert context.data(refs[0]) is not loaded[0]
     assert context.data(refs[0]).sha256 == loaded[0].sha256
+
+
+def test_the_result_is_the_last_reading_and_not_the_best(tmp_path, monkeypatch):
+    """Choosing the moment of stopping on the test split is told as a diagnosis, and only there."""
+    context = toys.context(tmp_path)
+    search, final = toys.search_and_final(toys.fit_spec())
+    perform(search, context)
+    curve = [Point(6, 1.0, 93 / 103, 0.4), Point(12, 0.5, 52 / 103, 0.8)]
+    outcome = Outcome(steps=12, samples=96, flops=1, curve=curve, last=Scored(52, 103, 0.8))
+    monkeypatch.setattr(fit, "train", lambda *_: outcome)
+    perform(final, context)
+    result = context.store.read(final.key).result
+    assert (result["score"], result["loss"], result["best_on_test"]) == (52 / 103, 0.8, 93 / 103)

@@ -67,6 +67,15 @@ def test_phases_share_the_budget_without_a_gap(shares, steps):
         assert abs((end - start) - phase.share * steps) <= 1
 
 
+@pytest.mark.parametrize(("shares", "steps", "ends"), [
+    ((1 / 3,) * 3, 10, [3, 7, 10]), ((0.25, 0.75), 7, [2, 7]), ((0.1,) * 10, 10, list(range(1, 11))),
+    ((1 / 6,) * 6, 12, [2, 4, 6, 8, 10, 12]),
+])
+def test_a_phase_ends_at_the_step_nearest_to_its_share(shares, steps, ends):
+    recipe = Recipe(tuple(Phase(share, (1.0,)) for share in shares))
+    assert [end for _, _, end in phase_steps(recipe, steps)] == ends
+
+
 @pytest.mark.parametrize("steps", [1, 2, 3, 5, 60, 99, 200])
 @pytest.mark.parametrize("evaluations", [1, 2, 3, 5, 7, 200, 1000])
 def test_the_last_step_is_always_evaluated(steps, evaluations):
