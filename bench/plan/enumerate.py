@@ -210,14 +210,9 @@ def _cell(
         repeat=0,
         seed=suite.seed,
     )
-    searches, finals = [], []
-    for repeat in range(suite.repeats):
-        search = Job("search", replace(spec, repeat=repeat if suite.search.scope == "repeat" else 0), needs)
-        final = Job("final", replace(spec, repeat=repeat), (*needs, search.key))
-        jobs.setdefault(search.key, search)
-        jobs.setdefault(final.key, final)
-        searches.append(search.key)
-        finals.append(final.key)
+    made = [_search_and_final(suite, replace(spec, repeat=repeat), needs) for repeat in range(suite.repeats)]
+    for job in (job for pair_of_jobs in made for job in pair_of_jobs):
+        jobs.setdefault(job.key, job)
     return Cell(
         dataset=task.dataset.label,
         budget=task.budget,
@@ -229,9 +224,14 @@ def _cell(
         num_units=len(backbone.facts.unit_names),
         depth=recipe.freeze_depth,
         pretraining=needs[0] if needs else None,
-        searches=tuple(searches),
-        finals=tuple(finals),
+        searches=tuple(search.key for search, _ in made),
+        finals=tuple(final.key for _, final in made),
     )
+
+
+def _search_and_final(suite: Suite, spec: FitSpec, needs: tuple[str, ...]) -> tuple[Job, Job]:
+    search = Job("search", spec if suite.search.scope == "repeat" else replace(spec, repeat=0), needs)
+    return search, Job("final", spec, (*needs, search.key))
 
 
 def _training(suite: Suite, num_labels: int) -> Training:
