@@ -33,6 +33,7 @@ def _commit() -> dict[str, Any]:
     """Of this code. An installed copy has none, and says so."""
     folder = Path(__file__).resolve().parent
     try:
+        _git(folder, "ls-files", "--error-unmatch", __file__)  # else the repository around us is somebody else's
         commit = _git(folder, "rev-parse", "HEAD")
         return {"commit": commit, "dirty": bool(_git(folder, "status", "--porcelain", "--", str(folder)))}
     except (OSError, subprocess.SubprocessError):

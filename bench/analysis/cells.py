@@ -37,16 +37,23 @@ def records(frame: pd.DataFrame) -> list[Row]:
     return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
 
 
+def once(frame: pd.DataFrame) -> pd.DataFrame:
+    """Each training once: cells whose recipes come to the same share their records."""
+    return frame[~frame["key"].duplicated() | (frame["key"] == "")]
+
+
 def missing(results: SuiteResults) -> Counts:
     """How many trainings the suite planned and what became of them; not applicable ones are no gap."""
     status: Counter[str] = Counter()
     for frame in (results.finals, results.trials, results.pretrainings):
-        status.update(frame["status"].tolist())
-    diverged = int((results.trials["status"] == "diverged").sum())
+        status.update(once(frame)["status"].tolist())
+    diverged = int((once(results.trials)["status"] == "diverged").sum())
+    present = status.total() - status["missing"]
+    planned = results.planned if results.planned is not None else status.total()
     return Counts(
-        planned=status.total(),
+        planned=planned,
         ok=status["ok"],
-        missing=status["missing"],
+        missing=planned - present,
         broken=sum(status[name] for name in BROKEN) - diverged,
         diverged_trials=diverged,
         not_applicable=status[OUT_OF_SCOPE],

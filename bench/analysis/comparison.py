@@ -17,6 +17,8 @@ from bench.analysis.statistics import (
 
 ByRepeat = dict[int, float]
 
+UNLIKE = 4.0  # ratio of variances
+
 
 @dataclass(frozen=True)
 class Scores:
@@ -41,7 +43,17 @@ def differences_to(columns: dict[str, ByRepeat], reference: ByRepeat, floor: flo
     """Each column minus the reference, paired by repeat, judged by the spread they share."""
     pairs = {name: paired_differences(column, reference) for name, column in columns.items()}
     spread = shared_spread(_matrix(columns, reference), floor)
-    return {name: difference(values, spread) for name, values in pairs.items()}
+    unlike = _unlike(pairs)
+    return {name: difference(values, None if name in unlike else spread) for name, values in pairs.items()}
+
+
+def _unlike(pairs: dict[str, Floats]) -> set[str]:
+    """Columns far noisier than the others: a shared sd would make them look certain, so their own judges them."""
+    variances = {name: float(np.var(values, ddof=1)) for name, values in pairs.items() if len(values) > 1}
+    if len(variances) < 2:
+        return set()
+    total = sum(variances.values())
+    return {n for n, own in variances.items() if own > UNLIKE * (total - own) / (len(variances) - 1) > 0}
 
 
 def _matrix(columns: dict[str, ByRepeat], reference: ByRepeat) -> Floats:

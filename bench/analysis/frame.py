@@ -28,7 +28,7 @@ FINALS: dict[str, str] = {
     "best_on_test": "float64",  # best of the test scores along the training: a diagnosis, never a result
     "lr": "float64",  # chosen rate
     "weight_decay": "float64",
-    "lr_edge": "str",  # "low" or "high" where the chosen rate is the first or last of its range, else ""
+    "lr_edge": "str",  # "low" or "high" where the chosen rate lies at that end of its range, else ""
     "lr_low": "float64",  # the range searched
     "lr_high": "float64",
     "num_trials": "int64",  # trials whose records exist, failed ones included
@@ -79,6 +79,7 @@ class SuiteResults:
     finals: pd.DataFrame
     trials: pd.DataFrame
     pretrainings: pd.DataFrame
+    planned: int | None = None  # trainings of the whole plan, each counted once though several cells may share it
     provenance: list[dict[str, Any]] = field(default_factory=list)  # distinct environments, with their record counts
     damaged: list[str] = field(default_factory=list)  # record files that could not be read
     notes: list[str] = field(default_factory=list)  # things the reader must know, in full sentences

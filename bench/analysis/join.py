@@ -29,6 +29,7 @@ def collect(plan: Plan, store: Store, shared: Store) -> SuiteResults:
         finals=_frame(FINALS, [row for cell in plan.cells for row in _finals(plan, cell, records)]),
         trials=_frame(TRIALS, [row for cell in plan.cells for row in _trials(plan, cell, records)]),
         pretrainings=_frame(PRETRAININGS, _pretrainings(plan, pretrained)),
+        planned=len(wanted),
         provenance=_environments(used),
         damaged=sorted(str(d) for d in [*damaged, *damaged_shared]),
         notes=_notes(plan),
@@ -151,6 +152,16 @@ def _notes(plan: Plan) -> list[str]:
     notes = []
     if not any(cell.baseline for cell in plan.cells):
         notes.append("This suite has no scratch baseline, so nothing here says whether transfer helps at all.")
+    controls = {c.backbone for c in plan.cells if not c.baseline and _starts_random(plan, c)}
+    if controls and len(controls) < len({c.backbone for c in plan.cells}):
+        notes.append(
+            f"Controls with random weights: {', '.join(sorted(controls))}. What a strategy gains over scratch on these "
+            "is no transfer; leave them out when you read the summary."
+        )
     if plan.loaded.suite.repeats < 3:
         notes.append("Fewer than 3 repeats: intervals are very wide or cannot be given.")
     return notes
+
+
+def _starts_random(plan: Plan, cell: Cell) -> bool:
+    return plan.jobs[cell.finals[0]].spec.backbone.weights.origin == "random"

@@ -109,8 +109,9 @@ def shared_spread(differences: Floats, floor: float = 0.0) -> Spread:
 
     Such columns are correlated, so their degrees of freedom do not add up. Counting them as if they did lets 10-40 %
     of suites without any effect show one (simulated: 12 tasks, 8 strategies, 3 or 5 repeats, Holm). Greenhouse and
-    Geisser's estimate from the covariance, (n - 1) tr(S)^2 / tr(S^2), keeps that under 5 %, and at 5 repeats it still
-    finds more than separate tests do.
+    Geisser's estimate from the covariance, (n - 1) tr(S)^2 / tr(S^2), keeps that under 5 % where the columns are about
+    equally noisy, and at 5 repeats it still finds more than separate tests do. Where one column is noisier than the
+    others by far it does not; `comparison.py` judges such a column by its own spread.
     """
     complete = differences[np.isfinite(differences).all(axis=1)]
     rows, columns = complete.shape

@@ -18,6 +18,7 @@ class BackboneFacts:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     image_size: int | None = None  # pixels; None takes images as they come
+    is_size_fixed: bool = False  # takes images of no other size
     has_hub_weights: bool = False
 
 

@@ -58,7 +58,7 @@ def _from_hub(ref: BackboneRef) -> State:
     except Exception as error:
         raise WeightsError(
             f"{ref.weights.identity}: the pretrained weights could not be had ({type(error).__name__}: {error}). "
-            "With a network, run again; without one, give `weights: path` to a local checkpoint, or `pretrain:`."
+            "With a network, `run --rerun failed`; without one, `weights: path` to a local checkpoint, or `pretrain:`."
         ) from error
     return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
 
@@ -70,6 +70,6 @@ def load_pretrained(network: Network, state: State, upto: int) -> Loaded:
     names = network.names_below(upto)
     head = set(current) - network.names_below(network.num_units - 1)
     wanted = {name: tensor for name, tensor in current.items() if name in names}
-    taken, loaded = weights_io.fit(state, wanted, head)
+    taken, loaded = weights_io.fit(state, wanted, head, known=set(current))
     network.module.load_state_dict(taken, strict=False)
     return loaded

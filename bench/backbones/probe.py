@@ -55,6 +55,7 @@ def _facts(spec: BackboneSpec, answers: dict[str, Any]) -> BackboneFacts | Bench
         mean=tuple(answer["mean"]),
         std=tuple(answer["std"]),
         image_size=answer["image_size"],
+        is_size_fixed=answer["is_size_fixed"],
         has_hub_weights=answer["has_hub_weights"],
     )
 
@@ -92,16 +93,24 @@ def _ask(questions: dict[str, dict[str, Any]]) -> dict[str, Any]:
     return answers
 
 
-def _answer(question: dict[str, Any]) -> dict[str, Any]:
-    """Builds the model without memory (meta device) and looks at it."""
+def _without_memory(name: str, options: dict[str, Any]) -> Any:
+    """On the meta device; some models of older timm versions can only be built for real."""
     import timm
     import torch
 
+    try:
+        with torch.device("meta"):
+            return timm.create_model(name, num_classes=2, **options)
+    except (NotImplementedError, RuntimeError):
+        return timm.create_model(name, num_classes=2, **options)
+
+
+def _answer(question: dict[str, Any]) -> dict[str, Any]:
+    """Builds the model without memory (meta device) and looks at it."""
     from bench.backbones.units import cut_into_units
 
     try:
-        with torch.device("meta"):
-            model = timm.create_model(question["name"], num_classes=2, **question["options"])
+        model = _without_memory(question["name"], question["options"])
         network = cut_into_units(model, coarse=question["units"] == "coarse")
     except Exception as error:
         return {"error": f"timm cannot build it: {error}"}
@@ -110,7 +119,8 @@ def _answer(question: dict[str, Any]) -> dict[str, Any]:
         unit_names=network.unit_names,
         mean=tuple(config["mean"]),
         std=tuple(config["std"]),
-        image_size=config["input_size"][-1],
+        image_size=question["options"].get("img_size", config["input_size"][-1]),
+        is_size_fixed=bool(config.get("fixed_input_size")),
         has_hub_weights=bool(config.get("hf_hub_id") or config.get("url")),
     )
     return dataclasses.asdict(facts)

@@ -85,9 +85,9 @@ def sha256_of(state: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
-def fit(state: State, wanted: Mapping[str, Tensor], head: set[str]) -> tuple[State, Loaded]:
+def fit(state: State, wanted: Mapping[str, Tensor], head: set[str], known: set[str]) -> tuple[State, Loaded]:
     """The part of `state` that belongs into `wanted` (the units to be pretrained). The old head is dropped by name;
-    anything else that is missing or of another shape is an error with counts."""
+    anything else that is missing, of another shape, or not `known` to the network at all is an error with counts."""
     taken = {name: state[name] for name in wanted if name in state and state[name].shape == wanted[name].shape}
     # Old checkpoints lack BatchNorm's step counter; it is not a weight.
     needed = [name for name in wanted if not name.endswith("num_batches_tracked")]
@@ -102,4 +102,9 @@ def fit(state: State, wanted: Mapping[str, Tensor], head: set[str]) -> tuple[Sta
     if bad := [name for name in taken if taken[name].is_floating_point() and not taken[name].isfinite().all()]:
         raise WeightsError(f"not finite: {len(bad)} tensors hold NaN or infinity, first {bad[0]}")
     dropped = tuple(name for name in state if name not in taken and name in head)
+    if strange := [name for name in state if name not in known]:
+        raise WeightsError(
+            f"{len(strange)} tensors of the file fit nowhere in this network, first {', '.join(strange[:3])}; "
+            "is it the right architecture?"
+        )
     return taken, Loaded(len(taken), len(wanted), dropped, sha256_of(state))

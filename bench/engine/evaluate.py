@@ -1,5 +1,6 @@
 """Scoring a split: every image counts exactly once, at any batch size."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -16,7 +17,7 @@ BATCH = 256
 class Scored:
     correct: int
     num: int
-    loss: float  # mean cross entropy
+    loss: float | None  # mean cross entropy; None where it is not finite
 
     @property
     def accuracy(self) -> float:
@@ -37,4 +38,4 @@ def evaluate(module: nn.Module, images: Images, pipeline: Pipeline, batch_size: 
         loss += float(F.cross_entropy(logits, labels, reduction="sum").double())
     for each, training in modes.items():
         each.training = training
-    return Scored(correct, len(images), loss / len(images))
+    return Scored(correct, len(images), loss / len(images) if math.isfinite(loss) else None)

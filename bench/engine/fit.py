@@ -77,8 +77,8 @@ def weights_path(backbone: BackboneRef, context: Context) -> Path | None:
 
 def run_trial(spec: FitSpec, hyper: Hyper, begin: Start, context: Context) -> Finished:
     """One point of the search: trained on each split's training part, scored on all its validation parts."""
-    meter = Meter(context.device).start()
     data = context.data(spec.data)
+    meter = Meter(context.device).start()  # after the data: whoever comes first would pay for loading it
     images = data.train.take(labels_of.labelled(spec, data.train.labels.cpu().numpy()))
     outcomes: list[Outcome] = []
     for fold, (train_part, validation) in enumerate(labels_of.splits(spec, images.labels.cpu().numpy())):
@@ -104,7 +104,7 @@ def run_trial(spec: FitSpec, hyper: Hyper, begin: Start, context: Context) -> Fi
     result = {
         **chosen,
         "score": sum(s.correct for s in scored) / num,
-        "loss": sum(s.loss * s.num for s in scored) / num,
+        "loss": None if any(s.loss is None for s in scored) else sum((s.loss or 0.0) * s.num for s in scored) / num,
         "num_validation": num,
         "folds": [
             {"score": o.last.accuracy, "loss": o.last.loss, "train_loss": o.curve[-1].train_loss}
@@ -120,8 +120,8 @@ def run_final(spec: FitSpec, history: Sequence[Tried], begin: Start, context: Co
     chosen = choose(history)
     if chosen is None:
         return Finished("failed", {}, {}, f"none of the {len(history)} trials of its search has a score")
-    meter = Meter(context.device).start()
     data = context.data(spec.data)
+    meter = Meter(context.device).start()
     index = labels_of.labelled(spec, data.train.labels.cpu().numpy())
     task = Assignment(
         recipe=spec.recipe,
@@ -139,7 +139,7 @@ def run_final(spec: FitSpec, history: Sequence[Tried], begin: Start, context: Co
     result = {
         **dataclasses.asdict(chosen.hyper),
         "trial": chosen.number,
-        "lr_edge": edge_of(chosen, history),
+        "lr_edge": edge_of(chosen, spec.search),
         "num_labels": len(index),
         "dataset_sha256": data.sha256,
         "weights": dataclasses.asdict(begin.loaded) if begin.loaded is not None else None,

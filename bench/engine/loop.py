@@ -1,6 +1,7 @@
 """The training loop, straight down. It obeys a recipe and never asks which strategy it came from."""
 
 import math
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 import torch
@@ -39,7 +40,7 @@ class Point:
     step: int
     train_loss: float  # mean since the point before
     accuracy: float
-    loss: float
+    loss: float | None  # None where it is not finite
 
 
 @dataclass
@@ -71,15 +72,13 @@ def train(network: Network, task: Assignment) -> Outcome:
             set_rates(optimizer, phase.rates, task.hyper.lr * schedule(training, step - first, length))
             batch = task.images.take(order.next())
             # One step per phase stands for all of it: the work per step does not change within a phase.
-            counter = FlopCounterMode(display=False) if task.count_flops and step == start else None
+            counted = task.count_flops and step == start
+            with FlopCounterMode(display=False) if counted else nullcontext() as counter:
+                x = prepare(augment(batch.pixels, how, generator), task.pipeline)
+                loss = F.cross_entropy(module(x), batch.labels, label_smoothing=training.label_smoothing)
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()  # type: ignore[no-untyped-call]
             if counter is not None:
-                counter.__enter__()  # type: ignore[no-untyped-call]
-            x = prepare(augment(batch.pixels, how, generator), task.pipeline)
-            loss = F.cross_entropy(module(x), batch.labels, label_smoothing=training.label_smoothing)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            if counter is not None:
-                counter.__exit__(None, None, None)  # type: ignore[no-untyped-call]
                 out.flops += counter.get_total_flops() * (end - start)
             optimizer.step()
             losses.append(loss.detach())
@@ -94,10 +93,11 @@ def train(network: Network, task: Assignment) -> Outcome:
                     out.diverged_at = step + 1 - len(values) + bad
                     return out
                 if step + 1 in looks and task.scored is not None:
-                    out.last = evaluate(module, task.scored, task.pipeline)
-                    if not math.isfinite(out.last.loss):  # the loss on the batches may lag behind the weights
+                    # The losses lag one step behind the weights. Asked of the batch: what is scored decides nothing.
+                    if evaluate(module, batch, task.pipeline).loss is None:
                         out.diverged_at = step
                         return out
+                    out.last = evaluate(module, task.scored, task.pipeline)
                     mean = sum(values) / len(values)
                     out.curve.append(Point(step + 1, mean, out.last.accuracy, out.last.loss))
                     losses.clear()

@@ -19,11 +19,14 @@ class Hyper:
 
 
 def make_optimizer(network: Network, training: Training, hyper: Hyper) -> torch.optim.Optimizer:
-    """Two groups per unit: weight decay acts on matrices and kernels, never on biases and norms."""
+    """Two groups per unit: weight decay acts on matrices and kernels, never on biases and norms, nor on what the
+    network exempts itself (timm's `no_weight_decay`: class tokens, position tables)."""
+    listed = getattr(network.module, "no_weight_decay", None)
+    exempt = set(listed()) if callable(listed) else set()
     groups = []
     for unit, parameters in enumerate(network.parameters):
         for decay in (True, False):
-            chosen = [p for p in parameters.values() if (p.ndim > 1) == decay]
+            chosen = [p for name, p in parameters.items() if (p.ndim > 1 and name not in exempt) == decay]
             if chosen:
                 weight_decay = hyper.weight_decay if decay else 0.0
                 groups.append({"params": chosen, "unit": unit, "weight_decay": weight_decay, "lr": 0.0})

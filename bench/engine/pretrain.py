@@ -22,8 +22,8 @@ EVALUATIONS = 4
 def run_pretraining(spec: PretrainSpec, context: Context) -> Finished:
     from safetensors.torch import save
 
-    meter = Meter(context.device).start()
     data = context.data(spec.data)
+    meter = Meter(context.device).start()
     network = build_network(spec.backbone, spec.data.num_classes, seed_for("pretrain init", spec.seed))
     network.module.to(context.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     task = Assignment(

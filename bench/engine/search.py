@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.trial import FrozenTrial
 
+EDGE = 0.05  # of a range's decades
 GOLDEN = (math.sqrt(5) - 1) / 2  # its multiples modulo 1 fill an interval evenly
 
 
@@ -45,14 +46,11 @@ def choose(history: Sequence[Tried]) -> Tried | None:
     return min(scored, key=lambda t: (-(t.score or 0.0), t.loss if t.loss is not None else math.inf, t.hyper.lr))
 
 
-def edge_of(chosen: Tried, history: Sequence[Tried]) -> str:
-    """`low` or `high` where no rate beyond the chosen one was tried on that side, else empty."""
-    rates = [t.hyper.lr for t in history]
-    if len(set(rates)) < 2:
-        return ""
-    if chosen.hyper.lr <= min(rates):
-        return "low"
-    return "high" if chosen.hyper.lr >= max(rates) else ""
+def edge_of(chosen: Tried, search: Search) -> str:
+    """`low` or `high` where the chosen rate lies within a twentieth of the range's decades from that end, else ""."""
+    low, high = math.log(search.lr_low), math.log(search.lr_high)
+    share = (math.log(chosen.hyper.lr) - low) / (high - low)
+    return "low" if share <= EDGE else "high" if share >= 1 - EDGE else ""
 
 
 def _grid_size(search: Search) -> int:

@@ -53,6 +53,7 @@ class _Run:
     placement: Placement
     summary: Summary = field(default_factory=Summary)
     waiting: dict[str, float] = field(default_factory=dict)  # job held by another runner -> when to look again
+    told: set[str] = field(default_factory=set)  # what has gone wrong, each reason said once
     last: dict[str, str] = field(default_factory=dict)  # job -> its latest outcome in words
 
 
@@ -171,6 +172,9 @@ class Runner:
         run.summary.trainings += 1
         if message.status in GONE_WRONG or (message.status != "ok" and message.kind != "trial"):
             run.summary.failed += 1
+        if message.error and message.status in ("failed", "oom") and message.error not in run.told:
+            run.told.add(message.error)
+            run.display.say(f"{self.titles[job.key]}: {message.status}: {message.error.splitlines()[0]}")
         score = f" {message.score:.3f}" if message.score is not None else ""
         run.last[job.key] = f"{message.status}{score}"
         run.missing[job.key] -= 1

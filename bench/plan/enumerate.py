@@ -70,7 +70,8 @@ def _tasks(suite: Suite, problems: Problems) -> list[Task]:
             continue
         dataset = ResolvedDataset(spec.label or spec.name, *resolved)
         for budget in budgets_of(spec):
-            if trouble := _budget_trouble(budget, dataset):
+            trouble = _budget_trouble(budget, dataset) or _folds_trouble(suite, budget, dataset)
+            if trouble:
                 problems.add((*loc, budget.kind), trouble)
             tasks.append(Task(dataset, budget, _num_labels(budget, dataset)))
     return tasks
@@ -96,6 +97,14 @@ def _budget_trouble(budget: LabelBudget, dataset: ResolvedDataset) -> str | None
     if _num_labels(budget, dataset) < 2 * facts.num_classes:
         return (f"{budget.text}: fewer than 2 labels for each of {facts.num_classes} classes leave nothing "
                 f"to validate on")
+    return None
+
+
+def _folds_trouble(suite: Suite, budget: LabelBudget, dataset: ResolvedDataset) -> str | None:
+    wanted = suite.search.validation
+    per_class = _num_labels(budget, dataset) // dataset.facts.num_classes
+    if isinstance(wanted, FoldsSpec) and wanted.folds > per_class:
+        return f"{budget.text}: {wanted.folds} folds need as many labels of each class, this leaves {per_class}"
     return None
 
 

@@ -104,6 +104,10 @@ def resolve_backbone(
         if checked is None:
             return None
         options = checked.model_dump(mode="json")
+    if facts.is_size_fixed and spec.image_size not in (None, facts.image_size):
+        text = f"{spec.name!r} takes images of {facts.image_size} pixels only; build it for others with " \
+               f"`options: {{img_size: {spec.image_size}}}`"
+        problems.add((*loc, "image_size"), text)
     if spec.pretrain is not None:
         return _pretrained_inside(spec, options, facts, (problems, loc))
     try:
@@ -148,7 +152,7 @@ def _pretrained_inside(
         kind="pretrain",
         spec=PretrainSpec(
             data=data,
-            backbone=BackboneRef(spec.name, options, spec.units, Weights("random")),
+            backbone=BackboneRef(spec.name, options, "coarse", Weights("random")),
             pipeline=pipeline(spec, facts, data_facts),
             epochs=source.epochs,
             batch_size=source.batch_size,

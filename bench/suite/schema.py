@@ -235,7 +235,7 @@ class SearchSpec(Section):
     """What a trial is scored on. `auto`: the hold-out, or 3 folds where it would be under 100 images."""
     holdout: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = 0.2
     """Share of the labels held out for validation; they are part of the label budget."""
-    scope: Literal["cell", "repeat"] = "cell"
+    scope: Literal["cell", "repeat"] = "repeat"
     """`cell`: one search on the labels of repeat 0 serves every repeat. `repeat`: each searches on its own labels."""
 
 

@@ -1,5 +1,6 @@
 """What the tables say about small results whose answer is known."""
 
+import dataclasses
 import io
 import math
 import subprocess
@@ -38,7 +39,7 @@ def finals(scores: dict[tuple[str, str], list[float | str]], **columns: Any) -> 
             row = {
                 **template, "dataset": dataset, "strategy": strategy, "baseline": strategy == "scratch",
                 "repeat": repeat, "status": "ok" if ok else value, "score": value if ok else math.nan,
-                "best_on_test": value + 0.01 if ok else math.nan, **columns,
+                "best_on_test": value + 0.01 if ok else math.nan, "key": f"{dataset} {strategy} {repeat}", **columns,
             }  # fmt: skip
             rows.append(row)
     return typed(rows, FINALS)
@@ -70,6 +71,13 @@ def test_not_applicable_is_no_gap() -> None:
     assert not row["applicable"]
     found = missing(results(frame))
     assert (found.planned, found.ok, found.missing, found.not_applicable) == (4, 2, 0, 2)
+
+
+def test_a_training_that_several_cells_share_counts_once() -> None:
+    frame = finals({("near", "linear_probe"): [0.5, 0.6], ("near", "freeze(upto=5)"): [0.5, 0.6]})
+    frame["key"] = ["a", "b", "a", "b"]
+    found = missing(dataclasses.replace(results(frame), planned=5))
+    assert (found.planned, found.ok, found.missing) == (5, 2, 3)
 
 
 def test_budgets_are_ordered_by_labels_not_by_text() -> None:

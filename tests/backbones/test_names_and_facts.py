@@ -49,7 +49,7 @@ def test_names_are_found_or_refused_with_the_nearest():
 
 FACTS = {
     "unit_names": ["stem", "layer1", "head"], "mean": [0.1, 0.2, 0.3], "std": [1.0, 1.0, 1.0], "image_size": 64,
-    "has_hub_weights": True,
+    "is_size_fixed": False, "has_hub_weights": True,
 }
 
 
@@ -74,7 +74,8 @@ def test_facts_are_asked_once(asked, tmp_path):
     assert asked == [["resnet18", "resnet34"]]  # the catalogue's own need no asking
     assert probe.facts_for(specs, tmp_path) == first
     assert len(asked) == 1
-    assert first[0] == BackboneFacts(("stem", "layer1", "head"), (0.1, 0.2, 0.3), (1.0, 1.0, 1.0), 64, True)
+    units = ("stem", "layer1", "head")
+    assert first[0] == BackboneFacts(units, (0.1, 0.2, 0.3), (1.0, 1.0, 1.0), 64, has_hub_weights=True)
     assert first[1] == backbones.BACKBONES["small_resnet"].facts
     probe.facts_for([BackboneSpec(name="resnet18", units="fine")], tmp_path)
     assert asked[1:] == [["resnet18"]]  # another question
@@ -137,7 +138,8 @@ def test_the_asking_side(monkeypatch):
     answers = json.loads(out.getvalue())
     assert answers["one"] == {
         "unit_names": ["stem", "layer1", "layer2", "layer3", "layer4", "head"], "mean": [0.485, 0.456, 0.406],
-        "std": [0.229, 0.224, 0.225], "image_size": 224, "has_hub_weights": True,
+        "std": [0.229, 0.224, 0.225], "image_size": 224, "is_size_fixed": False,
+        "has_hub_weights": True,
     }
     assert answers["two"]["unit_names"] == ["stem", "blocks.0", "blocks.1", "head"]
     assert answers["bad"]["error"].startswith("timm cannot build it: ")

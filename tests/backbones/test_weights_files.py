@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from bench.backbones.weights import WeightsError, read_file, sha256_of
+from bench.backbones.weights import WeightsError, fit, read_file, sha256_of
 from bench.backbones.weights_file import file_sha256
 
 PLAIN = {"conv.weight": torch.arange(12.0).reshape(3, 4), "conv.bias": torch.tensor([1.0, 2.0, 3.0])}
@@ -153,3 +153,14 @@ def test_a_files_identity_is_its_content(tmp_path):
     assert file_sha256(tmp_path / "a") == file_sha256(tmp_path / "b") != file_sha256(tmp_path / "c")
     (tmp_path / "empty").write_bytes(b"")
     assert file_sha256(tmp_path / "empty") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+def test_a_larger_networks_weights_are_refused():
+    """All that the small network wants is there; what is left over says that it is the wrong file."""
+    small, large = (toy_state(blocks) for blocks in (1, 3))
+    with pytest.raises(WeightsError, match=r"tensors of the file fit nowhere in this network, first stages"):
+        fit(large, small, head=set(), known=set(small))
+
+
+def toy_state(blocks: int) -> dict[str, torch.Tensor]:
+    return {f"stages.{i}.weight": torch.ones(2, 2) for i in range(blocks)}

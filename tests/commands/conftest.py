@@ -25,7 +25,7 @@ backbones:
   - {name: small_resnet, pretrain: {dataset: source, epochs: 1}}
 strategies: [scratch, linear_probe, {freeze: {upto: 2}}]
 training: {steps: 2, evaluations: 2}
-search: {trials: 2, sampler: grid, validation: {folds: 2}}
+search: {scope: cell, trials: 2, sampler: grid, validation: {folds: 2}}
 repeats: 2
 """
 

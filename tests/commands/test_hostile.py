@@ -37,7 +37,7 @@ datasets: [{{name: digits, labels_per_class: 4, label: {json.dumps(next(iter(ESC
 backbones: [{{name: small_resnet}}]
 strategies: [{", ".join(recipes)}]
 training: {{steps: 2}}
-search: {{trials: 1, validation: {{folds: 2}}}}
+search: {{scope: cell, trials: 1, validation: {{folds: 2}}}}
 repeats: 1
 """)
     plan = plan_from_file(path, (), folders)

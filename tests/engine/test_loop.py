@@ -201,10 +201,20 @@ def test_weights_spoilt_by_the_very_last_step_are_caught():
     """The last loss is finite, the weights after it are not: the score must not be reported."""
     module = linear()
     task = dataclasses.replace(linear_task({"steps": 1}, Hyper(1e38, 0.0)), scored=four_images())
-    task = dataclasses.replace(task, images=Images(task.images.pixels + 50, task.images.labels))
+    pipeline = dataclasses.replace(task.pipeline, std=(1e-3, 1e-3, 1e-3))  # large inputs, so large gradients
+    task = dataclasses.replace(task, images=Images(task.images.pixels + 50, task.images.labels), pipeline=pipeline)
     outcome = train(toys.one_unit(module), task)
     assert outcome.diverged_at == 0
     assert outcome.curve == []
+
+
+def test_what_is_scored_never_decides_whether_a_training_diverged():
+    """Huge weights that the training images keep finite and the scored ones do not: a score without a loss."""
+    task = dataclasses.replace(linear_task({"steps": 1}, Hyper(1e38, 0.0)), scored=four_images())
+    task = dataclasses.replace(task, images=Images(task.images.pixels + 50, task.images.labels))
+    outcome = train(toys.one_unit(linear()), task)
+    assert outcome.diverged_at is None
+    assert [point.loss for point in outcome.curve] == [None]
 
 
 def test_how_often_the_loss_is_checked_changes_nothing(monkeypatch, tiny):

@@ -94,12 +94,14 @@ def test_every_parameter_is_in_one_group_of_its_unit(tiny, optimizer):
         net = toys.network(toy)
         training = dataclasses.replace(toys.TRAINING, optimizer=optimizer)
         made = make_optimizer(net, training, Hyper(0.1, 0.03))
+        name_of = {id(p): name for ps in net.parameters for name, p in ps.items()}
+        exempt = net.module.no_weight_decay() if hasattr(net.module, "no_weight_decay") else set()
         unit_of = {id(p): unit for unit, ps in enumerate(net.parameters) for p in ps.values()}
         grouped = [(group, p) for group in made.param_groups for p in group["params"]]
         assert len(grouped) == len(unit_of) == len({id(p) for _, p in grouped})
         for group, p in grouped:
             assert group["unit"] == unit_of[id(p)]
-            assert group["weight_decay"] == (0.03 if p.ndim > 1 else 0.0)
+            assert group["weight_decay"] == (0.03 if p.ndim > 1 and name_of[id(p)] not in exempt else 0.0)
         assert type(made) is (torch.optim.SGD if optimizer == "sgd" else torch.optim.AdamW)
 
 

@@ -24,7 +24,7 @@ backbones:
 {bad}
 strategies: [scratch]
 training: {{steps: 2, batch_size: 8, evaluations: 1}}
-search: {{trials: 1, sampler: grid, validation: holdout, holdout: 0.5}}
+search: {{scope: cell, trials: 1, sampler: grid, validation: holdout, holdout: 0.5}}
 repeats: 1
 """
 BAD = "  - {{name: misbehaving, label: {mode}, options: {{mode: {mode}, healed: {healed}}}}}"

@@ -15,11 +15,12 @@ backbones:
   - {name: toy_conv, pretrain: {dataset: tiny, options: {shade: 1}, epochs: 1}}
 strategies: [scratch, linear_probe, full_finetune]
 training: {steps: 20, batch_size: 8}
-search: {trials: 3}
+search: {scope: cell, trials: 3}
 repeats: 2
 """
 
-TIMM = {"unit_names": ["stem", "layer1", "head"], "mean": [0.1, 0.2, 0.3], "std": [0.5, 0.5, 0.5], "image_size": 32}
+TIMM = {"unit_names": ["stem", "layer1", "head"], "mean": [0.1, 0.2, 0.3], "std": [0.5, 0.5, 0.5], "image_size": 32,
+        "is_size_fixed": False}
 
 
 @pytest.fixture

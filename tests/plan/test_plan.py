@@ -108,7 +108,7 @@ def test_the_range_of_rates_follows_the_optimizer(plan, setting, span):
 
 
 def test_ranges_a_suite_sets_itself(plan):
-    made = plan(SMALL.replace("{trials: 3}", "{trials: 3, lr: [0.01, 0.1], weight_decay: [1e-6, 1e-3]}"))
+    made = plan(SMALL.replace("trials: 3}", "trials: 3, lr: [0.01, 0.1], weight_decay: [1e-6, 1e-3]}"))
     search = specs(made)[0].search
     assert (search.lr_low, search.lr_high) == (0.01, 0.1)
     assert (search.weight_decay_low, search.weight_decay_high) == (1e-6, 1e-3)
@@ -119,7 +119,7 @@ def test_ranges_a_suite_sets_itself(plan):
 def validation(plan, amount, setting):
     """Folds of a budget on `large`, 200 images in each of 5 classes; 0 is the hold-out."""
     text = SMALL.replace("{name: tiny, labels_per_class: [4, 10]}", f"{{name: large, {amount}}}")
-    return {one.search.folds for one in specs(plan(text.replace("{trials: 3}", f"{{trials: 3, {setting}}}")))}
+    return {one.search.folds for one in specs(plan(text.replace("trials: 3}", f"trials: 3, {setting}}}")))}
 
 
 @pytest.fixture
@@ -178,7 +178,7 @@ def test_epochs_become_steps(plan, training, steps):
 def test_one_search_for_all_repeats_or_one_each(plan):
     shared = plan()
     assert all(len(set(cell.searches)) == 1 and len(set(cell.finals)) == 2 for cell in shared.cells)
-    each = plan(SMALL.replace("{trials: 3}", "{trials: 3, scope: repeat}"))
+    each = plan(SMALL.replace("scope: cell, ", ""))
     assert all(len(set(cell.searches)) == len(set(cell.finals)) == 2 for cell in each.cells)
     for cell in each.cells:
         for repeat, (search, final) in enumerate(zip(cell.searches, cell.finals, strict=True)):
@@ -226,7 +226,7 @@ def test_filters_that_make_no_sense(plan):
         made.select(["scratch"])
 
 
-@pytest.mark.parametrize("text", [SMALL, SWEEP, SMALL.replace("{trials: 3}", "{trials: 3, scope: repeat}"),
+@pytest.mark.parametrize("text", [SMALL, SWEEP, SMALL.replace("scope: cell, ", ""),
                                   SMALL.replace("backbones:\n", "backbones:\n  - toy_vit\n")])
 def test_every_job_has_a_title_of_its_own(plan, text):
     made = plan(text)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from bench.backbones import probe
 from bench.errors import SuiteError
 from tests.plan.conftest import SMALL
 
@@ -116,10 +117,25 @@ def test_too_many_trainings(plan):
     with pytest.raises(SuiteError, match=r"x.yaml: 6 cells make 30 trainings, over --max-runs 29; `python"):
         plan(max_runs=29)
     with pytest.raises(SuiteError, match="make 48 trainings"):
-        plan(SMALL.replace("{trials: 3}", "{trials: 3, scope: repeat}"), max_runs=47)
+        plan(SMALL.replace("scope: cell, ", ""), max_runs=47)
 
 
 def test_a_strategy_wrong_for_one_backbone_of_two_is_told_once(refused):
     both = "toy_conv\n  - toy_vit"
     assert len(refused(backbone(both).replace(STRATEGIES, "[{freeze: {upto: 5}}]"))) == 1
     assert len(refused(backbone(both).replace(STRATEGIES, "[liner_probe]"))) == 1
+
+
+def test_a_size_that_a_network_cannot_take_is_refused(refused, monkeypatch):
+    monkeypatch.setattr(probe, "_ask", lambda questions: {
+        key: {"unit_names": ["stem", "head"], "mean": [0, 0, 0], "std": [1, 1, 1], "image_size": 224,
+              "is_size_fixed": True, "has_hub_weights": False} for key in questions
+    })
+    (line,) = refused(backbone("{name: vit_tiny_patch16_224, weights: random, image_size: 64}"))
+    assert "takes images of 224 pixels only" in line
+    assert "img_size: 64" in line
+
+
+def test_more_folds_than_labels_are_refused(refused):
+    (line,) = refused(dataset("{name: tiny, labels_per_class: [3]}").replace("trials: 3}", "validation: {folds: 4}}"))
+    assert "4 folds need as many labels of each class, this leaves 3" in line

@@ -64,8 +64,9 @@ def _table(facts: Facts, rows: list[Row]) -> Table:
     columns += [Column("Training", "seconds"), Column("Search", "seconds"), Column("Peak memory", "MB")]
     caption = (
         f"Means over the finished trainings of the leaderboard's {plural(len(facts.board.tasks), 'task')}. FLOPs are "
-        "those the strategy needs on its own; seconds and memory are what it took here, work that several shared "
-        "divided among them, on a machine that may have been busy. Search is one whole search, all its trials."
+        "those the strategy needs on its own; seconds and memory are what it took here, on a machine that may "
+        "have been busy; without an accelerator memory is the whole process's. Search is one "
+        "whole search, all its trials."
     )
     return Table("cost", columns, [_row(facts, row) for row in rows], caption)
 

@@ -121,7 +121,7 @@ def _rate_blocks(facts: Facts, panels: list[Panel], tasks: int) -> list[Block]:
     columns = [Column(name, numeric=False) for name in ("Dataset", "Labels", *backbone, "Strategy", "Edge")]
     columns += [Column("Chosen rate"), Column("Range", numeric=False)]
     about = (
-        "Cells whose chosen rate is the first or last of its range (median over the repeats): widen the range before "
+        "Cells whose chosen rate lies at an end of its range (median over the repeats): widen the range before "
         "trusting them."
     )
     return [

@@ -27,8 +27,7 @@ def protocol_section(facts: Facts) -> Section:
     suite = facts.results.suite
     search = part(suite, "search")
     sentences = [
-        "The label budget is all that a strategy may see: validation labels come out of it, and nothing is added to "
-        "it.",
+        _budget(search),
         *_search(search),
         *_validation(search),
         *_training(part(suite, "training")),
@@ -40,6 +39,13 @@ def protocol_section(facts: Facts) -> Section:
         "Intervals are Student t at 95 %. No bootstrap is used: over 3 to 5 repeats it covers far less than it claims.",
     ]
     return Section("protocol", "Protocol", how, [Words(sentences, listed=True)])
+
+
+def _budget(search: dict[str, Any]) -> str:
+    told = "The label budget is all that a strategy may see: validation labels come out of it"
+    if search.get("scope") == "cell":
+        return f"{told}. The rate is the exception: it was chosen on the labels of repeat 0 for every repeat."
+    return f"{told}, and nothing is added to it."
 
 
 def _search(search: dict[str, Any]) -> list[str]:

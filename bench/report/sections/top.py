@@ -1,8 +1,10 @@
 """Above everything: what was found, how much there is, what to be warned of."""
 
+from bench.analysis.cells import once
 from bench.analysis.headline import headline
 from bench.analysis.words import listed, plural
 from bench.report.facts import Facts, unique
+from bench.report.sections.protocol import part
 from bench.report.view import duration
 
 
@@ -14,7 +16,7 @@ def key_numbers(facts: Facts) -> list[tuple[str, str, str]]:
     """(number, what it counts, a remark)."""
     results = facts.results
     finished = sum(bool(row["complete"]) for row in facts.summary)
-    seconds = sum(float(frame["seconds"].sum()) for frame in (results.finals, results.trials, results.pretrainings))
+    seconds = sum(float(once(f)["seconds"].sum()) for f in (results.finals, results.trials, results.pretrainings))
     trials = sorted({int(row["num_trials"]) for row in facts.summary if row["n"]})
     span = "" if not trials else str(trials[0]) if len(trials) == 1 else f"{trials[0]}–{trials[-1]}"
     repeats = int(results.finals["repeat"].nunique())
@@ -59,6 +61,11 @@ def warnings(facts: Facts) -> list[str]:
         found.append("One repeat only: no interval can be given, and no difference can be told from chance.")
     elif results.finals["repeat"].nunique() < 5 and not results.finals.empty:
         found.append("Fewer than 5 repeats: intervals are wide, and many real differences stay undecided.")
+    if part(results.suite, "search").get("scope") == "cell" and results.finals["repeat"].nunique() > 1:
+        found.append(
+            "One search on the labels of repeat 0 chose the rates of all repeats: intervals and verdicts hold for "
+            "these rates, and another search could choose others."
+        )
     if len(results.provenance) > 1:
         found.append(
             f"Records come from {len(results.provenance)} different environments; see provenance before comparing "
