@@ -72,9 +72,12 @@ def test_names_cannot_command_the_terminal_or_break_the_line():
 
 
 def test_a_reader_that_left_stops_nothing():
-    display = Display(1.0, 1, 1, Closed())
-    display.finished("a", "ok", 1)
-    display.say("b")
+    stream = Closed()
+    display = Display(1.0, 1, 1, stream)
+    with pytest.raises(BrokenPipeError):
+        stream.write("nobody reads this")
+    assert display.finished("a", "ok", 1) is None  # neither raises
+    assert display.say("b") is None
 
 
 class Terminal:

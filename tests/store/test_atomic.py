@@ -125,11 +125,15 @@ def test_a_folder_where_the_file_should_be(tmp_path):
 
 @pytest.mark.parametrize("code", [errno.EINVAL, errno.ENOTSUP])
 def test_a_file_system_that_cannot_sync_folders_is_no_error(tmp_path, monkeypatch, code):
+    asked = []
+
     def fsync(descriptor):
+        asked.append(descriptor)
         raise OSError(code, "injected")
 
     monkeypatch.setattr(os, "fsync", fsync)
     atomic.sync_folder(tmp_path)
+    assert len(asked) == 1
 
 
 def test_the_kernel_cuts_a_write_short_and_refuses_the_rest(tmp_path):
