@@ -25,6 +25,10 @@ class Network:
         """State-dict names of the units under `unit`."""
         return {name for i in range(unit) for name in (*self.parameters[i], *self.buffers[i])}
 
+    def names_of(self, units: tuple[bool, ...]) -> list[str]:
+        """State-dict names of the chosen units."""
+        return [name for i, on in enumerate(units) if on for name in (*self.parameters[i], *self.buffers[i])]
+
     def set_active(self, active: tuple[bool, ...]) -> None:
         """A frozen unit is frozen wholly: no gradients, and its normalisation and dropout in eval mode."""
         assert len(active) == self.num_units

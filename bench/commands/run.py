@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 from bench.commands.output import as_json, console, note, printable, say
 from bench.commands.progress import read_progress
 from bench.commands.suites import Folders, plan_from_file, remember
-from bench.execute.placement import choose_placement
+from bench.execute.placement import choose_placement, count_gpus
 from bench.execute.rerun import forget
 from bench.execute.roots import Roots
 from bench.execute.runner import Runner, Summary
 from bench.plan.plan import Plan
+from bench.plan.precision import precision_of
 from bench.plan.titles import titles_of
 from bench.plan.work import Estimator
 from bench.provenance import describe
@@ -44,7 +45,9 @@ def run(options: RunOptions) -> int:
     """The exit code. Everything that can be refused is refused before the first training."""
     if options.offline:
         os.environ["HF_HUB_OFFLINE"] = "1"  # read by the hub's client when a worker imports it
-    whole = plan_from_file(options.suite, options.overrides, options.folders, options.max_runs)
+    on_gpu = options.gpus != 0 and count_gpus() > 0
+    precision = precision_of(on_gpu)
+    whole = plan_from_file(options.suite, options.overrides, options.folders, options.max_runs, precision)
     plan = whole.select(options.filters) if options.filters else whole
     if options.dry_run:
         from bench.commands.plan import show_plan

@@ -6,9 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.errors import BenchError, unknown
+from bench.execute.placement import count_gpus
 from bench.execute.roots import Roots
 from bench.plan.enumerate import MAX_RUNS, make_plan
 from bench.plan.plan import Plan
+from bench.plan.precision import Precision, precision_of
 from bench.store.atomic import write_bytes
 from bench.suite.load import load_suite
 
@@ -29,9 +31,13 @@ class Folders:
         return self.reports / f"{suite}.html"
 
 
-def plan_from_file(path: Path, overrides: Sequence[str], folders: Folders, max_runs: int = MAX_RUNS) -> Plan:
+def plan_from_file(
+    path: Path, overrides: Sequence[str], folders: Folders, max_runs: int = MAX_RUNS, precision: Precision | None = None
+) -> Plan:
+    """`precision`: what `auto` means; unset, what it meant when the suite last ran here, or would mean now."""
     loaded = load_suite(path, overrides)
-    return make_plan(loaded, folders.results / ".cache", max_runs)
+    meant = precision or typed_for(loaded.suite.name, folders).precision or precision_of(on_gpu=count_gpus() > 0)
+    return make_plan(loaded, folders.results / ".cache", max_runs, meant)
 
 
 def remember(plan: Plan, overrides: Sequence[str], folders: Folders) -> None:
@@ -39,7 +45,11 @@ def remember(plan: Plan, overrides: Sequence[str], folders: Folders) -> None:
     root = folders.roots(plan.loaded.suite.name).store.root
     root.mkdir(parents=True, exist_ok=True)
     write_bytes(root / SUITE_FILE, plan.loaded.text.encode())
-    typed = {"overrides": list(overrides), "suite": str(plan.loaded.path.absolute())}
+    typed = {
+        "overrides": list(overrides),
+        "suite": str(plan.loaded.path.absolute()),
+        "precision": plan.loaded.suite.engine.precision,
+    }
     write_bytes(root / RUN_FILE, (json.dumps(typed, indent=2) + "\n").encode())
 
 
@@ -49,6 +59,7 @@ class Typed:
 
     overrides: tuple[str, ...] = ()
     suite: Path | None = None  # checkpoints that a suite names lie beside its file, not beside the copy of it
+    precision: Precision | None = None  # what `auto` came to on the machine that ran it
 
 
 def recalled(name: str, folders: Folders) -> Plan:
@@ -61,7 +72,7 @@ def recalled(name: str, folders: Folders) -> Plan:
     typed = typed_for(name, folders)
     loaded = load_suite(folders.roots(name).store.root / SUITE_FILE, typed.overrides)
     loaded = replace(loaded, path=typed.suite or loaded.path)
-    return make_plan(loaded, folders.results / ".cache", NO_LIMIT)
+    return make_plan(loaded, folders.results / ".cache", NO_LIMIT, typed.precision or "fp32")
 
 
 def typed_for(name: str, folders: Folders) -> Typed:
@@ -69,7 +80,8 @@ def typed_for(name: str, folders: Folders) -> Typed:
     try:
         found = json.loads(path.read_bytes())
         suite = Path(found["suite"]) if "suite" in found else None
-        return Typed(tuple(str(one) for one in found["overrides"]), suite)
+        overrides = tuple(str(one) for one in found["overrides"])
+        return Typed(overrides, suite, "bf16" if found.get("precision") == "bf16" else "fp32")
     except FileNotFoundError:
         return Typed()
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -1,23 +1,29 @@
 """What a worker keeps between jobs: where records go, which device it owns, and the datasets it has loaded."""
 
 from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from bench import datasets
+from bench.backbones.units import Network
 from bench.datasets import cache as dataset_cache
 from bench.datasets.base import Dataset
+from bench.engine.features import Features
 from bench.engine.images import Images
+from bench.engine.measure import Meter
 from bench.errors import BenchError
 from bench.keys import digest
-from bench.plan.spec import DataRef
+from bench.plan.patterns import Pattern
+from bench.plan.spec import BackboneRef, DataRef, Engine
 from bench.store import Record, Store
 
-KEPT = 4  # datasets on the device at once
+DATASETS, NETWORKS, STATES, CUTS = 4, 3, 2, 64  # kept at once; cuts of each network
 
 
 @dataclass(frozen=True)
@@ -25,6 +31,17 @@ class OnDevice:
     train: Images
     test: Images
     sha256: str
+
+    @property
+    def train_labels(self) -> npt.NDArray[np.int64]:
+        labels: npt.NDArray[np.int64] = self.train.labels.cpu().numpy()
+        return labels
+
+
+@dataclass
+class Kept:
+    network: Network
+    cuts: OrderedDict[str, object] = field(default_factory=OrderedDict)
 
 
 @dataclass
@@ -35,27 +52,75 @@ class Context:
     device: torch.device
     weights_files: dict[str, Path]  # sha256 -> local checkpoint
     provenance: dict[str, Any]
-    begins: Callable[[Record], None]  # called before each training, with the record that a crash would leave
+    begins: Callable[[list[Record]], None]  # before trainings, with the records that a crash in them would leave
     announce: Callable[[Record], None]  # called with each record once it is on disk
     stopping: Callable[[], bool]  # True: finish the training at hand, start no other
+    notice: Callable[[str], None] = print  # something that a person should know
+    engine: Engine = field(default_factory=Engine)
+    patterns: Mapping[str, tuple[Pattern, ...]] = field(default_factory=dict)  # what the plan leaves frozen
+    features: Features = field(init=False)
     _loaded: OrderedDict[str, OnDevice] = field(default_factory=OrderedDict)
+    _networks: OrderedDict[str, Kept] = field(default_factory=OrderedDict)
+    _states: OrderedDict[str, dict[str, torch.Tensor] | None] = field(default_factory=OrderedDict)
+
+    def __post_init__(self) -> None:
+        self.features = Features(self.cache / "features", self.device)
+
+    def meter(self) -> Meter:
+        return Meter(self.device, lambda: self.features.seconds).start()
+
+    def alone(self) -> "Context":
+        """The same, but nothing trains together."""
+        other = replace(self, engine=replace(self.engine, fleet=1))
+        other.features = self.features
+        return other
 
     def data(self, ref: DataRef) -> OnDevice:
-        key = digest(ref)
-        if key not in self._loaded:
-            options = datasets.find(ref.name).options.model_validate(ref.options)
-            loaded = dataset_cache.load(ref.name, options, self.cache)
-            _check(ref, loaded)
-            self._loaded[key] = OnDevice(
-                train=Images.on_device(loaded.train.images, loaded.train.labels, self.device),
-                test=Images.on_device(loaded.test.images, loaded.test.labels, self.device),
-                # Of what is trained on, not of what the cache says of itself.
-                sha256=Dataset(loaded.classes, loaded.train, loaded.test).sha256,
-            )
-            if len(self._loaded) > KEPT:
-                self._loaded.popitem(last=False)
-        self._loaded.move_to_end(key)
-        return self._loaded[key]
+        return _kept(self._loaded, digest(ref), DATASETS, lambda: self._load(ref))
+
+    def _load(self, ref: DataRef) -> OnDevice:
+        options = datasets.find(ref.name).options.model_validate(ref.options)
+        loaded = dataset_cache.load(ref.name, options, self.cache)
+        _check(ref, loaded)
+        # Of what is trained on, not of what the cache says of itself.
+        sha256 = Dataset(loaded.classes, loaded.train, loaded.test).sha256
+        return OnDevice(
+            train=Images.on_device(loaded.train.images, loaded.train.labels, self.device, f"{sha256}/train"),
+            test=Images.on_device(loaded.test.images, loaded.test.labels, self.device, f"{sha256}/test"),
+            sha256=sha256,
+        )
+
+    def network(self, ref: BackboneRef, num_classes: int, fresh: Network) -> Network:
+        """One network of each kind serves all trainings, so that what is derived from it can be kept with it."""
+        kind = [ref.name, ref.options, ref.units, num_classes]
+        return _kept(self._networks, digest(kind), NETWORKS, lambda: Kept(fresh)).network
+
+    def cuts(self, network: Network) -> OrderedDict[str, object]:
+        """What `staging.py` keeps with a network; gone when the network is."""
+        for kept in self._networks.values():
+            if kept.network is network:
+                while len(kept.cuts) > CUTS:
+                    kept.cuts.popitem(last=False)
+                return kept.cuts
+        return OrderedDict()
+
+    def pretrained_state(
+        self, ref: BackboneRef, read: Callable[[], dict[str, torch.Tensor] | None]
+    ) -> dict[str, torch.Tensor] | None:
+        return _kept(self._states, digest(ref), STATES, read)
+
+
+K = TypeVar("K")
+
+
+def _kept(shelf: OrderedDict[str, K], key: str, limit: int, make: Callable[[], K]) -> K:
+    """The last few are kept."""
+    if key not in shelf:
+        shelf[key] = make()
+        if len(shelf) > limit:
+            shelf.popitem(last=False)
+    shelf.move_to_end(key)
+    return shelf[key]
 
 
 def _check(ref: DataRef, loaded: Dataset) -> None:

@@ -1,13 +1,17 @@
-"""Scoring a split: every image counts exactly once, at any batch size."""
+"""Scoring images: every one counts exactly once, at any batch size."""
 
 import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.engine.images import Images, prepare
+from bench.engine.images import Images
+from bench.engine.precision import full
+from bench.engine.supply import Inputs, Part, Pixels, Supply
 from bench.plan.spec import Pipeline
 
 BATCH = 256
@@ -24,18 +28,50 @@ class Scored:
         return self.correct / self.num
 
 
-@torch.no_grad()
 def evaluate(module: nn.Module, images: Images, pipeline: Pipeline, batch_size: int = BATCH) -> Scored:
+    """The whole network, from pixels, in full precision."""
+
+    def logits_of(inputs: Inputs) -> Tensor:
+        logits: Tensor = module(*(value[0] for value in inputs))
+        return logits[None]
+
+    with in_eval_mode(module):
+        (scored,) = score(logits_of, images, Pixels(pipeline), batch_size)
+    return scored
+
+
+@torch.no_grad()
+def score(
+    logits_of: Callable[[Inputs], Tensor], images: Images, supply: Supply, batch_size: int = BATCH
+) -> list[Scored]:
+    """One score per member of a stream: `logits_of` takes inputs [1, B, ...] and gives [M, B, C]."""
+    correct: Tensor | int = 0
+    loss: Tensor | float = 0.0
+    for start in range(0, len(images), batch_size):
+        index = torch.arange(start, min(start + batch_size, len(images)), device=images.device)
+        logits = logits_of(supply.batches([Part(images, index)]))
+        labels = images.labels[index].expand(len(logits), -1)
+        # Summed where they are: one look at a device for a whole split.
+        correct = correct + (logits.argmax(2) == labels).sum(1)
+        each = F.cross_entropy(full(logits).flatten(0, 1), labels.flatten(), reduction="none")
+        loss = loss + each.view(labels.shape).double().sum(1)
+    assert isinstance(correct, Tensor)
+    assert isinstance(loss, Tensor)
+    num = len(images)
+    return [
+        Scored(int(right), num, total / num if math.isfinite(total) else None)
+        for right, total in zip(correct.tolist(), loss.tolist(), strict=True)
+    ]
+
+
+@contextmanager
+def in_eval_mode(module: nn.Module) -> Iterator[None]:
     """Leaves every module in the mode it was in."""
     modes = {m: m.training for m in module.modules()}
     module.eval()
-    correct = 0
-    loss = 0.0
-    for start in range(0, len(images), batch_size):
-        labels = images.labels[start : start + batch_size]
-        logits = module(prepare(images.pixels[start : start + batch_size], pipeline)).float()
-        correct += int((logits.argmax(1) == labels).sum())
-        loss += float(F.cross_entropy(logits, labels, reduction="sum").double())
-    for each, training in modes.items():
-        each.training = training
-    return Scored(correct, len(images), loss / len(images) if math.isfinite(loss) else None)
+    try:
+        yield
+    finally:
+        for each, training in modes.items():
+            each.training = training
+

@@ -1,4 +1,4 @@
-"""A search's trials and a final, each one training or a few, and what they leave to be recorded."""
+"""A network as trainings find it, and what each training leaves to be recorded."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -7,16 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from bench.backbones.build import build_network, load_pretrained, read_state
 from bench.backbones.units import Network
 from bench.backbones.weights import Loaded
 from bench.engine import labels as labels_of
 from bench.engine.context import Context, OnDevice
-from bench.engine.loop import Assignment, Outcome, train
-from bench.engine.measure import Meter
+from bench.engine.images import Images
+from bench.engine.loop import Outcome, Stream
 from bench.engine.optimize import Hyper
-from bench.engine.search import Tried, choose, edge_of
+from bench.engine.search import Tried, edge_of
 from bench.keys import seed_for
 from bench.plan.spec import BackboneRef, FitSpec
 from bench.store import blobs
@@ -29,11 +30,14 @@ class Start:
     """A network as every training of a job finds it."""
 
     network: Network
-    state: dict[str, torch.Tensor]
+    state: dict[str, Tensor]
     loaded: Loaded | None  # None: nothing pretrained in it
 
     def renew(self) -> Network:
-        self.network.module.load_state_dict(self.state)
+        """In place: the parameters stay the same objects, so nothing has to be built again."""
+        with torch.no_grad():
+            for name, tensor in self.network.module.state_dict().items():
+                tensor.copy_(self.state[name])
         return self.network
 
 
@@ -50,16 +54,21 @@ class Finished:
 def start(spec: FitSpec, context: Context) -> Start:
     """Head and random weights come from the seed named `init`, the same for every strategy of a repeat."""
     recipe = spec.recipe
-    network = build_network(spec.backbone, spec.data.num_classes, seed_for("init", spec.seed, spec.repeat))
+    fresh = build_network(spec.backbone, spec.data.num_classes, seed_for("init", spec.seed, spec.repeat))
     loaded = None
     if recipe.init == "pretrained":
-        state = read_state(spec.backbone, weights_path(spec.backbone, context))
+        state = context.pretrained_state(spec.backbone, lambda: _read(spec.backbone, context))
         if state is not None:
-            upto = network.num_units if recipe.reinit is None else recipe.reinit
-            loaded = load_pretrained(network, state, upto)
-    network.module.to(context.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    kept = {name: tensor.detach().clone() for name, tensor in network.module.state_dict().items()}
+            upto = fresh.num_units if recipe.reinit is None else recipe.reinit
+            loaded = load_pretrained(fresh, state, upto)
+    fresh.module.to(context.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = context.network(spec.backbone, spec.data.num_classes, fresh)
+    kept = {name: tensor.detach().clone() for name, tensor in fresh.module.state_dict().items()}
     return Start(network, kept, loaded)
+
+
+def _read(backbone: BackboneRef, context: Context) -> dict[str, Tensor] | None:
+    return read_state(backbone, weights_path(backbone, context))
 
 
 def weights_path(backbone: BackboneRef, context: Context) -> Path | None:
@@ -75,37 +84,53 @@ def weights_path(backbone: BackboneRef, context: Context) -> Path | None:
     return blobs.path_of(context.shared.root, sha256)
 
 
-def run_trial(spec: FitSpec, hyper: Hyper, begin: Start, context: Context) -> Finished:
-    """One point of the search: trained on each split's training part, scored on all its validation parts."""
-    data = context.data(spec.data)
-    meter = Meter(context.device).start()  # after the data: whoever comes first would pay for loading it
-    images = data.train.take(labels_of.labelled(spec, data.train.labels.cpu().numpy()))
-    outcomes: list[Outcome] = []
-    for fold, (train_part, validation) in enumerate(labels_of.splits(spec, images.labels.cpu().numpy())):
-        task = Assignment(
-            recipe=spec.recipe,
-            training=spec.training,
-            hyper=hyper,
-            pipeline=spec.pipeline,
-            images=images.take(train_part),
-            order_seed=seed_for("order", spec.seed, spec.data.name, spec.repeat, fold),
-            scored=images.take(validation),
+def labelled_images(spec: FitSpec, data: OnDevice) -> Images:
+    """The label budget of this repeat."""
+    return data.train.take(labels_of.labelled(spec, data.train_labels))
+
+
+def trial_streams(spec: FitSpec, images: Images) -> list[Stream]:
+    """One for each split of the labelled images: trained on its training part, scored on its validation part."""
+    parts = labels_of.splits(spec, images.labels.cpu().numpy())
+    return [
+        Stream(
+            images.take(train_part),
+            seed_for("order", spec.seed, spec.data.name, spec.repeat, fold),
+            images.take(validation),
         )
-        outcomes.append(train(begin.renew(), task))
-        if outcomes[-1].diverged_at is not None:
-            break
-    cost = {"logical": _logical(outcomes, begin.network, spec.recipe), "measured": meter.read()}
+        for fold, (train_part, validation) in enumerate(parts)
+    ]
+
+
+def final_stream(spec: FitSpec, data: OnDevice) -> Stream:
+    """All labels of the repeat, scored on the test split."""
+    images = labelled_images(spec, data)
+    return Stream(images, seed_for("order", spec.seed, spec.data.name, spec.repeat, "final"), data.test)
+
+
+@dataclass(frozen=True)
+class Rung:
+    """How a trial stood after so many steps."""
+
+    step: int
+    score: float  # accuracy over all validation labels
+    loss: float | None
+
+
+def describe_trial(hyper: Hyper, outcomes: Sequence[Outcome], rungs: Sequence[Rung], cost: dict[str, Any]) -> Finished:
+    """`outcomes`: one for each fold. A trial that left the race early is told by its steps and `pruned`."""
     chosen = dataclasses.asdict(hyper)
-    diverged = outcomes[-1].diverged_at
-    if diverged is not None:
-        return Finished("diverged", chosen, cost, f"loss not finite at step {diverged}, rate {hyper.lr:g}")
+    lost = next((o.diverged_at for o in outcomes if o.diverged_at is not None), None)
+    if lost is not None:
+        return Finished("diverged", chosen, cost, f"loss not finite at step {lost}, rate {hyper.lr:g}")
     scored = [outcome.last for outcome in outcomes if outcome.last is not None]
-    num = sum(s.num for s in scored)
     result = {
         **chosen,
-        "score": sum(s.correct for s in scored) / num,
-        "loss": None if any(s.loss is None for s in scored) else sum((s.loss or 0.0) * s.num for s in scored) / num,
-        "num_validation": num,
+        "score": rungs[-1].score,
+        "loss": rungs[-1].loss,
+        "num_validation": sum(s.num for s in scored),
+        "steps": rungs[-1].step,
+        "rungs": [dataclasses.asdict(rung) for rung in rungs],
         "folds": [
             {"score": o.last.accuracy, "loss": o.last.loss, "train_loss": o.curve[-1].train_loss}
             for o in outcomes
@@ -115,32 +140,15 @@ def run_trial(spec: FitSpec, hyper: Hyper, begin: Start, context: Context) -> Fi
     return Finished("ok", result, cost)
 
 
-def run_final(spec: FitSpec, history: Sequence[Tried], begin: Start, context: Context) -> Finished:
-    """Train on all labels of the repeat with the chosen point; the last weights are the result."""
-    chosen = choose(history)
-    if chosen is None:
-        return Finished("failed", {}, {}, f"none of the {len(history)} trials of its search has a score")
-    data = context.data(spec.data)
-    meter = Meter(context.device).start()
-    index = labels_of.labelled(spec, data.train.labels.cpu().numpy())
-    task = Assignment(
-        recipe=spec.recipe,
-        training=spec.training,
-        hyper=chosen.hyper,
-        pipeline=spec.pipeline,
-        images=data.train.take(index),
-        order_seed=seed_for("order", spec.seed, spec.data.name, spec.repeat, "final"),
-        scored=data.test,
-        evaluations=spec.training.evaluations,
-        count_flops=True,
-    )
-    outcome = train(begin.renew(), task)
-    cost = {"logical": _logical([outcome], begin.network, spec.recipe), "measured": meter.read()}
+def describe_final(
+    spec: FitSpec, chosen: Tried, outcome: Outcome, begin: Start, rest: tuple[OnDevice, dict[str, Any]]
+) -> Finished:
+    data, cost = rest
     result = {
         **dataclasses.asdict(chosen.hyper),
         "trial": chosen.number,
         "lr_edge": edge_of(chosen, spec.search),
-        "num_labels": len(index),
+        "num_labels": len(labelled_images(spec, data)),
         "dataset_sha256": data.sha256,
         "weights": dataclasses.asdict(begin.loaded) if begin.loaded is not None else None,
     }
@@ -165,18 +173,15 @@ def _test_scores(outcome: Outcome, data: OnDevice) -> dict[str, Any]:
     }
 
 
-def _logical(outcomes: Sequence[Outcome], network: Network, recipe: Recipe) -> dict[str, int]:
-    """What the strategy costs on its own, on any machine. FLOPs are counted in finals only."""
+def logical_cost(outcomes: Sequence[Outcome], network: Network, recipe: Recipe) -> dict[str, int]:
+    """What the strategy costs on its own, on any machine."""
     trained = [
         sum(p.numel() for unit, rate in enumerate(phase.rates) if rate for p in network.parameters[unit].values())
         for phase in recipe.phases
     ]
-    cost = {
+    return {
         "steps": sum(o.steps for o in outcomes),
         "samples": sum(o.samples for o in outcomes),
         "trainable_params": max(trained),
         "total_params": sum(p.numel() for p in network.module.parameters()),
     }
-    flops = sum(o.flops for o in outcomes)
-    return {**cost, "flops": flops} if flops else cost
-

@@ -3,7 +3,9 @@
 Everything random is decided per image, for whole batches at once.
 """
 
+import warnings
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -11,38 +13,87 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from bench.keys import seed_for
 from bench.plan.spec import Pipeline
 
 
 @dataclass(frozen=True)
 class Images:
-    pixels: Tensor  # uint8 [N, 3, H, W]
-    labels: Tensor  # int64 [N]
+    """Some images of a split. Taking a part copies no pixels: it keeps the rows of the split that belong to it."""
+
+    stored: Tensor  # uint8 [N, 3, H, W], the whole split; on the device, or mapped from a file where it does not fit
+    labels: Tensor  # int64 [n], on the device
+    rows: Tensor | None = None  # int64 [n] into `stored`, on the device; None: all of it
+    origin: str = ""  # identity of the split by content; "": nobody else can have the same one
 
     @staticmethod
     def on_device(
-        images: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64], device: torch.device
+        images: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64], device: torch.device, origin: str = ""
     ) -> "Images":
         pixels = torch.from_numpy(np.array(images)).permute(0, 3, 1, 2).contiguous()
-        return Images(pixels.to(device), torch.from_numpy(np.array(labels)).to(device))
+        return Images(pixels.to(device), torch.from_numpy(np.array(labels)).to(device), origin=origin)
+
+    @staticmethod
+    def mapped(
+        images: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64], device: torch.device, origin: str = ""
+    ) -> "Images":
+        """The pixels stay where they are, in a file mapped into memory, say; each batch is fetched from there."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # the file is read-only, and nobody writes
+            pixels = torch.from_numpy(images).permute(0, 3, 1, 2)
+        return Images(pixels, torch.from_numpy(np.array(labels)).to(device), origin=origin)
 
     def __len__(self) -> int:
         return self.labels.shape[0]
 
-    def take(self, index: npt.NDArray[np.int64]) -> "Images":
-        chosen = torch.from_numpy(np.ascontiguousarray(index)).to(self.labels.device)
-        return Images(self.pixels[chosen], self.labels[chosen])
+    @property
+    def device(self) -> torch.device:
+        return self.labels.device
+
+    @property
+    def is_streamed(self) -> bool:
+        """On its way to the device with every batch."""
+        return self.stored.device != self.labels.device
+
+    @property
+    def pixels(self) -> Tensor:
+        if self.rows is None:
+            return self.stored.to(self.device)
+        if self.is_streamed:
+            return self.stored[self.rows.cpu()].pin_memory().to(self.device, non_blocking=True)
+        return self.stored[self.rows]
+
+    def take(self, index: npt.NDArray[np.int64] | Tensor) -> "Images":
+        if not isinstance(index, Tensor):
+            index = torch.from_numpy(np.ascontiguousarray(index))
+        chosen = index.to(self.device)
+        rows = chosen if self.rows is None else self.rows[chosen]
+        return Images(self.stored, self.labels[chosen], rows, self.origin)
 
 
 @dataclass(frozen=True)
 class Augment:
-    flip: bool
-    shift: int  # pixels of the stored image
+    flip: bool = False
+    shift: int = 0  # pixels of the stored image
+    views: int = 0  # so many changed views of each image, drawn once; 0: changed anew each time
+
+    @property
+    def changes_pixels(self) -> bool:
+        return self.flip or self.shift > 0
+
+    @property
+    def num_views(self) -> int | None:
+        """How many different images one image can become; None: too many to keep. Flipping alone makes two."""
+        if not self.changes_pixels:
+            return 1
+        if self.views:
+            return self.views
+        return 2 if self.shift == 0 else None
 
 
 def prepare(pixels: Tensor, pipeline: Pipeline) -> Tensor:
     """uint8 [B, 3, H, W] -> float [B, 3, S, S], channels last in memory."""
-    x = pixels.float() / 255
+    x = pixels.to(torch.get_default_dtype()) / 255
     side = pipeline.image_size
     if x.shape[-2:] != (side, side):
         x = F.interpolate(x, size=(side, side), mode="bicubic", antialias=True, align_corners=False).clamp(0, 1)
@@ -51,15 +102,67 @@ def prepare(pixels: Tensor, pipeline: Pipeline) -> Tensor:
     return ((x - mean) / std).contiguous(memory_format=torch.channels_last)
 
 
-def augment(pixels: Tensor, how: Augment, generator: torch.Generator) -> Tensor:
-    """Mirror and move each image on its own. The generator lives on the CPU, so devices draw alike."""
+def augment(pixels: Tensor, how: Augment, generator: torch.Generator, rows: Tensor | None = None) -> Tensor:
+    """Mirror and move each image on its own. The generator lives on the CPU, so devices draw alike.
+
+    `rows`: the images' places in their split; needed where views are drawn once.
+    """
+    if how.views:
+        assert rows is not None
+        return view_of(pixels, rows, choose_views(len(pixels), how, generator), how)
+    batch = len(pixels)
+    mirrored = torch.rand(batch, generator=generator) < 0.5 if how.flip else None
+    offsets = _draw_offsets(batch, how, generator) if how.shift else None
+    return _changed(pixels, mirrored, offsets)
+
+
+def choose_views(batch: int, how: Augment, generator: torch.Generator) -> Tensor:
+    """int64 [B]: which view each image of a batch is seen in."""
+    if how.views:
+        return torch.randint(0, how.views, (batch,), generator=generator)
+    return (torch.rand(batch, generator=generator) < 0.5).long()  # as `augment` draws flips
+
+
+def view_of(pixels: Tensor, rows: Tensor, views: Tensor, how: Augment) -> Tensor:
+    """Each image in its own view, which depends on its place in the split and on nothing else."""
+    if not how.views:
+        return _changed(pixels, views.bool(), None)
+    rows = rows.cpu()
+    num_rows = 1 << int(rows.max()).bit_length()  # seldom another, so that the draws are kept
+    mirrored = torch.zeros(len(pixels), dtype=torch.bool)
+    offsets = torch.zeros(2, len(pixels), 1, dtype=torch.int64)
+    for view in range(how.views):
+        chosen = (views.cpu() == view).nonzero().flatten()
+        if len(chosen) == 0:
+            continue
+        drawn = _drawn_view(view, num_rows)
+        if how.flip:
+            mirrored[chosen] = drawn[0][rows[chosen]] < 0.5
+        if how.shift:
+            # Uniform on -shift .. shift, from the same draws whatever the shift.
+            span = 2 * how.shift + 1
+            offsets[:, chosen] = (drawn[1:, rows[chosen]] * span).floor().long().clamp_(max=span - 1).unsqueeze(2)
+            offsets[:, chosen] -= how.shift
+    return _changed(pixels, mirrored if how.flip else None, offsets if how.shift else None)
+
+
+@lru_cache(maxsize=64)
+def _drawn_view(view: int, num_rows: int) -> Tensor:
+    """[3, N] uniform numbers: flip, rows, columns. Drawn image by image, so that a longer split begins alike."""
+    generator = torch.Generator().manual_seed(seed_for("view", view))
+    return torch.rand(num_rows, 3, generator=generator, dtype=torch.float64).T
+
+
+def _draw_offsets(batch: int, how: Augment, generator: torch.Generator) -> Tensor:
+    return torch.randint(-how.shift, how.shift + 1, (2, batch, 1), generator=generator)
+
+
+def _changed(pixels: Tensor, mirrored: Tensor | None, offsets: Tensor | None) -> Tensor:
     batch, _, height, width = pixels.shape
-    if how.flip:
-        mirrored = torch.rand(batch, generator=generator) < 0.5
+    if mirrored is not None:
         pixels = torch.where(mirrored.to(pixels.device).view(-1, 1, 1, 1), pixels.flip(3), pixels)
-    if how.shift:
+    if offsets is not None:
         # Moving reads beyond the border; the nearest pixel is repeated there.
-        offsets = torch.randint(-how.shift, how.shift + 1, (2, batch, 1), generator=generator)
         rows = (torch.arange(height) + offsets[0]).clamp(0, height - 1).to(pixels.device)
         columns = (torch.arange(width) + offsets[1]).clamp(0, width - 1).to(pixels.device)
         which = torch.arange(batch, device=pixels.device).view(-1, 1, 1, 1)

@@ -1,23 +1,36 @@
 """The training loop, straight down. It obeys a recipe and never asks which strategy it came from."""
 
 import math
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 import torch
-from torch.nn import functional as F
-from torch.utils.flop_counter import FlopCounterMode
 
 from bench.backbones.units import Network
-from bench.engine.evaluate import Scored, evaluate
-from bench.engine.images import Augment, Images, Order, augment, prepare
-from bench.engine.optimize import Hyper, make_optimizer, phase_steps, schedule, set_rates
+from bench.engine.evaluate import Scored
+from bench.engine.images import Images, Order
+from bench.engine.optimize import Hyper, numbered_phases, schedule
+from bench.engine.stage import Stages, plain_stages
+from bench.engine.supply import Part
+from bench.engine.team import Solo, Team
 from bench.keys import seed_for
 from bench.plan.spec import Pipeline, Training
 from bench.strategies.recipe import Recipe
 
+T = TypeVar("T")
+
 # Steps between looks at the loss: each look waits for the device.
 CHECK_EVERY = 25
+
+
+@dataclass(frozen=True)
+class Stream:
+    """What one network, or several that share their batches, learn from."""
+
+    images: Images
+    order_seed: int
+    scored: Images | None = None
 
 
 @dataclass(frozen=True)
@@ -32,7 +45,6 @@ class Assignment:
     order_seed: int
     scored: Images | None = None  # scored along the way, the last one after the last step
     evaluations: int = 1
-    count_flops: bool = False
 
 
 @dataclass(frozen=True)
@@ -43,65 +55,178 @@ class Point:
     loss: float | None  # None where it is not finite
 
 
+@dataclass(frozen=True)
+class GlobalState:
+    cpu: torch.Tensor
+    devices: list[torch.Tensor]
+
+
 @dataclass
 class Outcome:
+    """What became of one replica."""
+
     steps: int = 0
     samples: int = 0
-    flops: int = 0
     curve: list[Point] = field(default_factory=list)
     last: Scored | None = None
     diverged_at: int | None = None  # step whose loss was not finite
 
 
 def train(network: Network, task: Assignment) -> Outcome:
-    """Trains the network in place. Stops early only where the loss is no longer finite."""
-    module, training, recipe = network.module, task.training, task.recipe
-    generator = torch.Generator().manual_seed(task.order_seed)
-    torch.manual_seed(seed_for("dropout", task.order_seed))  # dropout draws from the global generator only
-    order = Order(len(task.images), training.batch_size, task.order_seed)
-    how = Augment(training.flip, training.shift)
-    optimizer = make_optimizer(network, training, task.hyper)
-    looks = evaluation_steps(training.steps, task.evaluations)
-    out = Outcome()
-    losses: list[torch.Tensor] = []  # since the last point of the curve
+    """Trains one network in place, the plain way. Stops early only where the loss is no longer finite."""
+    session = Session(
+        Solo(network, (task.recipe, task.training), task.hyper),
+        plain_stages(network, task.pipeline, task.training),
+        (task.recipe, task.training),
+        [Stream(task.images, task.order_seed, task.scored)],
+    )
+    session.advance(task.training.steps, evaluation_steps(task.training.steps, task.evaluations))
+    return session.outcomes[0][0]
 
-    for phase, start, end in phase_steps(recipe, training.steps):
-        network.set_active(tuple(rate > 0 for rate in phase.rates))
-        first, length = (start, end - start) if recipe.anneal == "each_phase" else (0, training.steps)
-        for step in range(start, end):
-            set_rates(optimizer, phase.rates, task.hyper.lr * schedule(training, step - first, length))
-            batch = task.images.take(order.next())
-            # One step per phase stands for all of it: the work per step does not change within a phase.
-            counted = task.count_flops and step == start
-            with FlopCounterMode(display=False) if counted else nullcontext() as counter:
-                x = prepare(augment(batch.pixels, how, generator), task.pipeline)
-                loss = F.cross_entropy(module(x), batch.labels, label_smoothing=training.label_smoothing)
-                optimizer.zero_grad(set_to_none=True)
-                loss.backward()  # type: ignore[no-untyped-call]
-            if counter is not None:
-                out.flops += counter.get_total_flops() * (end - start)
-            optimizer.step()
-            losses.append(loss.detach())
-            out.steps += 1
-            out.samples += len(batch)
 
-            last_step = step + 1 == training.steps
-            if last_step or out.steps % CHECK_EVERY == 0 or step + 1 in looks:
-                values = torch.stack(losses).tolist()
-                bad = next((i for i, value in enumerate(values) if not math.isfinite(value)), None)
-                if bad is not None:
-                    out.diverged_at = step + 1 - len(values) + bad
-                    return out
-                if step + 1 in looks and task.scored is not None:
-                    # The losses lag one step behind the weights. Asked of the batch: what is scored decides nothing.
-                    if evaluate(module, batch, task.pipeline).loss is None:
-                        out.diverged_at = step
-                        return out
-                    out.last = evaluate(module, task.scored, task.pipeline)
-                    mean = sum(values) / len(values)
-                    out.curve.append(Point(step + 1, mean, out.last.accuracy, out.last.loss))
-                    losses.clear()
-    return out
+class Session:
+    """A team on its way through a recipe. It can stop at any step and go on from there."""
+
+    def __init__(self, team: Team, stages: Stages, what: tuple[Recipe, Training], streams: Sequence[Stream]) -> None:
+        self.team, self.stages, self.streams = team, stages, list(streams)
+        self.recipe, self.training = what
+        num_streams, num_members = team.shape
+        assert num_streams == len(streams)
+        self.outcomes = [[Outcome() for _ in range(num_members)] for _ in range(num_streams)]
+        self.step = 0
+        self.batch_size = min(self.training.batch_size, *(len(s.images) for s in streams))
+        self._orders = [Order(len(s.images), self.batch_size, s.order_seed) for s in streams]
+        self._generators = [torch.Generator().manual_seed(s.order_seed) for s in streams]
+        self._phases = numbered_phases(self.recipe, self.training.steps)
+        self._entered = -1
+        self._told: list[tuple[str, str, str]] = []  # for each phase
+        self._losses: list[torch.Tensor] = []  # [S, M] each, since the last point of the curve
+        self._read = 0  # so many of them were looked at
+        self._rng = _global_state(seed_for("dropout", streams[0].order_seed))
+
+    def advance(self, until: int, looks: set[int]) -> None:
+        """Train until so many steps are done, scoring after each of `looks`. Stops early where no replica's loss is
+        finite any more."""
+        before = _swap_global_state(self._rng)  # dropout draws from the global generators only
+        self.team.resume()
+        for number, start, end in self._phases:
+            if not start <= self.step < min(end, until):
+                continue
+            if self._entered != number:
+                self.stage = self.stages(number)
+                self.team.enter(self.stage, self.recipe.active(number))
+                self._told.append((self.stage.frozen, self.stage.whole, self.team.form))
+                self._entered = number
+            rates = self.recipe.phases[number].rates
+            first, length = (start, end - start) if self.recipe.anneal == "each_phase" else (0, self.training.steps)
+            while self.step < min(end, until):
+                factor = schedule(self.training, self.step - first, length)
+                parts = [
+                    Part(stream.images, torch.from_numpy(order.next()).to(stream.images.device), generator)
+                    for stream, order, generator in zip(self.streams, self._orders, self._generators, strict=True)
+                ]
+                inputs = self.stage.feed.batches(parts)
+                labels = torch.stack([part.images.labels[part.index] for part in parts])
+                self._losses.append(self.team.step(inputs, labels, tuple(rate * factor for rate in rates)))
+                self.step += 1
+                look = self.step in looks and all(stream.scored is not None for stream in self.streams)
+                if look or self.step in (until, self.training.steps) or self.step % CHECK_EVERY == 0:
+                    self._note_divergence()
+                    if self.is_over():
+                        break
+                    if look:
+                        # Losses lag one step behind the weights. Asked of the batch: what is scored decides nothing.
+                        self._note_lost(self.team.is_finite_on(inputs, labels))
+                        if self.is_over():
+                            break
+                        self._look()
+        if self.step < self.training.steps and not self.is_over():
+            self.team.pause()
+        self._rng = _swap_global_state(before)
+        self._count()
+
+    def is_over(self) -> bool:
+        """Nothing is left that could be trained further."""
+        return all(outcome.diverged_at is not None for stream in self.outcomes for outcome in stream)
+
+    def told(self) -> dict[str, Any]:
+        """How the work was done; numbers do not depend on it, but for rounding."""
+        frozen, whole, forms = zip(*self._told, strict=True) if self._told else ((), (), ())
+        told = {"frozen": list(frozen), "forms": list(forms), "replicas": self.team.shape[0] * self.team.shape[1]}
+        return told | ({"whole": reason} if (reason := next(filter(None, whole), "")) else {})
+
+    def scores(self) -> list[list[Scored | None]]:
+        """[S][M] on each stream's own images, with the weights as they are; None where a replica has diverged."""
+        scored = self.team.score([stream.scored for stream in self.streams if stream.scored is not None])
+        return [
+            [None if outcome.diverged_at is not None else one for outcome, one in zip(*pair, strict=True)]
+            for pair in zip(self.outcomes, scored, strict=True)
+        ]
+
+    def keep(self, members: list[list[int]]) -> None:
+        """The other members of each stream leave, the same number everywhere."""
+        self.team.keep(members)
+        self.outcomes = [[row[m] for m in kept] for row, kept in zip(self.outcomes, members, strict=True)]
+        index = torch.tensor(members)
+        self._losses = [losses.gather(1, index.to(losses.device)) for losses in self._losses]
+
+    def _note_divergence(self) -> None:
+        """Reads the losses that came since the last look at them."""
+        fresh = torch.stack(self._losses[self._read :])
+        self._read = len(self._losses)
+        bad = (~fresh.isfinite()).cpu()
+        if not bad.any():
+            return
+        first = bad.int().argmax(0)
+        for (s, m), step in _cells(first.tolist()):
+            if bad[step, s, m]:
+                self._end(self.outcomes[s][m], self.step - len(fresh) + step)
+
+    def _note_lost(self, finite: list[list[bool]]) -> None:
+        for (s, m), fine in _cells(finite):
+            if not fine:
+                self._end(self.outcomes[s][m], self.step - 1)
+
+    def _end(self, outcome: Outcome, step: int) -> None:
+        if outcome.diverged_at is None:
+            outcome.diverged_at = step
+            outcome.steps, outcome.samples = self.step, self.step * self.batch_size
+
+    def _look(self) -> None:
+        mean = torch.stack(self._losses).double().mean(0).tolist()
+        for (s, m), scored in _cells(self.scores()):
+            if scored is not None:
+                outcome = self.outcomes[s][m]
+                outcome.last = scored
+                outcome.curve.append(Point(self.step, mean[s][m], scored.accuracy, scored.loss))
+        self._losses.clear()
+        self._read = 0
+
+    def _count(self) -> None:
+        for outcome in (outcome for row in self.outcomes for outcome in row if outcome.diverged_at is None):
+            outcome.steps, outcome.samples = self.step, self.step * self.batch_size
+
+
+def _cells(rows: list[list[T]]) -> Iterator[tuple[tuple[int, int], T]]:
+    for s, row in enumerate(rows):
+        for m, value in enumerate(row):
+            yield (s, m), value
+
+
+def _swap_global_state(state: GlobalState) -> GlobalState:
+    on_device = bool(torch.cuda.is_initialized())  # type: ignore[no-untyped-call]
+    before = GlobalState(torch.get_rng_state(), torch.cuda.get_rng_state_all() if on_device else [])
+    torch.set_rng_state(state.cpu)
+    if on_device and state.devices:
+        torch.cuda.set_rng_state_all(state.devices)
+    return before
+
+
+def _global_state(seed: int) -> GlobalState:
+    """The state of the global generators after they are seeded; they stay as they were."""
+    before = _swap_global_state(GlobalState(torch.get_rng_state(), []))
+    torch.manual_seed(seed)
+    return _swap_global_state(before)
 
 
 def evaluation_steps(steps: int, evaluations: int) -> set[int]:

@@ -1,7 +1,9 @@
 """What a training cost here: seconds and the highest memory use."""
 
+import dataclasses
 import resource
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,26 +12,49 @@ import torch
 KIB = 1024
 
 
+@dataclass(frozen=True)
+class Spent:
+    """What it took here."""
+
+    seconds: float = 0.0
+    feature_seconds: float = 0.0  # on features that others may use as well; not in `seconds`
+    peak_memory_bytes: float = 0.0
+
+    def plus(self, other: "Spent", shared_by: int = 1) -> "Spent":
+        """Seconds add up, and those who ran together share them."""
+        return Spent(
+            self.seconds + other.seconds / shared_by,
+            self.feature_seconds + other.feature_seconds / shared_by,
+            max(self.peak_memory_bytes, other.peak_memory_bytes),
+        )
+
+    def as_dict(self) -> dict[str, float]:
+        return dataclasses.asdict(self)
+
+
 @dataclass
 class Meter:
     device: torch.device
+    feature_clock: Callable[[], float] = float  # seconds spent on features so far
     _started: float = 0.0
+    _features: float = 0.0
 
     def start(self) -> "Meter":
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self.device)
         else:
             _reset_peak()
-        self._started = time.perf_counter()
+        self._started, self._features = time.perf_counter(), self.feature_clock()
         return self
 
-    def read(self) -> dict[str, float]:
+    def read(self) -> Spent:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
             memory = torch.cuda.max_memory_allocated(self.device)
         else:
             memory = _peak()
-        return {"seconds": time.perf_counter() - self._started, "peak_memory_bytes": memory}
+        features = self.feature_clock() - self._features
+        return Spent(time.perf_counter() - self._started - features, features, memory)
 
 
 def _reset_peak() -> None:

@@ -42,13 +42,18 @@ def set_rates(optimizer: torch.optim.Optimizer, rates: tuple[float, ...], lr: fl
 
 def phase_steps(recipe: Recipe, steps: int) -> list[tuple[Phase, int, int]]:
     """(phase, first step, end) with the ends rounded, so that the steps always add up to the budget."""
+    return [(recipe.phases[number], start, end) for number, start, end in numbered_phases(recipe, steps)]
+
+
+def numbered_phases(recipe: Recipe, steps: int) -> list[tuple[int, int, int]]:
+    """The same by number; a phase too short for a single step is left out."""
     ends, total = [], 0.0
     for phase in recipe.phases:
         total += phase.share
         ends.append(round(total * steps))
     ends[-1] = steps
     starts = [0, *ends[:-1]]
-    return [(p, start, end) for p, start, end in zip(recipe.phases, starts, ends, strict=True) if end > start]
+    return [(i, start, end) for i, (start, end) in enumerate(zip(starts, ends, strict=True)) if end > start]
 
 
 def schedule(training: Training, step: int, steps: int) -> float:

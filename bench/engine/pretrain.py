@@ -8,8 +8,8 @@ import torch
 from bench.backbones.build import build_network
 from bench.engine.context import Context
 from bench.engine.fit import Finished
+from bench.engine.flops import training_flops
 from bench.engine.loop import Assignment, train
-from bench.engine.measure import Meter
 from bench.engine.optimize import Hyper
 from bench.keys import seed_for
 from bench.plan.spec import PretrainSpec, Training
@@ -23,7 +23,7 @@ def run_pretraining(spec: PretrainSpec, context: Context) -> Finished:
     from safetensors.torch import save
 
     data = context.data(spec.data)
-    meter = Meter(context.device).start()
+    meter = context.meter()
     network = build_network(spec.backbone, spec.data.num_classes, seed_for("pretrain init", spec.seed))
     network.module.to(context.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     task = Assignment(
@@ -35,12 +35,13 @@ def run_pretraining(spec: PretrainSpec, context: Context) -> Finished:
         order_seed=seed_for("pretrain order", spec.seed),
         scored=data.test,
         evaluations=EVALUATIONS,
-        count_flops=True,
     )
     outcome = train(network, task)
+    batch_size = min(spec.batch_size, len(data.train))
+    flops = training_flops(network, task.recipe, task.training, spec.pipeline, batch_size)
     cost = {
-        "logical": {"steps": outcome.steps, "samples": outcome.samples, "flops": outcome.flops},
-        "measured": meter.read(),
+        "logical": {"steps": outcome.steps, "samples": outcome.samples, "flops": flops},
+        "measured": meter.read().as_dict(),
     }
     if outcome.diverged_at is not None or outcome.last is None:
         return Finished("diverged", {}, cost, f"loss not finite at step {outcome.diverged_at}, rate {spec.lr:g}")
@@ -67,6 +68,7 @@ def _training(spec: PretrainSpec, num_images: int) -> Training:
         label_smoothing=0.0,
         flip=False,
         shift=spec.shift,
+        views=0,
         evaluations=EVALUATIONS,
         precision="fp32",
     )

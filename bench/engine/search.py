@@ -1,6 +1,7 @@
 """The search for hyperparameters: Optuna, asked and told. The truth is in the records; a study is rebuilt from them.
 
 Which point comes next depends on the records so far and on nothing else, so a resumed search equals an unbroken one.
+Points that need nothing of each other's results are asked together, as a cohort; `race.py` runs it.
 """
 
 import math
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 EDGE = 0.05  # of a range's decades
+ETA = 3  # one trial in so many goes on to the next rung, which is so many times as long
 GOLDEN = (math.sqrt(5) - 1) / 2  # its multiples modulo 1 fill an interval evenly
 
 
@@ -28,22 +30,62 @@ class Tried:
 
     number: int
     hyper: Hyper
-    score: float | None  # validation accuracy
+    score: float | None  # validation accuracy after its last step
     loss: float | None  # validation loss
+    pruned_at: int | None = None  # steps after which it left the race; None: it ran to its end
 
 
-def ask(spec: FitSpec, history: Sequence[Tried]) -> Hyper:
-    """The next point, given all finished trials in order."""
-    fixed = _fixed_point(spec, len(history))
-    return fixed if fixed is not None else _sampled(spec, history)
+def cohorts(search: Search) -> list[range]:
+    """Numbers of the trials that are asked together. Halving needs rivals, so there TPE proposes all at once what is
+    left to it; without it TPE learns from each."""
+    first = _grid_size(search) if search.sampler == "tpe" else search.trials
+    if search.pruner == "halving":
+        parts = [range(first), range(first, search.trials)]
+    else:
+        parts = [range(first), *(range(number, number + 1) for number in range(first, search.trials))]
+    return [part for part in parts if part]
+
+
+def rungs(search: Search, steps: int) -> list[int]:
+    """After how many steps trials are compared; the last one is the whole budget."""
+    if search.pruner == "none":
+        return [steps]
+    ends, share = [], search.first_rung
+    while share < 1:
+        ends.append(max(1, round(share * steps)))
+        share *= ETA
+    return sorted({*ends, steps})
+
+
+def num_kept(num_started: int, rung: int) -> int:
+    """How many trials of a cohort go on after rung number `rung`, counted from 0."""
+    for _ in range(rung + 1):
+        num_started = math.ceil(num_started / ETA)
+    return num_started
+
+
+def ask(spec: FitSpec, history: Sequence[Tried], pending: Sequence[Hyper] = ()) -> Hyper:
+    """The next point, given all finished trials in order and the points of its cohort asked before it."""
+    fixed = _fixed_point(spec, len(history) + len(pending))
+    return fixed if fixed is not None else _sampled(spec, history, pending)
+
+
+def ask_cohort(spec: FitSpec, history: Sequence[Tried], cohort: range) -> list[Hyper]:
+    points: list[Hyper] = []
+    for _ in cohort:
+        points.append(ask(spec, history[: cohort.start], points))
+    return points
+
+
+def ranking(score: float | None, loss: float | None, lr: float) -> tuple[float, float, float]:
+    """Sorts the best first: highest validation accuracy, then the lower validation loss, then the smaller rate."""
+    return (-score if score is not None else math.inf, loss if loss is not None else math.inf, lr)
 
 
 def choose(history: Sequence[Tried]) -> Tried | None:
-    """Highest validation accuracy; ties by the lower validation loss, then by the smaller rate."""
-    scored = [t for t in history if t.score is not None]
-    if not scored:
-        return None
-    return min(scored, key=lambda t: (-(t.score or 0.0), t.loss if t.loss is not None else math.inf, t.hyper.lr))
+    """The best of those that ran to their end."""
+    scored = [t for t in history if t.score is not None and t.pruned_at is None]
+    return min(scored, key=lambda t: ranking(t.score, t.loss, t.hyper.lr)) if scored else None
 
 
 def edge_of(chosen: Tried, search: Search) -> str:
@@ -78,18 +120,21 @@ def _fixed_point(spec: FitSpec, number: int) -> Hyper | None:
     return None
 
 
-def _sampled(spec: FitSpec, history: Sequence[Tried]) -> Hyper:
-    """A point of Optuna's, given all finished trials."""
+def _sampled(spec: FitSpec, history: Sequence[Tried], pending: Sequence[Hyper]) -> Hyper:
+    """A point of Optuna's, given all finished trials and those under way."""
     import optuna
 
     search = spec.search
     # Reseeded per number: a sampler's own state would not survive a restart.
-    sampler_seed = seed_for("sampler", spec.seed, spec.repeat, len(history)) % 2**32
+    sampler_seed = seed_for("sampler", spec.seed, spec.repeat, len(history) + len(pending)) % 2**32
     sampler: optuna.samplers.BaseSampler
     if search.sampler == "random":
         sampler = optuna.samplers.RandomSampler(seed=sampler_seed)
     else:
-        sampler = optuna.samplers.TPESampler(seed=sampler_seed, n_startup_trials=_grid_size(search))
+        # The liar holds points under way for bad ones, else all of a cohort would be the same.
+        sampler = optuna.samplers.TPESampler(
+            seed=sampler_seed, n_startup_trials=_grid_size(search), constant_liar=bool(pending)
+        )
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
@@ -97,6 +142,8 @@ def _sampled(spec: FitSpec, history: Sequence[Tried]) -> Hyper:
         space = _space(search)
         for tried in history:
             study.add_trial(_as_trial(tried, space))
+        for hyper in pending:
+            study.add_trial(_under_way(hyper, space))
         params = study.ask(space).params
     finally:
         optuna.logging.set_verbosity(verbosity)
@@ -129,10 +176,21 @@ def _space(search: Search) -> "dict[str, BaseDistribution]":
 def _as_trial(tried: Tried, space: "dict[str, BaseDistribution]") -> "FrozenTrial":
     from optuna.trial import TrialState, create_trial
 
-    params = {"lr": tried.hyper.lr, "weight_decay": tried.hyper.weight_decay}
-    return create_trial(
-        params={name: params[name] for name in space},
-        distributions=space,
-        value=tried.score,
-        state=TrialState.COMPLETE if tried.score is not None else TrialState.FAIL,
-    )
+    params = _params(tried.hyper, space)
+    if tried.score is None:
+        return create_trial(params=params, distributions=space, state=TrialState.FAIL)
+    if tried.pruned_at is not None:
+        seen = {tried.pruned_at: tried.score}
+        return create_trial(params=params, distributions=space, intermediate_values=seen, state=TrialState.PRUNED)
+    return create_trial(params=params, distributions=space, value=tried.score)
+
+
+def _under_way(hyper: Hyper, space: "dict[str, BaseDistribution]") -> "FrozenTrial":
+    from optuna.trial import TrialState, create_trial
+
+    return create_trial(params=_params(hyper, space), distributions=space, state=TrialState.RUNNING)
+
+
+def _params(hyper: Hyper, space: "dict[str, BaseDistribution]") -> dict[str, float]:
+    params = {"lr": hyper.lr, "weight_decay": hyper.weight_decay}
+    return {name: params[name] for name in space}

@@ -4,7 +4,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.plan.spec import Engine, Job
 from bench.store import Record
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """What a worker is handed at once: one job, or the repeats of one cell."""
+
+    jobs: tuple[Job, ...]
+    alone: bool = False  # nothing trains together, so that a death tells which training was to blame
+
+    def job_of(self, record_key: str) -> Job:
+        return next(job for job in self.jobs if record_key in job.record_keys)
 
 
 @dataclass(frozen=True)
@@ -15,6 +27,8 @@ class Setup:
     suite: str
     device: str  # "cpu", "cuda:0"
     threads: int
+    engine: Engine
+    patterns: dict[str, tuple[tuple[bool, ...], ...]]  # what the plan leaves frozen
     weights_files: dict[str, Path]
     provenance: dict[str, Any]
     log: Path  # what a worker prints goes here, so that it cannot garble the display
@@ -22,9 +36,10 @@ class Setup:
 
 @dataclass(frozen=True)
 class Starting:
-    """One training begins. Should the worker die in it, this becomes its record."""
+    """Trainings begin. Should the worker die in the only one, this becomes its record; of several that train together
+    nobody could say which was to blame, so they are tried again one by one."""
 
-    record: Record
+    records: tuple[Record, ...]
 
 
 @dataclass(frozen=True)
@@ -44,19 +59,15 @@ class Recorded:
 
 @dataclass(frozen=True)
 class Finished:
-    """The job has all its records, or was told to stop before."""
+    """The jobs have all their records, or the worker was told to stop before."""
 
     complete: bool
-
-
-@dataclass(frozen=True)
-class Busy:
-    """Another runner holds the job."""
+    held: tuple[str, ...] = ()  # keys of jobs that another runner holds; nothing was done about these
 
 
 @dataclass(frozen=True)
 class Stuck:
-    """An error outside any training: the job cannot go on, the worker can."""
+    """An error outside any training: the jobs cannot go on, the worker can."""
 
     error: str
 
@@ -68,4 +79,11 @@ class Broken:
     error: str
 
 
-Message = Starting | Recorded | Finished | Busy | Stuck | Broken
+@dataclass(frozen=True)
+class Notice:
+    """Something that a person should know; no fault."""
+
+    text: str
+
+
+Message = Notice | Starting | Recorded | Finished | Stuck | Broken

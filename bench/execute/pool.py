@@ -14,9 +14,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from bench.errors import BenchError
-from bench.execute.messages import Message, Setup
+from bench.execute.messages import Bundle, Message, Setup
 from bench.execute.signals import STOPPING
-from bench.plan.spec import Job
 from bench.store import Record
 
 STOP = "stop"
@@ -36,10 +35,11 @@ class NoWorkers(BenchError):
 class Worker:
     setup: Setup
     process: BaseProcess
-    pipe: "Connection[Job | str, Message]"
-    job: Job | None = None
-    job_since: float = 0.0
-    begun: Record | None = None  # what a death would leave of the training at hand
+    pipe: "Connection[Bundle | str, Message]"
+    bundle: Bundle | None = None
+    since: float = 0.0  # when it got its bundle
+    told_at: float = 0.0  # when it last told of a record, or got its bundle
+    begun: tuple[Record, ...] = ()  # what a death would leave of the trainings at hand
     begun_at: float = 0.0
     vain: int = 0  # processes of this place that in a row died without beginning a training
 
@@ -49,8 +49,8 @@ class Worker:
 
     @property
     def seconds(self) -> float:
-        """Since it got its job."""
-        return time.monotonic() - self.job_since
+        """Since it got its bundle."""
+        return time.monotonic() - self.since
 
 
 @dataclass(frozen=True)
@@ -90,15 +90,16 @@ class Pool:
         return Worker(setup, process, ours)
 
     def idle(self) -> list[Worker]:
-        return [worker for worker in self.workers if worker.job is None]
+        return [worker for worker in self.workers if worker.bundle is None]
 
     def busy(self) -> list[Worker]:
-        return [worker for worker in self.workers if worker.job is not None]
+        return [worker for worker in self.workers if worker.bundle is not None]
 
-    def give(self, worker: Worker, job: Job) -> None:
-        worker.job, worker.job_since = job, time.monotonic()
+    def give(self, worker: Worker, bundle: Bundle) -> None:
+        worker.bundle = bundle
+        worker.since = worker.told_at = time.monotonic()
         with contextlib.suppress(OSError):  # dead already: its end is noticed in `messages`
-            worker.pipe.send(job)
+            worker.pipe.send(bundle)
 
     def messages(self, timeout: float | None) -> Iterator[tuple[Worker, Message | Died]]:
         """What came in; waits for the first. A dead worker's last words come before its death."""
@@ -185,7 +186,7 @@ def tail(log: Path) -> str:
     return "\n".join("  " + "".join(c if c.isprintable() else " " for c in line)[:200] for line in lines)
 
 
-def run_worker(pipe: "Connection[Message, Job | str]", setup: Setup) -> None:
+def run_worker(pipe: "Connection[Message, Bundle | str]", setup: Setup) -> None:
     """In the new process. Imported late: the runner itself never imports torch."""
     from bench.execute.worker import serve
 

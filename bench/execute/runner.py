@@ -11,12 +11,14 @@ from typing import Any
 
 from bench.errors import StoreError
 from bench.execute.display import Display
-from bench.execute.messages import Broken, Busy, Finished, Recorded, Setup, Starting, Stuck
+from bench.execute.messages import Broken, Bundle, Finished, Notice, Recorded, Setup, Starting, Stuck
 from bench.execute.pool import Died, NoWorkers, Pool, Worker, tail
 from bench.execute.roots import Roots, forget_lost_weights, missing_records, pretrained_ok
 from bench.execute.signals import Interrupted, StopSignals
+from bench.plan.bundles import bundles
+from bench.plan.patterns import frozen_patterns
 from bench.plan.plan import Plan
-from bench.plan.spec import Job
+from bench.plan.spec import Engine, Job
 from bench.store import Record
 
 BUSY_WAIT = 0.5  # seconds between looks at a job that another runner holds, and at the count of signals
@@ -55,6 +57,7 @@ class _Run:
     waiting: dict[str, float] = field(default_factory=dict)  # job held by another runner -> when to look again
     told: set[str] = field(default_factory=set)  # what has gone wrong, each reason said once
     last: dict[str, str] = field(default_factory=dict)  # job -> its latest outcome in words
+    alone: set[str] = field(default_factory=set)  # jobs in which a death could not be told from another's
 
 
 class Runner:
@@ -98,12 +101,15 @@ class Runner:
             return
 
     def _setups(self, placement: Placement, provenance: dict[str, Any]) -> list[Setup]:
+        engine = self.plan.loaded.suite.engine
         return [
             Setup(
                 results=self.roots.results,
                 suite=self.roots.suite,
                 device=device,
                 threads=placement.threads,
+                engine=Engine(engine.partition, engine.fleet),
+                patterns=frozen_patterns(self.plan.jobs.values()),
                 weights_files=self.plan.weights_files,
                 provenance=provenance,
                 log=self.roots.store.root / "logs" / f"worker-{number}.log",
@@ -124,15 +130,15 @@ class Runner:
             if not run.pool.busy() and (stopping or not run.waiting):
                 run.summary.blocked = 0 if stopping else len(run.pending)
                 return
-            run.display.running([self.titles[w.job.key] for w in run.pool.busy() if w.job is not None])
+            run.display.running([self.titles[job.key] for job in _under_way(run)])
             for worker, message in run.pool.messages(timeout=BUSY_WAIT):
                 self._take(run, worker, message)
             self._end_overdue(run)
 
     def _hand_out(self, run: _Run) -> None:
         now = time.monotonic()
-        held = {w.job.key for w in run.pool.busy() if w.job is not None}
         for worker in run.pool.idle():
+            held = {job.key for job in _under_way(run)}
             ready = [
                 job
                 for key, job in run.pending.items()
@@ -140,35 +146,46 @@ class Runner:
             ]
             if not ready:
                 return
-            job = min(ready, key=_rank)
-            held.add(job.key)
-            run.pool.give(worker, job)
+            first = min(ready, key=_rank)
+            together = next(jobs for jobs in self._bundles(run, ready, worker) if first in jobs)
+            run.pool.give(worker, Bundle(together, alone=first.key in run.alone))
+
+    def _bundles(self, run: _Run, ready: list[Job], worker: Worker) -> list[tuple[Job, ...]]:
+        if self.plan.loaded.suite.engine.fleet == 1:
+            return [(job,) for job in ready]
+        single = [job for job in ready if job.key in run.alone]
+        others = [job for job in ready if job.key not in run.alone]
+        return [*((job,) for job in single), *bundles(others, worker.setup.device.startswith("cuda"))]
 
     def _take(self, run: _Run, worker: Worker, message: object) -> None:
-        job = worker.job
+        bundle = worker.bundle
         match message:
-            case Starting(record):
-                worker.begun, worker.begun_at, worker.vain = record, time.monotonic(), 0
-            case Recorded() if job is not None:
-                worker.begun = None
+            case Notice(text):
+                if text not in run.told:
+                    run.told.add(text)
+                    run.display.say(text)
+            case Starting(records):
+                worker.begun, worker.begun_at, worker.vain = records, time.monotonic(), 0
+            case Recorded() if bundle is not None:
+                worker.begun = tuple(record for record in worker.begun if record.key != message.key)
                 self._count(run, worker, message)
-            case Finished(complete) if job is not None:
-                worker.job = None
-                if complete:
-                    self._complete(run, job, worker.seconds)
-            case Busy() if job is not None:
-                worker.job = None
-                self._wait_for(run, job, worker.seconds)
-            case Stuck(error) if job is not None:
-                self._unstick(run, worker, error)
+            case Finished(complete, held) if bundle is not None:
+                worker.bundle, worker.begun = None, ()
+                for job in bundle.jobs:
+                    if job.key in held:
+                        self._wait_for(run, job, worker.seconds)
+                    elif complete:
+                        self._complete(run, job, worker.seconds)
+            case Stuck(error) if bundle is not None:
+                self._unstick(run, worker, bundle, error)
             case Broken(error):
                 raise StoreError(error)
             case Died():
                 self._bury(run, worker, str(message))
 
     def _count(self, run: _Run, worker: Worker, message: Recorded) -> None:
-        job = worker.job
-        assert job is not None
+        assert worker.bundle is not None
+        job = worker.bundle.job_of(message.key)
         run.summary.trainings += 1
         if message.status in GONE_WRONG or (message.status != "ok" and message.kind != "trial"):
             run.summary.failed += 1
@@ -178,7 +195,9 @@ class Runner:
         score = f" {message.score:.3f}" if message.score is not None else ""
         run.last[job.key] = f"{message.status}{score}"
         run.missing[job.key] -= 1
-        run.display.advance(self.work(job), time.monotonic() - worker.begun_at)
+        now = time.monotonic()
+        run.display.advance(self.work(job), now - worker.told_at)
+        worker.told_at = now
 
     def _complete(self, run: _Run, job: Job, seconds: float) -> None:
         self._leave(run, job)
@@ -203,15 +222,17 @@ class Runner:
         run.waiting[job.key] = time.monotonic() + BUSY_WAIT
 
     def _bury(self, run: _Run, worker: Worker, reason: str) -> None:
-        """A worker died. What it was at becomes a record, and the rest of its job goes to the next worker."""
-        job, begun = worker.job, worker.begun
-        if job is not None and begun is not None:
-            dead = begun if begun.status == "timeout" else dataclasses.replace(begun, error=reason)
-            self._record(run, worker, dead)
-            if self._is_done(job):
-                self._complete(run, job, worker.seconds)
-        else:
+        """A worker died. What it was at becomes a record, and the rest of its jobs goes to the next worker."""
+        bundle, begun = worker.bundle, worker.begun
+        if bundle is None or not begun:
             worker.vain += 1
+        elif len(begun) > 1:
+            run.alone.update(job.key for job in bundle.jobs)
+            run.display.say(f"{self.titles[bundle.jobs[0].key]}: {reason} in {len(begun)} trainings; tried one by one")
+        else:
+            dead = begun[0] if begun[0].status == "timeout" else dataclasses.replace(begun[0], error=reason)
+            self._record(run, worker, dead)
+            self._complete_done(run, bundle, worker.seconds)
         if run.summary.stopped_by is not None:
             run.pool.remove(worker)
         elif worker.vain < VAIN_STARTS:
@@ -226,24 +247,28 @@ class Runner:
             raise NoWorkers(f"no worker lives long enough to train: {reason}; the end of {log}:\n{tail(log)}")
         run.display.say(f"going on without a worker on {worker.setup.device}: {reason}; its log: {log}")
 
-    def _unstick(self, run: _Run, worker: Worker, error: str) -> None:
-        """An error where none is expected. A training that had begun is recorded, else the job is left alone."""
-        job, begun = worker.job, worker.begun
-        assert job is not None
-        if begun is not None:
-            self._record(run, worker, dataclasses.replace(begun, status="failed", error=error))
-            if self._is_done(job):
-                self._complete(run, job, worker.seconds)
+    def _unstick(self, run: _Run, worker: Worker, bundle: Bundle, error: str) -> None:
+        """An error where none is expected. Trainings that had begun are recorded, else the jobs are left alone."""
+        for record in worker.begun:
+            self._record(run, worker, dataclasses.replace(record, status="failed", error=error))
+        if worker.begun:
+            self._complete_done(run, bundle, worker.seconds)
         else:
             run.summary.failed += 1
-            run.display.say(f"{self.titles[job.key]}: {error}; left out; its log: {worker.setup.log}")
-            self._leave(run, job)
-        worker.job = worker.begun = None
+            run.display.say(f"{self.titles[bundle.jobs[0].key]}: {error}; left out; its log: {worker.setup.log}")
+            for job in bundle.jobs:
+                self._leave(run, job)
+        worker.bundle, worker.begun = None, ()
+
+    def _complete_done(self, run: _Run, bundle: Bundle, seconds: float) -> None:
+        for job in bundle.jobs:
+            if job.key in run.pending and self._is_done(job):
+                self._complete(run, job, seconds)
 
     def _record(self, run: _Run, worker: Worker, record: Record) -> None:
         """For a worker that could not do it, unless it did and had no time to say so."""
-        job = worker.job
-        assert job is not None
+        assert worker.bundle is not None
+        job = worker.bundle.job_of(record.key)
         store = self.roots.store_of(job)
         written = store.read(record.key)
         if written is None:
@@ -254,15 +279,19 @@ class Runner:
     def _end_overdue(self, run: _Run) -> None:
         limit = run.placement.timeout
         for worker in run.pool.busy():
-            record = worker.begun
-            if limit is not None and record is not None and time.monotonic() - worker.begun_at > limit:
+            begun = worker.begun
+            if limit is not None and begun and time.monotonic() - worker.begun_at > limit * len(begun):
                 error = f"took longer than --timeout {limit:g} s"
-                worker.begun = dataclasses.replace(record, status="timeout", error=error)
+                worker.begun = tuple(dataclasses.replace(one, status="timeout", error=error) for one in begun)
                 run.pool.kill(worker)
 
     def _is_done(self, job: Job) -> bool:
         store = self.roots.store_of(job)
         return all(store.read(key) is not None for key in job.record_keys)
+
+
+def _under_way(run: _Run) -> list[Job]:
+    return [job for worker in run.pool.busy() if worker.bundle is not None for job in worker.bundle.jobs]
 
 
 def _rank(job: Job) -> int:

@@ -13,10 +13,11 @@ from pathlib import Path
 import timm  # noqa: F401  imported here so that the fork server has paid for it
 import torch
 
+from bench.engine import precision
 from bench.engine.context import Context
 from bench.engine.jobs import perform
 from bench.errors import StoreError
-from bench.execute.messages import Broken, Busy, Finished, Message, Recorded, Setup, Starting, Stuck
+from bench.execute.messages import Broken, Bundle, Finished, Message, Notice, Recorded, Setup, Starting, Stuck
 from bench.execute.signals import STOPPING
 from bench.plan.spec import Job, PretrainSpec
 from bench.store import Store
@@ -26,7 +27,7 @@ STOP = "stop"
 LOG_BYTES = 10_000_000  # a longer log starts anew with the next job
 
 
-def serve(pipe: "Connection[Message, Job | str]", setup: Setup) -> None:
+def serve(pipe: "Connection[Message, Bundle | str]", setup: Setup) -> None:
     """The whole life of a worker."""
     # The terminal's Ctrl-C reaches every process; only the runner decides what it means.
     for number in STOPPING:
@@ -36,9 +37,9 @@ def serve(pipe: "Connection[Message, Job | str]", setup: Setup) -> None:
     try:
         _into_log(setup.log)
         context = make_context(setup, pipe)
-        while (job := _next(pipe)) is not None:
+        while (bundle := _next(pipe)) is not None:
             _shorten_log()
-            pipe.send(_do(job, context))
+            pipe.send(_do(bundle, context))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return  # the runner is gone; what is finished is on disk
     except StoreError as error:
@@ -47,7 +48,7 @@ def serve(pipe: "Connection[Message, Job | str]", setup: Setup) -> None:
         _say(pipe, Broken(f"{error.filename or 'worker'}: {explain(error)}"))
 
 
-def _say(pipe: "Connection[Message, Job | str]", message: Message) -> None:
+def _say(pipe: "Connection[Message, Bundle | str]", message: Message) -> None:
     with contextlib.suppress(OSError):
         pipe.send(message)
 
@@ -65,23 +66,22 @@ def _end_with_the_runner() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def make_context(setup: Setup, pipe: "Connection[Message, Job | str]") -> Context:
+def make_context(setup: Setup, pipe: "Connection[Message, Bundle | str]") -> Context:
     device = torch.device(setup.device)
     torch.set_num_threads(setup.threads)
-    # Numbers must not depend on what a library thinks is fast enough today.
-    torch.backends.cuda.matmul.allow_tf32 = False
-    torch.backends.cudnn.allow_tf32 = False
-    torch.backends.cudnn.benchmark = False
-    torch.backends.cudnn.deterministic = True
+    precision.set_explicitly()
     stop = _StopRequest(pipe)
     return Context(
         store=Store(setup.results / setup.suite),
         shared=Store(setup.results / "pretrained"),
         cache=setup.results / ".cache",
         device=device,
+        engine=setup.engine,
+        patterns=setup.patterns,
+        notice=lambda text: pipe.send(Notice(text)),
         weights_files=setup.weights_files,
         provenance={**setup.provenance, "device": device_name(device), "threads": setup.threads},
-        begins=lambda record: pipe.send(Starting(record)),
+        begins=lambda records: pipe.send(Starting(tuple(records))),
         announce=lambda record: pipe.send(Recorded.of(record)),
         stopping=stop,
     )
@@ -94,7 +94,7 @@ def device_name(device: torch.device) -> str:
 class _StopRequest:
     """True once the runner asked to stop, or is gone."""
 
-    def __init__(self, pipe: "Connection[Message, Job | str]") -> None:
+    def __init__(self, pipe: "Connection[Message, Bundle | str]") -> None:
         self._pipe = pipe
         self._asked = False
 
@@ -107,18 +107,23 @@ class _StopRequest:
         return self._asked
 
 
-def _next(pipe: "Connection[Message, Job | str]") -> Job | None:
+def _next(pipe: "Connection[Message, Bundle | str]") -> Bundle | None:
     got = pipe.recv()
-    return got if isinstance(got, Job) else None
+    return got if isinstance(got, Bundle) else None
 
 
-def _do(job: Job, context: Context) -> Message:
-    store = context.shared if isinstance(job.spec, PretrainSpec) else context.store
-    with store.lock(job.key) as ours:
-        if not ours:
-            return Busy()
+def _do(bundle: Bundle, context: Context) -> Message:
+    with contextlib.ExitStack() as locks:
+        held: list[str] = []
+        ours: list[Job] = []
+        for job in bundle.jobs:
+            store = context.shared if isinstance(job.spec, PretrainSpec) else context.store
+            if locks.enter_context(store.lock(job.key)):
+                ours.append(job)
+            else:
+                held.append(job.key)
         try:
-            return Finished(perform(job, context))
+            return Finished(not ours or perform(ours, context.alone() if bundle.alone else context), tuple(held))
         except (StoreError, OSError, EOFError):
             raise
         except Exception as error:

@@ -9,6 +9,7 @@ from bench import backbones
 from bench.backbones import probe
 from bench.errors import BenchError, SuiteError
 from bench.plan.plan import Cell, Plan
+from bench.plan.precision import Precision
 from bench.plan.resolve import (
     Problems,
     ResolvedBackbone,
@@ -36,8 +37,13 @@ class Task:
     num_labels: int
 
 
-def make_plan(loaded: LoadedSuite, cache: Path, max_runs: int = MAX_RUNS) -> Plan:
-    """Raises SuiteError with every problem found."""
+def make_plan(
+    loaded: LoadedSuite, cache: Path, max_runs: int = MAX_RUNS, auto_precision: Precision = "fp32"
+) -> Plan:
+    """Raises SuiteError with every problem found. `auto_precision`: what `precision: auto` means here."""
+    if loaded.suite.engine.precision == "auto":
+        engine = loaded.suite.engine.model_copy(update={"precision": auto_precision})
+        loaded = replace(loaded, suite=loaded.suite.model_copy(update={"engine": engine}))
     suite = loaded.suite
     problems = Problems(loaded)
     tasks = _tasks(suite, problems)
@@ -257,6 +263,7 @@ def _training(suite: Suite, num_labels: int) -> Training:
         label_smoothing=t.label_smoothing,
         flip=t.augment.flip,
         shift=t.augment.shift,
+        views=t.augment.views,
         evaluations=t.evaluations,
         precision=suite.engine.precision,
     )
@@ -276,6 +283,8 @@ def _search(suite: Suite, task: Task, rate_scale: float) -> Search:
     return Search(
         trials=s.trials,
         sampler=s.sampler,
+        pruner=s.pruner,
+        first_rung=s.first_rung if s.pruner == "halving" else 1.0,
         lr_low=low * rate_scale,
         lr_high=high * rate_scale,
         weight_decay=suite.training.weight_decay,

@@ -71,14 +71,25 @@ class Training:
     label_smoothing: float
     flip: bool
     shift: int
+    views: int  # 0: images are changed anew each time
     evaluations: int
     precision: str
+
+
+@dataclass(frozen=True)
+class Engine:
+    """How work is saved. In no key: numbers do not depend on it, but for rounding. Records tell of it."""
+
+    partition: bool = True
+    fleet: int | Literal["auto"] = "auto"
 
 
 @dataclass(frozen=True)
 class Search:
     trials: int
     sampler: Literal["grid", "tpe", "qmc", "random"]
+    pruner: Literal["halving", "none"]
+    first_rung: float  # share of the steps after which trials are first compared; unused without a pruner
     lr_low: float
     lr_high: float
     weight_decay: float  # used where the next two are None

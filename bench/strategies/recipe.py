@@ -43,6 +43,14 @@ class Recipe:
     def num_units(self) -> int:
         return len(self.phases[0].rates)
 
+    def active(self, phase: int) -> tuple[bool, ...]:
+        """Units that learn in the phase of that number."""
+        return tuple(rate > 0 for rate in self.phases[phase].rates)
+
+    def touched(self, phase: int) -> tuple[bool, ...]:
+        """Units that learned in it or before it: what they compute is no longer what the start computes."""
+        return tuple(any(rates) for rates in zip(*(p.rates for p in self.phases[: phase + 1]), strict=True))
+
     @property
     def freeze_depth(self) -> int | None:
         """Units frozen from the stem on, where freezing a prefix is all that the recipe does; else None."""

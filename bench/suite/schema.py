@@ -176,6 +176,9 @@ class AugmentSpec(Section):
     """Mirror training images left to right with probability one half, each on its own."""
     shift: Annotated[int, Field(ge=0), BeforeValidator(_whole)] = 0
     """Move training images by up to so many pixels, each on its own."""
+    views: Annotated[int, Field(ge=0, le=64), BeforeValidator(_whole)] = 0
+    """Draw so many changed views of each image once and choose among them, so that what is frozen need see each view
+    only once. 0: images are changed anew in every step (flips alone make two views by themselves)."""
 
 
 class TrainingSpec(Section):
@@ -224,8 +227,14 @@ class FoldsSpec(Section):
 class SearchSpec(Section):
     trials: Count = 8
     """Trainings per search, the same number for every strategy."""
-    sampler: Literal["grid", "tpe", "qmc", "random"] = "tpe"
-    """`tpe` spends the first half of the trials on a log-spaced grid."""
+    sampler: Literal["grid", "tpe", "qmc", "random"] = "grid"
+    """`grid` is log-spaced; `tpe` spends the first half of the trials on it, then proposes."""
+    pruner: Literal["halving", "none"] = "halving"
+    """`halving`: trials train side by side and are compared after `first_rung` of the steps and again after three
+    times as many; each time the best third goes on (rounded up), the others keep their last score. `none`: every
+    trial trains to its end. The same for every strategy."""
+    first_rung: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = 2 / 9
+    """Share of the step budget after which trials are compared for the first time, where the pruner is `halving`."""
     lr: Range | None = None
     """Range of rates, the same width in decades for every strategy. Unset: [0.001, 1] for SGD, [1e-5, 0.01] for
     AdamW."""
@@ -240,8 +249,13 @@ class SearchSpec(Section):
 
 
 class EngineSpec(Section):
-    precision: Literal["fp32"] = "fp32"
-    """Arithmetic of training."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """Arithmetic of training. `bf16`: autocast; weights and losses stay in full precision. `auto`: `bf16` on GPUs and
+    on CPUs that compute in it (AMX, AVX512-BF16), else `fp32`. TF32 is off."""
+    partition: bool = True
+    """Compute once what cannot change: the frozen part of a network, for every image that is used."""
+    fleet: Annotated[int, Field(ge=1), BeforeValidator(_whole)] | Literal["auto"] = "auto"
+    """How many trainings may run as one, at most. `auto`: as many as a short trial on the device finds quickest."""
 
 
 def _free(name: str) -> str:

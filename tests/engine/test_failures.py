@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from bench.backbones.weights import sha256_of
-from bench.engine import fit, jobs
+from bench.engine import finals
 from bench.engine.jobs import perform
+from bench.engine.loop import Outcome, Session
 from bench.errors import StoreError
 from bench.plan.spec import BackboneRef, Weights
 from tests.engine import toys
@@ -22,7 +23,7 @@ def test_a_crash_in_training_becomes_a_record(tmp_path, monkeypatch, error, stat
     def explode(*_):
         raise error
 
-    monkeypatch.setattr(fit, "train", explode)
+    monkeypatch.setattr(Session, "advance", explode)
     trials, final = toys.everything(toys.context(tmp_path), toys.fit_spec())
     for record in trials:
         assert (record.status, record.error) == (status, f"{type(error).__name__}: {error}")
@@ -34,7 +35,7 @@ def test_a_crash_in_training_becomes_a_record(tmp_path, monkeypatch, error, stat
 def test_what_failed_is_a_record_and_is_not_tried_again_unasked(tmp_path, monkeypatch):
     context, spec = toys.context(tmp_path), toys.fit_spec()
     with monkeypatch.context() as patch:
-        patch.setattr(fit, "train", lambda *_: 1 / 0)
+        patch.setattr(Session, "advance", lambda *_: 1 / 0)
         toys.everything(context, spec)
     again = dataclasses.replace(context, begins=pytest.fail, announce=pytest.fail)
     trials, final = toys.everything(again, spec)
@@ -42,7 +43,7 @@ def test_what_failed_is_a_record_and_is_not_tried_again_unasked(tmp_path, monkey
 
 
 def test_one_bad_trial_costs_one_trial(tmp_path, monkeypatch):
-    real, calls = fit.train, []
+    real, calls = Session.advance, []
 
     def limp(*arguments):
         calls.append(1)
@@ -50,7 +51,7 @@ def test_one_bad_trial_costs_one_trial(tmp_path, monkeypatch):
             raise ZeroDivisionError
         return real(*arguments)
 
-    monkeypatch.setattr(fit, "train", limp)
+    monkeypatch.setattr(Session, "advance", limp)
     trials, final = toys.everything(toys.context(tmp_path), toys.fit_spec())
     assert [record.status for record in trials] == ["ok", "failed", "ok"]
     assert final.status == "ok"
@@ -120,7 +121,7 @@ def test_a_store_that_fails_stops_everything(tmp_path, monkeypatch):
 
     monkeypatch.setattr(context.store, "write", full)
     for job in toys.search_and_final(toys.fit_spec()):
-        monkeypatch.setattr(jobs, "read_history", lambda *_: [])
+        monkeypatch.setattr(finals, "read_history", lambda *_: [])
         with pytest.raises(StoreError, match="disk full"):
             perform(job, context)
 
@@ -138,7 +139,7 @@ def test_a_final_that_diverges_says_so_and_has_no_score(tmp_path, monkeypatch):
     context = toys.context(tmp_path)
     search, final = toys.search_and_final(toys.fit_spec())
     perform(search, context)
-    monkeypatch.setattr(fit, "train", lambda *_: fit.Outcome(steps=3, diverged_at=2))
+    monkeypatch.setattr(finals, "Session", toys.ended(Outcome(steps=3, diverged_at=2)))
     perform(final, context)
     record = context.store.read(final.key)
     assert record.status == "diverged"

@@ -8,7 +8,7 @@ from torch import nn
 from bench import strategies
 from bench.backbones.build import build_network
 from bench.backbones.units import Network
-from bench.engine import loop
+from bench.engine import team
 from bench.engine.context import Context
 from bench.engine.images import Images
 from bench.engine.jobs import perform
@@ -34,8 +34,8 @@ torch.set_num_threads(1)
 
 TOYS = ("toy_conv", "toy_vit")
 PIPELINE = Pipeline(8, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
-TRAINING = Training(12, 8, "sgd", 0.9, "cosine", 0.1, 0.0, False, 0, 3, "fp32")
-SEARCH = Search(3, "grid", 1e-2, 1e-1, 1e-4, None, None, 0, 0.25)
+TRAINING = Training(12, 8, "sgd", 0.9, "cosine", 0.1, 0.0, False, 0, 0, 3, "fp32")
+SEARCH = Search(3, "grid", "none", 1.0, 1e-2, 1e-1, 1e-4, None, None, 0, 0.25)
 HYPER = Hyper(0.05, 1e-3)
 DATA = DataRef("tiny", {"shade": 0}, "tiny-0", CLASSES)
 ONE_UNIT = Recipe(phases=uniform([1.0]))
@@ -112,8 +112,8 @@ def pretrained(context, **fields):
 class Messages(list):
     """What a context said, in order."""
 
-    def begins(self, record):
-        self.append(("begins", record))
+    def begins(self, records):
+        self.extend(("begins", record) for record in records)
 
     def announce(self, record):
         self.append(("written", record))
@@ -132,6 +132,24 @@ def context(folder, **fields):
 def metrics(record):
     """A record without what a clock or the machine's memory says."""
     return (record.status, record.spec, record.result, record.cost.get("logical"), record.error)
+
+
+def ended(outcome):
+    """A session that is over before it began, with this outcome."""
+
+    class Ended:
+        outcomes, batch_size = [[outcome]], 8
+
+        def __init__(self, *_):
+            pass
+
+        def advance(self, *_):
+            pass
+
+        def told(self):
+            return {}
+
+    return Ended
 
 
 class Linear(nn.Module):
@@ -155,7 +173,7 @@ def one_unit(module):
 def watch(monkeypatch, note):
     """Calls `note(optimizer)` before every step of every optimizer that training makes; returns these optimizers."""
     made = []
-    real = loop.make_optimizer
+    real = team.make_optimizer
 
     def make(*arguments):
         optimizer = real(*arguments)
@@ -163,7 +181,7 @@ def watch(monkeypatch, note):
         made.append(optimizer)
         return optimizer
 
-    monkeypatch.setattr(loop, "make_optimizer", make)
+    monkeypatch.setattr(team, "make_optimizer", make)
     return made
 
 

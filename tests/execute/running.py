@@ -21,7 +21,7 @@ backbones:
     pretrain: {dataset: source, epochs: 1, options: {train_per_class: 4, test_per_class: 2}}
 strategies: [scratch, linear_probe]
 training: {steps: 2, batch_size: 8, evaluations: 1}
-search: {scope: cell, trials: 3, sampler: tpe, validation: holdout, holdout: 0.5}
+search: {scope: cell, trials: 3, sampler: tpe, pruner: none, validation: holdout, holdout: 0.5}
 repeats: 2
 """
 TRAININGS = 1 + 2 * (3 + 2)  # one pretraining; two strategies of three trials and two finals

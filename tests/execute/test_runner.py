@@ -7,7 +7,7 @@ import pytest
 
 from bench.errors import StoreError
 from bench.execute import runner as runner_module
-from bench.execute.messages import Broken, Busy, Finished, Recorded, Starting, Stuck
+from bench.execute.messages import Broken, Finished, Recorded, Starting, Stuck
 from bench.execute.pool import Died, NoWorkers, tail
 from bench.execute.pool import Pool as RealPool
 from bench.execute.runner import VAIN_STARTS, Placement, Runner
@@ -49,14 +49,14 @@ class Stage:
         monkeypatch.setattr(runner_module.Display, "_print", lambda display, line: self.lines.append(line))
 
     def do(self, worker):
-        job = worker.job
-        store = self.roots.store_of(job)
-        for key in job.record_keys:
-            if store.read(key) is None:
-                record = record_of(job, self.roots, key)
-                yield Starting(record_of(job, self.roots, key, "crashed"))
-                store.write(record)
-                yield Recorded.of(record)
+        for job in worker.bundle.jobs:
+            store = self.roots.store_of(job)
+            for key in job.record_keys:
+                if store.read(key) is None:
+                    record = record_of(job, self.roots, key)
+                    yield Starting((record_of(job, self.roots, key, "crashed"),))
+                    store.write(record)
+                    yield Recorded.of(record)
         yield Finished(True)
 
     def run(self, workers=1, timeout=None):
@@ -76,6 +76,12 @@ class Stage:
 @pytest.fixture
 def stage(tmp_path, monkeypatch):
     return Stage(tmp_path, monkeypatch)
+
+
+def begins(stage, worker, number=1):
+    """The first so many trainings of what the worker was given."""
+    job = worker.bundle.jobs[0]
+    return Starting(tuple(record_of(job, stage.roots, key, "crashed") for key in job.record_keys[:number]))
 
 
 def statuses(stage):
@@ -102,7 +108,7 @@ def test_death_between_recorded_and_finished_loses_and_repeats_nothing(stage):
 
 def test_death_in_a_training_is_its_record(stage):
     def strange(worker):
-        yield Starting(record_of(worker.job, stage.roots, worker.job.record_keys[0], "crashed"))
+        yield begins(stage, worker)
         yield Died(-9)
 
     stage.once(strange)
@@ -113,10 +119,45 @@ def test_death_in_a_training_is_its_record(stage):
     assert any("its log: " in line for line in stage.lines)
 
 
+def test_a_death_in_a_fleet_blames_nobody_and_all_is_tried_one_by_one(stage):
+    together = []
+
+    def strange(worker):
+        together.append(worker.bundle)
+        yield begins(stage, worker, number=2)
+        yield Died(-9)
+
+    def play(worker):
+        if worker.bundle.jobs[0].kind == "search" and not together:
+            return strange(worker)
+        if together and any(job.key == other.key for job in worker.bundle.jobs for other in together[0].jobs):
+            alone.append(worker.bundle)
+        return stage.do(worker)
+
+    alone = []
+    stage.play = play
+    summary = stage.run()
+    assert (summary.trainings, summary.failed) == (TRAININGS, 0)
+    assert set(statuses(stage)) == {"ok"}
+    assert not together[0].alone
+    assert [bundle.alone for bundle in alone] == [True] * len(together[0].jobs)
+    assert any("in 2 trainings; tried one by one" in line for line in stage.lines)
+
+
+def test_finals_of_a_probe_train_together_and_others_do_not(stage):
+    given = []
+    stage.play = lambda worker: given.append(worker.bundle) or stage.do(worker)
+    stage.run()
+    finals = [bundle.jobs for bundle in given if bundle.jobs[0].kind == "final"]
+    together = {len(jobs): any(any(phase.rates[:-1]) for phase in jobs[0].spec.recipe.phases) for jobs in finals}
+    assert together == {2: False, 1: True}  # the probe's two repeats; those of scratch one by one
+
+
 def test_death_after_the_write_and_before_its_announcement_keeps_the_record(stage):
     def strange(worker):
-        job, key = worker.job, worker.job.record_keys[0]
-        yield Starting(record_of(job, stage.roots, key, "crashed"))
+        job = worker.bundle.jobs[0]
+        key = job.record_keys[0]
+        yield begins(stage, worker)
         stage.roots.store_of(job).write(record_of(job, stage.roots, key))
         yield Died(-9)
 
@@ -175,7 +216,7 @@ def test_an_error_outside_any_training_leaves_that_job_out(stage):
 
 def test_an_error_while_recording_becomes_the_record(stage):
     def strange(worker):
-        yield Starting(record_of(worker.job, stage.roots, worker.job.record_keys[0], "crashed"))
+        yield begins(stage, worker)
         yield Stuck("ValueError: nan")
 
     stage.once(strange)
@@ -195,11 +236,11 @@ def test_a_job_that_another_runner_finishes_is_waited_for(stage, monkeypatch):
     looks = []
 
     def busy(worker):
-        looks.append(worker.job.key)
+        looks.append(worker.bundle.jobs[0].key)
         if len(looks) == 5:  # now the other one is through
             list(stage.do(worker))
             stage.play = stage.do
-        yield Busy()
+        yield Finished(True, tuple(job.key for job in worker.bundle.jobs))
 
     stage.play = busy
     summary = stage.run()
@@ -212,11 +253,11 @@ def test_a_failed_pretraining_blocks_its_users(stage):
     (pretraining,) = of_kind(stage.plan, "pretrain")
 
     def play(worker):
-        if worker.job.key != pretraining.key:
+        if worker.bundle.jobs != (pretraining,):
             return stage.do(worker)
-        record = record_of(worker.job, stage.roots, status="failed")
+        record = record_of(pretraining, stage.roots, status="failed")
         stage.roots.shared.write(record)
-        return [Starting(record), Recorded.of(record), Finished(True)]
+        return [Starting((record,)), Recorded.of(record), Finished(True)]
 
     stage.play = play
     summary = stage.run()
@@ -225,7 +266,7 @@ def test_a_failed_pretraining_blocks_its_users(stage):
 
 def test_an_overdue_training_is_killed_and_recorded_as_timeout(stage):
     def strange(worker):
-        yield Starting(record_of(worker.job, stage.roots, worker.job.record_keys[0], "crashed"))
+        yield begins(stage, worker)
         stage.once(lambda worker: [Died(-9)])
 
     stage.once(strange)

@@ -17,7 +17,7 @@ backbones:
   - {{name: misbehaving, options: {{mode: gate, healed: {gate}}}}}
 strategies: [scratch]
 training: {{steps: 2, batch_size: 8, evaluations: 1}}
-search: {{scope: cell, trials: 2, sampler: grid, validation: holdout, holdout: 0.5}}
+search: {{scope: cell, trials: 2, sampler: grid, pruner: none, validation: holdout, holdout: 0.5}}
 repeats: 1
 """
 

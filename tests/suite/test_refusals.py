@@ -39,7 +39,8 @@ APPENDED = {
     "epochs, evaluations, label_smoothing, momentum, optimizer, schedule, steps, warmup, weight_decay",
     "sead:": "10:1: unknown key 'sead'; did you mean 'seed' or 'search'? Known: backbones, datasets, description, "
     "engine, name, repeats, search, seed, strategies, training",
-    "engine: {precision: bf8}": "10:21: engine.precision: expected 'fp32', got 'bf8' (text)",
+    "engine: {precision: bf8}": "10:21: engine.precision: expected 'auto', 'fp32' or 'bf16', got 'bf8' (text); "
+    "did you mean 'bf16'?",
     "zzz: 1": "10:1: unknown key 'zzz'; known: backbones, datasets, description, engine, name, repeats, search, "
     "seed, strategies, training",
     "? [a, b]\n: 1": "10:3: a key must be plain text",

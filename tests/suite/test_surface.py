@@ -13,11 +13,11 @@ SURFACE = {
     "PhaseSpec": "share rates",
     "TrainingSpec": "steps epochs batch_size optimizer momentum weight_decay schedule warmup label_smoothing augment "
     "evaluations",
-    "AugmentSpec": "flip shift",
-    "SearchSpec": "trials sampler lr weight_decay validation holdout scope",
+    "AugmentSpec": "flip shift views",
+    "SearchSpec": "trials sampler pruner first_rung lr weight_decay validation holdout scope",
     "FoldsSpec": "folds",
     "Range": "low high",
-    "EngineSpec": "precision",
+    "EngineSpec": "precision partition fleet",
 }
 
 

@@ -1,0 +1,157 @@
+"""Values at the edge between what is frozen and what trains, computed once for each image and kept.
+
+A table is named by all that determines it: the weights and the structure of the frozen part, the image pipeline, the
+arithmetic, the images. It lies in a file that every worker maps into memory, so workers share it and later runs find
+it; a file that is damaged, or half written, is computed anew. Where it cannot be written it stays in memory.
+"""
+
+import contextlib
+import fcntl
+import json
+import logging
+import os
+import time
+import warnings
+import zlib
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import uuid4
+
+import numpy as np
+import torch
+from torch import Tensor
+
+log = logging.getLogger(__name__)
+
+DISK_BYTES = 8 << 30  # of all suites together; the files that were not used for longest go first
+OPEN_BYTES = 8 << 30  # of tables that one worker has open; on a CPU they are only mapped
+ALIGNED = 4096  # bytes before the values, so that they can be mapped
+DTYPES = {str(dtype): dtype for dtype in (
+    torch.float32, torch.float64, torch.bfloat16, torch.float16, torch.int64, torch.int32, torch.uint8, torch.bool,
+)}  # fmt: skip
+
+
+@dataclass
+class Features:
+    folder: Path
+    device: torch.device
+    seconds: float = 0.0  # spent on getting tables so far
+    computed: int = 0  # times that tables had to be computed
+    _open: OrderedDict[str, Tensor] = field(default_factory=OrderedDict)
+
+    def get(self, keys: list[str], group: str, compute: Callable[[], dict[str, Tensor]]) -> list[Tensor]:
+        """One table for each key, from memory or disk. Else `compute` makes these and any others of the group that
+        will be wanted; only one worker does that at a time."""
+        started = time.perf_counter()
+        if not all(key in self._open for key in keys):
+            with self._locked(group):
+                for key in keys:
+                    self._open_file(key)
+                if not all(key in self._open for key in keys):
+                    self.computed += 1
+                    for key, table in compute().items():
+                        self._put(key, table)
+        found = [self._open[key] for key in keys]
+        for key in keys:
+            self._open.move_to_end(key)
+        self._forget_oldest(spared=set(keys))
+        self.seconds += time.perf_counter() - started
+        return found
+
+    def _put(self, key: str, table: Tensor) -> None:
+        try:
+            _write(self.folder / key, table)
+            self._make_room(spared=key)
+        except OSError as error:
+            log.warning("features are kept in memory only: %s", error)
+            self._open[key] = table
+            return
+        if not self._open_file(key):
+            self._open[key] = table
+
+    def _open_file(self, key: str) -> bool:
+        path = self.folder / key
+        if key in self._open:
+            return True
+        table = _read(path)
+        if table is None:
+            return False
+        with contextlib.suppress(OSError):
+            os.utime(path)  # used now
+        self._open[key] = table.to(self.device)
+        return True
+
+    def _forget_oldest(self, spared: set[str]) -> None:
+        total = sum(table.nbytes for table in self._open.values())
+        for key in list(self._open):
+            if total <= OPEN_BYTES:
+                return
+            if key not in spared:
+                total -= self._open.pop(key).nbytes
+
+    def _make_room(self, spared: str) -> None:
+        """Whoever has a removed file open keeps what it has."""
+        files = [(path.stat().st_mtime, path.stat().st_size, path) for path in self.folder.iterdir() if path.is_file()]
+        total = sum(size for _, size, _ in files)
+        for _, size, path in sorted(files):
+            if total <= DISK_BYTES:
+                return
+            if path.name != spared:
+                path.unlink(missing_ok=True)
+                total -= size
+
+    @contextlib.contextmanager
+    def _locked(self, group: str) -> Iterator[None]:
+        """Without locks, or a folder, two workers may compute the same; both come to the same."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            file = (self.folder / f".{group}.lock").open("a")
+        except OSError:
+            yield
+            return
+        with file:
+            with contextlib.suppress(OSError):
+                fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+
+def _write(path: Path, table: Tensor) -> None:
+    """The header is written last of all into a file that has no name yet, so a named file is whole."""
+    data = _as_bytes(table)
+    about = {"dtype": str(table.dtype), "shape": list(table.shape), "bytes": data.size, "crc32": zlib.crc32(data.data)}
+    header = json.dumps(about).encode()
+    temporary = path.with_name(f".{path.name}.{uuid4().hex}")
+    try:
+        with temporary.open("xb") as file:
+            file.write(header.ljust(ALIGNED))
+            file.write(data.data)
+        temporary.rename(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _read(path: Path) -> Tensor | None:
+    """None: there is no such file, or none that can be trusted."""
+    try:
+        with path.open("rb") as file:
+            about = json.loads(file.read(ALIGNED))
+        dtype, shape, size = DTYPES[about["dtype"]], tuple(about["shape"]), about["bytes"]
+        if path.stat().st_size != ALIGNED + size:
+            raise ValueError("not as long as it was")
+        data = np.memmap(path, np.uint8, "r", ALIGNED, size) if size else np.empty(0, np.uint8)
+        if zlib.crc32(data.data) != about["crc32"]:
+            raise ValueError("other bytes than were written")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # it is read-only, and nobody writes
+            return torch.from_numpy(data).view(dtype).view(shape)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError, KeyError, RuntimeError) as error:
+        log.warning("%s is computed anew: %s", path, error)
+        return None
+
+
+def _as_bytes(table: Tensor) -> "np.ndarray[tuple[int], np.dtype[np.uint8]]":
+    return table.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy()

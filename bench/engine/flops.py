@@ -1,0 +1,41 @@
+"""What a training costs on any machine: FLOPs of the whole network in every step, however little of it was run here."""
+
+import copy
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
+
+from bench.backbones.units import Network
+from bench.engine.optimize import numbered_phases
+from bench.plan.spec import Pipeline, Training
+from bench.strategies.recipe import Recipe
+
+COUNTED = 2  # images; the work is proportional to them, and BatchNorm refuses a single one
+
+
+def training_flops(network: Network, recipe: Recipe, training: Training, pipeline: Pipeline, batch_size: int) -> int:
+    """Forward and backward passes of all steps. The work per step does not change within a phase."""
+    total = 0.0
+    for number, start, end in numbered_phases(recipe, training.steps):
+        network.set_active(recipe.active(number))
+        total += step_flops(network.module, pipeline.image_size) / COUNTED * batch_size * (end - start)
+    return round(total)
+
+
+def step_flops(module: nn.Module, image_size: int) -> int:
+    """Of one step on `COUNTED` images, with the module's flags as they are. Nothing is computed, nothing moves."""
+    shadow = copy.deepcopy(module).to("meta")
+    x = torch.empty(COUNTED, 3, image_size, image_size, device="meta")
+    with FlopCounterMode(display=False) as counter:
+        logits = shadow(x.to(next(shadow.parameters()).dtype))
+        F.cross_entropy(logits, torch.zeros(COUNTED, dtype=torch.int64, device="meta")).backward()  # type: ignore[no-untyped-call]
+    return int(counter.get_total_flops())
+
+
+def forward_flops(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> int:
+    """Of one pass over these inputs; the module is run."""
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        module(*inputs)
+    return int(counter.get_total_flops())

@@ -1,0 +1,94 @@
+"""From what happened to a record, and from records to a search's history."""
+
+import dataclasses
+import logging
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from bench.engine.context import Context
+from bench.engine.fit import Finished
+from bench.engine.optimize import Hyper
+from bench.engine.search import Tried
+from bench.errors import StoreError
+from bench.plan.spec import FitSpec, Job, trial_key
+from bench.store import Record, Store
+from bench.store.record import Status
+
+logger = logging.getLogger(__name__)
+
+TRACEBACK_CHARACTERS = 4000
+NOTHING = Finished("crashed", {}, {}, "the worker process died")
+
+
+def crashed(record: Record) -> Record:
+    """What a death of this process would leave of a training."""
+    return dataclasses.replace(record, status="crashed", result={}, cost={}, error=NOTHING.error)
+
+
+def record_of(job: Job, context: Context, finished: Finished = NOTHING) -> Record:
+    spec: dict[str, Any] = {"job": job.kind, "needs": list(job.needs), **dataclasses.asdict(job.spec)}
+    return Record(
+        key=job.key,
+        kind="pretrain" if job.kind == "pretrain" else "final",
+        status=finished.status,
+        spec=spec,
+        result=finished.result,
+        cost=finished.cost,
+        provenance=context.provenance,
+        error=finished.error,
+    )
+
+
+def trial_record(job: Job, point: tuple[int, Hyper], context: Context, finished: Finished = NOTHING) -> Record:
+    number, hyper = point
+    record = record_of(job, context, finished)
+    spec = {**record.spec, "number": number, "hyper": dataclasses.asdict(hyper)}
+    return dataclasses.replace(record, key=trial_key(job.key, number), kind="trial", spec=spec)
+
+
+def read_history(search_key: str, spec: FitSpec, store: Store) -> list[Tried]:
+    """The finished trials of a search, in order; a gap means the search is not over."""
+    history = []
+    for number in range(spec.search.trials):
+        record = store.read(trial_key(search_key, number))
+        if record is None:
+            raise RuntimeError(f"trial {number} of search {search_key} has no record")
+        history.append(as_tried(number, record))
+    return history
+
+
+def as_tried(number: int, record: Record) -> Tried:
+    point = record.spec["hyper"]
+    scored = record.status == "ok"
+    steps = record.result.get("steps") if scored else None
+    return Tried(
+        number=number,
+        hyper=Hyper(point["lr"], point["weight_decay"]),
+        score=record.result["score"] if scored else None,
+        loss=record.result["loss"] if scored else None,
+        pruned_at=steps if steps is not None and steps < record.spec["training"]["steps"] else None,
+    )
+
+
+def guarded(run: Callable[[], Finished]) -> Finished:
+    try:
+        return run()
+    except StoreError:
+        raise  # nothing could be written: no record of it either, the runner must stop
+    except Exception as error:
+        return failure(error)
+
+
+def failure(error: Exception) -> Finished:
+    status: Status = "oom" if isinstance(error, torch.OutOfMemoryError | MemoryError) else "failed"
+    logger.debug("training failed", exc_info=error)
+    trace = "".join(traceback.format_exception(error))[-TRACEBACK_CHARACTERS:]
+    return Finished(status, {"traceback": trace}, {}, f"{type(error).__name__}: {error}")
+
+
+def write(store: Store, record: Record, context: Context) -> None:
+    store.write(record)
+    context.announce(record)

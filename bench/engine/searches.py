@@ -1,0 +1,148 @@
+"""A search, or those of several repeats of a cell: cohort after cohort of trials, until every one has its record."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from bench.engine.context import Context
+from bench.engine.fit import Finished, Start, labelled_images, start, trial_streams
+from bench.engine.measure import Meter
+from bench.engine.muster import muster
+from bench.engine.optimize import Hyper
+from bench.engine.race import Entrant, Lane, run_race
+from bench.engine.records import as_tried, failure, trial_record, write
+from bench.engine.search import Tried, ask_cohort, cohorts
+from bench.errors import StoreError
+from bench.plan.spec import FitSpec, Job, trial_key
+from bench.store import Record
+
+
+@dataclass
+class _Search:
+    """One search as it goes on."""
+
+    job: Job
+    context: Context
+    history: list[Tried] = field(default_factory=list)
+
+    @property
+    def spec(self) -> FitSpec:
+        assert isinstance(self.job.spec, FitSpec)
+        return self.job.spec
+
+    def read(self, number: int) -> Record | None:
+        return self.context.store.read(trial_key(self.job.key, number))
+
+    def remember(self, cohort: range) -> None:
+        for number in cohort:
+            record = self.read(number)
+            assert record is not None
+            self.history.append(as_tried(number, record))
+
+    def write(self, point: tuple[int, Hyper], finished: Finished) -> None:
+        write(self.context.store, trial_record(self.job, point, self.context, finished), self.context)
+
+
+def make_searches(jobs: Sequence[Job], context: Context) -> bool:
+    """False: told to stop before the last trial."""
+    searches = [_Search(job, context) for job in jobs]
+    starts: dict[str, Start | Finished] = {}
+    for cohort in cohorts(searches[0].spec.search):
+        if not _run_cohort(searches, cohort, starts, context):
+            return False
+        for search in searches:
+            search.remember(cohort)
+    return True
+
+
+def _run_cohort(
+    searches: list[_Search], cohort: range, starts: dict[str, Start | Finished], context: Context
+) -> bool:
+    lanes: list[Lane] = []
+    owners: dict[int, _Search] = {}
+    for search in searches:
+        points = dict(zip(cohort, ask_cohort(search.spec, search.history, cohort), strict=True))
+        missing = {number: hyper for number, hyper in points.items() if search.read(number) is None}
+        if not missing:
+            continue
+        if context.stopping():
+            return False
+        begin = _start(search, next(iter(missing.items())), starts)
+        if isinstance(begin, Finished):
+            for point in missing.items():
+                search.write(point, begin)
+            continue
+        lane = _lane(search, begin, missing, cohort)
+        lanes.append(lane)
+        owners[id(lane)] = search
+    if not lanes:
+        return True
+    return _race(lanes, owners, context)
+
+
+def _start(
+    search: _Search, first: tuple[int, Hyper], starts: dict[str, Start | Finished]
+) -> Start | Finished:
+    """Where a network cannot be made, every trial fails alike, and each says so."""
+    key = search.job.key
+    if key not in starts:
+        search.context.begins([trial_record(search.job, first, search.context)])
+        try:
+            starts[key] = start(search.spec, search.context)
+        except StoreError:
+            raise
+        except Exception as error:
+            starts[key] = failure(error)
+    return starts[key]
+
+
+def _lane(search: _Search, begin: Start, missing: dict[int, Hyper], cohort: range) -> Lane:
+    known = [record for record in map(search.read, cohort) if record is not None]
+    ran = [record.result["steps"] for record in known if record.status == "ok"]
+    steps = search.spec.training.steps
+
+    def gone_on(end: int) -> int:
+        return sum(many > end or many == steps for many in ran)
+
+    entrants = [Entrant(number, hyper) for number, hyper in missing.items()]
+    images = labelled_images(search.spec, search.context.data(search.spec.data))
+    return Lane(search.spec, begin, images, trial_streams(search.spec, images), entrants, len(cohort), gone_on)
+
+
+def _race(lanes: list[Lane], owners: dict[int, _Search], context: Context) -> bool:
+    hooks = _Hooks(context, lanes, owners)
+    return all(run_race(racing, squads, hooks) for racing, squads in muster(lanes, context))
+
+
+@dataclass
+class _Hooks:
+    context: Context
+    lanes: list[Lane]
+    owners: dict[int, _Search]
+
+    def stopping(self) -> bool:
+        return self.context.stopping()
+
+    def begins(self, entrants: Sequence[Entrant]) -> None:
+        self.context.begins([
+            trial_record(self.owners[id(lane)].job, (entrant.number, entrant.hyper), self.context)
+            for lane in self.lanes
+            for entrant in lane.entrants
+            if entrant in entrants
+        ])
+
+    def ends(self, lane: Lane, entrant: Entrant, finished: Finished) -> None:
+        self.owners[id(lane)].write((entrant.number, entrant.hyper), finished)
+
+    def guarded(self, run: Callable[[], None]) -> Finished | None:
+        try:
+            run()
+        except StoreError:
+            raise
+        except Exception as error:
+            return failure(error)
+        return None
+
+    def meter(self) -> Meter:
+        return self.context.meter()
+
+

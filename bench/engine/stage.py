@@ -1,0 +1,34 @@
+"""What is trained in one phase of a recipe, and where its inputs come from. The plain way: the whole network, from
+pixels. `staging.py` finds the cheaper ways."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import nn
+
+from bench.backbones.units import Network
+from bench.engine.images import Augment
+from bench.engine.supply import Pixels, Supply
+from bench.plan.spec import Pipeline, Training
+
+
+@dataclass(frozen=True)
+class Stage:
+    train: nn.Module  # inputs -> logits, as in training
+    evaluate: nn.Module  # the same in evaluation
+    feed: Supply  # inputs of training images, with their random changes
+    plain: Supply  # inputs of images as they are
+    frozen: Literal["none", "kept", "recomputed"] = "none"  # what became of a part that cannot change
+    whole: str = ""  # why there is no such part although units are frozen
+
+
+Stages = Callable[[int], Stage]  # number of a phase -> what is trained in it
+
+
+def plain_stages(network: Network, pipeline: Pipeline, training: Training) -> Stages:
+    """The whole network from pixels, in every phase. Every other way must come to the same result."""
+    how = Augment(training.flip, training.shift, training.views)
+    stage = Stage(network.module, network.module, Pixels(pipeline, how), Pixels(pipeline))
+    return lambda phase: stage
+

@@ -1,0 +1,213 @@
+"""The cheapest way to the same result: what of a network is computed once, for which images, and what trains.
+
+The plan says which cuts of a network its cells will want (`Context.patterns`), so that one pass over the images fills
+the tables of all of them.
+"""
+
+import hashlib
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from bench.backbones.units import Network
+from bench.backbones.weights import sha256_of
+from bench.engine.context import Context
+from bench.engine.fit import Start
+from bench.engine.flops import forward_flops
+from bench.engine.images import Augment, Images, prepare, view_of
+from bench.engine.partition import Cut, Whole, cut, join
+from bench.engine.precision import arithmetic
+from bench.engine.stage import Stage, Stages, plain_stages
+from bench.engine.supply import Pixels, Supply, Table, Tables, Through
+from bench.keys import digest
+from bench.plan.patterns import has_one_body, pattern_group
+from bench.plan.spec import FitSpec
+
+log = logging.getLogger(__name__)
+
+FORMAT = 1  # of tables; a change makes old ones unknown, not wrong
+BATCH_PIXELS = 256 * 64 * 64  # of one pass: the working memory of a network grows with the area of its images
+# Operations and bytes per second, as powers of ten that suffice to tell a bargain from a loss.
+SPEED = {"cpu": (1e11, 3e9), "cuda": (3e13, 1e12)}
+WORTH = 2.0  # how many times cheaper reading must be than computing
+LARGEST = 2 << 30  # bytes of one table
+
+
+@dataclass(frozen=True)
+class Known:
+    """A cut and what is known of it."""
+
+    cut: Cut
+    sha256: str  # of its frozen weights
+    is_worth_keeping: bool
+    bytes_per_image: int
+
+
+def stages_for(spec: FitSpec, begin: Start, bases: Sequence[Images], context: Context) -> Stages:
+    """`bases`: the sets that all images of these trainings come from; tables are made for whole sets."""
+    plain = plain_stages(begin.network, spec.pipeline, spec.training)
+    if not context.engine.partition:
+        return plain
+
+    def stage(number: int) -> Stage:
+        touched = spec.recipe.touched(number)
+        known = None if touched[0] else _known(spec, begin, touched, bases[0], context)
+        begin.network.set_active(spec.recipe.active(number))
+        if known is None or isinstance(known, str):
+            return replace(plain(number), whole=known or "")
+        return _cut_stage(known, bases, _Maker(spec, begin, number, context))
+
+    return stage
+
+
+def _cut_stage(known: Known, bases: Sequence[Images], maker: "_Maker") -> Stage:
+    one, spec, training = known.cut, maker.spec, maker.spec.training
+    how = Augment(training.flip, training.shift, training.views)
+    through = Through(Pixels(spec.pipeline, how), one.static, training.precision)
+    still = Through(Pixels(spec.pipeline), one.static, training.precision)
+    largest = max(len(base) for base in bases) * known.bytes_per_image * (how.num_views or 1)
+    if not known.is_worth_keeping or largest > LARGEST:
+        return Stage(one.live_train, one.live_eval, through, still, "recomputed")
+    plain = maker.tables(known, bases, Augment())
+    feed: Supply = plain
+    if how.changes_pixels:
+        training_sets = [base for base in bases if base.origin == bases[0].origin]
+        feed = maker.tables(known, training_sets, how) if how.num_views is not None else through
+    return Stage(one.live_train, one.live_eval, feed, plain, "kept")
+
+
+def _known(
+    spec: FitSpec, begin: Start, touched: tuple[bool, ...], sample: Images, context: Context
+) -> Known | str:
+    """Text: the network runs whole, and this is why. A notice and the records say so."""
+    name = digest([_body(spec), list(touched), spec.pipeline.image_size])
+    shelf = context.cuts(begin.network)
+    if name not in shelf:
+        x = prepare(sample.take(torch.arange(2)).pixels, spec.pipeline)
+        found = _cut(begin.network, touched, x)
+        if isinstance(found, Whole):
+            context.notice(f"{spec.backbone.name} runs whole: {found.reason}")
+            shelf[name] = found.reason
+        else:
+            shelf[name] = _measured(found, x, context.device.type)
+    known = shelf[name]
+    assert isinstance(known, Known | str)
+    return known
+
+
+def _body(spec: FitSpec) -> list[object]:
+    """What the frozen weights depend on."""
+    recipe, weights = spec.recipe, spec.backbone.weights
+    drawn = [] if has_one_body(spec) else [recipe.init, recipe.reinit, spec.seed, spec.repeat]
+    return [weights.origin, weights.identity, *drawn]
+
+
+def _cut(network: Network, touched: tuple[bool, ...], x: Tensor) -> Cut | Whole:
+    """What was trained before stays live where it is frozen now: it no longer is what the start computes."""
+    network.set_active(touched)
+    return cut(network.module, x)
+
+
+def _measured(found: Cut, x: Tensor, device: str) -> Known:
+    values = found.static(x)
+    size = sum(value.nbytes for value in values) // len(x)
+    operations, bandwidth = SPEED.get(device, SPEED["cpu"])
+    computing = forward_flops(found.static, (x,)) / len(x) / operations
+    return Known(found, sha256_of(found.static.state_dict()), computing > WORTH * size / bandwidth, size)
+
+
+@dataclass(frozen=True)
+class _Maker:
+    """Makes tables for one kind of network and data."""
+
+    spec: FitSpec
+    begin: Start
+    phase: int
+    context: Context
+
+    def tables(self, known: Known, bases: Sequence[Images], how: Augment) -> Tables:
+        by_origin: dict[str, Table] = {}
+        for base in bases:
+            table = self._table(known, base, how)
+            if base.origin in by_origin:
+                table = _both(by_origin[base.origin], table, how)
+            by_origin[base.origin] = table
+        return Tables(by_origin, how)
+
+    def _table(self, known: Known, base: Images, how: Augment) -> Table:
+        keys = self._keys(known, base, how)
+        group = digest(["group", known.sha256, base.origin, _rows_name(base)])
+        values = self.context.features.get(keys, group, lambda: self._compute(known, base, how))
+        where = torch.full((base.stored.shape[0],), -1, device=base.device)
+        rows = torch.arange(len(base), device=base.device)
+        where[base.rows if base.rows is not None else rows] = rows
+        return Table(tuple(values), where, len(base))
+
+    def _keys(self, known: Known, base: Images, how: Augment) -> list[str]:
+        spec = self.spec
+        rest = [FORMAT, known.sha256, spec.pipeline, spec.training.precision, base.origin, _rows_name(base), how]
+        return [digest([*rest, one]) for one in known.cut.digests]
+
+    def _compute(self, known: Known, base: Images, how: Augment) -> dict[str, Tensor]:
+        """Of this cut, and of all others that the plan will want of these images."""
+        wanted = [known, *self._others(known)]
+        joint = join([one.cut for one in wanted])
+        found: dict[str, list[Tensor]] = {}
+        for x in _views(base, how, self.spec):
+            with torch.no_grad(), arithmetic(x.device, self.spec.training.precision):
+                for name, value in joint(x).items():
+                    found.setdefault(name, []).append(value)
+        whole = {name: torch.cat(parts) for name, parts in found.items()}
+        return {
+            key: whole[name]
+            for one in wanted
+            for key, name in zip(self._keys(one, base, how), one.cut.digests, strict=True)
+        }
+
+    def _others(self, known: Known) -> Iterator[Known]:
+        spec, mine = self.spec, self.spec.recipe.touched(self.phase)
+        pixels = torch.zeros(2, 3, 8, 8, dtype=torch.uint8, device=self.context.device)
+        blank = Images(pixels, torch.zeros(2, dtype=torch.int64, device=self.context.device))
+        for touched in self.context.patterns.get(pattern_group(spec), ()) if has_one_body(spec) else ():
+            # After the first phase some units of the network are no longer as they were at the start.
+            is_start = self.phase == 0 or all(there or not here for here, there in zip(mine, touched, strict=True))
+            other = _known(spec, self.begin, touched, blank, self.context) if is_start else None
+            if isinstance(other, Known) and other.is_worth_keeping and other.cut.digests != known.cut.digests:
+                yield other
+
+
+def _both(one: Table, other: Table, how: Augment) -> Table:
+    """Rows that stand in both hold the same values."""
+    num_views = how.num_views or 1
+    blocks = [
+        torch.cat([part for view in range(num_views) for part in (_block(a, one, view), _block(b, other, view))])
+        for a, b in zip(one.values, other.values, strict=True)
+    ]
+    where = torch.where(other.where >= 0, other.where + one.num_rows, one.where)
+    return Table(tuple(blocks), where, one.num_rows + other.num_rows)
+
+
+def _block(values: Tensor, table: Table, view: int) -> Tensor:
+    return values[view * table.num_rows : (view + 1) * table.num_rows]
+
+
+def _views(base: Images, how: Augment, spec: FitSpec) -> Iterator[Tensor]:
+    """All prepared images in batches, one view of all of them after the other."""
+    size = max(1, BATCH_PIXELS // spec.pipeline.image_size**2)
+    for view in range(how.num_views or 1):
+        for start in range(0, len(base), size):
+            index = torch.arange(start, min(start + size, len(base)), device=base.device)
+            pixels = base.take(index).pixels
+            if how.changes_pixels:
+                rows = index if base.rows is None else base.rows[index]
+                pixels = view_of(pixels, rows, torch.full((len(index),), view), how)
+            yield prepare(pixels, spec.pipeline)
+
+
+def _rows_name(base: Images) -> str:
+    if base.rows is None:
+        return "all"
+    return hashlib.sha256(base.rows.cpu().numpy().tobytes()).hexdigest()
