@@ -110,6 +110,10 @@ class Context:
         return _kept(self._states, digest(ref), STATES, read)
 
 
+def device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+
+
 K = TypeVar("K")
 
 

@@ -1,54 +1,127 @@
 """Finals: trained on all labels of the repeat at the chosen point; the last weights are the result."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from bench.engine.calibrate import Choice, choose_form
 from bench.engine.context import Context
-from bench.engine.fit import Finished, Start, describe_final, final_stream, logical_cost, start
+from bench.engine.fit import Finished, Start, describe_final, final_stream, labelled_images, logical_cost, start
 from bench.engine.flops import training_flops
-from bench.engine.loop import Session, evaluation_steps
-from bench.engine.records import crashed, guarded, read_history, record_of, write
+from bench.engine.images import Images
+from bench.engine.loop import Outcome, Session, Stream, evaluation_steps
+from bench.engine.measure import Spent
+from bench.engine.muster import fallen, fleet_session, have_equal_batches, narrower
+from bench.engine.records import crashed, failure, read_history, record_of, write
 from bench.engine.search import Tried, choose
+from bench.engine.stage import Stages
 from bench.engine.staging import stages_for
 from bench.engine.team import Solo
+from bench.errors import StoreError
 from bench.plan.spec import FitSpec, Job
+
+
+@dataclass(frozen=True)
+class _Final:
+    """One final, ready to train."""
+
+    job: Job
+    spec: FitSpec
+    chosen: Tried
+    begin: Start
+    stream: Stream
 
 
 def make_finals(jobs: Sequence[Job], context: Context) -> bool:
     """False: told to stop before the last one."""
-    for job in jobs:
-        if context.store.read(job.key) is not None:
-            continue
-        context.begins([crashed(record_of(job, context))])
-        write(context.store, record_of(job, context, _final(job, context)), context)
+    left = [job for job in jobs if context.store.read(job.key) is None]
+    ready = [final for job in left if (final := _prepare(job, context)) is not None]
+    choice = _choose(ready, context)
+    while ready:
+        together = ready[: choice.width] if _may_be_fleet(ready) else ready[:1]
+        context.begins([crashed(record_of(final.job, context)) for final in together])
+        try:
+            finished = _train(together, choice, context)
+        except StoreError:
+            raise
+        except Exception as error:
+            if len(together) > 1:
+                choice = narrower(choice, error, len(together))
+                context.notice(fallen(together[0].spec, choice, error))
+                continue
+            finished = [failure(error)]
+        for final, one in zip(together, finished, strict=True):
+            write(context.store, record_of(final.job, context, one), context)
+        ready = ready[len(together) :]
+        if ready and context.stopping():
+            return False
     return True
 
 
-def _final(job: Job, context: Context) -> Finished:
+def _prepare(job: Job, context: Context) -> _Final | None:
+    """None: it cannot train, and its record says why."""
     spec = job.spec
     assert isinstance(spec, FitSpec)
     history = read_history(job.needs[-1], spec, context.store)
+    context.begins([crashed(record_of(job, context))])
     chosen = choose(history)
-    if chosen is None:
-        return Finished("failed", {}, {}, f"none of the {len(history)} trials of its search has a score")
-    return guarded(lambda: _train(spec, chosen, start(spec, context), context))
+    try:
+        if chosen is not None:
+            return _Final(job, spec, chosen, start(spec, context), final_stream(spec, context.data(spec.data)))
+        finished = Finished("failed", {}, {}, f"none of the {len(history)} trials of its search has a score")
+    except StoreError:
+        raise
+    except Exception as error:
+        finished = failure(error)
+    write(context.store, record_of(job, context, finished), context)
+    return None
 
 
-def _train(spec: FitSpec, chosen: Tried, begin: Start, context: Context) -> Finished:
-    data = context.data(spec.data)
-    stream = final_stream(spec, data)
+def _may_be_fleet(finals: list[_Final]) -> bool:
+    return have_equal_batches([final.stream for final in finals], finals[0].spec)
+
+
+def _choose(finals: list[_Final], context: Context) -> Choice:
+    if len(finals) < 2:
+        return Choice()
+    first = finals[0]
+    return choose_form(first.spec, first.begin, _stages(finals, context), first.stream.images, context)
+
+
+def _stages(finals: list[_Final], context: Context) -> Stages:
+    first = finals[0]
+    data = context.data(first.spec.data)
+    bases: list[Images] = [labelled_images(final.spec, data) for final in finals]
+    return stages_for(first.spec, first.begin, [*bases, data.test], context)
+
+
+def _train(finals: list[_Final], choice: Choice, context: Context) -> list[Finished]:
+    first = finals[0]
+    spec, begin = first.spec, first.begin
     meter = context.meter()
-    what = (spec.recipe, spec.training)
-    team = Solo(begin.network, what, chosen.hyper, begin.renew)
-    session = Session(team, stages_for(spec, begin, [stream.images, data.test], context), what, [stream])
+    streams = [final.stream for final in finals]
+    if len(finals) > 1:
+        hypers = [[final.chosen.hyper] for final in finals]
+        rows = (streams, [final.begin for final in finals], hypers)
+        session = fleet_session(spec, _stages(finals, context), rows, choice)
+    else:
+        what = (spec.recipe, spec.training)
+        team = Solo(begin.network, what, first.chosen.hyper, begin.renew)
+        session = Session(team, _stages(finals, context), what, streams)
     session.advance(spec.training.steps, evaluation_steps(spec.training.steps, spec.training.evaluations))
-    (outcome,) = session.outcomes[0]
-    measured = meter.read().as_dict()
+    spent = Spent().plus(meter.read(), len(finals))
+    flops = training_flops(begin.network, spec.recipe, spec.training, spec.pipeline, session.batch_size)
+    return [
+        _describe(final, outcomes[0], (session, spent, flops), context)
+        for final, outcomes in zip(finals, session.outcomes, strict=True)
+    ]
+
+
+def _describe(final: _Final, outcome: Outcome, told: tuple[Session, Spent, int], context: Context) -> Finished:
+    session, spent, flops = told
     cost = {
-        "logical": {
-            **logical_cost([outcome], begin.network, spec.recipe),
-            "flops": training_flops(begin.network, spec.recipe, spec.training, spec.pipeline, session.batch_size),
-        },
-        "measured": measured,
+        "logical": {**logical_cost([outcome], final.begin.network, final.spec.recipe), "flops": flops},
+        "measured": spent.as_dict(),
         "engine": session.told(),
     }
-    return describe_final(spec, chosen, outcome, begin, (data, cost))
+    data = context.data(final.spec.data)
+    return describe_final(final.spec, final.chosen, outcome, final.begin, (data, cost))

@@ -1,18 +1,60 @@
-"""How the entrants of a race are put together into squads."""
+"""Who trains with whom: entrants of a race put into squads, repeats into one session."""
 
 from collections.abc import Iterator, Sequence
 
+import torch
+
+from bench.engine.calibrate import Choice, choose_form, form_maker
 from bench.engine.context import Context
-from bench.engine.loop import Session
+from bench.engine.fit import Start
+from bench.engine.fleet import Fleet
+from bench.engine.images import Images
+from bench.engine.loop import Session, Stream
+from bench.engine.optimize import Hyper
 from bench.engine.race import Entrant, Lane, Squad
+from bench.engine.stage import Stages
 from bench.engine.staging import stages_for
+from bench.engine.supply import Inputs, Part
 from bench.engine.team import Solo
+from bench.plan.spec import FitSpec
+
+EXAMPLES = 4  # images that a form is tried out on
 
 
-def muster(lanes: Sequence[Lane], context: Context) -> Iterator[tuple[list[Lane], list[Squad]]]:
-    """Who races whom, race after race."""
-    for lane in lanes:
-        yield [lane], [_alone(lane, entrant, context) for entrant in lane.entrants]
+def choose(lanes: Sequence[Lane], context: Context) -> Choice:
+    first = lanes[0]
+    stages = stages_for(first.spec, first.begin, [lane.images for lane in lanes], context)
+    return choose_form(first.spec, first.begin, stages, first.images, context)
+
+
+def muster(lanes: Sequence[Lane], choice: Choice, context: Context) -> Iterator[tuple[list[Lane], list[Squad]]]:
+    """Races, one after another: lanes, and the squads that they put up."""
+    total = sum(len(lane.entrants) * len(lane.streams) for lane in lanes)
+    streams = [stream for lane in lanes for stream in lane.streams]
+    if choice.width < 2 or total < 2 or not have_equal_batches(streams, lanes[0].spec):
+        for lane in lanes:
+            yield [lane], [_alone(lane, entrant, context) for entrant in lane.entrants]
+    elif len({len(lane.entrants) for lane in lanes}) > 1:  # a fleet is rectangular
+        for lane in lanes:
+            yield [lane], _fleets([lane], choice, context)
+    else:
+        yield list(lanes), _fleets(lanes, choice, context)
+
+
+def have_equal_batches(streams: Sequence[Stream], spec: FitSpec) -> bool:
+    """Where a stream has fewer images than a batch, its batches are smaller, and no other stream's may be."""
+    return len({min(spec.training.batch_size, len(stream.images)) for stream in streams}) == 1
+
+
+def fallen(spec: FitSpec, choice: Choice, error: Exception) -> str:
+    return f"{spec.backbone.name}: {type(error).__name__} in a fleet; now {choice.width} at a time"
+
+
+def narrower(choice: Choice, error: Exception, num_replicas: int) -> Choice:
+    """Half as many where memory was short; else each by itself, so that a fault is one training's."""
+    if isinstance(error, torch.OutOfMemoryError):
+        return Choice(min(choice.width, num_replicas) // 2, choice.form)
+    return Choice()
 
 
 def _alone(lane: Lane, entrant: Entrant, context: Context) -> Squad:
@@ -25,3 +67,50 @@ def _alone(lane: Lane, entrant: Entrant, context: Context) -> Squad:
     ]
     entrant.seats = [(session, 0) for session in sessions]
     return Squad(sessions, [[entrant]])
+
+
+def _fleets(lanes: Sequence[Lane], choice: Choice, context: Context) -> list[Squad]:
+    streams = [(lane, stream) for lane in lanes for stream in lane.streams]
+    width = max(1, choice.width // len(streams))
+    entrants = len(lanes[0].entrants)
+    return [
+        _fleet(lanes, range(start, min(start + width, entrants)), choice, context)
+        for start in range(0, entrants, width)
+    ]
+
+
+def _fleet(lanes: Sequence[Lane], members: range, choice: Choice, context: Context) -> Squad:
+    slots = [[lane.entrants[m] for m in members] for lane in lanes]
+    streams = [stream for lane in lanes for stream in lane.streams]
+    hypers = [[e.hyper for e in slot] for lane, slot in zip(lanes, slots, strict=True) for _ in lane.streams]
+    begins = [lane.begin for lane in lanes for _ in lane.streams]
+    first = lanes[0]
+    stages = stages_for(first.spec, first.begin, [lane.images for lane in lanes], context)
+    session = fleet_session(first.spec, stages, (streams, begins, hypers), choice)
+    place = 0
+    for lane, slot in zip(lanes, slots, strict=True):
+        for member, entrant in enumerate(slot):
+            entrant.member = member
+            entrant.seats = [(session, place + fold) for fold in range(len(lane.streams))]
+        place += len(lane.streams)
+    return Squad([session], slots)
+
+
+def fleet_session(
+    spec: FitSpec, stages: Stages, rows: tuple[list[Stream], list[Start], list[list[Hyper]]], choice: Choice
+) -> Session:
+    """`rows`: for each stream its images, the start of its members, and their points."""
+    streams, begins, hypers = rows
+    what = (spec.recipe, spec.training)
+
+    def examples() -> Inputs:
+        """Of the phase at hand."""
+        images: Images = streams[0].images
+        index = torch.arange(EXAMPLES, device=images.device) % len(images)
+        return tuple(value[0] for value in session.stage.plain.batches([Part(images, index)]))
+
+    fleet = Fleet(
+        begins[0].network, what, hypers, [begin.state for begin in begins], form_maker(choice.form, examples)
+    )
+    session = Session(fleet, stages, what, streams)
+    return session

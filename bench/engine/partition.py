@@ -43,29 +43,32 @@ class Whole:
     reason: str  # one line
 
 
-class Joint(nn.Module):
-    """Images -> the features of several cuts, by digest. What they share is computed once."""
-
-    def __init__(self, features: nn.Module, digests: Sequence[str]) -> None:
-        super().__init__()
-        self.features = features
-        self.digests = tuple(digests)
-
-    def forward(self, images: Tensor) -> dict[str, Tensor]:
-        with torch.no_grad():
-            return dict(zip(self.digests, self.features(images), strict=True))
-
-
 class Static(nn.Module):
-    """Images -> features, without gradients even where the caller asks for them."""
+    """Images -> features. Never in training mode, and without gradients even where the caller asks for them."""
 
     def __init__(self, features: nn.Module) -> None:
         super().__init__()
         self.features = features
+        self.train(False)
+
+    def train(self, mode: bool = True) -> "Static":
+        return super().train(False)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         with torch.no_grad():
             return tuple(self.features(images))
+
+
+class Joint(nn.Module):
+    """Images -> the features of several cuts, by digest. What they share is computed once."""
+
+    def __init__(self, static: Static, digests: Sequence[str]) -> None:
+        super().__init__()
+        self.static = static
+        self.digests = tuple(digests)
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        return dict(zip(self.digests, self.static(images), strict=True))
 
 
 def cut(module: nn.Module, example: Tensor) -> Cut | Whole:
@@ -97,13 +100,13 @@ def join(cuts: Sequence[Cut]) -> Joint:
                 outputs[feature.digest] = output_node(merged.graph, here[node], feature)
     joined = merged.finish(tuple(outputs.values()), used.__getitem__)
     fold_batchnorm(joined)
-    return Joint(joined, tuple(outputs)).eval()
+    return Joint(Static(joined), tuple(outputs))
 
 
 def _check_same_weights(used: dict[str, nn.Module | Tensor], more: dict[str, nn.Module | Tensor]) -> None:
     for target in used.keys() & more.keys():
         ones, others = _values(used[target]), _values(more[target])
-        if not all(torch.equal(a, b) for a, b in zip(ones, others, strict=True)):
+        if len(ones) != len(others) or not all(map(torch.equal, ones, others)):
             raise ValueError(f"cuts of different weights cannot be joined: {target} differs")
 
 
@@ -186,14 +189,14 @@ def _once(module: nn.Module, traced: Traced, values: dict[Node, Value], features
     return Once(nodes, traced.facts, outputs, used)
 
 
-def _static(once: Once, folded: bool) -> nn.Module:
+def _static(once: Once, folded: bool) -> Static:
     merged = Merged()
     here = merged.add(once.nodes, once.facts)
     outputs = tuple(output_node(merged.graph, here[node], feature) for feature, node in once.outputs)
     module = merged.finish(outputs, once.used.__getitem__)
     if folded:
         fold_batchnorm(module)
-    return Static(module).eval()
+    return Static(module)
 
 
 def _settled(traced: Traced, features: set[str]) -> set[Node]:

@@ -29,6 +29,9 @@ class Entrant:
     spent: Spent = field(default_factory=Spent)
     failed: Finished | None = None
 
+    def start_over(self) -> None:
+        self.seats, self.member, self.rungs, self.failed = [], 0, [], None
+
     @property
     def outcomes(self) -> list[Outcome]:
         return [session.outcomes[stream][self.member] for session, stream in self.seats]
@@ -44,9 +47,9 @@ class Lane:
     begin: Start
     images: Images  # all that it may see
     streams: list[Stream]  # one for each fold, of these images
-    entrants: list[Entrant]  # that have no record yet
+    entrants: list[Entrant]
     num_started: int  # trials of the cohort, those with a record included
-    gone_on: Callable[[int], int]  # steps -> how many of those with a record went on after so many
+    gone_on: Callable[[int], int]  # steps -> how many went on after so many that are not among the entrants
 
 
 @dataclass(eq=False)

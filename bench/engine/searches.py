@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from bench.engine.context import Context
 from bench.engine.fit import Finished, Start, labelled_images, start, trial_streams
 from bench.engine.measure import Meter
-from bench.engine.muster import muster
+from bench.engine.muster import choose, fallen, muster, narrower
 from bench.engine.optimize import Hyper
 from bench.engine.race import Entrant, Lane, run_race
 from bench.engine.records import as_tried, failure, trial_record, write
@@ -38,8 +38,21 @@ class _Search:
             assert record is not None
             self.history.append(as_tried(number, record))
 
+    def complete(self, lane: Lane) -> None:
+        """A fleet that is resumed is as large as it was, so that it computes the same to the last bit: trials that
+        have their records train along, and nothing is written of them."""
+        known = {number: self.read(number) for number in self._cohort(lane)}
+        again = [record for record in known.values() if record is not None and record.status in ("ok", "diverged")]
+        lane.entrants += [Entrant(record.spec["number"], as_tried(0, record).hyper) for record in again]
+        lane.entrants.sort(key=lambda entrant: entrant.number)
+        lane.gone_on = lambda end: 0
+
+    def _cohort(self, lane: Lane) -> range:
+        return range(len(self.history), len(self.history) + lane.num_started)
+
     def write(self, point: tuple[int, Hyper], finished: Finished) -> None:
-        write(self.context.store, trial_record(self.job, point, self.context, finished), self.context)
+        if self.read(point[0]) is None:
+            write(self.context.store, trial_record(self.job, point, self.context, finished), self.context)
 
 
 def make_searches(jobs: Sequence[Job], context: Context) -> bool:
@@ -96,12 +109,11 @@ def _start(
 
 
 def _lane(search: _Search, begin: Start, missing: dict[int, Hyper], cohort: range) -> Lane:
-    known = [record for record in map(search.read, cohort) if record is not None]
-    ran = [record.result["steps"] for record in known if record.status == "ok"]
     steps = search.spec.training.steps
 
     def gone_on(end: int) -> int:
-        return sum(many > end or many == steps for many in ran)
+        known = [record for record in map(search.read, cohort) if record is not None and record.status == "ok"]
+        return sum(record.result["steps"] > end or record.result["steps"] == steps for record in known)
 
     entrants = [Entrant(number, hyper) for number, hyper in missing.items()]
     images = labelled_images(search.spec, search.context.data(search.spec.data))
@@ -110,7 +122,23 @@ def _lane(search: _Search, begin: Start, missing: dict[int, Hyper], cohort: rang
 
 def _race(lanes: list[Lane], owners: dict[int, _Search], context: Context) -> bool:
     hooks = _Hooks(context, lanes, owners)
-    return all(run_race(racing, squads, hooks) for racing, squads in muster(lanes, context))
+    choice = choose(lanes, context)
+    if choice.width > 1:
+        for lane in lanes:
+            owners[id(lane)].complete(lane)
+    while True:
+        try:
+            return all(run_race(racing, squads, hooks) for racing, squads in muster(lanes, choice, context))
+        except StoreError:
+            raise
+        except Exception as error:
+            # One of many is to blame, or their number: those without a record try again, fewer at a time.
+            if choice.width < 2:
+                raise
+            choice = narrower(choice, error, sum(len(lane.entrants) * len(lane.streams) for lane in lanes))
+            context.notice(fallen(lanes[0].spec, choice, error))
+            for entrant in (entrant for lane in lanes for entrant in lane.entrants):
+                entrant.start_over()
 
 
 @dataclass
@@ -127,7 +155,7 @@ class _Hooks:
             trial_record(self.owners[id(lane)].job, (entrant.number, entrant.hyper), self.context)
             for lane in self.lanes
             for entrant in lane.entrants
-            if entrant in entrants
+            if entrant in entrants and self.owners[id(lane)].read(entrant.number) is None
         ])
 
     def ends(self, lane: Lane, entrant: Entrant, finished: Finished) -> None:

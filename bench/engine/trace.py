@@ -5,7 +5,8 @@
 import copy
 import hashlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,8 +58,10 @@ def trace(module: nn.Module, images: Tensor, evaluating: bool) -> Traced:
     before = set(vars(root))
     drawn = random_state(images.device)
     try:
-        with torch.enable_grad():
+        with torch.enable_grad(), _no_autocast_inside():
             graph = _Tracer().trace(root)
+    except CannotCut:
+        raise
     except Exception as error:
         raise CannotCut(f"did not trace: {describe_error(error)}") from error
     if not same_state(drawn, random_state(images.device)):
@@ -68,6 +71,21 @@ def trace(module: nn.Module, images: Tensor, evaluating: bool) -> Traced:
     with torch.no_grad():
         watch.run(images)
     return Traced(root, graph, _gather(root, graph, watch))
+
+
+@contextmanager
+def _no_autocast_inside() -> Iterator[None]:
+    """A graph forgets a region with arithmetic of its own, and in full precision nobody would see it."""
+    enter = torch.autocast.__enter__
+
+    def refuse(self: object) -> None:
+        raise CannotCut("switches autocast in its forward")
+
+    torch.autocast.__enter__ = refuse  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        torch.autocast.__enter__ = enter  # type: ignore[method-assign]
 
 
 def describe_error(error: Exception) -> str:

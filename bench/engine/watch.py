@@ -135,7 +135,9 @@ class Watch(fx.Interpreter):
             if not any(tensor is other for other in others):
                 others.append(tensor)
         same = [n for n in node.all_input_nodes if self.env[n] is value and isinstance(value, Tensor)]
-        if same and node.op.startswith("call_") and node not in self.writes:
+        # Resting dropout, not a method: `x.float()` and `x.contiguous()` can differ from x where autocast or another
+        # memory format is on.
+        if same and node.op in ("call_module", "call_function") and node not in self.writes:
             self.alias[node] = same[0]
 
 

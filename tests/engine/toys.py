@@ -17,6 +17,7 @@ from bench.engine.optimize import Hyper
 from bench.plan.spec import (
     BackboneRef,
     DataRef,
+    Engine,
     FitSpec,
     Job,
     LabelBudget,
@@ -124,7 +125,7 @@ def context(folder, **fields):
     made = Context(
         store=Store(folder / "suite"), shared=Store(folder / "pretrained"), cache=folder / "cache",
         device=torch.device("cpu"), weights_files={}, provenance={"commit": "none"},
-        begins=messages.begins, announce=messages.announce, stopping=lambda: False,
+        begins=messages.begins, announce=messages.announce, stopping=lambda: False, engine=Engine(fleet=1),
     )
     return dataclasses.replace(made, **fields)
 

@@ -1,0 +1,144 @@
+"""How many trainings run as one on this device, and in which form: a short trial decides, once for each kind of work.
+
+Forms come to the same numbers up to rounding, so the choice is in no key; it is kept beside the caches, so that a
+resumed run computes as the interrupted one did, and every record tells of it.
+"""
+
+import contextlib
+import json
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from bench.backbones.units import Network
+from bench.engine.context import Context, device_name
+from bench.engine.fit import Start
+from bench.engine.fleet import Fleet, MakeForm
+from bench.engine.flops import step_flops
+from bench.engine.forms import Form, head_form, vmap_form
+from bench.engine.grouped import grouped_form
+from bench.engine.images import Images
+from bench.engine.optimize import Hyper
+from bench.engine.stage import Stages
+from bench.engine.supply import Inputs, Part
+from bench.engine.team import Solo, Team
+from bench.keys import digest
+from bench.plan.spec import FitSpec
+
+log = logging.getLogger(__name__)
+
+FORMS: dict[str, Callable[[nn.Module, Inputs], Form | None]] = {"head": head_form, "grouped": grouped_form, "vmap": vmap_form}
+GAIN = 1.3  # a fleet must be so much faster for each replica to be worth its memory
+TIMED = 3  # steps; the quickest counts
+WIDTHS = {"cpu": (16,), "cuda": (8, 32)}  # replicas that are tried
+LARGEST = {"cpu": 1.5e8, "cuda": 2e11}  # FLOPs of one replica's step that keep the device busy without company
+
+
+@dataclass(frozen=True)
+class Choice:
+    width: int = 1  # replicas, all streams together
+    form: str = "alone"
+
+
+def choose_form(spec: FitSpec, begin: Start, stages: Stages, images: Images, context: Context) -> Choice:
+    """`images`: some that these trainings use. Heads need no trial: one matrix product is always best."""
+    limit = context.engine.fleet
+    if limit == 1:
+        return Choice()
+    most = 10_000 if limit == "auto" else limit
+    if not any(any(phase.rates[:-1]) for phase in spec.recipe.phases):
+        stage = stages(0)
+        if not stage.whole and head_form(stage.train, ()) is not None:
+            return Choice(most, "head")
+    if _work(spec, begin.network) > LARGEST.get(context.device.type, 0):
+        return Choice()
+    path = context.cache / "forms" / f"{_name(spec, context)}.json"
+    kept = _read(path)
+    if kept is None:
+        kept = _fastest(spec, begin, stages, images, context)
+        with contextlib.suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(asdict(kept)))
+    return Choice(min(kept.width, most), kept.form) if most > 1 else Choice()
+
+
+def form_maker(wanted: str, examples: Callable[[], Inputs]) -> MakeForm:
+    """The form of that name where a module has one, else the next that it has. `examples`: a batch [B, ...] as the
+    modules of the phase at hand take it."""
+
+    def make(module: nn.Module) -> tuple[str, Form]:
+        for name in dict.fromkeys(("head", wanted, "grouped", "vmap")):
+            form = FORMS[name](module, examples())
+            if form is not None:
+                return name, form
+        raise RuntimeError(f"{type(module).__name__} has no form for a fleet")
+
+    return make
+
+
+def _work(spec: FitSpec, network: Network) -> float:
+    last = len(spec.recipe.phases) - 1
+    network.set_active(spec.recipe.active(last))
+    return step_flops(network.module, spec.pipeline.image_size) / 2 * spec.training.batch_size
+
+
+def _fastest(spec: FitSpec, begin: Start, stages: Stages, images: Images, context: Context) -> Choice:
+    begin.renew()
+    index = torch.arange(spec.training.batch_size, device=images.device) % len(images)
+    inputs = stages(len(spec.recipe.phases) - 1).plain.batches([Part(images, index)])
+    what = (spec.recipe, spec.training)
+    examples = tuple(value[0] for value in inputs)
+    hyper = Hyper(spec.search.lr_low, spec.search.weight_decay)
+    alone = _seconds(Solo(begin.network, what, hyper, begin.renew), spec, stages, inputs)
+    best, least = Choice(), alone / GAIN
+    for form in ("grouped", "vmap"):
+        for width in WIDTHS.get(context.device.type, ()):
+            try:
+                fleet = Fleet(begin.network, what, [[hyper] * width], [begin.state], form_maker(form, lambda: examples))
+                seconds = _seconds(fleet, spec, stages, inputs) / width
+            except RuntimeError as error:  # no such form, or out of memory
+                log.info("no fleet of %d in form %s: %s", width, form, error)
+                break
+            if fleet.form == form and seconds < least:
+                best, least = Choice(width, form), seconds
+    log.info("%s: %s; alone %.2g s a step, so %.2g s", spec.backbone.name, best, alone, least)
+    return best
+
+
+def _seconds(team: Team, spec: FitSpec, stages: Stages, inputs: Inputs) -> float:
+    """Of one step in the last phase."""
+    last = len(spec.recipe.phases) - 1
+    team.resume()
+    team.enter(stages(last), spec.recipe.active(last))
+    labels = torch.zeros(inputs[0].shape[:2], dtype=torch.int64, device=inputs[0].device)
+    rates = tuple(0.0 * rate for rate in spec.recipe.phases[last].rates)
+    times = []
+    for _ in range(TIMED + 1):
+        began = time.perf_counter()
+        team.step(inputs, labels, rates).sum().item()
+        times.append(time.perf_counter() - began)
+    return min(times[1:])
+
+
+def _name(spec: FitSpec, context: Context) -> str:
+    last = len(spec.recipe.phases) - 1
+    return digest([
+        device_name(context.device), torch.__version__, torch.get_num_threads(), context.engine.partition,
+        spec.backbone.name, spec.backbone.options, spec.data.num_classes, spec.pipeline.image_size,
+        list(spec.recipe.touched(last)), list(spec.recipe.active(last)),
+        spec.training.batch_size, spec.training.optimizer, spec.training.precision,
+    ])  # fmt: skip
+
+
+def _read(path: Path) -> Choice | None:
+    try:
+        return Choice(**json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+

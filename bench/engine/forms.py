@@ -1,0 +1,196 @@
+"""How the logits of many replicas of one network come out of one pass: as one matrix product, under `torch.func.vmap`,
+or side by side in the channels (`grouped.py`). Which is fastest depends on the network and the device: measure.
+
+Every form computes what each replica would compute alone, up to rounding, and replicas never mix: what backward takes
+from the sum of their losses is each one's own gradient, and one that is lost (NaN) stays alone with it. A function
+here answers None where it cannot promise that: for anything random (active dropout) above all.
+"""
+
+import warnings
+from typing import Protocol
+
+import torch
+from torch import Tensor, fx, nn
+from torch.func import functional_call, vmap
+from torch.nn import functional as F
+
+Tensors = dict[str, Tensor]
+Inputs = tuple[Tensor, ...]
+
+
+class Form(Protocol):
+    def logits(self, parameters: Tensors, buffers: Tensors, inputs: Inputs) -> Tensor:
+        """[S, M, B, C], perhaps as a view.
+
+        `parameters`, `buffers`: those that differ between replicas, by their names in the module, stacked [S, M, ...];
+        the module's own serve where a name is missing. `inputs`: [S, B, ...] each, the same for a stream's members.
+        BatchNorm in training mode updates its statistics in `buffers`, in place: they must be there.
+        The module's training flags are read at each call, as far as modules (not traced code) look at them.
+        """
+        ...
+
+
+def losses(logits: Tensor, labels: Tensor, label_smoothing: float) -> Tensor:
+    """F.cross_entropy of each replica, [S, M]; logits [S, M, B, C], labels [S, B]."""
+    shape = logits.shape[:3]
+    repeated = labels.unsqueeze(1).expand(shape)
+    each = F.cross_entropy(
+        logits.flatten(0, 2), repeated.flatten(), label_smoothing=label_smoothing, reduction="none"
+    )
+    return each.view(shape).mean(2)
+
+
+def traced(module: nn.Module, leaves: set[type[nn.Module]]) -> fx.Graph | None:
+    """The module's forward as a graph of leaf modules, functions and methods; None where it cannot be had."""
+    if type(module) in leaves:  # of itself fx would trace into a root
+        graph = fx.Graph()
+        graph.output(graph.create_node("call_module", "", (graph.placeholder("x"),)))
+        return graph
+
+    class Tracer(fx.Tracer):
+        def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+            return type(m) in leaves or super().is_leaf_module(m, module_qualified_name)
+
+    try:
+        return Tracer().trace(module)
+    except Exception:  # the network's own code ran on stand-ins for tensors, which may fail in any way
+        return None
+
+
+def is_idle_dropout(module: nn.Module) -> bool:
+    """Dropout of any sort (timm's DropPath too) that passes everything on."""
+    rates = [getattr(module, name, None) for name in ("p", "drop_prob")]
+    is_dropout = isinstance(module, nn.modules.dropout._DropoutNd) or type(module).__name__ == "DropPath"
+    return is_dropout and (not module.training or rates[0] == 0 or rates[1] == 0)
+
+
+def statistics(module: nn.Module) -> list[tuple[str, nn.Module]]:
+    """The norms that keep running statistics, by name."""
+    norms = [(name, m) for name, m in module.named_modules() if isinstance(m, nn.modules.batchnorm._NormBase)]
+    return [(name, norm) for name, norm in norms if norm.running_mean is not None]
+
+
+def check_statistics(norms: list[tuple[str, nn.Module]], buffers: Tensors) -> None:
+    """Shared statistics must not be moved by anyone's batches."""
+    for name, norm in norms:
+        has_own = all(joined(name, key) in buffers for key, own in norm._buffers.items() if own is not None)
+        assert has_own or not norm.training, f"{name} trains without statistics for each replica"
+
+
+def joined(module: str, tensor: str) -> str:
+    return f"{module}.{tensor}" if module else tensor
+
+
+def shape_of(parameters: Tensors, buffers: Tensors) -> tuple[int, int]:
+    """(S, M)"""
+    stacked = next(iter((parameters or buffers).values()), None)
+    assert stacked is not None, "nothing differs between the replicas"
+    return stacked.shape[0], stacked.shape[1]
+
+
+def trial(form: Form, module: nn.Module, examples: Inputs) -> None:
+    """One pass of 2 x 2 replicas that stand in no optimizer; whatever `form` cannot do, it raises here."""
+    norms = {joined(name, key) for name, norm in statistics(module) for key, _ in norm.named_buffers(recurse=False)}
+    own = dict(module.named_buffers())
+    with torch.no_grad():
+        form.logits(
+            {name: parameter.expand(2, 2, *parameter.shape) for name, parameter in module.named_parameters()},
+            {name: own[name].expand(2, 2, *own[name].shape).clone() for name in norms},
+            tuple(torch.stack([example, example]) for example in examples),
+        )
+
+
+def products(weight: Tensor, bias: Tensor | None, rows: Tensor) -> Tensor:
+    """[G, O, D], [G, O], [G, D, B] -> [G, O, B]. With weights first their gradients come in the weights' own layout,
+    and need not be copied."""
+    return torch.bmm(weight, rows) if bias is None else torch.baddbmm(bias.unsqueeze(2), weight, rows)
+
+
+def head_form(module: nn.Module, examples: Inputs = ()) -> Form | None:
+    """One linear layer, in one matrix product per stream. Of `examples` only the number matters."""
+    graph = traced(module, {nn.Linear})
+    if graph is None or len(examples) > 1:
+        return None
+    found, flattens = None, False
+    idle: list[nn.Module] = []
+    node = next(node for node in graph.nodes if node.op == "output").args[0]
+    while isinstance(node, fx.Node) and node.op != "placeholder":
+        layer = module.get_submodule(str(node.target)) if node.op == "call_module" else None
+        if type(layer) is nn.Linear and found is None:
+            found = str(node.target)
+        elif _is_flatten(node, layer):
+            flattens = True
+        elif layer is not None and is_idle_dropout(layer):
+            idle.append(layer)
+        elif type(layer) is not nn.Identity:
+            return None
+        node = node.args[0]
+    return None if found is None else _Head(module, found, flattens, idle)
+
+
+def _is_flatten(node: fx.Node, layer: nn.Module | None) -> bool:
+    """After the layer it does nothing, before it the batch stays."""
+    if layer is not None:
+        return type(layer) is nn.Flatten and (layer.start_dim, layer.end_dim) == (1, -1)
+    return node.target in (torch.flatten, "flatten") and node.args[1:] == (1,) and not node.kwargs
+
+
+class _Head:
+    def __init__(self, module: nn.Module, name: str, flattens: bool, idle: list[nn.Module]) -> None:
+        layer = module.get_submodule(name)
+        assert isinstance(layer, nn.Linear)
+        self._layer, self._flattens, self._idle = layer, flattens, idle
+        self._weight, self._bias = joined(name, "weight"), joined(name, "bias")
+
+    def logits(self, parameters: Tensors, buffers: Tensors, inputs: Inputs) -> Tensor:
+        assert all(map(is_idle_dropout, self._idle)), "dropout is active now"
+        (x,) = inputs
+        x = x.flatten(2) if self._flattens else x
+        assert x.ndim == 3, "a head's input is flat"
+        shape, layer = shape_of(parameters, buffers), self._layer
+        weight = parameters.get(self._weight, layer.weight.expand(*shape, -1, -1)).flatten(1, 2)
+        bias: Tensor | None = layer.bias  # typed as if there always were one
+        if bias is not None:
+            bias = parameters.get(self._bias, bias.expand(*shape, -1)).flatten(1)
+        outputs = products(weight, bias, x.transpose(1, 2))
+        return torch.unflatten(outputs, 1, (shape[1], -1)).transpose(2, 3)
+
+
+def vmap_form(module: nn.Module, examples: Inputs) -> Form | None:
+    """Any network whose operations all have a batching rule. `examples`: a batch [B, ...] as the module takes it."""
+    form = _Vmap(module)
+    try:
+        with warnings.catch_warnings():
+            # A missing batching rule only warns, and then runs replica by replica.
+            warnings.filterwarnings("error", message="There is a performance drop", category=UserWarning)
+            trial(form, module, examples)
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, ValueError, TypeError, UserWarning):
+        return None
+    return form
+
+
+class _Vmap:
+    def __init__(self, module: nn.Module) -> None:
+        self._module = module
+        self._parameters = {name for name, _ in module.named_parameters()}
+        self._buffers = {name for name, _ in module.named_buffers()}
+        self._norms = statistics(module)
+
+    def logits(self, parameters: Tensors, buffers: Tensors, inputs: Inputs) -> Tensor:
+        check_statistics(self._norms, buffers)
+        parameters = {name: tensor for name, tensor in parameters.items() if name in self._parameters}
+        buffers = {name: tensor for name, tensor in buffers.items() if name in self._buffers}
+        num_streams, _ = shape_of(parameters, buffers)
+        of_members = vmap(self._of_one, in_dims=(0, 0, None))
+        if num_streams > 1:
+            return vmap(of_members)(parameters, buffers, inputs)
+        # One level less is faster. Views, so that statistics are still updated in place.
+        first = {name: tensor[0] for name, tensor in parameters.items()}
+        held = {name: tensor[0] for name, tensor in buffers.items()}
+        return of_members(first, held, tuple(x[0] for x in inputs)).unsqueeze(0)
+
+    def _of_one(self, parameters: Tensors, buffers: Tensors, inputs: Inputs) -> Tensor:
+        logits: Tensor = functional_call(self._module, (parameters, buffers), inputs)
+        return logits

@@ -1,0 +1,105 @@
+"""Replicas side by side in the channels: S * M networks as one, with S * M times the channels and grouped convolutions.
+
+A network's graph is walked node by node; `side_by_side.py` knows how to do each operation for all replicas at once.
+What it does not know, or cannot promise to be equal, has no grouped form.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, fx, nn
+
+from bench.engine.forms import Form, Inputs, Tensors, check_statistics, shape_of, statistics, traced, trial
+from bench.engine.side_by_side import FUNCTIONS, IN_PLACE, METHODS, Call, Unsupported, Value, module_rules
+
+
+def grouped_form(module: nn.Module, examples: Inputs, channels_last: bool | None = None) -> Form | None:
+    """`examples`: a batch [B, ...] as the module takes it. `channels_last`: by default on a CPU only."""
+    graph = traced(module, set(module_rules()))
+    if graph is None:
+        return None
+    if channels_last is None:
+        channels_last = examples[0].device.type == "cpu"
+    try:
+        form = _Grouped(module, graph, channels_last)
+        trial(form, module, examples)
+    except Unsupported:
+        return None
+    return form
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Stands for a value, which is known by its number."""
+
+    number: int
+
+
+@dataclass(frozen=True)
+class _Step:
+    run: Callable[..., Value]  # (call, *args, **kwargs)
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    result: int
+    over: tuple[int, ...]  # values that nobody needs afterwards
+
+
+class _Grouped:
+    def __init__(self, module: nn.Module, graph: fx.Graph, channels_last: bool) -> None:
+        self._steps, self._last = _compiled(graph, module)
+        self._channels_last = channels_last
+        self._norms = statistics(module)
+
+    def logits(self, parameters: Tensors, buffers: Tensors, inputs: Inputs) -> Tensor:
+        check_statistics(self._norms, buffers)
+        call = Call(shape_of(parameters, buffers), parameters, buffers, self._channels_last)
+        values = {number: Value(x.flatten(0, 1), False) for number, x in enumerate(inputs)}
+        for step in self._steps:
+            args = [values[arg.number] if isinstance(arg, _Place) else arg for arg in step.args]
+            values[step.result] = step.run(call, *args, **step.kwargs)
+            for number in step.over:
+                del values[number]
+        return call.by_replica(values[self._last])
+
+
+def _compiled(graph: fx.Graph, module: nn.Module) -> tuple[list[_Step], int]:
+    """The graph's steps, and the number of the value that comes out. Placeholders have the first numbers."""
+    *nodes, output = graph.nodes
+    nodes = sorted(nodes, key=lambda node: node.op != "placeholder")
+    place = {node: _Place(number) for number, node in enumerate(nodes)}
+    result = output.args[0]
+    if not isinstance(result, fx.Node):
+        raise Unsupported("one output")
+    last_use = {used: node for node in nodes for used in node.all_input_nodes}
+    steps = [
+        _Step(
+            run=_runner(node, module),
+            args=fx.node.map_arg(node.args, lambda used: place[used]),  # type: ignore[arg-type, return-value]
+            kwargs=dict(node.kwargs),
+            result=place[node].number,
+            over=tuple(place[used].number for used, last in last_use.items() if last is node and used is not result),
+        )
+        for node in nodes
+        if node.op != "placeholder"
+    ]
+    return steps, place[result].number
+
+
+def _runner(node: fx.Node, module: nn.Module) -> Callable[..., Value]:
+    if any(isinstance(value, fx.Node) for value in node.kwargs.values()):
+        raise Unsupported("values by position")
+    if node.op == "call_module":
+        name = str(node.target)
+        layer = module.get_submodule(name)
+        rule = module_rules().get(type(layer))
+        what: tuple[Any, ...] = (name, layer)
+    else:
+        function = METHODS.get(str(node.target)) if node.op == "call_method" else node.target
+        rule, what = FUNCTIONS.get(function), (function,)
+        changed = node.args[0] if node.args else None
+        if function in IN_PLACE and isinstance(changed, fx.Node) and len(changed.users) > 1:
+            raise Unsupported("changing in place what others read")
+    if rule is None:
+        raise Unsupported(f"{node.op} {node.target}")
+    return lambda call, *args, **kwargs: rule(call, *what, *args, **kwargs)

@@ -1,0 +1,180 @@
+"""Fleets come to what the same trainings come to one after another: searches, folds, repeats, halving, in any form."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from bench.engine import calibrate, race
+from bench.engine.calibrate import Choice
+from bench.engine.jobs import perform
+from bench.plan.spec import BackboneRef, Engine, Job, Weights
+from tests.engine import toys
+from tests.engine.test_staging import assert_alike, double  # noqa: F401  a fixture
+
+pytestmark = [pytest.mark.usefixtures("tiny")]
+
+HALVING = dataclasses.replace(toys.SEARCH, trials=6, pruner="halving", first_rung=2 / 9, folds=2, lr_low=1e-3)
+
+
+def forced(monkeypatch, form, width):
+    """Every search and every bundle of finals trains in this form."""
+
+    def choose(spec, begin, stages, images, context):
+        return Choice() if context.engine.fleet == 1 else Choice(width, form)
+
+    monkeypatch.setattr("bench.engine.muster.choose_form", choose)
+    monkeypatch.setattr("bench.engine.finals.choose_form", choose)
+
+
+def several(spec, repeats, *needs):
+    specs = [dataclasses.replace(spec, repeat=repeat) for repeat in range(repeats)]
+    pairs = [toys.search_and_final(one, *needs) for one in specs]
+    return [search for search, _ in pairs], [final for _, final in pairs]
+
+
+def records(folder, spec, needs, repeats=3, **fields):
+    context = toys.context(folder, **fields)
+    searches, finals = several(spec, repeats, *needs)
+    assert perform(searches, context)
+    assert perform(finals, context)
+    return [context.store.read(key) for job in (*searches, *finals) for key in job.record_keys]
+
+
+@pytest.mark.parametrize(("strategy", "form", "name"), [
+    ("linear_probe", "head", "toy_conv"),
+    ("full_finetune", "vmap", "toy_conv"), ("full_finetune", "grouped", "toy_conv"),
+    ("gradual_unfreeze", "grouped", "toy_conv"), ("gradual_unfreeze", "vmap", "toy_conv"),
+    ("scratch", "grouped", "toy_conv"), ("linear_probe", "head", "toy_vit"),
+])  # fmt: skip
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_every_record_is_that_of_one_after_another(tmp_path, monkeypatch, double, strategy, form, name, optimizer):  # noqa: F811
+    forced(monkeypatch, form, 100)
+    shared = toys.context(tmp_path / "shared")
+    job = toys.pretrain_job(backbone=BackboneRef(name, {}, "coarse", Weights("random")))
+    assert perform(job, shared)
+    num_units = toys.network(name).num_units
+    spec = toys.fit_spec(
+        recipe=toys.recipe(strategy, num_units), backbone=BackboneRef(name, {}, "coarse", Weights("pretrain", job.key)),
+        search=HALVING, training=dataclasses.replace(toys.TRAINING, optimizer=optimizer, batch_size=4),
+    )  # fmt: skip
+    alone = records(tmp_path / "alone", spec, [job.key], shared=shared.shared)
+    fleet = records(tmp_path / "fleet", spec, [job.key], shared=shared.shared, engine=Engine())
+    assert_alike(fleet, alone)
+    told = [record.cost["engine"] for record in fleet if record.status == "ok"]
+    assert {one["forms"][-1] for one in told} == {form}
+    assert max(one["replicas"] for one in told) > 1
+    assert {record.cost["engine"]["replicas"] for record in alone if record.status == "ok"} == {1}
+
+
+def test_halving_leaves_the_best_and_says_where_the_others_left(tmp_path):
+    context = toys.context(tmp_path)
+    trials, final = toys.everything(context, toys.fit_spec(search=HALVING))
+    steps = [record.result["steps"] for record in trials]
+    assert sorted(steps) == [3, 3, 3, 3, 8, 12]  # of 12: two ninths, two thirds; 6 -> 2 -> 1
+    for record in trials:
+        ran = record.result["steps"]
+        assert [rung["step"] for rung in record.result["rungs"]] == [s for s in (3, 8, 12) if s <= ran]
+        assert record.result["score"] == record.result["rungs"][-1]["score"]
+        assert record.cost["logical"]["steps"] == 2 * record.result["steps"]  # two folds
+    first = {record.spec["number"]: record.result["rungs"][0] for record in trials}
+    best = sorted(first, key=lambda n: (-first[n]["score"], first[n]["loss"], trials[n].spec["hyper"]["lr"]))[:2]
+    assert {n for n, record in enumerate(trials) if record.result["steps"] > 3} == set(best)
+    assert final.result["trial"] == steps.index(12)
+
+
+@pytest.mark.parametrize("fleet", [1, "auto"])
+@pytest.mark.parametrize("lost", [(0,), (1, 4), (0, 1, 2, 3, 4, 5), (5,)])
+def test_a_halved_search_that_was_interrupted_is_the_unbroken_one(tmp_path, monkeypatch, fleet, lost):
+    forced(monkeypatch, "grouped", 100)
+    context = toys.context(tmp_path, engine=Engine(fleet=fleet))
+    spec = toys.fit_spec(search=HALVING)
+    trials, _ = toys.everything(context, spec)
+    search, _ = toys.search_and_final(spec)
+    for number in lost:
+        context.store.path(search.record_keys[number]).unlink()
+    assert perform(search, context)
+    again = [context.store.read(key) for key in search.record_keys]
+    assert list(map(toys.metrics, again)) == list(map(toys.metrics, trials))
+
+
+def test_stopping_in_a_race_keeps_what_is_out_of_it(tmp_path):
+    spec = toys.fit_spec(search=HALVING)
+    whole, _ = toys.everything(toys.context(tmp_path / "whole"), spec)
+    context = toys.context(tmp_path / "broken")
+    search, _ = toys.search_and_final(spec)
+    looks = []
+    assert not perform(search, dataclasses.replace(context, stopping=lambda: looks.append(1) or len(looks) > 7))
+    kept = [record for key in search.record_keys if (record := context.store.read(key)) is not None]
+    assert len(kept) == 4  # those that left at the first rung
+    again, _ = toys.everything(context, spec)
+    assert list(map(toys.metrics, again)) == list(map(toys.metrics, whole))
+
+
+def test_memory_that_does_not_suffice_makes_fleets_smaller_and_no_batch(tmp_path, monkeypatch):
+    forced(monkeypatch, "grouped", 12)
+    from bench.engine.fleet import Fleet
+
+    spec = toys.fit_spec(search=HALVING, training=dataclasses.replace(toys.TRAINING, batch_size=4))
+    expected = records(tmp_path / "alone", spec, [], repeats=1)
+    real, tried = Fleet.step, []
+
+    def step(fleet, inputs, labels, rates):
+        replicas = fleet.shape[0] * fleet.shape[1]
+        tried.append((replicas, labels.shape[1]))
+        if replicas > 6:
+            raise torch.OutOfMemoryError("no room")
+        return real(fleet, inputs, labels, rates)
+
+    monkeypatch.setattr(Fleet, "step", step)
+    said = []
+    found = records(tmp_path / "fleet", spec, [], repeats=1, engine=Engine(), notice=said.append)
+    assert [(r.status, r.result.get("steps")) for r in found] == [(r.status, r.result.get("steps")) for r in expected]
+    assert max(replicas for replicas, _ in tried) == 12
+    assert {replicas for replicas, _ in tried if replicas <= 6} >= {6}
+    assert {batch for _, batch in tried} == {4}
+    assert any("OutOfMemoryError in a fleet; now 6 at a time" in text for text in said)
+
+
+def test_a_fault_in_a_fleet_is_one_trainings_in_the_end(tmp_path, monkeypatch):
+    forced(monkeypatch, "grouped", 100)
+    real = race._rung
+    monkeypatch.setattr("bench.engine.fleet.Fleet.step", lambda *_: 1 / 0)
+    trials, final = toys.everything(toys.context(tmp_path, engine=Engine()), toys.fit_spec(search=HALVING))
+    assert real is race._rung
+    assert {record.status for record in (*trials, final)} == {"ok"}
+
+
+def test_a_replica_that_diverges_leaves_the_others_alone(tmp_path, monkeypatch):
+    forced(monkeypatch, "grouped", 100)
+    wild = dataclasses.replace(HALVING, lr_high=1e30, pruner="none", trials=3)
+    spec = toys.fit_spec(search=wild, training=dataclasses.replace(toys.TRAINING, batch_size=4))
+    alone = records(tmp_path / "alone", spec, [], repeats=1)
+    fleet = records(tmp_path / "fleet", spec, [], repeats=1, engine=Engine())
+    assert [record.status for record in fleet] == [record.status for record in alone]
+    assert "diverged" in {record.status for record in fleet}
+    calm, expected = fleet[0].result, alone[0].result
+    assert calm["score"] == expected["score"]
+    assert calm["loss"] == pytest.approx(expected["loss"], rel=1e-4)
+
+
+def test_what_is_found_quickest_is_kept_for_the_next_time(tmp_path, monkeypatch):
+    spec = toys.fit_spec(search=HALVING)
+    timed = []
+
+    def seconds(team, *_):
+        timed.append(team.shape)
+        team.form = "grouped"
+        return 1.0 if team.is_fleet else 0.5
+
+    monkeypatch.setattr(calibrate, "_seconds", seconds)
+    context = toys.context(tmp_path, engine=Engine())
+    trials, _ = toys.everything(context, spec)
+    assert timed[0] == (1, 1)
+    assert (1, 16) in timed
+    assert trials[0].cost["engine"]["replicas"] > 1  # 1/16 s for each against 0.5
+    before = len(timed)
+    other = toys.context(tmp_path, engine=Engine())
+    toys.everything(other, dataclasses.replace(spec, seed=1))
+    assert len(timed) == before
+    assert isinstance(several(spec, 1)[0][0], Job)
