@@ -32,7 +32,11 @@ from bench.plan.spec import FitSpec
 
 log = logging.getLogger(__name__)
 
-FORMS: dict[str, Callable[[nn.Module, Inputs], Form | None]] = {"head": head_form, "grouped": grouped_form, "vmap": vmap_form}
+FORMS: dict[str, Callable[[nn.Module, Inputs], Form | None]] = {
+    "head": head_form,
+    "grouped": grouped_form,
+    "vmap": vmap_form,
+}
 GAIN = 1.3  # a fleet must be so much faster for each replica to be worth its memory
 TIMED = 3  # steps; the quickest counts
 WIDTHS = {"cpu": (16,), "cuda": (8, 32)}  # replicas that are tried

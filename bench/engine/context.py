@@ -23,6 +23,8 @@ from bench.plan.patterns import Pattern
 from bench.plan.spec import BackboneRef, DataRef, Engine
 from bench.store import Record, Store
 
+RESIDENT_BYTES = 1 << 30  # larger datasets stay in their file
+RESIDENT_SHARE = 0.2  # of a device's free memory
 DATASETS, NETWORKS, STATES, CUTS = 4, 3, 2, 64  # kept at once; cuts of each network
 
 
@@ -84,9 +86,11 @@ class Context:
         _check(ref, loaded)
         # Of what is trained on, not of what the cache says of itself.
         sha256 = Dataset(loaded.classes, loaded.train, loaded.test).sha256
+        size = loaded.train.images.nbytes + loaded.test.images.nbytes
+        place = Images.on_device if size <= _room(self.device) else Images.mapped
         return OnDevice(
-            train=Images.on_device(loaded.train.images, loaded.train.labels, self.device, f"{sha256}/train"),
-            test=Images.on_device(loaded.test.images, loaded.test.labels, self.device, f"{sha256}/test"),
+            train=place(loaded.train.images, loaded.train.labels, self.device, f"{sha256}/train"),
+            test=place(loaded.test.images, loaded.test.labels, self.device, f"{sha256}/test"),
             sha256=sha256,
         )
 
@@ -108,6 +112,14 @@ class Context:
         self, ref: BackboneRef, read: Callable[[], dict[str, torch.Tensor] | None]
     ) -> dict[str, torch.Tensor] | None:
         return _kept(self._states, digest(ref), STATES, read)
+
+
+def _room(device: torch.device) -> int:
+    """Bytes that one dataset may take of the device's memory. On a CPU every worker has a copy of its own."""
+    if device.type != "cuda":
+        return RESIDENT_BYTES
+    free, _ = torch.cuda.mem_get_info(device)
+    return int(free * RESIDENT_SHARE)
 
 
 def device_name(device: torch.device) -> str:

@@ -47,9 +47,17 @@ def score(
     """One score per member of a stream: `logits_of` takes inputs [1, B, ...] and gives [M, B, C]."""
     correct: Tensor | int = 0
     loss: Tensor | float = 0.0
-    for start in range(0, len(images), batch_size):
+    start = 0
+    while start < len(images):
         index = torch.arange(start, min(start + batch_size, len(images)), device=images.device)
-        logits = logits_of(supply.batches([Part(images, index)]))
+        try:
+            logits = logits_of(supply.batches([Part(images, index)]))
+        except torch.OutOfMemoryError:
+            if batch_size == 1:
+                raise
+            batch_size //= 2
+            continue
+        start += len(index)
         labels = images.labels[index].expand(len(logits), -1)
         # Summed where they are: one look at a device for a whole split.
         correct = correct + (logits.argmax(2) == labels).sum(1)

@@ -6,6 +6,9 @@ from the sum of their losses is each one's own gradient, and one that is lost (N
 here answers None where it cannot promise that: for anything random (active dropout) above all.
 """
 
+import contextlib
+import copy
+import io
 import warnings
 from typing import Protocol
 
@@ -13,6 +16,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.func import functional_call, vmap
 from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 Tensors = dict[str, Tensor]
 Inputs = tuple[Tensor, ...]
@@ -52,9 +56,23 @@ def traced(module: nn.Module, leaves: set[type[nn.Module]]) -> fx.Graph | None:
             return type(m) in leaves or super().is_leaf_module(m, module_qualified_name)
 
     try:
-        return Tracer().trace(module)
-    except Exception:  # the network's own code ran on stand-ins for tensors, which may fail in any way
+        return Tracer().trace(stand_in(module))
+    except Exception:  # the network's own code ran on symbols instead of tensors, which may fail in any way
         return None
+
+
+def stand_in(module: nn.Module) -> nn.Module:
+    """The same parameters and buffers. What a network remembers of strange calls (LeViT keeps its attention biases
+    between evaluations) is lost with it."""
+    return copy.deepcopy(module, {id(tensor): tensor for tensor in (*module.parameters(), *module.buffers())})
+
+
+def remembered(module: nn.Module) -> list[dict[str, object]]:
+    """What its modules hold, by identity."""
+    return [
+        {key: {k: id(v) for k, v in value.items()} if isinstance(value, dict) else id(value) for key, value in held}
+        for held in (vars(each).items() for each in module.modules())
+    ]
 
 
 def is_idle_dropout(module: nn.Module) -> bool:
@@ -158,22 +176,27 @@ class _Head:
 
 def vmap_form(module: nn.Module, examples: Inputs) -> Form | None:
     """Any network whose operations all have a batching rule. `examples`: a batch [B, ...] as the module takes it."""
-    form = _Vmap(module)
+    # Fused attention has no batching rule on a CPU.
+    attention = (SDPBackend.MATH,) if examples[0].device.type == "cpu" else ()
     try:
-        with warnings.catch_warnings():
-            # A missing batching rule only warns, and then runs replica by replica.
+        # A missing batching rule only warns, and then runs replica by replica. torch.fx prints what its modules raise.
+        with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
             warnings.filterwarnings("error", message="There is a performance drop", category=UserWarning)
-            trial(form, module, examples)
+            actor = stand_in(module)
+            before = remembered(actor)
+            trial(_Vmap(actor, attention), actor, examples)
     except torch.OutOfMemoryError:
         raise
     except (RuntimeError, ValueError, TypeError, UserWarning):
         return None
-    return form
+    # Whoever keeps tensors from one call for the next would keep those of all replicas.
+    return _Vmap(module, attention) if remembered(actor) == before else None
 
 
 class _Vmap:
-    def __init__(self, module: nn.Module) -> None:
-        self._module = module
+    def __init__(self, module: nn.Module, attention: tuple[SDPBackend, ...]) -> None:
+        """`attention`: the only ways in which attention may be computed; any, where it is empty."""
+        self._module, self._attention = module, list(attention)
         self._parameters = {name for name, _ in module.named_parameters()}
         self._buffers = {name for name, _ in module.named_buffers()}
         self._norms = statistics(module)
@@ -183,12 +206,16 @@ class _Vmap:
         parameters = {name: tensor for name, tensor in parameters.items() if name in self._parameters}
         buffers = {name: tensor for name, tensor in buffers.items() if name in self._buffers}
         num_streams, _ = shape_of(parameters, buffers)
+        with sdpa_kernel(self._attention) if self._attention else contextlib.nullcontext():
+            return self._of_all(parameters, buffers, inputs, num_streams)
+
+    def _of_all(self, parameters: Tensors, buffers: Tensors, inputs: Inputs, num_streams: int) -> Tensor:
         of_members = vmap(self._of_one, in_dims=(0, 0, None))
         if num_streams > 1:
             return vmap(of_members)(parameters, buffers, inputs)
         # One level less is faster. Views, so that statistics are still updated in place.
-        first = {name: tensor[0] for name, tensor in parameters.items()}
-        held = {name: tensor[0] for name, tensor in buffers.items()}
+        first = {name: tensor.squeeze(0) for name, tensor in parameters.items()}
+        held = {name: tensor.squeeze(0) for name, tensor in buffers.items()}
         return of_members(first, held, tuple(x[0] for x in inputs)).unsqueeze(0)
 
     def _of_one(self, parameters: Tensors, buffers: Tensors, inputs: Inputs) -> Tensor:

@@ -114,19 +114,30 @@ def output_node(graph: fx.Graph, node: Node, feature: Feature) -> Node:
     return shown
 
 
-def measure(traced: Traced, nodes: Sequence[Node], images: Tensor) -> dict[Node, Value]:
+@dataclass(frozen=True)
+class Measured:
+    values: dict[Node, Value]
+    refused: dict[Node, str]  # why it cannot cross
+
+
+def measure(traced: Traced, nodes: Sequence[Node], images: Tensor) -> Measured:
     """`images`: three different ones. The nodes are static."""
-    attributes: dict[Node, Value] = {n: Fixed(None) for n in nodes if n.op == "get_attr"}  # the live graph asks itself
-    nodes = [n for n in nodes if n not in attributes]
-    if not nodes:
-        return attributes
-    merged = Merged()
-    wanted = ancestors(nodes)
-    here = merged.add((n for n in traced.graph.nodes if n in wanted), traced.facts)
-    module = merged.finish([here[n] for n in nodes], find_in(traced.root))
-    with torch.no_grad():
-        small, large = module(images[1:]), module(images)
-    return attributes | {n: describe(_Pair(traced, n), a, b) for n, a, b in zip(nodes, small, large, strict=True)}
+    values: dict[Node, Value] = {n: Fixed(None) for n in nodes if n.op == "get_attr"}  # the live graph asks itself
+    refused: dict[Node, str] = {}
+    nodes = [n for n in nodes if n not in values]
+    if nodes:
+        wanted = ancestors(nodes)
+        merged = Merged()
+        here = merged.add((n for n in traced.graph.nodes if n in wanted), traced.facts)
+        module = merged.finish([here[n] for n in nodes], find_in(traced.root))
+        with torch.no_grad():
+            small, large = module(images[1:]), module(images)
+        for node, *pair in zip(nodes, small, large, strict=True):
+            try:
+                values[node] = describe(_Pair(traced, node), *pair)
+            except CannotCut as why:
+                refused[node] = str(why)
+    return Measured(values, refused)
 
 
 @dataclass(frozen=True)

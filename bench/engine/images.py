@@ -25,6 +25,7 @@ class Images:
     labels: Tensor  # int64 [n], on the device
     rows: Tensor | None = None  # int64 [n] into `stored`, on the device; None: all of it
     origin: str = ""  # identity of the split by content; "": nobody else can have the same one
+    is_streamed: bool = False  # read from the file with every batch
 
     @staticmethod
     def on_device(
@@ -41,7 +42,7 @@ class Images:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # the file is read-only, and nobody writes
             pixels = torch.from_numpy(images).permute(0, 3, 1, 2)
-        return Images(pixels, torch.from_numpy(np.array(labels)).to(device), origin=origin)
+        return Images(pixels, torch.from_numpy(np.array(labels)).to(device), origin=origin, is_streamed=True)
 
     def __len__(self) -> int:
         return self.labels.shape[0]
@@ -51,24 +52,20 @@ class Images:
         return self.labels.device
 
     @property
-    def is_streamed(self) -> bool:
-        """On its way to the device with every batch."""
-        return self.stored.device != self.labels.device
-
-    @property
     def pixels(self) -> Tensor:
         if self.rows is None:
             return self.stored.to(self.device)
-        if self.is_streamed:
-            return self.stored[self.rows.cpu()].pin_memory().to(self.device, non_blocking=True)
-        return self.stored[self.rows]
+        if self.stored.device == self.device:
+            return self.stored[self.rows]
+        fetched = self.stored[self.rows.to(self.stored.device)]
+        return fetched.pin_memory().to(self.device, non_blocking=True)
 
     def take(self, index: npt.NDArray[np.int64] | Tensor) -> "Images":
         if not isinstance(index, Tensor):
             index = torch.from_numpy(np.ascontiguousarray(index))
         chosen = index.to(self.device)
         rows = chosen if self.rows is None else self.rows[chosen]
-        return Images(self.stored, self.labels[chosen], rows, self.origin)
+        return Images(self.stored, self.labels[chosen], rows, self.origin, self.is_streamed)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -12,7 +13,7 @@ from bench.engine.evaluate import Scored
 from bench.engine.images import Images, Order
 from bench.engine.optimize import Hyper, numbered_phases, schedule
 from bench.engine.stage import Stages, plain_stages
-from bench.engine.supply import Part
+from bench.engine.supply import Inputs, Part
 from bench.engine.team import Solo, Team
 from bench.keys import seed_for
 from bench.plan.spec import Pipeline, Training
@@ -119,14 +120,8 @@ class Session:
                 self._entered = number
             rates = self.recipe.phases[number].rates
             first, length = (start, end - start) if self.recipe.anneal == "each_phase" else (0, self.training.steps)
-            while self.step < min(end, until):
+            for inputs, labels in self._batches(min(end, until) - self.step):
                 factor = schedule(self.training, self.step - first, length)
-                parts = [
-                    Part(stream.images, torch.from_numpy(order.next()).to(stream.images.device), generator)
-                    for stream, order, generator in zip(self.streams, self._orders, self._generators, strict=True)
-                ]
-                inputs = self.stage.feed.batches(parts)
-                labels = torch.stack([part.images.labels[part.index] for part in parts])
                 self._losses.append(self.team.step(inputs, labels, tuple(rate * factor for rate in rates)))
                 self.step += 1
                 look = self.step in looks and all(stream.scored is not None for stream in self.streams)
@@ -144,6 +139,29 @@ class Session:
             self.team.pause()
         self._rng = _swap_global_state(before)
         self._count()
+
+    def _batches(self, num: int) -> Iterator[tuple[Inputs, torch.Tensor]]:
+        """Inputs and labels of so many steps. Where images are read from a file, the next batch is fetched while the
+        one before it is learned from."""
+        if not any(stream.images.is_streamed for stream in self.streams):
+            for _ in range(num):
+                yield self._batch()
+            return
+        with ThreadPoolExecutor(1) as fetcher:
+            ahead = fetcher.submit(self._batch)
+            for left in reversed(range(num)):
+                batch = ahead.result()
+                if left:
+                    ahead = fetcher.submit(self._batch)
+                yield batch
+
+    def _batch(self) -> tuple[Inputs, torch.Tensor]:
+        parts = [
+            Part(stream.images, torch.from_numpy(order.next()).to(stream.images.device), generator)
+            for stream, order, generator in zip(self.streams, self._orders, self._generators, strict=True)
+        ]
+        labels = torch.stack([part.images.labels[part.index] for part in parts])
+        return self.stage.feed.batches(parts), labels
 
     def is_over(self) -> bool:
         """Nothing is left that could be trained further."""

@@ -18,6 +18,8 @@ from bench.engine.frontier import Feature, LiveGraph, Value, features_of, measur
 from bench.engine.trace import Facts, Traced, describe_error, trace
 from bench.engine.watch import CannotCut, random_state_kept
 
+PEELS = 10  # at most so many nodes, one behind the other, are made live because their values cannot cross
+
 
 @dataclass(frozen=True)
 class Once:
@@ -117,9 +119,7 @@ def _values(used: nn.Module | Tensor) -> list[Tensor]:
 def _cut(module: nn.Module, example: Tensor) -> Cut:
     images = example[[0, 1, 0]] + torch.randn_like(example[[0, 1, 0]])  # three that differ, whatever the example
     now = trace(module, images[1:], evaluating=False)
-    live = _live(now)
-    needed, crossing = _across(now, {n for n in now.graph.nodes if n not in live})
-    values = measure(now, crossing, images)
+    needed, values = _crossing(now, _static_nodes(now), {}, images)
     features = list({f.digest: f for value in values.values() for f in features_of(value)}.values())
     once = _once(module, now, values, features)
     train = LiveGraph(now, features)
@@ -127,9 +127,9 @@ def _cut(module: nn.Module, example: Tensor) -> Cut:
 
     later = trace(module, images[1:], evaluating=True)
     known = {now.facts[node].digest: value for node, value in values.items()}
-    needed, crossing = _across(later, _settled(later, {f.node_digest for f in features}))
+    needed, values = _crossing(later, _settled(later, {f.node_digest for f in features}), known, images)
     evaluate = LiveGraph(later, features)
-    evaluate.build(needed, _values_in_evaluation(later, crossing, known, images))
+    evaluate.build(needed, values)
 
     halves = Halves(_static(once, folded=True), _static(once, folded=False), train, evaluate)
     why = disagreement(module, example, halves)
@@ -144,12 +144,32 @@ def _cut(module: nn.Module, example: Tensor) -> Cut:
     )
 
 
-def _live(traced: Traced) -> set[Node]:
-    live: set[Node] = set()
+def _static_nodes(traced: Traced) -> set[Node]:
+    static: set[Node] = set()
     for node in traced.graph.nodes:
-        if traced.facts[node].source or any(n in live for n in node.all_input_nodes):
-            live.add(node)
-    return live
+        if not traced.facts[node].source and all(n in static for n in node.all_input_nodes):
+            static.add(node)
+    return static
+
+
+def _crossing(
+    traced: Traced, settled: set[Node], known: dict[str, Value], images: Tensor
+) -> tuple[list[Node], dict[Node, Value]]:
+    """What has to run live, and the values that it reads of what does not. With `known` values (by digest), what
+    depends on the pixels has to be among them. What cannot cross, such as a mean over the batch, runs live too."""
+    for _ in range(PEELS):
+        needed, read = _across(traced, settled)
+        found = {n: known[traced.facts[n].digest] for n in read if traced.facts[n].digest in known}
+        strange = [n for n in read if known and n not in found and traced.facts[n].content]
+        refused = {n: f"evaluation reads {n.name}, which training does not" for n in strange}
+        measured = measure(traced, [n for n in read if n not in found and n not in refused], images)
+        refused |= measured.refused
+        if not refused:
+            return needed, {n: found[n] if n in found else measured.values[n] for n in read}
+        if any(n.op == "placeholder" for n in refused):
+            break
+        settled = settled - refused.keys()
+    raise CannotCut(next(iter(refused.values())))
 
 
 def _across(traced: Traced, settled: set[Node]) -> tuple[list[Node], list[Node]]:
@@ -169,11 +189,16 @@ def _across(traced: Traced, settled: set[Node]) -> tuple[list[Node], list[Node]]
 
 
 def _quickly_made(traced: Traced, read: set[Node]) -> set[Node]:
-    """From features alone and without weights (DenseNet's `cat([x])` beside x): making it again takes less than keeping
-    it."""
+    """From features alone and without weights (DenseNet's `cat([x])` beside x, a pooled shortcut): to make it again
+    takes less than to keep it."""
     kept = {traced.facts[n].digest for n in read}
-    made = {n for n in read if traced.facts[n].content and n.op in ("call_function", "call_method")}
+    made = {n for n in read if traced.facts[n].content and not _has_state(traced, n)}
     return {n for n in made if all(i.op != "get_attr" and traced.facts[i].digest in kept for i in n.all_input_nodes)}
+
+
+def _has_state(traced: Traced, node: Node) -> bool:
+    called = traced.root.get_submodule(str(node.target)) if node.op == "call_module" else None
+    return node.op == "placeholder" or bool(called is not None and called.state_dict())
 
 
 def _once(module: nn.Module, traced: Traced, values: dict[Node, Value], features: list[Feature]) -> Once:
@@ -208,14 +233,3 @@ def _settled(traced: Traced, features: set[str]) -> set[Node]:
         if free or node.op == "placeholder":
             settled.add(node)
     return settled
-
-
-def _values_in_evaluation(
-    traced: Traced, crossing: list[Node], known: dict[str, Value], images: Tensor
-) -> dict[Node, Value]:
-    new = [n for n in crossing if traced.facts[n].digest not in known]
-    for node in new:
-        if traced.facts[node].content:
-            raise CannotCut(f"evaluation reads {node.name}, which training does not")
-    found = measure(traced, new, images)
-    return {n: found[n] if n in found else known[traced.facts[n].digest] for n in crossing}

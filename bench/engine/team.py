@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.backbones.units import Network
@@ -56,6 +56,11 @@ class Team(Protocol):
         ...
 
 
+def batch_matters(module: nn.Module) -> bool:
+    """A batch normalised in pieces is another batch: another experiment, so it is not cut."""
+    return any(isinstance(m, nn.modules.batchnorm._BatchNorm) and m.training for m in module.modules())
+
+
 class Solo:
     """One network, in torch's own way."""
 
@@ -71,6 +76,7 @@ class Solo:
         self.network, self.hyper = network, hyper
         self.optimizer = make_optimizer(network, self.training, hyper)
         self._renew = renew
+        self.pieces = 1  # that a batch is cut into, where memory does not suffice for it
         self._stage: Stage | None = None
         self._active: tuple[bool, ...] = ()
         self._moving = network.names_of(recipe.touched(len(recipe.phases) - 1))
@@ -87,13 +93,32 @@ class Solo:
 
     def step(self, inputs: Inputs, labels: Tensor, rates: tuple[float, ...]) -> Tensor:
         set_rates(self.optimizer, rates, self.hyper.lr)
-        with arithmetic(labels.device, self.training.precision):
-            logits = self.stage.train(*(value[0] for value in inputs))
-        loss = F.cross_entropy(full(logits), labels[0], label_smoothing=self.training.label_smoothing)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        while True:
+            self.optimizer.zero_grad(set_to_none=True)
+            try:
+                loss = self._backward(tuple(value[0] for value in inputs), labels[0])
+                break
+            except torch.OutOfMemoryError:
+                if 2 * self.pieces > labels.shape[1] or batch_matters(self.network.module):
+                    raise
+                self.pieces *= 2
         self.optimizer.step()
-        return loss.detach().view(1, 1)
+        return loss.view(1, 1)
+
+    def _backward(self, inputs: Inputs, labels: Tensor) -> Tensor:
+        """Gradients of the mean loss of the batch, in so many pieces as memory asks for."""
+        total = torch.zeros((), device=labels.device)
+        size = -(-len(labels) // self.pieces)
+        for start in range(0, len(labels), size):
+            part = slice(start, start + size)
+            with arithmetic(labels.device, self.training.precision):
+                logits = full(self.stage.train(*(value[part] for value in inputs)))
+            loss = F.cross_entropy(logits, labels[part], label_smoothing=self.training.label_smoothing)
+            if self.pieces > 1:
+                loss = loss * (len(logits) / len(labels))
+            loss.backward()  # type: ignore[no-untyped-call]
+            total = total + loss.detach()
+        return total
 
     def score(self, images: Sequence[Images]) -> list[list[Scored]]:
         with in_eval_mode(self.network.module):

@@ -140,11 +140,11 @@ _ATTRIBUTES_OF_SHAPE = {"shape", "dtype", "device", "ndim", "layout"}
 _METHODS_OF_SHAPE = {
     "size", "dim", "ndimension", "numel", "get_device", "is_floating_point",
     "new_zeros", "new_ones", "new_full", "new_empty",
-}  # fmt: skip
+}
 _FUNCTIONS_OF_SHAPE = (
     len, torch.numel, torch.is_floating_point,
     torch.zeros_like, torch.ones_like, torch.full_like, torch.empty_like,
-)  # fmt: skip
+)
 
 
 def _asks_for_shape(node: Node) -> bool:
@@ -201,7 +201,8 @@ def _digest(node: Node, root: nn.Module, facts: dict[Node, Facts]) -> str:
     if node.op == "placeholder":
         what = "images"
     if node.op == "call_module":
-        what += f": {_name(type(root.get_submodule(what)))}"
+        kind = type(root.get_submodule(what))
+        what += f": {kind.__module__}.{kind.__qualname__}"
     return digest([node.op, what, _plain(node.args, facts), _plain(node.kwargs, facts)])
 
 

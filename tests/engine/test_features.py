@@ -1,0 +1,117 @@
+"""Kept tables: whole or computed again, shared, within a budget."""
+
+import os
+import threading
+
+import pytest
+import torch
+
+from bench.engine import features as module
+from bench.engine.features import ALIGNED, Features
+
+CPU = torch.device("cpu")
+
+
+def table(dtype=torch.float32, shape=(7, 3)):
+    return (torch.arange(float(torch.tensor(shape).prod())).view(shape) * 1.5).to(dtype)
+
+
+def get(store, key="one", value=None):
+    value = table() if value is None else value
+    return store.get([key], "group", lambda: {key: value})[0]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.int64, torch.bool])
+@pytest.mark.parametrize("shape", [(7, 3), (2, 3, 4, 5), (1,)])
+def test_what_is_kept_comes_back_to_the_last_bit(tmp_path, dtype, shape):
+    value = table(dtype, shape)
+    assert torch.equal(get(Features(tmp_path, CPU), value=value), value)
+    later = Features(tmp_path, CPU)
+    found = later.get(["one"], "group", lambda: pytest.fail("computed again"))[0]
+    assert found.dtype == dtype
+    assert torch.equal(found, value)
+    assert later.computed == 0
+
+
+@pytest.mark.parametrize("harm", [
+    lambda data: data[: len(data) // 2],  # half written
+    lambda data: data[:ALIGNED],
+    lambda data: b"",
+    lambda data: b"not json".ljust(len(data)),
+    lambda data: data[:-1] + bytes([data[-1] ^ 1]),  # one bit
+    lambda data: data + b"more",
+    lambda data: data.replace(b"torch.float32", b"torch.float16"),
+    lambda data: data.replace(b'"shape": [7, 3]', b'"shape": [7, 4]'),
+])
+def test_a_damaged_file_is_computed_anew(tmp_path, harm):
+    get(Features(tmp_path, CPU))
+    path = tmp_path / "one"
+    path.write_bytes(harm(path.read_bytes()))
+    store = Features(tmp_path, CPU)
+    assert torch.equal(get(store), table())
+    assert store.computed == 1
+    assert torch.equal(get(Features(tmp_path, CPU), value=table() * 0), table())  # whole again
+
+
+def test_an_interrupted_write_leaves_nothing_under_the_name(tmp_path, monkeypatch):
+    monkeypatch.setattr(module.zlib, "crc32", lambda data: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        get(Features(tmp_path, CPU))
+    assert not (tmp_path / "one").exists()
+
+
+def test_where_nothing_can_be_written_tables_stay_in_memory(tmp_path):
+    (tmp_path / "file").write_text("")
+    store = Features(tmp_path / "file" / "features", CPU)
+    assert torch.equal(get(store), table())
+    assert torch.equal(store.get(["one"], "group", lambda: pytest.fail("computed again"))[0], table())
+
+
+def test_others_of_the_group_are_there_for_who_asks_next(tmp_path):
+    store = Features(tmp_path, CPU)
+    store.get(["a"], "group", lambda: {"a": table(), "b": table() + 1})
+    assert torch.equal(Features(tmp_path, CPU).get(["b"], "group", lambda: pytest.fail("again"))[0], table() + 1)
+
+
+def test_the_oldest_files_make_room_and_the_newest_stays(tmp_path, monkeypatch):
+    size = ALIGNED + table().nbytes
+    monkeypatch.setattr(module, "DISK_BYTES", 2 * size)
+    store = Features(tmp_path, CPU)
+    for number, key in enumerate("abc"):
+        get(store, key)
+        os.utime(tmp_path / key, (number, number))
+    get(store, "d")
+    assert {path.name for path in tmp_path.iterdir() if path.stat().st_size} == {"c", "d"}
+    assert torch.equal(get(store, "a"), table())  # who has it open keeps it
+
+
+def test_few_stay_open_and_those_asked_for_do(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "OPEN_BYTES", table().nbytes)
+    store = Features(tmp_path, CPU)
+    assert len(store.get(["a", "b"], "group", lambda: {"a": table(), "b": table()})) == 2
+    get(store, "c")
+    assert list(store._open) == ["c"]
+
+
+def test_two_at_once_compute_once(tmp_path):
+    computed = []
+
+    def compute():
+        computed.append(1)
+        threading.Event().wait(0.2)
+        return {"one": table()}
+
+    stores = [Features(tmp_path, CPU) for _ in range(3)]
+    threads = [threading.Thread(target=store.get, args=(["one"], "group", compute)) for store in stores]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(computed) == 1
+    assert all(torch.equal(store.get(["one"], "group", dict)[0], table()) for store in stores)
+
+
+def test_time_spent_is_counted(tmp_path):
+    store = Features(tmp_path, CPU)
+    get(store)
+    assert store.seconds > 0

@@ -1,0 +1,120 @@
+"""What does not fit: images that stay in their file, batches in pieces, and what is refused rather than changed."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from bench.engine.context import OnDevice
+from bench.engine.evaluate import evaluate
+from bench.engine.images import Images
+from bench.engine.loop import Session, Stream, train
+from bench.engine.stage import Stage, plain_stages
+from bench.engine.team import Solo
+from bench.plan.spec import BackboneRef, Weights
+from tests.engine import toys
+from tests.engine.test_staging import double  # noqa: F401  a fixture
+
+pytestmark = [pytest.mark.usefixtures("tiny")]
+
+
+@pytest.mark.parametrize("changes", [{}, {"flip": True, "shift": 1}, {"shift": 1, "views": 2}])
+@pytest.mark.parametrize("strategy", ["linear_probe", "full_finetune"])
+def test_images_from_a_file_are_the_same_images(tmp_path, monkeypatch, changes, strategy):
+    training = dataclasses.replace(toys.TRAINING, **changes)
+    spec = toys.fit_spec(recipe=toys.recipe(strategy, 6), training=training)
+    found = []
+    for name, room in (("resident", 1 << 30), ("streamed", 0)):
+        monkeypatch.setattr("bench.engine.context.RESIDENT_BYTES", room)
+        context = toys.context(tmp_path / name)
+        assert context.data(toys.DATA).train.is_streamed == (room == 0)
+        trials, final = toys.everything(context, spec)
+        found.append([toys.metrics(record) for record in (*trials, final)])
+    assert found[0] == found[1]
+
+
+def test_a_part_of_streamed_images_is_streamed():
+    arrays = toys.tiny_load(toys.TinyOptions()).train
+    images = Images.mapped(arrays.images, arrays.labels, torch.device("cpu"))
+    part = images.take(torch.tensor([5, 3])).take(torch.tensor([1]))
+    assert part.is_streamed
+    assert torch.equal(part.pixels[0], torch.from_numpy(arrays.images[3].copy()).permute(2, 0, 1))
+
+
+class Narrow(torch.nn.Module):
+    """A network with room for so many images at once."""
+
+    def __init__(self, inner, room):
+        super().__init__()
+        self.inner, self.room, self.sizes = inner, room, []
+
+    def forward(self, x):
+        self.sizes.append(len(x))
+        if len(x) > self.room:
+            raise torch.OutOfMemoryError("no room")
+        return self.inner(x)
+
+
+def narrow_session(net, task, room):
+    narrow = Narrow(net.module, room)
+    plain = plain_stages(net, task.pipeline, task.training)(0)
+    what = (task.recipe, task.training)
+    stage = Stage(narrow, net.module, plain.feed, plain.plain)
+    stream = Stream(task.images, task.order_seed)
+    return narrow, Session(Solo(net, what, task.hyper), lambda phase: stage, what, [stream])
+
+
+@pytest.mark.parametrize(("room", "piece"), [(8, 8), (7, 4), (3, 2), (1, 1)])
+def test_a_batch_in_pieces_is_the_same_batch(double, room, piece):  # noqa: F811
+    task = toys.assignment(toys.recipe("linear_probe", 5), {"steps": 6, "label_smoothing": 0.1})
+    plain, net = toys.network("toy_vit"), toys.network("toy_vit")
+    train(plain, task)
+    narrow, session = narrow_session(net, task, room)
+    session.advance(6, set())
+    assert narrow.sizes[-1] == piece
+    assert session.outcomes[0][0].samples == 6 * 8
+    for name, tensor in plain.module.state_dict().items():
+        torch.testing.assert_close(net.module.state_dict()[name], tensor, rtol=1e-10, atol=1e-12)
+
+
+def test_a_batch_that_batchnorm_sees_is_never_cut():
+    task = toys.assignment(toys.recipe("full_finetune", 6), {"steps": 2})
+    narrow, session = narrow_session(toys.network(), task, 4)
+    with pytest.raises(torch.OutOfMemoryError):
+        session.advance(2, set())
+    assert narrow.sizes == [8]
+
+
+def test_scoring_takes_smaller_batches_where_it_must():
+    net = toys.network("toy_vit")
+    images = toys.images("test")
+    narrow = Narrow(net.module, 10)
+    assert evaluate(narrow, images, toys.PIPELINE, 64) == evaluate(net.module, images, toys.PIPELINE, 8)
+    assert sum(size for size in narrow.sizes if size <= 10) == 103
+
+
+@pytest.mark.parametrize("strategy", ["linear_probe", "freeze", "full_finetune"])
+def test_low_precision_stays_near_full_precision(tmp_path, strategy):
+    options = {"upto": 3} if strategy == "freeze" else {}
+    scores = {}
+    for precision in ("fp32", "bf16"):
+        spec = toys.fit_spec(
+            recipe=toys.recipe(strategy, 6, **options),
+            backbone=BackboneRef("toy_conv", {}, "coarse", Weights("random")),
+            training=dataclasses.replace(toys.TRAINING, precision=precision, steps=60),
+        )
+        trials, final = toys.everything(toys.context(tmp_path / precision), spec)
+        scores[precision] = final.result
+        assert {record.status for record in trials} == {"ok"}
+    assert scores["bf16"]["loss"] == pytest.approx(scores["fp32"]["loss"], rel=0.2, abs=0.1)
+    assert scores["bf16"]["loss"] != scores["fp32"]["loss"]
+    assert abs(scores["bf16"]["score"] - scores["fp32"]["score"]) < 0.1
+
+
+def test_the_tables_of_another_arithmetic_are_others(tmp_path):
+    context = toys.context(tmp_path)
+    for precision in ("fp32", "bf16"):
+        training = dataclasses.replace(toys.TRAINING, precision=precision)
+        toys.everything(context, toys.fit_spec(recipe=toys.recipe("linear_probe", 6), training=training))
+    assert context.features.computed == 4
+    assert isinstance(context.data(toys.DATA), OnDevice)
