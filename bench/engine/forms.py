@@ -10,13 +10,15 @@ import contextlib
 import copy
 import io
 import warnings
-from typing import Protocol
+from collections.abc import Callable
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, fx, nn
 from torch.func import functional_call, vmap
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.overrides import TorchFunctionMode
 
 Tensors = dict[str, Tensor]
 Inputs = tuple[Tensor, ...]
@@ -36,12 +38,12 @@ class Form(Protocol):
 
 def losses(logits: Tensor, labels: Tensor, label_smoothing: float) -> Tensor:
     """F.cross_entropy of each replica, [S, M]; logits [S, M, B, C], labels [S, B]."""
-    shape = logits.shape[:3]
-    repeated = labels.unsqueeze(1).expand(shape)
-    each = F.cross_entropy(
-        logits.flatten(0, 2), repeated.flatten(), label_smoothing=label_smoothing, reduction="none"
-    )
-    return each.view(shape).mean(2)
+    num_streams, num_members, num, _ = logits.shape
+    # Classes before images, as most forms leave them: short rows make a slow softmax.
+    columns = logits.transpose(2, 3).flatten(0, 1)
+    repeated = labels.repeat_interleave(num_members, 0)
+    each = F.cross_entropy(columns, repeated, label_smoothing=label_smoothing, reduction="none")
+    return each.view(num_streams, num_members, num).mean(2)
 
 
 def traced(module: nn.Module, leaves: set[type[nn.Module]]) -> fx.Graph | None:
@@ -114,7 +116,8 @@ def trial(form: Form, module: nn.Module, examples: Inputs) -> None:
         form.logits(
             {name: parameter.expand(2, 2, *parameter.shape) for name, parameter in module.named_parameters()},
             {name: own[name].expand(2, 2, *own[name].shape).clone() for name in norms},
-            tuple(torch.stack([example, example]) for example in examples),
+            # Not torch.stack, which would not keep channels_last.
+            tuple(torch.unflatten(torch.cat([example, example]), 0, (2, -1)) for example in examples),
         )
 
 
@@ -193,6 +196,17 @@ def vmap_form(module: nn.Module, examples: Inputs) -> Form | None:
     return _Vmap(module, attention) if remembered(actor) == before else None
 
 
+class _Means(TorchFunctionMode):
+    """Pooling to a single number, of channels_last maps, has no batching rule; a mean is the same."""
+
+    def __torch_function__(
+        self, function: Callable[..., Any], types: object, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        if function is F.adaptive_avg_pool2d and args[1:] in ((1,), ((1, 1),)):
+            return args[0].mean((-2, -1), keepdim=True)
+        return function(*args, **(kwargs or {}))
+
+
 class _Vmap:
     def __init__(self, module: nn.Module, attention: tuple[SDPBackend, ...]) -> None:
         """`attention`: the only ways in which attention may be computed; any, where it is empty."""
@@ -206,7 +220,7 @@ class _Vmap:
         parameters = {name: tensor for name, tensor in parameters.items() if name in self._parameters}
         buffers = {name: tensor for name, tensor in buffers.items() if name in self._buffers}
         num_streams, _ = shape_of(parameters, buffers)
-        with sdpa_kernel(self._attention) if self._attention else contextlib.nullcontext():
+        with _Means(), sdpa_kernel(self._attention) if self._attention else contextlib.nullcontext():
             return self._of_all(parameters, buffers, inputs, num_streams)
 
     def _of_all(self, parameters: Tensors, buffers: Tensors, inputs: Inputs, num_streams: int) -> Tensor:

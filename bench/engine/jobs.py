@@ -1,5 +1,5 @@
 """Jobs in, their records out. This is what a worker process runs. A search goes on in `searches.py`, a final in
-`finals.py`, a pretraining in `pretrain.py`.
+`finals.py`, a closed form in `solving.py`, a pretraining in `pretrain.py`.
 
 Whatever goes wrong inside a training becomes a record too, so one bad cell never stops a suite.
 """
@@ -11,17 +11,20 @@ from bench.engine.finals import make_finals
 from bench.engine.pretrain import run_pretraining
 from bench.engine.records import crashed, guarded, record_of, write
 from bench.engine.searches import make_searches
-from bench.plan.spec import Job, PretrainSpec
+from bench.engine.solving import solve_finals, solve_searches
+from bench.plan.spec import FitSpec, Job, PretrainSpec
 
 
 def perform(jobs: Sequence[Job] | Job, context: Context) -> bool:
     """Bring every record of the jobs about: one job, or those of several repeats of one cell, which may train
     together. False: told to stop before the last record."""
     jobs = [jobs] if isinstance(jobs, Job) else list(jobs)
-    if jobs[0].kind == "search":
-        return make_searches(jobs, context)
-    if jobs[0].kind == "final":
-        return make_finals(jobs, context)
+    spec = jobs[0].spec
+    if isinstance(spec, FitSpec):
+        is_solved = spec.recipe.solve is not None
+        if jobs[0].kind == "search":
+            return solve_searches(jobs, context) if is_solved else make_searches(jobs, context)
+        return solve_finals(jobs, context) if is_solved else make_finals(jobs, context)
     for job in jobs:
         _pretrain(job, context)
     return True

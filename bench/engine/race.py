@@ -13,7 +13,8 @@ from bench.engine.images import Images
 from bench.engine.loop import Outcome, Session, Stream
 from bench.engine.measure import Meter, Spent
 from bench.engine.optimize import Hyper
-from bench.engine.search import num_kept, ranking, rungs
+from bench.engine.search import ranking
+from bench.plan.halving import num_kept, rungs
 from bench.plan.spec import FitSpec
 
 

@@ -42,10 +42,13 @@ def record_of(job: Job, context: Context, finished: Finished = NOTHING) -> Recor
     )
 
 
-def trial_record(job: Job, point: tuple[int, Hyper], context: Context, finished: Finished = NOTHING) -> Record:
+def trial_record(
+    job: Job, point: tuple[int, Hyper | dict[str, Any]], context: Context, finished: Finished = NOTHING
+) -> Record:
     number, hyper = point
     record = record_of(job, context, finished)
-    spec = {**record.spec, "number": number, "hyper": dataclasses.asdict(hyper)}
+    told = dataclasses.asdict(hyper) if isinstance(hyper, Hyper) else hyper
+    spec = {**record.spec, "number": number, "hyper": told}
     return dataclasses.replace(record, key=trial_key(job.key, number), kind="trial", spec=spec)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from bench.engine.optimize import Hyper
 from bench.keys import seed_for
+from bench.plan.halving import grid_size
 from bench.plan.spec import FitSpec, Search
 
 # Imported where they are used: scipy.stats takes 3 s and Optuna half a second, and a suite's first training waits
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 EDGE = 0.05  # of a range's decades
-ETA = 3  # one trial in so many goes on to the next rung, which is so many times as long
 GOLDEN = (math.sqrt(5) - 1) / 2  # its multiples modulo 1 fill an interval evenly
 
 
@@ -33,35 +33,6 @@ class Tried:
     score: float | None  # validation accuracy after its last step
     loss: float | None  # validation loss
     pruned_at: int | None = None  # steps after which it left the race; None: it ran to its end
-
-
-def cohorts(search: Search) -> list[range]:
-    """Numbers of the trials that are asked together. Halving needs rivals, so there TPE proposes all at once what is
-    left to it; without it TPE learns from each."""
-    first = _grid_size(search) if search.sampler == "tpe" else search.trials
-    if search.pruner == "halving":
-        parts = [range(first), range(first, search.trials)]
-    else:
-        parts = [range(first), *(range(number, number + 1) for number in range(first, search.trials))]
-    return [part for part in parts if part]
-
-
-def rungs(search: Search, steps: int) -> list[int]:
-    """After how many steps trials are compared; the last one is the whole budget."""
-    if search.pruner == "none":
-        return [steps]
-    ends, share = [], search.first_rung
-    while share < 1:
-        ends.append(max(1, round(share * steps)))
-        share *= ETA
-    return sorted({*ends, steps})
-
-
-def num_kept(num_started: int, rung: int) -> int:
-    """How many trials of a cohort go on after rung number `rung`, counted from 0."""
-    for _ in range(rung + 1):
-        num_started = math.ceil(num_started / ETA)
-    return num_started
 
 
 def ask(spec: FitSpec, history: Sequence[Tried], pending: Sequence[Hyper] = ()) -> Hyper:
@@ -95,20 +66,10 @@ def edge_of(chosen: Tried, search: Search) -> str:
     return "low" if share <= EDGE else "high" if share >= 1 - EDGE else ""
 
 
-def _grid_size(search: Search) -> int:
-    match search.sampler:
-        case "grid":
-            return search.trials
-        case "tpe":
-            return math.ceil(search.trials / 2)
-        case "qmc" | "random":
-            return 0
-
-
 def _fixed_point(spec: FitSpec, number: int) -> Hyper | None:
     """Points that no earlier result can move: the grid and the quasi-random sequence."""
     search = spec.search
-    size = _grid_size(search)
+    size = grid_size(search)
     if number < size:
         lr = 0.5 if size == 1 else number / (size - 1)
         return _scaled(search, lr, (0.5 + number * GOLDEN) % 1)
@@ -133,7 +94,7 @@ def _sampled(spec: FitSpec, history: Sequence[Tried], pending: Sequence[Hyper]) 
     else:
         # The liar holds points under way for bad ones, else all of a cohort would be the same.
         sampler = optuna.samplers.TPESampler(
-            seed=sampler_seed, n_startup_trials=_grid_size(search), constant_liar=bool(pending)
+            seed=sampler_seed, n_startup_trials=grid_size(search), constant_liar=bool(pending)
         )
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)

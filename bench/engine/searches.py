@@ -10,8 +10,9 @@ from bench.engine.muster import choose, fallen, muster, narrower
 from bench.engine.optimize import Hyper
 from bench.engine.race import Entrant, Lane, run_race
 from bench.engine.records import as_tried, failure, trial_record, write
-from bench.engine.search import Tried, ask_cohort, cohorts
+from bench.engine.search import Tried, ask_cohort
 from bench.errors import StoreError
+from bench.plan.halving import cohorts
 from bench.plan.spec import FitSpec, Job, trial_key
 from bench.store import Record
 

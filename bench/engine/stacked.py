@@ -4,7 +4,7 @@ Every tensor is stacked on two leading axes [S, M, ...]: S streams of batches ti
 `optimize.make_optimizer` is what this must equal, replica by replica; `forms.py` computes the gradients.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,10 +13,6 @@ from torch import Tensor
 
 from bench.backbones.units import Network
 from bench.plan.spec import Training
-
-# Bytes of one tensor that an update handles at a time on a CPU: parameter, gradient and state then stay in its cache
-# from one operation to the next (measured: a quarter of the time for 30 heads of 768 x 100).
-CACHED = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -36,15 +32,14 @@ class Hypers:
 
 
 @dataclass(frozen=True)
-class Piece:
-    """Some replicas' share of one parameter, [rows, ...]; views, so that writing moves the parameter."""
+class Moving:
+    """A parameter that moves in this phase."""
 
     name: str
     unit: int
     decays: bool
-    rows: slice
-    parameter: Tensor
-    lr: Tensor  # [rows, 1, ...]
+    parameter: Tensor  # [S, M, ...], as everything here
+    lr: Tensor  # [S, M, 1, ...]
     weight_decay: Tensor  # the same
     state: tuple[Tensor, ...]
 
@@ -55,8 +50,8 @@ class Rule(Protocol):
         """torch's names of what is kept for each parameter."""
         ...
 
-    def update(self, pieces: Sequence[Piece], gradients: list[Tensor], now: "Now") -> None:
-        """Moves the pieces. May use the gradients up."""
+    def update(self, moving: Sequence[Moving], gradients: list[Tensor], now: "Now") -> None:
+        """Moves them. May use the gradients up."""
         ...
 
 
@@ -79,21 +74,17 @@ class StackedOptimizer:
         self.rule: Rule = AdamW() if training.optimizer == "adamw" else SGD(training.momentum)
         self._state: dict[str, tuple[Tensor, ...]] = {}
         self._steps = dict.fromkeys(parameters, 0)
-        self._chunks: list[list[Piece]] = []
-        self._chunked: list[str] = []  # the parameters that `_chunks` were made for
+        self._moving: list[Moving] = []
 
     @torch.no_grad()
     def step(self, rates: tuple[float, ...]) -> None:
         """One step along the gradients, which are cleared. `rates`: a factor on the searched rate for each unit."""
         gradients = {name: p.grad for name, p in self.parameters.items() if p.grad is not None}
-        if list(gradients) != self._chunked:
-            self._prepare(list(gradients))
+        if list(gradients) != [one.name for one in self._moving]:
+            self._moving = [self._prepared(name) for name in gradients]
         for name in gradients:
             self._steps[name] += 1
-        now = Now(rates, self._steps)
-        flat = {name: gradient.flatten(0, 1) for name, gradient in gradients.items()}
-        for chunk in self._chunks:
-            self.rule.update(chunk, [flat[piece.name][piece.rows] for piece in chunk], now)
+        self.rule.update(self._moving, list(gradients.values()), Now(rates, self._steps))
         self.zero_grad()
 
     def zero_grad(self) -> None:
@@ -111,7 +102,7 @@ class StackedOptimizer:
         self.hypers = Hypers(
             keep_members(self.hypers.lr, members), keep_members(self.hypers.weight_decay, members)
         )
-        self._chunks, self._chunked = [], []
+        self._moving = []
 
     def state_of(self, stream: int, member: int) -> dict[str, dict[str, Tensor]]:
         """One replica's state, as its own optimizer in torch would hold it, by the parameters' names."""
@@ -124,38 +115,17 @@ class StackedOptimizer:
                 found[name]["step"] = torch.tensor(float(self._steps[name]))
         return found
 
-    def _prepare(self, names: list[str]) -> None:
-        """Cut what moves in this phase into chunks that fit a cache; a GPU takes all at once."""
-        chunks: list[list[Piece]] = [[]]
-        room = CACHED
-        for piece in (piece for name in names for piece in self._pieces(name)):
-            size = piece.parameter.numel() * piece.parameter.element_size()
-            if chunks[-1] and size > room and piece.parameter.device.type == "cpu":
-                chunks.append([])
-                room = CACHED
-            chunks[-1].append(piece)
-            room -= size
-        self._chunks, self._chunked = chunks, names
-
-    def _pieces(self, name: str) -> Iterator[Piece]:
+    def _prepared(self, name: str) -> Moving:
         parameter, slot = self.parameters[name], self.slots[name]
         if name not in self._state:
             # Zeros are what torch begins with too: momentum's first value is the gradient.
             self._state[name] = tuple(torch.zeros_like(parameter) for _ in self.rule.state)
-        num = parameter.shape[0] * parameter.shape[1]
-        tensors = [tensor.view(num, *tensor.shape[2:]) for tensor in (parameter, *self._state[name])]
-        like = (num,) + (1,) * (parameter.ndim - 2)
-        lr, decay = (
-            values.to(parameter.device, parameter.dtype).reshape(like)
+        lr, weight_decay = (
+            values.to(parameter.device, parameter.dtype).view(*values.shape, *[1] * (parameter.ndim - 2))
             for values in (self.hypers.lr, self.hypers.weight_decay)
         )
         decays = slot.decays and bool((self.hypers.weight_decay != 0).any())
-        on_cpu = parameter.device.type == "cpu"
-        each = max(1, CACHED * num // (parameter.numel() * parameter.element_size())) if on_cpu else num
-        for start in range(0, num, each):
-            rows = slice(start, min(start + each, num))
-            moved, *state = (tensor[rows] for tensor in tensors)
-            yield Piece(name, slot.unit, decays, rows, moved, lr[rows], decay[rows], tuple(state))
+        return Moving(name, slot.unit, decays, parameter, lr, weight_decay, self._state[name])
 
 
 def slots_of(network: Network) -> dict[str, Slot]:
@@ -201,20 +171,20 @@ class SGD:
     def state(self) -> tuple[str, ...]:
         return ("momentum_buffer",) if self.momentum else ()
 
-    def update(self, pieces: Sequence[Piece], gradients: list[Tensor], now: Now) -> None:
-        decaying = [i for i, piece in enumerate(pieces) if piece.decays]
+    def update(self, moving: Sequence[Moving], gradients: list[Tensor], now: Now) -> None:
+        decaying = [i for i, one in enumerate(moving) if one.decays]
         if decaying:
             torch._foreach_addcmul_(
                 [gradients[i] for i in decaying],
-                [pieces[i].parameter for i in decaying],
-                [pieces[i].weight_decay for i in decaying],
+                [moving[i].parameter for i in decaying],
+                [moving[i].weight_decay for i in decaying],
             )
         if self.momentum:
-            buffers = [piece.state[0] for piece in pieces]
+            buffers = [one.state[0] for one in moving]
             torch._foreach_mul_(buffers, self.momentum)
             torch._foreach_add_(buffers, gradients)
             torch._foreach_add_(gradients, buffers, alpha=self.momentum)
-        _descend(pieces, gradients, [now.rates[piece.unit] for piece in pieces])
+        _descend(moving, gradients, [now.rates[one.unit] for one in moving])
 
 
 @dataclass(frozen=True)
@@ -225,27 +195,23 @@ class AdamW:
     eps: float = 1e-8
     state: tuple[str, ...] = ("exp_avg", "exp_avg_sq")
 
-    def update(self, pieces: Sequence[Piece], gradients: list[Tensor], now: Now) -> None:
-        rates = [now.rates[piece.unit] for piece in pieces]
-        decaying = [i for i, piece in enumerate(pieces) if piece.decays]
+    def update(self, moving: Sequence[Moving], gradients: list[Tensor], now: Now) -> None:
+        decaying = [one for one in moving if one.decays]
         if decaying:
-            _descend(
-                [pieces[i] for i in decaying],
-                [pieces[i].parameter * pieces[i].weight_decay for i in decaying],
-                [rates[i] for i in decaying],
-            )
-        means, squares = [piece.state[0] for piece in pieces], [piece.state[1] for piece in pieces]
+            along = torch._foreach_mul([one.parameter for one in decaying], [one.weight_decay for one in decaying])
+            _descend(decaying, along, [now.rates[one.unit] for one in decaying])
+        means, squares = [one.state[0] for one in moving], [one.state[1] for one in moving]
         torch._foreach_lerp_(means, gradients, 1 - self.betas[0])
         torch._foreach_mul_(squares, self.betas[1])
         torch._foreach_addcmul_(squares, gradients, gradients, 1 - self.betas[1])
-        steps = [now.steps[piece.name] for piece in pieces]
+        steps = [now.steps[one.name] for one in moving]
         scales = torch._foreach_sqrt(squares)
         torch._foreach_div_(scales, [(1 - self.betas[1] ** step) ** 0.5 for step in steps])
         torch._foreach_add_(scales, self.eps)
-        corrected = [rate / (1 - self.betas[0] ** step) for rate, step in zip(rates, steps, strict=True)]
-        _descend(pieces, torch._foreach_div(means, scales), corrected)
+        rates = [now.rates[one.unit] / (1 - self.betas[0] ** step) for one, step in zip(moving, steps, strict=True)]
+        _descend(moving, torch._foreach_div(means, scales), rates)
 
 
-def _descend(pieces: Sequence[Piece], along: Sequence[Tensor], rates: Sequence[float]) -> None:
-    parameters, lrs = [piece.parameter for piece in pieces], [piece.lr for piece in pieces]
+def _descend(moving: Sequence[Moving], along: Sequence[Tensor], rates: Sequence[float]) -> None:
+    parameters, lrs = [one.parameter for one in moving], [one.lr for one in moving]
     torch._foreach_addcmul_(parameters, list(along), lrs, scalars=[-rate for rate in rates])

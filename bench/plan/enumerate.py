@@ -20,14 +20,12 @@ from bench.plan.resolve import (
     resolve_dataset,
     resolve_strategy,
 )
-from bench.plan.spec import FitSpec, Job, LabelBudget, Search, Training, Weights
+from bench.plan.settings import search_of, training_of
+from bench.plan.spec import FitSpec, Job, LabelBudget, Weights
 from bench.suite.load import LoadedSuite
 from bench.suite.schema import DatasetSpec, FoldsSpec, Suite
 
 MAX_RUNS = 20_000  # trainings; a mistyped grid should not start
-LR_RANGE = {"sgd": (1e-3, 1.0), "adamw": (1e-5, 1e-2)}
-AUTO_FOLDS = 3
-AUTO_HOLDOUT_MINIMUM = 100  # images; fewer choose a rate badly
 
 
 @dataclass(frozen=True)
@@ -220,8 +218,8 @@ def _cell(
         backbone=backbone.ref(weights),
         recipe=recipe,
         pipeline=pipeline(backbone.spec, backbone.facts, task.dataset.facts),
-        training=_training(suite, task.num_labels),
-        search=_search(suite, task, recipe.rate_scale),
+        training=training_of(suite, task.num_labels),
+        search=search_of(suite, (task.num_labels, task.dataset.facts.num_classes), recipe),
         repeat=0,
         seed=suite.seed,
     )
@@ -247,49 +245,3 @@ def _cell(
 def _search_and_final(suite: Suite, spec: FitSpec, needs: tuple[str, ...]) -> tuple[Job, Job]:
     search = Job("search", spec if suite.search.scope == "repeat" else replace(spec, repeat=0), needs)
     return search, Job("final", spec, (*needs, search.key))
-
-
-def _training(suite: Suite, num_labels: int) -> Training:
-    t = suite.training
-    batch_size = min(t.batch_size, num_labels)
-    steps = t.steps if t.steps is not None else math.ceil(num_labels / batch_size) * (t.epochs or 1)
-    return Training(
-        steps=steps,
-        batch_size=t.batch_size,
-        optimizer=t.optimizer,
-        momentum=t.momentum,
-        schedule=t.schedule,
-        warmup=t.warmup,
-        label_smoothing=t.label_smoothing,
-        flip=t.augment.flip,
-        shift=t.augment.shift,
-        views=t.augment.views,
-        evaluations=t.evaluations,
-        precision=suite.engine.precision,
-    )
-
-
-def _search(suite: Suite, task: Task, rate_scale: float) -> Search:
-    s = suite.search
-    low, high = (s.lr.low, s.lr.high) if s.lr is not None else LR_RANGE[suite.training.optimizer]
-    per_class = task.num_labels // task.dataset.facts.num_classes
-    match s.validation:
-        case FoldsSpec(folds=folds):
-            pass
-        case "holdout":
-            folds = 0
-        case "auto":
-            folds = 0 if task.num_labels * s.holdout >= AUTO_HOLDOUT_MINIMUM else min(AUTO_FOLDS, per_class)
-    return Search(
-        trials=s.trials,
-        sampler=s.sampler,
-        pruner=s.pruner,
-        first_rung=s.first_rung if s.pruner == "halving" else 1.0,
-        lr_low=low * rate_scale,
-        lr_high=high * rate_scale,
-        weight_decay=suite.training.weight_decay,
-        weight_decay_low=s.weight_decay.low if s.weight_decay else None,
-        weight_decay_high=s.weight_decay.high if s.weight_decay else None,
-        folds=folds,
-        holdout=s.holdout,
-    )

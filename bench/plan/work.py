@@ -3,7 +3,8 @@
 from bench import datasets
 from bench.datasets.base import DatasetFacts
 from bench.keys import digest
-from bench.plan.spec import DataRef, FitSpec, Job, PretrainSpec
+from bench.plan.halving import step_share
+from bench.plan.spec import DataRef, FitSpec, Job, PretrainSpec, Training
 
 BACKWARD = 2.0  # a backward pass costs about two forward passes
 
@@ -11,20 +12,34 @@ BACKWARD = 2.0  # a backward pass costs about two forward passes
 class Estimator:
     """Remembers the sizes of datasets between calls."""
 
-    def __init__(self) -> None:
+    def __init__(self, partition: bool = True) -> None:
+        """`partition`: whether frozen parts are computed once."""
         self._facts: dict[str, DatasetFacts] = {}
+        self._partition = partition
 
-    def work(self, job: Job) -> float:
-        """Forward-pass equivalents of one record of the job."""
+    def work(self, job: Job, steps: float | None = None) -> float:
+        """Forward-pass equivalents of one record of the job: of a trial that trained for so many steps, or of an
+        average one of its search."""
         spec = job.spec
         facts = self._facts_of(spec.data)
         if isinstance(spec, PretrainSpec):
             return spec.epochs * facts.num_train * (1 + BACKWARD)
         training = spec.training
-        samples = training.steps * training.batch_size * (1 + BACKWARD * _trained_share(spec))
+        images = training.batch_size * self._passes(spec)
         if job.kind == "final":
-            return samples + training.evaluations * facts.num_test
-        return samples * max(1, spec.search.folds)
+            last = _live_share(spec, len(spec.recipe.phases) - 1) if self._partition else 1.0
+            return training.steps * images + training.evaluations * facts.num_test * last
+        if steps is None:
+            steps = training.steps * step_share(spec.search, training.steps)
+        return steps * images * max(1, spec.search.folds)
+
+    def _passes(self, spec: FitSpec) -> float:
+        """Passes through the whole network that one training image costs, mean over the phases."""
+        once = self._partition and not changes_anew(spec.training)
+        return sum(
+            phase.share * ((_live_share(spec, number) if once else 1.0) + BACKWARD * _share_from(phase.rates))
+            for number, phase in enumerate(spec.recipe.phases)
+        )
 
     def _facts_of(self, ref: DataRef) -> DatasetFacts:
         key = digest(ref)
@@ -34,9 +49,16 @@ class Estimator:
         return self._facts[key]
 
 
-def _trained_share(spec: FitSpec) -> float:
-    """Share of the network that backward passes go through, units taken as equal."""
-    return sum(
-        phase.share * (1 - next(unit for unit, rate in enumerate(phase.rates) if rate) / len(phase.rates))
-        for phase in spec.recipe.phases
-    )
+def changes_anew(training: Training) -> bool:
+    """Whether training images change in more ways than can be kept, so that frozen parts see them in every step."""
+    return training.shift > 0 and not training.views
+
+
+def _live_share(spec: FitSpec, phase: int) -> float:
+    """Share of the network from the first unit that has learned by then: what lies before can be computed once."""
+    return _share_from(spec.recipe.touched(phase))
+
+
+def _share_from(moves: tuple[float, ...] | tuple[bool, ...]) -> float:
+    """Of a network whose units are taken as equal, what lies behind the first that moves."""
+    return 1 - next(unit for unit, rate in enumerate(moves) if rate) / len(moves)

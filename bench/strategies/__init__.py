@@ -1,7 +1,17 @@
 """The strategy catalogue: one file each, one line each. Third parties add theirs as entry points `bench.strategies`."""
 
 from bench import catalogue
-from bench.strategies import discriminative, freeze, full_finetune, gradual_unfreeze, linear_probe, scratch
+from bench.strategies import (
+    discriminative,
+    freeze,
+    full_finetune,
+    gradual_unfreeze,
+    linear_probe,
+    logistic_probe,
+    prototypes,
+    ridge_probe,
+    scratch,
+)
 from bench.strategies.recipe import Phase, Recipe, StrategyEntry
 
 STRATEGIES: dict[str, StrategyEntry] = {
@@ -11,6 +21,9 @@ STRATEGIES: dict[str, StrategyEntry] = {
     "freeze": freeze.STRATEGY,
     "gradual_unfreeze": gradual_unfreeze.STRATEGY,
     "discriminative": discriminative.STRATEGY,
+    "ridge_probe": ridge_probe.STRATEGY,
+    "logistic_probe": logistic_probe.STRATEGY,
+    "prototypes": prototypes.STRATEGY,
 }
 
 

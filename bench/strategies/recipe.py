@@ -16,6 +16,15 @@ class Phase:
 
 
 @dataclass(frozen=True)
+class Solve:
+    """A classifier that is computed from the features instead of trained. What is searched is its penalty."""
+
+    form: Literal["ridge", "logistic", "prototypes"]
+    low: float  # penalties; their meaning does not depend on the features' scale (engine/closed_forms.py)
+    high: float
+
+
+@dataclass(frozen=True)
 class Recipe:
     """What a strategy does, said for one backbone with a known number of units."""
 
@@ -24,6 +33,7 @@ class Recipe:
     reinit: int | None = None  # units from this one on start fresh; the head always does
     anneal: Literal["once", "each_phase"] = "once"  # does the schedule run over the whole budget, or anew each phase
     rate_scale: float = 1.0  # shifts the searched range; its width in decades stays the suite's
+    solve: Solve | None = None  # instead of training the head
 
     def __post_init__(self) -> None:
         if not self.phases:
@@ -36,6 +46,8 @@ class Recipe:
             raise ValueError("a phase freezes every unit, so it trains nothing")
         if abs(sum(p.share for p in self.phases) - 1) > SHARE_TOLERANCE:
             raise ValueError(f"the shares of the phases add up to {sum(p.share for p in self.phases):g}, not 1")
+        if self.solve is not None and (len(self.phases) > 1 or any(self.phases[0].rates[:-1])):
+            raise ValueError("a closed form has one phase, and only the head in it")
         if self.reinit is not None and not 0 <= self.reinit < self.num_units:
             raise ValueError(f"reinit: {self.reinit} is not a unit; units are 0 .. {self.num_units - 1}")
 
@@ -54,7 +66,7 @@ class Recipe:
     @property
     def freeze_depth(self) -> int | None:
         """Units frozen from the stem on, where freezing a prefix is all that the recipe does; else None."""
-        if self.init != "pretrained" or self.reinit is not None or len(self.phases) > 1:
+        if self.init != "pretrained" or self.reinit is not None or len(self.phases) > 1 or self.solve is not None:
             return None
         rates = self.phases[0].rates
         depth = next(i for i, rate in enumerate(rates) if rate)

@@ -1,0 +1,280 @@
+"""Strategies whose classifier is computed instead of trained: all penalties of a split from one feature matrix."""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from bench.engine import labels as labels_of
+from bench.engine.closed_forms import LinearHead, logistic_path, prototypes, ridge_folds, ridge_path
+from bench.engine.context import Context, OnDevice
+from bench.engine.evaluate import BATCH, Scored, in_eval_mode
+from bench.engine.fit import Finished, Start, labelled_images, start
+from bench.engine.flops import forward_flops
+from bench.engine.images import Images, prepare
+from bench.engine.measure import Spent
+from bench.engine.precision import arithmetic
+from bench.engine.records import crashed, failure, record_of, trial_record, write
+from bench.engine.search import EDGE
+from bench.engine.stage import Stage
+from bench.engine.staging import stages_for
+from bench.engine.supply import Part
+from bench.errors import StoreError
+from bench.plan.spec import FitSpec, Job, Search, trial_key
+from bench.strategies.recipe import Solve
+
+
+class NotApplicable(Exception):
+    """The network has no place for a linear classifier of ours."""
+
+
+def solve_searches(jobs: Sequence[Job], context: Context) -> bool:
+    """False: told to stop before the last one. A search that was interrupted solves all of its path again."""
+    for job in jobs:
+        spec = _spec(job)
+        missing = [n for n in range(spec.search.trials) if context.store.read(trial_key(job.key, n)) is None]
+        if not missing:
+            continue
+        if context.stopping():
+            return False
+        points = penalties(spec)
+        context.begins([trial_record(job, (missing[0], _point(points[missing[0]])), context)])
+        finished = _guarded(lambda spec=spec: _trials(spec, context), len(points))
+        for number in missing:
+            record = trial_record(job, (number, _point(points[number])), context, finished[number])
+            write(context.store, record, context)
+    return True
+
+
+def solve_finals(jobs: Sequence[Job], context: Context) -> bool:
+    for job in jobs:
+        if context.store.read(job.key) is None:
+            context.begins([crashed(record_of(job, context))])
+            (finished,) = _guarded(lambda job=job: [_final(job, context)], 1)
+            write(context.store, record_of(job, context, finished), context)
+    return True
+
+
+def penalties(spec: FitSpec) -> list[float]:
+    """On a logarithmic grid with exact ends, whatever the sampler of the suite."""
+    solve, num = _solve(spec), spec.search.trials
+    if num == 1:
+        return [math.sqrt(solve.low * solve.high)]
+    step = math.log(solve.high / solve.low) / (num - 1)
+    return [solve.low, *(solve.low * math.exp(i * step) for i in range(1, num - 1)), solve.high]
+
+
+def _guarded(run: Any, num: int) -> list[Finished]:
+    try:
+        found: list[Finished] = run()
+        return found
+    except StoreError:
+        raise
+    except NotApplicable as error:
+        return [Finished("not_applicable", {}, {}, str(error))] * num
+    except Exception as error:
+        return [failure(error)] * num
+
+
+@dataclass(frozen=True)
+class _Matrix:
+    """What a network makes of some images, as its classifier would see it."""
+
+    features: Tensor  # [n, D]
+    labels: Tensor
+    begin: Start
+    stage: Stage
+
+
+def _trials(spec: FitSpec, context: Context) -> list[Finished]:
+    meter = context.meter()
+    images = labelled_images(spec, context.data(spec.data))
+    matrix = _matrix(spec, images, [images], context)
+    points = penalties(spec)
+    parts = labels_of.splits(spec, images.labels.cpu().numpy())
+    splits = [(torch.from_numpy(a).to(images.device), torch.from_numpy(b).to(images.device)) for a, b in parts]
+    heads = _paths(spec, matrix, [train for train, _ in splits], [held for _, held in splits])
+    scores = [
+        [_score(head, matrix, held, _solve(spec)) for head in path]
+        for path, (_, held) in zip(heads, splits, strict=True)
+    ]
+    cost = _cost(spec, matrix, context, Spent().plus(meter.read(), len(points)))
+    return [
+        Finished("ok", _trial(point, [one[n] for one in scores], [path[n] for path in heads]), cost)
+        for n, point in enumerate(points)
+    ]
+
+
+def _paths(spec: FitSpec, matrix: _Matrix, train: list[Tensor], held: list[Tensor]) -> list[list[LinearHead]]:
+    points, num_classes = penalties(spec), spec.data.num_classes
+    features, labels = matrix.features, matrix.labels
+    if _solve(spec).form == "ridge" and len(held) > 1:
+        return ridge_folds(features, labels, num_classes, points, held)
+    return [_path(spec, matrix, points, index) for index in train]
+
+
+def _path(spec: FitSpec, matrix: _Matrix, points: list[float], index: Tensor | None) -> list[LinearHead]:
+    features, labels, num_classes = matrix.features, matrix.labels, spec.data.num_classes
+    match _solve(spec).form:
+        case "ridge":
+            return ridge_path(features, labels, num_classes, points, index)
+        case "logistic":
+            return logistic_path(features, labels, num_classes, points, index)
+        case "prototypes":
+            return [prototypes(features, labels, num_classes, index)]
+
+
+def _score(head: LinearHead, matrix: _Matrix, index: Tensor | None, solve: Solve) -> Scored:
+    features = matrix.features if index is None else matrix.features[index]
+    labels = matrix.labels if index is None else matrix.labels[index]
+    logits = head.logits(features)
+    # Only logistic regression's scores are log-likelihoods.
+    loss = float(F.cross_entropy(logits, labels)) if solve.form == "logistic" else math.inf
+    correct = int((logits.argmax(1) == labels).sum())
+    return Scored(correct, len(labels), loss if math.isfinite(loss) else None)
+
+
+def _trial(penalty: float, scores: list[Scored], heads: list[LinearHead]) -> dict[str, Any]:
+    num = sum(one.num for one in scores)
+    losses = [one.loss * one.num for one in scores if one.loss is not None]
+    return {
+        "penalty": penalty,
+        "score": sum(one.correct for one in scores) / num,
+        "loss": sum(losses) / num if len(losses) == len(scores) else None,
+        "num_validation": num,
+        "folds": [{"score": one.accuracy, "loss": one.loss} for one in scores],
+        **_solver(heads),
+    }
+
+
+def _solver(heads: list[LinearHead]) -> dict[str, Any]:
+    return {
+        "converged": all(head.converged for head in heads),
+        "evaluations": sum(head.evaluations for head in heads),
+        "gradient_norm": max(head.gradient_norm for head in heads),
+    }
+
+
+def _final(job: Job, context: Context) -> Finished:
+    spec = _spec(job)
+    trials = [context.store.read(trial_key(job.needs[-1], number)) for number in range(spec.search.trials)]
+    if any(trial is None for trial in trials):
+        raise RuntimeError(f"a trial of search {job.needs[-1]} has no record")
+    scored = [trial.result for trial in trials if trial is not None and trial.status == "ok"]
+    if not scored:
+        statuses = {trial.status for trial in trials if trial is not None}
+        if statuses == {"not_applicable"}:
+            raise NotApplicable(next(trial.error or "" for trial in trials if trial is not None))
+        return Finished("failed", {}, {}, f"none of the {len(trials)} trials of its search has a score")
+    chosen = min(scored, key=lambda r: (-r["score"], math.inf if r["loss"] is None else r["loss"], -r["penalty"]))
+    meter = context.meter()
+    data = context.data(spec.data)
+    images = labelled_images(spec, data)
+    matrix = _matrix(spec, images, [images, data.test], context)
+    (head,) = _path(spec, matrix, [chosen["penalty"]], None)
+    test = dataclasses.replace(matrix, features=_features(matrix, data.test, spec), labels=data.test.labels)
+    scored_test = _score(head, test, None, _solve(spec))
+    cost = _cost(spec, matrix, context, meter.read())
+    number = penalties(spec).index(chosen["penalty"])
+    return Finished("ok", {**_result(spec, number, (images, data), scored_test), **_solver([head]),
+                           "weights": _weights(matrix.begin)}, cost)  # fmt: skip
+
+
+def _result(spec: FitSpec, number: int, where: tuple[Images, OnDevice], test: Scored) -> dict[str, Any]:
+    images, data = where
+    return {
+        "penalty": penalties(spec)[number],
+        "penalty_edge": _edge(number, spec.search),
+        "trial": number,
+        "lr_edge": "",
+        "num_labels": len(images),
+        "dataset_sha256": data.sha256,
+        "metric": "accuracy",
+        "score": test.accuracy,
+        "loss": test.loss,
+        "num_test": test.num,
+        "best_on_test": test.accuracy,  # there is no moment of stopping to choose
+        "curve": [{"step": 0, "train_loss": None, "accuracy": test.accuracy, "loss": test.loss}],
+    }
+
+
+def _edge(number: int, search: Search) -> str:
+    if search.trials == 1:
+        return ""
+    share = number / (search.trials - 1)
+    return "low" if share <= EDGE else "high" if share >= 1 - EDGE else ""
+
+
+def _weights(begin: Start) -> dict[str, Any] | None:
+    return dataclasses.asdict(begin.loaded) if begin.loaded is not None else None
+
+
+def _matrix(spec: FitSpec, images: Images, bases: list[Images], context: Context) -> _Matrix:
+    begin = start(spec, context)
+    begin.renew()
+    stage = stages_for(spec, begin, bases, context)(0)
+    found = _Matrix(torch.empty(0), images.labels, begin, stage)
+    return dataclasses.replace(found, features=_features(found, images, spec))
+
+
+def _features(matrix: _Matrix, images: Images, spec: FitSpec) -> Tensor:
+    """What reaches the classifier, the network in evaluation and the images as they are. [n, D]"""
+    network = matrix.begin.network
+    heads = [module for module in network.modules[-1] if any(True for _ in module.parameters(recurse=False))]
+    if len(heads) != 1 or not isinstance(heads[0], nn.Linear):
+        raise NotApplicable(f"a closed form needs one linear layer as the head; {spec.backbone.name} has another")
+    seen: list[Tensor] = []
+    hook = heads[0].register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].flatten(1)))
+    try:
+        with torch.no_grad(), in_eval_mode(network.module):
+            for begin in range(0, len(images), BATCH):
+                index = torch.arange(begin, min(begin + BATCH, len(images)), device=images.device)
+                inputs = matrix.stage.plain.batches([Part(images, index)])
+                with arithmetic(images.device, spec.training.precision):
+                    matrix.stage.evaluate(*(value[0] for value in inputs))
+    finally:
+        hook.remove()
+    return torch.cat(seen)
+
+
+def _cost(spec: FitSpec, matrix: _Matrix, context: Context, spent: Spent) -> dict[str, Any]:
+    num, width = matrix.features.shape
+    num_classes = spec.data.num_classes
+    module = matrix.begin.network.module
+    with in_eval_mode(module):
+        blank = torch.zeros(1, 3, 8, 8, dtype=torch.uint8, device=context.device)
+        forward = forward_flops(module, (prepare(blank, spec.pipeline),))
+    rank = min(num, width)
+    decomposed = 2 * num * width * rank + 9 * rank**3  # the counter does not see eigendecompositions
+    solving = 2 * num * width * num_classes if _solve(spec).form == "prototypes" else decomposed
+    return {
+        "logical": {
+            "steps": 0,
+            "samples": num,
+            "trainable_params": num_classes * (width + 1),
+            "total_params": sum(p.numel() for p in module.parameters()),
+            "flops": forward * num + solving,
+        },
+        "measured": spent.as_dict(),
+        "engine": {"frozen": [matrix.stage.frozen], "forms": [_solve(spec).form], "replicas": 1}
+        | ({"whole": matrix.stage.whole} if matrix.stage.whole else {}),
+    }
+
+
+def _point(penalty: float) -> dict[str, float | None]:
+    return {"lr": None, "weight_decay": None, "penalty": penalty}
+
+
+def _spec(job: Job) -> FitSpec:
+    assert isinstance(job.spec, FitSpec)
+    return job.spec
+
+
+def _solve(spec: FitSpec) -> Solve:
+    assert spec.recipe.solve is not None
+    return spec.recipe.solve

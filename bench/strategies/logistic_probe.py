@@ -1,0 +1,21 @@
+"""Multinomial logistic regression on frozen pretrained features, brought to its optimum.
+
+Paper: Kornblith, Shlens, Le, "Do Better ImageNet Models Transfer Better?", CVPR 2019.
+People get wrong: stopping the solver early, which is another penalty that nobody chose.
+Records say whether it converged.
+"""
+
+from bench.catalogue import Options
+from bench.strategies.recipe import Recipe, Solve, StrategyEntry, uniform
+
+
+def build(options: Options, num_units: int) -> Recipe:
+    return Recipe(phases=uniform([0.0] * (num_units - 1) + [1.0]), solve=Solve("logistic", 1e-6, 1e1))
+
+
+STRATEGY = StrategyEntry(
+    name="logistic_probe",
+    summary="logistic regression on frozen features, solved; its penalty is searched",
+    paper="Kornblith et al. 2019, arXiv:1805.08974",
+    build=build,
+)

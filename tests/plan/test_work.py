@@ -1,0 +1,87 @@
+"""How much there is to do: what estimates of the time left rest on."""
+
+import dataclasses
+
+import pytest
+
+from bench.plan.halving import cohorts, num_kept, rung_shares, rungs, step_share
+from bench.plan.spec import Search
+from bench.plan.work import Estimator
+
+from .conftest import SMALL
+
+SEARCH = Search(8, "grid", "halving", 2 / 9, 1e-3, 1.0, 5e-4, None, None, 0, 0.2)
+NONE = SMALL.replace("trials: 3", "trials: 3, pruner: none")
+BOTH_ROUNDS = 20 * 8  # steps x batch
+TEST = 5 * 103  # evaluations x images
+
+
+def work_of(made, strategy, kind, **options):
+    cell = next(cell for cell in made.cells if cell.strategy == strategy)
+    return Estimator(**options).work(made.jobs[cell.finals[0] if kind == "final" else cell.searches[0]])
+
+
+def test_halving_by_hand():
+    # 8 trials to step 44, 3 on to 133, 1 on to 200
+    assert rungs(SEARCH, 200) == [44, 133, 200]
+    assert [num_kept(8, rung) for rung in range(2)] == [3, 1]
+    assert step_share(SEARCH, 200) == pytest.approx((8 * 44 + 3 * 89 + 67) / 1600)
+    assert rung_shares(2 / 9) == pytest.approx([2 / 9, 2 / 3])
+
+
+def test_each_half_of_tpe_is_a_race_of_its_own():
+    search = dataclasses.replace(SEARCH, sampler="tpe")
+    assert cohorts(search) == [range(4), range(4, 8)]
+    assert step_share(search, 200) == pytest.approx(2 * (4 * 44 + 2 * 89 + 67) / 1600)
+
+
+@pytest.mark.parametrize("sampler", ["grid", "tpe", "qmc", "random"])
+@pytest.mark.parametrize("trials", [1, 2, 7])
+def test_without_halving_every_step_is_taken(sampler, trials):
+    search = dataclasses.replace(SEARCH, sampler=sampler, trials=trials, pruner="none", first_rung=1.0)
+    assert rungs(search, 200) == [200]
+    assert step_share(search, 200) == 1
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5])
+def test_few_steps_leave_fewer_rungs(steps):
+    ends = rungs(SEARCH, steps)
+    assert ends == sorted(set(ends))
+    assert ends[-1] == steps
+    assert 0 < step_share(SEARCH, steps) <= 1
+
+
+def test_the_estimate_counts_images_through_what_is_not_computed_once(plan):
+    made = plan()
+    assert work_of(made, "full_finetune", "final") == BOTH_ROUNDS * 3 + TEST
+    assert work_of(made, "linear_probe", "final") == pytest.approx(BOTH_ROUNDS * 3 / 6 + TEST / 6)
+    assert work_of(made, "linear_probe", "final", partition=False) == pytest.approx(BOTH_ROUNDS * (1 + 2 / 6) + TEST)
+    pretraining = next(job for job in made.jobs.values() if job.kind == "pretrain")
+    assert Estimator().work(pretraining) == 60 * 3
+
+
+def test_what_was_trained_before_is_not_computed_once(plan):
+    """Gradual unfreezing from the head on: each phase runs what it trains, and no phase freezes anew."""
+    made = plan(SMALL.replace("full_finetune]", "gradual_unfreeze]"))
+    phases = [3 * (n + 1) / 6 / 6 for n in range(6)]
+    assert work_of(made, "gradual_unfreeze", "final") == pytest.approx(BOTH_ROUNDS * sum(phases) + TEST)
+
+
+@pytest.mark.parametrize(("augment", "forward"), [
+    ("{shift: 1}", 1), ("{shift: 1, flip: true}", 1), ("{shift: 1, views: 4}", 1 / 6), ("{flip: true}", 1 / 6),
+])  # fmt: skip
+def test_images_that_change_anew_meet_frozen_parts_in_every_step(plan, augment, forward):
+    made = plan(SMALL.replace("batch_size: 8", f"batch_size: 8, augment: {augment}"))
+    assert work_of(made, "linear_probe", "final") == pytest.approx(BOTH_ROUNDS * (forward + 2 / 6) + TEST / 6)
+
+
+def test_a_trial_is_an_average_one_of_its_search(plan):
+    # 3 trials to step 4, 1 on to 13 and to 20; 3 folds
+    assert work_of(plan(), "full_finetune", "search") == pytest.approx((3 * 4 + 9 + 7) / 3 * 8 * 3 * 3)
+    assert work_of(plan(NONE), "full_finetune", "search") == BOTH_ROUNDS * 3 * 3
+
+
+def test_a_trial_that_is_known_counts_its_own_steps(plan):
+    made = plan()
+    search = next(job for job in made.jobs.values() if job.kind == "search")
+    assert Estimator().work(search, steps=4) == 4 * 8 * 3 * 3
