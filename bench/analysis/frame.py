@@ -11,6 +11,15 @@ import pandas as pd
 # The columns that name a cell; with `repeat` they name a row of `finals`.
 CELL = ["dataset", "budget", "backbone", "strategy"]
 
+# How a training was done. "" and NaN where its record does not say, as with records from before there was an engine.
+ENGINE: dict[str, str] = {
+    "precision": "str",  # "fp32" or "bf16"
+    "frozen": "str",  # what became of parts that cannot change, over the phases: "none", "kept/recomputed"
+    "replicas": "float64",  # networks that trained as one, itself included
+    "whole": "str",  # why a network with frozen units runs whole; "" normally
+    "feature_seconds": "float64",  # spent on features of frozen parts, which others share; not contained in `seconds`
+}
+
 FINALS: dict[str, str] = {
     "dataset": "str",  # label of the dataset
     "budget": "str",  # label budget as written: "5", "full", "10%", "total 1000"
@@ -18,6 +27,7 @@ FINALS: dict[str, str] = {
     "backbone": "str",  # label of the backbone, its origin included
     "strategy": "str",  # label of the strategy, "freeze(upto=2)"
     "baseline": "bool",  # True for scratch
+    "solved": "str",  # "ridge" or another closed form, which takes no steps and has no rate; "" for what is trained
     "depth": "float64",  # units frozen from the stem on throughout training; NaN where that is not what it does
     "num_units": "int64",  # of the backbone, head included
     "repeat": "int64",
@@ -37,21 +47,28 @@ FINALS: dict[str, str] = {
     "flops": "float64",  # of one final training, by torch's counter
     "trainable_params": "float64",
     "total_params": "float64",
-    "seconds": "float64",  # wall time of the final training here
+    "seconds": "float64",  # wall time of the final training here; those who trained as one share it equally
     "peak_memory_bytes": "float64",
+    **ENGINE,
     "key": "str",
 }
 
 TRIALS: dict[str, str] = {
-    **{c: FINALS[c] for c in [*CELL, "labels_per_class", "baseline"]},
+    **{c: FINALS[c] for c in [*CELL, "labels_per_class", "baseline", "solved"]},
     "repeat": "int64",  # whose labels were searched on
     "number": "int64",
     "status": "str",
     "lr": "float64",
     "weight_decay": "float64",
-    "score": "float64",  # validation score, 0..1
+    "score": "float64",  # validation score after its last step, 0..1
+    "steps": "float64",  # how far it trained, a mean over the folds
+    "full_steps": "float64",  # the step budget
+    "pruned": "bool",  # left the search before its end: its score cannot be compared with that of a finished one
+    "first_step": "float64",  # when it was first scored: the same for all trials of a search
+    "first_score": "float64",  # validation score then
     "chosen": "bool",
     "seconds": "float64",
+    **ENGINE,
     "key": "str",
 }
 

@@ -40,7 +40,7 @@ def _frame(columns: dict[str, str], rows: list[dict[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(columns)).astype(columns)
 
 
-def _cell_columns(cell: Cell) -> dict[str, Any]:
+def _cell_columns(cell: Cell, spec: FitSpec) -> dict[str, Any]:
     return {
         "dataset": cell.dataset,
         "budget": cell.budget.text,
@@ -48,6 +48,7 @@ def _cell_columns(cell: Cell) -> dict[str, Any]:
         "backbone": cell.backbone,
         "strategy": cell.strategy,
         "baseline": cell.baseline,
+        "solved": spec.recipe.solve.form if spec.recipe.solve is not None else "",
     }
 
 
@@ -63,7 +64,7 @@ def _finals(plan: Plan, cell: Cell, records: dict[str, Record]) -> list[dict[str
         measured = record.cost.get("measured", {}) if record is not None else {}
         ok = record is not None and record.status == "ok"
         rows.append({
-            **_cell_columns(cell),
+            **_cell_columns(cell, spec),
             "depth": NAN if cell.depth is None else cell.depth,
             "num_units": cell.num_units,
             "repeat": repeat,
@@ -81,6 +82,7 @@ def _finals(plan: Plan, cell: Cell, records: dict[str, Record]) -> list[dict[str
             **{name: logical.get(name, NAN) for name in _LOGICAL},
             "seconds": measured.get("seconds", NAN),
             "peak_memory_bytes": measured.get("peak_memory_bytes", NAN),
+            **_engine_columns(record),
             "key": key,
         })
     return rows
@@ -104,18 +106,47 @@ def _trials(plan: Plan, cell: Cell, records: dict[str, Record]) -> list[dict[str
                 continue
             ok = record.status == "ok"
             rows.append({
-                **_cell_columns(cell),
+                **_cell_columns(cell, spec),
                 "repeat": spec.repeat,
                 "number": number,
                 "status": record.status,
                 "lr": record.spec["hyper"]["lr"],
                 "weight_decay": record.spec["hyper"]["weight_decay"],
                 "score": record.result["score"] if ok else NAN,
+                **_course(record, spec),
                 "chosen": number == chosen,
                 "seconds": record.cost.get("measured", {}).get("seconds", NAN),
+                **_engine_columns(record),
                 "key": record.key,
             })
     return rows
+
+
+def _course(record: Record, spec: FitSpec) -> dict[str, Any]:
+    """How far a trial came. Where its record does not say, it is from before halving and ran to its end."""
+    full = spec.training.steps
+    course = {"steps": NAN, "full_steps": full, "pruned": False, "first_step": NAN, "first_score": NAN}
+    if spec.recipe.solve is not None:
+        return {**course, "full_steps": NAN}
+    if record.status != "ok":
+        steps = record.cost.get("logical", {}).get("steps", NAN)  # of all folds together
+        return {**course, "steps": steps / max(1, spec.search.folds)}
+    steps = record.result.get("steps", full)
+    first = next(iter(record.result.get("rungs", [])), {"step": steps, "score": record.result["score"]})
+    course |= {"first_step": first["step"], "first_score": first["score"]}
+    return {**course, "steps": steps, "pruned": steps < full}
+
+
+def _engine_columns(record: Record | None) -> dict[str, Any]:
+    engine = record.cost.get("engine", {}) if record is not None else {}
+    measured = record.cost.get("measured", {}) if record is not None else {}
+    return {
+        "precision": record.spec.get("training", {}).get("precision", "") if record is not None else "",
+        "frozen": "/".join(dict.fromkeys(engine.get("frozen", []))),
+        "replicas": engine.get("replicas", NAN),
+        "whole": engine.get("whole", ""),
+        "feature_seconds": measured.get("feature_seconds", NAN),
+    }
 
 
 def _pretrainings(plan: Plan, records: dict[str, Record]) -> list[dict[str, Any]]:

@@ -8,8 +8,10 @@ from typing import Any
 from bench.commands.output import as_json, say, table
 from bench.commands.progress import read_progress, time_left
 from bench.commands.suites import Folders
+from bench.plan.halving import rungs
 from bench.plan.plan import Cell, Plan
-from bench.plan.spec import FitSpec, Job
+from bench.plan.spec import FitSpec, Job, Training
+from bench.plan.work import changes_anew
 
 
 def show_plan(plan: Plan, folders: Folders, json: bool) -> int:
@@ -19,15 +21,51 @@ def show_plan(plan: Plan, folders: Folders, json: bool) -> int:
         return 0
     suite = plan.loaded.suite
     table(["task", "backbone", "strategies", "searched", "finals"], _rows(plan))
-    spec = next(job.spec for job in plan.jobs.values() if isinstance(job.spec, FitSpec))
-    how = f"{spec.search.folds} folds" if spec.search.folds else f"a hold-out of {spec.search.holdout:.0%}"
     say()
-    say(f"{summary['cells']} cells; each searched with {suite.search.trials} trials ({suite.search.sampler}, {how}"
-        f" on the first task), then trained {suite.repeats} times")
+    say(f"{summary['cells']} cells; each searched with {_search_in_words(_first_fit(plan))}, then trained"
+        f" {suite.repeats} times")
+    say(f"precision: {summary['precision']}; {_augment_in_words(summary['views'], suite.engine.partition)}")
     say(f"{summary['trainings']} trainings in all, {summary['finished']} records are there, {left_in_words(summary)}")
     if summary["downloads"]:
         say(f"downloads: {', '.join(summary['downloads'])}")
     return 0
+
+
+def _first_fit(plan: Plan) -> FitSpec:
+    """Of what is trained, where anything is: closed forms take no steps."""
+    specs = [job.spec for job in plan.jobs.values() if isinstance(job.spec, FitSpec)]
+    return next((spec for spec in specs if spec.recipe.solve is None), specs[0])
+
+
+def _search_in_words(spec: FitSpec) -> str:
+    """`8 trials each, halved after 44 and 133 of 200 steps (grid, 3 folds; on the first task)`."""
+    search, steps = spec.search, spec.training.steps
+    *compared, _ = rungs(search, steps)
+    scored = f"{search.folds} folds" if search.folds else f"a hold-out of {search.holdout:.0%}"
+    halved = f"halved after {_listed(compared)} of {steps} steps" if compared else f"each of {steps} steps"
+    return f"{search.trials} trials, {halved} ({search.sampler}, {scored}; on the first task)"
+
+
+def _listed(numbers: list[int]) -> str:
+    *first, last = map(str, numbers)
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def _augment_in_words(views: int | None, partition: bool) -> str:
+    """Whether the stem is live or cached."""
+    if not partition:
+        return "frozen parts are computed in every step (engine.partition is off)"
+    if views is None:
+        return "images change anew in every step, frozen parts are recomputed in each (training.augment.views caches)"
+    shown = "images are not changed" if views == 0 else f"{views} cached views of each training image"
+    return f"{shown}, so frozen parts see each of them once"
+
+
+def _num_views(training: Training) -> int | None:
+    """Changed views of each image that there can be; 0: images stay as they are, None: no end of them."""
+    if not training.flip and not training.shift:
+        return 0
+    return None if changes_anew(training) else training.views or 2
 
 
 def _rows(plan: Plan) -> list[list[str]]:
@@ -55,6 +93,7 @@ def summarize(plan: Plan, folders: Folders) -> dict[str, Any]:
     progress = read_progress(plan, folders.roots(plan.loaded.suite.name))
     left = progress.left
     num_left = sum(left.values())
+    fit = _first_fit(plan)
     return {
         "suite": plan.loaded.suite.name,
         "cells": len(plan.cells),
@@ -62,6 +101,9 @@ def summarize(plan: Plan, folders: Folders) -> dict[str, Any]:
         "finished": plan.num_trainings - num_left,
         "left": num_left,
         "jobs": dict(Counter(job.kind for job in plan.jobs.values())),
+        "rungs": rungs(fit.search, fit.training.steps),  # of the first task
+        "precision": fit.training.precision,
+        "views": _num_views(fit.training),
         "downloads": sorted({_download(plan.jobs[key]) for key in left} - {""}),
         "time_left": time_left(progress),
     }

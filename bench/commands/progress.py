@@ -66,7 +66,7 @@ def time_left(progress: Progress) -> str:
     left = progress.left
     if not left:
         return "nothing"
-    estimator = Estimator()
+    estimator = Estimator(progress.plan.loaded.suite.engine.partition)
     speed = _speed(progress, estimator)
     if speed is None:
         return ""
@@ -75,15 +75,24 @@ def time_left(progress: Progress) -> str:
 
 
 def _speed(progress: Progress, estimator: Estimator) -> float | None:
-    """Work per second of one worker."""
+    """Work per second of one worker. A trial that left early counts for the steps that it took."""
     work = seconds = 0.0
     for job in progress.plan.jobs.values():
-        spent = _seconds(job, progress)
-        work += estimator.work(job) * len(spent)
-        seconds += sum(spent)
+        for record in _timed(job, progress):
+            work += estimator.work(job, record.result.get("steps"))
+            seconds += record.cost["measured"]["seconds"]
     return work / seconds if seconds > 0 and work > 0 else None
 
 
-def _seconds(job: Job, progress: Progress) -> list[float]:
+def _timed(job: Job, progress: Progress) -> list[Record]:
     records = [progress.records[key] for key in job.record_keys if key in progress.records]
-    return [r.cost["measured"]["seconds"] for r in records if r.status == "ok" and "measured" in r.cost]
+    return [r for r in records if r.status == "ok" and "seconds" in r.cost.get("measured", {})]
+
+
+def left_early(record: Record) -> tuple[int, int] | None:
+    """(steps, step budget) of a trial that its search did not let train to the end."""
+    if record.kind != "trial" or record.status != "ok":
+        return None
+    # What old records and closed forms do not have is no number here.
+    steps, budget = record.result.get("steps"), record.spec.get("training", {}).get("steps")
+    return (steps, budget) if isinstance(steps, int) and isinstance(budget, int) and steps < budget else None

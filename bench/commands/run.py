@@ -60,7 +60,7 @@ def run(options: RunOptions) -> int:
     remember(whole, options.overrides, options.folders)
     if options.rerun is not None:
         forget(plan, roots, everything=options.rerun == "all")
-    runner = Runner(plan, roots, titles_of(plan), Estimator().work)
+    runner = Runner(plan, roots, titles_of(plan), Estimator(plan.loaded.suite.engine.partition).work)
     summary = runner.run(placement, describe())
     conclude(whole, (roots, options), summary)
     if summary.stopped_by is not None:

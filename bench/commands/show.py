@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.commands.output import say, table
+from bench.commands.progress import left_early
 from bench.errors import BenchError, StoreError
 from bench.store import Record, encoding
 
@@ -53,15 +54,17 @@ def _read(path: Path) -> tuple[bytes, Record]:
 
 
 def _print(record: Record, path: Path) -> None:
-    say(f"{record.kind} {record.key}: {record.status}")
+    early = left_early(record)
+    say(f"{record.kind} {record.key}: {record.status}{', left after {} of {} steps'.format(*early) if early else ''}")
     say(str(path))
     if record.error:
         say(f"error: {record.error}")
-    # The next two are tables and texts of their own, below.
-    result = {name: value for name, value in record.result.items() if name not in ("curve", "traceback")}
+    # The next ones are tables and texts of their own, below.
+    result = {name: value for name, value in record.result.items() if name not in ("curve", "rungs", "traceback")}
     for title, section in (("what", record.spec), ("result", result), ("cost", record.cost),
                            ("provenance", record.provenance)):
         _section(title, section)
+    _curve(record.result.get("rungs"))
     _curve(record.result.get("curve"))
     if isinstance(trace := record.result.get("traceback"), str):
         say()
@@ -78,7 +81,7 @@ def _section(title: str, values: dict[str, Any]) -> None:
 def _curve(points: Any) -> None:
     if not isinstance(points, list) or not all(isinstance(point, dict) for point in points) or not points:
         return
-    columns = list(points[0])
+    columns = sorted(points[0], key=lambda column: column != "step")
     say()
     table(columns, [[short(point.get(column)) for column in columns] for point in points])
 

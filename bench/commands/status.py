@@ -7,7 +7,7 @@ from typing import Any
 
 from bench.commands.output import as_json, note, say, table
 from bench.commands.plan import left_in_words
-from bench.commands.progress import Progress, read_progress, time_left, went_wrong
+from bench.commands.progress import Progress, left_early, read_progress, time_left, went_wrong
 from bench.commands.suites import Folders, plan_of, ran_otherwise
 from bench.execute.roots import Roots
 from bench.plan.plan import Plan
@@ -64,11 +64,16 @@ def _tasks(progress: Progress) -> list[dict[str, Any]]:
     return [
         {
             "task": task,
-            "trials": _count([key for one in searches[task] for key in plan.jobs[one].record_keys], progress),
+            "trials": _trials([key for one in searches[task] for key in plan.jobs[one].record_keys], progress),
             "finals": _count(finals[task], progress),
         }
         for task in searches
     ]
+
+
+def _trials(keys: list[str], progress: Progress) -> dict[str, int]:
+    found = [progress.records[key] for key in set(keys) if key in progress.records]
+    return {**_count(keys, progress), "left_early": sum(left_early(record) is not None for record in found)}
 
 
 def _count(keys: Iterable[str], progress: Progress) -> dict[str, int]:
@@ -145,7 +150,8 @@ def _listing(title: str, lines: list[str]) -> None:
 
 
 def _of(count: dict[str, int]) -> str:
-    return f"{count['finished']} of {count['planned']}"
+    early = f" ({count['left_early']} left early)" if count.get("left_early") else ""
+    return f"{count['finished']} of {count['planned']}{early}"
 
 
 def _wrong(*counts: dict[str, int]) -> int:

@@ -14,7 +14,7 @@ import timm  # noqa: F401  imported here so that the fork server has paid for it
 import torch
 
 from bench.engine import precision
-from bench.engine.context import Context
+from bench.engine.context import Context, device_name
 from bench.engine.jobs import perform
 from bench.errors import StoreError
 from bench.execute.messages import Broken, Bundle, Finished, Message, Notice, Recorded, Setup, Starting, Stuck
@@ -85,10 +85,6 @@ def make_context(setup: Setup, pipe: "Connection[Message, Bundle | str]") -> Con
         announce=lambda record: pipe.send(Recorded.of(record)),
         stopping=stop,
     )
-
-
-def device_name(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
 
 
 class _StopRequest:

@@ -25,6 +25,8 @@ class Estimator:
         if isinstance(spec, PretrainSpec):
             return spec.epochs * facts.num_train * (1 + BACKWARD)
         training = spec.training
+        if spec.recipe.solve is not None:  # one pass of all images through the head, as the most it can be
+            return (facts.num_train + (facts.num_test if job.kind == "final" else 0)) * _live_share(spec, 0)
         images = training.batch_size * self._passes(spec)
         if job.kind == "final":
             last = _live_share(spec, len(spec.recipe.phases) - 1) if self._partition else 1.0

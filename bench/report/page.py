@@ -12,9 +12,11 @@ from bench.report.facts import Facts
 from bench.report.palette import swatch, symbols
 from bench.report.sections.costs import cost_section
 from bench.report.sections.diagnosis import gaps_section, selection_section
-from bench.report.sections.learning import depth_section, labels_section, rates_section
-from bench.report.sections.protocol import pretraining_section, protocol_section, provenance_section
+from bench.report.sections.learning import depth_section, labels_section
+from bench.report.sections.origin import pretraining_section, provenance_section
+from bench.report.sections.protocol import protocol_section
 from bench.report.sections.ranking import datasets_section, leaderboard_section
+from bench.report.sections.rates import rates_section
 from bench.report.sections.top import findings, key_numbers, warnings
 from bench.report.sections.transfer import transfer_section
 from bench.report.svg import drawing

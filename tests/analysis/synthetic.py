@@ -36,12 +36,14 @@ SUITE: dict[str, Any] = {
     "training": {
         "steps": 200, "epochs": None, "batch_size": 32, "optimizer": "sgd", "momentum": 0.9, "weight_decay": 5e-4,
         "schedule": "cosine", "warmup": 0.1, "evaluations": 5, "label_smoothing": 0.0,
-        "augment": {"flip": False, "shift": 2},
+        "augment": {"flip": False, "shift": 2, "views": 4},
     },
     "search": {
-        "trials": 6, "sampler": "tpe", "lr": {"low": 1e-3, "high": 1.0}, "weight_decay": None,
+        "trials": 6, "sampler": "grid", "pruner": "halving", "first_rung": 2 / 9,
+        "lr": {"low": 1e-3, "high": 1.0}, "weight_decay": None,
         "validation": "auto", "holdout": 0.2, "scope": "cell",
     },
+    "engine": {"precision": "bf16", "partition": True, "fleet": "auto"},
     "repeats": 3,
     "seed": 0,
 }  # fmt: skip
@@ -70,6 +72,7 @@ class World:
     trials: int = 6
     gaps: bool = True
     seed: int = 0
+    halving: bool = True
     rename: dict[str, str] = field(default_factory=dict)
 
 
@@ -109,15 +112,40 @@ def _final(world: World, backbone: str, cell: tuple[str, int, str], repeat: int)
     lr, edge = (1.0, "high") if strategy == "linear_probe" and budget == 5 else (0.0631, "")
     return {
         "dataset": dataset, "budget": str(budget), "labels_per_class": float(budget), "backbone": backbone,
-        "strategy": strategy, "baseline": strategy == "scratch", "depth": depth, "num_units": 6, "repeat": repeat,
+        "strategy": strategy, "baseline": strategy == "scratch", "solved": "", "depth": depth,
+        "num_units": 6, "repeat": repeat,
         "status": status, "error": error, "metric": "accuracy", "score": score if ok else NAN,
         "best_on_test": min(score + 0.012 * abs(rng.normal()), 1.0) if ok else NAN, "lr": lr if ok else NAN,
         "weight_decay": 5e-4, "lr_edge": edge if ok else "", "lr_low": 1e-3, "lr_high": 1.0,
         "num_trials": 0 if status == "missing" else world.trials, "steps": 200.0, "samples": 6400.0,
         "flops": 6400 * 4.1e7 * work if ok else NAN, "trainable_params": 311e3 * work**6, "total_params": 311e3,
         "seconds": (4.2 * work + 0.3 * rng.random()) if ok else NAN, "peak_memory_bytes": 2.1e8 if ok else NAN,
-        "key": _key(backbone, cell, repeat),
+        **_engine(strategy, ok), "key": _key(backbone, cell, repeat),
     }  # fmt: skip
+
+
+def _engine(strategy: str, ok: bool, replicas: float = 1.0) -> dict[str, Any]:
+    if not ok:
+        return {"precision": "", "frozen": "", "replicas": NAN, "whole": "", "feature_seconds": NAN}
+    frozen = {"scratch": "none", "full_finetune": "none", "gradual_unfreeze": "kept/recomputed/none"}
+    return {
+        "precision": "bf16", "frozen": frozen.get(strategy, "kept"), "replicas": replicas, "whole": "",
+        "feature_seconds": 0.25 if "freeze" in strategy else 0.0,
+    }  # fmt: skip
+
+
+RUNGS = (44, 133, 200)
+
+
+def _races(scores: list[float]) -> list[tuple[int, float]]:
+    """Of each trial: how far it trained and its first score, by the rule of halving."""
+    alive = [number for number, score in enumerate(scores) if not math.isnan(score)]
+    steps = [0] * len(scores)
+    for end in RUNGS:
+        for number in alive:
+            steps[number] = end
+        alive = sorted(alive, key=lambda number: -scores[number])[: math.ceil(len(alive) / 3)]
+    return [(last, score * 0.8) for last, score in zip(steps, scores, strict=True)]
 
 
 def _key(*parts: Any) -> str:
@@ -129,18 +157,25 @@ def _trials(world: World, backbone: str, cell: tuple[str, int, str]) -> list[dic
     rng = np.random.default_rng([world.seed, 7, *map(ord, f"{backbone}{cell}")])
     best = 1.0 if strategy == "linear_probe" and budget == 5 else 0.0631
     rates = np.geomspace(1e-3, 1.0, world.trials)
-    chosen = int(np.argmin(abs(np.log(rates / best))))
+    middle = level(dataset, budget, strategy)
+    falls = [0.16 * math.log10(rate / best) ** 2 * middle for rate in rates]
+    scores = [float(np.clip(middle - fall + 0.01 * rng.normal(), 0, 1)) for fall in falls]
+    if strategy == "full_finetune" and world.trials > 1:
+        scores[-1] = NAN  # diverged
+    courses = _races(scores) if world.halving else [(RUNGS[-1], score) for score in scores]
+    finished = [n for n, (steps, _) in enumerate(courses) if steps == RUNGS[-1] and not math.isnan(scores[n])]
+    chosen = min(finished, key=lambda n: abs(math.log(rates[n] / best))) if finished else -1
     rows = []
-    for number, rate in enumerate(rates):
-        diverged = strategy == "full_finetune" and number == world.trials - 1 and world.trials > 1
-        fall = 0.16 * math.log10(rate / best) ** 2 * level(dataset, budget, strategy)
-        score = float(np.clip(level(dataset, budget, strategy) - fall + 0.01 * rng.normal(), 0, 1))
+    for number, (score, (steps, first_score)) in enumerate(zip(scores, courses, strict=True)):
+        ok = not math.isnan(score)
         rows.append({
             "dataset": dataset, "budget": str(budget), "labels_per_class": float(budget), "backbone": backbone,
-            "strategy": strategy, "baseline": strategy == "scratch", "repeat": 0, "number": number,
-            "status": "diverged" if diverged else "ok", "lr": float(rate), "weight_decay": 5e-4,
-            "score": NAN if diverged else score, "chosen": number == chosen, "seconds": 3.1,
-            "key": _key(backbone, cell, "trial", number),
+            "strategy": strategy, "baseline": strategy == "scratch", "solved": "", "repeat": 0, "number": number,
+            "status": "ok" if ok else "diverged", "lr": float(rates[number]), "weight_decay": 5e-4,
+            "score": score, "steps": float(steps) if ok else 14.0, "full_steps": 200.0,
+            "pruned": ok and steps < RUNGS[-1], "first_step": float(RUNGS[0] if world.halving else 200) if ok else NAN,
+            "first_score": first_score, "chosen": number == chosen, "seconds": 3.1,
+            **_engine(strategy, ok, replicas=6.0), "key": _key(backbone, cell, "trial", number),
         })  # fmt: skip
     return rows
 
@@ -155,6 +190,7 @@ def _pretraining(backbone: str) -> dict[str, Any]:
 def make(world: World | None = None) -> SuiteResults:
     """A whole suite. `rename` replaces names everywhere, to try hostile ones."""
     world = world or World()
+    search = {"trials": world.trials, "pruner": "halving" if world.halving else "none"}
     cells = [
         (b, (d, n, s)) for d in world.datasets for n in world.budgets for b in world.backbones for s in world.strategies
     ]
@@ -168,7 +204,7 @@ def make(world: World | None = None) -> SuiteResults:
         name="quickstart",
         description="Which strategy, when labels are few? Rendered image worlds at growing distance, and digits.",
         suite_text=TEXT,
-        suite={**SUITE, "repeats": world.repeats, "search": {**SUITE["search"], "trials": world.trials}},
+        suite={**SUITE, "repeats": world.repeats, "search": {**SUITE["search"], **search}},
         finals=finals,
         trials=trials,
         pretrainings=pretrainings,

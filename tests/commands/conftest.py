@@ -26,6 +26,7 @@ backbones:
 strategies: [scratch, linear_probe, {freeze: {upto: 2}}]
 training: {steps: 2, evaluations: 2}
 search: {scope: cell, trials: 2, sampler: grid, validation: {folds: 2}}
+engine: {precision: fp32}
 repeats: 2
 """
 

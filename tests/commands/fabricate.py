@@ -5,6 +5,7 @@ from typing import Any
 
 from bench.execute.roots import Roots
 from bench.keys import seed_for
+from bench.plan.halving import num_kept, rungs
 from bench.plan.plan import Plan
 from bench.plan.spec import FitSpec, Job
 from bench.store import Record, blobs
@@ -38,7 +39,9 @@ def record_of(job: Job, number: int, key: str, roots: Roots) -> Record:
         result |= {"curve": curve, "weights_sha256": blobs.put(roots.shared.root, key.encode())}
     elif job.kind == "search":
         spec |= {"number": number, "hyper": hyper(job.spec, number)}
-        result = {**spec["hyper"], "score": result["score"], "loss": result["loss"], "num_validation": 10, "folds": []}
+        climbed = _rungs(job.spec, number, result)
+        result = {**spec["hyper"], **climbed[-1], "num_validation": 10, "folds": [], "rungs": climbed}
+        result["steps"] = result.pop("step")
     else:
         result |= {**hyper(job.spec, 0), "trial": 0, "lr_edge": "", "best_on_test": result["score"], "curve": curve}
     return Record(
@@ -49,10 +52,19 @@ def record_of(job: Job, number: int, key: str, roots: Roots) -> Record:
         result=result,
         cost={
             "logical": {"steps": 2, "samples": 16, "flops": 1000, "trainable_params": 10, "total_params": 20},
-            "measured": {"seconds": 0.5, "peak_memory_bytes": 1 << 20},
+            "measured": {"seconds": 0.5, "feature_seconds": 0.125, "peak_memory_bytes": 1 << 20},
+            **({} if job.kind == "pretrain" else {"engine": {"frozen": ["kept"], "forms": ["head"], "replicas": 4}}),
         },
         provenance=PROVENANCE,
     )
+
+
+def _rungs(spec: Any, number: int, end: dict[str, Any]) -> list[dict[str, Any]]:
+    """The first trials go on."""
+    assert isinstance(spec, FitSpec)
+    ends = rungs(spec.search, spec.training.steps)
+    climbed = [n for n in range(len(ends)) if n == 0 or number < num_kept(spec.search.trials, n - 1)]
+    return [{"step": ends[n], "score": end["score"], "loss": end["loss"]} for n in climbed]
 
 
 def hyper(spec: Any, number: int) -> dict[str, float]:

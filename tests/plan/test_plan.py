@@ -9,7 +9,6 @@ from bench.datasets.base import DatasetEntry, DatasetFacts
 from bench.engine.labels import labelled
 from bench.errors import BenchError, NothingSelected
 from bench.plan.titles import titles_of
-from bench.plan.work import Estimator
 from tests.conftest import TinyOptions, tiny_load
 from tests.plan.conftest import SMALL
 
@@ -235,15 +234,3 @@ def test_every_job_has_a_title_of_its_own(plan, text):
     assert len(set(titles.values())) == len(titles)
     assert titles[made.cells[0].finals[1]].startswith("tiny @ 4 · ")
     assert titles[made.cells[0].finals[1]].endswith("repeat 1") or "toy_" in titles[made.cells[0].finals[1]]
-
-
-def test_the_estimate_of_work_counts_images_through_the_network(plan):
-    made, estimator = plan(), Estimator()
-    work = {cell.strategy: estimator.work(made.jobs[cell.finals[0]]) for cell in made.cells}
-    test_passes = 5 * 103
-    assert work["full_finetune"] == 20 * 8 * 3 + test_passes
-    assert work["linear_probe"] == pytest.approx(20 * 8 * (1 + 2 / 6) + test_passes)
-    pretraining = next(job for job in made.jobs.values() if job.kind == "pretrain")
-    assert estimator.work(pretraining) == 60 * 3
-    search = made.jobs[cells(made, strategy="full_finetune", num_labels=12)[0].searches[0]]
-    assert estimator.work(search) == 20 * 8 * 3 * 3  # three folds

@@ -81,6 +81,11 @@ def test_a_trial_is_an_average_one_of_its_search(plan):
     assert work_of(plan(NONE), "full_finetune", "search") == BOTH_ROUNDS * 3 * 3
 
 
+def test_a_closed_form_takes_no_steps(plan):
+    made = plan(SMALL.replace("full_finetune]", "full_finetune, ridge_probe]"))
+    assert 0 < work_of(made, "ridge_probe", "search") < work_of(made, "ridge_probe", "final") <= (60 + 103) / 6
+
+
 def test_a_trial_that_is_known_counts_its_own_steps(plan):
     made = plan()
     search = next(job for job in made.jobs.values() if job.kind == "search")

@@ -1,20 +1,27 @@
 """Validation score against learning rate, one line per strategy: does the search decide, or does any rate do?"""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
-from bench.report.figures.lines import Point, decades, fit_scores, log_ticks
-from bench.report.palette import SENTINELS, SHAPES
+from bench.report.figures.lines import Point, decades, fit_scores, log_ticks, style
+from bench.report.palette import SENTINELS
 from bench.report.svg import inline, new_panel
 from bench.report.view import Series, rate
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+CHOSEN, FINISHED = 6.5, 3.5  # sizes of marks
 
 
 @dataclass(frozen=True)
 class Curve:
     series: Series
-    points: list[Point]  # finished trials by rate
+    points: list[Point]  # scored trials by rate, all after the same number of steps
     chosen: list[Point]
+    finished: list[Point]  # others that ran to their end, where not all did
     broken: list[float]  # rates of trials without a score
 
 
@@ -23,7 +30,7 @@ def rates_panel(curves: list[Curve], name: str) -> Markup:
     shown = [point for curve in curves for point in curve.points]
     rates = [point.x for point in shown] + [x for curve in curves for x in curve.broken]
     axes.set_xlim(min(rates) / 1.25, max(rates) * 1.25)
-    fit_scores(axes, shown)
+    fit_scores(axes, [point for curve in curves for point in (*curve.points, *curve.chosen, *curve.finished)])
     floor = axes.get_ylim()[0]
     for curve in curves:
         color = SENTINELS[curve.series.color]
@@ -31,14 +38,15 @@ def rates_panel(curves: list[Curve], name: str) -> Markup:
         axes.plot(
             [p.x for p in curve.points], [p.y for p in curve.points], color=color, linewidth=1.2, linestyle=dashes
         )
-        axes.plot(
-            [p.x for p in curve.chosen], [p.y for p in curve.chosen], linestyle="none", markersize=6.5,
-            marker=SHAPES[curve.series.marker][0], color=color, markeredgewidth=1.2,
-            markerfacecolor=SENTINELS["panel"] if curve.series.hollow else color,
-            markeredgecolor=color if curve.series.hollow else SENTINELS["panel"],
-        )  # fmt: skip
+        _marks(axes, curve.series, curve.finished, FINISHED)
+        _marks(axes, curve.series, curve.chosen, CHOSEN)
         axes.plot(curve.broken, [floor] * len(curve.broken), "x", color=color, markersize=5, clip_on=False)
     ticks = decades(min(rates), max(rates))
     log_ticks(axes, ticks, [rate(tick) for tick in ticks])
     axes.set_xlabel("learning rate")
     return inline(figure, name, f"Validation score in percent of {len(curves)} strategies against the learning rate")
+
+
+def _marks(axes: "Axes", series: Series, points: list[Point], size: float) -> None:
+    look = {**style(series, size), "linestyle": "none"}
+    axes.plot([p.x for p in points], [p.y for p in points], **look)  # type: ignore[arg-type]

@@ -3,12 +3,25 @@
 import math
 
 from bench.analysis.cells import Row, records
-from bench.analysis.tables import cost_summary
-from bench.analysis.words import plural, shortened
+from bench.analysis.tables import cost_summary, feature_seconds
+from bench.analysis.words import listed, plural, shortened
 from bench.report.facts import Facts, name_cell, unique
 from bench.report.figures.lines import Point
 from bench.report.figures.prices import prices_panel
-from bench.report.view import Block, Cell, Column, Figure, Panel, Section, Series, Table, compact, duration, percent
+from bench.report.view import (
+    Block,
+    Cell,
+    Column,
+    Figure,
+    Panel,
+    Section,
+    Series,
+    Table,
+    Words,
+    compact,
+    duration,
+    percent,
+)
 
 AXES = (
     ("flops", "FLOPs of one training"),
@@ -34,7 +47,26 @@ def cost_section(facts: Facts) -> Section | None:
             "Logarithmic x axis."
         )
         blocks.append(Figure(panels, list(facts.strategies.values()), caption))
-    return Section("cost", "Cost", how, [*blocks, _table(facts, rows)])
+    return Section("cost", "Cost", how, [*blocks, _table(facts, rows), *_shared(facts)])
+
+
+def _shared(facts: Facts) -> list[Block]:
+    """What no row of the table can be charged with."""
+    found = feature_seconds(facts.results)
+    if not found:
+        return []
+    named = [f"{duration(seconds)} for {shortened(backbone)}" for backbone, seconds in found.items()]
+    spent = listed(named, len(named)) if facts.many_backbones else duration(sum(found.values()))
+    return [
+        Words(
+            [
+                f"Not in the seconds above: {spent} that the whole suite spent on what frozen parts compute from its "
+                "images. The outcome is kept and shared by all strategies that freeze the same part; whoever comes "
+                "first pays for it."
+            ],
+            tone="note",
+        )
+    ]
 
 
 def _panels(facts: Facts, rows: list[Row]) -> list[Panel]:
@@ -59,14 +91,17 @@ def _mark(facts: Facts, row: Row, column: str) -> tuple[Series, Point]:
 
 def _table(facts: Facts, rows: list[Row]) -> Table:
     columns = [Column("Backbone", numeric=False)] if facts.many_backbones else []
-    columns += [Column("Strategy", numeric=False), Column("Mean score", "%"), Column("FLOPs", "one training")]
+    columns += [Column("Strategy", numeric=False), Column("Score", "mean, %"), Column("FLOPs", "one training")]
     columns += [Column("Trainable", "parameters"), Column("Share", "of all, %")]
-    columns += [Column("Training", "seconds"), Column("Search", "seconds"), Column("Peak memory", "MB")]
+    columns += [Column("Training", "seconds"), Column("Search", "seconds"), Column("Steps", "% of full")]
+    columns += [Column("Memory", "peak, MB")]
     caption = (
         f"Means over the finished trainings of the leaderboard's {plural(len(facts.board.tasks), 'task')}. FLOPs are "
-        "those the strategy needs on its own; seconds and memory are what it took here, on a machine that may "
-        "have been busy; without an accelerator memory is the whole process's. Search is one "
-        "whole search, all its trials."
+        "those the strategy needs on its own, as if nothing were computed once and shared; seconds and memory are what "
+        "it took here, on a machine that may have been busy. Trainings that run as one share its seconds equally; "
+        "without an accelerator memory is the whole process's. Search is the sum over all trials of a search, those "
+        "that left early included, and next to it stand the steps they took, in percent of what they would take if all "
+        "ran to their end."
     )
     return Table("cost", columns, [_row(facts, row) for row in rows], caption)
 
@@ -83,6 +118,7 @@ def _row(facts: Facts, row: Row) -> list[Cell]:
         _cell(percent(share), 100 * share),
         _cell(duration(row["seconds"]), row["seconds"]),
         _cell(duration(row["search_seconds"]), row["search_seconds"]),
+        _cell(percent(row["search_steps"], 0), 100 * row["search_steps"]),
         _cell(compact(row["peak_memory_bytes"], "B"), row["peak_memory_bytes"] / 1e6),
     ]
 

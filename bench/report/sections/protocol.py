@@ -1,18 +1,23 @@
-"""How the numbers came to be, in words, from the suite with its defaults filled in; and on what they were made."""
+"""How the numbers came to be, in words: from the suite with its defaults filled in, and from what records tell."""
 
-import json
 from typing import Any
 
-from bench.analysis.cells import records
-from bench.analysis.words import plural
-from bench.report.facts import Facts, name_cell
-from bench.report.view import ABSENT, Block, Cell, Column, Section, Table, Verbatim, Words, compact, duration, percent
+from bench.analysis.tables import Savings, precisions, savings
+from bench.analysis.words import listed, plural, shortened
+from bench.plan.halving import rung_ends, rung_shares
+from bench.report.facts import Facts, unique
+from bench.report.view import Block, Section, Words
 
+LONGEST = 200  # characters of a reason that a record gives
 SAMPLERS = {
     "tpe": "the first half on a log-spaced grid, the rest proposed by TPE",
     "grid": "on a log-spaced grid",
     "qmc": "quasi-random (QMC)",
     "random": "drawn at random",
+}
+ARITHMETIC = {
+    "fp32": "fp32 throughout",
+    "bf16": "bf16 where torch's autocast takes it, with weights, their updates and losses in full precision",
 }
 
 
@@ -23,14 +28,20 @@ def part(suite: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def protocol_section(facts: Facts) -> Section:
-    how = "What was done the same way for every strategy, as read from the suite with all defaults filled in."
+    how = (
+        "What was done the same way for every strategy, as read from the suite with all defaults filled in and from "
+        "the records."
+    )
     suite = facts.results.suite
     search = part(suite, "search")
     sentences = [
         _budget(search),
         *_search(search),
+        *_halving(search, part(suite, "training").get("steps")),
         *_validation(search),
         *_training(part(suite, "training")),
+        *_closed_forms(facts),
+        *_precision(facts),
         "The final training uses the chosen hyperparameters on training and validation labels together; the score is "
         "that of the last weights, on the test split.",
         "Subsets and splits depend on the repeat and not on the strategy, so comparisons are paired; each repeat "
@@ -38,7 +49,7 @@ def protocol_section(facts: Facts) -> Section:
         *_scope(search),
         "Intervals are Student t at 95 %. No bootstrap is used: over 3 to 5 repeats it covers far less than it claims.",
     ]
-    return Section("protocol", "Protocol", how, [Words(sentences, listed=True)])
+    return Section("protocol", "Protocol", how, [Words(sentences, listed=True), *_saved(savings(facts.results))])
 
 
 def _budget(search: dict[str, Any]) -> str:
@@ -63,6 +74,26 @@ def _search(search: dict[str, Any]) -> list[str]:
     return [
         f"{found}, {over}{also}; scratch is searched like everyone else. A strategy may shift the range, its width "
         "stays."
+    ]
+
+
+def _halving(search: dict[str, Any], steps: int | None) -> list[str]:
+    """Steps where all trainings have as many, shares where they depend on the number of labels."""
+    if search.get("pruner") != "halving":
+        return ["Every trial trains to its end."] if search.get("pruner") == "none" else []
+    first = float(search["first_rung"])
+    if steps is None:
+        when = f"{listed([f'{100 * share:.0f} %' for share in rung_shares(first)], 9)} of their steps"
+    else:
+        compared = [f"{end:,}" for end in rung_ends(first, steps) if end < steps]
+        when = f"{listed(compared, 9)} of {steps:,} steps"
+        if not compared:
+            return ["The step budget is too small for halving: every trial trains to its end."]
+    batch = " Each half is such a race of its own." if search.get("sampler") == "tpe" else ""
+    return [
+        f"Searches run by successive halving, with the same rule for every strategy: the trials train side by side and "
+        f"are compared after {when}. Each time the best third, rounded up, goes on, and the others keep their last "
+        f"score. Only trials that ran to their end can be chosen.{batch}"
     ]
 
 
@@ -95,7 +126,66 @@ def _training(training: dict[str, Any]) -> list[str]:
     moves = [f"shifts up to {augment['shift']} px"] if augment.get("shift") else []
     moves += ["left-right flips"] if augment.get("flip") else []
     detail.append(f"augmentation: {' and '.join(moves) or 'none'}")
-    return [f"Every training, whatever its strategy, gets {budget}: {', '.join(detail)}."]
+    return [f"Every training, whatever its strategy, gets {budget}: {', '.join(detail)}.", *_views(augment, moves)]
+
+
+def _closed_forms(facts: Facts) -> list[str]:
+    finals = facts.results.finals
+    names = unique(finals[finals["solved"] != ""]["strategy"])
+    if not names:
+        return []
+    return [
+        f"Closed forms are solved, not trained ({listed(names)}): they take no steps and see images as they are; "
+        "instead of rates their search tries penalties, all of them in full, on the same splits."
+    ]
+
+
+def _views(augment: dict[str, Any], moves: list[str]) -> list[str]:
+    views = int(augment.get("views") or 0)
+    if not views or not moves:
+        return []
+    return [
+        f"The augmentation is cached: {plural(views, 'changed view')} of each training image "
+        f"{'was' if views == 1 else 'were'} drawn once, the same for every strategy and repeat, and each step "
+        "chooses among them. No step sees a change that was not drawn then."
+    ]
+
+
+def _precision(facts: Facts) -> list[str]:
+    """As the records say; before there are any, as the suite means it."""
+    meant = part(facts.results.suite, "engine").get("precision")
+    found = precisions(facts.results) or ([meant] if meant in ARITHMETIC else [])
+    if not found:
+        return []
+    words = ", or ".join(ARITHMETIC.get(name, name) for name in found)
+    exempt = " Pretraining inside the suite is fp32." if "bf16" in found and len(facts.results.pretrainings) else ""
+    return [f"Arithmetic: {words}. TF32 is off.{exempt}"]
+
+
+def _saved(saved: Savings) -> list[Block]:
+    """What the engine did not compute twice."""
+    if not saved.trainings:
+        return []
+    total = plural(saved.trainings, "trial or final", "trials and finals")
+    again = f", and {saved.recomputed:,} had some that were computed in every step" if saved.recomputed else ""
+    fleets = (
+        f"{saved.in_fleets:,} ran as fleets of up to {plural(saved.largest_fleet, 'network')}, computed as one."
+        if saved.in_fleets
+        else "None ran as a fleet, that is computed as one with others."
+    )
+    told = (
+        f"How the work was done, which moves scores by rounding only: of {total}, {saved.kept:,} had frozen parts that "
+        f"were computed once for each image and kept{again}. {fleets}"
+    )
+    blocks: list[Block] = [Words([told])]
+    for backbone, reason, count in saved.whole:
+        short = reason if len(reason) <= LONGEST else f"{reason[: LONGEST - 1]}…"
+        words = (
+            f"Note: {shortened(backbone)} ran whole in {count:,} of these although units of it are frozen, so their "
+            f"seconds hold what is computed once elsewhere. The reason: {short}"
+        )
+        blocks.append(Words([words]))
+    return blocks
 
 
 def _scope(search: dict[str, Any]) -> list[str]:
@@ -107,82 +197,3 @@ def _scope(search: dict[str, Any]) -> list[str]:
     if search.get("scope") == "repeat":
         return ["Each repeat searches on its own labels, so the intervals include the variation of the search."]
     return []
-
-
-def pretraining_section(facts: Facts) -> Section | None:
-    how = "Backbones that this suite trained itself before anything was transferred; their cost is paid once."
-    rows = records(facts.results.pretrainings)
-    if not rows:
-        return None
-    columns = [Column("Backbone", numeric=False), Column("Source", numeric=False), Column("Status", numeric=False)]
-    columns += [
-        Column("Source test score", "%"),
-        Column("Epochs"),
-        Column("FLOPs"),
-        Column("Time"),
-        Column("Weights", "SHA-256", numeric=False),
-    ]
-    lines = [
-        [
-            name_cell(row["backbone"]),
-            name_cell(row["dataset"]),
-            Cell(row["status"]),
-            _number(percent(row["score"]), 100 * row["score"]),
-            _number(f"{row['epochs']:g}", row["epochs"]),
-            _number(compact(row["flops"]), row["flops"]),
-            _number(duration(row["seconds"]), row["seconds"]),
-            Cell(
-                str(row["weights_sha256"])[:12] or ABSENT,
-                value=row["weights_sha256"],
-                css="mono",
-                title=row["weights_sha256"],
-            ),
-        ]
-        for row in rows
-    ]
-    caption = (
-        "One training each (n = 1), so the score has no interval; variation between pretrainings is in no number of "
-        "this page."
-    )
-    return Section("pretraining", "Pretraining", how, [Table("pretraining", columns, lines, caption)])
-
-
-def _number(text: str, value: float) -> Cell:
-    return Cell(text, value=float(value)) if value == value else Cell(ABSENT, value="")
-
-
-def provenance_section(facts: Facts) -> Section:
-    how = "What the numbers were made with; a value that differs between environments is marked."
-    blocks: list[Block] = []
-    found = [flat(environment) for environment in facts.results.provenance]
-    if found:
-        names = list(dict.fromkeys(name for environment in found for name in environment))
-        columns = [Column("", numeric=False)]
-        columns += [Column(f"Environment {i + 1}", numeric=False) for i in range(len(found))]
-        rows = []
-        for name in names:
-            texts = [plain(environment.get(name, ABSENT)) for environment in found]
-            css = "differs" if len(set(texts)) > 1 and name != "records" else ""
-            rows.append([Cell(str(name), css="head"), *(Cell(text, css=css) for text in texts)])
-        blocks.append(Table("environments", columns, rows, "Distinct environments that wrote records of this suite."))
-    else:
-        blocks.append(Words(["No record says what it was made with."]))
-    if facts.results.suite_text:
-        blocks += [Words(["The suite as it was written:"]), Verbatim(facts.results.suite_text)]
-    return Section("provenance", "Provenance", how, blocks)
-
-
-def flat(environment: dict[str, Any]) -> dict[str, Any]:
-    """A line of its own for each library, so that a version that differs stands out."""
-    return {
-        inner if inner is not None else name: one
-        for name, value in environment.items()
-        for inner, one in (value.items() if isinstance(value, dict) else [(None, value)])
-    }
-
-
-def plain(value: Any) -> str:
-    """Anything a record may hold, in a fixed order."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str, ensure_ascii=False)

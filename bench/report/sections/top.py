@@ -2,6 +2,7 @@
 
 from bench.analysis.cells import once
 from bench.analysis.headline import headline
+from bench.analysis.tables import feature_seconds
 from bench.analysis.words import listed, plural
 from bench.report.facts import Facts, unique
 from bench.report.sections.protocol import part
@@ -17,9 +18,11 @@ def key_numbers(facts: Facts) -> list[tuple[str, str, str]]:
     results = facts.results
     finished = sum(bool(row["complete"]) for row in facts.summary)
     seconds = sum(float(once(f)["seconds"].sum()) for f in (results.finals, results.trials, results.pretrainings))
+    seconds += sum(feature_seconds(results).values())
     trials = sorted({int(row["num_trials"]) for row in facts.summary if row["n"]})
     span = "" if not trials else str(trials[0]) if len(trials) == 1 else f"{trials[0]}–{trials[-1]}"
     repeats = int(results.finals["repeat"].nunique())
+    halved = "halved, " if results.trials["pruned"].any() else ""
     return [
         (
             f"{len(facts.summary):,}",
@@ -28,7 +31,7 @@ def key_numbers(facts: Facts) -> list[tuple[str, str, str]]:
         ),
         (f"{facts.counts.ok:,}", "trainings finished", f"of {facts.counts.planned:,} planned"),
         (f"{repeats}", "repeat" if repeats == 1 else "repeats", "new labels, split and start each"),
-        (span or "—", "trials per search", "the same rule for every strategy"),
+        (span or "—", "trials per search", f"{halved}the same rule for every strategy"),
         (duration(seconds), "of training", "wall time, summed" if seconds else "nothing finished"),
     ]
 

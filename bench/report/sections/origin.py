@@ -1,0 +1,87 @@
+"""On what the numbers were made: backbones trained here, environments, and the suite as it was written."""
+
+import json
+from typing import Any
+
+from bench.analysis.cells import records
+from bench.report.facts import Facts, name_cell
+from bench.report.view import ABSENT, Block, Cell, Column, Section, Table, Verbatim, Words, compact, duration, percent
+
+
+def pretraining_section(facts: Facts) -> Section | None:
+    how = "Backbones that this suite trained itself before anything was transferred; their cost is paid once."
+    rows = records(facts.results.pretrainings)
+    if not rows:
+        return None
+    columns = [Column("Backbone", numeric=False), Column("Source", numeric=False), Column("Status", numeric=False)]
+    columns += [
+        Column("Source test score", "%"),
+        Column("Epochs"),
+        Column("FLOPs"),
+        Column("Time"),
+        Column("Weights", "SHA-256", numeric=False),
+    ]
+    lines = [
+        [
+            name_cell(row["backbone"]),
+            name_cell(row["dataset"]),
+            Cell(row["status"]),
+            _number(percent(row["score"]), 100 * row["score"]),
+            _number(f"{row['epochs']:g}", row["epochs"]),
+            _number(compact(row["flops"]), row["flops"]),
+            _number(duration(row["seconds"]), row["seconds"]),
+            Cell(
+                str(row["weights_sha256"])[:12] or ABSENT,
+                value=row["weights_sha256"],
+                css="mono",
+                title=row["weights_sha256"],
+            ),
+        ]
+        for row in rows
+    ]
+    caption = (
+        "One training each (n = 1), so the score has no interval; variation between pretrainings is in no number of "
+        "this page."
+    )
+    return Section("pretraining", "Pretraining", how, [Table("pretraining", columns, lines, caption)])
+
+
+def _number(text: str, value: float) -> Cell:
+    return Cell(text, value=float(value)) if value == value else Cell(ABSENT, value="")
+
+
+def provenance_section(facts: Facts) -> Section:
+    how = "What the numbers were made with; a value that differs between environments is marked."
+    blocks: list[Block] = []
+    found = [flat(environment) for environment in facts.results.provenance]
+    if found:
+        names = list(dict.fromkeys(name for environment in found for name in environment))
+        columns = [Column("", numeric=False)]
+        columns += [Column(f"Environment {i + 1}", numeric=False) for i in range(len(found))]
+        rows = []
+        for name in names:
+            texts = [plain(environment.get(name, ABSENT)) for environment in found]
+            css = "differs" if len(set(texts)) > 1 and name != "records" else ""
+            rows.append([Cell(str(name), css="head"), *(Cell(text, css=css) for text in texts)])
+        blocks.append(Table("environments", columns, rows, "Distinct environments that wrote records of this suite."))
+    else:
+        blocks.append(Words(["No record says what it was made with."]))
+    if facts.results.suite_text:
+        blocks += [Words(["The suite as it was written:"]), Verbatim(facts.results.suite_text)]
+    return Section("provenance", "Provenance", how, blocks)
+
+
+def flat(environment: dict[str, Any]) -> dict[str, Any]:
+    """A line of its own for each library, so that a version that differs stands out."""
+    return {
+        inner if inner is not None else name: one
+        for name, value in environment.items()
+        for inner, one in (value.items() if isinstance(value, dict) else [(None, value)])
+    }
+
+
+def plain(value: Any) -> str:
+    """Anything a record may hold, in a fixed order."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str, ensure_ascii=False)

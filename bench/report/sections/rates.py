@@ -1,0 +1,122 @@
+"""The searches: validation score against the learning rate, and rates chosen at an end of their range."""
+
+import math
+
+from bench.analysis.cells import Row, Task, records, task_of
+from bench.analysis.words import labels, shortened
+from bench.report.facts import Facts, name_cell
+from bench.report.figures.lines import Point
+from bench.report.figures.rates import Curve, rates_panel
+from bench.report.view import ABSENT, Block, Cell, Column, Figure, Panel, Section, Series, Table, Words, rate
+
+SHOWN, DRAWN = 12, 36  # drawings in sight, and at all: a page has an end
+
+
+def rates_section(facts: Facts) -> Section | None:
+    how = (
+        "Flat curves: the rate hardly matters; a curve that still rises at an end was searched in too narrow a range. "
+        "The large mark is the chosen rate."
+    )
+    tasks: dict[Task, list[Row]] = {}
+    for row in records(facts.results.trials):
+        if row["status"] != "missing":
+            tasks.setdefault(task_of(row), []).append(row)
+    panels = []
+    for number, (task, rows) in enumerate(list(tasks.items())[:DRAWN]):
+        curves = [
+            curve for curve in (_curve(rows, series) for series in facts.strategies.values()) if curve is not None
+        ]
+        if any(curve.points for curve in curves):
+            detail = labels(task[1]) + (f" · {shortened(task[2])}" if facts.many_backbones else "")
+            panels.append(Panel(shortened(task[0]), detail, rates_panel(curves, f"rates{number}")))
+    if not panels:
+        return None
+    return Section("rates", "Learning rates", how, _rate_blocks(facts, panels, len(tasks)))
+
+
+def _rate_blocks(facts: Facts, panels: list[Panel], tasks: int) -> list[Block]:
+    caption = (
+        f"{_what_is_drawn(facts)} (n = 1 training each, so no interval); where several searches tried one rate, their "
+        f"mean. {_what_is_marked(facts)}Logarithmic x axis, own y axis; × at the bottom is a trial that diverged or "
+        "failed."
+    )
+    if tasks > DRAWN:
+        caption += f" The first {DRAWN} of {tasks} tasks are drawn."
+    legend = list(facts.strategies.values())
+    blocks: list[Block] = [Figure(panels[:SHOWN], legend, caption)]
+    if len(panels) > SHOWN:
+        blocks.append(Figure(panels[SHOWN:], legend, caption, title=f"{len(panels) - SHOWN} more tasks", folded=True))
+    edges = [row for row in facts.summary if row["lr_edge"]]
+    if not edges:
+        return [*blocks, Words(["No chosen rate lies at the edge of its range."], tone="note")]
+    backbone = ["Backbone"] if facts.many_backbones else []
+    columns = [Column(name, numeric=False) for name in ("Dataset", "Labels", *backbone, "Strategy", "Edge")]
+    columns += [Column("Chosen rate"), Column("Range", numeric=False)]
+    about = (
+        "Cells whose chosen rate lies at an end of its range (median over the repeats): widen the range before "
+        "trusting them."
+    )
+    return [
+        *blocks,
+        Table("edges", columns, [_edge(facts, row) for row in edges], about, title="At the edge of the range"),
+    ]
+
+
+def _what_is_drawn(facts: Facts) -> str:
+    scored = facts.results.trials.dropna(subset=["first_step"])
+    moments = sorted({(int(row["first_step"]), int(row["full_steps"])) for row in records(scored)})
+    if all(first == full for first, full in moments):
+        return "Validation score in percent of every finished trial"
+    when = "after {} of {} steps".format(*moments[0]) if len(moments) == 1 else "the first time trials were compared"
+    return f"Validation score in percent of every trial {when}"
+
+
+def _what_is_marked(facts: Facts) -> str:
+    trials = facts.results.trials
+    if not trials["pruned"].any():
+        return ""
+    others = (trials["status"] == "ok") & ~trials["pruned"] & ~trials["chosen"]
+    small = "; small marks are the others that ran to their end" if others.any() else ""
+    return (
+        "Later scores are not drawn, since trials that left the search early have none. The large mark is the "
+        f"trial that was chosen by its score at the end, so it need not be the highest here{small}. "
+    )
+
+
+def _edge(facts: Facts, row: Row) -> list[Cell]:
+    arrow = {"low": "↓ lowest", "high": "↑ highest"}.get(row["lr_edge"], str(row["lr_edge"]))
+    bounds = f"{rate(row['lr_low'])} to {rate(row['lr_high'])}" if math.isfinite(row["lr_low"]) else ABSENT
+    strategy = name_cell(row["strategy"], facts.strategies[row["strategy"]])
+    backbone = [name_cell(row["backbone"])] if facts.many_backbones else []
+    names = [name_cell(row["dataset"]), Cell(labels(row["budget"]), value=row["budget"], css="line")]
+    return [
+        *names,
+        *backbone,
+        strategy,
+        Cell(arrow, value=row["lr_edge"]),
+        Cell(rate(row["lr"]), value=float(row["lr"])),
+        Cell(bounds),
+    ]
+
+
+def _curve(rows: list[Row], series: Series) -> Curve | None:
+    mine = [row for row in rows if row["strategy"] == series.name and math.isfinite(row["lr"]) and row["lr"] > 0]
+    scored = [row for row in mine if row["status"] == "ok" and math.isfinite(row["first_score"])]
+    if not mine:
+        return None
+    by_rate: dict[float, list[float]] = {}
+    for row in scored:
+        by_rate.setdefault(float(row["lr"]), []).append(100 * row["first_score"])
+    through = [Point(x, sum(ys) / len(ys)) for x, ys in sorted(by_rate.items())]
+    halved = any(row["pruned"] for row in scored)
+    return Curve(
+        series,
+        through,
+        chosen=_points([row for row in scored if row["chosen"]]),
+        finished=_points([row for row in scored if halved and not row["pruned"] and not row["chosen"]]),
+        broken=[float(row["lr"]) for row in mine if row["status"] != "ok"],
+    )
+
+
+def _points(rows: list[Row]) -> list[Point]:
+    return [Point(float(row["lr"]), 100 * row["first_score"]) for row in rows]
