@@ -23,6 +23,8 @@ from torch.overrides import TorchFunctionMode
 Tensors = dict[str, Tensor]
 Inputs = tuple[Tensor, ...]
 
+FEW = 4  # images suffice to try a form
+
 
 class Form(Protocol):
     def logits(self, parameters: Tensors, buffers: Tensors, inputs: Inputs) -> Tensor:
@@ -64,9 +66,9 @@ def traced(module: nn.Module, leaves: set[type[nn.Module]]) -> fx.Graph | None:
 
 
 def stand_in(module: nn.Module) -> nn.Module:
-    """The same parameters and buffers. What a network remembers of strange calls (LeViT keeps its attention biases
-    between evaluations) is lost with it."""
-    return copy.deepcopy(module, {id(tensor): tensor for tensor in (*module.parameters(), *module.buffers())})
+    """Has the same parameters; whatever else a strange call changes is its own: statistics, or what a network remembers
+    (LeViT keeps its attention biases between evaluations)."""
+    return copy.deepcopy(module, {id(parameter): parameter for parameter in module.parameters()})
 
 
 def remembered(module: nn.Module) -> list[dict[str, object]]:
@@ -108,16 +110,16 @@ def shape_of(parameters: Tensors, buffers: Tensors) -> tuple[int, int]:
     return stacked.shape[0], stacked.shape[1]
 
 
-def trial(form: Form, module: nn.Module, examples: Inputs) -> None:
-    """One pass of 2 x 2 replicas that stand in no optimizer; whatever `form` cannot do, it raises here."""
+def trial(form: Form, module: nn.Module, examples: Inputs) -> Tensor:
+    """Logits of 2 x 2 equal replicas that stand in no optimizer; whatever `form` cannot do, it raises here."""
     norms = {joined(name, key) for name, norm in statistics(module) for key, _ in norm.named_buffers(recurse=False)}
     own = dict(module.named_buffers())
     with torch.no_grad():
-        form.logits(
+        return form.logits(
             {name: parameter.expand(2, 2, *parameter.shape) for name, parameter in module.named_parameters()},
             {name: own[name].expand(2, 2, *own[name].shape).clone() for name in norms},
             # Not torch.stack, which would not keep channels_last.
-            tuple(torch.unflatten(torch.cat([example, example]), 0, (2, -1)) for example in examples),
+            tuple(torch.unflatten(torch.cat([x[:FEW], x[:FEW]]), 0, (2, -1)) for x in examples),
         )
 
 
@@ -178,7 +180,8 @@ class _Head:
 
 
 def vmap_form(module: nn.Module, examples: Inputs) -> Form | None:
-    """Any network whose operations all have a batching rule. `examples`: a batch [B, ...] as the module takes it."""
+    """Any network whose operations all have a batching rule, in full precision: under vmap autocast leaves some
+    operations out. `examples`: a batch [B, ...] as the module takes it."""
     # Fused attention has no batching rule on a CPU.
     attention = (SDPBackend.MATH,) if examples[0].device.type == "cpu" else ()
     try:
@@ -217,6 +220,8 @@ class _Vmap:
 
     def logits(self, parameters: Tensors, buffers: Tensors, inputs: Inputs) -> Tensor:
         check_statistics(self._norms, buffers)
+        if torch.is_autocast_enabled(inputs[0].device.type):
+            raise RuntimeError("under vmap autocast is not what it is elsewhere")
         parameters = {name: tensor for name, tensor in parameters.items() if name in self._parameters}
         buffers = {name: tensor for name, tensor in buffers.items() if name in self._buffers}
         num_streams, _ = shape_of(parameters, buffers)

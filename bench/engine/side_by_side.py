@@ -245,7 +245,6 @@ DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.AlphaDropout, nn.FeatureA
 
 FUNCTIONS: dict[Any, Rule] = {
     **dict.fromkeys((operator.add, operator.sub, operator.mul, operator.truediv), _combine),
-    **dict.fromkeys((operator.iadd, operator.imul), _combine),
     **dict.fromkeys((torch.add, torch.sub, torch.mul, torch.div), _combine),
     **dict.fromkeys((torch.relu, torch.sigmoid, torch.tanh, F.relu, F.relu6, F.leaky_relu, F.elu, F.gelu), _alone),
     **dict.fromkeys((F.silu, F.mish, F.hardtanh, F.hardswish, F.hardsigmoid, F.softplus, operator.neg), _alone),
@@ -255,11 +254,9 @@ FUNCTIONS: dict[Any, Rule] = {
     F.dropout: _dropout,
 }
 METHODS: dict[str, Any] = {  # the function that does the same
-    "add": torch.add, "sub": torch.sub, "mul": torch.mul, "div": torch.div, "add_": operator.iadd,
-    "mul_": operator.imul, "relu": torch.relu, "sigmoid": torch.sigmoid, "tanh": torch.tanh, "flatten": torch.flatten,
-    "mean": torch.mean,
+    "add": torch.add, "sub": torch.sub, "mul": torch.mul, "div": torch.div, "relu": torch.relu,
+    "sigmoid": torch.sigmoid, "tanh": torch.tanh, "flatten": torch.flatten, "mean": torch.mean,
 }  # fmt: skip
-IN_PLACE = (operator.iadd, operator.imul)
 
 
 @cache

@@ -5,7 +5,6 @@ import dataclasses
 import pytest
 import torch
 
-from bench.engine import stacked
 from bench.engine.optimize import Hyper, make_optimizer, set_rates
 from bench.engine.stacked import Hypers, Slot, StackedOptimizer, keep_members, repeat, slots_of
 from tests.engine import toys
@@ -103,13 +102,6 @@ def test_those_kept_go_on_as_before(tiny, kind):
     pair.run(PHASES[2:4])
     pair.keep([[0], [0]])
     pair.run(PHASES[4:])
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("cached", [1, 700, 1 << 30])
-def test_the_size_of_the_chunks_changes_nothing(monkeypatch, tiny, kind, cached):
-    monkeypatch.setattr(stacked, "CACHED", cached)
-    Pair(kind).run(PHASES[:2])
 
 
 @pytest.mark.parametrize("kind", KINDS)
