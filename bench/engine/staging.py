@@ -130,7 +130,7 @@ class _Maker:
 
     def tables(self, known: Known, bases: Sequence[Images], how: Augment) -> Tables:
         by_origin: dict[str, Table] = {}
-        for base in bases:
+        for base in {(base.origin, _rows_name(base)): base for base in bases}.values():
             table = self._table(known, base, how)
             if base.origin in by_origin:
                 table = _both(by_origin[base.origin], table, how)

@@ -80,7 +80,8 @@ class Solo:
         self._stage: Stage | None = None
         self._active: tuple[bool, ...] = ()
         self._moving = network.names_of(recipe.touched(len(recipe.phases) - 1))
-        self._kept: dict[str, Tensor] | None = None
+        self._kept: dict[str, Tensor] = {}
+        self._is_paused = False
 
     @property
     def stage(self) -> Stage:
@@ -139,17 +140,20 @@ class Solo:
     def pause(self) -> None:
         """What training moves is kept aside; the optimizer keeps its own state."""
         state = self.network.module.state_dict()
-        self._kept = {name: state[name].detach().clone() for name in self._moving}
+        if not self._kept:
+            self._kept = {name: torch.empty_like(state[name]) for name in self._moving}
+        for name, kept in self._kept.items():
+            kept.copy_(state[name])
+        self._is_paused = True
 
     def resume(self) -> None:
         """The network may have been anything in the meantime; its parameters are still the same objects."""
         if self._renew is not None:
             self._renew()
-        if self._kept is not None:
+        if self._is_paused:
             state = self.network.module.state_dict()
             with torch.no_grad():
                 for name, tensor in self._kept.items():
                     state[name].copy_(tensor)
-            self._kept = None
         if self._active:
             self.network.set_active(self._active)
