@@ -1,10 +1,9 @@
 """How many trainings run as one on this device, and in which form: a short trial decides, once for each kind of work.
 
-Forms come to the same numbers up to rounding, so the choice is in no key; it is kept beside the caches, so that a
-resumed run computes as the interrupted one did, and every record tells of it.
+Forms come to the same numbers up to rounding, so the choice is in no key; it is kept for the machine, so that what runs
+again computes as it did before, and every record tells of it.
 """
 
-import contextlib
 import json
 import logging
 import time
@@ -27,6 +26,7 @@ from bench.engine.optimize import Hyper
 from bench.engine.stage import Stages
 from bench.engine.supply import Inputs, Part
 from bench.engine.team import Solo, Team
+from bench.errors import StoreError
 from bench.keys import digest
 from bench.plan.spec import FitSpec
 
@@ -54,6 +54,7 @@ def choose_form(spec: FitSpec, begin: Start, stages: Stages, images: Images, con
     limit = context.engine.fleet
     if limit == 1:
         return Choice()
+    begin.renew()  # others may have left anything in the network
     most = 10_000 if limit == "auto" else limit
     if not any(any(phase.rates[:-1]) for phase in spec.recipe.phases):
         stage = stages(0)
@@ -61,14 +62,22 @@ def choose_form(spec: FitSpec, begin: Start, stages: Stages, images: Images, con
             return Choice(most, "head")
     if _work(spec, begin.network) > LARGEST.get(context.device.type, 0):
         return Choice()
-    path = context.cache / "forms" / f"{_name(spec, context)}.json"
+    path = context.forms / f"{_name(spec, context)}.json"
     kept = _read(path)
     if kept is None:
-        kept = _fastest(spec, begin, stages, images, context)
-        with contextlib.suppress(OSError):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(asdict(kept)))
+        kept = _keep(path, _fastest(spec, begin, stages, images, context))
     return Choice(min(kept.width, most), kept.form) if most > 1 else Choice()
+
+
+def without_fault(find: Callable[[], Choice], context: Context) -> Choice:
+    """A trial of forms that fails is no training's fault: then nothing trains together."""
+    try:
+        return find()
+    except StoreError:
+        raise
+    except Exception as error:
+        context.notice(f"no fleet: {type(error).__name__}: {error}".splitlines()[0])
+        return Choice()
 
 
 def form_maker(wanted: str, examples: Callable[[], Inputs]) -> MakeForm:
@@ -132,11 +141,25 @@ def _seconds(team: Team, spec: FitSpec, stages: Stages, inputs: Inputs) -> float
 def _name(spec: FitSpec, context: Context) -> str:
     last = len(spec.recipe.phases) - 1
     return digest([
-        device_name(context.device), torch.__version__, torch.get_num_threads(), context.engine.partition,
+        device_name(context.device), context.provenance.get("processor"), torch.__version__,
+        torch.get_num_threads(), context.engine.partition,
         spec.backbone.name, spec.backbone.options, spec.data.num_classes, spec.pipeline.image_size,
         list(spec.recipe.touched(last)), list(spec.recipe.active(last)),
         spec.training.batch_size, spec.training.optimizer, spec.training.precision,
     ])  # fmt: skip
+
+
+def _keep(path: Path, found: Choice) -> Choice:
+    """Whoever writes first decides for all."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("x") as file:
+            file.write(json.dumps(asdict(found)))
+    except FileExistsError:
+        return _read(path) or found
+    except OSError:
+        pass
+    return found
 
 
 def _read(path: Path) -> Choice | None:

@@ -54,12 +54,15 @@ class Context:
     device: torch.device
     weights_files: dict[str, Path]  # sha256 -> local checkpoint
     provenance: dict[str, Any]
-    begins: Callable[[list[Record]], None]  # before trainings, with the records that a crash in them would leave
+    # Before trainings, with the records that a crash in them would leave, and how many train together: where trials
+    # that have a record train along, more than there are records.
+    begins: Callable[[list[Record], int], None]
     announce: Callable[[Record], None]  # called with each record once it is on disk
     stopping: Callable[[], bool]  # True: finish the training at hand, start no other
     notice: Callable[[str], None] = print  # something that a person should know
     engine: Engine = field(default_factory=Engine)
     patterns: Mapping[str, tuple[Pattern, ...]] = field(default_factory=dict)  # what the plan leaves frozen
+    forms_folder: Path | None = None  # where this machine's choices are kept; None: in the cache
     features: Features = field(init=False)
     _loaded: OrderedDict[str, OnDevice] = field(default_factory=OrderedDict)
     _networks: OrderedDict[str, Kept] = field(default_factory=OrderedDict)
@@ -70,6 +73,10 @@ class Context:
 
     def meter(self) -> Meter:
         return Meter(self.device, lambda: self.features.seconds).start()
+
+    @property
+    def forms(self) -> Path:
+        return self.forms_folder or self.cache / "forms"
 
     def alone(self) -> "Context":
         """The same, but nothing trains together."""

@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 DISK_BYTES = 8 << 30  # of all suites together; the files that were not used for longest go first
 OPEN_BYTES = 8 << 30  # of tables that one worker has open; on a CPU they are only mapped
+DEVICE_SHARE = 0.25  # of a device's memory that open tables may take
 ALIGNED = 4096  # bytes before the values, so that they can be mapped
 DTYPES = {str(dtype): dtype for dtype in (
     torch.float32, torch.float64, torch.bfloat16, torch.float16, torch.int64, torch.int32, torch.uint8, torch.bool,
@@ -47,12 +48,13 @@ class Features:
         started = time.perf_counter()
         if not all(key in self._open for key in keys):
             with self._locked(group):
+                started = time.perf_counter()  # waiting for another worker is not work
                 for key in keys:
                     self._open_file(key)
                 if not all(key in self._open for key in keys):
                     self.computed += 1
                     for key, table in compute().items():
-                        self._put(key, table)
+                        self._put(key, table, is_asked_for=key in keys)
         found = [self._open[key] for key in keys]
         for key in keys:
             self._open.move_to_end(key)
@@ -60,16 +62,14 @@ class Features:
         self.seconds += time.perf_counter() - started
         return found
 
-    def _put(self, key: str, table: Tensor) -> None:
+    def _put(self, key: str, table: Tensor, is_asked_for: bool) -> None:
         try:
             _write(self.folder / key, table)
-            self._make_room(spared=key)
         except OSError as error:
             log.warning("features are kept in memory only: %s", error)
-            self._open[key] = table
-            return
-        if not self._open_file(key):
-            self._open[key] = table
+        self._make_room(spared=key)
+        if is_asked_for and not self._open_file(key):
+            self._open[key] = table.to(self.device)
 
     def _open_file(self, key: str) -> bool:
         path = self.folder / key
@@ -85,15 +85,22 @@ class Features:
 
     def _forget_oldest(self, spared: set[str]) -> None:
         total = sum(table.nbytes for table in self._open.values())
+        room = OPEN_BYTES
+        if self.device.type == "cuda":
+            room = min(room, int(DEVICE_SHARE * torch.cuda.get_device_properties(self.device).total_memory))
         for key in list(self._open):
-            if total <= OPEN_BYTES:
+            if total <= room:
                 return
             if key not in spared:
                 total -= self._open.pop(key).nbytes
 
     def _make_room(self, spared: str) -> None:
         """Whoever has a removed file open keeps what it has."""
-        files = [(path.stat().st_mtime, path.stat().st_size, path) for path in self.folder.iterdir() if path.is_file()]
+        files = []
+        with contextlib.suppress(OSError):
+            for path in self.folder.glob("[!.]*"):  # locks and what others are writing begin with a dot
+                with contextlib.suppress(FileNotFoundError):  # another worker makes room too
+                    files.append((path.stat().st_mtime, path.stat().st_size, path))
         total = sum(size for _, size, _ in files)
         for _, size, path in sorted(files):
             if total <= DISK_BYTES:

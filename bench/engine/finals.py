@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench.engine.calibrate import Choice, choose_form
+from bench.engine.calibrate import Choice, choose_form, without_fault
 from bench.engine.context import Context
 from bench.engine.fit import Finished, Start, describe_final, final_stream, labelled_images, logical_cost, start
 from bench.engine.flops import training_flops
@@ -35,12 +35,15 @@ def make_finals(jobs: Sequence[Job], context: Context) -> bool:
     """False: told to stop before the last one."""
     left = [job for job in jobs if context.store.read(job.key) is None]
     ready = [final for job in left if (final := _prepare(job, context)) is not None]
-    choice = _choose(ready, context)
+    meter = context.meter()
+    choice = without_fault(lambda: _choose(ready, context), context)
+    before = Spent(feature_seconds=meter.read().feature_seconds)  # whoever comes first has paid
     while ready:
         together = ready[: choice.width] if _may_be_fleet(ready) else ready[:1]
-        context.begins([crashed(record_of(final.job, context)) for final in together])
+        context.begins([crashed(record_of(final.job, context)) for final in together], len(together))
         try:
-            finished = _train(together, choice, context)
+            finished = _train(together, choice, before, context)
+            before = Spent()
         except StoreError:
             raise
         except Exception as error:
@@ -62,7 +65,7 @@ def _prepare(job: Job, context: Context) -> _Final | None:
     spec = job.spec
     assert isinstance(spec, FitSpec)
     history = read_history(job.needs[-1], spec, context.store)
-    context.begins([crashed(record_of(job, context))])
+    context.begins([crashed(record_of(job, context))], 1)
     chosen = choose(history)
     try:
         if chosen is not None:
@@ -94,7 +97,7 @@ def _stages(finals: list[_Final], context: Context) -> Stages:
     return stages_for(first.spec, first.begin, [*bases, data.test], context)
 
 
-def _train(finals: list[_Final], choice: Choice, context: Context) -> list[Finished]:
+def _train(finals: list[_Final], choice: Choice, before: Spent, context: Context) -> list[Finished]:
     first = finals[0]
     spec, begin = first.spec, first.begin
     meter = context.meter()
@@ -108,7 +111,7 @@ def _train(finals: list[_Final], choice: Choice, context: Context) -> list[Finis
         team = Solo(begin.network, what, first.chosen.hyper, begin.renew)
         session = Session(team, _stages(finals, context), what, streams)
     session.advance(spec.training.steps, evaluation_steps(spec.training.steps, spec.training.evaluations))
-    spent = Spent().plus(meter.read(), len(finals))
+    spent = Spent().plus(before.plus(meter.read()), len(finals))
     flops = training_flops(begin.network, spec.recipe, spec.training, spec.pipeline, session.batch_size)
     return [
         _describe(final, outcomes[0], (session, spent, flops), context)

@@ -63,9 +63,11 @@ class Fleet:
         learns = set(self.network.names_of(active))
         for name, parameter in self.optimizer.parameters.items():
             parameter.requires_grad_(name in learns)
-        self.form, self._train = self._make_form(stage.train)
-        with in_eval_mode(self.network.module):
-            _, self._evaluate = self._make_form(stage.evaluate)
+        # In the arithmetic of the training: a form that does not work in it then says so here.
+        with arithmetic(self._begin[next(iter(self._begin))].device, self.training.precision):
+            self.form, self._train = self._make_form(stage.train)
+            with in_eval_mode(self.network.module):
+                _, self._evaluate = self._make_form(stage.evaluate)
 
     def step(self, inputs: Inputs, labels: Tensor, rates: tuple[float, ...]) -> Tensor:
         with arithmetic(labels.device, self.training.precision):

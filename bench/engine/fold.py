@@ -46,7 +46,9 @@ def frozen_copies(root: nn.Module, nodes: Iterable[Node]) -> dict[str, nn.Module
     for target in sorted({str(node.target) for node in nodes if node.op in ("call_module", "get_attr")}):
         value = find(target)
         if isinstance(value, nn.Module):
-            copies[target] = copy.deepcopy(value, memo).requires_grad_(False).eval()
+            own = copies[target] = copy.deepcopy(value, memo)
+            own.requires_grad_(False)
+            own.eval()  # not chained: the `train` of some modules returns nothing
         else:
             copies[target] = value.detach().clone()
     return copies
@@ -85,16 +87,17 @@ class Merged:
         """An in-place operation gets a copy to change where anything still reads what it would overwrite. Merging puts
         readers behind it that came before it in their own trace; the images belong to the caller."""
         position = {node: i for i, node in enumerate(self.graph.nodes)}
-        for node, own in self._facts.items():
-            if any(self._read_later(other, node, position) for other in self._sharing(own.overwrites, node, position)):
+        for node in [n for n, own in self._facts.items() if own.overwrites]:
+            if any(self._read_later(other, node, position) for other in self._sharing(node, position)):
                 for given in set(self._writes[node]):
                     with self.graph.inserting_before(node):
                         own_copy = self.graph.call_method("clone", (given,))
                     node.replace_input_with(given, own_copy)
                     position[own_copy] = position[node]
 
-    def _sharing(self, memory: frozenset[str], node: Node, position: dict[Node, int]) -> list[Node]:
-        return [n for n, f in self._facts.items() if f.memory & memory and position[n] < position[node]]
+    def _sharing(self, node: Node, position: dict[Node, int]) -> list[Node]:
+        memory = self._facts[node].overwrites
+        return [n for n, own in self._facts.items() if own.memory & memory and position[n] < position[node]]
 
     @staticmethod
     def _read_later(other: Node, node: Node, position: dict[Node, int]) -> bool:

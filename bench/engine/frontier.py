@@ -173,6 +173,8 @@ def describe(of: _Pair, small: Any, large: Any) -> Value:
 
 
 def _describe_tensor(of: _Pair, small: Tensor, large: Tensor) -> Value:
+    if small.ndim != large.ndim:
+        raise of.refuse("has another number of dimensions for another number of images")
     differ = [d for d, (a, b) in enumerate(zip(small.shape, large.shape, strict=True)) if a != b]
     if not differ and not of.content and torch.equal(small, large):
         return Fixed(small.clone())

@@ -56,8 +56,8 @@ class Images:
         if self.rows is None:
             return self.stored.to(self.device)
         if self.stored.device == self.device:
-            return self.stored[self.rows]
-        fetched = self.stored[self.rows.to(self.stored.device)]
+            return self.stored.index_select(0, self.rows)  # many times faster than indexing, on a CPU
+        fetched = self.stored.index_select(0, self.rows.to(self.stored.device))
         return fetched.pin_memory().to(self.device, non_blocking=True)
 
     def take(self, index: npt.NDArray[np.int64] | Tensor) -> "Images":
@@ -65,7 +65,7 @@ class Images:
             index = torch.from_numpy(np.ascontiguousarray(index))
         chosen = index.to(self.device)
         rows = chosen if self.rows is None else self.rows[chosen]
-        return Images(self.stored, self.labels[chosen], rows, self.origin, self.is_streamed)
+        return Images(self.stored, self.labels.index_select(0, chosen), rows, self.origin, self.is_streamed)
 
 
 @dataclass(frozen=True)

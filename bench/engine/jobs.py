@@ -34,6 +34,6 @@ def _pretrain(job: Job, context: Context) -> None:
     spec = job.spec
     assert isinstance(spec, PretrainSpec)
     if context.shared.read(job.key) is None:
-        context.begins([crashed(record_of(job, context))])
+        context.begins([crashed(record_of(job, context))], 1)
         finished = guarded(lambda: run_pretraining(spec, context))
         write(context.shared, record_of(job, context, finished), context)

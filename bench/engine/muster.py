@@ -66,7 +66,7 @@ def _alone(lane: Lane, entrant: Entrant, context: Context) -> Squad:
         for stream in lane.streams
     ]
     entrant.seats = [(session, 0) for session in sessions]
-    return Squad(sessions, [[entrant]])
+    return Squad(sessions, [[entrant]], is_fleet=False)
 
 
 def _fleets(lanes: Sequence[Lane], choice: Choice, context: Context) -> list[Squad]:
@@ -93,7 +93,7 @@ def _fleet(lanes: Sequence[Lane], members: range, choice: Choice, context: Conte
             entrant.member = member
             entrant.seats = [(session, place + fold) for fold in range(len(lane.streams))]
         place += len(lane.streams)
-    return Squad([session], slots)
+    return Squad([session], slots, is_fleet=True)
 
 
 def fleet_session(

@@ -37,7 +37,7 @@ class Cut:
     static: nn.Module  # images [B, 3, H, W] -> the features, each [B, ...]; frozen copies that nothing moves
     live_train: nn.Module  # the features -> logits, on the module's own parameters, with its flags at the cut
     live_eval: nn.Module  # the same for modules that are in eval mode
-    once: Once = field(repr=False, compare=False)
+    _once: Once = field(repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def join(cuts: Sequence[Cut]) -> Joint:
     merged = Merged()
     used: dict[str, nn.Module | Tensor] = {}
     outputs: dict[str, Node] = {}
-    for once in (one.once for one in cuts):
+    for once in (one._once for one in cuts):
         _check_same_weights(used, once.used)
         used |= {target: value for target, value in once.used.items() if target not in used}
         here = merged.add(once.nodes, once.facts)
@@ -121,7 +121,7 @@ def _cut(module: nn.Module, example: Tensor) -> Cut:
     now = trace(module, images[1:], evaluating=False)
     needed, values = _crossing(now, _static_nodes(now), {}, images)
     features = list({f.digest: f for value in values.values() for f in features_of(value)}.values())
-    once = _once(module, now, values, features)
+    once = _computed_once(now, values, features)
     train = LiveGraph(now, features)
     train.build(needed, values)
 
@@ -140,7 +140,7 @@ def _cut(module: nn.Module, example: Tensor) -> Cut:
         static=halves.static,
         live_train=assemble(train.graph, train.finder(module)),
         live_eval=assemble(evaluate.graph, evaluate.finder(module)),
-        once=once,
+        _once=once,
     )
 
 
@@ -201,7 +201,7 @@ def _has_state(traced: Traced, node: Node) -> bool:
     return node.op == "placeholder" or bool(called is not None and called.state_dict())
 
 
-def _once(module: nn.Module, traced: Traced, values: dict[Node, Value], features: list[Feature]) -> Once:
+def _computed_once(traced: Traced, values: dict[Node, Value], features: list[Feature]) -> Once:
     if not features:
         raise CannotCut("nothing that it computes once depends on the images")
     by_digest = {traced.facts[node].digest: node for node in values}

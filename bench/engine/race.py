@@ -59,14 +59,11 @@ class Squad:
 
     sessions: list[Session]
     slots: list[list[Entrant]]  # of each lane, by the fleet's members; who has left may keep a slot as ballast
+    is_fleet: bool
 
     @property
     def entrants(self) -> list[Entrant]:
         return [entrant for lane in self.slots for entrant in lane]
-
-    @property
-    def is_fleet(self) -> bool:
-        return self.sessions[0].team.is_fleet
 
 
 class Hooks(Protocol):
@@ -102,9 +99,11 @@ def run_race(lanes: Sequence[Lane], squads: Sequence[Squad], hooks: Hooks) -> bo
             _advance(squad, going, end, hooks)
             for lane in lanes:
                 _tell(lane, [entrant for entrant in going if entrant in lane.entrants], end, hooks)
+            _let_go(squad, lanes)
         for lane in lanes:
             _judge(lane, num_kept(lane.num_started, number), end, hooks)
         for squad in squads:
+            _let_go(squad, lanes)
             _thin_out(squad, {entrant for lane in lanes for entrant in lane.entrants})
     return True
 
@@ -148,9 +147,16 @@ def _judge(lane: Lane, num_places: int, end: int, hooks: Hooks) -> None:
         _leave(lane, entrant, hooks)
 
 
+def _let_go(squad: Squad, lanes: Sequence[Lane]) -> None:
+    """Weights and optimizers of those who have left are not needed any more."""
+    if not any(entrant in lane.entrants for entrant in squad.entrants for lane in lanes):
+        squad.sessions, squad.slots = [], []
+
+
 def _leave(lane: Lane, entrant: Entrant, hooks: Hooks) -> None:
     hooks.ends(lane, entrant, entrant.failed or _finished(lane, entrant))
     lane.entrants.remove(entrant)
+    entrant.seats = []
 
 
 def _rung(end: int, outcomes: Sequence[Outcome]) -> Rung:
@@ -164,6 +170,8 @@ def _rung(end: int, outcomes: Sequence[Outcome]) -> Rung:
 
 def _finished(lane: Lane, entrant: Entrant) -> Finished:
     ran = [outcome for outcome in entrant.outcomes if outcome.steps]
+    lost = next((number for number, outcome in enumerate(ran) if outcome.diverged_at is not None), len(ran))
+    ran = ran[: lost + 1]  # on its own it would have stopped there
     cost = {
         "logical": logical_cost(ran, lane.begin.network, lane.spec.recipe),
         "measured": entrant.spent.as_dict(),
@@ -174,12 +182,11 @@ def _finished(lane: Lane, entrant: Entrant) -> Finished:
 
 def _thin_out(squad: Squad, going: set[Entrant]) -> None:
     """A fleet stays rectangular: a lane that lost more than the others keeps some of its lost as ballast."""
+    if not squad.is_fleet or not squad.slots:
+        return
     kept = [[m for m, entrant in enumerate(lane) if entrant in going] for lane in squad.slots]
     width = max(len(members) for members in kept)
-    if not squad.is_fleet or width == len(squad.slots[0]):
-        return
-    if width == 0:
-        squad.slots = []
+    if width in (0, len(squad.slots[0])):
         return
     members = [
         sorted([*mine, *[m for m in range(len(lane)) if m not in mine][: width - len(mine)]])

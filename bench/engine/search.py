@@ -54,9 +54,11 @@ def ranking(score: float | None, loss: float | None, lr: float) -> tuple[float, 
 
 
 def choose(history: Sequence[Tried]) -> Tried | None:
-    """The best of those that ran to their end."""
-    scored = [t for t in history if t.score is not None and t.pruned_at is None]
-    return min(scored, key=lambda t: ranking(t.score, t.loss, t.hyper.lr)) if scored else None
+    """The best of those that ran to their end; where none did with a score, of those that came furthest."""
+    scored = [t for t in history if t.score is not None]
+    furthest = max((math.inf if t.pruned_at is None else t.pruned_at for t in scored), default=0)
+    last = [t for t in scored if (math.inf if t.pruned_at is None else t.pruned_at) == furthest]
+    return min(last, key=lambda t: ranking(t.score, t.loss, t.hyper.lr)) if last else None
 
 
 def edge_of(chosen: Tried, search: Search) -> str:

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from bench.engine.calibrate import without_fault
 from bench.engine.context import Context
 from bench.engine.fit import Finished, Start, labelled_images, start, trial_streams
-from bench.engine.measure import Meter
+from bench.engine.measure import Meter, Spent
 from bench.engine.muster import choose, fallen, muster, narrower
 from bench.engine.optimize import Hyper
 from bench.engine.race import Entrant, Lane, run_race
@@ -99,7 +100,7 @@ def _start(
     """Where a network cannot be made, every trial fails alike, and each says so."""
     key = search.job.key
     if key not in starts:
-        search.context.begins([trial_record(search.job, first, search.context)])
+        search.context.begins([trial_record(search.job, first, search.context)], 1)
         try:
             starts[key] = start(search.spec, search.context)
         except StoreError:
@@ -123,7 +124,10 @@ def _lane(search: _Search, begin: Start, missing: dict[int, Hyper], cohort: rang
 
 def _race(lanes: list[Lane], owners: dict[int, _Search], context: Context) -> bool:
     hooks = _Hooks(context, lanes, owners)
-    choice = choose(lanes, context)
+    meter = context.meter()
+    choice = without_fault(lambda: choose(lanes, context), context)
+    # Features that were computed on the way are somebody's; the trial of forms is nobody's training.
+    lanes[0].entrants[0].spent = Spent(feature_seconds=meter.read().feature_seconds)
     if choice.width > 1:
         for lane in lanes:
             owners[id(lane)].complete(lane)
@@ -152,12 +156,13 @@ class _Hooks:
         return self.context.stopping()
 
     def begins(self, entrants: Sequence[Entrant]) -> None:
-        self.context.begins([
+        records = [
             trial_record(self.owners[id(lane)].job, (entrant.number, entrant.hyper), self.context)
             for lane in self.lanes
             for entrant in lane.entrants
             if entrant in entrants and self.owners[id(lane)].read(entrant.number) is None
-        ])
+        ]
+        self.context.begins(records, len(entrants))
 
     def ends(self, lane: Lane, entrant: Entrant, finished: Finished) -> None:
         self.owners[id(lane)].write((entrant.number, entrant.hyper), finished)

@@ -43,7 +43,7 @@ def solve_searches(jobs: Sequence[Job], context: Context) -> bool:
         if context.stopping():
             return False
         points = penalties(spec)
-        context.begins([trial_record(job, (missing[0], _point(points[missing[0]])), context)])
+        context.begins([trial_record(job, (missing[0], _point(points[missing[0]])), context)], 1)
         finished = _guarded(lambda spec=spec: _trials(spec, context), len(points))
         for number in missing:
             record = trial_record(job, (number, _point(points[number])), context, finished[number])
@@ -54,7 +54,7 @@ def solve_searches(jobs: Sequence[Job], context: Context) -> bool:
 def solve_finals(jobs: Sequence[Job], context: Context) -> bool:
     for job in jobs:
         if context.store.read(job.key) is None:
-            context.begins([crashed(record_of(job, context))])
+            context.begins([crashed(record_of(job, context))], 1)
             (finished,) = _guarded(lambda job=job: [_final(job, context)], 1)
             write(context.store, record_of(job, context, finished), context)
     return True
@@ -104,6 +104,9 @@ def _trials(spec: FitSpec, context: Context) -> list[Finished]:
         for path, (_, held) in zip(heads, splits, strict=True)
     ]
     cost = _cost(spec, matrix, context, Spent().plus(meter.read(), len(points)))
+    # One pass over the images serves all penalties, so each trial has its share of it.
+    for name in ("samples", "flops"):
+        cost["logical"][name] = round(cost["logical"][name] / len(points))
     return [
         Finished("ok", _trial(point, [one[n] for one in scores], [path[n] for path in heads]), cost)
         for n, point in enumerate(points)

@@ -8,11 +8,11 @@ import hashlib
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from bench.backbones.units import Network
 from bench.backbones.weights import sha256_of
 from bench.engine.context import Context
 from bench.engine.fit import Start
@@ -29,6 +29,7 @@ from bench.plan.spec import FitSpec
 log = logging.getLogger(__name__)
 
 FORMAT = 1  # of tables; a change makes old ones unknown, not wrong
+VERSIONS = [torch.__version__, version("timm")]  # of what computes them
 BATCH_PIXELS = 256 * 64 * 64  # of one pass: the working memory of a network grows with the area of its images
 # Operations and bytes per second, as powers of ten that suffice to tell a bargain from a loss.
 SPEED = {"cpu": (1e11, 3e9), "cuda": (3e13, 1e12)}
@@ -87,7 +88,7 @@ def _known(
     shelf = context.cuts(begin.network)
     if name not in shelf:
         x = prepare(sample.take(torch.arange(2)).pixels, spec.pipeline)
-        found = _cut(begin.network, touched, x)
+        found = _cut(begin, touched, x)
         if isinstance(found, Whole):
             context.notice(f"{spec.backbone.name} runs whole: {found.reason}")
             shelf[name] = found.reason
@@ -105,8 +106,13 @@ def _body(spec: FitSpec) -> list[object]:
     return [weights.origin, weights.identity, *drawn]
 
 
-def _cut(network: Network, touched: tuple[bool, ...], x: Tensor) -> Cut | Whole:
-    """What was trained before stays live where it is frozen now: it no longer is what the start computes."""
+def _cut(begin: Start, touched: tuple[bool, ...], x: Tensor) -> Cut | Whole:
+    """What was trained before stays live where it is frozen now: it no longer is what the start computes. The rest is
+    put back to the start: the network is shared, and whoever had it last may have left other weights in it."""
+    network = begin.network
+    state = network.module.state_dict()
+    for name in network.names_of(tuple(not one for one in touched)):
+        state[name].copy_(begin.state[name])
     network.set_active(touched)
     return cut(network.module, x)
 
@@ -116,7 +122,9 @@ def _measured(found: Cut, x: Tensor, device: str) -> Known:
     size = sum(value.nbytes for value in values) // len(x)
     operations, bandwidth = SPEED.get(device, SPEED["cpu"])
     computing = forward_flops(found.static, (x,)) / len(x) / operations
-    return Known(found, sha256_of(found.static.state_dict()), computing > WORTH * size / bandwidth, size)
+    # Class tokens and position tables are buffers that a state dict leaves out.
+    tensors = {**found.static.state_dict(), **dict(found.static.named_buffers())}
+    return Known(found, sha256_of(tensors), computing > WORTH * size / bandwidth, size)
 
 
 @dataclass(frozen=True)
@@ -148,24 +156,38 @@ class _Maker:
 
     def _keys(self, known: Known, base: Images, how: Augment) -> list[str]:
         spec = self.spec
-        rest = [FORMAT, known.sha256, spec.pipeline, spec.training.precision, base.origin, _rows_name(base), how]
-        return [digest([*rest, one]) for one in known.cut.digests]
+        # Strides, paddings and the like are in no tensor: the backbone's name and options stand for them.
+        network = [spec.backbone.name, spec.backbone.options, VERSIONS, known.sha256]
+        images = [spec.pipeline, spec.training.precision, base.origin, _rows_name(base), how]
+        return [digest([FORMAT, network, images, one]) for one in known.cut.digests]
 
     def _compute(self, known: Known, base: Images, how: Augment) -> dict[str, Tensor]:
         """Of this cut, and of all others that the plan will want of these images."""
-        wanted = [known, *self._others(known)]
+        num_images = len(base) * (how.num_views or 1)
+        wanted = [known, *(one for one in self._others(known) if num_images * one.bytes_per_image <= LARGEST)]
         joint = join([one.cut for one in wanted])
-        found: dict[str, list[Tensor]] = {}
-        for x in _views(base, how, self.spec):
-            with torch.no_grad(), arithmetic(x.device, self.spec.training.precision):
-                for name, value in joint(x).items():
-                    found.setdefault(name, []).append(value)
-        whole = {name: torch.cat(parts) for name, parts in found.items()}
+        size = max(1, BATCH_PIXELS // self.spec.pipeline.image_size**2)
+        while True:
+            try:
+                whole = self._run(joint, base, how, size)
+                break
+            except torch.OutOfMemoryError:
+                if size == 1:
+                    raise
+                size //= 2
         return {
             key: whole[name]
             for one in wanted
             for key, name in zip(self._keys(one, base, how), one.cut.digests, strict=True)
         }
+
+    def _run(self, joint: nn.Module, base: Images, how: Augment, size: int) -> dict[str, Tensor]:
+        found: dict[str, list[Tensor]] = {}
+        for x in _views(base, how, self.spec, size):
+            with torch.no_grad(), arithmetic(x.device, self.spec.training.precision):
+                for name, value in joint(x).items():
+                    found.setdefault(name, []).append(value.cpu())  # from there to the file
+        return {name: torch.cat(parts) for name, parts in found.items()}
 
     def _others(self, known: Known) -> Iterator[Known]:
         spec, mine = self.spec, self.spec.recipe.touched(self.phase)
@@ -194,9 +216,8 @@ def _block(values: Tensor, table: Table, view: int) -> Tensor:
     return values[view * table.num_rows : (view + 1) * table.num_rows]
 
 
-def _views(base: Images, how: Augment, spec: FitSpec) -> Iterator[Tensor]:
+def _views(base: Images, how: Augment, spec: FitSpec, size: int) -> Iterator[Tensor]:
     """All prepared images in batches, one view of all of them after the other."""
-    size = max(1, BATCH_PIXELS // spec.pipeline.image_size**2)
     for view in range(how.num_views or 1):
         for start in range(0, len(base), size):
             index = torch.arange(start, min(start + size, len(base)), device=base.device)

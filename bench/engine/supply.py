@@ -94,7 +94,7 @@ class Tables:
         assert all(part.images.origin == parts[0].images.origin for part in parts)
         found = [self._rows(part, table) for part in parts]
         rows = found[0] if len(found) == 1 else torch.cat(found)
-        return tuple(split(value[rows.to(value.device)].to(rows.device), len(parts)) for value in table.values)
+        return tuple(split(value.index_select(0, rows), len(parts)) for value in table.values)
 
     def _rows(self, part: Part, table: Table) -> Tensor:
         images = part.images

@@ -59,6 +59,7 @@ class Watch(fx.Interpreter):
         super().__init__(root, garbage_collect_values=False, graph=graph)
         self.extra_traceback = False  # it would make the message of a CannotCut many lines
         self.device = device
+        self._drawn = random_state(device)
         self.random: set[Node] = set()
         self.changes_state: set[Node] = set()
         self.changed_state: set[int] = set()  # addresses
@@ -76,9 +77,9 @@ class Watch(fx.Interpreter):
         versions = [t._version for _, t in arguments]
         held = [t for m in self._called(node) for t in _tensors_of(m)]
         held_versions = [t._version for t in held]
-        drawn = random_state(self.device)
         value = super().run_node(node)
-        if not same_state(drawn, random_state(self.device)):
+        before, self._drawn = self._drawn, random_state(self.device)
+        if not same_state(before, self._drawn):
             self.random.add(node)
         after = [t for m in self._called(node) for t in _tensors_of(m)]
         changed = [t for t, version in zip(held, held_versions, strict=True) if t._version != version]

@@ -40,6 +40,7 @@ class Starting:
     nobody could say which was to blame, so they are tried again one by one."""
 
     records: tuple[Record, ...]
+    together: int = 1
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,7 @@ class Worker:
     told_at: float = 0.0  # when it last told of a record, or got its bundle
     begun: tuple[Record, ...] = ()  # what a death would leave of the trainings at hand
     begun_at: float = 0.0
+    together: int = 0  # trainings under way, those included that leave no record
     vain: int = 0  # processes of this place that in a row died without beginning a training
 
     @property

@@ -164,13 +164,13 @@ class Runner:
                 if text not in run.told:
                     run.told.add(text)
                     run.display.say(text)
-            case Starting(records):
-                worker.begun, worker.begun_at, worker.vain = records, time.monotonic(), 0
+            case Starting(records, together):
+                worker.begun, worker.together, worker.begun_at, worker.vain = records, together, time.monotonic(), 0
             case Recorded() if bundle is not None:
                 worker.begun = tuple(record for record in worker.begun if record.key != message.key)
                 self._count(run, worker, message)
             case Finished(complete, held) if bundle is not None:
-                worker.bundle, worker.begun = None, ()
+                worker.bundle, worker.begun, worker.together = None, (), 0
                 for job in bundle.jobs:
                     if job.key in held:
                         self._wait_for(run, job, worker.seconds)
@@ -224,11 +224,12 @@ class Runner:
     def _bury(self, run: _Run, worker: Worker, reason: str) -> None:
         """A worker died. What it was at becomes a record, and the rest of its jobs goes to the next worker."""
         bundle, begun = worker.bundle, worker.begun
-        if bundle is None or not begun:
+        if bundle is None or (worker.together < 2 and not begun):
             worker.vain += 1
-        elif len(begun) > 1:
+        elif worker.together > 1:
             run.alone.update(job.key for job in bundle.jobs)
-            run.display.say(f"{self.titles[bundle.jobs[0].key]}: {reason} in {len(begun)} trainings; tried one by one")
+            title = self.titles[bundle.jobs[0].key]
+            run.display.say(f"{title}: {reason} in {worker.together} trainings; tried one by one")
         else:
             dead = begun[0] if begun[0].status == "timeout" else dataclasses.replace(begun[0], error=reason)
             self._record(run, worker, dead)
@@ -258,7 +259,7 @@ class Runner:
             run.display.say(f"{self.titles[bundle.jobs[0].key]}: {error}; left out; its log: {worker.setup.log}")
             for job in bundle.jobs:
                 self._leave(run, job)
-        worker.bundle, worker.begun = None, ()
+        worker.bundle, worker.begun, worker.together = None, (), 0
 
     def _complete_done(self, run: _Run, bundle: Bundle, seconds: float) -> None:
         for job in bundle.jobs:
@@ -280,7 +281,7 @@ class Runner:
         limit = run.placement.timeout
         for worker in run.pool.busy():
             begun = worker.begun
-            if limit is not None and begun and time.monotonic() - worker.begun_at > limit * len(begun):
+            if limit is not None and worker.together and time.monotonic() - worker.begun_at > limit * worker.together:
                 error = f"took longer than --timeout {limit:g} s"
                 worker.begun = tuple(dataclasses.replace(one, status="timeout", error=error) for one in begun)
                 run.pool.kill(worker)

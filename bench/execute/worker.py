@@ -78,13 +78,22 @@ def make_context(setup: Setup, pipe: "Connection[Message, Bundle | str]") -> Con
         device=device,
         engine=setup.engine,
         patterns=setup.patterns,
+        forms_folder=_machine_folder(),
         notice=lambda text: pipe.send(Notice(text)),
         weights_files=setup.weights_files,
         provenance={**setup.provenance, "device": device_name(device), "threads": setup.threads},
-        begins=lambda records: pipe.send(Starting(tuple(records))),
+        begins=lambda records, together: pipe.send(Starting(tuple(records), together)),
         announce=lambda record: pipe.send(Recorded.of(record)),
         stopping=stop,
     )
+
+
+def _machine_folder() -> Path | None:
+    """What was measured on this machine holds for every results folder on it."""
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "transfer-bench" / "forms"
+    except RuntimeError:  # nobody's home
+        return None
 
 
 class _StopRequest:

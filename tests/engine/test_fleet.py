@@ -178,3 +178,15 @@ def test_what_is_found_quickest_is_kept_for_the_next_time(tmp_path, monkeypatch)
     toys.everything(other, dataclasses.replace(spec, seed=1))
     assert len(timed) == before
     assert isinstance(several(spec, 1)[0][0], Job)
+
+
+def test_squads_that_lose_everybody_early_do_not_stop_the_others(tmp_path, monkeypatch):
+    """Three squads of two; the wild half of the range diverges at once, and the race goes on in fleets."""
+    forced(monkeypatch, "grouped", 4)
+    wild = dataclasses.replace(HALVING, lr_low=1e-3, lr_high=1e30)
+    said = []
+    context = toys.context(tmp_path, engine=Engine(), notice=said.append)
+    trials, final = toys.everything(context, toys.fit_spec(search=wild))
+    assert [record.status for record in trials].count("diverged") >= 3
+    assert final.status == "ok"
+    assert said == []

@@ -196,7 +196,7 @@ def test_no_second_copy_of_what_trains():
     train_last(module, 2)
     parts = cut(module, images_of(2, 48))
     frozen = sum(p.numel() for p in module.parameters() if not p.requires_grad)
-    held = {id(t): t.numel() for used in parts.once.used.values() for t in used.parameters()}
+    held = {id(t): t.numel() for used in parts._once.used.values() for t in used.parameters()}
     assert sum(held.values()) == frozen
     live = {id(p) for run in (parts.live_train, parts.live_eval) for p in run.parameters()}
     assert live == {id(p) for p in module.parameters() if p.requires_grad}

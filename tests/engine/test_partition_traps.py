@@ -249,12 +249,26 @@ def test_features_with_their_batch_elsewhere():
             batch, channels, height, width = x.shape
             rows = x.permute(0, 2, 3, 1).reshape(batch * height, width, channels)
             rows = rows.transpose(0, 1).contiguous()  # [8, 8B, 4]
-            trained = F.linear(rows.view(-1, 4), self.side.weight[:, :, 0, 0])
-            back = trained.view(rows.shape).transpose(0, 1).reshape(batch, height * width, channels)
+            trained = F.linear(rows, self.side.weight[:, :, 0, 0])
+            back = trained.transpose(0, 1).reshape(batch, height * width, channels)
             place = torch.linspace(0, 1, 64, dtype=torch.float64)[:, None]
             return self.head((place * back).view(batch, height, width, -1).mean((1, 2)))
 
     checked(Moves(), SIZE, [(8, 8, 4)])
+
+
+def test_feature_in_the_layout_that_the_network_expects():
+    """`view` takes no other; what comes from a store begins with its batch."""
+
+    class Views(Net):
+        def forward(self, x):
+            x = self.stem(x)
+            rows = x.flatten(2).permute(2, 0, 1).contiguous()  # [64, B, 4]
+            trained = F.linear(rows.view(-1, 4), self.side.weight[:, :, 0, 0])
+            place = torch.linspace(0, 1, 64, dtype=torch.float64)[:, None, None]
+            return self.head((trained.view(64, -1, 4) * place).mean(0))
+
+    checked(Views(), SIZE, [(64, 4)])
 
 
 def test_shape_as_a_whole():

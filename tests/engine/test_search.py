@@ -149,3 +149,13 @@ def test_edges():
     for rate, edge in rates.items():
         (one,) = tried((rate, 0.1, 1.0))
         assert edge_of(one, search) == edge
+
+
+def test_where_nobody_ran_to_the_end_the_furthest_are_chosen_from():
+    """The last in the race may all diverge after the others were dropped."""
+    hyper = Hyper(0.1, 0.0)
+    history = [Tried(0, hyper, 0.9, 0.1, pruned_at=10), Tried(1, hyper, 0.5, 0.4, pruned_at=30),
+               Tried(2, hyper, 0.6, 0.4, pruned_at=30), Tried(3, hyper, None, None)]  # fmt: skip
+    assert choose(history).number == 2
+    assert choose([*history, Tried(4, hyper, 0.2, 2.0)]).number == 4
+    assert choose(history[3:]) is None

@@ -5,7 +5,9 @@ import dataclasses
 import pytest
 import torch
 
+from bench.engine.images import Augment
 from bench.engine.jobs import perform
+from bench.engine.staging import _Maker
 from bench.plan.patterns import frozen_patterns
 from bench.plan.spec import BackboneRef, Engine, Weights
 from bench.strategies.recipe import Phase, Recipe, uniform
@@ -163,3 +165,43 @@ def test_a_network_that_cannot_be_cut_runs_whole_and_says_so(tmp_path, monkeypat
     assert final.status == "ok"
     assert final.cost["engine"]["whole"] == "it refuses"
     assert context.features.computed == 0
+
+
+def test_the_network_that_jobs_share_brings_nothing_along(tmp_path):
+    """The same architecture fine-tuned before, with other weights, or drawn anew in each repeat: always its own."""
+    jobs = []
+    shared = toys.context(tmp_path / "shared")
+    for seed in (0, 1):
+        job = toys.pretrain_job(seed=seed)
+        assert perform(job, shared)
+        backbone = BackboneRef("toy_conv", {}, "coarse", Weights("pretrain", job.key))
+        for name in ("full", "probe", "freeze 3"):
+            spec = toys.fit_spec(recipe=RECIPES[name], backbone=backbone)
+            jobs += [(one, spec, job.key) for one in toys.search_and_final(spec, job.key)]
+    drawn = BackboneRef("toy_conv", {}, "coarse", Weights("random"))
+    for repeat in (0, 1):
+        spec = toys.fit_spec(recipe=RECIPES["probe"], backbone=drawn, repeat=repeat)
+        jobs += [(one, spec, None) for one in toys.search_and_final(spec)]
+    found = []
+    for name, engine in (("plain", PLAIN), ("one", Engine(partition=True, fleet="auto"))):
+        context = toys.context(tmp_path / name, shared=shared.shared, engine=engine)
+        for one, _, _ in jobs:
+            assert perform(one, context)
+        found.append([context.store.read(key) for one, _, _ in jobs for key in one.record_keys])
+    assert len(context.features._open) > 4
+    for one, other in zip(*found, strict=True):
+        assert one.status == other.status == "ok"
+        assert other.result["loss"] == pytest.approx(one.result["loss"], rel=5e-3)
+
+
+def test_an_option_that_is_in_no_tensor_is_in_the_name_of_a_table(tmp_path):
+    """Strides and epsilons move features and leave every weight as it is."""
+    context = toys.context(tmp_path)
+    names = set()
+    for options in ({}, {"width": 4}):
+        backbone = BackboneRef("toy_conv", options, "coarse", Weights("random"))
+        spec = toys.fit_spec(recipe=RECIPES["probe"], backbone=backbone)
+        base = context.data(spec.data).train
+        known = type("Known", (), {"sha256": "same", "cut": type("Cut", (), {"digests": ("d",)})})
+        names.add(_Maker(spec, None, 0, context)._keys(known, base, Augment())[0])
+    assert len(names) == 2

@@ -113,7 +113,7 @@ def pretrained(context, **fields):
 class Messages(list):
     """What a context said, in order."""
 
-    def begins(self, records):
+    def begins(self, records, together=1):
         self.extend(("begins", record) for record in records)
 
     def announce(self, record):

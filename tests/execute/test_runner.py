@@ -81,7 +81,7 @@ def stage(tmp_path, monkeypatch):
 def begins(stage, worker, number=1):
     """The first so many trainings of what the worker was given."""
     job = worker.bundle.jobs[0]
-    return Starting(tuple(record_of(job, stage.roots, key, "crashed") for key in job.record_keys[:number]))
+    return Starting(tuple(record_of(job, stage.roots, key, "crashed") for key in job.record_keys[:number]), number)
 
 
 def statuses(stage):
@@ -273,6 +273,23 @@ def test_an_overdue_training_is_killed_and_recorded_as_timeout(stage):
     stage.run(timeout=1e-9)
     assert stage.killed == ["cpu"]
     assert statuses(stage).count("timeout") == 1
+
+
+def test_a_fleet_has_the_time_of_all_its_trainings_to_the_end(stage):
+    """Those that are recorded do not shorten the time of those that are not, and who leaves no record counts too."""
+    overdue = []
+
+    def strange(worker):
+        worker_now = begins(stage, worker, number=1)
+        yield Starting(worker_now.records, 5)
+        worker.begun_at -= 4.0
+        overdue.append(worker)
+
+    stage.once(strange)
+    stage.run(timeout=1.0)
+    assert overdue
+    assert stage.killed == []
+    assert "timeout" not in statuses(stage)
 
 
 def test_a_death_while_stopping_is_not_replaced(stage):

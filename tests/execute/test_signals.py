@@ -18,6 +18,7 @@ backbones:
 strategies: [scratch]
 training: {{steps: 2, batch_size: 8, evaluations: 1}}
 search: {{scope: cell, trials: 2, sampler: grid, pruner: none, validation: holdout, holdout: 0.5}}
+engine: {{fleet: 1}}
 repeats: 1
 """
 
