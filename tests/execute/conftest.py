@@ -52,3 +52,10 @@ def unbroken(launcher, tmp_path_factory):
 @pytest.fixture
 def copied(unbroken, tmp_path):
     return Path(shutil.copytree(unbroken[0], tmp_path / "copy"))
+
+
+@pytest.fixture
+def stage(tmp_path, monkeypatch):
+    from tests.execute.played import Stage
+
+    return Stage(tmp_path, monkeypatch)

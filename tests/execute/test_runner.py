@@ -1,91 +1,16 @@
 """The runner's bookkeeping, with workers that are played: what they say, and when they die, is a script."""
 
-import signal
-from types import SimpleNamespace
 
 import pytest
 
 from bench.errors import StoreError
 from bench.execute import runner as runner_module
 from bench.execute.messages import Broken, Finished, Recorded, Starting, Stuck
-from bench.execute.pool import Died, NoWorkers, tail
-from bench.execute.pool import Pool as RealPool
-from bench.execute.runner import VAIN_STARTS, Placement, Runner
-from tests.execute.plans import fill, of_kind, record_of, tiny_plan
+from bench.execute.pool import Died, NoWorkers
+from bench.execute.runner import VAIN_STARTS
+from tests.execute.plans import of_kind, record_of
+from tests.execute.played import begins, statuses
 from tests.execute.running import TRAININGS
-
-
-class Played(RealPool):
-    """`play(worker)` yields what a busy worker says about its job; the default does the job properly."""
-
-    def __init__(self, stage):
-        self.stage, self.workers = stage, []
-
-    def _start(self, setup):
-        self.stage.started += 1
-        pipe = SimpleNamespace(close=lambda: None, send=lambda job: None)
-        process = SimpleNamespace(pid=self.stage.started, kill=lambda: self.stage.killed.append(setup.device))
-        worker = runner_module.Worker(setup, process, pipe)
-        return worker
-
-    def messages(self, timeout):
-        for worker in self.stage.speakers(self):
-            for message in self.stage.play(worker):
-                yield worker, message
-
-    def close(self, now):
-        self.stage.closed.append(now)
-
-
-class Stage:
-    """A run of the tiny plan with played workers."""
-
-    def __init__(self, place, monkeypatch):
-        self.plan, self.roots, self.titles = tiny_plan(place)
-        self.started, self.killed, self.closed, self.lines = 0, [], [], []
-        self.play = self.do
-        self.speakers = lambda pool: pool.busy()
-        monkeypatch.setattr(runner_module, "Pool", lambda: Played(self))
-        monkeypatch.setattr(runner_module.Display, "_print", lambda display, line: self.lines.append(line))
-
-    def do(self, worker):
-        for job in worker.bundle.jobs:
-            store = self.roots.store_of(job)
-            for key in job.record_keys:
-                if store.read(key) is None:
-                    record = record_of(job, self.roots, key)
-                    yield Starting((record_of(job, self.roots, key, "crashed"),))
-                    store.write(record)
-                    yield Recorded.of(record)
-        yield Finished(True)
-
-    def run(self, workers=1, timeout=None):
-        placement = Placement(("cpu",) * workers, 1, timeout)
-        return Runner(self.plan, self.roots, self.titles, lambda job: 1.0).run(placement, {})
-
-    def once(self, strange):
-        """`strange` plays the first busy worker; after it all goes well."""
-
-        def play(worker):
-            self.play = self.do
-            yield from strange(worker)
-
-        self.play = play
-
-
-@pytest.fixture
-def stage(tmp_path, monkeypatch):
-    return Stage(tmp_path, monkeypatch)
-
-
-def begins(stage, worker, number=1):
-    """The first so many trainings of what the worker was given."""
-    job = worker.bundle.jobs[0]
-    return Starting(tuple(record_of(job, stage.roots, key, "crashed") for key in job.record_keys[:number]), number)
-
-
-def statuses(stage):
-    return [r.status for store in (stage.roots.store, stage.roots.shared) for r in store.scan()[0].values()]
 
 
 def test_all_goes_well(stage):
@@ -262,82 +187,3 @@ def test_a_failed_pretraining_blocks_its_users(stage):
     stage.play = play
     summary = stage.run()
     assert (summary.failed, summary.blocked) == (1, 3)  # the probe's search and two finals
-
-
-def test_an_overdue_training_is_killed_and_recorded_as_timeout(stage):
-    def strange(worker):
-        yield begins(stage, worker)
-        stage.once(lambda worker: [Died(-9)])
-
-    stage.once(strange)
-    stage.run(timeout=1e-9)
-    assert stage.killed == ["cpu"]
-    assert statuses(stage).count("timeout") == 1
-
-
-def test_a_fleet_has_the_time_of_all_its_trainings_to_the_end(stage):
-    """Those that are recorded do not shorten the time of those that are not, and who leaves no record counts too."""
-    overdue = []
-
-    def strange(worker):
-        worker_now = begins(stage, worker, number=1)
-        yield Starting(worker_now.records, 5)
-        worker.begun_at -= 4.0
-        overdue.append(worker)
-
-    stage.once(strange)
-    stage.run(timeout=1.0)
-    assert overdue
-    assert stage.killed == []
-    assert "timeout" not in statuses(stage)
-
-
-def test_a_death_while_stopping_is_not_replaced(stage):
-    def strange(worker):
-        signal.raise_signal(signal.SIGINT)
-        stage.play = lambda worker: [Died(1)]
-        return []
-
-    stage.once(strange)
-    summary = stage.run()
-    assert summary.stopped_by == signal.SIGINT
-    assert stage.started == 1
-    assert any(line.startswith("stopping: ") for line in stage.lines)
-
-
-def test_two_signals_kill_and_exit(stage):
-    def strange(worker):
-        signal.raise_signal(signal.SIGTERM)
-        signal.raise_signal(signal.SIGTERM)
-        return []
-
-    stage.once(strange)
-    with pytest.raises(SystemExit) as caught:
-        stage.run()
-    assert caught.value.code == 143
-    assert stage.closed == [True]
-
-
-def test_the_old_handlers_are_back_afterwards(stage):
-    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-    stage.run()
-    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
-
-
-def test_the_estimate_of_a_resumed_run_counts_what_is_missing(stage, monkeypatch):
-    totals = []
-    real = runner_module.Display
-    monkeypatch.setattr(runner_module, "Display", lambda total, *rest: totals.append(total) or real(total, *rest))
-    fill(stage.plan, stage.roots)
-    search = of_kind(stage.plan, "search")[0]
-    stage.roots.store.path(search.record_keys[2]).unlink()
-    stage.run()
-    assert totals == [1.0]
-
-
-def test_tail_of_a_log_of_any_sort(tmp_path):
-    log = tmp_path / "log"
-    assert tail(log) == "(its log cannot be read)"
-    log.write_bytes(b"\xff" * 10_000_000 + b"\nlast \x1b[2J line")
-    assert tail(log).endswith("\n  last  [2J line")
-    assert len(tail(log)) < 500

@@ -1,0 +1,77 @@
+"""A run whose workers are played: what they say, and when they die, is a script."""
+
+from types import SimpleNamespace
+
+from bench.execute import runner as runner_module
+from bench.execute.messages import Finished, Recorded, Starting
+from bench.execute.pool import Pool as RealPool
+from bench.execute.runner import Placement, Runner
+from tests.execute.plans import record_of, tiny_plan
+
+
+class Played(RealPool):
+    """`play(worker)` yields what a busy worker says about its job; the default does the job properly."""
+
+    def __init__(self, stage):
+        self.stage, self.workers = stage, []
+
+    def _start(self, setup):
+        self.stage.started += 1
+        pipe = SimpleNamespace(close=lambda: None, send=lambda job: None)
+        process = SimpleNamespace(pid=self.stage.started, kill=lambda: self.stage.killed.append(setup.device))
+        worker = runner_module.Worker(setup, process, pipe)
+        return worker
+
+    def messages(self, timeout):
+        for worker in self.stage.speakers(self):
+            for message in self.stage.play(worker):
+                yield worker, message
+
+    def close(self, now):
+        self.stage.closed.append(now)
+
+
+class Stage:
+    """A run of the tiny plan with played workers."""
+
+    def __init__(self, place, monkeypatch):
+        self.plan, self.roots, self.titles = tiny_plan(place)
+        self.started, self.killed, self.closed, self.lines = 0, [], [], []
+        self.play = self.do
+        self.speakers = lambda pool: pool.busy()
+        monkeypatch.setattr(runner_module, "Pool", lambda: Played(self))
+        monkeypatch.setattr(runner_module.Display, "_print", lambda display, line: self.lines.append(line))
+
+    def do(self, worker):
+        for job in worker.bundle.jobs:
+            store = self.roots.store_of(job)
+            for key in job.record_keys:
+                if store.read(key) is None:
+                    record = record_of(job, self.roots, key)
+                    yield Starting((record_of(job, self.roots, key, "crashed"),))
+                    store.write(record)
+                    yield Recorded.of(record)
+        yield Finished(True)
+
+    def run(self, workers=1, timeout=None):
+        placement = Placement(("cpu",) * workers, 1, timeout)
+        return Runner(self.plan, self.roots, self.titles, lambda job: 1.0).run(placement, {})
+
+    def once(self, strange):
+        """`strange` plays the first busy worker; after it all goes well."""
+
+        def play(worker):
+            self.play = self.do
+            yield from strange(worker)
+
+        self.play = play
+
+
+def begins(stage, worker, number=1):
+    """The first so many trainings of what the worker was given."""
+    job = worker.bundle.jobs[0]
+    return Starting(tuple(record_of(job, stage.roots, key, "crashed") for key in job.record_keys[:number]), number)
+
+
+def statuses(stage):
+    return [r.status for store in (stage.roots.store, stage.roots.shared) for r in store.scan()[0].values()]

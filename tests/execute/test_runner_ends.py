@@ -1,0 +1,90 @@
+"""How a run ends, early or late, with workers that are played."""
+
+import signal
+
+import pytest
+
+from bench.execute import runner as runner_module
+from bench.execute.messages import Starting
+from bench.execute.pool import Died, tail
+from tests.execute.plans import fill, of_kind
+from tests.execute.played import begins, statuses
+
+
+def test_an_overdue_training_is_killed_and_recorded_as_timeout(stage):
+    def strange(worker):
+        yield begins(stage, worker)
+        stage.once(lambda worker: [Died(-9)])
+
+    stage.once(strange)
+    stage.run(timeout=1e-9)
+    assert stage.killed == ["cpu"]
+    assert statuses(stage).count("timeout") == 1
+
+
+def test_a_fleet_has_the_time_of_all_its_trainings_to_the_end(stage):
+    """Those that are recorded do not shorten the time of those that are not, and who leaves no record counts too."""
+    overdue = []
+
+    def strange(worker):
+        worker_now = begins(stage, worker, number=1)
+        yield Starting(worker_now.records, 5)
+        worker.begun_at -= 4.0
+        overdue.append(worker)
+
+    stage.once(strange)
+    stage.run(timeout=1.0)
+    assert overdue
+    assert stage.killed == []
+    assert "timeout" not in statuses(stage)
+
+
+def test_a_death_while_stopping_is_not_replaced(stage):
+    def strange(worker):
+        signal.raise_signal(signal.SIGINT)
+        stage.play = lambda worker: [Died(1)]
+        return []
+
+    stage.once(strange)
+    summary = stage.run()
+    assert summary.stopped_by == signal.SIGINT
+    assert stage.started == 1
+    assert any(line.startswith("stopping: ") for line in stage.lines)
+
+
+def test_two_signals_kill_and_exit(stage):
+    def strange(worker):
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
+        return []
+
+    stage.once(strange)
+    with pytest.raises(SystemExit) as caught:
+        stage.run()
+    assert caught.value.code == 143
+    assert stage.closed == [True]
+
+
+def test_the_old_handlers_are_back_afterwards(stage):
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    stage.run()
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_the_estimate_of_a_resumed_run_counts_what_is_missing(stage, monkeypatch):
+    totals = []
+    real = runner_module.Display
+    monkeypatch.setattr(runner_module, "Display", lambda total, *rest: totals.append(total) or real(total, *rest))
+    fill(stage.plan, stage.roots)
+    search = of_kind(stage.plan, "search")[0]
+    stage.roots.store.path(search.record_keys[2]).unlink()
+    stage.run()
+    assert totals == [1.0]
+
+
+def test_tail_of_a_log_of_any_sort(tmp_path):
+    log = tmp_path / "log"
+    assert tail(log) == "(its log cannot be read)"
+    log.write_bytes(b"\xff" * 10_000_000 + b"\nlast \x1b[2J line")
+    assert tail(log).endswith("\n  last  [2J line")
+    assert len(tail(log)) < 500
