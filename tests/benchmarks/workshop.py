@@ -78,7 +78,7 @@ class Workshop:
         made = Context(
             store=Store(folder / "suite"), shared=Store(folder / "pretrained"), cache=folder / "cache",
             device=self.device, weights_files=self.files, provenance={"commit": "none"},
-            begins=lambda records: None, announce=lambda record: None, stopping=lambda: False,
+            begins=lambda records, together: None, announce=lambda record: None, stopping=lambda: False,
             notice=lambda text: None, engine=Engine(**engine), patterns=frozen_patterns(jobs),
         )
         if digest(ref) not in self._loaded:
