@@ -32,14 +32,14 @@ def scaled(features):
     return centred / centred.square().sum(1).mean().sqrt()
 
 
-def close(one, two, tolerance=1e-8):
+def assert_close(one, two, tolerance=1e-8):
     assert one.shape == two.shape
     assert torch.allclose(one.double(), two.double(), rtol=tolerance, atol=tolerance), (one - two).abs().max()
 
 
-def agree(one, two, tolerance=1e-8):
-    close(one.weight, two.weight, tolerance)
-    close(one.bias, two.bias, tolerance)
+def assert_agree(one, two, tolerance=1e-8):
+    assert_close(one.weight, two.weight, tolerance)
+    assert_close(one.bias, two.bias, tolerance)
 
 
 @pytest.mark.parametrize(("num", "dim"), [(40, 7), (9, 30), (8, 8), (9, 8), (5000, 4)])
@@ -51,9 +51,9 @@ def test_ridge_solves_the_normal_equations_and_is_scikit_learns(num, dim):
     x, y = torch.cat([scaled(features), torch.ones(num, 1).double()], 1), 2 * F.one_hot(labels, 3).double() - 1
     for penalty, head in zip(PENALTIES, ridge_path(features, labels, 3, PENALTIES), strict=True):
         matrix = x.T @ x / num + penalty * torch.diag(torch.tensor([1.0] * dim + [0.0]).double())
-        close(head.logits(features), x @ torch.linalg.solve(matrix, x.T @ y / num))
+        assert_close(head.logits(features), x @ torch.linalg.solve(matrix, x.T @ y / num))
         theirs = Ridge(alpha=penalty * num).fit(x[:, :-1].numpy(), y.numpy())
-        close(head.logits(features), torch.from_numpy(theirs.predict(x[:, :-1].numpy())))
+        assert_close(head.logits(features), torch.from_numpy(theirs.predict(x[:, :-1].numpy())))
 
 
 def test_ridge_by_hand():
@@ -71,7 +71,7 @@ def test_columns_and_rows_give_the_same_where_there_are_as_many():
     by_rows = closed_forms._basis_of_rows(moments, rows)
     assert len(by_columns.variances) == len(by_rows.variances) == 11  # centring takes one away
     for one, two in zip(*(closed_forms._ridge(moments, b, PENALTIES) for b in (by_columns, by_rows)), strict=True):
-        agree(one, two)
+        assert_agree(one, two)
 
 
 @pytest.mark.parametrize(("num", "dim"), [(60, 6), (20, 30), (12, 8)])
@@ -84,7 +84,7 @@ def test_folds_equal_paths_without_their_part(num, dim):
     for k, fold in enumerate(folds):
         rest = torch.cat([part for j, part in enumerate(parts) if j != k])
         for one, two in zip(fold, ridge_path(features, labels, 3, PENALTIES, rest), strict=True):
-            agree(one, two)
+            assert_agree(one, two)
 
 
 @pytest.mark.parametrize(("num", "dim", "spread"), [(90, 5, 1.0), (200, 40, 0.3), (15, 40, 1.0)])
@@ -97,7 +97,7 @@ def test_logistic_is_scikit_learns(num, dim, spread):
     for penalty, head in zip(PENALTIES, logistic_path(features, labels, 3, PENALTIES), strict=True):
         with threadpool_limits(1):
             theirs = LogisticRegression(C=1 / (penalty * num), tol=1e-8, max_iter=10_000).fit(x, labels.numpy())
-        close(head.logits(features).softmax(1), torch.from_numpy(theirs.predict_proba(x)), 1e-4)
+        assert_close(head.logits(features).softmax(1), torch.from_numpy(theirs.predict_proba(x)), 1e-4)
 
 
 @pytest.mark.parametrize(("num", "dim"), [(90, 5), (200, 40), (15, 40), (40, 40)])
@@ -108,7 +108,7 @@ def test_nothing_is_left_of_logistics_gradient(num, dim):
         weight = (head.weight * scale).requires_grad_()  # for scaled features
         bias = (head.bias + head.weight @ features.mean(0)).requires_grad_()
         logits = scaled(features) @ weight.T + bias
-        close(logits, head.logits(features))
+        assert_close(logits, head.logits(features))
         loss = F.cross_entropy(logits, labels) + penalty / 2 * weight.square().sum()
         gradient = torch.cat([g.flatten() for g in torch.autograd.grad(loss, [weight, bias])])
         assert head.converged
@@ -144,7 +144,7 @@ def test_a_path_equals_its_penalties_one_by_one(path, num, dim):
     features, labels = blobs(num, dim)
     for penalty, head in zip(PENALTIES, path(features, labels, 3, PENALTIES), strict=True):
         alone, = path(features, labels, 3, [penalty])
-        agree(head, alone, 1e-10 if path is ridge_path else 1e-4)
+        assert_agree(head, alone, 1e-10 if path is ridge_path else 1e-4)
 
 
 @PATHS
@@ -153,7 +153,7 @@ def test_heads_come_in_the_order_asked_for(path):
     forward = path(features, labels, 3, PENALTIES)
     backward = path(features, labels, 3, PENALTIES[::-1])
     for one, two in zip(forward, backward[::-1], strict=True):
-        agree(one, two)
+        assert_agree(one, two)
     sizes = {penalty: float(head.weight.norm()) for penalty, head in zip(PENALTIES, forward, strict=True)}
     assert sorted(sizes, reverse=True) == sorted(sizes, key=lambda penalty: sizes[penalty])
 
@@ -176,7 +176,7 @@ def every_head(features, labels, num_classes=3, index=None):
 def test_neither_size_nor_place_nor_order_of_the_features_counts(num, dim, change):
     features, labels = blobs(num, dim)
     for plain, moved in zip(every_head(features, labels), every_head(change(features), labels), strict=True):
-        close(plain.logits(features), moved.logits(change(features)), 1e-5)
+        assert_close(plain.logits(features), moved.logits(change(features)), 1e-5)
 
 
 @TALL_AND_WIDE
@@ -190,7 +190,7 @@ def test_an_index_equals_a_copy(num, dim, monkeypatch):
     monkeypatch.setattr(closed_forms, "BLOCK", 7)
     picked = [*every_head(spoilt, labels, 3, index), prototypes(spoilt, labels, 3, index, cosine=True)]
     for one, two in zip(copied, picked, strict=True):
-        close(one.logits(features), two.logits(features), 1e-5)
+        assert_close(one.logits(features), two.logits(features), 1e-5)
 
 
 def test_half_precision_features_are_solved_in_double():
@@ -198,7 +198,7 @@ def test_half_precision_features_are_solved_in_double():
     half = features.to(torch.bfloat16)
     for one, two in zip(every_head(half, labels), every_head(half.double(), labels), strict=True):
         assert one.weight.dtype == one.logits(half).dtype == torch.float64
-        agree(one, two)
+        assert_agree(one, two)
 
 
 def test_prototypes_by_hand():
@@ -211,7 +211,7 @@ def test_prototypes_by_hand():
     assert float(logits[0, 0] - logits[0, 1]) == pytest.approx(0)
     # Squared distances from the common mean (5, 0.5): 25.25, 9.25, 16.25, 18.25; their mean 17.25.
     distances = ((points[:, None] - torch.tensor([[1.0, 0.0], [9.0, 1.0]])) ** 2).sum(2)
-    close(logits[:, 0] - logits[:, 1], (distances[:, 1] - distances[:, 0]) / 2 / 17.25, 1e-6)
+    assert_close(logits[:, 0] - logits[:, 1], (distances[:, 1] - distances[:, 0]) / 2 / 17.25, 1e-6)
 
 
 def test_prototypes_find_the_nearest_mean():
@@ -244,7 +244,7 @@ def test_a_class_without_a_row_never_wins():
         assert logits.softmax(1).isfinite().all()
     with_empty, = logistic_path(features, labels, 4, [0.1])
     without, = logistic_path(features, labels // 2, 2, [0.1])
-    close(with_empty.weight[[0, 2]], without.weight)
+    assert_close(with_empty.weight[[0, 2]], without.weight)
     assert with_empty.bias[[1, 3]].tolist() == [-math.inf, -math.inf]
 
 
@@ -279,7 +279,7 @@ def test_a_column_that_never_varies_is_ignored(num, dim):
     features, labels = blobs(num, dim)
     wider = torch.cat([features[:, :2], torch.full((num, 1), 1e5), features[:, 2:]], 1)
     for plain, more in zip(every_head(features, labels), every_head(wider, labels), strict=True):
-        close(plain.logits(features), more.logits(wider), 1e-5)
+        assert_close(plain.logits(features), more.logits(wider), 1e-5)
         assert float(more.weight[:, 2].abs().max()) < 1e-9
 
 
@@ -287,7 +287,7 @@ def test_as_many_copies_of_every_row_change_nothing():
     """They only make the matrix singular."""
     features, labels = blobs(12, 30)
     for one, two in zip(every_head(features, labels), every_head(features.repeat(4, 1), labels.repeat(4)), strict=True):
-        close(one.logits(features), two.logits(features), 1e-5)
+        assert_close(one.logits(features), two.logits(features), 1e-5)
 
 
 def test_nothing_and_nonsense_are_refused():

@@ -71,43 +71,46 @@ class Pair:
             for rows in (self.networks, self.plain, self.lrs)
         )
 
-    def check(self):
+    def assert_alike(self):
         for name, parameter in self.stacked.parameters.items():
             torch.testing.assert_close(parameter.detach(), self.gathered(name), rtol=1e-12, atol=1e-12)
 
-    def run(self, phases):
+    def assert_alike_through(self, phases):
         for number, (active, steps) in enumerate(phases):
+            before = {name: parameter.detach().clone() for name, parameter in self.stacked.parameters.items()}
             for step in range(steps):
                 self.step(active, 1 / (1 + step + number))
-                self.check()
+                self.assert_alike()
+            for name, parameter in self.stacked.parameters.items():
+                assert torch.equal(parameter, before[name]) != bool(active[self.slots[name].unit]), name
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_replica_moves_as_alone(tiny, kind):
-    Pair(kind).run(PHASES)
+    Pair(kind).assert_alike_through(PHASES)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_without_any_decay(tiny, kind):
-    Pair(kind, torch.zeros_like(DECAY)).run(PHASES[1:3])
+    Pair(kind, torch.zeros_like(DECAY)).assert_alike_through(PHASES[1:3])
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_those_kept_go_on_as_before(tiny, kind):
     pair = Pair(kind)
-    pair.run(PHASES[:2])
+    pair.assert_alike_through(PHASES[:2])
     pair.keep([[2, 0], [1, 2]])
     assert all(p.shape[:2] == (2, 2) and p.requires_grad for p in pair.stacked.parameters.values())
-    pair.check()
-    pair.run(PHASES[2:4])
+    pair.assert_alike()
+    pair.assert_alike_through(PHASES[2:4])
     pair.keep([[0], [0]])
-    pair.run(PHASES[4:])
+    pair.assert_alike_through(PHASES[4:])
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_state_of_a_replica_is_what_torch_would_hold(tiny, kind):
     pair = Pair(kind)
-    pair.run(PHASES[:3])
+    pair.assert_alike_through(PHASES[:3])
     for s, m in ((0, 0), (1, 2)):
         held = pair.stacked.state_of(s, m)
         names = {id(p): name for name, p in pair.networks[s][m].module.named_parameters()}
@@ -127,10 +130,10 @@ def test_the_state_of_a_replica_is_what_torch_would_hold(tiny, kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_frozen_parameter_is_not_touched_at_all(tiny, kind):
     pair = Pair(kind)
-    pair.run(PHASES[-1:])
+    pair.assert_alike_through(PHASES[-1:])
     before = {name: p.detach().clone() for name, p in pair.stacked.parameters.items()}
     held = pair.stacked.state_of(0, 1)
-    pair.run([((0, 0, 0, 0, 1), 3)])
+    pair.assert_alike_through([((0, 0, 0, 0, 1), 3)])
     for name, parameter in pair.stacked.parameters.items():
         frozen = pair.slots[name].unit < 4
         assert torch.equal(parameter, before[name]) == frozen

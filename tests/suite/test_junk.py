@@ -49,7 +49,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("junk") / "x.yaml"
 
 
-def knock(path: Path, content: bytes, *overrides: str) -> bool:
+def assert_opens_or_explains(path: Path, content: bytes, *overrides: str) -> bool:
     """Whether it opened. What opened must have a key; what did not must say so in clean single lines."""
     path.write_bytes(content)
     try:
@@ -70,7 +70,7 @@ def knock(path: Path, content: bytes, *overrides: str) -> bool:
 @junk
 @given(st.binary(max_size=60))
 def test_bytes(path: Path, content: bytes) -> None:
-    knock(path, content)
+    assert_opens_or_explains(path, content)
 
 
 @junk
@@ -84,13 +84,13 @@ def test_bytes(path: Path, content: bytes) -> None:
 @example("<<: *a")
 @example("seed: 0o17\nrepeats: 0x")
 def test_text(path: Path, content: str) -> None:
-    knock(path, content.encode())
+    assert_opens_or_explains(path, content.encode())
 
 
 @junk
 @given(JUNK)
 def test_anything_like_json(path: Path, value: Any) -> None:
-    knock(path, json.dumps(value).encode())
+    assert_opens_or_explains(path, json.dumps(value).encode())
 
 
 def places(value: Any, loc: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -108,14 +108,14 @@ def test_a_valid_suite_with_one_part_replaced(path: Path, loc: tuple[Any, ...], 
     parent[loc[-1]] = value
     if key is not None and isinstance(parent, dict):
         parent[key] = value
-    knock(path, json.dumps(suite).encode())
+    assert_opens_or_explains(path, json.dumps(suite).encode())
 
 
 @junk
 @given(st.text(max_size=30) | st.builds("{}={}".format, WORDS, JUNK.map(json.dumps)))
 def test_overrides(path: Path, override: str) -> None:
-    knock(path, json.dumps(VALID).encode(), override)
+    assert_opens_or_explains(path, json.dumps(VALID).encode(), override)
 
 
 def test_the_valid_suite_opens(path: Path) -> None:
-    assert knock(path, json.dumps(VALID).encode())
+    assert assert_opens_or_explains(path, json.dumps(VALID).encode())
