@@ -18,7 +18,7 @@ from bench.backbones.units import Network
 from bench.engine.context import Context, device_name
 from bench.engine.fit import Start
 from bench.engine.fleet import Fleet, MakeForm
-from bench.engine.flops import step_flops
+from bench.engine.flops import COUNTED, step_flops
 from bench.engine.forms import Form, head_form, vmap_form
 from bench.engine.grouped import grouped_form
 from bench.engine.images import Images
@@ -60,7 +60,7 @@ def choose_form(spec: FitSpec, begin: Start, stages: Stages, images: Images, con
         stage = stages(0)
         if not stage.whole and head_form(stage.train, ()) is not None:
             return Choice(most, "head")
-    if _work(spec, begin.network) > LARGEST.get(context.device.type, 0):
+    if _work(spec, begin.network, context) > LARGEST.get(context.device.type, 0):
         return Choice()
     path = context.forms / f"{_name(spec, context)}.json"
     kept = _read(path)
@@ -94,10 +94,10 @@ def form_maker(wanted: str, examples: Callable[[], Inputs]) -> MakeForm:
     return make
 
 
-def _work(spec: FitSpec, network: Network) -> float:
-    last = len(spec.recipe.phases) - 1
-    network.set_active(spec.recipe.active(last))
-    return step_flops(network.module, spec.pipeline.image_size) / 2 * spec.training.batch_size
+def _work(spec: FitSpec, network: Network, context: Context) -> float:
+    active = spec.recipe.active(len(spec.recipe.phases) - 1)
+    counted = step_flops(network, active, spec.pipeline.image_size, context.flops(network))
+    return counted / COUNTED * spec.training.batch_size
 
 
 def _fastest(spec: FitSpec, begin: Start, stages: Stages, images: Images, context: Context) -> Choice:

@@ -15,6 +15,7 @@ from bench.backbones.units import Network
 from bench.datasets import cache as dataset_cache
 from bench.datasets.base import Dataset
 from bench.engine.features import Features
+from bench.engine.flops import Known
 from bench.engine.images import Images
 from bench.engine.measure import Meter
 from bench.errors import BenchError
@@ -44,6 +45,7 @@ class OnDevice:
 class Kept:
     network: Network
     cuts: OrderedDict[str, object] = field(default_factory=OrderedDict)
+    flops: Known = field(default_factory=dict)
 
 
 @dataclass
@@ -105,6 +107,10 @@ class Context:
         """One network of each kind serves all trainings, so that what is derived from it can be kept with it."""
         kind = [ref.name, ref.options, ref.units, num_classes]
         return _kept(self._networks, digest(kind), NETWORKS, lambda: Kept(fresh)).network
+
+    def flops(self, network: Network) -> Known:
+        """What `flops.py` has counted of a network."""
+        return next((kept.flops for kept in self._networks.values() if kept.network is network), {})
 
     def cuts(self, network: Network) -> OrderedDict[str, object]:
         """What `staging.py` keeps with a network; gone when the network is."""

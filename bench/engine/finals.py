@@ -5,9 +5,8 @@ from dataclasses import dataclass
 
 from bench.engine.calibrate import Choice, choose_form, without_fault
 from bench.engine.context import Context
-from bench.engine.fit import Finished, Start, describe_final, final_stream, labelled_images, logical_cost, start
+from bench.engine.fit import Finished, Start, describe_final, final_stream, logical_cost, start
 from bench.engine.flops import training_flops
-from bench.engine.images import Images
 from bench.engine.loop import Outcome, Session, Stream, evaluation_steps
 from bench.engine.measure import Spent
 from bench.engine.muster import fallen, fleet_session, have_equal_batches, narrower
@@ -92,14 +91,14 @@ def _choose(finals: list[_Final], context: Context) -> Choice:
 
 def _stages(finals: list[_Final], context: Context) -> Stages:
     first = finals[0]
-    data = context.data(first.spec.data)
-    bases: list[Images] = [labelled_images(final.spec, data) for final in finals]
-    return stages_for(first.spec, first.begin, [*bases, data.test], context)
+    bases = [final.stream.images for final in finals]
+    return stages_for(first.spec, first.begin, [*bases, context.data(first.spec.data).test], context)
 
 
 def _train(finals: list[_Final], choice: Choice, before: Spent, context: Context) -> list[Finished]:
     first = finals[0]
     spec, begin = first.spec, first.begin
+    what = (spec.recipe, spec.training)
     meter = context.meter()
     streams = [final.stream for final in finals]
     if len(finals) > 1:
@@ -107,12 +106,11 @@ def _train(finals: list[_Final], choice: Choice, before: Spent, context: Context
         rows = (streams, [final.begin for final in finals], hypers)
         session = fleet_session(spec, _stages(finals, context), rows, choice)
     else:
-        what = (spec.recipe, spec.training)
         team = Solo(begin.network, what, first.chosen.hyper, begin.renew)
         session = Session(team, _stages(finals, context), what, streams)
     session.advance(spec.training.steps, evaluation_steps(spec.training.steps, spec.training.evaluations))
     spent = Spent().plus(before.plus(meter.read()), len(finals))
-    flops = training_flops(begin.network, spec.recipe, spec.training, spec.pipeline, session.batch_size)
+    flops = training_flops(begin.network, what, spec.pipeline, session.batch_size, context.flops(begin.network))
     return [
         _describe(final, outcomes[0], (session, spent, flops), context)
         for final, outcomes in zip(finals, session.outcomes, strict=True)
@@ -127,4 +125,4 @@ def _describe(final: _Final, outcome: Outcome, told: tuple[Session, Spent, int],
         "engine": session.told(),
     }
     data = context.data(final.spec.data)
-    return describe_final(final.spec, final.chosen, outcome, final.begin, (data, cost))
+    return describe_final(final.spec, final.chosen, outcome, final.begin, (len(final.stream.images), data, cost))

@@ -141,14 +141,15 @@ def describe_trial(hyper: Hyper, outcomes: Sequence[Outcome], rungs: Sequence[Ru
 
 
 def describe_final(
-    spec: FitSpec, chosen: Tried, outcome: Outcome, begin: Start, rest: tuple[OnDevice, dict[str, Any]]
+    spec: FitSpec, chosen: Tried, outcome: Outcome, begin: Start, rest: tuple[int, OnDevice, dict[str, Any]]
 ) -> Finished:
-    data, cost = rest
+    """`rest`: how many labels there were, the data, the cost."""
+    num_labels, data, cost = rest
     result = {
         **dataclasses.asdict(chosen.hyper),
         "trial": chosen.number,
         "lr_edge": edge_of(chosen, spec.search),
-        "num_labels": len(labelled_images(spec, data)),
+        "num_labels": num_labels,
         "dataset_sha256": data.sha256,
         "weights": dataclasses.asdict(begin.loaded) if begin.loaded is not None else None,
     }

@@ -15,17 +15,32 @@ from bench.strategies.recipe import Recipe
 COUNTED = 2  # images; the work is proportional to them, and BatchNorm refuses a single one
 
 
-def training_flops(network: Network, recipe: Recipe, training: Training, pipeline: Pipeline, batch_size: int) -> int:
+Known = dict[tuple[tuple[bool, ...], int], int]  # of one network: by units that learn and image size
+
+
+def training_flops(
+    network: Network, what: tuple[Recipe, Training], pipeline: Pipeline, batch_size: int, known: Known
+) -> int:
     """Forward and backward passes of all steps. The work per step does not change within a phase."""
+    recipe, training = what
     total = 0.0
     for number, start, end in numbered_phases(recipe, training.steps):
-        network.set_active(recipe.active(number))
-        total += step_flops(network.module, pipeline.image_size) / COUNTED * batch_size * (end - start)
+        counted = step_flops(network, recipe.active(number), pipeline.image_size, known)
+        total += counted / COUNTED * batch_size * (end - start)
     return round(total)
 
 
-def step_flops(module: nn.Module, image_size: int) -> int:
-    """Of one step on `COUNTED` images, with the module's flags as they are. Nothing is computed, nothing moves."""
+def step_flops(network: Network, active: tuple[bool, ...], image_size: int, known: Known) -> int:
+    """Of one step on `COUNTED` images. Counting copies the network, so it is done once for each kind of step."""
+    key = (active, image_size)
+    if key not in known:
+        network.set_active(active)
+        known[key] = _count(network.module, image_size)
+    return known[key]
+
+
+def _count(module: nn.Module, image_size: int) -> int:
+    """With the module's flags as they are. Nothing is computed, nothing moves."""
     shadow = copy.deepcopy(module).to("meta")
     x = torch.empty(COUNTED, 3, image_size, image_size, device="meta")
     with FlopCounterMode(display=False) as counter:

@@ -38,7 +38,7 @@ def run_pretraining(spec: PretrainSpec, context: Context) -> Finished:
     )
     outcome = train(network, task)
     batch_size = min(spec.batch_size, len(data.train))
-    flops = training_flops(network, task.recipe, task.training, spec.pipeline, batch_size)
+    flops = training_flops(network, (task.recipe, task.training), spec.pipeline, batch_size, {})
     cost = {
         "logical": {"steps": outcome.steps, "samples": outcome.samples, "flops": flops},
         "measured": meter.read().as_dict(),
