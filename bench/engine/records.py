@@ -4,7 +4,7 @@ import dataclasses
 import logging
 import traceback
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -16,6 +16,8 @@ from bench.errors import StoreError
 from bench.plan.spec import FitSpec, Job, trial_key
 from bench.store import Record, Store
 from bench.store.record import Status
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +78,12 @@ def as_tried(number: int, record: Record) -> Tried:
     )
 
 
-def guarded(run: Callable[[], Finished]) -> Finished:
+class NotApplicable(Exception):
+    """The strategy does not fit this network; no fault of anybody's."""
+
+
+def guarded(run: Callable[[], T]) -> T | Finished:
+    """What `run` gives, or what its exception comes to as a record."""
     try:
         return run()
     except StoreError:
@@ -86,6 +93,8 @@ def guarded(run: Callable[[], Finished]) -> Finished:
 
 
 def failure(error: Exception) -> Finished:
+    if isinstance(error, NotApplicable):
+        return Finished("not_applicable", {}, {}, str(error))
     status: Status = "oom" if isinstance(error, torch.OutOfMemoryError | MemoryError) else "failed"
     logger.debug("training failed", exc_info=error)
     trace = "".join(traceback.format_exception(error))[-TRACEBACK_CHARACTERS:]

@@ -10,7 +10,7 @@ from bench.engine.measure import Meter, Spent
 from bench.engine.muster import choose, fallen, muster, narrower
 from bench.engine.optimize import Hyper
 from bench.engine.race import Entrant, Lane, run_race
-from bench.engine.records import as_tried, failure, trial_record, write
+from bench.engine.records import as_tried, guarded, trial_record, write
 from bench.engine.search import Tried, ask_cohort
 from bench.errors import StoreError
 from bench.plan.halving import cohorts
@@ -101,12 +101,7 @@ def _start(
     key = search.job.key
     if key not in starts:
         search.context.begins([trial_record(search.job, first, search.context)], 1)
-        try:
-            starts[key] = start(search.spec, search.context)
-        except StoreError:
-            raise
-        except Exception as error:
-            starts[key] = failure(error)
+        starts[key] = guarded(lambda: start(search.spec, search.context))
     return starts[key]
 
 
@@ -168,13 +163,7 @@ class _Hooks:
         self.owners[id(lane)].write((entrant.number, entrant.hyper), finished)
 
     def guarded(self, run: Callable[[], None]) -> Finished | None:
-        try:
-            run()
-        except StoreError:
-            raise
-        except Exception as error:
-            return failure(error)
-        return None
+        return guarded(run)
 
     def meter(self) -> Meter:
         return self.context.meter()

@@ -19,18 +19,13 @@ from bench.engine.flops import forward_flops
 from bench.engine.images import Images, prepare
 from bench.engine.measure import Spent
 from bench.engine.precision import arithmetic
-from bench.engine.records import crashed, failure, record_of, trial_record, write
+from bench.engine.records import NotApplicable, crashed, guarded, record_of, trial_record, write
 from bench.engine.search import EDGE
 from bench.engine.stage import Stage
 from bench.engine.staging import stages_for
 from bench.engine.supply import Part
-from bench.errors import StoreError
 from bench.plan.spec import FitSpec, Job, Search, trial_key
 from bench.strategies.recipe import Solve
-
-
-class NotApplicable(Exception):
-    """The network has no place for a linear classifier of ours."""
 
 
 def solve_searches(jobs: Sequence[Job], context: Context) -> bool:
@@ -44,10 +39,10 @@ def solve_searches(jobs: Sequence[Job], context: Context) -> bool:
             return False
         points = penalties(spec)
         context.begins([trial_record(job, (missing[0], _point(points[missing[0]])), context)], 1)
-        finished = _guarded(lambda spec=spec: _trials(spec, context), len(points))
+        finished = guarded(lambda spec=spec: _trials(spec, context))  # type: ignore[misc]
         for number in missing:
-            record = trial_record(job, (number, _point(points[number])), context, finished[number])
-            write(context.store, record, context)
+            one = finished if isinstance(finished, Finished) else finished[number]
+            write(context.store, trial_record(job, (number, _point(points[number])), context, one), context)
     return True
 
 
@@ -55,7 +50,7 @@ def solve_finals(jobs: Sequence[Job], context: Context) -> bool:
     for job in jobs:
         if context.store.read(job.key) is None:
             context.begins([crashed(record_of(job, context))], 1)
-            (finished,) = _guarded(lambda job=job: [_final(job, context)], 1)
+            finished = guarded(lambda job=job: _final(job, context))  # type: ignore[misc]
             write(context.store, record_of(job, context, finished), context)
     return True
 
@@ -67,18 +62,6 @@ def penalties(spec: FitSpec) -> list[float]:
         return [math.sqrt(solve.low * solve.high)]
     step = math.log(solve.high / solve.low) / (num - 1)
     return [solve.low, *(solve.low * math.exp(i * step) for i in range(1, num - 1)), solve.high]
-
-
-def _guarded(run: Any, num: int) -> list[Finished]:
-    try:
-        found: list[Finished] = run()
-        return found
-    except StoreError:
-        raise
-    except NotApplicable as error:
-        return [Finished("not_applicable", {}, {}, str(error))] * num
-    except Exception as error:
-        return [failure(error)] * num
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ to batch.
 """
 
 from bench.catalogue import Options
-from bench.strategies.recipe import Recipe, StrategyEntry, uniform
+from bench.strategies.recipe import Recipe, StrategyEntry, head_only
 
 
 def build(options: Options, num_units: int) -> Recipe:
-    return Recipe(phases=uniform([0.0] * (num_units - 1) + [1.0]))
+    return Recipe(phases=head_only(num_units))
 
 
 STRATEGY = StrategyEntry(

@@ -6,11 +6,11 @@ Records say whether it converged.
 """
 
 from bench.catalogue import Options
-from bench.strategies.recipe import Recipe, Solve, StrategyEntry, uniform
+from bench.strategies.recipe import Recipe, Solve, StrategyEntry, head_only
 
 
 def build(options: Options, num_units: int) -> Recipe:
-    return Recipe(phases=uniform([0.0] * (num_units - 1) + [1.0]), solve=Solve("logistic", 1e-6, 1e1))
+    return Recipe(phases=head_only(num_units), solve=Solve("logistic", 1e-6, 1e1))
 
 
 STRATEGY = StrategyEntry(

@@ -5,11 +5,11 @@ People get wrong: leaving it out. At one or two labels per class few strategies 
 """
 
 from bench.catalogue import Options
-from bench.strategies.recipe import Recipe, Solve, StrategyEntry, uniform
+from bench.strategies.recipe import Recipe, Solve, StrategyEntry, head_only
 
 
 def build(options: Options, num_units: int) -> Recipe:
-    return Recipe(phases=uniform([0.0] * (num_units - 1) + [1.0]), solve=Solve("prototypes", 1.0, 1.0))
+    return Recipe(phases=head_only(num_units), solve=Solve("prototypes", 1.0, 1.0))
 
 
 STRATEGY = StrategyEntry(

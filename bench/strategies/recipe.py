@@ -78,6 +78,11 @@ def uniform(rates: Iterable[float]) -> tuple[Phase, ...]:
     return (Phase(share=1.0, rates=tuple(rates)),)
 
 
+def head_only(num_units: int) -> tuple[Phase, ...]:
+    """One phase in which nothing but the head learns."""
+    return uniform([0.0] * (num_units - 1) + [1.0])
+
+
 def only_this(options: Any, num_units: int) -> tuple[Any, ...]:
     return (options,)
 

@@ -6,11 +6,11 @@ scale here, so a penalty means the same for every network.
 """
 
 from bench.catalogue import Options
-from bench.strategies.recipe import Recipe, Solve, StrategyEntry, uniform
+from bench.strategies.recipe import Recipe, Solve, StrategyEntry, head_only
 
 
 def build(options: Options, num_units: int) -> Recipe:
-    return Recipe(phases=uniform([0.0] * (num_units - 1) + [1.0]), solve=Solve("ridge", 1e-5, 1e2))
+    return Recipe(phases=head_only(num_units), solve=Solve("ridge", 1e-5, 1e2))
 
 
 STRATEGY = StrategyEntry(
