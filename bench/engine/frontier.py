@@ -62,13 +62,22 @@ def close(one: Tensor, other: Tensor) -> bool:
 
 def deviation(one: Tensor, other: Tensor) -> float:
     """Largest difference, as a share of the largest value of `other`."""
-    if one.shape != other.shape or one.dtype != other.dtype:
+    return deviation_together([one], [other])
+
+
+def deviation_together(ones: Sequence[Tensor], others: Sequence[Tensor]) -> float:
+    """As if each side were one long vector."""
+    pairs = list(zip(ones, others, strict=True))
+    if any(one.shape != other.shape or one.dtype != other.dtype for one, other in pairs):
         return float("inf")
-    if torch.equal(one, other):  # infinities too
+    different = [(one, other) for one, other in pairs if not torch.equal(one, other)]  # equal infinities are equal
+    if not different:
         return 0.0
-    if not other.is_floating_point():
+    if not all(other.is_floating_point() for _, other in different):
         return float("inf")
-    share = ((one - other).abs().max() / other.abs().max()).item()
+    apart = torch.stack([(one - other).abs().max() for one, other in different]).max()
+    largest = torch.stack([other.abs().max() for other in others]).max()
+    share = (apart / largest).item() if largest.isfinite() else float("inf")
     return share if share == share else float("inf")  # nan
 
 

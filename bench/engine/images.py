@@ -90,13 +90,13 @@ class Augment:
 
 def prepare(pixels: Tensor, pipeline: Pipeline) -> Tensor:
     """uint8 [B, 3, H, W] -> float [B, 3, S, S], channels last in memory."""
-    x = pixels.to(torch.get_default_dtype()) / 255
+    x = pixels.to(torch.get_default_dtype()).div_(255)  # in place from here on: a fresh tensor costs more than a pass
     side = pipeline.image_size
     if x.shape[-2:] != (side, side):
-        x = F.interpolate(x, size=(side, side), mode="bicubic", antialias=True, align_corners=False).clamp(0, 1)
+        x = F.interpolate(x, size=(side, side), mode="bicubic", antialias=True, align_corners=False).clamp_(0, 1)
     mean = torch.tensor(pipeline.mean, device=x.device).view(1, 3, 1, 1)
     std = torch.tensor(pipeline.std, device=x.device).view(1, 3, 1, 1)
-    return ((x - mean) / std).contiguous(memory_format=torch.channels_last)
+    return x.sub_(mean).div_(std).contiguous(memory_format=torch.channels_last)
 
 
 def augment(pixels: Tensor, how: Augment, generator: torch.Generator, rows: Tensor | None = None) -> Tensor:

@@ -5,6 +5,7 @@
 import copy
 import hashlib
 import sys
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -44,6 +45,9 @@ def shadow(module: nn.Module, evaluating: bool, instead: dict[int, nn.Parameter]
     """A copy to trace and to try things on: the same parameters (or those that stand in `instead` under their ids),
     everything else its own, so nothing that runs on it moves the module's buffers or counters."""
     memo: dict[int, Any] = {id(p): p for p in module.parameters()} | (instead or {})
+    # A module has a dozen empty places for hooks, and copying those would take longer than all the rest.
+    places = (value for one in module.modules() for value in vars(one).values())
+    memo |= {id(place): OrderedDict() for place in places if type(place) is OrderedDict and not place}
     own = copy.deepcopy(module, memo)
     own.train()  # also drops what a network remembers between evaluations: LeViT its attention biases
     own.eval()

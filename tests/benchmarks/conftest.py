@@ -25,7 +25,9 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session", autouse=True)
 def machine():
-    """All cores (or BENCH_THREADS), and arithmetic as in a worker."""
+    """All cores (or BENCH_THREADS), and arithmetic and memory as in a worker."""
+    import gc
+
     import torch
 
     from bench.engine import precision
@@ -33,6 +35,7 @@ def machine():
 
     torch.set_num_threads(THREADS)
     precision.set_explicitly()
+    gc.freeze()
 
 
 @pytest.fixture
