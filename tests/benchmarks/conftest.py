@@ -36,6 +36,8 @@ def machine():
     torch.set_num_threads(THREADS)
     precision.set_explicitly()
     gc.freeze()
+    yield
+    gc.unfreeze()  # else libraries complain of leaks at the end
 
 
 @pytest.fixture

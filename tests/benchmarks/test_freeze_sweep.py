@@ -44,8 +44,8 @@ class Sweeps:
 
 def test_at_64_pixels(race, shop):
     sweeps = Sweeps(
-        shop, shop.blobs(sized(64, 32), sized(192, 48)), steps=sized(24, 2), batch_size=32
-    )  # 6 epochs of 128 images
+        shop, shop.blobs(sized(64, 32), sized(192, 48)), steps=sized(60, 2), batch_size=32
+    )  # 15 epochs of 128 images
     found = race.measure({
         "recomputed": Arm(lambda: sweeps.engine("fp32", False)),
         "kept": Arm(lambda: sweeps.engine("fp32", True)),
@@ -58,8 +58,8 @@ def test_at_64_pixels(race, shop):
 def test_at_224_pixels(race, shop):
     """Also against a loader and the whole network in single precision."""
     sweeps = Sweeps(
-        shop, shop.blobs(sized(224, 64), sized(48, 24)), steps=sized(12, 2), batch_size=sized(16, 8)
-    )  # 6 epochs of 32 images
+        shop, shop.blobs(sized(224, 64), sized(48, 24)), steps=sized(30, 2), batch_size=sized(16, 8)
+    )  # 15 epochs of 32 images
     found = race.measure({
         "loader": Arm(sweeps.loader),
         "recomputed": Arm(lambda: sweeps.engine("fp32", False)),

@@ -1,5 +1,9 @@
 """Eleven strategies, ten rates each, with and without halving: the runner's processes, or the careful loop."""
 
+import statistics
+
+import pytest
+
 from bench.plan.precision import precision_of
 from bench.strategies.recipe import Phase, Recipe, uniform
 from tests.benchmarks import workshop
@@ -25,41 +29,50 @@ RECIPES = {
 
 def suite(shop, ref, **fields):
     weights = shop.resnet18(ref.options["side"])
-    fields = {"trials": RATES, "steps": sized(9, 3), "batch_size": sized(32, 8), **fields}
-    return workshop.searches(workshop.spec(ref, weights, of, **fields) for of in RECIPES.values())
+    return workshop.searches(workshop.spec(ref, weights, of, trials=RATES, **fields) for of in RECIPES.values())
 
 
-def test_whole_suite(race, shop):
-    ref = shop.blobs(sized(64, 32), sized(144, 36))
-    usual = precision_of(shop.on_gpu)
-    jobs = {
-        "engine fp32": suite(shop, ref),
-        "engine": suite(shop, ref, precision=usual),
-        "engine, halving": suite(shop, ref, precision=usual, pruner="halving"),
-    }
+def raced(race, shop, ref, jobs):
+    """The loader's way with one rate of ten, and the engine's jobs by the name of their arm."""
     trials = [Trial(job.spec, shop.context(ref)) for job in jobs["engine fp32"]]
     rate = workshop.rates(trials[0].spec)[MEASURED]
     pool = Pool(shop)
     try:
-        pool.run(suite(shop, ref, trials=1, steps=1)[:4], ref)  # its processes have started
+        pool.run(jobs["engine fp32"][:1], ref)  # its processes have started
         arms = {"loader": Arm(lambda: [trial.with_loader(rate) for trial in trials], scale=RATES)}
         arms |= {name: Arm(lambda of=of: pool.run(of, ref)) for name, of in jobs.items()}
-        found = race.measure(arms, rounds=1)
+        return race.measure(arms, rounds=1)
     finally:
         pool.close()
-    race.tell("whole suite, 64 px", "loader", "engine", shop.target(3.3, 5), floor=1.2)
-    race.tell("whole suite, 64 px", "loader", "engine fp32", None, floor=1.2)
-    race.tell("whole suite, 64 px", "loader", "engine, halving", shop.target(8, 15), floor=3)
-    check(found)
+
+
+@pytest.mark.parametrize(("side", "targets"), [(64, (3.3, 8)), (224, (5, 12))])
+def test_whole_suite(race, shop, side, targets):
+    """9 epochs of 96 images at 64 pixels, of 32 at 224."""
+    ref = shop.blobs(sized(side, side // 2), sized(144 if side == 64 else 48, 36))
+    fields = {"steps": sized(27 if side == 64 else 18, 3), "batch_size": sized(32 if side == 64 else 16, 8)}
+    usual = precision_of(shop.on_gpu)
+    jobs = {
+        "engine fp32": suite(shop, ref, **fields),
+        "engine": suite(shop, ref, precision=usual, **fields),
+        "engine, halving": suite(shop, ref, precision=usual, pruner="halving", **fields),
+    }
+    found = raced(race, shop, ref, jobs)
+    name = f"whole suite, {side} px"
+    race.tell(name, "loader", "engine", shop.target(targets[0], 5), floor=1.2)
+    race.tell(name, "loader", "engine fp32", None, floor=1.2)
+    race.tell(name, "loader", "engine, halving", shop.target(targets[1], 15), floor=3)
+    check(found, num=48 if side == 64 else 16)
     race.settle()
 
 
-def check(found):
-    for row, usual, plain, name in zip(
-        found["engine fp32"], found["engine"], found["loader"], RECIPES, strict=True
-    ):
+def check(found, num):
+    """Single precision strategy by strategy; bf16 as a whole, whose rounding grows where a rate is high for one."""
+    for row, plain, name in zip(found["engine fp32"], found["loader"], RECIPES, strict=True):
         assert {record.status for record in row} == {"ok"}, name
-        workshop.assert_equal(row[MEASURED].result, plain, num=48, tolerance=1e-2)
-        assert abs(usual[MEASURED].result["loss"] / plain.loss - 1) < 0.15, name
+        workshop.assert_equal(row[MEASURED].result, plain, num=num, tolerance=1e-2)
+    pairs = zip(found["engine"], found["loader"], strict=True)
+    ratios = [row[MEASURED].result["loss"] / plain.loss for row, plain in pairs]
+    assert abs(statistics.median(ratios) - 1) < 0.05, ratios
     steps = [[record.result["steps"] for record in row] for row in found["engine, halving"]]
     assert all(max(row) > min(row) for row in steps)
