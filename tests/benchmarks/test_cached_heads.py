@@ -14,7 +14,7 @@ RATES = [10 ** (-3 + number / 4.5) for number in range(10)]  # 0.001 to 0.1: non
 
 
 @pytest.mark.parametrize(("width", "classes", "images", "steps", "target", "floor"), [
-    (512, 10, 1000, sized(78, 8), 12, 4.0), (768, 100, 800, sized(375, 8), 5, 1.6),
+    (512, 10, 1000, sized(78, 8), 12, 5.0), (768, 100, 800, sized(375, 8), 5, 1.3),
 ])  # fmt: skip
 def test_cached_heads(race, shop, width, classes, images, steps, target, floor):
     draw = torch.Generator().manual_seed(1)

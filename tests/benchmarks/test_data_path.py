@@ -20,7 +20,7 @@ def loaded(loader):
     return sum(len(labels) for _, labels in loader)
 
 
-@pytest.mark.parametrize(("changed", "target", "floor"), [(True, 5, 2.0), (False, 30, 5.0)])
+@pytest.mark.parametrize(("changed", "target", "floor"), [(True, 5, 5.0), (False, 30, 18.0)])
 def test_data_path(race, shop, changed, target, floor):
     images = shop.context(shop.blobs(32, sized(8192, 512))).data(shop.blobs(32, sized(8192, 512))).train
     pipeline = workshop.pipeline(32)

@@ -54,7 +54,7 @@ def test_halving(race, shop, tables):
                  f"{'yes' if interval.low >= -MARGIN else 'no'}",
         )  # fmt: skip
         assert SMOKE or interval.mean > -0.5
-    race.tell("one search live, from 1/9", "full trials", "halving", None, floor=1.2)
+    race.tell("one search live, from 1/9", "full trials", "halving", None, floor=0.9)
     check(found, tables["full_finetune"][0])
     race.settle()
 

@@ -39,10 +39,10 @@ def test_probe_search(race, shop):
         "engine bf16": Arm(lambda: engine("bf16")),
     }
     found = race.measure(arms, rounds=3, warm_up=("engine fp32", "engine bf16"))
-    race.tell("probe search", "loader", "engine fp32", shop.target(115, 100), floor=45)
-    race.tell("probe search", "loader", "engine bf16", shop.target(400, 100), floor=45)
-    race.tell("probe search", "memory", "engine fp32", None, floor=35)
-    race.tell("probe search", "memory", "engine bf16", None, floor=35)
+    race.tell("probe search", "loader", "engine fp32", shop.target(115, 100), floor=75)
+    race.tell("probe search", "loader", "engine bf16", shop.target(400, 100), floor=75)
+    race.tell("probe search", "memory", "engine fp32", None, floor=60)
+    race.tell("probe search", "memory", "engine bf16", None, floor=60)
     check(found, trials)
     race.settle()
 
