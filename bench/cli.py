@@ -31,6 +31,9 @@ Filter = Annotated[
 Results = Annotated[Path, typer.Option("--results", metavar="DIR", help="Where records are kept.")]
 Reports = Annotated[Path, typer.Option("--reports", metavar="DIR", help="Where reports are written.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Data = Annotated[
+    Path | None, typer.Option("--data", metavar="DIR", help="Where data sets and weights lie, before BENCH_DATA.")
+]
 MaxRuns = Annotated[int, typer.Option("--max-runs", metavar="N", help="Refuse suites of more trainings.")]
 
 RESULTS = Path("results")
@@ -49,7 +52,11 @@ def run(
     rerun: Annotated[
         Literal["failed", "all"] | None, typer.Option("--rerun", help="Make failed, or all, records again.")
     ] = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Never ask a hub for weights.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Fetch nothing.")] = False,
+    stand_in: Annotated[
+        bool, typer.Option("--stand-in", help="Rehearse on embedded data what this machine lacks the data for.")
+    ] = False,
+    data: Data = None,
     gpus: Annotated[int | None, typer.Option("--gpus", min=0, help="How many GPUs to use; 0: the CPU.")] = None,
     workers: Annotated[int | None, typer.Option("--workers", min=1, help="Processes, in all or per GPU.")] = None,
     threads: Annotated[int | None, typer.Option("--threads", min=1, help="Threads of each process.")] = None,
@@ -60,25 +67,16 @@ def run(
     json: Json = False,
 ) -> None:
     """Run what is missing of a suite, then print its table and write its report."""
+    _look_in(data)
     from bench.commands.run import RunOptions
     from bench.commands.run import run as command
     from bench.commands.suites import Folders
 
     options = RunOptions(
-        suite=suite,
-        folders=Folders(results, reports),
-        overrides=tuple(overrides),
-        filters=tuple(filters),
-        dry_run=dry_run,
-        rerun=rerun,
-        offline=offline,
-        workers=workers,
-        gpus=gpus,
-        threads=threads,
-        timeout=timeout,
-        max_runs=max_runs,
-        json=json,
-    )
+        suite=suite, folders=Folders(results, reports), overrides=tuple(overrides), filters=tuple(filters),
+        dry_run=dry_run, rerun=rerun, offline=offline, stand_in=stand_in, workers=workers, gpus=gpus, threads=threads,
+        timeout=timeout, max_runs=max_runs, json=json,
+    )  # fmt: skip
     raise typer.Exit(command(options))
 
 
@@ -87,16 +85,28 @@ def plan(
     suite: SuiteOrRun,
     overrides: Set = [],  # noqa: B006
     filters: Filter = [],  # noqa: B006
+    data: Data = None,
     results: Results = RESULTS,
     json: Json = False,
 ) -> None:
-    """Cells, trainings, downloads and time of a suite, before anything starts."""
+    """Cells, trainings and time of a suite, and what it lacks, before anything starts."""
+    _look_in(data)
     from bench.commands.plan import show_plan
     from bench.commands.suites import Folders, plan_of
 
     folders = Folders(results, REPORTS)
     made = plan_of(suite, overrides, folders)
     raise typer.Exit(show_plan(made.select(filters) if filters else made, folders, json))
+
+
+@app.command()
+def fetch(suite: SuitePath, overrides: Set = [], data: Data = None, results: Results = RESULTS) -> None:  # noqa: B006
+    """Get all that a suite names and this machine lacks."""
+    from bench.commands.fetch import fetch_all
+    from bench.commands.suites import Folders
+
+    _look_in(data)
+    raise typer.Exit(fetch_all(suite, tuple(overrides), Folders(results, REPORTS)))
 
 
 @app.command(name="list")
@@ -165,6 +175,14 @@ def doctor(results: Results = RESULTS, json: Json = False) -> None:
     from bench.commands.doctor import examine
 
     raise typer.Exit(examine(results, json))
+
+
+def _look_in(data: Path | None) -> None:
+    """--data for this process and all that it starts."""
+    if data is not None:
+        if not data.is_dir():
+            raise BenchError(f"--data {data}: no such folder")
+        os.environ["BENCH_DATA"] = os.pathsep.join(filter(None, [str(data.absolute()), os.environ.get("BENCH_DATA")]))
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable
+from typing import Literal
 
 
 class BenchError(Exception):
@@ -16,6 +17,29 @@ class SuiteError(BenchError):
     def __init__(self, problems: Iterable[str]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(self.problems))
+
+
+class Missing(BenchError):
+    """A dataset or weights that a suite names and this machine lacks."""
+
+    def __init__(
+        self, kind: Literal["dataset", "weights"], name: str, way: str, megabytes: int | None = None,
+        can_fetch: bool = False,
+    ) -> None:  # fmt: skip
+        self.kind, self.name, self.way, self.megabytes, self.can_fetch = kind, name, way, megabytes, can_fetch
+        super().__init__(f"{self.what} is not on this machine; {way}")
+
+    @property
+    def what(self) -> str:
+        return f"{self.kind} {self.name}"
+
+
+class MissingInputs(SuiteError):
+    """Nothing is wrong with the suite, but this machine lacks what it names."""
+
+    def __init__(self, problems: Iterable[str], missing: list[Missing]) -> None:
+        self.missing = missing
+        super().__init__(problems)
 
 
 class NothingSelected(BenchError):

@@ -71,6 +71,20 @@ def put_in_place(monkeypatch):
         monkeypatch.setitem(BACKBONES, name, entry)
 
 
+@pytest.fixture(scope="session")
+def _machine(tmp_path_factory):
+    return tmp_path_factory.mktemp("machine")
+
+
+@pytest.fixture(autouse=True)
+def _own_machine(_machine, monkeypatch):
+    """Caches of the session's own, and no data or weights but a test's."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(_machine))
+    monkeypatch.setenv("HF_HUB_CACHE", str(_machine / "hub"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.delenv("BENCH_DATA", raising=False)
+
+
 @pytest.fixture
 def tiny(monkeypatch):
     """The dataset `tiny` and the backbones `toy_conv` and `toy_vit` exist."""

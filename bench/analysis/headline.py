@@ -111,6 +111,9 @@ def _undecided(rows: list[Row]) -> str:
     if not seen:
         return "Nothing could be decided between strategies: that takes at least two finished repeats of each."
     middle = seen[len(seen) // 2]
+    if middle >= 100:
+        return ("What stayed undecided is not shown to be equal: so few repeats could have shown no difference at all "
+                "in half of those cells.")
     return (
         "What stayed undecided is not shown to be equal: with these repeats a true difference under about "
         f"{middle:.1f} points (median of those cells) would mostly have gone unseen."

@@ -8,8 +8,10 @@ from typing import Any
 import pandas as pd
 
 from bench.analysis.frame import FINALS, PRETRAININGS, TRIALS, SuiteResults
-from bench.plan.plan import Cell, Plan
+from bench.keys import digest
+from bench.plan.plan import Cell, Plan, Source
 from bench.plan.spec import FitSpec, PretrainSpec, trial_key
+from bench.plan.stand_in import MARK
 from bench.store import Record, Store
 
 NAN = math.nan
@@ -180,7 +182,10 @@ def _environments(records: list[Record]) -> list[dict[str, Any]]:
 
 def _notes(plan: Plan) -> list[str]:
     """What a reader must know of this suite, in full sentences."""
-    notes = []
+    notes = [f"{MARK}: nothing on this page was measured on what the suite names. {one[0].upper()}{one[1:]}."
+             for one in ["; ".join(plan.loaded.stand_ins)] if one]
+    for dataset, source in sorted(_sources(plan).items()):
+        notes += [f"{dataset}: {note}." for note in source.facts.notes]
     if not any(cell.baseline for cell in plan.cells):
         notes.append("This suite has no scratch baseline, so nothing here says whether transfer helps at all.")
     controls = {c.backbone for c in plan.cells if not c.baseline and _starts_random(plan, c)}
@@ -192,6 +197,11 @@ def _notes(plan: Plan) -> list[str]:
     if plan.loaded.suite.repeats < 3:
         notes.append("Fewer than 3 repeats: intervals are very wide or cannot be given.")
     return notes
+
+
+def _sources(plan: Plan) -> dict[str, Source]:
+    """By the label that tables show."""
+    return {cell.dataset: plan.sources[digest(plan.jobs[cell.finals[0]].spec.data)] for cell in plan.cells}
 
 
 def _starts_random(plan: Plan, cell: Cell) -> bool:

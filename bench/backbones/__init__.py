@@ -1,36 +1,48 @@
 """The backbone catalogue: what is built in, third parties' entry points `bench.backbones`, and every timm model."""
 
 from bench import catalogue
-from bench.backbones import small_resnet, timm_names
+from bench.backbones import cifar_resnet, small_resnet, timm_names, torchvision_names
 from bench.backbones.base import BackboneEntry, BackboneFacts
 from bench.errors import BenchError, unknown
 
 BACKBONES: dict[str, BackboneEntry] = {
     "small_resnet": small_resnet.BACKBONE,
+    "cifar_resnet": cifar_resnet.BACKBONE,
 }
 
 
 def find(name: str) -> BackboneEntry | None:
-    """The catalogue's entry, or None for a timm model; an unknown name is an error with the nearest known ones."""
+    """The catalogue's entry, or None for a model of timm or torchvision; an unknown name is an error with the nearest
+    known ones."""
     if name in catalogue.names("backbone", BACKBONES):
         return catalogue.find("backbone", BACKBONES, name)
-    architecture, _, tag = name.partition(".")
-    index = timm_names.index()
+    prefix, architecture, tag = _parts(name)
+    index = _index(prefix)
     if architecture not in index:
-        known = [*catalogue.names("backbone", BACKBONES), *index]
+        known = [*catalogue.names("backbone", BACKBONES), *index] if not prefix else [prefix + one for one in index]
         raise BenchError(unknown("backbone", name, known, listing="`python -m bench list backbones --timm '*'`"))
     # Some tags are made in loops that no reader of source text sees; where none was seen, timm itself decides later.
     if tag and index[architecture] and tag not in index[architecture]:
-        tags = [f"{architecture}.{known}" for known in index[architecture]]
+        tags = [f"{prefix}{architecture}.{known}" for known in index[architecture]]
         raise BenchError(unknown("pretrained weights", name, tags))
     return None
 
 
 def full_name(name: str) -> str:
-    """A timm name with its weights tag; the default one where none was given."""
-    architecture, _, tag = name.partition(".")
-    tags = timm_names.index()[architecture]
-    return name if tag or not tags else f"{architecture}.{tags[0]}"
+    """The name of a model of timm or torchvision with its weights tag; the default one where none was given."""
+    prefix, architecture, tag = _parts(name)
+    tags = _index(prefix)[architecture]
+    return name if tag or not tags else f"{prefix}{architecture}.{tags[0]}"
+
+
+def _parts(name: str) -> tuple[str, str, str]:
+    prefix = torchvision_names.PREFIX if name.startswith(torchvision_names.PREFIX) else ""
+    architecture, _, tag = name.removeprefix(prefix).partition(".")
+    return prefix, architecture, tag
+
+
+def _index(prefix: str) -> dict[str, tuple[str, ...]]:
+    return torchvision_names.index() if prefix else timm_names.index()
 
 
 def names() -> list[str]:

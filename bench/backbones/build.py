@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from bench import backbones
+from bench.backbones import torchvision_names
 from bench.backbones import weights as weights_io
 from bench.backbones.base import BackboneEntry
 from bench.backbones.units import Network, cut_into_units
@@ -32,9 +33,18 @@ def _construct(entry: BackboneEntry | None, ref: BackboneRef, num_classes: int) 
         built = entry.build(num_classes, entry.options.model_validate(ref.options))
         assert isinstance(built, nn.Module), f"backbone {ref.name!r} built a {type(built).__name__}"
         return built
+    return build_from_library(ref.name, num_classes, ref.options)
+
+
+def build_from_library(name: str, num_classes: int, options: dict[str, Any]) -> nn.Module:
+    """Of timm or torchvision, by its name."""
+    if name.startswith(torchvision_names.PREFIX):
+        from bench.backbones import torchvision_models
+
+        return torchvision_models.build(name, num_classes, options)
     import timm
 
-    created: nn.Module = timm.create_model(ref.name, pretrained=False, num_classes=num_classes, **ref.options)
+    created: nn.Module = timm.create_model(name, pretrained=False, num_classes=num_classes, **options)
     return created
 
 
@@ -44,22 +54,27 @@ def read_state(ref: BackboneRef, path: Path | None) -> State | None:
         case "random":
             return None
         case "hub":
-            return _from_hub(ref)
+            assert path is not None, "planning finds the file"
+            return _from_hub(ref, path)
         case "file" | "pretrain":
             assert path is not None, "planning resolves the path"
             return weights_io.read_file(path)
 
 
-def _from_hub(ref: BackboneRef) -> State:
+def _from_hub(ref: BackboneRef, path: Path) -> State:
+    """A hub's file is in the hub's own form: its library knows how to read it (position tables of another size, say).
+    Read by us first, which refuses code and names damage."""
     import timm
 
+    state = weights_io.read_file(path)
+    name, _, _ = ref.weights.identity.partition("@")
+    if ref.name.startswith(torchvision_names.PREFIX):
+        return state
     try:
-        model: Any = timm.create_model(ref.weights.identity, pretrained=True, **ref.options)
+        overlay = {"state_dict": state}
+        model: Any = timm.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay, **ref.options)
     except Exception as error:
-        raise WeightsError(
-            f"{ref.weights.identity}: the pretrained weights could not be had ({type(error).__name__}: {error}). "
-            "With a network, `run --rerun failed`; without one, `weights: path` to a local checkpoint, or `pretrain:`."
-        ) from error
+        raise WeightsError(f"{path.name}: not the weights of {name} ({type(error).__name__}: {error})") from error
     return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
 
 

@@ -13,13 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from bench import backbones
+from bench.backbones import torchvision_names
 from bench.backbones.base import BackboneFacts
 from bench.errors import BenchError
 from bench.keys import digest
 from bench.store.atomic import write_bytes
 from bench.suite.schema import BackboneSpec
 
-CUT = 2  # bumped when `units.py` cuts or names units otherwise: older answers are asked again
+CUT = 3  # bumped when `units.py` cuts or names units otherwise: older answers are asked again
+CLASSES = 7  # of the network that is looked at: a number that no layer of a known network has
 KEYS = {field.name for field in dataclasses.fields(BackboneFacts)}
 
 
@@ -57,12 +59,13 @@ def _facts(spec: BackboneSpec, answers: dict[str, Any]) -> BackboneFacts | Bench
         image_size=answer["image_size"],
         is_size_fixed=answer["is_size_fixed"],
         has_hub_weights=answer["has_hub_weights"],
+        interpolation=answer["interpolation"],
     )
 
 
 def _question(spec: BackboneSpec) -> tuple[str, dict[str, Any]]:
     question = {"name": spec.name, "units": spec.units, "options": spec.options}
-    return digest([version("timm"), CUT, question]), question
+    return digest([version("timm"), version("torchvision"), CUT, question]), question
 
 
 def _kept(path: Path) -> dict[str, Any] | None:
@@ -83,7 +86,7 @@ def _keep(path: Path, answer: Any) -> None:
 
 
 def _ask(questions: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    sys.stderr.write(f"asking timm about {', '.join(sorted({q['name'] for q in questions.values()}))}; once\n")
+    sys.stderr.write(f"looking at {', '.join(sorted({q['name'] for q in questions.values()}))}; once\n")
     command = [sys.executable, "-m", "bench.backbones.probe"]
     done = subprocess.run(command, input=json.dumps(questions), capture_output=True, text=True, check=False)
     if done.returncode != 0:
@@ -95,14 +98,15 @@ def _ask(questions: dict[str, dict[str, Any]]) -> dict[str, Any]:
 
 def _without_memory(name: str, options: dict[str, Any]) -> Any:
     """On the meta device; some models of older timm versions can only be built for real."""
-    import timm
     import torch
+
+    from bench.backbones.build import build_from_library
 
     try:
         with torch.device("meta"):
-            return timm.create_model(name, num_classes=2, **options)
+            return build_from_library(name, CLASSES, options)
     except (NotImplementedError, RuntimeError):
-        return timm.create_model(name, num_classes=2, **options)
+        return build_from_library(name, CLASSES, options)
 
 
 def _answer(question: dict[str, Any]) -> dict[str, Any]:
@@ -113,17 +117,27 @@ def _answer(question: dict[str, Any]) -> dict[str, Any]:
         model = _without_memory(question["name"], question["options"])
         network = cut_into_units(model, coarse=question["units"] == "coarse")
     except Exception as error:
-        return {"error": f"timm cannot build it: {error}"}
-    config: Any = model.pretrained_cfg
-    facts = BackboneFacts(
-        unit_names=network.unit_names,
-        mean=tuple(config["mean"]),
-        std=tuple(config["std"]),
-        image_size=question["options"].get("img_size", config["input_size"][-1]),
-        is_size_fixed=bool(config.get("fixed_input_size")),
-        has_hub_weights=bool(config.get("hf_hub_id") or config.get("url")),
-    )
-    return dataclasses.asdict(facts)
+        return {"error": f"cannot be built: {error}"}
+    return dataclasses.asdict(BackboneFacts(unit_names=network.unit_names, **_config(question, model)))
+
+
+def _config(question: dict[str, Any], model: Any) -> dict[str, Any]:
+    name = question["name"]
+    if name.startswith(torchvision_names.PREFIX):
+        from bench.backbones import torchvision_models
+
+        found = torchvision_models.config_of(name)
+        side = question["options"].get("image_size", found["image_size"])
+        return {**found, "image_size": side, "has_hub_weights": bool(torchvision_names.tags_of(name))}
+    config = model.pretrained_cfg
+    return {
+        "mean": tuple(config["mean"]),
+        "std": tuple(config["std"]),
+        "image_size": question["options"].get("img_size", config["input_size"][-1]),
+        "is_size_fixed": bool(config.get("fixed_input_size")),
+        "has_hub_weights": bool(config.get("hf_hub_id") or config.get("url")),
+        "interpolation": "bilinear" if config.get("interpolation") == "bilinear" else "bicubic",
+    }
 
 
 if __name__ == "__main__":

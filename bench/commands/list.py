@@ -7,7 +7,7 @@ from typing import Any
 
 from bench.catalogue import type_text
 from bench.commands.output import as_json, note, say, table
-from bench.errors import BenchError, NothingSelected, StoreError, nearest
+from bench.errors import BenchError, Missing, NothingSelected, StoreError, nearest
 
 Row = dict[str, Any]  # has "name", and "problem" where the entry cannot be used
 SUITES = Path("suites")
@@ -76,12 +76,15 @@ def _datasets(_: Path) -> list[Row]:
 
 def _dataset(entry: Any) -> Row:
     row = {"description": entry.summary, "options": options_of(entry.options)}
-    sizes: Row = {"classes": None, "train": None, "test": None, "image_size": None}
-    if not any(option["required"] for option in row["options"]):  # else the sizes depend on what is given
+    sizes: Row = {"classes": None, "train": None, "test": None, "image_size": None, "here": None}
+    if any(option["required"] for option in row["options"]):  # the sizes depend on what is given
+        return {**row, **sizes}
+    try:
         facts = entry.facts(entry.options())
-        sizes = {"classes": facts.num_classes, "train": facts.num_train, "test": facts.num_test,
-                 "image_size": facts.image_size}
-    return {**row, **sizes}
+    except Missing as missing:
+        return {**row, **sizes, "here": f"no, {missing.megabytes:,} MB" if missing.megabytes else "no"}
+    return {**row, "classes": facts.num_classes, "train": facts.num_train, "test": facts.num_test,
+            "image_size": facts.image_size, "here": "yes"}
 
 
 def _backbones(_: Path) -> list[Row]:
@@ -186,7 +189,7 @@ def _run(name: str, folders: Any) -> Row:
 # What can be listed -> how, and the columns people see.
 LISTS: dict[str, tuple[Callable[[Path], list[Row]], list[str]]] = {
     "suites": (_suites, ["name", "file", "description"]),
-    "datasets": (_datasets, ["name", "classes", "train", "test", "image_size", "description", "options"]),
+    "datasets": (_datasets, ["name", "here", "classes", "train", "test", "image_size", "description", "options"]),
     "backbones": (_backbones, ["name", "units", "description", "options"]),
     "strategies": (_strategies, ["name", "description", "paper", "options"]),
     "runs": (_runs, ["name", "finished", "planned", "went_wrong", "description"]),

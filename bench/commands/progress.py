@@ -66,7 +66,7 @@ def time_left(progress: Progress) -> str:
     left = progress.left
     if not left:
         return "nothing"
-    estimator = Estimator(progress.plan.loaded.suite.engine.partition)
+    estimator = Estimator.of(progress.plan)
     speed = _speed(progress, estimator)
     if speed is None:
         return ""

@@ -5,15 +5,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.commands.missing import explain
 from bench.commands.output import as_json, console, note, printable, say
 from bench.commands.progress import read_progress
-from bench.commands.suites import Folders, plan_from_file, remember
+from bench.commands.suites import Folders, How, plan_from_file, remember
+from bench.datasets.ingest import ingest
+from bench.errors import BenchError, MissingInputs
 from bench.execute.placement import choose_placement, count_gpus
 from bench.execute.rerun import forget
 from bench.execute.roots import Roots
 from bench.execute.runner import Runner, Summary
-from bench.plan.plan import Plan
-from bench.plan.precision import precision_of
+from bench.fetching import fetch, is_online
+from bench.keys import digest
+from bench.plan.plan import Plan, Source
+from bench.plan.precision import Precision, precision_of
+from bench.plan.spec import DataRef
 from bench.plan.titles import titles_of
 from bench.plan.work import Estimator
 from bench.provenance import describe
@@ -33,6 +39,7 @@ class RunOptions:
     dry_run: bool = False
     rerun: str | None = None  # "failed" or "all"
     offline: bool = False
+    stand_in: bool = False
     workers: int | None = None
     gpus: int | None = None
     threads: int | None = None
@@ -44,10 +51,10 @@ class RunOptions:
 def run(options: RunOptions) -> int:
     """The exit code. Everything that can be refused is refused before the first training."""
     if options.offline:
-        os.environ["HF_HUB_OFFLINE"] = "1"  # read by the hub's client when a worker imports it
+        os.environ["HF_HUB_OFFLINE"] = "1"  # read by the hub's client when it is imported
     on_gpu = options.gpus != 0 and count_gpus() > 0
     precision = precision_of(on_gpu)
-    whole = plan_from_file(options.suite, options.overrides, options.folders, options.max_runs, precision)
+    whole, stand_in_for = plan_with_all_it_needs(options, precision)
     plan = whole.select(options.filters) if options.filters else whole
     if options.dry_run:
         from bench.commands.plan import show_plan
@@ -57,15 +64,44 @@ def run(options: RunOptions) -> int:
     roots = options.folders.roots(plan.loaded.suite.name)
     for store in (roots.store, roots.shared):
         store.check_writable()
-    remember(whole, options.overrides, options.folders)
+    remember(whole, options.overrides, options.folders, stand_in_for)
+    ingest(data_of(plan), options.folders.results / ".cache")
     if options.rerun is not None:
         forget(plan, roots, everything=options.rerun == "all")
-    runner = Runner(plan, roots, titles_of(plan), Estimator(plan.loaded.suite.engine.partition).work)
-    summary = runner.run(placement, describe())
+    runner = Runner(plan, roots, titles_of(plan), Estimator.of(plan).work)
+    stood_in = {"stand_in": list(plan.loaded.stand_ins)} if plan.loaded.stand_ins else {}
+    summary = runner.run(placement, {**describe(), **stood_in})
     conclude(whole, (roots, options), summary)
     if summary.stopped_by is not None:
         return 128 + summary.stopped_by
     return SOME_FAILED if summary.failed or summary.blocked or read_progress(plan, roots).wrong else 0
+
+
+def plan_with_all_it_needs(options: RunOptions, precision: Precision) -> tuple[Plan, tuple[str, ...]]:
+    """And what of it embedded things stand in for. What is missing is fetched where there is a network."""
+
+    def made(stand_in_for: tuple[str, ...] = ()) -> Plan:
+        how = How(precision, stand_in_for)
+        return plan_from_file(options.suite, options.overrides, options.folders, options.max_runs, how)
+
+    try:
+        return made(), ()
+    except MissingInputs as error:
+        if options.stand_in:
+            stand_in_for = tuple(one.what for one in error.missing)
+            return made(stand_in_for), stand_in_for
+        if options.offline or options.dry_run or not is_online():
+            raise BenchError(explain(error, options.suite)) from error
+        try:
+            fetch(error.missing)
+        except BenchError as failed:
+            raise BenchError(f"{failed}\n{explain(error, options.suite)}") from failed
+        return made(), ()
+
+
+def data_of(plan: Plan) -> list[tuple[DataRef, Source]]:
+    refs = {digest(job.spec.data): job.spec.data for job in plan.jobs.values()}
+    return [(ref, plan.sources[key]) for key, ref in refs.items()]
 
 
 def conclude(plan: Plan, where: tuple[Roots, RunOptions], summary: Summary) -> None:

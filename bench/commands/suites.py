@@ -1,16 +1,20 @@
 """From what the person typed to a plan: by a suite's path, or by the name of one that has run here."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
-from bench.errors import BenchError, unknown
+from bench.commands.missing import explain
+from bench.datasets.base import DatasetFacts
+from bench.errors import BenchError, MissingInputs, unknown
 from bench.execute.placement import count_gpus
 from bench.execute.roots import Roots
 from bench.plan.enumerate import MAX_RUNS, make_plan
-from bench.plan.plan import Plan
+from bench.plan.plan import Finds, Plan, Source
 from bench.plan.precision import Precision, precision_of
+from bench.plan.stand_in import rehearsal
 from bench.store.atomic import write_bytes
 from bench.suite.load import load_suite
 
@@ -31,16 +35,26 @@ class Folders:
         return self.reports / f"{suite}.html"
 
 
-def plan_from_file(
-    path: Path, overrides: Sequence[str], folders: Folders, max_runs: int = MAX_RUNS, precision: Precision | None = None
-) -> Plan:
+@dataclass(frozen=True)
+class How:
     """`precision`: what `auto` means; unset, what it meant when the suite last ran here, or would mean now."""
+
+    precision: Precision | None = None
+    stand_in_for: tuple[str, ...] = ()  # what is missing, and to be replaced
+
+
+def plan_from_file(
+    path: Path, overrides: Sequence[str], folders: Folders, max_runs: int = MAX_RUNS, how: How | None = None
+) -> Plan:
+    how = how or How()
     loaded = load_suite(path, overrides)
-    meant = precision or typed_for(loaded.suite.name, folders).precision or precision_of(on_gpu=count_gpus() > 0)
+    if how.stand_in_for:
+        loaded = rehearsal(loaded, how.stand_in_for)
+    meant = how.precision or typed_for(loaded.suite.name, folders).precision or precision_of(on_gpu=count_gpus() > 0)
     return make_plan(loaded, folders.results / ".cache", max_runs, meant)
 
 
-def remember(plan: Plan, overrides: Sequence[str], folders: Folders) -> None:
+def remember(plan: Plan, overrides: Sequence[str], folders: Folders, stand_in_for: Collection[str] = ()) -> None:
     """Keep the suite beside its records, so that a report needs nothing else."""
     root = folders.roots(plan.loaded.suite.name).store.root
     root.mkdir(parents=True, exist_ok=True)
@@ -49,6 +63,8 @@ def remember(plan: Plan, overrides: Sequence[str], folders: Folders) -> None:
         "overrides": list(overrides),
         "suite": str(plan.loaded.path.absolute()),
         "precision": plan.loaded.suite.engine.precision,
+        "stand_in_for": list(stand_in_for),
+        "finds": asdict(plan.finds),
     }
     write_bytes(root / RUN_FILE, (json.dumps(typed, indent=2) + "\n").encode())
 
@@ -60,6 +76,8 @@ class Typed:
     overrides: tuple[str, ...] = ()
     suite: Path | None = None  # checkpoints that a suite names lie beside its file, not beside the copy of it
     precision: Precision | None = None  # what `auto` came to on the machine that ran it
+    stand_in_for: tuple[str, ...] = ()
+    finds: Finds = field(default_factory=Finds)
 
 
 def recalled(name: str, folders: Folders) -> Plan:
@@ -72,7 +90,9 @@ def recalled(name: str, folders: Folders) -> Plan:
     typed = typed_for(name, folders)
     loaded = load_suite(folders.roots(name).store.root / SUITE_FILE, typed.overrides)
     loaded = replace(loaded, path=typed.suite or loaded.path)
-    return make_plan(loaded, folders.results / ".cache", NO_LIMIT, typed.precision or "fp32")
+    if typed.stand_in_for:
+        loaded = rehearsal(loaded, typed.stand_in_for)
+    return make_plan(loaded, folders.results / ".cache", NO_LIMIT, typed.precision or "fp32", typed.finds)
 
 
 def typed_for(name: str, folders: Folders) -> Typed:
@@ -81,11 +101,20 @@ def typed_for(name: str, folders: Folders) -> Typed:
         found = json.loads(path.read_bytes())
         suite = Path(found["suite"]) if "suite" in found else None
         overrides = tuple(str(one) for one in found["overrides"])
-        return Typed(overrides, suite, "bf16" if found.get("precision") == "bf16" else "fp32")
+        precision: Precision = "bf16" if found.get("precision") == "bf16" else "fp32"
+        return Typed(overrides, suite, precision, tuple(found.get("stand_in_for", ())), _finds(found.get("finds", {})))
     except FileNotFoundError:
         return Typed()
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BenchError(f"{path}: cannot be read ({error}); run the suite again to write it anew") from None
+
+
+def _finds(kept: dict[str, Any]) -> Finds:
+    sources = {
+        key: Source(one["options"], DatasetFacts(**{**one["facts"], "notes": tuple(one["facts"]["notes"])}))
+        for key, one in kept.get("sources", {}).items()
+    }
+    return Finds(sources, dict(kept.get("weights", {})))
 
 
 def names_of_runs(folders: Folders) -> list[str]:
@@ -99,7 +128,13 @@ def is_file_name(suite: str) -> bool:
 
 def plan_of(suite: str, overrides: Sequence[str], folders: Folders) -> Plan:
     if is_file_name(suite):
-        return plan_from_file(Path(suite), overrides, folders, NO_LIMIT)
+        try:
+            return plan_from_file(Path(suite), overrides, folders, NO_LIMIT)
+        except MissingInputs as error:
+            name = load_suite(Path(suite), overrides).suite.name
+            if name in names_of_runs(folders) and not overrides and not _ran_from_other_text(suite, name, folders):
+                return recalled(name, folders)  # what it found then is known, though it may be gone
+            raise BenchError(explain(error, Path(suite))) from error
     if overrides:
         raise BenchError(f"--set goes with a suite's file; the run {suite!r} keeps what it was started with")
     return recalled(suite, folders)
@@ -108,9 +143,11 @@ def plan_of(suite: str, overrides: Sequence[str], folders: Folders) -> Plan:
 def ran_otherwise(suite: str, plan: Plan, folders: Folders) -> str:
     """A hint where a suite's file is no longer, or not yet, what last ran under its name; else ""."""
     name = plan.loaded.suite.name
-    kept = folders.roots(name).store.root / SUITE_FILE
-    if not is_file_name(suite) or not kept.is_file():
-        return ""
-    if kept.read_bytes() == plan.loaded.text.encode() and not typed_for(name, folders).overrides:
+    if not is_file_name(suite) or name not in names_of_runs(folders) or not _ran_from_other_text(suite, name, folders):
         return ""
     return f"{name} last ran from another text or with --set; give its name instead of the file to see that run"
+
+
+def _ran_from_other_text(suite: str, name: str, folders: Folders) -> bool:
+    kept = folders.roots(name).store.root / SUITE_FILE
+    return kept.read_bytes() != load_suite(Path(suite)).text.encode() or bool(typed_for(name, folders).overrides)

@@ -5,11 +5,17 @@ add one.
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from bench import catalogue
+from bench.datasets.arrays import NPZ
 from bench.datasets.base import Dataset, DatasetEntry, DatasetFacts, Options, Split
 from bench.datasets.digits import DIGITS
+from bench.datasets.files import DataError
+from bench.datasets.folder import FOLDER
+from bench.datasets.manifest import CSV, PARQUET
+from bench.datasets.named import NAMED
 from bench.datasets.rendered import RENDERED
 
 DATASETS: dict[str, DatasetEntry] = {
@@ -18,11 +24,29 @@ DATASETS: dict[str, DatasetEntry] = {
     "mid": RENDERED["mid"],
     "far": RENDERED["far"],
     "digits": DIGITS,
+    "folder": FOLDER,
+    "npz": NPZ,
+    "csv": CSV,
+    "parquet": PARQUET,
+    **NAMED,
 }
 
 
 def find(name: str) -> DatasetEntry:
     return catalogue.find("dataset", DATASETS, name)
+
+
+def split_name(name: str) -> tuple[str, dict[str, str]]:
+    """`folder:moths` -> ("folder", {"path": "moths"}); any other name as it is."""
+    prefix, colon, rest = name.partition(":")
+    entry = DATASETS.get(prefix)
+    return (prefix, {entry.where[0]: rest}) if colon and rest and entry is not None and entry.where else (name, {})
+
+
+def short_name(name: str) -> str:
+    """`folder:images/moths` is shown as `moths`: tables are narrow, and paths are nobody else's business."""
+    _, given = split_name(name)
+    return next((Path(path).name or path for path in given.values()), name)
 
 
 def names() -> list[str]:
@@ -34,4 +58,7 @@ def parse_options(entry: DatasetEntry, raw: Mapping[str, Any]) -> Options:
     return catalogue.parse_options(f"dataset {entry.name!r}", entry.options, raw)
 
 
-__all__ = ["DATASETS", "Dataset", "DatasetEntry", "DatasetFacts", "Options", "Split", "find", "names", "parse_options"]
+__all__ = [
+    "DATASETS", "DataError", "Dataset", "DatasetEntry", "DatasetFacts", "Options", "Split", "find", "names",
+    "parse_options", "short_name", "split_name",
+]  # fmt: skip

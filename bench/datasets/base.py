@@ -8,7 +8,7 @@ import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,10 @@ import numpy.typing as npt
 from bench.catalogue import Options
 
 __all__ = ["Dataset", "DatasetEntry", "DatasetFacts", "Options", "Split"]
+
+
+# What the score is: the share of images that are right, or the mean over the classes of each one's share.
+Metric = Literal["accuracy", "mean_per_class"]
 
 
 @dataclass(frozen=True)
@@ -43,8 +47,8 @@ class Dataset:
         digest = hashlib.sha256(repr(self.classes).encode())
         for split in (self.train, self.test):
             digest.update(repr(split.images.shape).encode())
-            digest.update(np.ascontiguousarray(split.images).tobytes())
-            digest.update(np.ascontiguousarray(split.labels).tobytes())
+            digest.update(np.ascontiguousarray(split.images).data)
+            digest.update(np.ascontiguousarray(split.labels).data)
         return digest.hexdigest()
 
 
@@ -58,6 +62,8 @@ class DatasetFacts:
     num_test: int
     smallest_class: int  # training images of the class that has fewest
     revision: str  # part of every key; changes when the pixels do
+    notes: tuple[str, ...] = ()  # what a reader of the results should know of these images
+    metric: Metric = "accuracy"
 
     def __post_init__(self) -> None:
         """numpy's numbers are welcome, but a key takes plain ones only."""
@@ -74,3 +80,5 @@ class DatasetEntry:
     facts: Callable[[Any], DatasetFacts]  # options -> facts, fast and pure
     load: Callable[[Any], Dataset]  # options -> arrays
     options: type[Options] = Options
+    is_read: bool = False  # from files of others: before the first training, with a progress bar
+    where: tuple[str, ...] = ()  # options that say where the data lie: in no key, which has the content's digest

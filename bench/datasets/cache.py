@@ -18,7 +18,8 @@ import numpy.typing as npt
 
 from bench.catalogue import Options
 from bench.datasets import find
-from bench.datasets.base import Dataset, Split
+from bench.datasets.base import Dataset, DatasetEntry, Split
+from bench.errors import BenchError
 from bench.keys import digest
 
 FORMAT = 1  # of the folder; a change makes old entries unknown, not wrong
@@ -28,24 +29,36 @@ SPLITS = ("train", "test")
 log = logging.getLogger(__name__)
 
 
-def load(name: str, options: Options, cache_dir: Path) -> Dataset:
+def load(name: str, options: Options, cache_dir: Path, revision: str | None = None) -> Dataset:
     """The dataset, its arrays read-only and mapped from `cache_dir`, its `sha256` known without touching a pixel.
 
-    Where the folder cannot be written, the arrays come straight from the loader.
+    Where the folder cannot be written, the arrays come straight from the loader. `revision`: where it is known.
     """
     entry = find(name)
-    identity = [FORMAT, name, options.model_dump(mode="json"), entry.facts(options).revision]
-    shelf = _Shelf(cache_dir, digest(identity), identity)
+    revision = revision or entry.facts(options).revision
+    shelf = _shelf(entry, options, cache_dir, revision)
     kept = shelf.open()
     if kept is not None:
         return kept
     fresh = entry.load(options)
+    if entry.is_read and entry.facts(options).revision != revision:
+        raise BenchError(f"dataset {name!r} was changed after this run was planned; start it again")
     try:
         shelf.put(fresh)
     except OSError as error:
         log.warning("dataset %s is not kept in %s: %s", name, cache_dir, error)
         return fresh
     return shelf.open() or fresh
+
+
+def is_kept(name: str, options: Options, cache_dir: Path, revision: str) -> bool:
+    return _shelf(find(name), options, cache_dir, revision).open() is not None
+
+
+def _shelf(entry: DatasetEntry, options: Options, cache_dir: Path, revision: str) -> "_Shelf":
+    settings = options.model_dump(mode="json", exclude=set(entry.where))
+    identity = [FORMAT, entry.name, settings, revision]
+    return _Shelf(cache_dir, digest(identity), identity)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import torch
 from bench import datasets
 from bench.backbones.units import Network
 from bench.datasets import cache as dataset_cache
-from bench.datasets.base import Dataset
+from bench.datasets.base import Dataset, Split
 from bench.engine.features import Features
 from bench.engine.flops import Known
 from bench.engine.images import Images
@@ -54,7 +54,7 @@ class Context:
     shared: Store  # pretrainings and their weights, for all suites
     cache: Path
     device: torch.device
-    weights_files: dict[str, Path]  # sha256 -> local checkpoint
+    weights_files: dict[str, Path]  # identity of weights -> local checkpoint
     provenance: dict[str, Any]
     # Before trainings, with the records that a crash in them would leave, and how many train together: where trials
     # that have a record train along, more than there are records.
@@ -64,6 +64,7 @@ class Context:
     notice: Callable[[str], None] = print  # something that a person should know
     engine: Engine = field(default_factory=Engine)
     patterns: Mapping[str, tuple[Pattern, ...]] = field(default_factory=dict)  # what the plan leaves frozen
+    sources: Mapping[str, dict[str, Any]] = field(default_factory=dict)  # options with paths, by digest of the DataRef
     forms_folder: Path | None = None  # where this machine's choices are kept; None: in the cache
     features: Features = field(init=False)
     _loaded: OrderedDict[str, OnDevice] = field(default_factory=OrderedDict)
@@ -90,16 +91,21 @@ class Context:
         return _kept(self._loaded, digest(ref), DATASETS, lambda: self._load(ref))
 
     def _load(self, ref: DataRef) -> OnDevice:
-        options = datasets.find(ref.name).options.model_validate(ref.options)
-        loaded = dataset_cache.load(ref.name, options, self.cache)
+        options = datasets.find(ref.name).options.model_validate(self.sources.get(digest(ref), ref.options))
+        loaded = dataset_cache.load(ref.name, options, self.cache, ref.revision)
         _check(ref, loaded)
         # Of what is trained on, not of what the cache says of itself.
         sha256 = Dataset(loaded.classes, loaded.train, loaded.test).sha256
         size = loaded.train.images.nbytes + loaded.test.images.nbytes
         place = Images.on_device if size <= _room(self.device) else Images.mapped
+
+        def placed(split: Split, name: str) -> Images:
+            images = place(split.images, split.labels, self.device, f"{sha256}/{name}")
+            return replace(images, by_class=ref.metric == "mean_per_class")
+
         return OnDevice(
-            train=place(loaded.train.images, loaded.train.labels, self.device, f"{sha256}/train"),
-            test=place(loaded.test.images, loaded.test.labels, self.device, f"{sha256}/test"),
+            train=placed(loaded.train, "train"),
+            test=placed(loaded.test, "test"),
             sha256=sha256,
         )
 

@@ -19,7 +19,7 @@ BATCH = 256
 
 @dataclass(frozen=True)
 class Scored:
-    correct: int
+    correct: float  # images, or what they come to where every class counts alike
     num: int
     loss: float | None  # mean cross entropy; None where it is not finite
 
@@ -48,6 +48,7 @@ def score(
     correct: Tensor | int = 0
     loss: Tensor | float = 0.0
     start = 0
+    weights = class_weights(images.labels) if images.by_class else None
     while start < len(images):
         index = torch.arange(start, min(start + batch_size, len(images)), device=images.device)
         try:
@@ -60,16 +61,23 @@ def score(
         start += len(index)
         labels = images.labels[index].expand(len(logits), -1)
         # Summed where they are: one look at a device for a whole split.
-        correct = correct + (logits.argmax(2) == labels).sum(1)
+        right = logits.argmax(2) == labels
+        correct = correct + (right.sum(1) if weights is None else (right * weights[index]).sum(1))
         each = F.cross_entropy(full(logits).flatten(0, 1), labels.flatten(), reduction="none")
         loss = loss + each.view(labels.shape).double().sum(1)
     assert isinstance(correct, Tensor)
     assert isinstance(loss, Tensor)
     num = len(images)
     return [
-        Scored(int(right), num, total / num if math.isfinite(total) else None)
+        Scored(right, num, total / num if math.isfinite(total) else None)
         for right, total in zip(correct.tolist(), loss.tolist(), strict=True)
     ]
+
+
+def class_weights(labels: Tensor) -> Tensor:
+    """float64 [N]: what an image counts, so that every class that is there counts alike and all count N together."""
+    counts = torch.bincount(labels)
+    return len(labels) / (counts.count_nonzero() * counts[labels].double())
 
 
 @contextmanager

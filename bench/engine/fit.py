@@ -11,7 +11,8 @@ from torch import Tensor
 
 from bench.backbones.build import build_network, load_pretrained, read_state
 from bench.backbones.units import Network
-from bench.backbones.weights import Loaded
+from bench.backbones.weights import Loaded, WeightsError
+from bench.backbones.weights_file import file_sha256
 from bench.engine import labels as labels_of
 from bench.engine.context import Context, OnDevice
 from bench.engine.images import Images
@@ -72,8 +73,11 @@ def _read(backbone: BackboneRef, context: Context) -> dict[str, Tensor] | None:
 
 
 def weights_path(backbone: BackboneRef, context: Context) -> Path | None:
-    if backbone.weights.origin == "file":
-        return context.weights_files[backbone.weights.identity]
+    if backbone.weights.origin in ("file", "hub"):
+        path = context.weights_files[backbone.weights.identity]
+        if file_sha256(path) != backbone.weights.identity.rpartition("@")[2]:
+            raise WeightsError(f"{path.name} was changed after this run was planned; start it again")
+        return path
     if backbone.weights.origin != "pretrain":
         return None
     record = context.shared.read(backbone.weights.identity)
@@ -164,7 +168,7 @@ def _test_scores(outcome: Outcome, data: OnDevice) -> dict[str, Any]:
     assert last is not None
     assert last.num == len(data.test)
     return {
-        "metric": "accuracy",
+        "metric": data.test.metric,
         "score": last.accuracy,
         "loss": last.loss,
         "num_test": last.num,

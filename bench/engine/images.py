@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from bench.datasets.base import Metric
 from bench.keys import seed_for
 from bench.plan.spec import Pipeline
 
@@ -26,6 +27,7 @@ class Images:
     rows: Tensor | None = None  # int64 [n] into `stored`, on the device; None: all of it
     origin: str = ""  # identity of the split by content; "": nobody else can have the same one
     is_streamed: bool = False  # read from the file with every batch
+    by_class: bool = False  # scored by the mean over the classes of each one's share, not by images alike
 
     @staticmethod
     def on_device(
@@ -48,6 +50,10 @@ class Images:
         return self.labels.shape[0]
 
     @property
+    def metric(self) -> Metric:
+        return "mean_per_class" if self.by_class else "accuracy"
+
+    @property
     def device(self) -> torch.device:
         return self.labels.device
 
@@ -65,7 +71,8 @@ class Images:
             index = torch.from_numpy(np.ascontiguousarray(index))
         chosen = index.to(self.device)
         rows = chosen if self.rows is None else self.rows[chosen]
-        return Images(self.stored, self.labels.index_select(0, chosen), rows, self.origin, self.is_streamed)
+        return Images(self.stored, self.labels.index_select(0, chosen), rows, self.origin, self.is_streamed,
+                      self.by_class)
 
 
 @dataclass(frozen=True)
@@ -92,8 +99,13 @@ def prepare(pixels: Tensor, pipeline: Pipeline) -> Tensor:
     """uint8 [B, 3, H, W] -> float [B, 3, S, S], channels last in memory."""
     x = pixels.to(torch.get_default_dtype()).div_(255)  # in place from here on: a fresh tensor costs more than a pass
     side = pipeline.image_size
-    if x.shape[-2:] != (side, side):
-        x = F.interpolate(x, size=(side, side), mode="bicubic", antialias=True, align_corners=False).clamp_(0, 1)
+    whole = round(side / pipeline.crop)
+    if x.shape[-2:] != (whole, whole):
+        size, mode = (whole, whole), pipeline.interpolation
+        x = F.interpolate(x, size=size, mode=mode, antialias=True, align_corners=False).clamp_(0, 1)
+    if whole != side:
+        edge = (whole - side) // 2
+        x = x[:, :, edge : edge + side, edge : edge + side]
     mean = torch.tensor(pipeline.mean, device=x.device).view(1, 3, 1, 1)
     std = torch.tensor(pipeline.std, device=x.device).view(1, 3, 1, 1)
     return x.sub_(mean).div_(std).contiguous(memory_format=torch.channels_last)

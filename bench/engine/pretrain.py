@@ -47,7 +47,7 @@ def run_pretraining(spec: PretrainSpec, context: Context) -> Finished:
         return Finished("diverged", {}, cost, f"loss not finite at step {outcome.diverged_at}, rate {spec.lr:g}")
     state = {name: tensor.contiguous().cpu() for name, tensor in network.module.state_dict().items()}
     result = {
-        "metric": "accuracy",
+        "metric": spec.data.metric,
         "score": outcome.last.accuracy,
         "num_test": outcome.last.num,
         "curve": [dataclasses.asdict(point) for point in outcome.curve],

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from bench.engine import labels as labels_of
 from bench.engine.closed_forms import LinearHead, logistic_path, prototypes, ridge_folds, ridge_path
 from bench.engine.context import Context, OnDevice
-from bench.engine.evaluate import BATCH, Scored, in_eval_mode
+from bench.engine.evaluate import BATCH, Scored, class_weights, in_eval_mode
 from bench.engine.fit import Finished, Start, labelled_images, start
 from bench.engine.flops import forward_flops
 from bench.engine.images import Images, prepare
@@ -72,6 +72,7 @@ class _Matrix:
     labels: Tensor
     begin: Start
     stage: Stage
+    by_class: bool  # how it is scored
 
 
 def _trials(spec: FitSpec, context: Context) -> list[Finished]:
@@ -121,7 +122,8 @@ def _score(head: LinearHead, matrix: _Matrix, index: Tensor | None, solve: Solve
     logits = head.logits(features)
     # Only logistic regression's scores are log-likelihoods.
     loss = float(F.cross_entropy(logits, labels)) if solve.form == "logistic" else math.inf
-    correct = int((logits.argmax(1) == labels).sum())
+    right = logits.argmax(1) == labels
+    correct = float((right * class_weights(labels)).sum() if matrix.by_class else right.sum())
     return Scored(correct, len(labels), loss if math.isfinite(loss) else None)
 
 
@@ -180,7 +182,7 @@ def _result(spec: FitSpec, number: int, where: tuple[Images, OnDevice], test: Sc
         "lr_edge": "",
         "num_labels": len(images),
         "dataset_sha256": data.sha256,
-        "metric": "accuracy",
+        "metric": spec.data.metric,
         "score": test.accuracy,
         "loss": test.loss,
         "num_test": test.num,
@@ -204,7 +206,7 @@ def _matrix(spec: FitSpec, images: Images, bases: list[Images], context: Context
     begin = start(spec, context)
     begin.renew()
     stage = stages_for(spec, begin, bases, context)(0)
-    found = _Matrix(torch.empty(0), images.labels, begin, stage)
+    found = _Matrix(torch.empty(0), images.labels, begin, stage, images.by_class)
     return dataclasses.replace(found, features=_features(found, images, spec))
 
 

@@ -30,6 +30,7 @@ class Setup:
     engine: Engine
     patterns: dict[str, tuple[tuple[bool, ...], ...]]  # what the plan leaves frozen
     weights_files: dict[str, Path]
+    sources: dict[str, dict[str, Any]]  # options of datasets, paths too, by the digest of their DataRef
     provenance: dict[str, Any]
     log: Path  # what a worker prints goes here, so that it cannot garble the display
 

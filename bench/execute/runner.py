@@ -104,16 +104,16 @@ class Runner:
         engine = self.plan.loaded.suite.engine
         return [
             Setup(
-                results=self.roots.results,
-                suite=self.roots.suite,
+                results=self.roots.results, suite=self.roots.suite,
                 device=device,
                 threads=placement.threads,
                 engine=Engine(engine.partition, engine.fleet),
                 patterns=frozen_patterns(self.plan.jobs.values()),
                 weights_files=self.plan.weights_files,
+                sources={key: source.options for key, source in self.plan.sources.items()},
                 provenance=provenance,
                 log=self.roots.store.root / "logs" / f"worker-{number}.log",
-            )
+            )  # fmt: skip
             for number, device in enumerate(placement.devices)
         ]
 

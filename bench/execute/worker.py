@@ -20,6 +20,7 @@ from bench.engine.jobs import perform
 from bench.errors import StoreError
 from bench.execute.messages import Broken, Bundle, Finished, Message, Notice, Recorded, Setup, Starting, Stuck
 from bench.execute.signals import STOPPING
+from bench.places import machine_cache
 from bench.plan.spec import Job, PretrainSpec
 from bench.store import Store
 from bench.store.atomic import explain
@@ -80,22 +81,15 @@ def make_context(setup: Setup, pipe: "Connection[Message, Bundle | str]") -> Con
         device=device,
         engine=setup.engine,
         patterns=setup.patterns,
-        forms_folder=_machine_folder(),
+        forms_folder=cache / "forms" if (cache := machine_cache()) is not None else None,
         notice=lambda text: pipe.send(Notice(text)),
         weights_files=setup.weights_files,
+        sources=setup.sources,
         provenance={**setup.provenance, "device": device_name(device), "threads": setup.threads},
         begins=lambda records, together: pipe.send(Starting(tuple(records), together)),
         announce=lambda record: pipe.send(Recorded.of(record)),
         stopping=stop,
     )
-
-
-def _machine_folder() -> Path | None:
-    """What was measured on this machine holds for every results folder on it."""
-    try:
-        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "transfer-bench" / "forms"
-    except RuntimeError:  # nobody's home
-        return None
 
 
 class _StopRequest:

@@ -5,16 +5,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bench import backbones
+from bench import backbones, datasets
 from bench.backbones import probe
-from bench.errors import BenchError, SuiteError
-from bench.plan.plan import Cell, Plan
+from bench.errors import BenchError, Missing, MissingInputs, SuiteError
+from bench.keys import digest
+from bench.plan.plan import Cell, Finds, Plan, Source
 from bench.plan.precision import Precision
 from bench.plan.resolve import (
     Problems,
     ResolvedBackbone,
     ResolvedDataset,
     ResolvedStrategy,
+    file_weights,
+    hub_weights,
     pipeline,
     resolve_backbone,
     resolve_dataset,
@@ -23,7 +26,7 @@ from bench.plan.resolve import (
 from bench.plan.settings import search_of, training_of
 from bench.plan.spec import FitSpec, Job, LabelBudget, Weights
 from bench.suite.load import LoadedSuite
-from bench.suite.schema import DatasetSpec, FoldsSpec, Suite
+from bench.suite.schema import BackboneSpec, DatasetSpec, FoldsSpec, Suite
 
 MAX_RUNS = 20_000  # trainings; a mistyped grid should not start
 
@@ -36,19 +39,23 @@ class Task:
 
 
 def make_plan(
-    loaded: LoadedSuite, cache: Path, max_runs: int = MAX_RUNS, auto_precision: Precision = "fp32"
+    loaded: LoadedSuite,
+    cache: Path,
+    max_runs: int = MAX_RUNS,
+    auto_precision: Precision = "fp32",
+    kept: Finds | None = None,
 ) -> Plan:
-    """Raises SuiteError with every problem found. `auto_precision`: what `precision: auto` means here."""
+    """Raises SuiteError with every problem found, or MissingInputs. `auto_precision`: what `precision: auto` means
+    here. `kept`: what an earlier run found, for looking at what it left."""
     if loaded.suite.engine.precision == "auto":
         engine = loaded.suite.engine.model_copy(update={"precision": auto_precision})
         loaded = replace(loaded, suite=loaded.suite.model_copy(update={"engine": engine}))
     suite = loaded.suite
-    problems = Problems(loaded)
+    problems = Problems(loaded, kept=kept or Finds())
     tasks = _tasks(suite, problems)
     shelf = _backbones(suite, cache, problems)
     recipes = _strategies(suite, shelf, problems)
-    if problems.lines:
-        raise SuiteError(problems.lines)
+    refuse(problems)
     _check_size(loaded, tasks, recipes, max_runs)
     jobs: dict[str, Job] = {}
     cells = tuple(_cells(suite, tasks, recipes, jobs))
@@ -56,29 +63,48 @@ def make_plan(
         loaded=loaded,
         cells=cells,
         jobs=jobs,
+        sources=_sources(tasks, shelf),
+        finds=problems.finds,
         weights_files={b.weights.identity: b.weights_file for b, _ in recipes if b.weights_file is not None},
         pretrain_labels={
-            b.pretraining.key: (b.label, b.spec.pretrain.dataset)
+            b.pretraining.key: (b.label, datasets.short_name(b.spec.pretrain.dataset))
             for b, _ in recipes
             if b.pretraining is not None and b.spec.pretrain is not None
         },
     )
 
 
+def _sources(tasks: list[Task], shelf: list[ResolvedBackbone]) -> dict[str, Source]:
+    found = {digest(task.dataset.ref): task.dataset.source for task in tasks}
+    for backbone in shelf:
+        found |= backbone.sources
+    return found
+
+
 def _tasks(suite: Suite, problems: Problems) -> list[Task]:
     tasks: list[Task] = []
     for number, spec in enumerate(suite.datasets):
         loc = ("datasets", number)
-        resolved = resolve_dataset(spec.name, spec.options, loc, problems)
+        resolved = resolve_dataset(spec.name, spec.options, loc, problems, spec.metric)
         if resolved is None:
             continue
-        dataset = ResolvedDataset(spec.label or spec.name, *resolved)
+        dataset = ResolvedDataset(spec.label or datasets.short_name(spec.name), *resolved)
+        if any(dataset.label == task.dataset.label for task in tasks):
+            problems.add(loc, f"{dataset.label!r} stands twice in this suite; give one of them another `label`")
         for budget in budgets_of(spec):
             trouble = _budget_trouble(budget, dataset) or _folds_trouble(suite, budget, dataset)
             if trouble:
                 problems.add((*loc, budget.kind), trouble)
             tasks.append(Task(dataset, budget, _num_labels(budget, dataset)))
     return tasks
+
+
+def refuse(problems: Problems) -> None:
+    """Mistakes first: what is missing may belong to one."""
+    if problems.lines:
+        raise SuiteError([*problems.lines, *problems.lacks])
+    if problems.missing:
+        raise MissingInputs(problems.lacks, list(problems.missing.values()))
 
 
 def budgets_of(spec: DatasetSpec) -> list[LabelBudget]:
@@ -136,6 +162,10 @@ def _backbones(suite: Suite, cache: Path, problems: Problems) -> list[ResolvedBa
             known.append(number)
         except BenchError as error:
             problems.add(("backbones", number, "name"), str(error))
+    for number in known:
+        _check_outside_weights(number, specs[number], problems)
+    if problems.missing:  # asking about timm models takes seconds, and nothing will run
+        known = [number for number in known if backbones.find(specs[number].name) is not None]
     resolved: list[ResolvedBackbone] = []
     for number, facts in zip(known, probe.facts_for([specs[n] for n in known], cache), strict=True):
         if isinstance(facts, BenchError):
@@ -149,6 +179,16 @@ def _backbones(suite: Suite, cache: Path, problems: Problems) -> list[ResolvedBa
             problems.add(("backbones", number), text)
         resolved.append(backbone)
     return resolved
+
+
+def _check_outside_weights(number: int, spec: BackboneSpec, problems: Problems) -> None:
+    try:
+        if backbones.find(spec.name) is None and spec.pretrain is None and spec.weights in (None, "hub"):
+            hub_weights(backbones.full_name(spec.name), problems)
+        elif spec.weights not in (None, "hub", "random"):
+            file_weights(spec.weights, problems)
+    except Missing as missing:
+        problems.lack(("backbones", number, "weights"), missing)
 
 
 def _strategies(

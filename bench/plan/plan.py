@@ -1,10 +1,12 @@
 """What a suite comes to: cells, and the jobs that fill them. Pure values; `execute/` walks the jobs in order."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
+from bench.datasets.base import DatasetFacts
 from bench.errors import BenchError, NothingSelected, nearest
 from bench.plan.spec import Job, LabelBudget
 from bench.suite.load import LoadedSuite
@@ -33,12 +35,30 @@ class Cell:
 
 
 @dataclass(frozen=True)
+class Source:
+    """Where a dataset's images come from, and what is known of them. In no key."""
+
+    options: dict[str, Any]  # all of them, paths too
+    facts: DatasetFacts
+
+
+@dataclass
+class Finds:
+    """What names of a suite came to on this machine: kept with a run, so that its report outlives its data."""
+
+    sources: dict[str, Source] = field(default_factory=dict)  # by digest of a dataset's name and options as written
+    weights: dict[str, str] = field(default_factory=dict)  # identity, by digest of a backbone's name and weights
+
+
+@dataclass(frozen=True)
 class Plan:
     loaded: LoadedSuite
     cells: tuple[Cell, ...]
     jobs: dict[str, Job]  # every job once, needs before users
-    weights_files: dict[str, Path]  # sha256 -> the local checkpoint of that content
+    weights_files: dict[str, Path]  # identity of weights -> the local checkpoint of that content
     pretrain_labels: dict[str, tuple[str, str]]  # key of a pretraining -> (backbone label, dataset)
+    sources: dict[str, Source]  # digest of a DataRef -> its images
+    finds: Finds
 
     @property
     def num_trainings(self) -> int:

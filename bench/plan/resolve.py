@@ -5,11 +5,15 @@ from pathlib import Path
 from typing import Any
 
 from bench import backbones, datasets, strategies
+from bench.backbones import hub
 from bench.backbones.base import BackboneFacts
-from bench.backbones.weights_file import file_sha256
 from bench.catalogue import OptionProblems, Options, parse_options
-from bench.datasets.base import DatasetEntry, DatasetFacts
-from bench.errors import BenchError
+from bench.datasets.base import DatasetEntry, DatasetFacts, Metric
+from bench.datasets.files import digests_of
+from bench.errors import BenchError, Missing
+from bench.keys import digest
+from bench.places import DATA, find_file
+from bench.plan.plan import Finds, Source
 from bench.plan.spec import BackboneRef, DataRef, Job, Pipeline, PretrainSpec, Weights
 from bench.strategies.inline import build_inline
 from bench.strategies.recipe import Recipe
@@ -21,20 +25,33 @@ Loc = tuple[str | int, ...]
 
 @dataclass
 class Problems:
-    """Collects what is wrong, each with its place, so that all of it can be said at once."""
+    """Collects what is wrong, each with its place, so that all of it can be said at once; and what is not here."""
 
     loaded: LoadedSuite
     lines: list[str] = field(default_factory=list)
+    missing: dict[str, Missing] = field(default_factory=dict)  # by what it is
+    lacks: list[str] = field(default_factory=list)  # the same with its place
+    kept: Finds = field(default_factory=Finds)  # of an earlier run: nothing is looked for that stands here
+    finds: Finds = field(default_factory=Finds)
 
     def add(self, loc: Loc, text: str) -> None:
         self.lines.append(self.loaded.problem(loc, text))
+
+    def lack(self, loc: Loc, missing: Missing) -> None:
+        if missing.what not in self.missing:
+            self.lacks.append(self.loaded.problem(loc, str(missing)))
+        self.missing.setdefault(missing.what, missing)
 
 
 @dataclass(frozen=True)
 class ResolvedDataset:
     label: str
     ref: DataRef
-    facts: DatasetFacts
+    source: Source
+
+    @property
+    def facts(self) -> DatasetFacts:
+        return self.source.facts
 
 
 @dataclass(frozen=True)
@@ -46,6 +63,7 @@ class ResolvedBackbone:
     options: dict[str, Any]
     pretraining: Job | None
     weights_file: Path | None
+    sources: dict[str, Source] = field(default_factory=dict)  # of its pretraining
 
     def ref(self, weights: Weights) -> BackboneRef:
         return BackboneRef(self.spec.name, self.options, self.spec.units, weights)
@@ -70,26 +88,54 @@ def checked_options(owner: str, model: type[Options], raw: dict[str, Any], at: t
 
 
 def resolve_dataset(
-    name: str, raw: dict[str, Any], loc: Loc, problems: Problems
-) -> tuple[DataRef, DatasetFacts] | None:
+    name: str, raw: dict[str, Any], loc: Loc, problems: Problems, metric: Metric | None = None
+) -> tuple[DataRef, Source] | None:
+    name, given = datasets.split_name(name)
     try:
         entry: DatasetEntry = datasets.find(name)
     except BenchError as error:
         problems.add((*loc, "name"), str(error))
         return None
+    written = digest(repr([name, given, raw]))  # its keys may be of any type yet
+    kept = problems.kept.sources.get(written)
+    try:
+        raw = kept.options if kept is not None else _with_places(entry, {**given, **raw}, problems.loaded.path.parent)
+    except Missing as missing:
+        problems.lack(loc, missing)
+        return None
     options = checked_options(f"dataset {name!r}", entry.options, raw, (problems, (*loc, "options")))
     if options is None:
         return None
     try:
-        facts = entry.facts(options)
+        facts = kept.facts if kept is not None else entry.facts(options)
+    except Missing as missing:
+        problems.lack(loc, missing)
+        return None
     except BenchError as error:
         problems.add(loc, str(error))
         return None
     except Exception as error:  # a third party's code, most likely about a file of the person's
         problems.add(loc, f"dataset {name!r}: {type(error).__name__}: {error}")
         return None
-    ref = DataRef(name, options.model_dump(mode="json"), facts.revision, facts.num_classes)
-    return ref, facts
+    every = options.model_dump(mode="json")
+    told = {option: value for option, value in every.items() if option not in entry.where}
+    ref = DataRef(name, told, facts.revision, facts.num_classes, metric or facts.metric)
+    problems.finds.sources[written] = Source(every, facts)
+    return ref, Source(every, facts)
+
+
+def _with_places(entry: DatasetEntry, raw: dict[str, Any], beside: Path) -> dict[str, Any]:
+    """Paths as they are found: as they stand, beside the suite, or in a data folder."""
+    found = dict(raw)
+    for option in entry.where:
+        if not isinstance(raw.get(option), str):
+            continue  # refused with the other options
+        path = find_file(raw[option], beside)
+        if path is None:
+            way = f"no file or folder of this name here, nor beside the suite, nor in a folder of {DATA}"
+            raise Missing("dataset", f"{entry.name}:{raw[option]}", way)
+        found[option] = str(path.absolute())
+    return found
 
 
 def resolve_backbone(
@@ -111,16 +157,20 @@ def resolve_backbone(
     if spec.pretrain is not None:
         return _pretrained_inside(spec, options, facts, (problems, loc))
     try:
-        weights, path = _outside_weights(spec, facts, problems.loaded.path.parent)
+        weights, path = _outside_weights(spec, facts, problems)
+    except Missing as missing:
+        problems.lack((*loc, "weights"), missing)
+        return None
     except BenchError as error:
         problems.add((*loc, "weights"), str(error))
         return None
-    origin = path.name if path is not None else weights.origin
+    origin = path.name if path is not None and weights.origin == "file" else weights.origin
     label = spec.label or (spec.name if weights.origin == "hub" else f"{spec.name} ({origin})")
     return ResolvedBackbone(label, spec, facts, weights, options, None, path)
 
 
-def _outside_weights(spec: BackboneSpec, facts: BackboneFacts, folder: Path) -> tuple[Weights, Path | None]:
+def _outside_weights(spec: BackboneSpec, facts: BackboneFacts, problems: Problems) -> tuple[Weights, Path | None]:
+    """And the file; an earlier run's may be gone, but its name is known."""
     is_timm = backbones.find(spec.name) is None
     wanted = spec.weights or ("hub" if is_timm else "random")
     if wanted == "random":
@@ -131,11 +181,32 @@ def _outside_weights(spec: BackboneSpec, facts: BackboneFacts, folder: Path) -> 
                 f"{spec.name!r} has no weights on the hub; give `weights: random`, the path of a checkpoint, "
                 "or `pretrain: {dataset: ...}`"
             )
-        return Weights("hub", backbones.full_name(spec.name)), None
-    for path in (Path(wanted).expanduser(), folder / wanted):
-        if path.is_file():
-            return Weights("file", file_sha256(path)), path
-    raise BenchError(f"no such weights file: {wanted!r} (`hub` and `random` are the other choices)")
+        return hub_weights(backbones.full_name(spec.name), problems)
+    return file_weights(wanted, problems)
+
+
+def file_weights(wanted: str, problems: Problems) -> tuple[Weights, Path]:
+    written = digest([wanted])
+    if written in problems.kept.weights:
+        return Weights("file", problems.kept.weights[written]), Path(wanted)
+    path = find_file(wanted, problems.loaded.path.parent)
+    if path is None or not path.is_file():
+        way = f"no file of this name here, nor beside the suite, nor in a folder of {DATA}"
+        raise Missing("weights", wanted, f"{way} (other choices: `hub`, `random`)")
+    problems.finds.weights[written] = digests_of([path])[0]
+    return Weights("file", problems.finds.weights[written]), path
+
+
+def hub_weights(name: str, problems: Problems) -> tuple[Weights, Path]:
+    """Named by the file's content too: a tag's weights may be replaced."""
+    if name in problems.kept.weights:
+        return Weights("hub", problems.kept.weights[name]), Path(hub.file_name(name))
+    path = hub.find(name)
+    if path is None:
+        way = f"put {hub.file_name(name)} into {hub.FOLDER}/ of a folder of {DATA}"
+        raise Missing("weights", name, way, can_fetch=True)
+    problems.finds.weights[name] = f"{name}@{digests_of([path])[0]}"
+    return Weights("hub", problems.finds.weights[name]), path
 
 
 def _pretrained_inside(
@@ -147,13 +218,13 @@ def _pretrained_inside(
     resolved = resolve_dataset(source.dataset, source.options, (*loc, "pretrain"), problems)
     if resolved is None:
         return None
-    data, data_facts = resolved
+    data, found = resolved
     job = Job(
         kind="pretrain",
         spec=PretrainSpec(
             data=data,
             backbone=BackboneRef(spec.name, options, "coarse", Weights("random")),
-            pipeline=pipeline(spec, facts, data_facts),
+            pipeline=pipeline(spec, facts, found.facts),
             epochs=source.epochs,
             batch_size=source.batch_size,
             lr=source.lr,
@@ -162,8 +233,9 @@ def _pretrained_inside(
             seed=source.seed,
         ),
     )
-    label = spec.label or f"{spec.name} ({source.dataset})"
-    return ResolvedBackbone(label, spec, facts, Weights("pretrain", job.key), options, job, None)
+    label = spec.label or f"{spec.name} ({datasets.short_name(source.dataset)})"
+    weights = Weights("pretrain", job.key)
+    return ResolvedBackbone(label, spec, facts, weights, options, job, None, {digest(data): found})
 
 
 def pipeline(spec: BackboneSpec, facts: BackboneFacts, data: DatasetFacts) -> Pipeline:
@@ -171,6 +243,8 @@ def pipeline(spec: BackboneSpec, facts: BackboneFacts, data: DatasetFacts) -> Pi
         image_size=spec.image_size or facts.image_size or data.image_size,
         mean=spec.mean or facts.mean,
         std=spec.std or facts.std,
+        interpolation="bilinear" if (spec.interpolation or facts.interpolation) == "bilinear" else "bicubic",
+        crop=spec.crop,
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
+from bench.datasets.base import Metric
 from bench.keys import PROTOCOL, digest
 from bench.strategies.recipe import Recipe
 
@@ -17,6 +18,7 @@ class DataRef:
     options: dict[str, Any]
     revision: str
     num_classes: int
+    metric: Metric = "accuracy"
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,8 @@ class Pipeline:
     image_size: int  # pixels
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    interpolation: Literal["bicubic", "bilinear"] = "bicubic"
+    crop: float = 1.0  # share of the side that is kept, in the middle
 
 
 @dataclass(frozen=True)

@@ -1,21 +1,25 @@
 """How much each job has to do, in images through the network: what the estimate of the time left rests on."""
 
-from bench import datasets
+from collections.abc import Mapping
+
 from bench.datasets.base import DatasetFacts
 from bench.keys import digest
 from bench.plan.halving import step_share
+from bench.plan.plan import Plan, Source
 from bench.plan.spec import DataRef, FitSpec, Job, PretrainSpec, Training
 
 BACKWARD = 2.0  # a backward pass costs about two forward passes
 
 
 class Estimator:
-    """Remembers the sizes of datasets between calls."""
-
-    def __init__(self, partition: bool = True) -> None:
+    def __init__(self, sources: Mapping[str, Source], partition: bool = True) -> None:
         """`partition`: whether frozen parts are computed once."""
-        self._facts: dict[str, DatasetFacts] = {}
+        self._sources = sources
         self._partition = partition
+
+    @classmethod
+    def of(cls, plan: Plan) -> "Estimator":
+        return cls(plan.sources, plan.loaded.suite.engine.partition)
 
     def work(self, job: Job, steps: float | None = None) -> float:
         """Forward-pass equivalents of one record of the job: of a trial that trained for so many steps, or of an
@@ -44,11 +48,7 @@ class Estimator:
         )
 
     def _facts_of(self, ref: DataRef) -> DatasetFacts:
-        key = digest(ref)
-        if key not in self._facts:
-            entry = datasets.find(ref.name)
-            self._facts[key] = entry.facts(entry.options.model_validate(ref.options))
-        return self._facts[key]
+        return self._sources[digest(ref)].facts
 
 
 def changes_anew(training: Training) -> bool:

@@ -10,6 +10,8 @@ from bench.analysis.words import labels, shortened
 from bench.report.palette import budget_series, strategy_series
 from bench.report.view import Cell, Series
 
+METRICS = {"mean_per_class": "mean accuracy per class"}
+
 
 @dataclass(frozen=True)
 class Facts:
@@ -45,7 +47,7 @@ class Facts:
     @property
     def metric(self) -> str:
         metrics = unique(row["metric"] for row in self.summary)
-        return metrics[0] if len(metrics) == 1 else "score"
+        return METRICS.get(metrics[0], metrics[0]) if len(metrics) == 1 else "score"
 
     def groups(self) -> dict[tuple[str, str], list[Row]]:
         """Cells by dataset and backbone, in suite order."""

@@ -28,6 +28,7 @@ class LoadedSuite:
     text: str  # as written, without overrides
     path: Path  # as the user typed it
     tree: Node  # the full form, overrides applied
+    stand_ins: tuple[str, ...] = ()  # what of it was replaced (see plan/stand_in.py), told on every page
 
     def where(self, loc: Sequence[str | int]) -> str:
         """("strategies", 1, "options", "rank") -> "suites/x.yaml:12:5"; for a default, the section it belongs to."""

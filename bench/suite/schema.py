@@ -7,19 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-
-def _whole(value: Any) -> Any:
-    """`steps: 1e3` means 1000: a number without a fraction counts as whole where a whole number is meant."""
-    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 1 << 53 else value
-
-
-Name = Annotated[str, Field(min_length=1, max_length=300)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
-Rate = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Below1 = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
-Whole = Annotated[int, BeforeValidator(_whole)]
-Count = Annotated[int, Field(gt=0), BeforeValidator(_whole)]
+from bench.suite.numbers import Below1, Count, Name, Positive, Positives, Rate, Rates, Share, Whole, whole
 
 
 class Section(BaseModel):
@@ -71,6 +59,9 @@ class DatasetSpec(Section):
     """Label budgets as a total over the classes, spread as evenly as the classes allow."""
     options: dict[str, Any] = {}
     """The dataset's own options."""
+    metric: Literal["accuracy", "mean_per_class"] | None = None
+    """What a score is: the share of images that are right, or the mean over the classes of each one's share. Unset:
+    what this set's literature reports."""
     label: Name | None = None
     """The name shown in tables; needed when one dataset stands twice with other options."""
 
@@ -88,7 +79,7 @@ class PretrainSpec(Section):
     """The rate at its highest; nothing is searched here."""
     weight_decay: Rate = 5e-4
     """Weight decay of the pretraining."""
-    shift: Annotated[int, Field(ge=0), BeforeValidator(_whole)] = 2
+    shift: Annotated[int, Field(ge=0), BeforeValidator(whole)] = 2
     """Training images are moved by up to so many pixels, each on its own."""
     seed: Whole = 0
     """Moves initialisation, order and shifts of the pretraining."""
@@ -108,10 +99,15 @@ class BackboneSpec(Section):
     """How finely the network is cut into freezable units: stages, or single blocks."""
     image_size: Count | None = None
     """Side in pixels that images are resized to. Unset: the weights' own for a timm name, the dataset's otherwise."""
-    mean: tuple[Rate, Rate, Rate] | None = None
-    """Per-channel mean for normalisation. Unset: the weights' own."""
-    std: tuple[Positive, Positive, Positive] | None = None
-    """Per-channel standard deviation for normalisation. Unset: the weights' own."""
+    mean: Rates | None = None
+    """Mean for normalisation, one number or one per channel. Unset: the weights' own."""
+    std: Positives | None = None
+    """Standard deviation for normalisation, likewise."""
+    interpolation: Literal["bicubic", "bilinear"] | None = None
+    """How images are resized. Unset: the weights' own for a name of timm or torchvision, bicubic otherwise."""
+    crop: Share = 1.0
+    """Share of each side that is shown, in the middle: 0.875 is what many ImageNet networks were evaluated with. All
+    of the image by default, because the things of small images fill them."""
     label: Name | None = None
     """The name shown in tables; needed when one backbone stands twice."""
 
@@ -174,9 +170,9 @@ class StrategySpec(Section):
 class AugmentSpec(Section):
     flip: bool = False
     """Mirror training images left to right with probability one half, each on its own."""
-    shift: Annotated[int, Field(ge=0), BeforeValidator(_whole)] = 0
+    shift: Annotated[int, Field(ge=0), BeforeValidator(whole)] = 0
     """Move training images by up to so many pixels, each on its own."""
-    views: Annotated[int, Field(ge=0, le=64), BeforeValidator(_whole)] = 0
+    views: Annotated[int, Field(ge=0, le=64), BeforeValidator(whole)] = 0
     """Draw so many changed views of each image once and choose among them, so that what is frozen need see each view
     only once. 0: images are changed anew in every step (flips alone make two views by themselves)."""
 
@@ -220,7 +216,7 @@ class TrainingSpec(Section):
 
 
 class FoldsSpec(Section):
-    folds: Annotated[int, Field(ge=2, le=20), BeforeValidator(_whole)]
+    folds: Annotated[int, Field(ge=2, le=20), BeforeValidator(whole)]
     """Stratified folds over the labels, all scored out of fold."""
 
 
@@ -254,7 +250,7 @@ class EngineSpec(Section):
     on CPUs that compute in it (AMX, AVX512-BF16), else `fp32`. TF32 is off."""
     partition: bool = True
     """Compute once what cannot change: the frozen part of a network, for every image that is used."""
-    fleet: Annotated[int, Field(ge=1), BeforeValidator(_whole)] | Literal["auto"] = "auto"
+    fleet: Annotated[int, Field(ge=1), BeforeValidator(whole)] | Literal["auto"] = "auto"
     """How many trainings may run as one, at most. `auto`: as many as a short trial on the device finds quickest."""
 
 

@@ -56,9 +56,9 @@ def test_strategies(bench):
 
 
 def test_backbones(bench):
-    (row,) = bench("list", "backbones", "--json").json
-    assert row["name"] == "small_resnet"
-    assert row["units"][0] == "stem"
+    rows = {row["name"]: row for row in bench("list", "backbones", "--json").json}
+    assert rows.keys() == {"small_resnet", "cifar_resnet"}
+    assert all(row["units"][0] == "stem" for row in rows.values())
     assert f"and {len(timm_names.index())} timm architectures" in bench("list", "backbones").out
 
 

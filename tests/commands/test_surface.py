@@ -5,9 +5,10 @@ import typer
 from bench.cli import app
 
 SURFACE = {
-    "run": "SUITE --set --filter --dry-run --rerun --offline --gpus --workers --threads --timeout --max-runs "
-    "--results --reports --json",
-    "plan": "SUITE --set --filter --results --json",
+    "run": "SUITE --set --filter --dry-run --rerun --offline --stand-in --data --gpus --workers --threads --timeout "
+    "--max-runs --results --reports --json",
+    "plan": "SUITE --set --filter --data --results --json",
+    "fetch": "SUITE --set --data --results",
     "list": "WHAT --timm --results --json",
     "status": "SUITE --results --json",
     "show": "KEY --results --json",

@@ -1,12 +1,13 @@
 """Every image counts exactly once, whatever the batch size."""
 
+import dataclasses
 import math
 
 import pytest
 import torch
 from torch import nn
 
-from bench.engine.evaluate import evaluate
+from bench.engine.evaluate import class_weights, evaluate
 from bench.engine.images import Images
 from tests.engine import toys
 
@@ -63,3 +64,22 @@ def test_no_gradients_and_no_moving_statistics(tiny):
     evaluate(net.module, toys.images("test"), toys.PIPELINE)
     assert not any(toys.moved(before, toys.frozen_state(net)))
     assert all(p.grad is None for p in net.module.parameters())
+
+
+def test_every_class_counts_alike_where_a_set_is_scored_by_class():
+    """Six of class 0, all right; two of class 1, one right; one of class 2, wrong: (1 + 1/2 + 0) / 3."""
+    labels = [0] * 6 + [1] * 2 + [2]
+    logits = [[9, 1, 1]] * 6 + [[1, 9, 1], [9, 1, 1]] + [[1, 9, 1]]
+    images = written(logits, labels)
+    by_class = dataclasses.replace(images, by_class=True)
+    for batch_size in (1, 4, 100):
+        assert evaluate(Oracle(), images, AS_STORED, batch_size).accuracy == pytest.approx(7 / 9)
+        assert evaluate(Oracle(), by_class, AS_STORED, batch_size).accuracy == pytest.approx(0.5)
+    part = by_class.take(torch.tensor([0, 6, 7]))
+    assert part.metric == "mean_per_class"
+    assert evaluate(Oracle(), part, AS_STORED).accuracy == pytest.approx((1 + 1 / 2) / 2)
+
+
+def test_classes_alike_in_size_are_scored_alike_either_way():
+    labels = [n % 4 for n in range(40)]
+    assert class_weights(torch.tensor(labels)).tolist() == [1.0] * 40

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from bench.backbones.weights import sha256_of
+from bench.backbones.weights_file import file_sha256
 from bench.engine import finals
 from bench.engine.jobs import perform
 from bench.engine.loop import Outcome, Session
@@ -80,7 +81,8 @@ def test_a_pretraining_that_diverges_leaves_no_weights(tmp_path):
     assert "loss not finite at step" in record.error
 
 
-def from_file(path, sha256="ab" * 32):
+def from_file(path):
+    sha256 = file_sha256(path)
     return toys.fit_spec(backbone=BackboneRef("toy_conv", {}, "coarse", Weights("file", sha256))), {sha256: path}
 
 
@@ -94,6 +96,16 @@ def test_weights_that_do_not_fit_fail_their_cells_only(tmp_path):
     assert final.status == "failed"
     # The same context goes on with what does work.
     assert toys.everything(context, toys.fit_spec())[1].status == "ok"
+
+
+def test_weights_that_changed_after_planning_are_not_taken_for_what_they_were(tmp_path):
+    torch.save(toys.network(seed=5).module.state_dict(), tmp_path / "mine.pth")
+    spec, files = from_file(tmp_path / "mine.pth")
+    torch.save(toys.network(seed=6).module.state_dict(), tmp_path / "mine.pth")
+    trials, _ = toys.everything(toys.context(tmp_path, weights_files=files), spec)
+    assert {record.error for record in trials} == {
+        "WeightsError: mine.pth was changed after this run was planned; start it again"
+    }
 
 
 def test_weights_from_a_file_are_loaded_and_told(tmp_path):

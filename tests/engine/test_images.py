@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional as F
 
 from bench.engine.images import Augment, Images, Order, augment, prepare
 from bench.plan.spec import Pipeline
@@ -131,3 +132,24 @@ def test_the_toy_images_are_what_the_dataset_says():
     train, test = toys.images("train"), toys.images("test")
     assert (len(train), len(test)) == (60, 103)
     assert train.labels.bincount().tolist() == [20, 20, 20]
+
+
+def test_a_crop_shows_the_middle_of_the_resized_image():
+    images = torch.zeros(1, 3, 16, 16, dtype=torch.uint8)
+    images[:, :, 4:12, 4:12] = 255
+    zero, one = (0.0,) * 3, (1.0,) * 3
+    assert prepare(images, Pipeline(8, zero, one, crop=0.5)).min() == 1
+    whole = prepare(images, Pipeline(16, zero, one))
+    assert torch.equal(prepare(images, Pipeline(14, zero, one, crop=0.875)), whole[:, :, 1:15, 1:15])
+
+
+def test_interpolations_differ():
+    noise = stored(1, 16, 16)
+    zero, one = (0.0,) * 3, (1.0,) * 3
+    made = [prepare(noise, Pipeline(9, zero, one, mode)) for mode in ("bicubic", "bilinear")]
+    expected = [
+        F.interpolate(noise / 255, size=(9, 9), mode=mode, antialias=True, align_corners=False).clamp(0, 1)
+        for mode in ("bicubic", "bilinear")
+    ]
+    assert all(torch.allclose(a, b) for a, b in zip(made, expected, strict=True))
+    assert not torch.allclose(*made)

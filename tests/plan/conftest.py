@@ -20,7 +20,7 @@ repeats: 2
 """
 
 TIMM = {"unit_names": ["stem", "layer1", "head"], "mean": [0.1, 0.2, 0.3], "std": [0.5, 0.5, 0.5], "image_size": 32,
-        "is_size_fixed": False}
+        "is_size_fixed": False, "interpolation": "bicubic"}
 
 
 @pytest.fixture
@@ -37,6 +37,9 @@ def folder(tmp_path, monkeypatch, tiny):
     monkeypatch.setattr(probe, "_ask", ask)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "suites").mkdir()
+    (tmp_path / "data" / "weights").mkdir(parents=True)
+    (tmp_path / "data" / "weights" / "resnet18.a1_in1k.pth").write_bytes(b"weights")
+    monkeypatch.setenv("BENCH_DATA", str(tmp_path / "data"))
     return tmp_path
 
 

@@ -198,7 +198,8 @@ def test_hub_weights_are_named_in_full(plan):
     made = plan(SMALL.replace("backbones:\n", "backbones:\n  - {name: resnet18.a1_in1k, label: r}\n"))
     tuned = cells(made, backbone="r", strategy="full_finetune")
     (weights,) = {made.jobs[cell.finals[0]].spec.backbone.weights for cell in tuned}
-    assert (weights.origin, weights.identity) == ("hub", "resnet18.a1_in1k")
+    assert weights.origin == "hub"
+    assert weights.identity.startswith("resnet18.a1_in1k@")
 
 
 FILTERS = [

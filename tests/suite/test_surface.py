@@ -5,8 +5,8 @@ from bench.suite.words import annotations
 
 SURFACE = {
     "Suite": "name description datasets backbones strategies training search engine repeats seed",
-    "DatasetSpec": "name labels_per_class fraction total options label",
-    "BackboneSpec": "name weights pretrain options units image_size mean std label",
+    "DatasetSpec": "name labels_per_class fraction total options metric label",
+    "BackboneSpec": "name weights pretrain options units image_size mean std interpolation crop label",
     "PretrainSpec": "dataset options epochs batch_size lr weight_decay shift seed",
     "StrategySpec": "name options recipe",
     "RecipeSpec": "name init reinit phases anneal rate_scale",

@@ -1,0 +1,152 @@
+"""`npz:PATH`: images and labels as numpy arrays, under Keras's names (x_train, y_train ...) or MedMNIST's."""
+
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bench.catalogue import Options
+from bench.datasets.base import Dataset, DatasetEntry, DatasetFacts, Split
+from bench.datasets.files import DataError, digests_of, listed, shown
+from bench.datasets.remembered import remembered
+from bench.keys import digest
+
+REVISION = 1  # bump when the same file comes to other pixels or labels
+LARGEST = 64 << 30  # bytes when unpacked
+RATIO = 1100  # of unpacking; deflate can do 1032
+# Names of images and labels: of the training split, of one that is added to it, of the test split.
+NAMES = (
+    (("x_train", "y_train"), ("x_val", "y_val"), ("x_test", "y_test")),
+    (("train_images", "train_labels"), ("val_images", "val_labels"), ("test_images", "test_labels")),
+)
+
+
+class ArrayOptions(Options):
+    path: str
+    """The file; `npz:PATH` as the dataset's name is the same."""
+
+
+def facts(options: ArrayOptions) -> DatasetFacts:
+    path = Path(options.path)
+    if not path.is_file():
+        raise DataError(f"{shown(path)}: no such file")
+    sha256 = digests_of([path])[0]
+    identity = digest([REVISION, sha256])
+    return remembered(f"npz-{identity}", lambda: _facts(path, identity))
+
+
+def _facts(path: Path, identity: str) -> DatasetFacts:
+    loaded = load(ArrayOptions(path=str(path)))
+    counts = np.bincount(loaded.train.labels, minlength=len(loaded.classes))
+    seen = {image.tobytes() for image in loaded.train.images}
+    twice = sum(image.tobytes() in seen for image in loaded.test.images)
+    return DatasetFacts(
+        num_classes=len(loaded.classes),
+        image_size=min(loaded.train.images.shape[1:3]),
+        num_train=len(loaded.train.labels),
+        num_test=len(loaded.test.labels),
+        smallest_class=int(counts.min()),
+        revision=f"npz-{identity}",
+        notes=(f"{twice} of {len(loaded.test.labels)} test images are training images too, pixel by pixel",)
+        if twice else (),
+    )
+
+
+def load(options: ArrayOptions) -> Dataset:
+    path = Path(options.path)
+    found = _read(path)
+    (train_x, train_y), validation, (test_x, test_y) = _names(found, path)
+    train = (found[train_x], found[train_y])
+    if validation is not None:
+        train = tuple(np.concatenate([a, found[b]]) for a, b in zip(train, validation, strict=True))  # type: ignore[assignment]
+    for images, labels in (train, (found[test_x], found[test_y])):
+        if len(images) != len(labels):
+            raise DataError(f"{shown(path)}: {len(images)} images with {len(labels)} labels")
+    values = _label_values(train[1], found[test_y], path)
+    names = [str(name) for name in found["classes"]] if "classes" in found else [str(value) for value in values]
+    if len(names) != len(values):
+        raise DataError(f"{shown(path)}: {len(names)} names in `classes`, but {len(values)} labels")
+    most = _largest((train[0], found[test_x]), path)
+    parts = [(train[0], train_x, train[1]), (found[test_x], test_x, found[test_y])]
+    splits = [
+        Split(_images(images, most, (path, name)), np.searchsorted(values, labels.ravel()).astype(np.int64))
+        for images, name, labels in parts
+    ]
+    return Dataset(tuple(names), *splits)
+
+
+def _read(path: Path) -> dict[str, npt.NDArray[Any]]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(one.file_size for one in archive.infolist())
+            packed = sum(one.compress_size for one in archive.infolist())
+        if size > LARGEST or size > RATIO * max(packed, 1):
+            raise DataError(f"{shown(path)}: unpacks to {size / 1e9:.1f} GB, refused")
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(f"{shown(path)}: damaged, or not a plain .npz file ({error})") from error
+
+
+Pair = tuple[str, str]
+
+
+def _names(found: Mapping[str, Any], path: Path) -> tuple[Pair, Pair | None, Pair]:
+    for train, validation, test in NAMES:
+        if all(name in found for name in (*train, *test)):
+            return train, validation if all(name in found for name in validation) else None, test
+    raise DataError(f"{shown(path)}: holds {listed(found)}; expected x_train, y_train, x_test, y_test "
+                    "or train_images, train_labels, test_images, test_labels")
+
+
+def _label_values(train: npt.NDArray[Any], test: npt.NDArray[Any], path: Path) -> npt.NDArray[np.int64]:
+    for labels in (train, test):
+        if not np.issubdtype(labels.dtype, np.integer) or labels.size != len(labels):
+            raise DataError(f"{shown(path)}: labels of shape {labels.shape} and type {labels.dtype}; "
+                            "expected one whole number for each image")
+    values = np.unique(train)
+    strange = np.setdiff1d(test, values)
+    if len(strange) or len(values) < 2:
+        raise DataError(f"{shown(path)}: test labels {listed(strange)} stand for no training image" if len(strange)
+                        else f"{shown(path)}: all labels are the same")
+    return values
+
+
+def _images(array: npt.NDArray[Any], most: float, at: tuple[Path, str]) -> npt.NDArray[np.uint8]:
+    """[N, H, W], [N, H, W, 1 or 3] or [N, 1 or 3, H, W] -> uint8 [N, H, W, 3]"""
+    path, name = at
+    shape = array.shape
+    if array.ndim == 3:
+        array = array[..., None]
+    elif array.ndim == 4 and shape[3] not in (1, 3) and shape[1] in (1, 3):
+        array = np.moveaxis(array, 1, 3)
+    if array.ndim != 4 or array.shape[3] not in (1, 3) or not array.size:
+        raise DataError(f"{shown(path)}: {name} has the shape {shape}; expected [N, H, W], [N, H, W, 3] "
+                        "or [N, 3, H, W]")
+    if array.dtype != np.uint8:
+        array = np.rint(array.astype(np.float64) * (255 / most)).astype(np.uint8)
+    return np.ascontiguousarray(np.repeat(array, 3, axis=3) if array.shape[3] == 1 else array)
+
+
+def _largest(splits: Sequence[npt.NDArray[Any]], path: Path) -> float:
+    """What white is, in all splits alike: 1 for fractions and truth values, 255, or 65535 for larger whole numbers."""
+    if all(images.dtype == np.uint8 for images in splits) or not all(images.size for images in splits):
+        return 255.0
+    low, high = min(float(images.min()) for images in splits), max(float(images.max()) for images in splits)
+    kinds = {images.dtype.kind for images in splits}
+    if kinds == {"b"} or (kinds == {"f"} and high <= 1):
+        most = 1.0
+    else:
+        most = 65535.0 if kinds <= {"i", "u"} and high > 255 else 255.0
+    if not (low >= 0 and high <= most):  # NaN fails too
+        raise DataError(f"{shown(path)}: pixels have values from {low:g} to {high:g}; expected 0 to 255, fractions "
+                        "from 0 to 1, or 16 bits")
+    return most
+
+
+NPZ = DatasetEntry(
+    "npz", "numpy arrays: x_train, y_train, x_test, y_test", facts, load, ArrayOptions, is_read=True, where=("path",)
+)

@@ -1,0 +1,80 @@
+"""`folder:PATH`: one folder of pictures per class; or such folders under `train` and `test` (or `val`)."""
+
+from pathlib import Path
+
+from bench.datasets import labelled
+from bench.datasets.base import Dataset, DatasetEntry, DatasetFacts
+from bench.datasets.files import DataError, is_picture, listed, shown, visible, walk
+from bench.datasets.labelled import Labelled, PictureOptions
+
+TRAIN, VALIDATION, TEST = ("train", "training"), ("val", "valid", "validation"), ("test", "testing")
+
+
+class FolderOptions(PictureOptions):
+    path: str
+    """The folder; `folder:PATH` as the dataset's name is the same. Looked for beside the suite, where the command runs,
+    and in the folders of BENCH_DATA."""
+
+
+def facts(options: FolderOptions) -> DatasetFacts:
+    return labelled.facts_of(scan(Path(options.path)), options)
+
+
+def load(options: FolderOptions) -> Dataset:
+    return labelled.load(scan(Path(options.path)), options)
+
+
+def scan(root: Path) -> Labelled:
+    if not root.is_dir():
+        raise DataError(f"{shown(root)}: no such folder")
+    below = {path.name.lower(): path for path in visible(root) if path.is_dir()}
+    if not below.keys() <= {*TRAIN, *VALIDATION, *TEST}:
+        return _gather(root, [(root, None)])  # `valid` beside `invalid` is a class
+    parts = {kind: next((below[name] for name in names if name in below), None)
+             for kind, names in (("train", TRAIN), ("validation", VALIDATION), ("test", TEST))}
+    if parts["train"] is None and (parts["validation"] or parts["test"]):
+        raise DataError(f"{shown(root)}: a test split and no `train` beside it; found {listed(below)}")
+    if parts["train"] is None:
+        return _gather(root, [(root, None)])
+    test = parts["test"] or parts["validation"]
+    if test is None:
+        return _gather(root, [(parts["train"], None)])
+    sources: list[tuple[Path, str | None]] = [(parts["train"], "train"), (test, "test")]
+    notes: tuple[str, ...] = ()
+    if parts["test"] is not None and parts["validation"] is not None:
+        # Labels for validation come out of the label budget here, so a fixed validation split is more labels.
+        sources.insert(1, (parts["validation"], "train"))
+        notes = (f"`{parts['validation'].name}` was added to the training images",)
+    return _gather(root, sources, notes)
+
+
+def _gather(root: Path, sources: list[tuple[Path, str | None]], notes: tuple[str, ...] = ()) -> Labelled:
+    folders = [(one, split, child) for one, split in sources for child in visible(one) if child.is_dir()]
+    classes = sorted({child.name for _, _, child in folders})
+    number = {name: label for label, name in enumerate(classes)}
+    rows: list[tuple[Path, int, str | None]] = []
+    passed: list[Path] = [path for one, _ in sources for path in visible(one) if path.is_file()]
+    for _, split, child in folders:
+        for path in walk(child):
+            if is_picture(path):
+                rows.append((path, number[child.name], split))
+            else:
+                passed.append(path)
+    if not rows:
+        raise DataError(f"{shown(root)}: no pictures in folders named after classes; expected {root.name}/CLASS/*.jpg "
+                        f"or {root.name}/train/CLASS/*.jpg")
+    if passed:
+        notes += (f"files that are no pictures, passed over: {len(passed)}",)
+    splits = None if rows[0][2] is None else tuple(str(split) for _, _, split in rows)
+    return Labelled(
+        root=root,
+        files=tuple(path for path, _, _ in rows),
+        classes=tuple(shown(name) for name in classes),
+        labels=tuple(label for _, label, _ in rows),
+        splits=splits,
+        notes=notes,
+    ).checked()
+
+
+FOLDER = DatasetEntry("folder", "your own images: one folder per class, with or without train and test",
+                      facts, load, FolderOptions, is_read=True, where=("path",))

@@ -1,0 +1,122 @@
+"""Picture files with labels, from a folder or a table: checked once, then facts without decoding and arrays with it."""
+
+import statistics
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from bench.catalogue import Options
+from bench.datasets import pictures
+from bench.datasets.base import Dataset, DatasetFacts, Split
+from bench.datasets.files import DataError, digests_of, listed, shown
+from bench.datasets.remembered import remembered
+from bench.datasets.sampling import split_holdout
+from bench.keys import digest
+
+REVISION = 1  # bump when the same files come to other pixels, labels or splits
+LARGEST_SIDE = 256  # pixels; what a network for 224 needs
+
+Labels = npt.NDArray[np.int64]
+
+
+class PictureOptions(Options):
+    side: Annotated[int, Field(ge=8, le=1024)] | None = None
+    """Side in pixels of the squares that images are kept as. Unset: the median of their shorter sides, 256 at most."""
+    fit: pictures.Fit = "crop"
+    """How an image becomes a square: its middle, or the whole of it squashed."""
+    test_share: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    """Share of each class that is set aside for testing, where the images come in one split."""
+    split_seed: Annotated[int, Field(ge=0)] = 0
+    """Another seed sets other images aside."""
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Files in order, each with its class and split."""
+
+    root: Path  # names are told relative to it
+    files: tuple[Path, ...]
+    classes: tuple[str, ...]
+    labels: tuple[int, ...]
+    splits: tuple[str, ...] | None  # "train" or "test" of each; None: one split, to be divided
+    notes: tuple[str, ...] = ()
+
+    def checked(self) -> "Labelled":
+        counts = Counter(self.labels)
+        if len(self.classes) < 2:
+            raise DataError(f"{shown(self.root)}: {len(self.classes)} class of images; there is nothing to tell apart")
+        empty = [repr(name) for label, name in enumerate(self.classes) if not counts[label]]
+        if empty:
+            raise DataError(f"{shown(self.root)}: no images of {listed(empty)}")
+        for split in ("train", "test") if self.splits else ():
+            here = {label for label, one in zip(self.labels, self.splits or (), strict=True) if one == split}
+            lacking = [repr(name) for label, name in enumerate(self.classes) if label not in here]
+            if lacking:
+                raise DataError(f"{shown(self.root)}: the {split} split has no images of {listed(lacking)}; "
+                                "both splits need the same classes")
+        return self
+
+
+def facts_of(found: Labelled, options: PictureOptions) -> DatasetFacts:
+    sha256s = digests_of(found.files)
+    content = [
+        [shown(path.relative_to(found.root) if path.is_relative_to(found.root) else path.name), sha256, label]
+        for path, sha256, label in zip(found.files, sha256s, found.labels, strict=True)
+    ]
+    settings = options.model_dump(mode="json", include=set(PictureOptions.model_fields))
+    identity = digest([REVISION, content, found.classes, found.splits, settings])
+    facts = remembered(identity, lambda: _facts(found, options, (sha256s, identity)))
+    return replace(facts, notes=(*found.notes, *facts.notes))
+
+
+def _facts(found: Labelled, options: PictureOptions, known: tuple[Sequence[str], str]) -> DatasetFacts:
+    sha256s, identity = known
+    train, test = split_of(found, options)
+    labels = np.array(found.labels, np.int64)
+    per_class = np.bincount(labels[train], minlength=len(found.classes))
+    if per_class.min() == 0:
+        raise DataError(f"{shown(found.root)}: {found.classes[int(per_class.argmin())]!r} has no training image")
+    seen = {sha256s[i] for i in train}
+    twice = sum(sha256s[i] in seen for i in test)
+    notes = []
+    if found.splits is None:
+        notes.append(f"split {len(train)} / {len(test)} by us, stratified, seed {options.split_seed}")
+    if twice:
+        notes.append(f"{twice} of {len(test)} test images are training images too, byte for byte")
+    return DatasetFacts(
+        num_classes=len(found.classes),
+        image_size=options.side or _usual_side(found),
+        num_train=len(train),
+        num_test=len(test),
+        smallest_class=int(per_class.min()),
+        revision=f"files-{identity}",
+        notes=tuple(notes),
+    )
+
+
+def _usual_side(found: Labelled) -> int:
+    shorter = [min(size) for size in pictures.sizes_of(found.files)]
+    return min(LARGEST_SIDE, max(8, round(statistics.median(shorter))))
+
+
+def split_of(found: Labelled, options: PictureOptions) -> tuple[Labels, Labels]:
+    """Places of training and of test images."""
+    if found.splits is not None:
+        is_test = np.array([split == "test" for split in found.splits])
+        return np.flatnonzero(~is_test), np.flatnonzero(is_test)
+    parts = split_holdout(np.array(found.labels, np.int64), options.test_share, options.split_seed)
+    return parts.train, parts.validation
+
+
+def load(found: Labelled, options: PictureOptions) -> Dataset:
+    side = facts_of(found, options).image_size
+    images = pictures.decode(found.files, side, options.fit)
+    labels = np.array(found.labels, np.int64)
+    train, test = split_of(found, options)
+    return Dataset(found.classes, Split(images[train], labels[train]), Split(images[test], labels[test]))

@@ -1,0 +1,99 @@
+"""`csv:PATH` and `parquet:PATH`: a table with a picture's path and its label in each row."""
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.datasets import labelled
+from bench.datasets.base import Dataset, DatasetEntry, DatasetFacts
+from bench.datasets.files import DataError, listed, shown
+from bench.datasets.labelled import Labelled, PictureOptions
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SPLITS = {"train": "train", "training": "train", "val": "train", "valid": "train", "validation": "train",
+          "test": "test", "testing": "test"}
+
+
+class TableOptions(PictureOptions):
+    path: str
+    """The table; `csv:PATH` or `parquet:PATH` as the dataset's name is the same. Pictures are found relative to it."""
+    image: str = "path"
+    """The column of pictures."""
+    label: str = "label"
+    """The column of labels, text or numbers."""
+    split: str = "split"
+    """The column that says `train`, `val` or `test`; where there is none, a stratified split is made."""
+
+
+def facts(options: TableOptions) -> DatasetFacts:
+    return labelled.facts_of(scan(options), options)
+
+
+def load(options: TableOptions) -> Dataset:
+    return labelled.load(scan(options), options)
+
+
+def scan(options: TableOptions) -> Labelled:
+    table = Path(options.path)
+    rows = _read(table, options)
+    root = table.parent
+    files = tuple(root / name for name in rows[options.image])
+    missing = [shown(path) for path in files if not path.is_file()]
+    if missing:
+        raise DataError(f"{shown(table)}: {len(missing)} of {len(files)} pictures are not there: {listed(missing)}")
+    labels = rows[options.label]
+    classes = sorted(set(labels), key=_natural)
+    number = {name: label for label, name in enumerate(classes)}
+    splits = None
+    notes: tuple[str, ...] = ()
+    if options.split in rows:
+        strange = sorted({str(name) for name in rows[options.split]} - SPLITS.keys())
+        if strange:
+            raise DataError(f"{shown(table)}: column {options.split!r} holds {listed(strange)}; "
+                            f"expected {', '.join(SPLITS)}")
+        splits = tuple(SPLITS[str(name)] for name in rows[options.split])
+        if any(str(name).startswith("val") for name in rows[options.split]):
+            notes = ("validation images were added to the training images",)
+    return Labelled(root, files, tuple(classes), tuple(number[one] for one in labels), splits, notes).checked()
+
+
+def _read(path: Path, options: TableOptions) -> "pd.DataFrame":
+    import pandas as pd
+
+    if not path.is_file():
+        raise DataError(f"{shown(path)}: no such table")
+    try:
+        # Text throughout: the class `01` is not 1, and `NA` is a name.
+        with path.open("rb") as file:
+            is_parquet = file.read(4) == b"PAR1"
+        read = pd.read_parquet(path) if is_parquet else pd.read_csv(path, dtype=str, keep_default_na=False)
+        rows = read.astype(str).where(read.notna(), "")
+    except ImportError as error:
+        raise DataError(f"{shown(path)}: reading parquet needs pyarrow (pip install pyarrow)") from error
+    except (ValueError, OSError) as error:
+        raise DataError(f"{shown(path)}: not a table ({' '.join(str(error).split())[:200]})") from error
+    lacking = [repr(name) for name in (options.image, options.label) if name not in rows]
+    if lacking:
+        raise DataError(f"{shown(path)}: no column {' or '.join(lacking)}; found {listed(map(repr, rows.columns))}; "
+                        "name yours with the options `image` and `label`")
+    empty = int(((rows[options.image] == "") | (rows[options.label] == "")).sum())
+    if empty:
+        raise DataError(f"{shown(path)}: {empty} rows lack a picture or a label")
+    return rows
+
+
+def _natural(name: str) -> tuple[int, float, str]:
+    """Numbers by their size, before names."""
+    try:
+        number = float(name)
+    except ValueError:
+        return 1, 0.0, name
+    return (0, number, name) if math.isfinite(number) else (1, 0.0, name)
+
+
+CSV = DatasetEntry(
+    "csv", "a table of picture paths and labels", facts, load, TableOptions, is_read=True, where=("path",)
+)
+PARQUET = DatasetEntry("parquet", "the same, as parquet", facts, load, TableOptions, is_read=True, where=("path",))

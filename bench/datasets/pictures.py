@@ -1,0 +1,164 @@
+"""One picture file -> one square of uint8 RGB. What cannot be shown in 8 bits of red, green and blue is converted by a
+rule, never clipped; what cannot be read is an error that names the file."""
+
+import warnings
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from bench.datasets.files import THREADS, DataError, listed, shown
+
+if TYPE_CHECKING:  # imported where it is used
+    from PIL.Image import Image
+    from PIL.ImageFile import ImageFile
+
+Fit = Literal["crop", "squash"]
+LARGEST = 100_000_000  # pixels; larger ones are refused before they are decoded
+SMALLEST = 2  # pixels of a side
+
+Pixels = npt.NDArray[np.uint8]
+
+
+def sizes_of(paths: Sequence[Path]) -> list[tuple[int, int]]:
+    """(width, height) from the files' heads, after the turn that a camera noted."""
+    return _all(paths, _size)
+
+
+# Whoever wants to show how far decoding is puts a function here: done, of how many.
+watcher: ContextVar[Callable[[int, int], None]] = ContextVar("watcher", default=lambda done, total: None)
+
+
+def decode(paths: Sequence[Path], side: int, fit: Fit) -> Pixels:
+    """[N, side, side, 3]"""
+    out = np.empty((len(paths), side, side, 3), np.uint8)
+
+    def fill(number: int) -> None:
+        out[number] = _decoded(paths[number], side, fit)
+
+    done = 0
+    problems: list[str] = []
+    with ThreadPoolExecutor(THREADS) as pool:
+        for waiting in [pool.submit(fill, number) for number in range(len(paths))]:
+            try:
+                waiting.result()
+            except DataError as error:
+                problems.append(str(error))
+            done += 1
+            watcher.get()(done, len(paths))
+    if problems:
+        raise DataError(f"{len(problems)} of {len(paths)} images cannot be used: {listed(problems)}")
+    return out
+
+
+def _all(paths: Sequence[Path], read: Callable[[Path], tuple[int, int]]) -> list[tuple[int, int]]:
+    def safely(path: Path) -> tuple[int, int] | DataError:
+        try:
+            return read(path)
+        except DataError as error:
+            return error
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        found = list(pool.map(safely, paths))
+    problems = [str(one) for one in found if isinstance(one, DataError)]
+    if problems:
+        raise DataError(f"{len(problems)} of {len(paths)} images cannot be used: {listed(problems)}")
+    return [one for one in found if not isinstance(one, DataError)]
+
+
+def _opened(path: Path) -> "ImageFile":
+    from PIL import Image as pil
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of large pictures: they are measured below
+            image = pil.open(path)
+    except pil.DecompressionBombError as error:
+        raise DataError(f"{shown(path)}: too large to be a picture") from error
+    except Exception as error:  # readers of heads fail in many ways
+        raise DataError(f"{shown(path)}: {_why(path, error)}") from error
+    width, height = image.size
+    if width * height > LARGEST:
+        image.close()
+        raise DataError(f"{shown(path)}: {width}x{height} pixels, over {LARGEST // 1_000_000} million")
+    if min(width, height) < SMALLEST:
+        image.close()
+        raise DataError(f"{shown(path)}: {width}x{height} pixels")
+    return image
+
+
+def _why(path: Path, error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    with path.open("rb") as file:
+        head = file.read(256).lstrip()
+    if not head:
+        return "an empty file"
+    if head[:1] == b"<":
+        return "an HTML page, not a picture"
+    if head.startswith(b"version https://git-lfs"):
+        return "a git-LFS pointer, not a picture"
+    return "damaged, or not a picture"
+
+
+def _size(path: Path) -> tuple[int, int]:
+    with _opened(path) as image:
+        width, height = image.size
+        try:
+            is_turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+        except Exception as error:
+            raise DataError(f"{shown(path)}: damaged ({error})") from error
+    return (height, width) if is_turned else (width, height)
+
+
+def _decoded(path: Path, side: int, fit: Fit) -> Pixels:
+    from PIL import ImageOps
+
+    with _opened(path) as image:
+        try:
+            if image.mode == "RGB":
+                image.draft("RGB", (2 * side, 2 * side))  # a JPEG can be decoded at a smaller size
+            picture = to_rgb(ImageOps.exif_transpose(image))
+        except Exception as error:  # decoders fail in many ways
+            raise DataError(f"{shown(path)}: damaged ({error})") from error
+    return squared(picture, side, fit)
+
+
+def squared(picture: "Image", side: int, fit: Fit) -> Pixels:
+    from PIL import Image as pil
+
+    width, height = picture.size
+    box = None
+    if fit == "crop":  # the largest square in the middle
+        least = min(width, height)
+        left, top = (width - least) / 2, (height - least) / 2
+        box = (left, top, left + least, top + least)
+    if (width, height) != (side, side):
+        picture = picture.resize((side, side), pil.Resampling.BICUBIC, box=box)
+    return np.asarray(picture, np.uint8)
+
+
+def to_rgb(image: "Image") -> "Image":
+    """Whole numbers of more than 8 bits have 16, fractions lie in 0 .. 1: by a rule for all, not by what an image
+    happens to hold. What is transparent shows white."""
+    from PIL import Image as pil
+
+    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
+        return pil.fromarray(_to_bytes(np.asarray(image))).convert("RGB")
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        white = pil.new("RGBA", image.size, "white")
+        return pil.alpha_composite(white, image).convert("RGB")
+    return image.convert("RGB")
+
+
+def _to_bytes(values: npt.NDArray[np.generic]) -> Pixels:
+    numbers = values.astype(np.float64)
+    most = 65535 if values.dtype.kind in "iu" else 1
+    if not (numbers.min() >= 0 and numbers.max() <= most):  # NaN fails too
+        raise ValueError(f"values from {numbers.min():g} to {numbers.max():g}, expected 0 to {most}")
+    return np.rint(numbers * (255 / most)).astype(np.uint8)

@@ -1,0 +1,185 @@
+"""torchvision's classification sets, read by its own loaders. Its import takes seconds: facts come from a process of
+their own (`python -m bench.datasets.torchvision_sets`), once for each content."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bench.datasets import pictures
+from bench.datasets.base import Dataset, DatasetFacts, Split
+from bench.datasets.files import DataError, digests_of, shown, walk
+from bench.datasets.labelled import PictureOptions
+from bench.datasets.remembered import remembered
+from bench.datasets.sampling import split_holdout
+from bench.keys import digest
+
+REVISION = 1  # bump when the same files come to other pixels, labels or splits
+USUAL_SIDE = 256
+LABELS = ("targets", "labels", "_labels", "y")  # where torchvision's classes keep them
+
+Part = dict[str, Any]  # arguments of one split
+
+
+Splits = tuple[tuple[Part, ...], tuple[Part, ...]]  # to train on, to test on; no test: a stratified one is made
+
+BY_TRAIN: Splits = (({"train": True},), ({"train": False},))
+BY_SPLIT: Splits = (({"split": "train"},), ({"split": "test"},))
+TRAINVAL: Splits = (({"split": "trainval"},), ({"split": "test"},))
+WITH_VAL: Splits = (({"split": "train"}, {"split": "val"}), ({"split": "test"},))  # labels for validation are labels
+ONE: Splits = (({},), ())
+
+
+@dataclass(frozen=True)
+class Loader:
+    """One class of torchvision, and which of its splits are which."""
+
+    cls: str
+    marker: str  # what it leaves under its root
+    parts: Splits
+    side: int = USUAL_SIDE
+    downloads: bool = True  # torchvision can fetch it
+
+
+LOADERS = {
+    "cifar10": Loader("CIFAR10", "cifar-10-batches-py", BY_TRAIN, 32),
+    "cifar100": Loader("CIFAR100", "cifar-100-python", BY_TRAIN, 32),
+    "svhn": Loader("SVHN", "train_32x32.mat", BY_SPLIT, 32),
+    "stl10": Loader("STL10", "stl10_binary", BY_SPLIT, 96),
+    "mnist": Loader("MNIST", "MNIST/raw", BY_TRAIN, 28),
+    "fashion_mnist": Loader("FashionMNIST", "FashionMNIST/raw", BY_TRAIN, 28),
+    "kmnist": Loader("KMNIST", "KMNIST/raw", BY_TRAIN, 28),
+    "eurosat": Loader("EuroSAT", "eurosat/2750", ONE, 64),
+    "flowers102": Loader("Flowers102", "flowers-102", WITH_VAL),
+    "pets": Loader("OxfordIIITPet", "oxford-iiit-pet", TRAINVAL),
+    "dtd": Loader("DTD", "dtd/dtd", WITH_VAL),
+    "food101": Loader("Food101", "food-101", BY_SPLIT),
+    "gtsrb": Loader("GTSRB", "gtsrb", BY_SPLIT, 64),
+    "caltech101": Loader("Caltech101", "caltech101/101_ObjectCategories", ONE),
+    "aircraft": Loader("FGVCAircraft", "fgvc-aircraft-2013b", TRAINVAL),
+    "cars": Loader("StanfordCars", "stanford_cars", BY_SPLIT, downloads=False),
+    "pcam": Loader("PCAM", "pcam", WITH_VAL, 96),
+    "sun397": Loader("SUN397", "SUN397", ONE),
+    "clevr_count": Loader("CLEVRClassification", "clevr", (({"split": "train"},), ({"split": "val"},))),
+}
+
+
+def facts(name: str, root: Path, options: PictureOptions) -> DatasetFacts:
+    loader = LOADERS[name]
+    marker = root / loader.marker
+    files = list(walk(marker)) if marker.is_dir() else sorted(root.glob(f"*{marker.suffix}"))
+    content = [[shown(path.relative_to(root)), sha] for path, sha in zip(files, digests_of(files), strict=True)]
+    identity = digest([REVISION, name, dataclasses.asdict(loader), content, options.model_dump(mode="json")])
+    return remembered(f"torchvision-{identity}", lambda: _ask(name, root, (options, identity)))
+
+
+def _ask(name: str, root: Path, about: tuple[PictureOptions, str]) -> DatasetFacts:
+    options, identity = about
+    question = {"name": name, "root": str(root), "options": options.model_dump(mode="json")}
+    command = [sys.executable, "-m", "bench.datasets.torchvision_sets"]
+    done = subprocess.run(command, input=json.dumps(question), capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        last = (done.stderr.strip().splitlines() or ["no word why"])[-1]
+        raise DataError(f"{name} in {shown(root)} cannot be read: {last}")
+    found = json.loads(done.stdout)
+    return DatasetFacts(**{**found, "notes": tuple(found["notes"])}, revision=f"torchvision-{identity}")
+
+
+def _open(loader: Loader, root: Path, parts: Sequence[Part], download: bool = False) -> list[Any]:
+    from torchvision import datasets as sets
+
+    make = getattr(sets, loader.cls)
+    more = {"download": True} if download and loader.downloads else {}
+    opened = [make(str(root), **part, **more) for part in parts]
+    for one in opened:
+        _sort(one)
+    return opened
+
+
+def _sort(opened: Any) -> None:
+    """Some list their files in the order of the disk."""
+    files, labels = getattr(opened, "_image_files", None), getattr(opened, "_labels", None)
+    if files is not None and labels is not None and len(files) == len(labels):
+        order = sorted(range(len(files)), key=lambda i: str(files[i]))
+        opened._image_files, opened._labels = [files[i] for i in order], [labels[i] for i in order]
+
+
+def fetch(name: str, root: Path) -> None:
+    loader = LOADERS[name]
+    root.mkdir(parents=True, exist_ok=True)
+    for parts in loader.parts:
+        _open(loader, root, parts, download=True)
+
+
+def _labels_of(opened: Any) -> npt.NDArray[np.int64]:
+    for name in LABELS:
+        if hasattr(opened, name):
+            return np.asarray(getattr(opened, name), np.int64)
+    if hasattr(opened, "_samples"):
+        return np.array([label for _, label in opened._samples], np.int64)
+    return np.array([label for _, label in opened], np.int64)
+
+
+def _split(labels: npt.NDArray[np.int64], options: PictureOptions) -> tuple[Any, Any]:
+    """Places of training and test images, where the set has one split only."""
+    parts = split_holdout(labels, options.test_share, options.split_seed)
+    return parts.train, parts.validation
+
+
+def _all_labels(loader: Loader, root: Path) -> tuple[list[Any], list[Any], Any, Any, Any]:
+    train_parts, test_parts = loader.parts
+    train, test = _open(loader, root, train_parts), _open(loader, root, test_parts)
+    labels = [np.concatenate([_labels_of(one) for one in part]) if part else None for part in (train, test)]
+    values = np.unique(np.concatenate([one for one in labels if one is not None]))  # some begin at 1
+    coded = [np.searchsorted(values, one) if one is not None else None for one in labels]
+    return train, test, coded[0], coded[1], values
+
+
+def answer(question: dict[str, Any]) -> dict[str, Any]:
+    loader = LOADERS[question["name"]]
+    options = PictureOptions.model_validate(question["options"])
+    _, _, train, test, values = _all_labels(loader, Path(question["root"]))
+    notes = []
+    if test is None:
+        chosen, rest = _split(train, options)
+        train, test = train[chosen], train[rest]
+        notes.append(f"no official test split: split {len(train)} / {len(test)} by us, stratified, "
+                     f"seed {options.split_seed}")
+    elif len(loader.parts[0]) > 1:
+        notes.append("its validation split was added to the training images")
+    smallest = int(np.bincount(train, minlength=len(values)).min())
+    return {"num_classes": len(values), "image_size": options.side or loader.side, "num_train": len(train),
+            "num_test": len(test), "smallest_class": smallest, "notes": notes}
+
+
+def load(name: str, root: Path, options: PictureOptions) -> Dataset:
+    loader = LOADERS[name]
+    train, test, train_labels, test_labels, values = _all_labels(loader, root)
+    side = options.side or loader.side
+    images = _pixels(train, side, options.fit)
+    names = next((getattr(one, "classes", None) or getattr(one, "categories", None) for one in train), None)
+    classes = tuple(map(str, names)) if names and len(names) == len(values) else tuple(map(str, values))
+    if test_labels is not None:
+        return Dataset(classes, Split(images, train_labels), Split(_pixels(test, side, options.fit), test_labels))
+    chosen, rest = _split(train_labels, options)
+    return Dataset(classes, Split(images[chosen], train_labels[chosen]), Split(images[rest], train_labels[rest]))
+
+
+def _pixels(opened: Sequence[Any], side: int, fit: pictures.Fit) -> npt.NDArray[np.uint8]:
+    total = sum(map(len, opened))
+    out = np.empty((total, side, side, 3), np.uint8)
+    for number, image in enumerate(image for one in opened for image, _ in one):
+        out[number] = pictures.squared(pictures.to_rgb(image), side, fit)
+        pictures.watcher.get()(number + 1, total)
+    return out
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(answer(json.load(sys.stdin))))

@@ -1,0 +1,96 @@
+"""Getting what a suite names from where it is published. In a process of its own: `python -m bench.fetching KIND NAME`,
+because the libraries that know the addresses take seconds to import."""
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+
+from bench.backbones import hub, torchvision_names
+from bench.errors import BenchError, Missing
+from bench.places import download_folder
+
+KNOWN_HOST = "huggingface.co"
+PATIENCE = 2.0  # seconds to be answered
+
+
+def is_online() -> bool:
+    """Whether the hub answers, or a proxy is there to ask."""
+    if os.environ.get("HF_HUB_OFFLINE", "0") not in ("", "0"):
+        return False
+    if any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")):
+        return True
+    found: list[object] = []
+
+    def ask() -> None:
+        with contextlib.suppress(OSError), socket.create_connection((KNOWN_HOST, 443), timeout=PATIENCE):
+            found.append(True)
+
+    asking = threading.Thread(target=ask, daemon=True)  # a resolver may take half a minute to give up
+    asking.start()
+    asking.join(PATIENCE)
+    return bool(found)
+
+
+def fetch(missing: Sequence[Missing]) -> None:
+    """One after another; the first that fails ends it. What is finished stays."""
+    for one in missing:
+        if not one.can_fetch:  # told before hours of downloading
+            raise BenchError(f"{one.what} cannot be fetched; {one.way}")
+    for one in missing:
+        sys.stderr.write(f"fetching {one.what}" + (f", about {one.megabytes:,} MB" if one.megabytes else "") + "\n")
+        done = subprocess.run([sys.executable, "-m", "bench.fetching", one.kind, one.name], check=False)
+        if done.returncode != 0:
+            raise BenchError(f"{one.what} could not be fetched; {one.way}")
+
+
+def _fetch_dataset(name: str) -> None:
+    from bench.datasets import torchvision_sets
+
+    folder = download_folder()
+    assert folder is not None
+    unfinished = folder / f".{name}.partial"  # begun again, it goes on: files that are whole are passed over
+    torchvision_sets.fetch(name, unfinished)
+    unfinished.rename(folder / name)
+
+
+def _fetch_weights(name: str) -> None:
+    from safetensors.torch import save_file
+
+    if name.startswith(torchvision_names.PREFIX):
+        from bench.backbones.torchvision_models import hub_state
+
+        state = hub_state(name)
+    else:
+        import timm
+
+        state = timm.create_model(name, pretrained=True).state_dict()
+        if hub.find(name) is not None:
+            return  # the hub's client keeps it
+    path = hub.place_for(name)
+    assert path is not None
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        save_file({key: tensor.contiguous() for key, tensor in state.items()}, unfinished)
+        unfinished.rename(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _main(kind: str, name: str) -> int:
+    try:
+        _fetch_dataset(name) if kind == "dataset" else _fetch_weights(name)
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:  # whatever lies between here and there
+        sys.stderr.write(f"{name}: {type(error).__name__}: {' '.join(str(error).split())[:300]}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(_main(*sys.argv[1:]))

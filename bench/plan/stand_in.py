@@ -1,0 +1,125 @@
+"""A rehearsal of a suite on a machine that lacks its data or weights: embedded worlds and a small network instead.
+
+The suite gets another name, so its records and its page never meet real ones; every label, record and page says
+STAND-IN. Numbers of such a run say that the suite works, and nothing about what it names.
+"""
+
+from collections.abc import Collection
+from dataclasses import replace
+from pathlib import Path
+
+from bench import backbones, datasets
+from bench.suite.load import LoadedSuite
+from bench.suite.schema import (
+    BackboneSpec,
+    DatasetSpec,
+    PretrainSpec,
+    RecipeSpec,
+    SearchSpec,
+    StrategySpec,
+    Suite,
+    TrainingSpec,
+)
+
+MARK = "STAND-IN"
+SUFFIX = ".stand-in"
+WORLDS = ("near", "digits", "mid", "far")
+LARGEST = 20  # labels per class
+STEPS, TRIALS, REPEATS, BUDGETS = 40, 3, 3, 2  # at most: a rehearsal of hundreds of cells takes minutes
+NETWORK = "small_resnet"
+FIRST_SEED = 9000  # of its pretrainings, so that no real suite asks for the same ones
+
+
+def rehearsal(loaded: LoadedSuite, missing: Collection[str]) -> LoadedSuite:
+    """`missing`: as in `Missing.what`. Networks that are here are replaced too: they are large, and none was pretrained
+    on anything that is here."""
+    suite = loaded.suite
+    told: list[str] = []
+    sets = tuple(_dataset(number, spec, missing, told) for number, spec in enumerate(suite.datasets))
+    networks = tuple(_backbone(number, spec, told) for number, spec in enumerate(suite.backbones))
+    listed = _strategies(suite.strategies, told)
+    told.append(f"at most {STEPS} steps, {TRIALS} trials, {REPEATS} repeats and {BUDGETS} label budgets")
+    stood_in = suite.model_copy(update={
+        "name": suite.name[: 100 - len(SUFFIX)] + SUFFIX,
+        "description": f"{MARK}, a rehearsal: none of what follows was measured on what the suite names. "
+                       f"{suite.description}",
+        "datasets": sets,
+        "backbones": networks,
+        "strategies": listed,
+        "training": _training(suite.training),
+        "search": SearchSpec.model_validate({**suite.search.model_dump(), "trials": min(TRIALS, suite.search.trials),
+                                             "scope": "cell"}),
+        "repeats": min(REPEATS, suite.repeats),
+    })  # fmt: skip
+    return replace(loaded, suite=Suite.model_validate(stood_in.model_dump()), stand_ins=tuple(told))
+
+
+def _dataset(number: int, spec: DatasetSpec, missing: Collection[str], told: list[str]) -> DatasetSpec:
+    name, given = datasets.split_name(spec.name)
+    shown = spec.label or datasets.short_name(spec.name)
+    is_missing = f"dataset {name}" in missing or any(f"dataset {name}:{path}" in missing for path in given.values())
+    entry = datasets.DATASETS.get(name)
+    if entry is not None and not entry.is_read and not is_missing:
+        return spec.model_copy(update={"label": f"{shown} ({MARK})"})  # trained for less than the suite asks
+    world = WORLDS[number % len(WORLDS)]
+    told.append(f"dataset {shown}: the embedded world {world}")
+    amounts = [one if one != "full" else LARGEST for one in spec.labels_per_class] or [5, LARGEST]
+    few = sorted({min(amount, LARGEST - 10 * place) for place, amount in enumerate(reversed(amounts[-BUDGETS:]))})
+    return DatasetSpec(name=world, labels_per_class=tuple(few), label=f"{shown} ({MARK} {world})")
+
+
+def _backbone(number: int, spec: BackboneSpec, told: list[str]) -> BackboneSpec:
+    shown = _shown(spec)
+    label = f"{shown} ({MARK})"
+    if spec.name in backbones.BACKBONES and spec.weights in (None, "random"):
+        if spec.pretrain is None or not _is_read(spec.pretrain.dataset):
+            return spec.model_copy(update={"label": label})
+        told.append(f"backbone {shown}: pretrained on the embedded world source")
+        source = spec.pretrain.model_copy(update={"dataset": "source", "options": {}})
+        return spec.model_copy(update={"label": label, "pretrain": source})
+    if spec.weights == "random":
+        told.append(f"backbone {shown}: {NETWORK} with random weights")
+        return BackboneSpec(name=NETWORK, options={"width": 8 + 4 * number}, label=label)
+    told.append(f"backbone {shown}: {NETWORK}, pretrained here on rendered images")
+    source = PretrainSpec(dataset="source", epochs=4, options={"train_per_class": 100}, seed=FIRST_SEED + number)
+    return BackboneSpec(name=NETWORK, pretrain=source, label=label)
+
+
+def _shown(spec: BackboneSpec) -> str:
+    origin = datasets.short_name(spec.pretrain.dataset) if spec.pretrain is not None else spec.weights
+    return spec.label or (spec.name if origin in (None, "hub") else f"{spec.name} ({Path(origin).name})")
+
+
+def _is_read(dataset: str) -> bool:
+    entry = datasets.DATASETS.get(datasets.split_name(dataset)[0])
+    return entry is not None and entry.is_read
+
+
+def _strategies(specs: tuple[StrategySpec, ...], told: list[str]) -> tuple[StrategySpec, ...]:
+    """Depths and units of another network are not this one's."""
+    kept = [_shallower(spec) for spec in specs if spec.recipe is None or _fits(spec.recipe)]
+    dropped = [spec.recipe.name for spec in specs if spec.recipe is not None and not _fits(spec.recipe)]
+    if dropped:
+        told.append(f"left out, as they name units of another network: {', '.join(dropped)}")
+    return tuple(dict((spec.model_dump_json(), spec) for spec in kept).values())
+
+
+def _fits(recipe: RecipeSpec) -> bool:
+    units = backbones.BACKBONES[NETWORK].facts.unit_names
+    known = {*units, "head", "rest", *map(str, range(-len(units), len(units)))}
+    return all(set(phase.rates) <= known for phase in recipe.phases) and (recipe.reinit or 0) < len(units)
+
+
+def _shallower(spec: StrategySpec) -> StrategySpec:
+    deepest = len(backbones.BACKBONES[NETWORK].facts.unit_names) - 2
+    upto = spec.options.get("upto")
+    if isinstance(upto, int):
+        return spec.model_copy(update={"options": {**spec.options, "upto": min(upto, deepest)}})
+    return spec
+
+
+def _training(spec: TrainingSpec) -> TrainingSpec:
+    kept = spec.model_dump(exclude={"epochs"})
+    return TrainingSpec.model_validate({
+        **kept, "steps": min(STEPS, spec.steps or STEPS), "batch_size": min(32, spec.batch_size), "evaluations": 1
+    })  # fmt: skip

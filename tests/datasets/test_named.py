@@ -1,0 +1,141 @@
+"""Public sets by name: found where they lie, in the forms that people have them, before anything is downloaded."""
+
+import gzip
+import struct
+
+import numpy as np
+import pytest
+
+from bench import datasets
+from bench.datasets.labelled import PictureOptions
+from bench.datasets.named import PUBLIC
+from bench.datasets.torchvision_sets import LOADERS
+from bench.errors import Missing
+from tests.datasets.pictured import class_folders, picture
+
+OPTIONS = PictureOptions()
+
+
+@pytest.fixture
+def shelf(tmp_path, monkeypatch):
+    monkeypatch.setenv("BENCH_DATA", str(tmp_path))
+    return tmp_path
+
+
+def opened(name, options=OPTIONS):
+    entry = datasets.find(name)
+    return entry.facts(options), entry.load(options)
+
+
+def arrays_for(path, num=30):
+    draw = np.random.default_rng(num)
+    images, labels = draw.integers(0, 256, (num, 32, 32, 3), np.uint8), np.arange(num) % 10
+    np.savez(path, x_train=images, y_train=labels, x_test=images[::-1][:10], y_test=labels[::-1][:10])
+    return images
+
+
+def test_every_public_set_has_a_loader_of_torchvision():
+    from torchvision import datasets as sets
+
+    assert {one.name for one in PUBLIC} == set(LOADERS)
+    assert all(hasattr(sets, loader.cls) for loader in LOADERS.values())
+
+
+def test_what_is_not_here_says_how_large_it_is_and_where_it_would_be_found(shelf):
+    with pytest.raises(Missing) as missing:
+        datasets.find("cifar100").facts(OPTIONS)
+    assert (missing.value.what, missing.value.megabytes, missing.value.can_fetch) == ("dataset cifar100", 161, True)
+    assert "put cifar100.npz or a folder cifar100/ with a folder per class into a folder of BENCH_DATA" in str(
+        missing.value
+    )
+    with pytest.raises(Missing) as missing:
+        datasets.find("cars").facts(OPTIONS)
+    assert not missing.value.can_fetch  # its publisher took it down
+
+
+def test_an_npz_of_its_name(shelf):
+    images = arrays_for(shelf / "cifar10.npz")
+    facts, loaded = opened("cifar10")
+    assert (facts.num_train, facts.num_test, facts.num_classes) == (30, 10, 10)
+    assert (loaded.train.images == images).all()
+    assert "10 of 10 test images are training images too" in facts.notes[0]
+    with pytest.raises(datasets.DataError, match="cifar10.npz is taken as it is: it has no use for the options"):
+        opened("cifar10", PictureOptions(side=64))
+
+
+def test_a_folder_of_its_name_and_the_first_place_wins(shelf, tmp_path, monkeypatch):
+    class_folders(shelf / "pets" / "train", per_class=6)
+    class_folders(shelf / "pets" / "test", per_class=4, start=50)
+    facts, loaded = opened("pets")
+    assert (facts.num_train, facts.num_test, facts.metric) == (12, 8, "mean_per_class")
+    other = tmp_path / "other"
+    class_folders(other / "pets", ("ant", "bee", "cat"))
+    monkeypatch.setenv("BENCH_DATA", f"{other}:{shelf}")
+    assert opened("pets")[0].num_classes == 3
+
+
+def write_idx(path, array):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    kind = 8  # unsigned bytes
+    path.write_bytes(struct.pack(">HBB", 0, kind, array.ndim) + struct.pack(f">{array.ndim}I", *array.shape)
+                     + array.astype(np.uint8).tobytes())
+
+
+def fashion(root):
+    raw = root / "FashionMNIST" / "raw"
+    draw = np.random.default_rng(0)
+    for part, num in (("train", 40), ("t10k", 20)):
+        images = draw.integers(0, 256, (num, 28, 28))
+        for name, array in ((f"{part}-images-idx3-ubyte", images), (f"{part}-labels-idx1-ubyte", np.arange(num) % 10)):
+            write_idx(raw / name, array)
+            (raw / f"{name}.gz").write_bytes(gzip.compress(b""))
+    return draw
+
+
+@pytest.mark.parametrize("below", ["", "fashion_mnist"])
+def test_torchvisions_layout_beside_others_or_in_a_folder_of_the_sets_name(shelf, below):
+    fashion(shelf / below)
+    facts, loaded = opened("fashion_mnist")
+    assert (facts.num_classes, facts.num_train, facts.num_test, facts.image_size) == (10, 40, 20, 28)
+    assert facts.smallest_class == 4
+    assert loaded.train.images.shape == (40, 28, 28, 3)
+    assert loaded.classes[0] == "T-shirt/top"
+    assert (loaded.test.labels == np.arange(20) % 10).all()
+
+
+def test_a_set_without_a_test_split_is_divided_and_says_so(shelf):
+    names = ("ant", "bee", "cat")
+    class_folders(shelf / "eurosat" / "2750", names)
+    facts, loaded = opened("eurosat", PictureOptions(side=16))
+    assert (facts.num_train, facts.num_test) == (24, 6) == (len(loaded.train.labels), len(loaded.test.labels))
+    assert facts.notes == ("no official test split: split 24 / 6 by us, stratified, seed 0",)
+    assert loaded.classes == names
+    assert (loaded.test.images.mean((1, 2)).argmax(1) == loaded.test.labels).all()
+    assert opened("eurosat", PictureOptions(side=16, split_seed=3))[0].revision != facts.revision
+
+
+def textures(root):
+    base = root / "dtd" / "dtd"
+    (base / "labels").mkdir(parents=True)
+    lists = {"train": [], "val": [], "test": []}
+    for name, colour in (("banded", (200, 0, 0)), ("woven", (0, 0, 200))):
+        (base / "images" / name).mkdir(parents=True)
+        for n in range(6):
+            picture(colour, (30, 20), n).save(base / "images" / name / f"{name}_{n}.jpg")
+            lists[("train", "val", "test")[n % 3]].append(f"{name}/{name}_{n}.jpg")
+    for split, rows in lists.items():
+        (base / "labels" / f"{split}1.txt").write_text("\n".join(rows) + "\n")
+
+
+def test_a_validation_split_is_more_labels(shelf):
+    textures(shelf)
+    facts, loaded = opened("dtd", PictureOptions(side=16))
+    assert (facts.num_train, facts.num_test, facts.smallest_class) == (8, 4, 4)
+    assert facts.notes == ("its validation split was added to the training images",)
+    assert loaded.classes == ("banded", "woven")
+
+
+def test_a_layout_that_torchvision_refuses_is_said(shelf):
+    (shelf / "dtd" / "dtd").mkdir(parents=True)
+    with pytest.raises(datasets.DataError, match="dtd in .* cannot be read"):
+        datasets.find("dtd").facts(OPTIONS)

@@ -1,0 +1,44 @@
+"""The published CIFAR-10 accuracies of three checkpoints, through this project's data, networks and scoring."""
+
+import pytest
+import torch
+
+from bench import datasets
+from bench.backbones.base import IMAGENET_MEAN, IMAGENET_STD
+from bench.backbones.build import build_network
+from bench.backbones.weights import read_file
+from bench.datasets import cache as dataset_cache
+from bench.datasets.labelled import PictureOptions
+from bench.engine.evaluate import evaluate
+from bench.engine.images import Images
+from bench.plan.spec import BackboneRef, Pipeline, Weights
+
+pytestmark = [pytest.mark.real]
+
+PUBLISHED = {20: (3, 91.73), 32: (5, 92.63), 56: (9, 93.39)}
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+def test_facts_are_the_files(real):
+    facts = datasets.find("cifar10").facts(PictureOptions())
+    assert (facts.num_classes, facts.num_train, facts.num_test, facts.image_size) == (10, 25_000, 10_000, 32)
+
+
+@pytest.mark.parametrize("layers", PUBLISHED)
+def test_published_accuracy(real, cache, layers):
+    blocks, expected = PUBLISHED[layers]
+    ref = BackboneRef("cifar_resnet", {"blocks": blocks}, "coarse", Weights("random"))
+    module = build_network(ref, 10, 0).module
+    state = read_file(real / "weights" / f"cifar10_resnet{layers}_akamaster.pth")
+    module.load_state_dict(state)  # strict: every tensor, the head too
+    test = dataset_cache.load("cifar10", PictureOptions(), cache).test
+    images = Images.on_device(test.images, test.labels, torch.device("cpu"))
+    pipeline = Pipeline(32, IMAGENET_MEAN, IMAGENET_STD)
+    with torch.no_grad():
+        scored = evaluate(module.to(memory_format=torch.channels_last), images, pipeline)
+    assert scored.num == 10_000
+    assert 100 * scored.accuracy == pytest.approx(expected, abs=0.05)
