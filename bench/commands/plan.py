@@ -10,7 +10,7 @@ from bench.commands.progress import read_progress, time_left
 from bench.commands.suites import Folders
 from bench.plan.halving import rungs
 from bench.plan.plan import Cell, Plan
-from bench.plan.spec import FitSpec, Job, Training
+from bench.plan.spec import FitSpec, Training
 from bench.plan.work import changes_anew
 
 
@@ -26,8 +26,6 @@ def show_plan(plan: Plan, folders: Folders, json: bool) -> int:
         f" {suite.repeats} times")
     say(f"precision: {summary['precision']}; {_augment_in_words(summary['views'], suite.engine.partition)}")
     say(f"{summary['trainings']} trainings in all, {summary['finished']} records are there, {left_in_words(summary)}")
-    if summary["downloads"]:
-        say(f"downloads: {', '.join(summary['downloads'])}")
     return 0
 
 
@@ -104,11 +102,5 @@ def summarize(plan: Plan, folders: Folders) -> dict[str, Any]:
         "rungs": rungs(fit.search, fit.training.steps),  # of the first task
         "precision": fit.training.precision,
         "views": _num_views(fit.training),
-        "downloads": sorted({_download(plan.jobs[key]) for key in left} - {""}),
         "time_left": time_left(progress),
     }
-
-
-def _download(job: Job) -> str:
-    weights = job.spec.backbone.weights
-    return weights.identity if weights.origin == "hub" else ""

@@ -26,6 +26,7 @@ class Feature:
     path: tuple[int, ...]  # member of the node's value
     dim: int  # of the network's value, where its batch lies
     count: int
+    channels_last: bool = False  # in memory, in the network: dropout draws in that order
 
 
 @dataclass(frozen=True)
@@ -191,7 +192,7 @@ def _describe_tensor(of: _Pair, small: Tensor, large: Tensor) -> Value:
         raise of.refuse(f"has no batch dimension: {list(small.shape)} for two images, {list(large.shape)} for three")
     own = of.traced.facts[of.node].digest
     name = digest([own, *of.path]) if of.path else own
-    feature = Feature(name, own, of.path, differ[0], small.shape[differ[0]] // 2)
+    feature = Feature(name, own, of.path, differ[0], small.shape[differ[0]] // 2, _is_channels_last(small))
     two, three = present(small, feature), present(large, feature)
     if of.content:
         if not close(two, three[1:]):
@@ -200,6 +201,10 @@ def _describe_tensor(of: _Pair, small: Tensor, large: Tensor) -> Value:
     if not torch.equal(three, three[:1].expand_as(three)) or not torch.equal(two, three[1:]):
         raise of.refuse("differs between images without looking at them")
     return Rows(three[:1].clone(), feature.dim, feature.count)
+
+
+def _is_channels_last(value: Tensor) -> bool:
+    return value.ndim == 4 and value.is_contiguous(memory_format=torch.channels_last) and not value.is_contiguous()
 
 
 class LiveGraph:
@@ -258,7 +263,10 @@ class LiveGraph:
 
     def _tensor(self, value: Feature | Fixed | Rows) -> Node:
         if isinstance(value, Feature):
-            return self._given[value.digest]
+            given = self._given[value.digest]
+            if not value.channels_last or value.dim or value.count > 1:
+                return given
+            return self.graph.call_method("contiguous", (given,), {"memory_format": torch.channels_last})
         name = f"_frozen_{len(self.constants)}"
         self.constants[name] = value.value if isinstance(value, Fixed) else value.row
         kept = self.graph.create_node("get_attr", name)

@@ -23,7 +23,7 @@ def test_plan_shows_only_what_the_filter_leaves(bench):
 def test_plan_in_json(bench, ran):
     assert bench("plan", "small", "--json").json == {
         "suite": "small", "cells": 6, "trainings": 25, "finished": 25, "left": 0,
-        "jobs": {"pretrain": 1, "search": 6, "final": 12}, "downloads": [], "time_left": "nothing",
+        "jobs": {"pretrain": 1, "search": 6, "final": 12}, "time_left": "nothing",
         "rungs": [1, 2], "precision": "fp32", "views": 0,
     }  # fmt: skip
 

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from bench.engine.partition import Cut, cut
 from tests.engine.cutting import SIZE, Net, refused
 from tests.engine.test_partition import checked, images_of
 
@@ -206,3 +207,23 @@ def test_images_belong_to_the_caller():
     kept = images.clone()
     parts.static(images)
     assert torch.equal(images, kept)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last], ids=["rows", "channels last"])
+def test_dropout_behind_the_cut_draws_in_the_order_of_the_whole_networks_memory(layout):
+    """Its mask follows the layout of what it is given, and what is kept lies in rows."""
+    torch.manual_seed(0)
+    before, after = nn.Conv2d(3, 8, 3, bias=False), nn.Conv2d(8, 5, 1)
+    end = (nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    network = nn.Sequential(before, nn.ReLU(), nn.Dropout(0.5), after, *end)
+    network.to(memory_format=layout).train()
+    before.requires_grad_(False)
+    images = torch.randn(4, 3, 12, 12).contiguous(memory_format=layout)
+    parts = cut(network, images)
+    assert isinstance(parts, Cut), parts
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        whole = network(images)
+        torch.manual_seed(1)
+        kept = [value.clone(memory_format=torch.contiguous_format) for value in parts.static(images)]
+        torch.testing.assert_close(parts.live_train(*kept), whole)
