@@ -36,15 +36,15 @@ class Loaded:
 def read_file(path: Path) -> State:
     """A safetensors file or a plain state dict. Code in a pickle is refused, damage is named."""
     if not path.is_file():
-        raise WeightsError(f"{path}: no such weights file")
+        raise WeightsError(f"{path.name}: no such weights file")
     with path.open("rb") as file:
         head = file.read(64).removeprefix(b"\xef\xbb\xbf")
     if not head:
-        raise WeightsError(f"{path}: empty file")
+        raise WeightsError(f"{path.name}: empty file")
     if head.startswith(b"version https://git-lfs"):
-        raise WeightsError(f"{path}: a git-LFS pointer, not the weights; run `git lfs pull` where it came from")
+        raise WeightsError(f"{path.name}: a git-LFS pointer, not the weights; run `git lfs pull` where it came from")
     if head.lstrip()[:1] == b"<":
-        raise WeightsError(f"{path}: looks like an HTML page saved under this name, not weights")
+        raise WeightsError(f"{path.name}: looks like an HTML page saved under this name, not weights")
     try:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
@@ -54,11 +54,11 @@ def read_file(path: Path) -> State:
     except WeightsError:
         raise
     except Exception as error:
-        size = path.stat().st_size
+        size, kind = path.stat().st_size, type(error).__name__
         # Whatever torch cannot read, it blames on `weights_only`; only a pickle can hold code.
         if "weights_only" in str(error) and head.startswith((b"\x80", b"PK")):
-            raise WeightsError(f"{path}: holds more than plain weights (pickled code), refused") from error
-        raise WeightsError(f"{path}: damaged or not a checkpoint ({size} bytes): {type(error).__name__}") from error
+            raise WeightsError(f"{path.name}: holds more than plain weights (pickled code), refused") from error
+        raise WeightsError(f"{path.name}: damaged or not a checkpoint ({size} bytes): {kind}") from error
     return _unwrap(raw, path)
 
 
@@ -68,10 +68,10 @@ def _unwrap(raw: object, path: Path) -> State:
             raw = raw[name]
             break
     if not isinstance(raw, Mapping):
-        raise WeightsError(f"{path}: expected a mapping of tensors, got {type(raw).__name__}")
+        raise WeightsError(f"{path.name}: expected a mapping of tensors, got {type(raw).__name__}")
     state = {str(k).removeprefix("module."): v for k, v in raw.items() if isinstance(v, Tensor)}
     if not state:
-        raise WeightsError(f"{path}: no tensors inside; found {', '.join(map(str, list(raw)[:5])) or 'nothing'}")
+        raise WeightsError(f"{path.name}: no tensors inside; found {', '.join(map(str, list(raw)[:5])) or 'nothing'}")
     return state
 
 

@@ -43,7 +43,7 @@ def refused(tmp_path):
         assert caught.value.exit_code == 2
         assert "\n" not in str(caught.value)
         where, _, text = str(caught.value).partition(": ")
-        assert where == str(path)
+        assert where == path.name  # records hold this, and paths are nobody else's business
         return text
 
     return read
