@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 from torch.fx import Node
+from torch.overrides import handle_torch_function, has_torch_function_unary
 
 from bench.engine.fold import Find, Merged, ancestors, find_in
 from bench.engine.trace import Traced
@@ -207,6 +208,16 @@ def _is_channels_last(value: Tensor) -> bool:
     return value.ndim == 4 and value.is_contiguous(memory_format=torch.channels_last) and not value.is_contiguous()
 
 
+def as_channels_last(value: Tensor) -> Tensor:
+    """Stacked replicas stay as they are: nothing random is live in a fleet, so their layout decides nothing."""
+    if has_torch_function_unary(value):  # a symbol: forms trace the live part again
+        made: Tensor = handle_torch_function(as_channels_last, (value,), value)
+        return made
+    if value.ndim != 4 or torch._C._functorch.is_batchedtensor(value):
+        return value
+    return value.contiguous(memory_format=torch.channels_last)
+
+
 class LiveGraph:
     """The nodes that train, fed by features."""
 
@@ -266,7 +277,7 @@ class LiveGraph:
             given = self._given[value.digest]
             if not value.channels_last or value.dim or value.count > 1:
                 return given
-            return self.graph.call_method("contiguous", (given,), {"memory_format": torch.channels_last})
+            return self.graph.call_function(as_channels_last, (given,))
         name = f"_frozen_{len(self.constants)}"
         self.constants[name] = value.value if isinstance(value, Fixed) else value.row
         kept = self.graph.create_node("get_attr", name)
