@@ -3,9 +3,20 @@
 from pathlib import Path
 
 from bench.datasets.files import listed
-from bench.errors import Missing, MissingInputs
+from bench.errors import BenchError, Missing, MissingInputs
+from bench.fetching import fetch, is_online
 
 SHOWN = 8
+
+
+def get(error: MissingInputs, suite: Path) -> None:
+    """Fetched, or all that is missing and the two ways out."""
+    if not is_online():
+        raise BenchError(explain(error, suite)) from error
+    try:
+        fetch(error.missing)
+    except BenchError as failed:
+        raise BenchError(f"{failed}\n{explain(error, suite)}") from failed
 
 
 def explain(error: MissingInputs, suite: Path) -> str:

@@ -5,21 +5,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.commands.missing import explain
+from bench.commands.missing import explain, get
 from bench.commands.output import as_json, console, note, printable, say
 from bench.commands.progress import read_progress
 from bench.commands.suites import Folders, How, plan_from_file, remember
-from bench.datasets.ingest import ingest
 from bench.errors import BenchError, MissingInputs
 from bench.execute.placement import choose_placement, count_gpus
 from bench.execute.rerun import forget
 from bench.execute.roots import Roots
 from bench.execute.runner import Runner, Summary
-from bench.fetching import fetch, is_online
-from bench.keys import digest
-from bench.plan.plan import Plan, Source
+from bench.plan.plan import Plan
 from bench.plan.precision import Precision, precision_of
-from bench.plan.spec import DataRef
 from bench.plan.titles import titles_of
 from bench.plan.work import Estimator
 from bench.provenance import describe
@@ -65,7 +61,6 @@ def run(options: RunOptions) -> int:
     for store in (roots.store, roots.shared):
         store.check_writable()
     remember(whole, options.overrides, options.folders, stand_in_for)
-    ingest(data_of(plan), options.folders.results / ".cache")
     if options.rerun is not None:
         forget(plan, roots, everything=options.rerun == "all")
     runner = Runner(plan, roots, titles_of(plan), Estimator.of(plan).work)
@@ -90,18 +85,10 @@ def plan_with_all_it_needs(options: RunOptions, precision: Precision) -> tuple[P
         if options.stand_in:
             stand_in_for = tuple(one.what for one in error.missing)
             return made(stand_in_for), stand_in_for
-        if options.offline or options.dry_run or not is_online():
+        if options.offline or options.dry_run:
             raise BenchError(explain(error, options.suite)) from error
-        try:
-            fetch(error.missing)
-        except BenchError as failed:
-            raise BenchError(f"{failed}\n{explain(error, options.suite)}") from failed
+        get(error, options.suite)
         return made(), ()
-
-
-def data_of(plan: Plan) -> list[tuple[DataRef, Source]]:
-    refs = {digest(job.spec.data): job.spec.data for job in plan.jobs.values()}
-    return [(ref, plan.sources[key]) for key, ref in refs.items()]
 
 
 def conclude(plan: Plan, where: tuple[Roots, RunOptions], summary: Summary) -> None:

@@ -16,7 +16,7 @@ from bench.plan.plan import Finds, Plan, Source
 from bench.plan.precision import Precision, precision_of
 from bench.plan.stand_in import rehearsal
 from bench.store.atomic import write_bytes
-from bench.suite.load import load_suite
+from bench.suite.load import LoadedSuite, load_suite
 
 SUITE_FILE = "suite.yaml"  # the text as last run
 RUN_FILE = "run.json"  # what was typed beside it
@@ -131,8 +131,9 @@ def plan_of(suite: str, overrides: Sequence[str], folders: Folders) -> Plan:
         try:
             return plan_from_file(Path(suite), overrides, folders, NO_LIMIT)
         except MissingInputs as error:
-            name = load_suite(Path(suite), overrides).suite.name
-            if name in names_of_runs(folders) and not overrides and not _ran_from_other_text(suite, name, folders):
+            loaded = load_suite(Path(suite), overrides)
+            name = loaded.suite.name
+            if name in names_of_runs(folders) and not overrides and not _ran_from_other_text(loaded, folders):
                 return recalled(name, folders)  # what it found then is known, though it may be gone
             raise BenchError(explain(error, Path(suite))) from error
     if overrides:
@@ -143,11 +144,12 @@ def plan_of(suite: str, overrides: Sequence[str], folders: Folders) -> Plan:
 def ran_otherwise(suite: str, plan: Plan, folders: Folders) -> str:
     """A hint where a suite's file is no longer, or not yet, what last ran under its name; else ""."""
     name = plan.loaded.suite.name
-    if not is_file_name(suite) or name not in names_of_runs(folders) or not _ran_from_other_text(suite, name, folders):
+    if not is_file_name(suite) or name not in names_of_runs(folders) or not _ran_from_other_text(plan.loaded, folders):
         return ""
     return f"{name} last ran from another text or with --set; give its name instead of the file to see that run"
 
 
-def _ran_from_other_text(suite: str, name: str, folders: Folders) -> bool:
+def _ran_from_other_text(loaded: LoadedSuite, folders: Folders) -> bool:
+    name = loaded.suite.name
     kept = folders.roots(name).store.root / SUITE_FILE
-    return kept.read_bytes() != load_suite(Path(suite)).text.encode() or bool(typed_for(name, folders).overrides)
+    return kept.read_bytes() != loaded.text.encode() or bool(typed_for(name, folders).overrides)

@@ -6,7 +6,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,17 +14,19 @@ from bench import datasets
 from bench.datasets import cache as dataset_cache
 from bench.datasets import pictures
 from bench.errors import BenchError
+from bench.keys import digest
 from bench.plan.plan import Source
-from bench.plan.spec import DataRef
+from bench.plan.spec import Job
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 
-def ingest(wanted: Iterable[tuple[DataRef, Source]], cache: Path) -> None:
+def ingest(jobs: Iterable[Job], sources: Mapping[str, Source], cache: Path) -> None:
     """Raises BenchError where images cannot be used. What is embedded is drawn by the workers."""
     left = []
-    for ref, source in wanted:
+    for key, ref in {digest(job.spec.data): job.spec.data for job in jobs}.items():
+        source = sources[key]
         entry = datasets.find(ref.name)
         options = entry.options.model_validate(source.options)
         if entry.is_read and not dataset_cache.is_kept(ref.name, options, cache, ref.revision):

@@ -86,7 +86,7 @@ def _facts(found: Labelled, options: PictureOptions, known: tuple[Sequence[str],
     twice = sum(sha256s[i] in seen for i in test)
     notes = []
     if found.splits is None:
-        notes.append(f"split {len(train)} / {len(test)} by us, stratified, seed {options.split_seed}")
+        notes.append(told_of_split(train, test, options))
     if twice:
         notes.append(f"{twice} of {len(test)} test images are training images too, byte for byte")
     return DatasetFacts(
@@ -110,8 +110,17 @@ def split_of(found: Labelled, options: PictureOptions) -> tuple[Labels, Labels]:
     if found.splits is not None:
         is_test = np.array([split == "test" for split in found.splits])
         return np.flatnonzero(~is_test), np.flatnonzero(is_test)
-    parts = split_holdout(np.array(found.labels, np.int64), options.test_share, options.split_seed)
+    return divided(np.array(found.labels, np.int64), options)
+
+
+def divided(labels: Labels, options: PictureOptions) -> tuple[Labels, Labels]:
+    """The same, of images that come in one split."""
+    parts = split_holdout(labels, options.test_share, options.split_seed)
     return parts.train, parts.validation
+
+
+def told_of_split(train: Labels, test: Labels, options: PictureOptions) -> str:
+    return f"split {len(train)} / {len(test)} by us, stratified, seed {options.split_seed}"
 
 
 def load(found: Labelled, options: PictureOptions) -> Dataset:

@@ -4,8 +4,8 @@ A set that lies in a folder of BENCH_DATA under its own name is taken before any
 with a folder per class, or the layout that torchvision leaves. Two copies that differ are two data sets.
 """
 
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
+from types import ModuleType
 
 from bench.datasets import arrays, folder, torchvision_sets
 from bench.datasets.arrays import ArrayOptions
@@ -21,6 +21,22 @@ PER_CLASS: Metric = "mean_per_class"
 
 
 @dataclass(frozen=True)
+class _Found:
+    """A way of reading, and what it is asked with."""
+
+    reader: ModuleType
+    question: tuple[object, ...]
+
+    def facts(self) -> DatasetFacts:
+        facts: DatasetFacts = self.reader.facts(*self.question)
+        return facts
+
+    def load(self) -> Dataset:
+        loaded: Dataset = self.reader.load(*self.question)
+        return loaded
+
+
+@dataclass(frozen=True)
 class Public:
     """`metric`: what this set's literature reports."""
 
@@ -30,38 +46,24 @@ class Public:
     metric: Metric = "accuracy"
 
     def facts(self, options: PictureOptions) -> DatasetFacts:
-        kind, where = self._found()
-        match kind:
-            case "npz":
-                if options != PictureOptions():
-                    raise DataError(f"{where.name} is taken as it is: it has no use for the options of {self.name!r}")
-                facts = arrays.facts(ArrayOptions(path=str(where)))
-            case "folder":
-                facts = folder.facts(FolderOptions(path=str(where), **options.model_dump()))
-            case _:
-                facts = torchvision_sets.facts(self.name, where, options)
-        return DatasetFacts(**{**vars(facts), "metric": self.metric})
+        return replace(self._found(options).facts(), metric=self.metric)
 
     def load(self, options: PictureOptions) -> Dataset:
-        kind, where = self._found()
-        match kind:
-            case "npz":
-                return arrays.load(ArrayOptions(path=str(where)))
-            case "folder":
-                return folder.load(FolderOptions(path=str(where), **options.model_dump()))
-            case _:
-                return torchvision_sets.load(self.name, where, options)
+        return self._found(options).load()
 
-    def _found(self) -> tuple[str, Path]:
-        """How it lies, and where: the file, the folder of classes, or torchvision's root."""
+    def _found(self, options: PictureOptions) -> "_Found":
+        """How it lies, and where: a file, a folder of classes, or torchvision's root."""
         for place in data_folders():
-            if (place / f"{self.name}.npz").is_file():
-                return "npz", place / f"{self.name}.npz"
-            for root in (place / self.name, place):
+            file, own = place / f"{self.name}.npz", place / self.name
+            if file.is_file():
+                if options != PictureOptions():
+                    raise DataError(f"{file.name} is taken as it is: it has no use for the options of {self.name!r}")
+                return _Found(arrays, (ArrayOptions(path=str(file)),))
+            for root in (own, place):
                 if (root / LOADERS[self.name].marker).exists():
-                    return "torchvision", root
-            if (place / self.name).is_dir() and any(path.is_dir() for path in visible(place / self.name)):
-                return "folder", place / self.name
+                    return _Found(torchvision_sets, (self.name, root, options))
+            if own.is_dir() and any(path.is_dir() for path in visible(own)):
+                return _Found(folder, (FolderOptions(path=str(own), **options.model_dump()),))
         way = f"put {self.name}.npz or a folder {self.name}/ with a folder per class into a folder of {DATA}"
         raise Missing("dataset", self.name, way, self.megabytes, LOADERS[self.name].downloads)
 

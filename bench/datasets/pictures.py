@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,11 +22,13 @@ LARGEST = 100_000_000  # pixels; larger ones are refused before they are decoded
 SMALLEST = 2  # pixels of a side
 
 Pixels = npt.NDArray[np.uint8]
+Item = TypeVar("Item")
+Found = TypeVar("Found")
 
 
 def sizes_of(paths: Sequence[Path]) -> list[tuple[int, int]]:
     """(width, height) from the files' heads, after the turn that a camera noted."""
-    return _all(paths, _size)
+    return _of_each(paths, _size)
 
 
 # Whoever wants to show how far decoding is puts a function here: done, of how many.
@@ -40,34 +42,26 @@ def decode(paths: Sequence[Path], side: int, fit: Fit) -> Pixels:
     def fill(number: int) -> None:
         out[number] = _decoded(paths[number], side, fit)
 
-    done = 0
-    problems: list[str] = []
-    with ThreadPoolExecutor(THREADS) as pool:
-        for waiting in [pool.submit(fill, number) for number in range(len(paths))]:
-            try:
-                waiting.result()
-            except DataError as error:
-                problems.append(str(error))
-            done += 1
-            watcher.get()(done, len(paths))
-    if problems:
-        raise DataError(f"{len(problems)} of {len(paths)} images cannot be used: {listed(problems)}")
+    _of_each(range(len(paths)), fill, watcher.get())
     return out
 
 
-def _all(paths: Sequence[Path], read: Callable[[Path], tuple[int, int]]) -> list[tuple[int, int]]:
-    def safely(path: Path) -> tuple[int, int] | DataError:
-        try:
-            return read(path)
-        except DataError as error:
-            return error
-
+def _of_each(
+    items: Sequence[Item], do: Callable[[Item], Found], watch: Callable[[int, int], None] = lambda done, total: None
+) -> list[Found]:
+    """In threads. What is wrong with the images is said of all of them at once."""
+    found: list[Found] = []
+    problems: list[str] = []
     with ThreadPoolExecutor(THREADS) as pool:
-        found = list(pool.map(safely, paths))
-    problems = [str(one) for one in found if isinstance(one, DataError)]
+        for number, waiting in enumerate([pool.submit(do, item) for item in items]):
+            try:
+                found.append(waiting.result())
+            except DataError as error:
+                problems.append(str(error))
+            watch(number + 1, len(items))
     if problems:
-        raise DataError(f"{len(problems)} of {len(paths)} images cannot be used: {listed(problems)}")
-    return [one for one in found if not isinstance(one, DataError)]
+        raise DataError(f"{len(problems)} of {len(items)} images cannot be used: {listed(problems)}")
+    return found
 
 
 def _opened(path: Path) -> "ImageFile":

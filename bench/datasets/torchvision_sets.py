@@ -16,9 +16,8 @@ import numpy.typing as npt
 from bench.datasets import pictures
 from bench.datasets.base import Dataset, DatasetFacts, Split
 from bench.datasets.files import DataError, digests_of, shown, walk
-from bench.datasets.labelled import PictureOptions
+from bench.datasets.labelled import Labels, PictureOptions, divided, told_of_split
 from bench.datasets.remembered import remembered
-from bench.datasets.sampling import split_holdout
 from bench.keys import digest
 
 REVISION = 1  # bump when the same files come to other pixels, labels or splits
@@ -118,7 +117,7 @@ def fetch(name: str, root: Path) -> None:
         _open(loader, root, parts, download=True)
 
 
-def _labels_of(opened: Any) -> npt.NDArray[np.int64]:
+def _labels_of(opened: Any) -> Labels:
     for name in LABELS:
         if hasattr(opened, name):
             return np.asarray(getattr(opened, name), np.int64)
@@ -127,31 +126,35 @@ def _labels_of(opened: Any) -> npt.NDArray[np.int64]:
     return np.array([label for _, label in opened], np.int64)
 
 
-def _split(labels: npt.NDArray[np.int64], options: PictureOptions) -> tuple[Any, Any]:
-    """Places of training and test images, where the set has one split only."""
-    parts = split_holdout(labels, options.test_share, options.split_seed)
-    return parts.train, parts.validation
+@dataclass(frozen=True)
+class _Opened:
+    """A set's parts as torchvision opens them. Labels are counted from 0, `values` are the set's own."""
+
+    train: list[Any]
+    test: list[Any]
+    train_labels: Labels
+    test_labels: Labels | None
+    values: Labels
 
 
-def _all_labels(loader: Loader, root: Path) -> tuple[list[Any], list[Any], Any, Any, Any]:
-    train_parts, test_parts = loader.parts
-    train, test = _open(loader, root, train_parts), _open(loader, root, test_parts)
-    labels = [np.concatenate([_labels_of(one) for one in part]) if part else None for part in (train, test)]
-    values = np.unique(np.concatenate([one for one in labels if one is not None]))  # some begin at 1
-    coded = [np.searchsorted(values, one) if one is not None else None for one in labels]
-    return train, test, coded[0], coded[1], values
+def _open_all(loader: Loader, root: Path) -> _Opened:
+    train, test = (_open(loader, root, parts) for parts in loader.parts)
+    labels = [np.concatenate([_labels_of(one) for one in part]) for part in (train, test) if part]
+    values = np.unique(np.concatenate(labels))  # some begin at 1
+    coded = [np.searchsorted(values, one).astype(np.int64) for one in labels]
+    return _Opened(train, test, coded[0], coded[1] if test else None, values)
 
 
 def answer(question: dict[str, Any]) -> dict[str, Any]:
     loader = LOADERS[question["name"]]
     options = PictureOptions.model_validate(question["options"])
-    _, _, train, test, values = _all_labels(loader, Path(question["root"]))
+    opened = _open_all(loader, Path(question["root"]))
+    train, test, values = opened.train_labels, opened.test_labels, opened.values
     notes = []
     if test is None:
-        chosen, rest = _split(train, options)
+        chosen, rest = divided(train, options)
         train, test = train[chosen], train[rest]
-        notes.append(f"no official test split: split {len(train)} / {len(test)} by us, stratified, "
-                     f"seed {options.split_seed}")
+        notes.append(told_of_split(train, test, options))
     elif len(loader.parts[0]) > 1:
         notes.append("its validation split was added to the training images")
     smallest = int(np.bincount(train, minlength=len(values)).min())
@@ -161,14 +164,16 @@ def answer(question: dict[str, Any]) -> dict[str, Any]:
 
 def load(name: str, root: Path, options: PictureOptions) -> Dataset:
     loader = LOADERS[name]
-    train, test, train_labels, test_labels, values = _all_labels(loader, root)
+    opened = _open_all(loader, root)
+    train_labels, values = opened.train_labels, opened.values
     side = options.side or loader.side
-    images = _pixels(train, side, options.fit)
-    names = next((getattr(one, "classes", None) or getattr(one, "categories", None) for one in train), None)
+    images = _pixels(opened.train, side, options.fit)
+    names = next((getattr(one, "classes", None) or getattr(one, "categories", None) for one in opened.train), None)
     classes = tuple(map(str, names)) if names and len(names) == len(values) else tuple(map(str, values))
-    if test_labels is not None:
-        return Dataset(classes, Split(images, train_labels), Split(_pixels(test, side, options.fit), test_labels))
-    chosen, rest = _split(train_labels, options)
+    if opened.test_labels is not None:
+        test = Split(_pixels(opened.test, side, options.fit), opened.test_labels)
+        return Dataset(classes, Split(images, train_labels), test)
+    chosen, rest = divided(train_labels, options)
     return Dataset(classes, Split(images[chosen], train_labels[chosen]), Split(images[rest], train_labels[rest]))
 
 

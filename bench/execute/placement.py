@@ -3,10 +3,19 @@
 import os
 import shutil
 import subprocess
+from dataclasses import dataclass
 
 from bench.errors import BenchError
-from bench.execute.runner import Placement
 from bench.provenance import num_cores
+
+
+@dataclass(frozen=True)
+class Placement:
+    """One worker per device; on a CPU one per core, each on one thread, so that numbers do not depend on cores."""
+
+    devices: tuple[str, ...]
+    threads: int = 1
+    timeout: float | None = None  # seconds for one training
 
 
 def choose_placement(

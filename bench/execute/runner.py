@@ -9,9 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from bench.datasets.ingest import ingest
 from bench.errors import StoreError
 from bench.execute.display import Display
 from bench.execute.messages import Broken, Bundle, Finished, Notice, Recorded, Setup, Starting, Stuck
+from bench.execute.placement import Placement
 from bench.execute.pool import Died, NoWorkers, Pool, Worker, tail
 from bench.execute.roots import Roots, forget_lost_weights, missing_records, pretrained_ok
 from bench.execute.signals import Interrupted, StopSignals
@@ -24,15 +26,6 @@ from bench.store import Record
 BUSY_WAIT = 0.5  # seconds between looks at a job that another runner holds, and at the count of signals
 VAIN_STARTS = 3  # so many processes in a row that end before any training: there is no point in a fourth
 GONE_WRONG = ("failed", "oom", "crashed", "timeout")
-
-
-@dataclass(frozen=True)
-class Placement:
-    """One worker per device; on a CPU one per core, each on one thread, so that numbers do not depend on cores."""
-
-    devices: tuple[str, ...]
-    threads: int = 1
-    timeout: float | None = None  # seconds for one training
 
 
 @dataclass
@@ -73,6 +66,7 @@ class Runner:
         if not missing:
             return Summary()
         pending = {key: self.plan.jobs[key] for key in missing}
+        ingest(pending.values(), self.plan.sources, self.roots.results / ".cache")
         total = sum(self.work(job) * missing[key] for key, job in pending.items())
         with StopSignals() as stop:
             display = Display(total, len(pending), len(placement.devices))

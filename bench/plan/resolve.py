@@ -100,13 +100,9 @@ def resolve_dataset(
     kept = problems.kept.sources.get(written)
     try:
         raw = kept.options if kept is not None else _with_places(entry, {**given, **raw}, problems.loaded.path.parent)
-    except Missing as missing:
-        problems.lack(loc, missing)
-        return None
-    options = checked_options(f"dataset {name!r}", entry.options, raw, (problems, (*loc, "options")))
-    if options is None:
-        return None
-    try:
+        options = checked_options(f"dataset {name!r}", entry.options, raw, (problems, (*loc, "options")))
+        if options is None:
+            return None
         facts = kept.facts if kept is not None else entry.facts(options)
     except Missing as missing:
         problems.lack(loc, missing)

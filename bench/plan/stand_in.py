@@ -7,6 +7,7 @@ STAND-IN. Numbers of such a run say that the suite works, and nothing about what
 from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from bench import backbones, datasets
 from bench.suite.load import LoadedSuite
@@ -27,16 +28,17 @@ WORLDS = ("near", "digits", "mid", "far")
 LARGEST = 20  # labels per class
 STEPS, TRIALS, REPEATS, BUDGETS = 40, 3, 3, 2  # at most: a rehearsal of hundreds of cells takes minutes
 NETWORK = "small_resnet"
+SIDE = 32  # pixels that it sees
 FIRST_SEED = 9000  # of its pretrainings, so that no real suite asks for the same ones
 
 
 def rehearsal(loaded: LoadedSuite, missing: Collection[str]) -> LoadedSuite:
-    """`missing`: as in `Missing.what`. Networks that are here are replaced too: they are large, and none was pretrained
-    on anything that is here."""
+    """`missing`: as in `Missing.what`. Data that are here stay. Networks of libraries are replaced even where they are
+    here: a rehearsal takes minutes on any machine."""
     suite = loaded.suite
     told: list[str] = []
     sets = tuple(_dataset(number, spec, missing, told) for number, spec in enumerate(suite.datasets))
-    networks = tuple(_backbone(number, spec, told) for number, spec in enumerate(suite.backbones))
+    networks = tuple(_backbone(number, spec, missing, told) for number, spec in enumerate(suite.backbones))
     listed = _strategies(suite.strategies, told)
     told.append(f"at most {STEPS} steps, {TRIALS} trials, {REPEATS} repeats and {BUDGETS} label budgets")
     stood_in = suite.model_copy(update={
@@ -55,11 +57,8 @@ def rehearsal(loaded: LoadedSuite, missing: Collection[str]) -> LoadedSuite:
 
 
 def _dataset(number: int, spec: DatasetSpec, missing: Collection[str], told: list[str]) -> DatasetSpec:
-    name, given = datasets.split_name(spec.name)
     shown = spec.label or datasets.short_name(spec.name)
-    is_missing = f"dataset {name}" in missing or any(f"dataset {name}:{path}" in missing for path in given.values())
-    entry = datasets.DATASETS.get(name)
-    if entry is not None and not entry.is_read and not is_missing:
+    if not _is_missing(spec.name, spec.options, missing):
         return spec.model_copy(update={"label": f"{shown} ({MARK})"})  # trained for less than the suite asks
     world = WORLDS[number % len(WORLDS)]
     told.append(f"dataset {shown}: the embedded world {world}")
@@ -68,21 +67,21 @@ def _dataset(number: int, spec: DatasetSpec, missing: Collection[str], told: lis
     return DatasetSpec(name=world, labels_per_class=tuple(few), label=f"{shown} ({MARK} {world})")
 
 
-def _backbone(number: int, spec: BackboneSpec, told: list[str]) -> BackboneSpec:
+def _backbone(number: int, spec: BackboneSpec, missing: Collection[str], told: list[str]) -> BackboneSpec:
     shown = _shown(spec)
     label = f"{shown} ({MARK})"
     if spec.name in backbones.BACKBONES and spec.weights in (None, "random"):
-        if spec.pretrain is None or not _is_read(spec.pretrain.dataset):
+        if spec.pretrain is None or not _is_missing(spec.pretrain.dataset, spec.pretrain.options, missing):
             return spec.model_copy(update={"label": label})
         told.append(f"backbone {shown}: pretrained on the embedded world source")
         source = spec.pretrain.model_copy(update={"dataset": "source", "options": {}})
         return spec.model_copy(update={"label": label, "pretrain": source})
     if spec.weights == "random":
         told.append(f"backbone {shown}: {NETWORK} with random weights")
-        return BackboneSpec(name=NETWORK, options={"width": 8 + 4 * number}, label=label)
+        return BackboneSpec(name=NETWORK, options={"width": 8 + 4 * number}, image_size=SIDE, label=label)
     told.append(f"backbone {shown}: {NETWORK}, pretrained here on rendered images")
     source = PretrainSpec(dataset="source", epochs=4, options={"train_per_class": 100}, seed=FIRST_SEED + number)
-    return BackboneSpec(name=NETWORK, pretrain=source, label=label)
+    return BackboneSpec(name=NETWORK, pretrain=source, image_size=SIDE, label=label)
 
 
 def _shown(spec: BackboneSpec) -> str:
@@ -90,9 +89,11 @@ def _shown(spec: BackboneSpec) -> str:
     return spec.label or (spec.name if origin in (None, "hub") else f"{spec.name} ({Path(origin).name})")
 
 
-def _is_read(dataset: str) -> bool:
-    entry = datasets.DATASETS.get(datasets.split_name(dataset)[0])
-    return entry is not None and entry.is_read
+def _is_missing(dataset: str, options: dict[str, Any], missing: Collection[str]) -> bool:
+    """As `resolve.py` names what it lacks."""
+    name, given = datasets.split_name(dataset)
+    places = [value for value in {**given, **options}.values() if isinstance(value, str)]
+    return any(f"dataset {one}" in missing for one in (name, *(f"{name}:{place}" for place in places)))
 
 
 def _strategies(specs: tuple[StrategySpec, ...], told: list[str]) -> tuple[StrategySpec, ...]:

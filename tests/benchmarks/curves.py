@@ -27,7 +27,7 @@ from tests.benchmarks.sizes import sized
 EPOCHS, EPOCH = 9, 5  # an epoch has so many steps: 100 images in batches of 20
 RATES = 10
 TOGETHER = sized(5, 2)  # splits in one fleet
-NETWORK = BackboneRef("cifar_resnet", {"blocks": 1}, "coarse", Weights("random"))
+NETWORK = BackboneRef("projected_resnet", {"blocks": 1}, "coarse", Weights("random"))
 
 
 class HalfOptions(Options):

@@ -68,8 +68,10 @@ class Block(nn.Module):
         return F.relu(out + self.shortcut(x))
 
 
-class CifarResnet(nn.Module):
-    """He et al. 2016, section 4.2: 6 n + 2 layers, of 16, 32 and 64 channels."""
+class ProjectedResnet(nn.Module):
+    """He et al. 2016, section 4.2: 6 n + 2 layers, of 16, 32 and 64 channels; shortcuts that change the size are
+    projected (option B).
+    """
 
     def __init__(self, num_blocks, num_classes):
         super().__init__()
@@ -96,9 +98,9 @@ class DepthOptions(Options):
     blocks: int = 1  # per stage
 
 
-CIFAR = BackboneEntry(
-    "cifar_resnet", "ResNet-8, -14, -20", BackboneFacts(("stem", "stage1", "stage2", "stage3", "head"), HALF, HALF),
-    lambda num_classes, options: CifarResnet(options.blocks, num_classes), DepthOptions,
+PROJECTED = BackboneEntry(
+    "projected_resnet", "ResNet-8, -14, -20", BackboneFacts(("stem", "stage1", "stage2", "stage3", "head"), HALF, HALF),
+    lambda num_classes, options: ProjectedResnet(options.blocks, num_classes), DepthOptions,
 )  # fmt: skip
 
 
@@ -108,4 +110,4 @@ def register():
     from bench.datasets import DATASETS
 
     DATASETS["blobs"] = BLOBS
-    BACKBONES["cifar_resnet"] = CIFAR
+    BACKBONES["projected_resnet"] = PROJECTED

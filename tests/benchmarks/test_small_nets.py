@@ -14,7 +14,7 @@ LOW, HIGH = 1e-3, 1e-1
 
 
 def jobs_of(ref, blocks, repeats, **fields):
-    backbone = BackboneRef("cifar_resnet", {"blocks": blocks}, "coarse", Weights("random"))
+    backbone = BackboneRef("projected_resnet", {"blocks": blocks}, "coarse", Weights("random"))
     of = workshop.recipe("scratch", 5)
     fields = {"lr_low": LOW, "lr_high": HIGH, **fields}
     return workshop.searches(workshop.spec(ref, backbone, of, repeat=r, **fields) for r in range(repeats))

@@ -108,7 +108,7 @@ def test_a_set_without_a_test_split_is_divided_and_says_so(shelf):
     class_folders(shelf / "eurosat" / "2750", names)
     facts, loaded = opened("eurosat", PictureOptions(side=16))
     assert (facts.num_train, facts.num_test) == (24, 6) == (len(loaded.train.labels), len(loaded.test.labels))
-    assert facts.notes == ("no official test split: split 24 / 6 by us, stratified, seed 0",)
+    assert facts.notes == ("split 24 / 6 by us, stratified, seed 0",)
     assert loaded.classes == names
     assert (loaded.test.images.mean((1, 2)).argmax(1) == loaded.test.labels).all()
     assert opened("eurosat", PictureOptions(side=16, split_seed=3))[0].revision != facts.revision

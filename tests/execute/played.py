@@ -4,8 +4,9 @@ from types import SimpleNamespace
 
 from bench.execute import runner as runner_module
 from bench.execute.messages import Finished, Recorded, Starting
+from bench.execute.placement import Placement
 from bench.execute.pool import Pool as RealPool
-from bench.execute.runner import Placement, Runner
+from bench.execute.runner import Runner
 from tests.execute.plans import record_of, tiny_plan
 
 

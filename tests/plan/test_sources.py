@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from bench import datasets
 from bench.commands.missing import explain
 from bench.errors import MissingInputs, SuiteError
 from bench.plan.stand_in import MARK, rehearsal
@@ -187,10 +188,24 @@ def test_a_rehearsal_plans_and_shares_no_record_with_the_real_thing(plan, folder
 def test_every_suite_that_comes_along_can_be_rehearsed(suite, folder):
     from bench.plan.enumerate import make_plan
 
-    loaded = rehearsal(load_suite(suite), ("dataset cifar10",))
+    named = load_suite(suite).suite
+    told = [*(one.name for one in named.datasets), *(one.pretrain.dataset for one in named.backbones if one.pretrain)]
+    is_read = [name for name in told if datasets.find(datasets.split_name(name)[0]).is_read]
+    loaded = rehearsal(load_suite(suite), [f"dataset {name}" for name in is_read])
     made = make_plan(loaded, folder / "cache")
     assert all(MARK in cell.dataset and MARK in cell.backbone for cell in made.cells)
     assert made.num_trainings <= 2500
+
+
+def test_data_that_are_here_stay_in_a_rehearsal(plan, folder):
+    class_folders(folder / "pets")
+    path = folder / "suites" / "mine.yaml"
+    path.write_text(FOLDER.replace("toy_conv", "resnet18.a1_in1k"))
+    suite = rehearsal(load_suite(path), ("weights resnet18.a1_in1k",)).suite
+    assert [one.name for one in suite.datasets] == ["folder:pets"]
+    assert MARK in suite.datasets[0].label
+    assert [one.name for one in suite.backbones] == ["small_resnet"]
+    assert suite.backbones[0].image_size == 32  # not the side of somebody's photographs
 
 
 def test_recipes_that_name_units_of_another_network_are_left_out_and_told(folder):
