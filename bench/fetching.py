@@ -48,8 +48,11 @@ def fetch(missing: Sequence[Missing]) -> None:
 
 
 def _fetch_dataset(name: str) -> None:
-    from bench.datasets import torchvision_sets
+    from bench.datasets import huggingface, torchvision_sets
 
+    if name.startswith(huggingface.PREFIX):
+        huggingface.fetch(name.removeprefix(huggingface.PREFIX))
+        return
     folder = download_folder()
     assert folder is not None
     unfinished = folder / f".{name}.partial"  # begun again, it goes on: files that are whole are passed over

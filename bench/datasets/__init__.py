@@ -14,9 +14,11 @@ from bench.datasets.base import Dataset, DatasetEntry, DatasetFacts, Options, Sp
 from bench.datasets.digits import DIGITS
 from bench.datasets.files import DataError
 from bench.datasets.folder import FOLDER
+from bench.datasets.huggingface import HUGGING_FACE
 from bench.datasets.manifest import CSV, PARQUET
 from bench.datasets.named import NAMED
 from bench.datasets.rendered import RENDERED
+from bench.errors import BenchError
 
 DATASETS: dict[str, DatasetEntry] = {
     "source": RENDERED["source"],
@@ -28,16 +30,28 @@ DATASETS: dict[str, DatasetEntry] = {
     "npz": NPZ,
     "csv": CSV,
     "parquet": PARQUET,
+    "hf": HUGGING_FACE,
     **NAMED,
 }
 
 
+# timm's own names: taken for what they mean, so that they share records with it. timm's reader is not asked: it falls
+# back to other splits and folders without a word.
+FROM_TIMM = {"timm:torch/": "", "timm:hfds/": "hf:", "timm:hfids/": "hf:"}
+
+
 def find(name: str) -> DatasetEntry:
+    if name.startswith("timm:"):
+        raise BenchError(f"dataset {name!r}: of timm's names those that begin with torch/ and hfds/ are known here; "
+                         "a folder of pictures is `folder:PATH`")
     return catalogue.find("dataset", DATASETS, name)
 
 
 def split_name(name: str) -> tuple[str, dict[str, str]]:
     """`folder:moths` -> ("folder", {"path": "moths"}); any other name as it is."""
+    for theirs, ours in FROM_TIMM.items():
+        if name.startswith(theirs):
+            name = ours + name.removeprefix(theirs)
     prefix, colon, rest = name.partition(":")
     entry = DATASETS.get(prefix)
     return (prefix, {entry.where[0]: rest}) if colon and rest and entry is not None and entry.where else (name, {})
@@ -45,8 +59,8 @@ def split_name(name: str) -> tuple[str, dict[str, str]]:
 
 def short_name(name: str) -> str:
     """`folder:images/moths` is shown as `moths`: tables are narrow, and paths are nobody else's business."""
-    _, given = split_name(name)
-    return next((Path(path).name or path for path in given.values()), name)
+    known, given = split_name(name)
+    return next((Path(path).name or path for path in given.values()), known)
 
 
 def names() -> list[str]:

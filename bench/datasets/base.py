@@ -82,3 +82,4 @@ class DatasetEntry:
     options: type[Options] = Options
     is_read: bool = False  # from files of others: before the first training, with a progress bar
     where: tuple[str, ...] = ()  # options that say where the data lie: in no key, which has the content's digest
+    is_hub: bool = False  # what they say is a hub's name where no file is called so

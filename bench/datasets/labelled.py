@@ -91,7 +91,7 @@ def _facts(found: Labelled, options: PictureOptions, known: tuple[Sequence[str],
         notes.append(f"{twice} of {len(test)} test images are training images too, byte for byte")
     return DatasetFacts(
         num_classes=len(found.classes),
-        image_size=options.side or _usual_side(found),
+        image_size=options.side or usual_side(found.files),
         num_train=len(train),
         num_test=len(test),
         smallest_class=int(per_class.min()),
@@ -100,8 +100,8 @@ def _facts(found: Labelled, options: PictureOptions, known: tuple[Sequence[str],
     )
 
 
-def _usual_side(found: Labelled) -> int:
-    shorter = [min(size) for size in pictures.sizes_of(found.files)]
+def usual_side(kept: Sequence[pictures.Kept]) -> int:
+    shorter = [min(size) for size in pictures.sizes_of(kept)]
     return min(LARGEST_SIDE, max(8, round(statistics.median(shorter))))
 
 

@@ -1,10 +1,12 @@
-"""One picture file -> one square of uint8 RGB. What cannot be shown in 8 bits of red, green and blue is converted by a
+"""One picture -> one square of uint8 RGB. What cannot be shown in 8 bits of red, green and blue is converted by a
 rule, never clipped; what cannot be read is an error that names the file."""
 
+import io
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
@@ -26,23 +28,34 @@ Item = TypeVar("Item")
 Found = TypeVar("Found")
 
 
-def sizes_of(paths: Sequence[Path]) -> list[tuple[int, int]]:
+@dataclass(frozen=True)
+class Packed:
+    """A picture inside some larger file: as `read` gives its bytes."""
+
+    name: str
+    read: Callable[[], bytes]
+
+
+Kept = Path | Packed
+
+
+def sizes_of(kept: Sequence[Kept]) -> list[tuple[int, int]]:
     """(width, height) from the files' heads, after the turn that a camera noted."""
-    return _of_each(paths, _size)
+    return _of_each(kept, _size)
 
 
 # Whoever wants to show how far decoding is puts a function here: done, of how many.
 watcher: ContextVar[Callable[[int, int], None]] = ContextVar("watcher", default=lambda done, total: None)
 
 
-def decode(paths: Sequence[Path], side: int, fit: Fit) -> Pixels:
+def decode(kept: Sequence[Kept], side: int, fit: Fit) -> Pixels:
     """[N, side, side, 3]"""
-    out = np.empty((len(paths), side, side, 3), np.uint8)
+    out = np.empty((len(kept), side, side, 3), np.uint8)
 
     def fill(number: int) -> None:
-        out[number] = _decoded(paths[number], side, fit)
+        out[number] = _decoded(kept[number], side, fit)
 
-    _of_each(range(len(paths)), fill, watcher.get())
+    _of_each(range(len(kept)), fill, watcher.get())
     return out
 
 
@@ -64,32 +77,40 @@ def _of_each(
     return found
 
 
-def _opened(path: Path) -> "ImageFile":
+def _name(kept: Kept) -> str:
+    return shown(kept) if isinstance(kept, Path) else kept.name
+
+
+def _opened(kept: Kept) -> "ImageFile":
     from PIL import Image as pil
 
+    name = _name(kept)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of large pictures: they are measured below
-            image = pil.open(path)
+            image = pil.open(kept if isinstance(kept, Path) else io.BytesIO(kept.read()))
     except pil.DecompressionBombError as error:
-        raise DataError(f"{shown(path)}: too large to be a picture") from error
+        raise DataError(f"{name}: too large to be a picture") from error
     except Exception as error:  # readers of heads fail in many ways
-        raise DataError(f"{shown(path)}: {_why(path, error)}") from error
+        raise DataError(f"{name}: {_why(kept, error)}") from error
     width, height = image.size
     if width * height > LARGEST:
         image.close()
-        raise DataError(f"{shown(path)}: {width}x{height} pixels, over {LARGEST // 1_000_000} million")
+        raise DataError(f"{name}: {width}x{height} pixels, over {LARGEST // 1_000_000} million")
     if min(width, height) < SMALLEST:
         image.close()
-        raise DataError(f"{shown(path)}: {width}x{height} pixels")
+        raise DataError(f"{name}: {width}x{height} pixels")
     return image
 
 
-def _why(path: Path, error: Exception) -> str:
+def _why(kept: Kept, error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    with path.open("rb") as file:
-        head = file.read(256).lstrip()
+    if isinstance(kept, Path):
+        with kept.open("rb") as file:
+            head = file.read(256).lstrip()
+    else:
+        head = kept.read()[:256].lstrip()
     if not head:
         return "an empty file"
     if head[:1] == b"<":
@@ -99,26 +120,26 @@ def _why(path: Path, error: Exception) -> str:
     return "damaged, or not a picture"
 
 
-def _size(path: Path) -> tuple[int, int]:
-    with _opened(path) as image:
+def _size(kept: Kept) -> tuple[int, int]:
+    with _opened(kept) as image:
         width, height = image.size
         try:
             is_turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
         except Exception as error:
-            raise DataError(f"{shown(path)}: damaged ({error})") from error
+            raise DataError(f"{_name(kept)}: damaged ({error})") from error
     return (height, width) if is_turned else (width, height)
 
 
-def _decoded(path: Path, side: int, fit: Fit) -> Pixels:
+def _decoded(kept: Kept, side: int, fit: Fit) -> Pixels:
     from PIL import ImageOps
 
-    with _opened(path) as image:
+    with _opened(kept) as image:
         try:
             if image.mode == "RGB":
                 image.draft("RGB", (2 * side, 2 * side))  # a JPEG can be decoded at a smaller size
             picture = to_rgb(ImageOps.exif_transpose(image))
         except Exception as error:  # decoders fail in many ways
-            raise DataError(f"{shown(path)}: damaged ({error})") from error
+            raise DataError(f"{_name(kept)}: damaged ({error})") from error
     return squared(picture, side, fit)
 
 

@@ -2,9 +2,6 @@
 their own (`python -m bench.datasets.torchvision_sets`), once for each content."""
 
 import dataclasses
-import json
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.datasets import pictures
+from bench.datasets.apart import ask, reply
 from bench.datasets.base import Dataset, DatasetFacts, Split
-from bench.datasets.files import DataError, digests_of, shown, walk
+from bench.datasets.files import digests_of, shown, walk
 from bench.datasets.labelled import Labels, PictureOptions, divided, told_of_split
 from bench.datasets.remembered import remembered
 from bench.keys import digest
@@ -76,19 +74,9 @@ def facts(name: str, root: Path, options: PictureOptions) -> DatasetFacts:
     files = list(walk(marker)) if marker.is_dir() else sorted(root.glob(f"*{marker.suffix}"))
     content = [[shown(path.relative_to(root)), sha] for path, sha in zip(files, digests_of(files), strict=True)]
     identity = digest([REVISION, name, dataclasses.asdict(loader), content, options.model_dump(mode="json")])
-    return remembered(f"torchvision-{identity}", lambda: _ask(name, root, (options, identity)))
-
-
-def _ask(name: str, root: Path, about: tuple[PictureOptions, str]) -> DatasetFacts:
-    options, identity = about
-    question = {"name": name, "root": str(root), "options": options.model_dump(mode="json")}
-    command = [sys.executable, "-m", "bench.datasets.torchvision_sets"]
-    done = subprocess.run(command, input=json.dumps(question), capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        last = (done.stderr.strip().splitlines() or ["no word why"])[-1]
-        raise DataError(f"{name} in {shown(root)} cannot be read: {last}")
-    found = json.loads(done.stdout)
-    return DatasetFacts(**{**found, "notes": tuple(found["notes"])}, revision=f"torchvision-{identity}")
+    revision = f"torchvision-{identity}"
+    question = {"name": name, "root": str(root), "revision": revision, "options": options.model_dump(mode="json")}
+    return remembered(revision, lambda: ask(__name__, question, f"{name} in {shown(root)}"))
 
 
 def _open(loader: Loader, root: Path, parts: Sequence[Part], download: bool = False) -> list[Any]:
@@ -159,7 +147,7 @@ def answer(question: dict[str, Any]) -> dict[str, Any]:
         notes.append("its validation split was added to the training images")
     smallest = int(np.bincount(train, minlength=len(values)).min())
     return {"num_classes": len(values), "image_size": options.side or loader.side, "num_train": len(train),
-            "num_test": len(test), "smallest_class": smallest, "notes": notes}
+            "num_test": len(test), "smallest_class": smallest, "revision": question["revision"], "notes": notes}
 
 
 def load(name: str, root: Path, options: PictureOptions) -> Dataset:
@@ -187,4 +175,4 @@ def _pixels(opened: Sequence[Any], side: int, fit: pictures.Fit) -> npt.NDArray[
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(answer(json.load(sys.stdin))))
+    reply(answer)

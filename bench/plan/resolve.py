@@ -127,6 +127,8 @@ def _with_places(entry: DatasetEntry, raw: dict[str, Any], beside: Path) -> dict
         if not isinstance(raw.get(option), str):
             continue  # refused with the other options
         path = find_file(raw[option], beside)
+        if path is None and entry.is_hub:
+            continue
         if path is None:
             way = f"no file or folder of this name here, nor beside the suite, nor in a folder of {DATA}"
             raise Missing("dataset", f"{entry.name}:{raw[option]}", way)

@@ -1,0 +1,230 @@
+"""`hf:NAME`: image sets of the Hugging Face hub, read by its own library where they lie in its cache; or a folder that
+`save_to_disk` wrote. The library is an extra and slow to import, so facts come from a process of their own.
+
+What is opened is what was hashed: the Arrow files themselves, never whatever the library would choose to load.
+"""
+
+import hashlib
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.datasets import pictures
+from bench.datasets.apart import ask, reply
+from bench.datasets.base import Dataset, DatasetEntry, DatasetFacts, Split
+from bench.datasets.files import DataError, digests_of, listed, shown, visible, walk
+from bench.datasets.labelled import Labels, PictureOptions, divided, told_of_split, usual_side
+from bench.datasets.remembered import remembered
+from bench.errors import Missing
+from bench.keys import digest
+
+REVISION = 1  # bump when the same files come to other pixels, labels or splits
+PREFIX = "hf:"
+NEEDED = "Hugging Face's library is not installed: pip install 'transfer-bench[hf]'"
+PART = re.compile(r"-([^-]+?)(?:-\d{5}-of-\d{5})?$")  # of NAME-SPLIT.arrow and NAME-SPLIT-00000-of-00004.arrow
+SPLITS = {"train": ("train", "training"), "validation": ("validation", "valid", "val"), "test": ("test", "testing")}
+
+
+class HubOptions(PictureOptions):
+    path: str
+    """The set's name on the hub, with its configuration after an @ where it has several; or a folder of your own."""
+    image: str = ""
+    """The column of pictures; unset, the only one there is."""
+    label: str = ""
+    """The column of classes; unset, the only one that the set declares as such."""
+    train: str = ""
+    """The split to train on; unset, `train`, and `validation` with it where there is a `test`."""
+    test: str = ""
+    """The split to test on; unset, `test`, else `validation`, else a share of the training images."""
+
+
+def facts(options: HubOptions) -> DatasetFacts:
+    root = _folder(options)
+    files = [path for path in walk(root) if path.suffix == ".arrow"]
+    content = [[path.name, sha256] for path, sha256 in zip(files, digests_of(files), strict=True)]
+    identity = digest([REVISION, content, options.model_dump(mode="json", exclude={"path"})])
+    question = {"root": str(root), "revision": f"hf-{identity}", "options": options.model_dump(mode="json")}
+    return remembered(f"hf-{identity}", lambda: ask(__name__, question, f"{options.path} in {shown(root)}"))
+
+
+def _folder(options: HubOptions) -> Path:
+    """Of Arrow files."""
+    given = Path(options.path)
+    if given.is_dir():
+        if not any(path.suffix == ".arrow" for path in walk(given)):
+            raise DataError(f"{shown(given)}: no Arrow files, which `save_to_disk` writes; folders of pictures are "
+                            "`folder:`, tables `parquet:`")
+        return given
+    name, _, configuration = options.path.partition("@")
+    home = Path(os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "huggingface")
+    cache = Path(os.environ.get("HF_DATASETS_CACHE") or home / "datasets").expanduser()
+    own = cache / name.replace("/", "___")
+    every = [one for one in visible(own) if one.is_dir()] if own.is_dir() else []
+    found = [one for one in every if one.name == configuration] if configuration else every
+    if len(found) > 1:
+        raise DataError(f"hf:{name} has several configurations: {listed(one.name for one in found)}; name one, as in "
+                        f"`hf:{name}@{found[0].name}`")
+    complete = [info.parent for one in found for info in one.glob("*/*/dataset_info.json")]
+    if not complete:
+        raise Missing("dataset", f"{PREFIX}{options.path}", "it is read from Hugging Face's cache of data sets",
+                      can_fetch=True)
+    return max(complete, key=lambda folder: folder.stat().st_mtime_ns)
+
+
+@dataclass(frozen=True)
+class _Opened:
+    train: list[Any]  # of `datasets.Dataset`, pictures as bytes
+    test: list[Any]
+    image: str
+    label: str
+    classes: tuple[str, ...]
+    train_labels: Labels
+    test_labels: Labels | None
+
+
+def _open(root: Path, options: HubOptions) -> _Opened:
+    splits = _splits(root)
+    train, test = _chosen(splits, options, root)
+    image, label = _columns(splits[train[0]].features, options, root)
+    parts = [[_undecoded(splits[name], image) for name in names] for names in (train, test)]
+    raw = [np.concatenate([np.asarray(part[label]) for part in one]) if one else None for one in parts]
+    declared = getattr(splits[train[0]].features[label], "names", None)
+    told = [one for one in raw if one is not None]
+    values = np.arange(len(declared)) if declared else np.unique(np.concatenate(told))
+    for one in told:
+        if not np.isin(one, values).all():
+            raise DataError(f"{shown(root)}: labels outside the classes, as of images without a label "
+                            f"({listed(sorted(set(one.tolist()) - set(values.tolist())))}); name another `test` split")
+    coded = [np.searchsorted(values, one).astype(np.int64) if one is not None else None for one in raw]
+    assert coded[0] is not None
+    names = tuple(map(str, declared or values.tolist()))
+    return _Opened(parts[0], parts[1], image, label, names, coded[0], coded[1])
+
+
+def _splits(root: Path) -> dict[str, Any]:
+    try:
+        import datasets as hub
+    except ImportError:
+        raise DataError(NEEDED) from None
+    hub.disable_progress_bars()
+    if (root / "dataset_dict.json").exists() or (root / "state.json").exists():
+        saved = hub.load_from_disk(str(root))
+        return dict(saved) if isinstance(saved, hub.DatasetDict) else {"train": saved}
+    parts: dict[str, list[Any]] = {}
+    for path in sorted(root.glob("*.arrow")):
+        split = PART.search(path.stem)
+        if split is not None:
+            parts.setdefault(split[1], []).append(hub.Dataset.from_file(str(path)))
+    return {split: hub.concatenate_datasets(part) for split, part in parts.items()}
+
+
+def _chosen(splits: dict[str, Any], options: HubOptions, root: Path) -> tuple[list[str], list[str]]:
+    """Names of the splits to train and to test on."""
+    usual = {kind: next((name for name in names if name in splits), None) for kind, names in SPLITS.items()}
+    for wanted in (options.train, options.test):
+        if wanted and wanted not in splits:
+            raise DataError(f"{shown(root)}: no split {wanted!r}; found {listed(splits)}")
+    train = options.train or usual["train"] or (next(iter(splits)) if len(splits) == 1 else None)
+    if train is None:
+        raise DataError(f"{shown(root)}: no split `train`; found {listed(splits)}; name one with the option `train`")
+    test = options.test or usual["test"] or usual["validation"]
+    if test == train:
+        raise DataError(f"{shown(root)}: {train!r} cannot be trained and tested on")
+    more = [name for name in (usual["validation"],) if not options.train and name not in (None, train, test)]
+    return [train, *(name for name in more if name)], [test] if test else []
+
+
+def _columns(features: Any, options: HubOptions, root: Path) -> tuple[str, str]:
+    """Names of the columns of pictures and of classes."""
+    chosen = []
+    for kind, wanted, cls in (("image", options.image, "Image"), ("label", options.label, "ClassLabel")):
+        fitting = [name for name, feature in features.items() if type(feature).__name__ == cls]
+        if wanted and wanted not in features:
+            raise DataError(f"{shown(root)}: no column {wanted!r}; found {listed(features)}")
+        if not wanted and len(fitting) != 1:
+            told = f"columns of {cls}: {listed(fitting) or 'none'}; all columns: {listed(features)}"
+            raise DataError(f"{shown(root)}: which column is the {kind}? {told}; name it with the option `{kind}`")
+        chosen.append(wanted or fitting[0])
+    return chosen[0], chosen[1]
+
+
+def _undecoded(part: Any, image: str) -> Any:
+    import datasets as hub
+
+    return part.cast_column(image, hub.Image(decode=False))
+
+
+def _kept(parts: Sequence[Any], image: str) -> list[pictures.Packed]:
+    return [pictures.Packed(f"picture {row}", partial(_bytes, part, row, image))
+            for part in parts for row in range(len(part))]
+
+
+def _bytes(part: Any, row: int, image: str) -> bytes:
+    cell = part[row][image]
+    packed: bytes | None = cell["bytes"]
+    return packed if packed is not None else Path(cell["path"]).read_bytes()
+
+
+def _sha256s(kept: Sequence[pictures.Packed]) -> list[bytes]:
+    return [hashlib.sha256(one.read()).digest() for one in kept]
+
+
+def answer(question: dict[str, Any]) -> dict[str, Any]:
+    options = HubOptions.model_validate(question["options"])
+    opened = _open(Path(question["root"]), options)
+    train, test, notes = opened.train_labels, opened.test_labels, []
+    kept = _kept(opened.train, opened.image)
+    packed = _sha256s(kept)
+    if test is None:
+        chosen, rest = divided(train, options)
+        notes.append(told_of_split(chosen, rest, options))
+        seen, others = {packed[i] for i in chosen}, [packed[i] for i in rest]
+        train, test = train[chosen], train[rest]
+    else:
+        seen, others = set(packed), _sha256s(_kept(opened.test, opened.image))
+        if len(opened.train) > 1:
+            notes.append("its validation split was added to the training images")
+    twice = sum(one in seen for one in others)
+    if twice:
+        notes.append(f"{twice} of {len(others)} test images are training images too, byte for byte")
+    counts = np.bincount(train, minlength=len(opened.classes))
+    if counts.min() == 0:
+        raise DataError(f"{options.path}: {opened.classes[int(counts.argmin())]!r} has no training image")
+    return {"num_classes": len(opened.classes), "image_size": options.side or usual_side(kept), "num_train": len(train),
+            "num_test": len(test), "smallest_class": int(counts.min()), "revision": question["revision"],
+            "notes": notes}
+
+
+def load(options: HubOptions) -> Dataset:
+    side = facts(options).image_size
+    opened = _open(_folder(options), options)
+    images = pictures.decode(_kept(opened.train, opened.image), side, options.fit)
+    if opened.test_labels is not None:
+        test = Split(pictures.decode(_kept(opened.test, opened.image), side, options.fit), opened.test_labels)
+        return Dataset(opened.classes, Split(images, opened.train_labels), test)
+    chosen, rest = divided(opened.train_labels, options)
+    labels = opened.train_labels
+    return Dataset(opened.classes, Split(images[chosen], labels[chosen]), Split(images[rest], labels[rest]))
+
+
+def fetch(name: str) -> None:
+    """Into the library's own cache."""
+    try:
+        import datasets as hub
+    except ImportError:
+        raise DataError(NEEDED) from None
+    path, _, configuration = name.partition("@")
+    hub.load_dataset(path, configuration or None)
+
+
+HUGGING_FACE = DatasetEntry("hf", "an image set of the Hugging Face hub (extra `hf`), or saved by its library",
+                            facts, load, HubOptions, is_read=True, where=("path",), is_hub=True)
+
+if __name__ == "__main__":
+    reply(answer)
