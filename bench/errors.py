@@ -42,6 +42,10 @@ class MissingInputs(SuiteError):
         super().__init__(problems)
 
 
+class NotApplicable(Exception):
+    """The strategy does not fit this network or these data; no fault of anybody's."""
+
+
 class NothingSelected(BenchError):
     """The filter leaves no cell."""
 

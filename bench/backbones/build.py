@@ -1,5 +1,6 @@
 """Making a network: architecture, units, a seeded start, and the pretrained part on top."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from bench.backbones.base import BackboneEntry
 from bench.backbones.units import Network, cut_into_units
 from bench.backbones.weights import Loaded, State, WeightsError
 from bench.plan.spec import BackboneRef
+from bench.strategies.parts import Adaptation
 
 
 def build_network(ref: BackboneRef, num_classes: int, init_seed: int) -> Network:
@@ -76,6 +78,36 @@ def _from_hub(ref: BackboneRef, path: Path) -> State:
     except Exception as error:
         raise WeightsError(f"{path.name}: not the weights of {name} ({type(error).__name__}: {error})") from error
     return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+
+
+def redraw(network: Network, draw: torch.Generator) -> None:
+    """Every parameter of the body becomes noise with its own mean and spread; statistics start anew."""
+    with torch.no_grad():
+        for parameters in network.parameters[:-1]:
+            for tensor in parameters.values():
+                mean, spread = tensor.double().mean(), tensor.double().std(correction=0)
+                noise = torch.randn(tensor.shape, generator=draw, dtype=torch.float64)
+                tensor.copy_(mean + spread * noise)
+    for module in network.module.modules():
+        if isinstance(module, nn.modules.batchnorm._NormBase):
+            module.reset_running_stats()
+
+
+def adapted(network: Network, how: Adaptation, cut: tuple[str, int]) -> Network:
+    """The network with what an adaptation adds to it. `cut`: how finely it is cut into units, and the seed of what is
+    drawn."""
+    units, seed = cut
+    before = {id(p) for p in network.module.parameters()}
+    head = set(map(id, network.modules[-1]))
+    body = [name for name, module in network.module.named_modules() if name and id(module) not in head]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        how.apply(network.module, body)
+    made = cut_into_units(network.module, coarse=units == "coarse")
+    if made.unit_names != network.unit_names:
+        raise ValueError(f"{how.name} changes the units of {type(network.module).__name__}")
+    added = {name for name, p in network.module.named_parameters() if id(p) not in before}
+    return dataclasses.replace(made, added=frozenset(added))
 
 
 def load_pretrained(network: Network, state: State, upto: int) -> Loaded:

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from bench.strategies.recipe import Learning
+
+NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
 
 @dataclass(frozen=True)
 class Network:
@@ -16,6 +19,7 @@ class Network:
     parameters: tuple[dict[str, nn.Parameter], ...]  # per unit
     buffers: tuple[tuple[str, ...], ...]  # names, per unit
     modules: tuple[tuple[nn.Module, ...], ...]  # per unit: those that lie wholly within it
+    added: frozenset[str] = frozenset()  # parameters that an adaptation brought
 
     @property
     def num_units(self) -> int:
@@ -29,14 +33,47 @@ class Network:
         """State-dict names of the chosen units."""
         return [name for i, on in enumerate(units) if on for name in (*self.parameters[i], *self.buffers[i])]
 
-    def set_active(self, active: tuple[bool, ...]) -> None:
+    def learned(self, what: Learning) -> set[str]:
+        """Names of the parameters that learn."""
+        on = [unit for unit, learns in enumerate(what.units) if learns]
+        return {name for unit in on for name in self.parameters[unit] if self._fits(name, unit, what)}
+
+    def _fits(self, name: str, unit: int, what: Learning) -> bool:
+        if unit == self.num_units - 1:
+            return True
+        match what.tensors:
+            case "all":
+                return True
+            case "biases":
+                return name.endswith("bias")
+            case "added":
+                return name in self.added
+            case _:
+                owner = self.module.get_submodule(name.rpartition(".")[0])
+                is_norm = isinstance(owner, NORMS) or "Norm" in type(owner).__name__
+                return is_norm == (what.tensors == "norms")
+
+    def moving(self, what: Learning) -> list[str]:
+        """State-dict names of all that training moves: these parameters, and statistics that are not kept."""
+        live = [on and what.statistics != "kept" or what.statistics == "live" for on in what.units]
+        learned = self.learned(what)
+        return [
+            name
+            for unit, parameters in enumerate(self.parameters)
+            for name in (*(n for n in parameters if n in learned), *(self.buffers[unit] if live[unit] else ()))
+        ]
+
+    def set_active(self, what: Learning) -> None:
         """A frozen unit is frozen wholly: no gradients, and its normalisation and dropout in eval mode."""
-        assert len(active) == self.num_units
-        for on, parameters, modules in zip(active, self.parameters, self.modules, strict=True):
-            for parameter in parameters.values():
-                parameter.requires_grad_(on)
+        assert len(what.units) == self.num_units
+        learned = self.learned(what)
+        for on, parameters, modules in zip(what.units, self.parameters, self.modules, strict=True):
+            for name, parameter in parameters.items():
+                parameter.requires_grad_(name in learned)
             for module in modules:
                 module.training = on
+                if what.statistics != "with_units" and isinstance(module, nn.modules.batchnorm._BatchNorm):
+                    module.training = what.statistics == "live"
 
 
 def cut_into_units(module: nn.Module, coarse: bool) -> Network:

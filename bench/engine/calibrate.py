@@ -52,7 +52,7 @@ class Choice:
 def choose_form(spec: FitSpec, begin: Start, stages: Stages, images: Images, context: Context) -> Choice:
     """`images`: some that these trainings use. Heads need no trial: one matrix product is always best."""
     limit = context.engine.fleet
-    if limit == 1:
+    if limit == 1 or spec.recipe.trains_alone:
         return Choice()
     begin.renew()  # others may have left anything in the network
     most = 10_000 if limit == "auto" else limit
@@ -127,7 +127,7 @@ def _seconds(team: Team, spec: FitSpec, stages: Stages, inputs: Inputs) -> float
     """Of one step in the last phase."""
     last = len(spec.recipe.phases) - 1
     team.resume()
-    team.enter(stages(last), spec.recipe.active(last))
+    team.enter(stages(last), spec.recipe.active(last), is_last=True)
     labels = torch.zeros(inputs[0].shape[:2], dtype=torch.int64, device=inputs[0].device)
     rates = tuple(0.0 * rate for rate in spec.recipe.phases[last].rates)
     times = []
@@ -144,7 +144,7 @@ def _name(spec: FitSpec, context: Context) -> str:
         device_name(context.device), context.provenance.get("processor"), torch.__version__,
         torch.get_num_threads(), context.engine.partition,
         spec.backbone.name, spec.backbone.options, spec.data.num_classes, spec.pipeline.image_size,
-        list(spec.recipe.touched(last)), list(spec.recipe.active(last)),
+        spec.recipe.touched(last), spec.recipe.active(last), spec.recipe.adapt,
         spec.training.batch_size, spec.training.optimizer, spec.training.precision,
     ])  # fmt: skip
 

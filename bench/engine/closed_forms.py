@@ -21,27 +21,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-BLOCK = 4096  # rows turned into float64 at a time
+from bench.engine.heads import BLOCK, LinearHead
+
 ROUNDING = 1e-12  # features that vary by less than this share of their size are constant
 TOLERANCE = 1e-7  # on each entry of the gradient, in units in which the curvature along its axis starts as 1
 MAX_ITERATIONS = 3000
 # torch's line search gives up where a step is shorter than 1e-9, whatever tolerance L-BFGS is given, which then crawls:
 # five times the passes at the tolerance above. In units this much smaller no step is that short.
 ZOOM = 1e3
-
-
-@dataclass(frozen=True)
-class LinearHead:
-    """For features as they came: centring and scaling are folded into it."""
-
-    weight: Tensor  # float64 [C, D]
-    bias: Tensor  # float64 [C]; minus infinity: the class had no row, and never wins
-    evaluations: int = 0  # of loss and gradient, each a pass over the rows; 0: solved directly
-    gradient_norm: float = 0.0  # Euclidean, of the objective that `logistic_path` states, in scaled features
-    converged: bool = True
-
-    def logits(self, features: Tensor) -> Tensor:
-        return torch.cat([block.double() @ self.weight.T + self.bias for block in torch.split(features, BLOCK)])
 
 
 def ridge_path(

@@ -24,6 +24,8 @@ from bench.plan.patterns import Pattern
 from bench.plan.spec import BackboneRef, DataRef, Engine
 from bench.store import Record, Store
 
+K = TypeVar("K")
+
 RESIDENT_BYTES = 1 << 30  # larger datasets stay in their file
 RESIDENT_SHARE = 0.2  # of a device's free memory
 DATASETS, NETWORKS, STATES, CUTS = 4, 3, 2, 64  # kept at once; cuts of each network
@@ -70,6 +72,7 @@ class Context:
     _loaded: OrderedDict[str, OnDevice] = field(default_factory=OrderedDict)
     _networks: OrderedDict[str, Kept] = field(default_factory=OrderedDict)
     _states: OrderedDict[str, dict[str, torch.Tensor] | None] = field(default_factory=OrderedDict)
+    _shared: OrderedDict[str, Any] = field(default_factory=OrderedDict)
 
     def __post_init__(self) -> None:
         self.features = Features(self.cache / "features", self.device)
@@ -109,9 +112,10 @@ class Context:
             sha256=sha256,
         )
 
-    def network(self, ref: BackboneRef, num_classes: int, fresh: Network) -> Network:
-        """One network of each kind serves all trainings, so that what is derived from it can be kept with it."""
-        kind = [ref.name, ref.options, ref.units, num_classes]
+    def network(self, ref: BackboneRef, built: tuple[int, object], fresh: Network) -> Network:
+        """One network of each kind serves all trainings, so that what is derived from it can be kept with it. `built`:
+        for how many classes, and how it was adapted."""
+        kind = [ref.name, ref.options, ref.units, *built]
         return _kept(self._networks, digest(kind), NETWORKS, lambda: Kept(fresh)).network
 
     def flops(self, network: Network) -> Known:
@@ -126,6 +130,11 @@ class Context:
                     kept.cuts.popitem(last=False)
                 return kept.cuts
         return OrderedDict()
+
+    def kept(self, key: str, make: Callable[[], K]) -> K:
+        """Something that many trainings share; the last few are kept."""
+        found: K = _kept(self._shared, key, STATES, make)
+        return found
 
     def pretrained_state(
         self, ref: BackboneRef, read: Callable[[], dict[str, torch.Tensor] | None]
@@ -143,9 +152,6 @@ def _room(device: torch.device) -> int:
 
 def device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
-
-
-K = TypeVar("K")
 
 
 def _kept(shelf: OrderedDict[str, K], key: str, limit: int, make: Callable[[], K]) -> K:

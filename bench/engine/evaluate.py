@@ -1,7 +1,7 @@
 """Scoring images: every one counts exactly once, at any batch size."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -78,6 +78,23 @@ def class_weights(labels: Tensor) -> Tensor:
     """float64 [N]: what an image counts, so that every class that is there counts alike and all count N together."""
     counts = torch.bincount(labels)
     return len(labels) / (counts.count_nonzero() * counts[labels].double())
+
+
+def estimate_statistics(module: nn.Module, batches: Iterable[Tensor]) -> None:
+    """BatchNorm's running statistics anew, where they move in training: the mean over these batches."""
+    live = [m for m in module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.training]
+    if not live:
+        return
+    momenta = [norm.momentum for norm in live]
+    with in_eval_mode(module):
+        for norm in live:
+            norm.reset_running_stats()
+            norm.momentum = None  # torch's word for the plain mean
+            norm.train()
+        for images in batches:
+            module(images)
+    for norm, momentum in zip(live, momenta, strict=True):
+        norm.momentum = momentum
 
 
 @contextmanager

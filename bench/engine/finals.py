@@ -10,6 +10,7 @@ from bench.engine.flops import training_flops
 from bench.engine.loop import Outcome, Session, Stream, evaluation_steps
 from bench.engine.measure import Spent
 from bench.engine.muster import fallen, fleet_session, have_equal_batches, narrower
+from bench.engine.origins import setting_for
 from bench.engine.records import crashed, failure, read_history, record_of, write
 from bench.engine.search import Tried, choose
 from bench.engine.stage import Stages
@@ -106,7 +107,8 @@ def _train(finals: list[_Final], choice: Choice, before: Spent, context: Context
         rows = (streams, [final.begin for final in finals], hypers)
         session = fleet_session(spec, _stages(finals, context), rows, choice)
     else:
-        team = Solo(begin.network, what, first.chosen.hyper, begin.renew)
+        setting = setting_for(spec, begin, first.stream, context)
+        team = Solo(begin.network, what, first.chosen.hyper, begin.renew, setting)
         session = Session(team, _stages(finals, context), what, streams)
     session.advance(spec.training.steps, evaluation_steps(spec.training.steps, spec.training.evaluations))
     spent = Spent().plus(before.plus(meter.read()), len(finals))

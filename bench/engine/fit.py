@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench.backbones.build import build_network, load_pretrained, read_state
+from bench.backbones.build import adapted, build_network, load_pretrained, read_state, redraw
 from bench.backbones.units import Network
 from bench.backbones.weights import Loaded, WeightsError
 from bench.backbones.weights_file import file_sha256
@@ -57,13 +57,18 @@ def start(spec: FitSpec, context: Context) -> Start:
     recipe = spec.recipe
     fresh = build_network(spec.backbone, spec.data.num_classes, seed_for("init", spec.seed, spec.repeat))
     loaded = None
-    if recipe.init == "pretrained":
+    if recipe.init != "random":
         state = context.pretrained_state(spec.backbone, lambda: _read(spec.backbone, context))
         if state is not None:
             upto = fresh.num_units if recipe.reinit is None else recipe.reinit
             loaded = load_pretrained(fresh, state, upto)
+    drawing = torch.Generator().manual_seed(seed_for("moments", spec.seed, spec.repeat))
+    if recipe.init == "moments":
+        redraw(fresh, drawing)
+    if recipe.adapt is not None:
+        fresh = adapted(fresh, recipe.adapt, (spec.backbone.units, seed_for("adapt", spec.seed, spec.repeat)))
     fresh.module.to(context.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    network = context.network(spec.backbone, spec.data.num_classes, fresh)
+    network = context.network(spec.backbone, (spec.data.num_classes, recipe.adapt), fresh)
     kept = {name: tensor.detach().clone() for name, tensor in fresh.module.state_dict().items()}
     return Start(network, kept, loaded)
 
@@ -180,13 +185,15 @@ def _test_scores(outcome: Outcome, data: OnDevice) -> dict[str, Any]:
 
 def logical_cost(outcomes: Sequence[Outcome], network: Network, recipe: Recipe) -> dict[str, int]:
     """What the strategy costs on its own, on any machine."""
+    every = dict(network.module.named_parameters())
     trained = [
-        sum(p.numel() for unit, rate in enumerate(phase.rates) if rate for p in network.parameters[unit].values())
-        for phase in recipe.phases
+        sum(every[name].numel() for name in network.learned(recipe.active(number)))
+        for number in range(len(recipe.phases))
     ]
     return {
         "steps": sum(o.steps for o in outcomes),
         "samples": sum(o.samples for o in outcomes),
         "trainable_params": max(trained),
+        "added_params": sum(every[name].numel() for name in network.added),
         "total_params": sum(p.numel() for p in network.module.parameters()),
     }

@@ -19,7 +19,7 @@ from bench.engine.stacked import Hypers, StackedOptimizer, keep_members, repeat,
 from bench.engine.stage import Stage
 from bench.engine.supply import Inputs
 from bench.plan.spec import Training
-from bench.strategies.recipe import Recipe
+from bench.strategies.recipe import Learning, Recipe
 
 State = dict[str, Tensor]
 MakeForm = Callable[[torch.nn.Module], tuple[str, Form]]  # a form and its name
@@ -41,7 +41,9 @@ class Fleet:
         recipe, self.training = what
         self.network, self.shape = network, (len(hypers), len(hypers[0]))
         self._begin, self._make_form, self.form = begins[0], make_form, ""
-        names = network.names_of(recipe.touched(len(recipe.phases) - 1))
+        touched = recipe.touched(len(recipe.phases) - 1)
+        everywhere = (True,) * network.num_units
+        names = network.names_of(everywhere if touched.statistics == "live" else touched.units)
         stacked = {name: _stack([begin[name] for begin in begins], self.shape[1]) for name in names}
         learned = {name for parameters in network.parameters for name in parameters}
         self.buffers = {name: tensor for name, tensor in stacked.items() if name not in learned}
@@ -55,12 +57,12 @@ class Fleet:
                 torch.tensor([[one.weight_decay for one in row] for row in hypers], dtype=torch.float64, device=device),
             ),
         )
-        self._active: tuple[bool, ...] = ()
+        self._active: Learning | None = None
 
-    def enter(self, stage: Stage, active: tuple[bool, ...]) -> None:
+    def enter(self, stage: Stage, active: Learning, is_last: bool) -> None:
         self.stage, self._active = stage, active
         self.network.set_active(active)
-        learns = set(self.network.names_of(active))
+        learns = self.network.learned(active)
         for name, parameter in self.optimizer.parameters.items():
             parameter.requires_grad_(name in learns)
         # In the arithmetic of the training: a form that does not work in it then says so here.
@@ -116,7 +118,7 @@ class Fleet:
         with torch.no_grad():
             for name, tensor in self.network.module.state_dict().items():
                 tensor.copy_(self._begin[name])
-        if self._active:
+        if self._active is not None:
             self.network.set_active(self._active)
 
 

@@ -10,12 +10,12 @@ from torch.utils.flop_counter import FlopCounterMode
 from bench.backbones.units import Network
 from bench.engine.optimize import numbered_phases
 from bench.plan.spec import Pipeline, Training
-from bench.strategies.recipe import Recipe
+from bench.strategies.recipe import Learning, Recipe
 
 COUNTED = 2  # images; the work is proportional to them, and BatchNorm refuses a single one
 
 
-Known = dict[tuple[tuple[bool, ...], int], int]  # of one network: by units that learn and image size
+Known = dict[tuple[Learning, int], int]  # of one network: by what learns and image size
 
 
 def training_flops(
@@ -26,17 +26,26 @@ def training_flops(
     total = 0.0
     for number, start, end in numbered_phases(recipe, training.steps):
         counted = step_flops(network, recipe.active(number), pipeline.image_size, known)
+        if recipe.penalty is not None and recipe.penalty.passes:
+            counted += round(recipe.penalty.passes * _pass_flops(network, pipeline.image_size))
         total += counted / COUNTED * batch_size * (end - start)
     return round(total)
 
 
-def step_flops(network: Network, active: tuple[bool, ...], image_size: int, known: Known) -> int:
+def step_flops(network: Network, active: Learning, image_size: int, known: Known) -> int:
     """Of one step on `COUNTED` images. Counting copies the network, so it is done once for each kind of step."""
     key = (active, image_size)
     if key not in known:
         network.set_active(active)
         known[key] = _count(network.module, image_size)
     return known[key]
+
+
+def _pass_flops(network: Network, image_size: int) -> int:
+    """Of a forward pass of `COUNTED` images."""
+    shadow = copy.deepcopy(network.module).to("meta")
+    x = torch.empty(COUNTED, 3, image_size, image_size, device="meta", dtype=next(shadow.parameters()).dtype)
+    return forward_flops(shadow, (x,))
 
 
 def _count(module: nn.Module, image_size: int) -> int:

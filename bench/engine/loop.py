@@ -12,6 +12,7 @@ from bench.backbones.units import Network
 from bench.engine.evaluate import Scored
 from bench.engine.images import Images, Order
 from bench.engine.optimize import Hyper, numbered_phases, schedule
+from bench.engine.setting import Setting
 from bench.engine.stage import Stages, plain_stages
 from bench.engine.supply import Inputs, Part
 from bench.engine.team import Solo, Team
@@ -46,6 +47,7 @@ class Assignment:
     order_seed: int
     scored: Images | None = None  # scored along the way, the last one after the last step
     evaluations: int = 1
+    setting: Setting | None = None  # for the coded parts of a recipe
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ class Outcome:
 def train(network: Network, task: Assignment) -> Outcome:
     """Trains one network in place, the plain way. Stops early only where the loss is no longer finite."""
     session = Session(
-        Solo(network, (task.recipe, task.training), task.hyper),
+        Solo(network, (task.recipe, task.training), task.hyper, setting=task.setting),
         plain_stages(network, task.pipeline, task.training),
         (task.recipe, task.training),
         [Stream(task.images, task.order_seed, task.scored)],
@@ -115,13 +117,13 @@ class Session:
                 continue
             if self._entered != number:
                 self.stage = self.stages(number)
-                self.team.enter(self.stage, self.recipe.active(number))
+                self.team.enter(self.stage, self.recipe.active(number), number == self._phases[-1][0])
                 self._told.append((self.stage.frozen, self.stage.whole, self.team.form))
                 self._entered = number
             rates = self.recipe.phases[number].rates
             first, length = (start, end - start) if self.recipe.anneal == "each_phase" else (0, self.training.steps)
             for inputs, labels in self._batches(min(end, until) - self.step):
-                factor = schedule(self.training, self.step - first, length)
+                factor = schedule(self.training, self.step - first, length, self.recipe.schedule)
                 self._losses.append(self.team.step(inputs, labels, tuple(rate * factor for rate in rates)))
                 self.step += 1
                 look = self.step in looks and all(stream.scored is not None for stream in self.streams)

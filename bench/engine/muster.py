@@ -11,6 +11,7 @@ from bench.engine.fleet import Fleet
 from bench.engine.images import Images
 from bench.engine.loop import Session, Stream
 from bench.engine.optimize import Hyper
+from bench.engine.origins import setting_for
 from bench.engine.race import Entrant, Lane, Squad
 from bench.engine.stage import Stages
 from bench.engine.staging import stages_for
@@ -62,7 +63,10 @@ def _alone(lane: Lane, entrant: Entrant, context: Context) -> Squad:
     what = (spec.recipe, spec.training)
     stages = stages_for(spec, begin, [lane.images], context)
     sessions = [
-        Session(Solo(begin.network, what, entrant.hyper, begin.renew), stages, what, [stream])
+        Session(
+            Solo(begin.network, what, entrant.hyper, begin.renew, setting_for(spec, begin, stream, context)),
+            stages, what, [stream],
+        )  # fmt: skip
         for stream in lane.streams
     ]
     entrant.seats = [(session, 0) for session in sessions]

@@ -1,13 +1,15 @@
 """From a recipe's rates to torch's own optimizers: one parameter group per unit, set anew at every step."""
 
 import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
+from torch import nn
 
 from bench.backbones.units import Network
 from bench.plan.spec import Training
-from bench.strategies.recipe import Phase, Recipe
+from bench.strategies.recipe import Phase, Recipe, Schedule
 
 
 @dataclass(frozen=True)
@@ -18,26 +20,36 @@ class Hyper:
     weight_decay: float
 
 
-def make_optimizer(network: Network, training: Training, hyper: Hyper) -> torch.optim.Optimizer:
-    """Two groups per unit: weight decay acts on matrices and kernels, never on biases and norms, nor on what the
-    network exempts itself (timm's `no_weight_decay`: class tokens, position tables)."""
+def make_optimizer(
+    network: Network, training: Training, hyper: Hyper, beside: Iterable[nn.Parameter] = (), by_tensor: bool = False
+) -> torch.optim.Optimizer:
+    """Two groups per unit, or one per tensor: weight decay acts on matrices and kernels, never on biases and norms, nor
+    on what the network exempts itself (timm's `no_weight_decay`: class tokens, position tables). `beside`: parameters
+    outside the network that learn as fast as its head."""
     listed = getattr(network.module, "no_weight_decay", None)
     exempt = set(listed()) if callable(listed) else set()
     groups = []
     for unit, parameters in enumerate(network.parameters):
         for decay in (True, False):
-            chosen = [p for name, p in parameters.items() if (p.ndim > 1 and name not in exempt) == decay]
-            if chosen:
-                weight_decay = hyper.weight_decay if decay else 0.0
-                groups.append({"params": chosen, "unit": unit, "weight_decay": weight_decay, "lr": 0.0})
+            chosen = {name: p for name, p in parameters.items() if (p.ndim > 1 and name not in exempt) == decay}
+            common = {"unit": unit, "weight_decay": hyper.weight_decay if decay else 0.0, "lr": 0.0}
+            if by_tensor:
+                groups += [{"params": [p], "tensor": name, **common} for name, p in chosen.items()]
+            elif chosen:
+                groups.append({"params": list(chosen.values()), **common})
+    if others := list(beside):
+        groups.append({"params": others, "unit": network.num_units - 1, "weight_decay": 0.0, "lr": 0.0})
     if training.optimizer == "adamw":
         return torch.optim.AdamW(groups, lr=0.0)
     return torch.optim.SGD(groups, lr=0.0, momentum=training.momentum, nesterov=training.momentum > 0)
 
 
-def set_rates(optimizer: torch.optim.Optimizer, rates: tuple[float, ...], lr: float) -> None:
+def set_rates(
+    optimizer: torch.optim.Optimizer, rates: tuple[float, ...], lr: float, of_tensors: Mapping[str, float] | None = None
+) -> None:
     for group in optimizer.param_groups:
-        group["lr"] = lr * rates[group["unit"]]
+        own = of_tensors.get(group.get("tensor", ""), 1.0) if of_tensors else 1.0
+        group["lr"] = lr * rates[group["unit"]] * own
 
 
 def phase_steps(recipe: Recipe, steps: int) -> list[tuple[Phase, int, int]]:
@@ -56,8 +68,10 @@ def numbered_phases(recipe: Recipe, steps: int) -> list[tuple[int, int, int]]:
     return [(i, start, end) for i, (start, end) in enumerate(zip(starts, ends, strict=True)) if end > start]
 
 
-def schedule(training: Training, step: int, steps: int) -> float:
-    """Factor on the rate at `step` of `steps`: a linear rise, then the fall."""
+def schedule(training: Training, step: int, steps: int, own: Schedule | None = None) -> float:
+    """Factor on the rate at `step` of `steps`: a linear rise, then the fall; or a recipe's `own` way."""
+    if own is not None:
+        return own.factor(step, steps)
     warmup = round(training.warmup * steps)
     if step < warmup:
         return (step + 1) / (warmup + 1)

@@ -12,7 +12,7 @@ from bench.engine.context import Context
 from bench.engine.fit import Finished
 from bench.engine.optimize import Hyper
 from bench.engine.search import Tried
-from bench.errors import StoreError
+from bench.errors import NotApplicable, StoreError
 from bench.plan.spec import FitSpec, Job, trial_key
 from bench.store import Record, Store
 from bench.store.record import Status
@@ -76,10 +76,6 @@ def as_tried(number: int, record: Record) -> Tried:
         loss=record.result["loss"] if scored else None,
         pruned_at=steps if steps is not None and steps < record.spec["training"]["steps"] else None,
     )
-
-
-class NotApplicable(Exception):
-    """The strategy does not fit this network; no fault of anybody's."""
 
 
 def guarded(run: Callable[[], T]) -> T | Finished:

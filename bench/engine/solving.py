@@ -7,23 +7,26 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from bench.engine import labels as labels_of
-from bench.engine.closed_forms import LinearHead, logistic_path, prototypes, ridge_folds, ridge_path
+from bench.engine.closed_forms import logistic_path, prototypes, ridge_folds, ridge_path
 from bench.engine.context import Context, OnDevice
 from bench.engine.evaluate import BATCH, Scored, class_weights, in_eval_mode
 from bench.engine.fit import Finished, Start, labelled_images, start
 from bench.engine.flops import forward_flops
+from bench.engine.heads import Head
 from bench.engine.images import Images, prepare
 from bench.engine.measure import Spent
 from bench.engine.precision import arithmetic
-from bench.engine.records import NotApplicable, crashed, guarded, record_of, trial_record, write
+from bench.engine.records import crashed, guarded, record_of, trial_record, write
 from bench.engine.search import EDGE
-from bench.engine.stage import Stage
+from bench.engine.setting import watched
+from bench.engine.stage import Stage, plain_stages
 from bench.engine.staging import stages_for
 from bench.engine.supply import Part
+from bench.errors import NotApplicable
 from bench.plan.spec import FitSpec, Job, Search, trial_key
 from bench.strategies.recipe import Solve
 
@@ -97,26 +100,30 @@ def _trials(spec: FitSpec, context: Context) -> list[Finished]:
     ]
 
 
-def _paths(spec: FitSpec, matrix: _Matrix, train: list[Tensor], held: list[Tensor]) -> list[list[LinearHead]]:
+def _paths(spec: FitSpec, matrix: _Matrix, train: list[Tensor], held: list[Tensor]) -> list[list[Head]]:
     points, num_classes = penalties(spec), spec.data.num_classes
     features, labels = matrix.features, matrix.labels
     if _solve(spec).form == "ridge" and len(held) > 1:
-        return ridge_folds(features, labels, num_classes, points, held)
+        return [list(path) for path in ridge_folds(features, labels, num_classes, points, held)]
     return [_path(spec, matrix, points, index) for index in train]
 
 
-def _path(spec: FitSpec, matrix: _Matrix, points: list[float], index: Tensor | None) -> list[LinearHead]:
+def _path(spec: FitSpec, matrix: _Matrix, points: list[float], index: Tensor | None) -> list[Head]:
     features, labels, num_classes = matrix.features, matrix.labels, spec.data.num_classes
-    match _solve(spec).form:
+    solve = _solve(spec)
+    if solve.solver is not None:
+        chosen = slice(None) if index is None else index
+        return solve.solver.heads(features[chosen], labels[chosen], num_classes, points)
+    match solve.form:
         case "ridge":
-            return ridge_path(features, labels, num_classes, points, index)
+            return [*ridge_path(features, labels, num_classes, points, index)]
         case "logistic":
-            return logistic_path(features, labels, num_classes, points, index)
-        case "prototypes":
+            return [*logistic_path(features, labels, num_classes, points, index)]
+        case _:
             return [prototypes(features, labels, num_classes, index)]
 
 
-def _score(head: LinearHead, matrix: _Matrix, index: Tensor | None, solve: Solve) -> Scored:
+def _score(head: Head, matrix: _Matrix, index: Tensor | None, solve: Solve) -> Scored:
     features = matrix.features if index is None else matrix.features[index]
     labels = matrix.labels if index is None else matrix.labels[index]
     logits = head.logits(features)
@@ -127,7 +134,7 @@ def _score(head: LinearHead, matrix: _Matrix, index: Tensor | None, solve: Solve
     return Scored(correct, len(labels), loss if math.isfinite(loss) else None)
 
 
-def _trial(penalty: float, scores: list[Scored], heads: list[LinearHead]) -> dict[str, Any]:
+def _trial(penalty: float, scores: list[Scored], heads: list[Head]) -> dict[str, Any]:
     num = sum(one.num for one in scores)
     losses = [one.loss * one.num for one in scores if one.loss is not None]
     return {
@@ -140,7 +147,7 @@ def _trial(penalty: float, scores: list[Scored], heads: list[LinearHead]) -> dic
     }
 
 
-def _solver(heads: list[LinearHead]) -> dict[str, Any]:
+def _solver(heads: list[Head]) -> dict[str, Any]:
     return {
         "converged": all(head.converged for head in heads),
         "evaluations": sum(head.evaluations for head in heads),
@@ -205,29 +212,29 @@ def _weights(begin: Start) -> dict[str, Any] | None:
 def _matrix(spec: FitSpec, images: Images, bases: list[Images], context: Context) -> _Matrix:
     begin = start(spec, context)
     begin.renew()
-    stage = stages_for(spec, begin, bases, context)(0)
+    solver = _solve(spec).solver
+    if solver is not None and solver.reads == "units":
+        stage = plain_stages(begin.network, spec.pipeline, spec.training)(0)
+        begin.network.set_active(spec.recipe.active(0))
+    else:
+        stage = stages_for(spec, begin, bases, context)(0)
     found = _Matrix(torch.empty(0), images.labels, begin, stage, images.by_class)
     return dataclasses.replace(found, features=_features(found, images, spec))
 
 
 def _features(matrix: _Matrix, images: Images, spec: FitSpec) -> Tensor:
     """What reaches the classifier, the network in evaluation and the images as they are. [n, D]"""
-    network = matrix.begin.network
-    heads = [module for module in network.modules[-1] if any(True for _ in module.parameters(recurse=False))]
-    if len(heads) != 1 or not isinstance(heads[0], nn.Linear):
-        raise NotApplicable(f"a closed form needs one linear layer as the head; {spec.backbone.name} has another")
-    seen: list[Tensor] = []
-    hook = heads[0].register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].flatten(1)))
-    try:
-        with torch.no_grad(), in_eval_mode(network.module):
-            for begin in range(0, len(images), BATCH):
-                index = torch.arange(begin, min(begin + BATCH, len(images)), device=images.device)
-                inputs = matrix.stage.plain.batches([Part(images, index)])
-                with arithmetic(images.device, spec.training.precision):
-                    matrix.stage.evaluate(*(value[0] for value in inputs))
-    finally:
-        hook.remove()
-    return torch.cat(seen)
+    network, solver = matrix.begin.network, _solve(spec).solver
+    of_units = solver is not None and solver.reads == "units"
+    rows: list[Tensor] = []
+    with torch.no_grad(), in_eval_mode(network.module):
+        for begin in range(0, len(images), BATCH):
+            index = torch.arange(begin, min(begin + BATCH, len(images)), device=images.device)
+            inputs = matrix.stage.plain.batches([Part(images, index)])
+            with watched(network, units=of_units) as seen, arithmetic(images.device, spec.training.precision):
+                matrix.stage.evaluate(*(value[0] for value in inputs))
+            rows.append(seen.row() if of_units else seen.features[0])
+    return torch.cat(rows)
 
 
 def _cost(spec: FitSpec, matrix: _Matrix, context: Context, spent: Spent) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from bench.engine.supply import Pixels, Supply, Table, Tables, Through
 from bench.keys import digest
 from bench.plan.patterns import has_one_body, pattern_group
 from bench.plan.spec import FitSpec
+from bench.strategies.recipe import Learning
 
 log = logging.getLogger(__name__)
 
@@ -52,10 +53,12 @@ def stages_for(spec: FitSpec, begin: Start, bases: Sequence[Images], context: Co
     plain = plain_stages(begin.network, spec.pipeline, spec.training)
     if not context.engine.partition:
         return plain
+    if spec.recipe.penalty is not None and spec.recipe.penalty.reads == "images":
+        return plain
 
     def stage(number: int) -> Stage:
         touched = spec.recipe.touched(number)
-        known = None if touched[0] else _known(spec, begin, touched, bases[0], context)
+        known = None if _is_live_throughout(touched) else _known(spec, begin, touched, bases[0], context)
         begin.network.set_active(spec.recipe.active(number))
         if known is None or isinstance(known, str):
             return replace(plain(number), whole=known or "")
@@ -80,11 +83,16 @@ def _cut_stage(known: Known, bases: Sequence[Images], maker: "_Maker") -> Stage:
     return Stage(one.live_train, one.live_eval, feed, plain, "kept")
 
 
+def _is_live_throughout(what: Learning) -> bool:
+    """The stem's very first tensors learn, so nothing comes before."""
+    return what.units[0] and what.tensors == "all"
+
+
 def _known(
-    spec: FitSpec, begin: Start, touched: tuple[bool, ...], sample: Images, context: Context
+    spec: FitSpec, begin: Start, touched: Learning, sample: Images, context: Context
 ) -> Known | str:
     """Text: the network runs whole, and this is why. A notice and the records say so."""
-    name = digest([_body(spec), list(touched), spec.pipeline.image_size])
+    name = digest([_body(spec), touched, spec.pipeline.image_size])
     shelf = context.cuts(begin.network)
     if name not in shelf:
         x = prepare(sample.take(torch.arange(2)).pixels, spec.pipeline)
@@ -106,12 +114,12 @@ def _body(spec: FitSpec) -> list[object]:
     return [weights.origin, weights.identity, *drawn]
 
 
-def _cut(begin: Start, touched: tuple[bool, ...], x: Tensor) -> Cut | Whole:
+def _cut(begin: Start, touched: Learning, x: Tensor) -> Cut | Whole:
     """What was trained before stays live where it is frozen now: it no longer is what the start computes. The rest is
     put back to the start: the network is shared, and whoever had it last may have left other weights in it."""
     network = begin.network
     state = network.module.state_dict()
-    for name in network.names_of(tuple(not one for one in touched)):
+    for name in set(state) - set(network.moving(touched)):
         state[name].copy_(begin.state[name])
     network.set_active(touched)
     return cut(network.module, x)
@@ -157,7 +165,7 @@ class _Maker:
     def _keys(self, known: Known, base: Images, how: Augment) -> list[str]:
         spec = self.spec
         # Strides, paddings and the like are in no tensor: the backbone's name and options stand for them.
-        network = [spec.backbone.name, spec.backbone.options, VERSIONS, known.sha256]
+        network = [spec.backbone.name, spec.backbone.options, spec.recipe.adapt, VERSIONS, known.sha256]
         images = [spec.pipeline, spec.training.precision, base.origin, _rows_name(base), how]
         return [digest([FORMAT, network, images, one]) for one in known.cut.digests]
 
@@ -195,7 +203,8 @@ class _Maker:
         blank = Images(pixels, torch.zeros(2, dtype=torch.int64, device=self.context.device))
         for touched in self.context.patterns.get(pattern_group(spec), ()) if has_one_body(spec) else ():
             # After the first phase some units of the network are no longer as they were at the start.
-            is_start = self.phase == 0 or all(there or not here for here, there in zip(mine, touched, strict=True))
+            units = zip(mine.units, touched.units, strict=True)
+            is_start = self.phase == 0 or all(there or not here for here, there in units)
             other = _known(spec, self.begin, touched, blank, self.context) if is_start else None
             if isinstance(other, Known) and other.is_worth_keeping and other.cut.digests != known.cut.digests:
                 yield other

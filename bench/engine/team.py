@@ -3,7 +3,8 @@
 A team has S streams of batches and M members for each stream; `Solo` has one of each.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Protocol
 
 import torch
@@ -11,14 +12,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.backbones.units import Network
-from bench.engine.evaluate import Scored, in_eval_mode, score
+from bench.engine.evaluate import Scored, estimate_statistics, in_eval_mode, score
 from bench.engine.images import Images
 from bench.engine.optimize import Hyper, make_optimizer, set_rates
 from bench.engine.precision import arithmetic, full
+from bench.engine.setting import Setting, Step, watched
 from bench.engine.stage import Stage
 from bench.engine.supply import Inputs
 from bench.plan.spec import Training
-from bench.strategies.recipe import Recipe
+from bench.strategies.recipe import Learning, Recipe
 
 
 class Team(Protocol):
@@ -26,8 +28,8 @@ class Team(Protocol):
     is_fleet: bool
     form: str  # how it computes, for the records
 
-    def enter(self, stage: Stage, active: tuple[bool, ...]) -> None:
-        """A phase begins: from now on this is what trains."""
+    def enter(self, stage: Stage, active: Learning, is_last: bool) -> None:
+        """A phase begins, perhaps the last: from now on this is what trains."""
         ...
 
     def step(self, inputs: Inputs, labels: Tensor, rates: tuple[float, ...]) -> Tensor:
@@ -69,17 +71,31 @@ class Solo:
     form = "alone"
 
     def __init__(
-        self, network: Network, what: tuple[Recipe, Training], hyper: Hyper, renew: Callable[[], object] | None = None
+        self,
+        network: Network,
+        what: tuple[Recipe, Training],
+        hyper: Hyper,
+        renew: Callable[[], object] | None = None,
+        setting: Setting | None = None,
     ) -> None:
-        """`renew` puts the network into the state that trainings begin with; without it, it is as it is."""
-        recipe, self.training = what
+        """`renew` puts the network into the state that trainings begin with; without it, it is as it is. `setting`:
+        for the coded parts of a recipe."""
+        self.recipe, self.training = what
         self.network, self.hyper = network, hyper
-        self.optimizer = make_optimizer(network, self.training, hyper)
+        self._setting, self._term = setting, None
+        if self.recipe.penalty is not None:
+            assert setting is not None, "a penalty asks for its setting"
+            self._term = self.recipe.penalty.begin(setting)
+        beside = self._term.modules.parameters() if self._term is not None and self._term.modules is not None else ()
+        self.optimizer = make_optimizer(network, self.training, hyper, beside, self.recipe.tensor_rates is not None)
+        self._rates_of_tensors: dict[str, float] | None = None
+        self._anchor: dict[str, Tensor] | None = None  # what is averaged with the end
+        self._steps, self._phase = 0, -1
         self._renew = renew
         self.pieces = 1  # that a batch is cut into, where memory does not suffice for it
         self._stage: Stage | None = None
-        self._active: tuple[bool, ...] = ()
-        self._moving = network.names_of(recipe.touched(len(recipe.phases) - 1))
+        self._active: Learning | None = None
+        self._moving = network.moving(self.recipe.touched(len(self.recipe.phases) - 1))
         self._kept: dict[str, Tensor] = {}
         self._is_paused = False
 
@@ -88,22 +104,33 @@ class Solo:
         assert self._stage is not None, "enter() comes first"
         return self._stage
 
-    def enter(self, stage: Stage, active: tuple[bool, ...]) -> None:
+    def enter(self, stage: Stage, active: Learning, is_last: bool) -> None:
         self._stage, self._active = stage, active
+        self._phase += 1
         self.network.set_active(active)
+        if self.recipe.tensor_rates is not None:
+            assert self._setting is not None
+            self._rates_of_tensors = self.recipe.tensor_rates.measure(self._setting)
+            self.optimizer.zero_grad(set_to_none=True)
+        if is_last and self.recipe.average < 1:
+            state = self.network.module.state_dict()
+            self._anchor = {name: state[name].clone() for name in self._moving}
 
     def step(self, inputs: Inputs, labels: Tensor, rates: tuple[float, ...]) -> Tensor:
-        set_rates(self.optimizer, rates, self.hyper.lr)
+        set_rates(self.optimizer, rates, self.hyper.lr, self._rates_of_tensors)
         while True:
             self.optimizer.zero_grad(set_to_none=True)
             try:
-                loss = self._backward(tuple(value[0] for value in inputs), labels[0])
+                given = tuple(value[0] for value in inputs)
+                loss = self._backward(given, labels[0]) if self._term is None else self._with_term(given, labels[0])
                 break
             except torch.OutOfMemoryError:
-                if 2 * self.pieces > labels.shape[1] or batch_matters(self.network.module):
+                of_batch = self._term is not None or batch_matters(self.network.module)
+                if 2 * self.pieces > labels.shape[1] or of_batch:
                     raise
                 self.pieces *= 2
         self.optimizer.step()
+        self._steps += 1
         return loss.view(1, 1)
 
     def _backward(self, inputs: Inputs, labels: Tensor) -> Tensor:
@@ -121,9 +148,46 @@ class Solo:
             total = total + loss.detach()
         return total
 
+    def _with_term(self, inputs: Inputs, labels: Tensor) -> Tensor:
+        """Gradients of what the recipe makes of the loss."""
+        penalty, term = self.recipe.penalty, self._term
+        assert penalty is not None
+        assert term is not None
+        with watched(self.network, units=penalty.reads == "images") as seen:
+            with arithmetic(labels.device, self.training.precision):
+                logits = full(self.stage.train(*inputs))
+            features, units = full(seen.features[0]), [full(seen.units[unit]) for unit in sorted(seen.units)]
+        loss = F.cross_entropy(logits, labels, label_smoothing=self.training.label_smoothing)
+        step = Step(self._steps, self._phase, self.network, inputs[0], labels, logits, loss, features, units)
+        total = penalty.loss(term, step)
+        total.backward()  # type: ignore[no-untyped-call]
+        return total.detach()
+
     def score(self, images: Sequence[Images]) -> list[list[Scored]]:
-        with in_eval_mode(self.network.module):
+        with self._reported(), in_eval_mode(self.network.module):
             return [score(self._logits, images[0], self.stage.plain)]
+
+    @contextmanager
+    def _reported(self) -> Iterator[None]:
+        """The weights that count: where a recipe says so, the average of the last phase's start and of its end, with
+        BatchNorm's statistics as the training images give them."""
+        if self._anchor is None:
+            yield
+            return
+        assert self._setting is not None
+        state, share = self.network.module.state_dict(), self.recipe.average
+        kept = {name: state[name].clone() for name in self._moving}
+        try:
+            with torch.no_grad():
+                for name, anchor in self._anchor.items():
+                    if anchor.is_floating_point():
+                        state[name].lerp_(anchor, 1 - share)
+                estimate_statistics(self.network.module, (images for images, _ in self._setting.batches()))
+            yield
+        finally:
+            with torch.no_grad():
+                for name, tensor in kept.items():
+                    state[name].copy_(tensor)
 
     def is_finite_on(self, inputs: Inputs, labels: Tensor) -> list[list[bool]]:
         with torch.no_grad(), in_eval_mode(self.network.module):
@@ -155,5 +219,5 @@ class Solo:
             with torch.no_grad():
                 for name, tensor in self._kept.items():
                     state[name].copy_(tensor)
-        if self._active:
+        if self._active is not None:
             self.network.set_active(self._active)

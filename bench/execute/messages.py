@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.plan.patterns import Pattern
 from bench.plan.spec import Engine, Job
 from bench.store import Record
 
@@ -28,7 +29,7 @@ class Setup:
     device: str  # "cpu", "cuda:0"
     threads: int
     engine: Engine
-    patterns: dict[str, tuple[tuple[bool, ...], ...]]  # what the plan leaves frozen
+    patterns: dict[str, tuple[Pattern, ...]]  # what the plan leaves frozen
     weights_files: dict[str, Path]
     sources: dict[str, dict[str, Any]]  # options of datasets, paths too, by the digest of their DataRef
     provenance: dict[str, Any]

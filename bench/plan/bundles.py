@@ -26,4 +26,6 @@ def _trains_head_only(spec: FitSpec) -> bool:
 
 def _share_what_is_frozen(spec: FitSpec) -> bool:
     """What stays frozen, if anything, is the same in every repeat."""
-    return all(spec.recipe.touched(len(spec.recipe.phases) - 1)) or has_one_body(spec)
+    recipe = spec.recipe
+    nothing_frozen = all(recipe.touched(len(recipe.phases) - 1).units) and recipe.tensors == "all"
+    return nothing_frozen or has_one_body(spec)

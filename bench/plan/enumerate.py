@@ -258,7 +258,7 @@ def _cell(
         backbone=backbone.ref(weights),
         recipe=recipe,
         pipeline=pipeline(backbone.spec, backbone.facts, task.dataset.facts),
-        training=training_of(suite, task.num_labels),
+        training=training_of(suite, task.num_labels, recipe),
         search=search_of(suite, (task.num_labels, task.dataset.facts.num_classes), recipe),
         repeat=0,
         seed=suite.seed,

@@ -4,8 +4,9 @@ from collections.abc import Iterable
 
 from bench.keys import digest
 from bench.plan.spec import FitSpec, Job
+from bench.strategies.recipe import Learning
 
-Pattern = tuple[bool, ...]  # by unit: whether it learns
+Pattern = Learning
 
 
 def frozen_patterns(jobs: Iterable[Job]) -> dict[str, tuple[Pattern, ...]]:
@@ -17,12 +18,12 @@ def frozen_patterns(jobs: Iterable[Job]) -> dict[str, tuple[Pattern, ...]]:
             continue
         patterns = found.setdefault(pattern_group(spec), {})
         patterns.update(dict.fromkeys(spec.recipe.touched(phase) for phase in range(len(spec.recipe.phases))))
-    return {group: tuple(p for p in patterns if not p[0]) for group, patterns in found.items()}
+    return {group: tuple(p for p in patterns if not p.units[0]) for group, patterns in found.items()}
 
 
 def pattern_group(spec: FitSpec) -> str:
     """What meets the same images in the same way."""
-    return digest([spec.backbone, spec.data, spec.pipeline, spec.training.precision])
+    return digest([spec.backbone, spec.recipe.adapt, spec.data, spec.pipeline, spec.training.precision])
 
 
 def has_one_body(spec: FitSpec) -> bool:

@@ -12,12 +12,12 @@ AUTO_FOLDS = 3
 AUTO_HOLDOUT_MINIMUM = 100  # images; fewer choose a rate badly
 
 
-def training_of(suite: Suite, num_labels: int) -> Training:
+def training_of(suite: Suite, num_labels: int, recipe: Recipe) -> Training:
     t = suite.training
     batch_size = min(t.batch_size, num_labels)
     steps = t.steps if t.steps is not None else math.ceil(num_labels / batch_size) * (t.epochs or 1)
     return Training(
-        steps=steps,
+        steps=max(1, round(steps * recipe.length)),
         batch_size=t.batch_size,
         optimizer=t.optimizer,
         momentum=t.momentum,
@@ -58,6 +58,8 @@ def search_of(suite: Suite, labels: tuple[int, int], recipe: Recipe) -> Search:
         folds=folds,
         holdout=s.holdout,
     )
+    if not recipe.decays:
+        found = replace(found, weight_decay=0.0, weight_decay_low=None, weight_decay_high=None)
     return found if recipe.solve is None else _solved(found, recipe.solve)
 
 

@@ -58,7 +58,7 @@ def changes_anew(training: Training) -> bool:
 
 def _live_share(spec: FitSpec, phase: int) -> float:
     """Share of the network from the first unit that has learned by then: what lies before can be computed once."""
-    return _share_from(spec.recipe.touched(phase))
+    return _share_from(spec.recipe.touched(phase).units)
 
 
 def _share_from(moves: tuple[float, ...] | tuple[bool, ...]) -> float:

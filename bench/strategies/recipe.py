@@ -5,8 +5,14 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from bench.catalogue import Options
+from bench.strategies.parts import Adaptation, Penalty, Solver, TensorRates
 
 SHARE_TOLERANCE = 1e-6
+
+# Which tensors of a unit learn where it does; the head's always do. `added`: those that an adaptation brought.
+Tensors = Literal["all", "biases", "norms", "but_norms", "added"]
+# BatchNorm's running statistics: moved where the unit learns, nowhere, or everywhere.
+Statistics = Literal["with_units", "kept", "live"]
 
 
 @dataclass(frozen=True)
@@ -16,12 +22,39 @@ class Phase:
 
 
 @dataclass(frozen=True)
+class Learning:
+    """What learns at some time."""
+
+    units: tuple[bool, ...]
+    tensors: Tensors = "all"
+    statistics: Statistics = "with_units"
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How the rate moves, where a recipe has its own way: a linear rise over `rise` of each cycle and a linear fall,
+    from 1/`ratio` of the highest rate and back to it."""
+
+    rise: float
+    ratio: float
+    cycles: int = 1
+
+    def factor(self, step: int, steps: int) -> float:
+        length = steps / self.cycles
+        place = step % length
+        cut = max(1.0, length * self.rise)
+        height = place / cut if place < cut else 1 - (place - cut) / max(length - cut, 1.0)
+        return (1 + height * (self.ratio - 1)) / self.ratio
+
+
+@dataclass(frozen=True)
 class Solve:
     """A classifier that is computed from the features instead of trained. What is searched is its penalty."""
 
-    form: Literal["ridge", "logistic", "prototypes"]
+    form: str  # one of engine/closed_forms.py, or what `solver` is called
     low: float  # penalties; their meaning does not depend on the features' scale (engine/closed_forms.py)
     high: float
+    solver: Solver | None = None
 
 
 @dataclass(frozen=True)
@@ -29,11 +62,20 @@ class Recipe:
     """What a strategy does, said for one backbone with a known number of units."""
 
     phases: tuple[Phase, ...]
-    init: Literal["pretrained", "random"] = "pretrained"
+    init: Literal["pretrained", "random", "moments"] = "pretrained"  # moments: noise of each tensor's mean and spread
     reinit: int | None = None  # units from this one on start fresh; the head always does
     anneal: Literal["once", "each_phase"] = "once"  # does the schedule run over the whole budget, or anew each phase
     rate_scale: float = 1.0  # shifts the searched range; its width in decades stays the suite's
     solve: Solve | None = None  # instead of training the head
+    tensors: Tensors = "all"
+    statistics: Statistics = "with_units"
+    schedule: Schedule | None = None  # instead of the suite's
+    length: float = 1.0  # multiples of the suite's step budget
+    decays: bool = True  # whether weight decay acts
+    adapt: Adaptation | None = None  # what is built into the network before training
+    penalty: Penalty | None = None  # what the loss becomes
+    tensor_rates: TensorRates | None = None  # a factor on each tensor's rate, measured when a phase begins
+    average: float = 1.0  # share of the end in what is scored; the rest is the start of the last phase
 
     def __post_init__(self) -> None:
         if not self.phases:
@@ -48,6 +90,10 @@ class Recipe:
             raise ValueError(f"the shares of the phases add up to {sum(p.share for p in self.phases):g}, not 1")
         if self.solve is not None and (len(self.phases) > 1 or any(self.phases[0].rates[:-1])):
             raise ValueError("a closed form has one phase, and only the head in it")
+        if self.length <= 0 or not 0 <= self.average <= 1:
+            raise ValueError("a recipe's length is positive, and its average lies between 0 and 1")
+        if self.tensors == "added" and self.adapt is None:
+            raise ValueError("nothing is added to the network, so nothing of it can be all that learns")
         if self.reinit is not None and not 0 <= self.reinit < self.num_units:
             raise ValueError(f"reinit: {self.reinit} is not a unit; units are 0 .. {self.num_units - 1}")
 
@@ -55,18 +101,35 @@ class Recipe:
     def num_units(self) -> int:
         return len(self.phases[0].rates)
 
-    def active(self, phase: int) -> tuple[bool, ...]:
-        """Units that learn in the phase of that number."""
-        return tuple(rate > 0 for rate in self.phases[phase].rates)
+    def active(self, phase: int) -> Learning:
+        """What learns in the phase of that number."""
+        return self._learning(tuple(rate > 0 for rate in self.phases[phase].rates))
 
-    def touched(self, phase: int) -> tuple[bool, ...]:
-        """Units that learned in it or before it: what they compute is no longer what the start computes."""
-        return tuple(any(rates) for rates in zip(*(p.rates for p in self.phases[: phase + 1]), strict=True))
+    def touched(self, phase: int) -> Learning:
+        """What learned in it or before it: what that computes is no longer what the start computes."""
+        return self._learning(
+            tuple(any(rates) for rates in zip(*(p.rates for p in self.phases[: phase + 1]), strict=True))
+        )
+
+    def _learning(self, units: tuple[bool, ...]) -> Learning:
+        return Learning(units, self.tensors, self.statistics)
+
+    @property
+    def trains_alone(self) -> bool:
+        """Its loss, its rates or what is scored go beyond what many replicas can share a loop for."""
+        parts = (self.penalty, self.tensor_rates)
+        return any(parts) or self.average < 1 or (self.adapt is not None and self.adapt.draws)
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """In words, beside pretrained weights."""
+        parts = (self.adapt, self.penalty, self.tensor_rates, self.solve.solver if self.solve else None)
+        return tuple(need for part in parts if part is not None for need in part.needs)
 
     @property
     def freeze_depth(self) -> int | None:
         """Units frozen from the stem on, where freezing a prefix is all that the recipe does; else None."""
-        if self.init != "pretrained" or self.reinit is not None or len(self.phases) > 1 or self.solve is not None:
+        if len(self.phases) > 1 or self != Recipe(phases=self.phases):
             return None
         rates = self.phases[0].rates
         depth = next(i for i, rate in enumerate(rates) if rate)
@@ -99,3 +162,4 @@ class StrategyEntry:
     # One suite line may stand for several strategies, as `upto: all` does.
     expand: Callable[[Any, int], tuple[Any, ...]] = only_this
     baseline: bool = False  # what transfer is measured against
+    needs: tuple[str, ...] = ()  # beside pretrained weights, in words; a cell without it is recorded as not applicable

@@ -7,6 +7,7 @@ from torch import nn
 
 from bench.backbones.units import cut_into_units
 from bench.engine.evaluate import evaluate
+from bench.strategies.recipe import Learning
 from tests.engine import toys
 
 # name -> coarse units' names, and how many fine ones there are
@@ -80,7 +81,7 @@ def test_a_frozen_unit_is_frozen_wholly(built, name, coarse):
     net = cut_into_units(module, coarse)
     cut = net.num_units // 2
     module.train()
-    net.set_active(tuple(unit >= cut for unit in range(net.num_units)))
+    net.set_active(Learning(tuple(unit >= cut for unit in range(net.num_units))))
     assert not any(p.requires_grad for unit in net.parameters[:cut] for p in unit.values())
     assert all(p.requires_grad for unit in net.parameters[cut:] for p in unit.values())
     leaves = [child for child in module.modules() if not list(child.children())]
@@ -89,7 +90,7 @@ def test_a_frozen_unit_is_frozen_wholly(built, name, coarse):
     assert {id(leaf) for leaf in leaves} <= {id(child) for child in claimed}
     assert not any(child.training for unit in net.modules[:cut] for child in unit)
     assert all(child.training for unit in net.modules[cut:] for child in unit)
-    net.set_active((True,) * net.num_units)
+    net.set_active(Learning((True,) * net.num_units))
     assert all(child.training for child in claimed)
 
 
@@ -133,7 +134,7 @@ def test_dropout_after_the_stem_belongs_to_the_stem():
 def test_evaluation_leaves_every_mode_as_it_was(toy):
     net = toys.network(toy)
     net.module.train()
-    net.set_active(tuple(unit % 2 == 0 for unit in range(net.num_units)))
+    net.set_active(Learning(tuple(unit % 2 == 0 for unit in range(net.num_units))))
     modes = [child.training for child in net.module.modules()]
     assert len(set(modes)) == 2
     evaluate(net.module, toys.images("test"), toys.PIPELINE)

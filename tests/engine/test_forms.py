@@ -13,6 +13,7 @@ from bench.engine.forms import head_form, losses
 from bench.engine.grouped import grouped_form
 from bench.engine.optimize import Hyper, make_optimizer, set_rates
 from bench.engine.stacked import Hypers, StackedOptimizer, keep_members, slots_of
+from bench.strategies.recipe import Learning
 from tests.engine import toys
 from tests.engine.replicas import CLASSES, FORMS, Replicas, TwoInputs, batch, case, close, graph_of
 
@@ -207,7 +208,7 @@ def test_a_whole_training_with_its_optimizer(tiny, toy, form, optimizer):
     stacked = StackedOptimizer(replicas.parameters, slots_of(net), training, hypers)
     for step in range(12):
         active = tuple(unit >= (3, 0, 4)[step // 4] for unit in range(net.num_units))
-        net.set_active(active)
+        net.set_active(Learning(active))
         for name, parameter in stacked.parameters.items():
             parameter.requires_grad_(active[stacked.slots[name].unit])
         x, y = batch(shape, (6, 3, 8, 8), step)
@@ -217,7 +218,7 @@ def test_a_whole_training_with_its_optimizer(tiny, toy, form, optimizer):
         stacked.step(rates)
         for s, (row, own) in enumerate(zip(nets, optimizers, strict=True)):
             for m, (one, optimizer_of_one) in enumerate(zip(row, own, strict=True)):
-                one.set_active(active)
+                one.set_active(Learning(active))
                 set_rates(optimizer_of_one, rates, lrs[s][m])
                 optimizer_of_one.zero_grad()
                 F.cross_entropy(one.module(x[s]), y[s] % 3, label_smoothing=0.1).backward()

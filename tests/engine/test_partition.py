@@ -10,6 +10,7 @@ import torchvision
 
 from bench.backbones.units import cut_into_units
 from bench.engine.partition import Cut, cut
+from bench.strategies.recipe import Learning
 
 torch.set_num_threads(1)
 
@@ -131,7 +132,7 @@ def train_last(module, units):
     """The module in training mode, but for the units that are frozen."""
     network = cut_into_units(module, coarse=True)
     module.train()
-    network.set_active(tuple(i >= network.num_units - units for i in range(network.num_units)))
+    network.set_active(Learning(tuple(i >= network.num_units - units for i in range(network.num_units))))
     return network
 
 

@@ -138,7 +138,7 @@ def test_a_network_without_a_linear_head_is_told_apart_from_a_failure(tmp_path, 
     monkeypatch.setattr("bench.engine.fit.build_network", other)
     trials, final = toys.everything(toys.context(tmp_path), solved("ridge_probe"))
     assert {record.status for record in (*trials, final)} == {"not_applicable"}
-    assert final.error == "a closed form needs one linear layer as the head; toy_conv has another"
+    assert final.error == "needs one linear layer as the head, and this network has another"
 
 
 def test_a_fault_is_every_trials_and_the_final_says_so(tmp_path, monkeypatch):

@@ -1,0 +1,51 @@
+"""Where a network comes from: its original head, and the images it was pretrained on, for those strategies that ask."""
+
+import torch
+
+from bench.backbones.build import build_network, read_state
+from bench.engine.context import Context
+from bench.engine.fit import Start, weights_path
+from bench.engine.loop import Stream
+from bench.engine.setting import Setting, Source
+from bench.errors import NotApplicable
+from bench.keys import digest
+from bench.plan.spec import DataRef, FitSpec, Weights
+
+
+def setting_for(spec: FitSpec, begin: Start, stream: Stream, context: Context) -> Setting:
+    return Setting(
+        network=begin.network,
+        start=begin.state,
+        images=stream.images,
+        pipeline=spec.pipeline,
+        training=spec.training,
+        seed=stream.order_seed,
+        unlabelled=context.data(spec.data).train,
+        find_source=lambda: source_of(spec, context),
+    )
+
+
+def source_of(spec: FitSpec, context: Context) -> Source:
+    """Made once for each backbone and kept while a few others are."""
+    return context.kept(digest(["source", spec.backbone, spec.pipeline]), lambda: _source(spec, context))
+
+
+def _source(spec: FitSpec, context: Context) -> Source:
+    ref = spec.backbone
+    state = context.pretrained_state(ref, lambda: read_state(ref, weights_path(ref, context)))
+    if state is None:
+        raise NotApplicable("needs the head that the backbone was pretrained with; its weights are random")
+    plain = type(ref)(ref.name, ref.options, ref.units, Weights("random"))
+    names = [name for name, p in build_network(plain, spec.data.num_classes, 0).parameters[-1].items() if p.ndim > 1]
+    if not all(name in state for name in names):
+        raise NotApplicable("needs the head that the backbone was pretrained with; these weights came without it")
+    num_classes = len(state[names[0]])
+    network = build_network(plain, num_classes, 0)
+    network.module.load_state_dict(state, strict=False)
+    network.module.to(context.device, memory_format=torch.channels_last).eval().requires_grad_(False)  # type: ignore[call-overload]
+    if ref.weights.origin != "pretrain":
+        return Source(network, num_classes)
+    record = context.shared.read(ref.weights.identity)
+    assert record is not None, "its weights were read"
+    data = context.data(DataRef(**record.spec["data"]))
+    return Source(network, num_classes, data.train, data.test)

@@ -1,0 +1,143 @@
+"""What the coded parts of a recipe (`strategies/parts.py`) may know of a training and of each of its steps."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from bench.backbones.units import Network
+from bench.engine.images import Images, prepare
+from bench.errors import NotApplicable
+from bench.keys import seed_for
+from bench.plan.spec import Pipeline, Training
+
+State = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Source:
+    """What the backbone was pretrained as and, where that happened inside the suite, on."""
+
+    network: Network  # with its original head, in evaluation, frozen
+    num_classes: int
+    train: Images | None = None
+    test: Images | None = None
+
+
+@dataclass
+class Setting:
+    """A training that is about to begin."""
+
+    network: Network
+    start: State  # what every training of the job begins with
+    images: Images  # what it learns from
+    pipeline: Pipeline
+    training: Training
+    seed: int  # for all that a part draws; the same for every strategy
+    unlabelled: Images  # training images of the data set, most of them without a label here
+    find_source: Callable[[], Source]
+
+    def source(self) -> Source:
+        """Raises NotApplicable where there is no such head."""
+        return self.find_source()
+
+    def source_images(self) -> Images:
+        found = self.find_source().train
+        if found is None:
+            raise NotApplicable("needs the images that the backbone was pretrained on: `pretrain: {dataset: ...}`")
+        return found
+
+    def generator(self, purpose: str) -> torch.Generator:
+        return torch.Generator().manual_seed(seed_for(purpose, self.seed))
+
+    def batch(self, images: Images, draw: torch.Generator, size: int | None = None) -> tuple[Tensor, Tensor]:
+        """A random batch as the network takes it, and its labels."""
+        size = min(size or self.training.batch_size, len(images))
+        index = torch.randperm(len(images), generator=draw)[:size].to(images.device)
+        return prepare(images.take(index).pixels, self.pipeline), images.labels[index]
+
+    def batches(self, num: int | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+        """The training images in order, as the network takes them: all of them once, or so many batches."""
+        size = min(self.training.batch_size, len(self.images))
+        starts = list(range(0, len(self.images) - size + 1, size))
+        for start in starts[:num]:
+            index = torch.arange(start, start + size, device=self.images.device)
+            yield prepare(self.images.take(index).pixels, self.pipeline), self.images.labels[index]
+
+
+@dataclass
+class Term:
+    """What a penalty keeps for one training."""
+
+    kept: Any = None
+    modules: nn.Module | None = None  # learns too, as fast as the head
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step, between its forward and its backward pass."""
+
+    number: int  # of the steps so far
+    phase: int
+    network: Network
+    inputs: Tensor  # [B, ...]: images, where the penalty reads them
+    labels: Tensor
+    logits: Tensor
+    loss: Tensor  # of the labels alone
+    features: Tensor  # [B, D], what reaches the classifier
+    units: Sequence[Tensor]  # what each unit's last layer puts out, where the penalty reads images
+
+
+@dataclass
+class Seen:
+    """What passed by while a network ran."""
+
+    features: list[Tensor] = field(default_factory=list)
+    units: dict[int, Tensor] = field(default_factory=dict)
+
+    def row(self) -> Tensor:
+        """[B, D]: what every unit puts out, pooled over places and of length one each; the classifier's input last."""
+        pooled = [_pooled(value) for _, value in sorted(self.units.items())]
+        return torch.cat([F.normalize(value.float()) for value in (*pooled, self.features[0])], 1)
+
+
+def _pooled(value: Tensor) -> Tensor:
+    """[B, C, H, W], [B, N, C] or [B, C] -> [B, C]"""
+    return value.mean((2, 3)) if value.ndim == 4 else value.mean(1) if value.ndim == 3 else value
+
+
+@contextmanager
+def watched(network: Network, units: bool = False) -> Iterator[Seen]:
+    """What reaches the classifier and, if asked for, what comes out of each unit's last layer with weights."""
+    seen = Seen()
+
+    def keep(number: int) -> Callable[[nn.Module, Any, Tensor], None]:
+        def hook(module: nn.Module, inputs: Any, output: Tensor) -> None:
+            channels_last = isinstance(module, nn.Linear) and output.ndim == 4
+            seen.units[number] = output.permute(0, 3, 1, 2) if channels_last else output
+
+        return hook
+
+    handles = [classifier_of(network).register_forward_pre_hook(
+        lambda module, inputs: seen.features.append(inputs[0].flatten(1)))]  # fmt: skip
+    if units:
+        for number, modules in enumerate(network.modules[:-1]):
+            layers = [m for m in modules if isinstance(m, nn.Linear | nn.Conv2d)]
+            if layers:
+                handles.append(layers[-1].register_forward_hook(keep(number)))
+    try:
+        yield seen
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def classifier_of(network: Network) -> nn.Linear:
+    heads = [module for module in network.modules[-1] if any(True for _ in module.parameters(recurse=False))]
+    if len(heads) != 1 or not isinstance(heads[0], nn.Linear):
+        raise NotApplicable("needs one linear layer as the head, and this network has another")
+    return heads[0]

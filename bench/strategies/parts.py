@@ -1,0 +1,70 @@
+"""What a recipe can carry beyond numbers: pieces of code that are values too. A strategy's file subclasses one of these
+as a frozen dataclass; its fields, `name` among them, are in the key, so another meaning needs another name.
+
+torch is imported inside the methods: recipes are made where there is none. `engine/setting.py` says what they are
+given.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from bench.engine.heads import Head
+    from bench.engine.setting import Setting, Step, Term
+
+
+@dataclass(frozen=True)
+class Part:
+    name: str
+    needs: ClassVar[tuple[str, ...]] = ()  # in words, for lists
+
+
+@dataclass(frozen=True)
+class Adaptation(Part):
+    """Changes a network before it trains. What it adds belongs to the unit whose name it begins with."""
+
+    draws: ClassVar[bool] = False  # random numbers in each step
+
+    def apply(self, module: "nn.Module", body: Sequence[str]) -> None:
+        """In place, with torch's generator seeded. `body`: names of the modules that are not the head's. Raises
+        NotApplicable where nothing fits."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Penalty(Part):
+    """Makes the loss another one."""
+
+    # `parameters` and the classifier's `features` are there however the network is run; who reads `images`, or what
+    # units put out, has the whole network run in each step.
+    reads: ClassVar[Literal["parameters", "features", "images"]] = "parameters"
+    passes: ClassVar[float] = 0.0  # forward passes through a whole network in each step, beside the training's own
+
+    def begin(self, setting: "Setting") -> "Term":
+        """Asked once for each training. Raises NotApplicable where something is lacking."""
+        raise NotImplementedError
+
+    def loss(self, term: "Term", step: "Step") -> "Tensor":
+        """Instead of `step.loss`. `term`: what `begin` gave."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class TensorRates(Part):
+    def measure(self, setting: "Setting") -> dict[str, float]:
+        """A factor for each parameter that learns, the network being as it is."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Solver(Part):
+    """Computes classifiers from features."""
+
+    reads: ClassVar[Literal["features", "units"]] = "features"  # the classifier's, or what every unit puts out, pooled
+
+    def heads(self, features: "Tensor", labels: "Tensor", num_classes: int, penalties: list[float]) -> "list[Head]":
+        """One for each penalty, as `engine/heads.py` describes it."""
+        raise NotImplementedError
