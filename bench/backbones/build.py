@@ -104,10 +104,10 @@ def adapted(network: Network, how: Adaptation, cut: tuple[str, int]) -> Network:
         torch.manual_seed(seed)
         how.apply(network.module, body)
     made = cut_into_units(network.module, coarse=units == "coarse")
-    if made.unit_names != network.unit_names:
+    if made.num_units != network.num_units:
         raise ValueError(f"{how.name} changes the units of {type(network.module).__name__}")
     added = {name for name, p in network.module.named_parameters() if id(p) not in before}
-    return dataclasses.replace(made, added=frozenset(added))
+    return dataclasses.replace(made, unit_names=network.unit_names, added=frozenset(added))
 
 
 def load_pretrained(network: Network, state: State, upto: int) -> Loaded:

@@ -11,7 +11,7 @@ from bench.engine.loop import Outcome, Session, Stream, evaluation_steps
 from bench.engine.measure import Spent
 from bench.engine.muster import fallen, fleet_session, have_equal_batches, narrower
 from bench.engine.origins import setting_for
-from bench.engine.records import crashed, failure, read_history, record_of, write
+from bench.engine.records import crashed, failure, read_history, record_of, why_no_score, write
 from bench.engine.search import Tried, choose
 from bench.engine.stage import Stages
 from bench.engine.staging import stages_for
@@ -70,7 +70,7 @@ def _prepare(job: Job, context: Context) -> _Final | None:
     try:
         if chosen is not None:
             return _Final(job, spec, chosen, start(spec, context), final_stream(spec, context.data(spec.data)))
-        finished = Finished("failed", {}, {}, f"none of the {len(history)} trials of its search has a score")
+        finished = why_no_score(job.needs[-1], spec, context.store)
     except StoreError:
         raise
     except Exception as error:

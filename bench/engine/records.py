@@ -65,6 +65,15 @@ def read_history(search_key: str, spec: FitSpec, store: Store) -> list[Tried]:
     return history
 
 
+def why_no_score(search_key: str, spec: FitSpec, store: Store) -> Finished:
+    """What a final comes to where no trial of its search has a score."""
+    trials = [store.read(trial_key(search_key, number)) for number in range(spec.search.trials)]
+    reasons = [trial.error or "" for trial in trials if trial is not None and trial.status == "not_applicable"]
+    if len(reasons) == len(trials):
+        return Finished("not_applicable", {}, {}, reasons[0])
+    return Finished("failed", {}, {}, f"none of the {len(trials)} trials of its search has a score")
+
+
 def as_tried(number: int, record: Record) -> Tried:
     point = record.spec["hyper"]
     scored = record.status == "ok"

@@ -1,5 +1,6 @@
 """What the coded parts of a recipe (`strategies/parts.py`) may know of a training and of each of its steps."""
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.backbones.units import Network
+from bench.engine.evaluate import in_eval_mode
 from bench.engine.images import Images, prepare
 from bench.errors import NotApplicable
 from bench.keys import seed_for
@@ -26,6 +28,11 @@ class Source:
     num_classes: int
     train: Images | None = None
     test: Images | None = None
+    memo: dict[Any, Any] = field(default_factory=dict)  # what was found out about it
+
+    def own_head(self) -> nn.Linear:
+        """A copy of its classifier, to learn along."""
+        return copy.deepcopy(classifier_of(self.network)).requires_grad_(True)
 
 
 @dataclass
@@ -51,8 +58,26 @@ class Setting:
             raise NotApplicable("needs the images that the backbone was pretrained on: `pretrain: {dataset: ...}`")
         return found
 
+    @contextmanager
+    def as_in_evaluation(self) -> Iterator[None]:
+        """Leaves no gradients."""
+        with in_eval_mode(self.network.module):
+            yield
+        self.network.module.zero_grad(set_to_none=True)
+
+    def frozen_copy(self) -> Network:
+        """Of the network as trainings begin with it, in evaluation."""
+        twin = copy.deepcopy(self.network)
+        twin.module.load_state_dict(self.start)
+        twin.module.eval().requires_grad_(False)
+        return twin
+
     def generator(self, purpose: str) -> torch.Generator:
         return torch.Generator().manual_seed(seed_for(purpose, self.seed))
+
+    def generator_for_all(self, purpose: str) -> torch.Generator:
+        """The same for every training of a backbone."""
+        return torch.Generator().manual_seed(seed_for(purpose))
 
     def batch(self, images: Images, draw: torch.Generator, size: int | None = None) -> tuple[Tensor, Tensor]:
         """A random batch as the network takes it, and its labels."""
@@ -60,12 +85,13 @@ class Setting:
         index = torch.randperm(len(images), generator=draw)[:size].to(images.device)
         return prepare(images.take(index).pixels, self.pipeline), images.labels[index]
 
-    def batches(self, num: int | None = None) -> Iterator[tuple[Tensor, Tensor]]:
-        """The training images in order, as the network takes them: all of them once, or so many batches."""
-        size = min(self.training.batch_size, len(self.images))
-        starts = list(range(0, len(self.images) - size + 1, size))
+    def batches(self, num: int | None = None, rest: bool = False) -> Iterator[tuple[Tensor, Tensor]]:
+        """The training images in order, as the network takes them: so many batches, or as many as there are. `rest`:
+        the last images too, which are fewer than a batch."""
+        size, total = min(self.training.batch_size, len(self.images)), len(self.images)
+        starts = list(range(0, total if rest else total - size + 1, size))
         for start in starts[:num]:
-            index = torch.arange(start, start + size, device=self.images.device)
+            index = torch.arange(start, min(start + size, total), device=self.images.device)
             yield prepare(self.images.take(index).pixels, self.pipeline), self.images.labels[index]
 
 

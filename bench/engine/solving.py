@@ -20,13 +20,12 @@ from bench.engine.heads import Head
 from bench.engine.images import Images, prepare
 from bench.engine.measure import Spent
 from bench.engine.precision import arithmetic
-from bench.engine.records import crashed, guarded, record_of, trial_record, write
+from bench.engine.records import crashed, guarded, record_of, trial_record, why_no_score, write
 from bench.engine.search import EDGE
 from bench.engine.setting import watched
 from bench.engine.stage import Stage, plain_stages
 from bench.engine.staging import stages_for
 from bench.engine.supply import Part
-from bench.errors import NotApplicable
 from bench.plan.spec import FitSpec, Job, Search, trial_key
 from bench.strategies.recipe import Solve
 
@@ -162,10 +161,7 @@ def _final(job: Job, context: Context) -> Finished:
         raise RuntimeError(f"a trial of search {job.needs[-1]} has no record")
     scored = [trial.result for trial in trials if trial is not None and trial.status == "ok"]
     if not scored:
-        statuses = {trial.status for trial in trials if trial is not None}
-        if statuses == {"not_applicable"}:
-            raise NotApplicable(next(trial.error or "" for trial in trials if trial is not None))
-        return Finished("failed", {}, {}, f"none of the {len(trials)} trials of its search has a score")
+        return why_no_score(job.needs[-1], spec, context.store)
     chosen = min(scored, key=lambda r: (-r["score"], math.inf if r["loss"] is None else r["loss"], -r["penalty"]))
     meter = context.meter()
     data = context.data(spec.data)

@@ -3,7 +3,7 @@
 A team has S streams of batches and M members for each stream; `Solo` has one of each.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -16,7 +16,7 @@ from bench.engine.evaluate import Scored, estimate_statistics, in_eval_mode, sco
 from bench.engine.images import Images
 from bench.engine.optimize import Hyper, make_optimizer, set_rates
 from bench.engine.precision import arithmetic, full
-from bench.engine.setting import Setting, Step, watched
+from bench.engine.setting import Setting, Step, Term, watched
 from bench.engine.stage import Stage
 from bench.engine.supply import Inputs
 from bench.plan.spec import Training
@@ -82,13 +82,10 @@ class Solo:
         for the coded parts of a recipe."""
         self.recipe, self.training = what
         self.network, self.hyper = network, hyper
-        self._setting, self._term = setting, None
-        if self.recipe.penalty is not None:
-            assert setting is not None, "a penalty asks for its setting"
-            self._term = self.recipe.penalty.begin(setting)
-        beside = self._term.modules.parameters() if self._term is not None and self._term.modules is not None else ()
-        self.optimizer = make_optimizer(network, self.training, hyper, beside, self.recipe.tensor_rates is not None)
-        self._rates_of_tensors: dict[str, float] | None = None
+        self._setting = setting
+        self._term: Term | None = None
+        self._optimizer: torch.optim.Optimizer | None = None
+        self._rates_of_tensors: Mapping[str, float] | None = None
         self._anchor: dict[str, Tensor] | None = None  # what is averaged with the end
         self._steps, self._phase = 0, -1
         self._renew = renew
@@ -104,9 +101,27 @@ class Solo:
         assert self._stage is not None, "enter() comes first"
         return self._stage
 
+    @property
+    def optimizer(self) -> torch.optim.Optimizer:
+        assert self._optimizer is not None, "enter() comes first"
+        return self._optimizer
+
+    def _begin(self) -> None:
+        """Not before a training is under way: what a penalty lacks is that training's failure."""
+        if self.recipe.penalty is not None:
+            assert self._setting is not None, "a penalty asks for its setting"
+            self._term = self.recipe.penalty.begin(self._setting)
+        modules = self._term.modules if self._term is not None else None
+        self._optimizer = make_optimizer(
+            self.network, self.training, self.hyper, modules.parameters() if modules is not None else (),
+            by_tensor=self.recipe.tensor_rates is not None,
+        )  # fmt: skip
+
     def enter(self, stage: Stage, active: Learning, is_last: bool) -> None:
         self._stage, self._active = stage, active
         self._phase += 1
+        if self._optimizer is None:
+            self._begin()
         self.network.set_active(active)
         if self.recipe.tensor_rates is not None:
             assert self._setting is not None

@@ -5,7 +5,7 @@ torch is imported inside the methods: recipes are made where there is none. `eng
 given.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from bench.engine.setting import Setting, Step, Term
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Part:
     name: str
     needs: ClassVar[tuple[str, ...]] = ()  # in words, for lists
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Adaptation(Part):
     """Changes a network before it trains. What it adds belongs to the unit whose name it begins with."""
 
@@ -34,7 +34,7 @@ class Adaptation(Part):
         raise NotImplementedError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Penalty(Part):
     """Makes the loss another one."""
 
@@ -52,14 +52,14 @@ class Penalty(Part):
         raise NotImplementedError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TensorRates(Part):
-    def measure(self, setting: "Setting") -> dict[str, float]:
+    def measure(self, setting: "Setting") -> Mapping[str, float]:
         """A factor for each parameter that learns, the network being as it is."""
         raise NotImplementedError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Solver(Part):
     """Computes classifiers from features."""
 

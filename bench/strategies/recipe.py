@@ -1,5 +1,6 @@
 """A strategy is data, and this is it. Strategies build it, `plan/` hashes it, `engine/` obeys it and knows no names."""
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -32,19 +33,23 @@ class Learning:
 
 @dataclass(frozen=True)
 class Schedule:
-    """How the rate moves, where a recipe has its own way: a linear rise over `rise` of each cycle and a linear fall,
-    from 1/`ratio` of the highest rate and back to it."""
+    """How the rate moves, where a recipe has its own way: up over a share of each cycle, then down."""
 
-    rise: float
-    ratio: float
+    rise: float  # share of a cycle
+    start: float  # of the highest rate
+    end: float
+    shape: Literal["linear", "cosine"] = "linear"
     cycles: int = 1
 
     def factor(self, step: int, steps: int) -> float:
         length = steps / self.cycles
-        place = step % length
-        cut = max(1.0, length * self.rise)
-        height = place / cut if place < cut else 1 - (place - cut) / max(length - cut, 1.0)
-        return (1 + height * (self.ratio - 1)) / self.ratio
+        place, cut = step % length, max(1.0, length * self.rise)
+        is_rising = place < cut
+        progress = place / cut if is_rising else (place - cut) / max(1.0, length - cut)
+        if self.shape == "cosine":
+            progress = 0.5 * (1 - math.cos(math.pi * progress))
+        low = self.start if is_rising else self.end
+        return low + (1 - low) * (progress if is_rising else 1 - progress)
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,13 @@
 """Small values for tests that train: specs, images, contexts; and a witness of what an optimizer was given."""
 
 import dataclasses
+import functools
 
 import torch
 from torch import nn
 
 from bench import strategies
-from bench.backbones.build import build_network
+from bench.backbones.build import adapted, build_network
 from bench.backbones.units import Network
 from bench.engine import team
 from bench.engine.context import Context
@@ -14,6 +15,7 @@ from bench.engine.images import Images
 from bench.engine.jobs import perform
 from bench.engine.loop import Assignment
 from bench.engine.optimize import Hyper
+from bench.engine.setting import Setting, Source
 from bench.plan.spec import (
     BackboneRef,
     DataRef,
@@ -56,9 +58,31 @@ def recipe(name, num_units, **options):
     return entry.build(entry.options.model_validate(options), num_units)
 
 
-def assignment(of, changes=None, **fields):
-    """`changes`: fields of the training that differ."""
+def prepared(of, name="toy_conv", seed=1):
+    """The network as the recipe wants it. Raises NotApplicable."""
+    net = network(name, seed)
+    return net if of.adapt is None else adapted(net, of.adapt, ("coarse", 3))
+
+
+def setting_of(net, training=TRAINING, on=None):
+    """As a training with all there can be would have it: a source head of four classes, and source images."""
+    on = images() if on is None else on
+
+    def source():
+        plain = build_network(BackboneRef("toy_vit" if net.num_units == 5 else "toy_conv", {}, "coarse",
+                                          Weights("random")), CLASSES, 5)  # fmt: skip
+        plain.module.eval().requires_grad_(False)
+        return Source(plain, CLASSES, images("test"), images("test"))
+
+    start = {name: tensor.clone() for name, tensor in net.module.state_dict().items()}
+    return Setting(net, start, on, PIPELINE, training, 7, images(), functools.cache(source))
+
+
+def assignment(of, changes=None, net=None, **fields):
+    """`changes`: fields of the training that differ. `net`: asked for by recipes with coded parts."""
     training = dataclasses.replace(TRAINING, **(changes or {}))
+    if net is not None and of.trains_alone:
+        fields["setting"] = setting_of(net, training, fields.get("images"))
     standard = {"hyper": HYPER, "pipeline": PIPELINE, "order_seed": 7}
     given = {**standard, **fields}
     if "images" not in given:
@@ -176,8 +200,8 @@ def watch(monkeypatch, note):
     made = []
     real = team.make_optimizer
 
-    def make(*arguments):
-        optimizer = real(*arguments)
+    def make(*arguments, **more):
+        optimizer = real(*arguments, **more)
         optimizer.register_step_pre_hook(lambda stepping, args, kwargs: note(stepping))
         made.append(optimizer)
         return optimizer

@@ -52,9 +52,9 @@ def _others(old):
             yield f".{name}", dataclasses.replace(old, **{name: value})
         yield ".solve", dataclasses.replace(old, phases=uniform([0.0, 1.0]), solve=Solve("ridge", 1e-5, 1e2))
         for name, value in (
-            ("tensors", "biases"), ("statistics", "kept"), ("schedule", Schedule(0.1, 32.0)), ("length", 2.0),
-            ("decays", False), ("adapt", Adaptation("lora")), ("penalty", Penalty("l2_sp")),
-            ("tensor_rates", TensorRates("by_gradient")), ("average", 0.5),
+            ("tensors", "biases"), ("statistics", "kept"), ("schedule", Schedule(0.1, 0.2, 0.0)), ("length", 2.0),
+            ("decays", False), ("adapt", Adaptation(name="lora")), ("penalty", Penalty(name="l2_sp")),
+            ("tensor_rates", TensorRates(name="by_gradient")), ("average", 0.5),
         ):  # fmt: skip
             yield f".{name}", dataclasses.replace(old, **{name: value})
     elif dataclasses.is_dataclass(old):

@@ -1,0 +1,59 @@
+"""A small bottleneck beside the MLP of every block of a vision transformer, and the head.
+
+Paper: Chen et al., "AdaptFormer: Adapting Vision Transformers for Scalable Visual Recognition", NeurIPS 2022.
+People get wrong: how the bottleneck starts. Its upper layer starts at 0, so the network starts as it was pretrained.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+from pydantic import Field
+
+from bench.catalogue import Options
+from bench.strategies.parts import Adaptation
+from bench.strategies.recipe import Recipe, StrategyEntry, uniform
+from bench.strategies.targets import blocks
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bottlenecks(Adaptation):
+    width: int
+    scale: float
+    name: str = "adapter"
+    needs: ClassVar[tuple[str, ...]] = ("a vision transformer",)
+
+    def apply(self, module: "nn.Module", body: Sequence[str]) -> None:
+        from torch import nn
+
+        from bench.strategies.layers.beside import Bottleneck, replace
+
+        for name in blocks(module):
+            mlp = module.get_submodule(f"{name}.mlp")
+            first = next(layer for layer in mlp.modules() if isinstance(layer, nn.Linear))
+            replace(module, f"{name}.mlp", Bottleneck(mlp, first.in_features, self.width, self.scale))
+
+
+class AdapterOptions(Options):
+    width: Annotated[int, Field(ge=1)] = 64
+    """Of the bottleneck; 8 to 64 in the literature."""
+    scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.1
+    """Factor on what it puts out."""
+
+
+def build(options: AdapterOptions, num_units: int) -> Recipe:
+    adapt = Bottlenecks(width=options.width, scale=options.scale)
+    return Recipe(phases=uniform([1.0] * num_units), tensors="added", statistics="kept", adapt=adapt)
+
+
+STRATEGY = StrategyEntry(
+    name="adapter",
+    summary="a bottleneck beside each MLP of a vision transformer, and the head",
+    paper="Chen et al. 2022, arXiv:2205.13535",
+    build=build,
+    options=AdapterOptions,
+    needs=Bottlenecks.needs,
+)

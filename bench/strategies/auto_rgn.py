@@ -1,0 +1,58 @@
+"""Train everything, each tensor at a rate in proportion to its relative gradient, measured anew five times.
+
+Paper: Lee et al., "Surgical Fine-Tuning Improves Adaptation to Distribution Shifts", ICLR 2023 (Auto-RGN).
+People get wrong: counting BatchNorm's tensors, whose relative gradients drown all others. They stay as they are here,
+as in the authors' code, which also runs the network in evaluation mode.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bench.catalogue import Options
+from bench.strategies.parts import TensorRates
+from bench.strategies.recipe import Phase, Recipe, StrategyEntry
+
+if TYPE_CHECKING:
+    from bench.engine.setting import Setting
+
+MEASURED = 5  # times, and batches each time
+
+
+@dataclass(frozen=True, kw_only=True)
+class RelativeGradient(TensorRates):
+    """Mean over some batches of ||gradient|| / ||tensor||, divided by the largest."""
+
+    name: str = "relative_gradient"
+
+    def measure(self, setting: "Setting") -> Mapping[str, float]:
+        from torch.nn import functional as F
+
+        learning = {name: p for name, p in setting.network.module.named_parameters() if p.requires_grad}
+        sums = dict.fromkeys(learning, 0.0)
+        with setting.as_in_evaluation():
+            for images, labels in setting.batches(MEASURED):
+                setting.network.module.zero_grad(set_to_none=True)
+                F.cross_entropy(setting.network.module(images), labels).backward()  # type: ignore[no-untyped-call]
+                for name, parameter in learning.items():
+                    if parameter.grad is not None:
+                        sums[name] += float(parameter.grad.norm() / parameter.detach().norm().clamp_min(1e-12))
+        most = max(sums.values()) or 1.0
+        return {name: value / most for name, value in sums.items()}
+
+
+def build(options: Options, num_units: int) -> Recipe:
+    return Recipe(
+        phases=(Phase(1 / MEASURED, (1.0,) * num_units),) * MEASURED,
+        tensors="but_norms",
+        statistics="kept",
+        tensor_rates=RelativeGradient(),
+    )
+
+
+STRATEGY = StrategyEntry(
+    name="auto_rgn",
+    summary="everything is trained, each tensor at a rate in proportion to its relative gradient",
+    paper="Lee et al. 2023, arXiv:2210.11466",
+    build=build,
+)

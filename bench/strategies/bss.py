@@ -1,0 +1,63 @@
+"""Fine-tuning that pushes the smallest singular values of each batch's features down.
+
+Paper: Chen et al., "Catastrophic Forgetting Meets Negative Transfer: Batch Spectral Shrinkage", NeurIPS 2019.
+People get wrong: forgetting that it depends on the batch: with more features than images, only as many singular values
+exist as there are images.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+from pydantic import Field
+
+from bench.catalogue import Options
+from bench.strategies.parts import Penalty
+from bench.strategies.recipe import Recipe, StrategyEntry, uniform
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from bench.engine.setting import Setting, Step, Term
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpectralShrinkage(Penalty):
+    """eta * the sum of the squares of the k smallest singular values."""
+
+    eta: float
+    k: int
+    name: str = "bss"
+    reads: ClassVar = "features"
+
+    def begin(self, setting: "Setting") -> "Term":
+        from bench.engine.setting import Term
+
+        return Term()
+
+    def loss(self, term: "Term", step: "Step") -> "Tensor":
+        import torch
+
+        smallest = torch.linalg.svdvals(step.features)[-self.k :]
+        total: Tensor = step.loss + self.eta * smallest.square().sum()
+        return total
+
+
+class BssOptions(Options):
+    eta: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.001
+    """Strength; 1e-5 to 1e-1 in the literature."""
+    k: Annotated[int, Field(ge=1)] = 1
+    """How many singular values."""
+
+
+def build(options: BssOptions, num_units: int) -> Recipe:
+    penalty = SpectralShrinkage(eta=options.eta, k=options.k)
+    return Recipe(phases=uniform([1.0] * num_units), penalty=penalty)
+
+
+STRATEGY = StrategyEntry(
+    name="bss",
+    summary="fine-tuning that shrinks the smallest singular values of a batch's features",
+    paper="Chen et al. 2019, NeurIPS",
+    build=build,
+    options=BssOptions,
+)

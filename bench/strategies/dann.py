@@ -1,0 +1,91 @@
+"""Fine-tuning in which the features shall not tell whether an image is an old or a new one.
+
+Paper: Ganin et al., "Domain-Adversarial Training of Neural Networks", JMLR 2016.
+People get wrong: the strength, which grows from 0 over the training; from the start, the adversary wins before there is
+a classifier. New images are taken from all of the training split, without their labels.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+from pydantic import Field
+
+from bench.catalogue import Options
+from bench.strategies.parts import Penalty
+from bench.strategies.recipe import Recipe, StrategyEntry, uniform
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from bench.engine.setting import Setting, Step, Term
+
+WIDTH = 64  # of the adversary
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adversary(Penalty):
+    weight: float
+    name: str = "dann"
+    needs: ClassVar[tuple[str, ...]] = ("source data",)
+    reads: ClassVar = "images"
+    passes: ClassVar[float] = 6.0
+
+    def begin(self, setting: "Setting") -> "Term":
+        import torch
+        from torch import nn
+
+        from bench.engine.setting import Term, classifier_of
+
+        setting.source_images()
+        num = classifier_of(setting.network).in_features
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(setting.seed)
+            adversary = nn.Sequential(nn.Linear(num, WIDTH), nn.ReLU(), nn.Linear(WIDTH, 1))
+        return Term((setting, setting.generator("dann")), adversary.to(setting.images.device))
+
+    def loss(self, term: "Term", step: "Step") -> "Tensor":
+        import torch
+        from torch.nn import functional as F
+
+        from bench.engine.evaluate import in_eval_mode
+        from bench.engine.setting import watched
+
+        assert term.modules is not None
+        setting, draw = term.kept
+        old, _ = setting.batch(setting.source_images(), draw)
+        new, _ = setting.batch(setting.unlabelled, draw, len(old))
+        with in_eval_mode(step.network.module), watched(step.network) as seen:
+            step.network.module(torch.cat([old, new]))
+        strength = self.weight * growth(step.number / setting.training.steps)
+        said = term.modules(reversed_gradient(seen.features[0], strength))[:, 0]
+        is_new = torch.cat([torch.zeros(len(old)), torch.ones(len(new))]).to(said)
+        return step.loss + F.binary_cross_entropy_with_logits(said, is_new)
+
+
+def growth(progress: float) -> float:
+    return 2 / (1 + math.exp(-10 * progress)) - 1
+
+
+def reversed_gradient(x: "Tensor", strength: float) -> "Tensor":
+    """The value of x; its gradient times -strength."""
+    return x.detach() * (1 + strength) - x * strength
+
+
+class DannOptions(Options):
+    weight: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    """Of the adversary's gradient in the features, at the end."""
+
+
+def build(options: DannOptions, num_units: int) -> Recipe:
+    return Recipe(phases=uniform([1.0] * num_units), penalty=Adversary(weight=options.weight))
+
+
+STRATEGY = StrategyEntry(
+    name="dann",
+    summary="fine-tuning in which features must not tell source images from new ones",
+    paper="Ganin et al. 2016, arXiv:1505.07818",
+    build=build,
+    options=DannOptions,
+    needs=Adversary.needs,
+)

@@ -1,0 +1,108 @@
+"""Fine-tuning that keeps what each stage puts out near what the pretrained network puts out, channel by channel.
+
+Paper: Li et al., "DELTA: DEep Learning Transfer using Feature Map with Attention", ICLR 2019.
+People get wrong: the attention, which asks how much the loss rises when a filter is put to 0. It is estimated here by
+the first-order term of that, from the gradient of a ridge head's loss; the paper trains a head and tries every filter.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+from pydantic import Field
+
+from bench.catalogue import Options
+from bench.strategies.parts import Penalty
+from bench.strategies.recipe import Recipe, StrategyEntry, uniform
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from bench.backbones.units import Network
+    from bench.engine.setting import Setting, Step, Term
+
+SHARPNESS = 5.0  # the attention is softmax(rise / this), as in Jiang et al.'s library
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureMaps(Penalty):
+    """alpha / 2 * sum over stages of C * sum_c a_c * mean of (z_c - z'_c)^2 + beta / 2 ||head||^2."""
+
+    alpha: float
+    beta: float
+    attention: bool
+    name: str = "delta"
+    reads: ClassVar = "images"
+    passes: ClassVar[float] = 1.0
+
+    def begin(self, setting: "Setting") -> "Term":
+        from bench.engine.setting import Term
+
+        twin = setting.frozen_copy()
+        return Term((twin, attention_of(twin, setting) if self.attention else None))
+
+    def loss(self, term: "Term", step: "Step") -> "Tensor":
+        import torch
+
+        from bench.engine.setting import watched
+
+        twin, attention = term.kept
+        with torch.no_grad(), watched(twin, units=True) as seen:
+            twin.module(step.inputs)
+        before = [seen.units[unit] for unit in sorted(seen.units)]
+        total = step.loss
+        for number, (now, then) in enumerate(zip(step.units, before, strict=True)):
+            total = total + self.alpha / 2 * distance(now, then, attention[number] if attention else None)
+        return total + self.beta / 2 * sum(p.square().sum() for p in step.network.parameters[-1].values())
+
+
+def distance(now: "Tensor", then: "Tensor", weights: "Tensor | None") -> "Tensor":
+    """[B, C, ...] each, or [B, N, C]: C times the weighted mean over channels of the mean squared difference."""
+    squared = (now - then).square()
+    each = squared.mean((0, 2, 3)) if squared.ndim == 4 else squared.flatten(0, -2).mean(0)
+    return each.sum() if weights is None else len(each) * (weights * each).sum()
+
+
+def attention_of(twin: "Network", setting: "Setting") -> list["Tensor"]:
+    """For each stage softmax(|first-order rise of the loss without a channel| / 5) over its channels."""
+    import torch
+    from torch.nn import functional as F
+
+    from bench.engine.closed_forms import ridge_path
+    from bench.engine.setting import watched
+
+    images, labels = next(setting.batches(1))
+    twin.module.requires_grad_(True)
+    with watched(twin, units=True) as seen:
+        twin.module(images)
+    features = seen.features[0]
+    (head,) = ridge_path(features.detach(), labels, int(labels.max()) + 1, [0.1])
+    logits = features @ head.weight.T.to(features.dtype) + head.bias.to(features.dtype).clamp_min(-1e3)
+    values = [seen.units[unit] for unit in sorted(seen.units)]
+    gradients = torch.autograd.grad(F.cross_entropy(logits, labels, reduction="sum"), values)
+    twin.module.requires_grad_(False)
+    rises = [-value.detach() * gradient for value, gradient in zip(values, gradients, strict=True)]
+    each = [(r.sum((2, 3)) if r.ndim == 4 else r.sum(1) if r.ndim == 3 else r).mean(0).abs() for r in rises]
+    return [torch.softmax(one / SHARPNESS, 0) for one in each]
+
+
+class DeltaOptions(Options):
+    alpha: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.01
+    """Strength of the pull of feature maps; 1e-4 to 1e-1 in the literature."""
+    beta: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.01
+    """Strength of the head's pull to 0."""
+    attention: bool = True
+    """Channels count by what they are worth; else all alike."""
+
+
+def build(options: DeltaOptions, num_units: int) -> Recipe:
+    penalty = FeatureMaps(alpha=options.alpha, beta=options.beta, attention=options.attention)
+    return Recipe(phases=uniform([1.0] * num_units), penalty=penalty, decays=False)
+
+
+STRATEGY = StrategyEntry(
+    name="delta",
+    summary="fine-tuning that keeps feature maps near the pretrained network's, the important channels most",
+    paper="Li et al. 2019, arXiv:1901.09229",
+    build=build,
+    options=DeltaOptions,
+)

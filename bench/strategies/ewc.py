@@ -1,0 +1,87 @@
+"""Fine-tuning with weights held where the source task needs them, by the Fisher information of each.
+
+Paper: Kirkpatrick et al., "Overcoming catastrophic forgetting in neural networks", PNAS 2017.
+People get wrong: squaring the gradient of a batch's mean instead of each example's, which makes the information far too
+small. It is the mean of squares over single source images here, each with its own label.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+from pydantic import Field
+
+from bench.catalogue import Options
+from bench.strategies.parts import Penalty
+from bench.strategies.recipe import Recipe, StrategyEntry, uniform
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from bench.engine.setting import Setting, Step, Term
+
+
+@dataclass(frozen=True, kw_only=True)
+class Consolidation(Penalty):
+    """strength / 2 * sum of F (w - start)^2 over the body."""
+
+    strength: float
+    images: int
+    name: str = "ewc"
+    needs: ClassVar[tuple[str, ...]] = ("the source head", "source data")
+
+    def begin(self, setting: "Setting") -> "Term":
+        from bench.engine.setting import Term
+
+        source, shown = setting.source(), setting.source_images()
+        if ("fisher", self.images) not in source.memo:
+            drawn = setting.batch(shown, setting.generator_for_all("fisher"), self.images)
+            source.memo["fisher", self.images] = fisher(source.network.module, *drawn)
+        information = source.memo["fisher", self.images]
+        body = [name for unit in setting.network.parameters[:-1] for name in unit]
+        return Term({name: (setting.start[name], information[name]) for name in body})
+
+    def loss(self, term: "Term", step: "Step") -> "Tensor":
+        total = step.loss
+        for parameters in step.network.parameters[:-1]:
+            for name, parameter in parameters.items():
+                start, information = term.kept[name]
+                total = total + self.strength / 2 * (information * (parameter - start).square()).sum()
+        return total
+
+
+def fisher(module: "nn.Module", images: "Tensor", labels: "Tensor") -> dict[str, "Tensor"]:
+    """Mean over the images of the square of each one's gradient, the network as in evaluation."""
+    import torch
+    from torch.nn import functional as F
+
+    module.requires_grad_(True)
+    parameters = dict(module.named_parameters())
+    total = {name: torch.zeros_like(p) for name, p in parameters.items()}
+    for image, label in zip(images, labels, strict=True):
+        loss = F.cross_entropy(module(image[None]), label[None])
+        for name, gradient in zip(total, torch.autograd.grad(loss, list(parameters.values())), strict=True):
+            total[name] += gradient.square() / len(images)
+    module.requires_grad_(False)
+    return total
+
+
+class EwcOptions(Options):
+    strength: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 100.0
+    """Of the hold; 1 to 1e5 in the literature."""
+    images: Annotated[int, Field(ge=1)] = 200
+    """Source images that the information is taken from."""
+
+
+def build(options: EwcOptions, num_units: int) -> Recipe:
+    penalty = Consolidation(strength=options.strength, images=options.images)
+    return Recipe(phases=uniform([1.0] * num_units), penalty=penalty)
+
+
+STRATEGY = StrategyEntry(
+    name="ewc",
+    summary="fine-tuning with weights held where the source task needs them",
+    paper="Kirkpatrick et al. 2017, arXiv:1612.00796",
+    build=build,
+    options=EwcOptions,
+    needs=Consolidation.needs,
+)

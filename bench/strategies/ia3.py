@@ -1,0 +1,56 @@
+"""Factors on keys, values and the MLP's hidden activations, or on every convolution's channels; and the head.
+
+Paper: Liu et al., "Few-Shot Parameter-Efficient Fine-Tuning is Better and Cheaper than In-Context Learning", 2022.
+People get wrong: giving it LoRA's rate. A handful of factors near 1 wants a far higher one; the search finds it if its
+range reaches there. For networks without attention the paper says nothing: factors on channels are our reading.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bench.catalogue import Options
+from bench.errors import NotApplicable
+from bench.strategies.parts import Adaptation
+from bench.strategies.recipe import Recipe, StrategyEntry, uniform
+from bench.strategies.targets import matrices
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True, kw_only=True)
+class Factors(Adaptation):
+    name: str = "ia3"
+
+    def apply(self, module: "nn.Module", body: Sequence[str]) -> None:
+        from torch import nn
+
+        from bench.strategies.layers.beside import ScaledInput, ScaledOutput, replace
+
+        found = matrices(module, body, "auto")
+        for name in found:
+            layer = module.get_submodule(name)
+            if isinstance(layer, nn.Conv2d):
+                replace(module, name, ScaledOutput(layer, layer.out_channels))
+            elif isinstance(layer, nn.Linear) and name.endswith(".qkv"):
+                replace(module, name, ScaledOutput(layer, layer.out_features, skip=layer.out_features // 3))
+        hidden = [name for name in body if name.endswith(".mlp.fc2")]
+        for name in hidden:
+            layer = module.get_submodule(name)
+            assert isinstance(layer, nn.Linear)
+            replace(module, name, ScaledInput(layer))
+        if not any(isinstance(one, ScaledInput | ScaledOutput) for one in module.modules()):
+            raise NotApplicable("this network has neither attention nor convolutions")
+
+
+def build(options: Options, num_units: int) -> Recipe:
+    return Recipe(phases=uniform([1.0] * num_units), tensors="added", statistics="kept", adapt=Factors())
+
+
+STRATEGY = StrategyEntry(
+    name="ia3",
+    summary="factors on keys, values and hidden activations, and the head",
+    paper="Liu et al. 2022, arXiv:2205.05638",
+    build=build,
+)

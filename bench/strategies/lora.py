@@ -1,0 +1,57 @@
+"""Add a matrix of low rank to each matrix of attention, or to each convolution, and train that and the head.
+
+Paper: Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", ICLR 2022.
+People get wrong: leaving BatchNorm in training mode, whose statistics then move although nothing else does. They are
+kept here. Queries, keys and values are one matrix in timm's transformers, so all three are adapted, not two.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from bench.catalogue import Options
+from bench.strategies.parts import Adaptation
+from bench.strategies.recipe import Recipe, StrategyEntry, uniform
+from bench.strategies.targets import Targets, matrices
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True, kw_only=True)
+class LowRankUpdate(Adaptation):
+    rank: int
+    alpha: float
+    targets: Targets
+    name: str = "lora"
+
+    def apply(self, module: "nn.Module", body: Sequence[str]) -> None:
+        from bench.strategies.layers.weights import LowRank, add_low_rank
+
+        add_low_rank(module, matrices(module, body, self.targets), LowRank, (self.rank, self.alpha))
+
+
+class LowRankUpdateOptions(Options):
+    rank: Annotated[int, Field(ge=1, le=1024)] = 8
+    """Rank of what is added to each matrix; 2 to 16 in the literature."""
+    alpha: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 8.0
+    """What is added is multiplied by alpha / rank."""
+    targets: Targets = "auto"
+    """`attention`: the layers that make queries, keys and values; `all`: every linear layer and convolution; `auto`:
+    the first where there are any."""
+
+
+def build(options: LowRankUpdateOptions, num_units: int) -> Recipe:
+    adapt = LowRankUpdate(rank=options.rank, alpha=options.alpha, targets=options.targets)
+    return Recipe(phases=uniform([1.0] * num_units), tensors="added", statistics="kept", adapt=adapt)
+
+
+STRATEGY = StrategyEntry(
+    name="lora",
+    summary="matrices of low rank beside frozen ones, and the head",
+    paper="Hu et al. 2022, arXiv:2106.09685",
+    build=build,
+    options=LowRankUpdateOptions,
+)

@@ -1,0 +1,35 @@
+"""First the head alone, then everything: the new head no longer pulls the features about while it is random.
+
+Paper: Kumar et al., "Fine-Tuning can Distort Pretrained Features and Underperform Out-of-Distribution", ICLR 2022.
+People get wrong: giving it a linear probe for free. Both halves come out of the one step budget here. Its second half
+runs with BatchNorm in evaluation mode, as the authors' code does.
+"""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from bench.catalogue import Options
+from bench.strategies.recipe import Phase, Recipe, StrategyEntry
+
+
+class LpFtOptions(Options):
+    probe: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    """Share of the step budget for the head alone."""
+    probe_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 10.0
+    """The head's rate in that time, as a multiple of the searched one: heads alone bear more than networks."""
+
+
+def build(options: LpFtOptions, num_units: int) -> Recipe:
+    head = Phase(options.probe, (0.0,) * (num_units - 1) + (options.probe_rate,))
+    whole = Phase(1 - options.probe, (1.0,) * num_units)
+    return Recipe(phases=(head, whole), anneal="each_phase", statistics="kept")
+
+
+STRATEGY = StrategyEntry(
+    name="lp_ft",
+    summary="first the head alone, then everything",
+    paper="Kumar et al. 2022, arXiv:2202.10054",
+    build=build,
+    options=LpFtOptions,
+)

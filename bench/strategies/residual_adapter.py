@@ -1,0 +1,54 @@
+"""A 1x1 convolution beside every larger one, and the head: adapters for convolutional networks.
+
+Paper: Rebuffi, Bilen, Vedaldi, "Efficient parametrization of multi-domain deep neural networks", CVPR 2018 (parallel).
+People get wrong: training BatchNorm with them and counting the adapters alone. BatchNorm stays as it is here.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from bench.catalogue import Options
+from bench.errors import NotApplicable
+from bench.strategies.parts import Adaptation
+from bench.strategies.recipe import Recipe, StrategyEntry, uniform
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParallelConvolutions(Adaptation):
+    name: str = "residual_adapter"
+    needs: ClassVar[tuple[str, ...]] = ("convolutions of 3x3 or more",)
+
+    def apply(self, module: "nn.Module", body: Sequence[str]) -> None:
+        from torch import nn
+
+        from bench.strategies.layers.beside import Pointwise, replace
+
+        found = {
+            name: layer
+            for name in body
+            if isinstance(layer := module.get_submodule(name), nn.Conv2d)
+            and layer.groups == 1
+            # A kernel of k with padding (k - 1) / 2 puts out as many places as one of 1 does.
+            and all(k > 1 and p == (k - 1) // 2 for k, p in zip(layer.kernel_size, layer.padding, strict=False))
+        }
+        if not found:
+            raise NotApplicable("this network has no convolution of 3x3 or more to stand beside")
+        for name, layer in found.items():
+            replace(module, name, Pointwise(layer))
+
+
+def build(options: Options, num_units: int) -> Recipe:
+    return Recipe(phases=uniform([1.0] * num_units), tensors="added", statistics="kept", adapt=ParallelConvolutions())
+
+
+STRATEGY = StrategyEntry(
+    name="residual_adapter",
+    summary="a 1x1 convolution beside each larger one, and the head",
+    paper="Rebuffi et al. 2018, arXiv:1803.10082",
+    build=build,
+    needs=ParallelConvolutions.needs,
+)

@@ -1,0 +1,52 @@
+"""A factor and a shift for each channel behind every operation of the network, and the head.
+
+Paper: Lian et al., "Scaling & Shifting Your Features" (SSF), NeurIPS 2022.
+People get wrong: calling it free. Nothing is added after training, since it can be folded into the weights; while
+training every operation carries it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bench.catalogue import Options
+from bench.strategies.parts import Adaptation
+from bench.strategies.recipe import Recipe, StrategyEntry, uniform
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScaleAndShift(Adaptation):
+    name: str = "ssf"
+
+    def apply(self, module: "nn.Module", body: Sequence[str]) -> None:
+        """Behind linear layers, convolutions and norms."""
+        from torch import nn
+
+        from bench.strategies.layers.beside import ScaledShifted, replace
+
+        for name, layer in [(name, module.get_submodule(name)) for name in body]:
+            match layer:
+                case nn.Linear():
+                    replace(module, name, ScaledShifted(layer, layer.out_features, on_images=False))
+                case nn.Conv2d():
+                    replace(module, name, ScaledShifted(layer, layer.out_channels, on_images=True))
+                case nn.BatchNorm2d():
+                    replace(module, name, ScaledShifted(layer, layer.num_features, on_images=True))
+                case nn.LayerNorm():
+                    on_images = type(layer).__name__.endswith("2d")  # timm's, over the channels of images
+                    replace(module, name, ScaledShifted(layer, layer.normalized_shape[-1], on_images))
+
+
+def build(options: Options, num_units: int) -> Recipe:
+    return Recipe(phases=uniform([1.0] * num_units), tensors="added", statistics="kept", adapt=ScaleAndShift())
+
+
+STRATEGY = StrategyEntry(
+    name="ssf",
+    summary="a factor and a shift behind every operation, and the head",
+    paper="Lian et al. 2022, arXiv:2210.08823",
+    build=build,
+)

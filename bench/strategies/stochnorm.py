@@ -1,0 +1,56 @@
+"""Fine-tuning in which a coin decides, channel by channel, between the batch's statistics and the running ones.
+
+Paper: Kou et al., "Stochastic Normalization", NeurIPS 2020.
+People get wrong: which statistics the second branch uses. They are the running ones as they were before this batch.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+from pydantic import Field
+
+from bench.catalogue import Options
+from bench.errors import NotApplicable
+from bench.strategies.parts import Adaptation
+from bench.strategies.recipe import Recipe, StrategyEntry, uniform
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True, kw_only=True)
+class StochasticNorms(Adaptation):
+    share: float
+    name: str = "stochnorm"
+    needs: ClassVar[tuple[str, ...]] = ("BatchNorm",)
+    draws: ClassVar[bool] = True
+
+    def apply(self, module: "nn.Module", body: Sequence[str]) -> None:
+        from bench.strategies.layers.stochastic_norm import KINDS
+
+        found = [layer for name in body if type(layer := module.get_submodule(name)) in KINDS]
+        if not found:
+            raise NotApplicable("this network has no BatchNorm")
+        for layer in found:
+            layer.__class__ = KINDS[type(layer)]  # the same tensors, another forward
+            layer.share = self.share  # type: ignore[assignment]
+
+
+class StochNormOptions(Options):
+    share: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    """Share of channels that take the running statistics; .25 to .75 in the paper."""
+
+
+def build(options: StochNormOptions, num_units: int) -> Recipe:
+    return Recipe(phases=uniform([1.0] * num_units), adapt=StochasticNorms(share=options.share))
+
+
+STRATEGY = StrategyEntry(
+    name="stochnorm",
+    summary="everything is trained; BatchNorm mixes the batch's statistics with the running ones at random",
+    paper="Kou et al. 2020, NeurIPS",
+    build=build,
+    options=StochNormOptions,
+    needs=StochasticNorms.needs,
+)

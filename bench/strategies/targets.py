@@ -1,0 +1,43 @@
+"""Which layers of a network an adaptation acts on, found by what they are."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+from bench.errors import NotApplicable
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Targets = Literal["auto", "attention", "all"]
+
+
+def matrices(module: "nn.Module", body: Sequence[str], wanted: Targets) -> list[str]:
+    """Names of linear layers and convolutions of the body: the ones that make queries, keys and values, or all. `auto`:
+    those where there are any. Convolutions of single channels are passed over: they have no low rank."""
+    from torch import nn
+
+    layers = {name: module.get_submodule(name) for name in body}
+    every = [
+        name
+        for name, layer in layers.items()
+        if isinstance(layer, nn.Linear) or (isinstance(layer, nn.Conv2d) and layer.groups == 1)
+    ]
+    attention = [name for name in every if name.endswith(".qkv")]
+    if wanted == "attention" and not attention:
+        raise NotApplicable("this network has no attention")
+    found = every if wanted == "all" or not attention else attention
+    if not found:
+        raise NotApplicable("this network has no layer to adapt")
+    return found
+
+
+def blocks(module: "nn.Module") -> list[str]:
+    """Names of the blocks of a plain vision transformer."""
+    from torch import nn
+
+    found = getattr(module, "blocks", None)
+    each = list(found) if isinstance(found, nn.Sequential | nn.ModuleList) else []
+    is_plain = bool(each) and all(hasattr(block, "attn") and hasattr(block, "mlp") for block in each)
+    if not is_plain or not hasattr(module, "pos_embed"):
+        raise NotApplicable("needs a vision transformer with blocks of attention and MLP")
+    return [f"blocks.{number}" for number in range(len(each))]
