@@ -1,8 +1,9 @@
-"""Train everything, each tensor at a rate in proportion to its relative gradient, measured anew five times.
+"""Train everything, each pretrained tensor at a rate in proportion to its relative gradient, measured five times.
 
 Paper: Lee et al., "Surgical Fine-Tuning Improves Adaptation to Distribution Shifts", ICLR 2023 (Auto-RGN).
 People get wrong: counting BatchNorm's tensors, whose relative gradients drown all others. They stay as they are here,
-as in the authors' code, which also runs the network in evaluation mode.
+as in the authors' code, which also runs the network in evaluation mode. A fresh head is no less of a trap: it begins
+near 0, so its relative gradient has no bound. It learns at the full rate here, and only the body is compared.
 """
 
 from collections.abc import Mapping
@@ -21,14 +22,15 @@ MEASURED = 5  # times, and batches each time
 
 @dataclass(frozen=True, kw_only=True)
 class RelativeGradient(TensorRates):
-    """Mean over some batches of ||gradient|| / ||tensor||, divided by the largest."""
+    """Mean over some batches of ||gradient|| / ||tensor|| of the body's tensors, divided by the largest."""
 
     name: str = "relative_gradient"
 
     def measure(self, setting: "Setting") -> Mapping[str, float]:
         from torch.nn import functional as F
 
-        learning = {name: p for name, p in setting.network.module.named_parameters() if p.requires_grad}
+        body = {name: p for unit in setting.network.parameters[:-1] for name, p in unit.items()}
+        learning = {name: p for name, p in body.items() if p.requires_grad and bool(p.detach().any())}
         sums = dict.fromkeys(learning, 0.0)
         with setting.as_in_evaluation():
             for images, labels in setting.batches(MEASURED):
@@ -36,7 +38,7 @@ class RelativeGradient(TensorRates):
                 F.cross_entropy(setting.network.module(images), labels).backward()  # type: ignore[no-untyped-call]
                 for name, parameter in learning.items():
                     if parameter.grad is not None:
-                        sums[name] += float(parameter.grad.norm() / parameter.detach().norm().clamp_min(1e-12))
+                        sums[name] += float(parameter.grad.norm() / parameter.detach().norm())
         most = max(sums.values()) or 1.0
         return {name: value / most for name, value in sums.items()}
 
