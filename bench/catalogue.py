@@ -3,7 +3,7 @@
 The three catalogues are `bench/datasets`, `bench/backbones` and `bench/strategies`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from types import UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
@@ -84,6 +84,15 @@ def type_text(annotation: Any) -> str:
     if get_origin(annotation) in (Union, UnionType):
         return " or ".join(type_text(part) for part in parts)
     return str(getattr(annotation, "__name__", annotation) if not parts else annotation).replace("NoneType", "null")
+
+
+BOUNDS = {"gt": "> {:g}", "ge": ">= {:g}", "lt": "< {:g}", "le": "<= {:g}"}
+
+
+def range_text(metadata: Sequence[Any]) -> str:
+    """`> 0, <= 1`: what a field's annotation allows; "" where it says nothing."""
+    found = {bound: getattr(one, bound) for one in metadata for bound in BOUNDS if hasattr(one, bound)}
+    return ", ".join(text.format(found[bound]) for bound, text in BOUNDS.items() if bound in found)
 
 
 def parse_options(owner: str, model: type[OptionsType], raw: Mapping[str, Any]) -> OptionsType:

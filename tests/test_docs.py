@@ -53,7 +53,7 @@ def test_what_the_readme_adds_runs(package: Path) -> None:
 name: added
 datasets: [{{name: mine, labels_per_class: 10, options: {{path: "{package / 'mine.npz'}"}}}}]
 backbones: [thin_resnet]
-strategies: [scratch, {{tune_last: {{units: 3}}}}]
+strategies: [scratch, {{train_ends: {{units: 3}}}}]
 training: {{steps: 30, batch_size: 10}}
 search: {{trials: 2, sampler: grid, lr: [0.01, 0.1]}}
 repeats: 2
@@ -67,13 +67,13 @@ repeats: 2
     )
     assert done.returncode == 0, done.stderr
     finals = json.loads(done.stdout)["finals"]
-    assert {row["strategy"] for row in finals} == {"scratch", "tune_last(units=3)"}
+    assert {row["strategy"] for row in finals} == {"scratch", "train_ends(units=3)"}
     assert all(row["status"] == "ok" for row in finals)
     # The classes differ in brightness, so whoever trains at all tells them apart.
     assert max(row["score"] for row in finals if row["strategy"] == "scratch") > 0.8
     trained = {row["strategy"]: row["trainable_params"] / row["total_params"] for row in finals}
     assert trained["scratch"] == 1
-    assert trained["tune_last(units=3)"] < 1
+    assert trained["train_ends(units=3)"] < 1
     assert (package / "reports" / "added.html").is_file()
 
 
@@ -89,6 +89,7 @@ def test_the_suite_in_the_readme_loads(tmp_path: Path) -> None:
 def test_every_built_in_name_is_documented() -> None:
     pages = README + (ROOT / "bench" / "datasets" / "README.md").read_text()
     pages += (ROOT / "bench" / "backbones" / "README.md").read_text()
+    pages += (ROOT / "bench" / "strategies" / "README.md").read_text()
     names = [*strategies.STRATEGIES, *datasets.DATASETS, *backbones.BACKBONES]
     assert [name for name in names if f"`{name}" not in pages and f"name: {name}" not in pages] == []
 

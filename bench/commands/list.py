@@ -5,7 +5,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from bench.catalogue import type_text
+from bench.catalogue import range_text, type_text
 from bench.commands.output import as_json, note, say, table
 from bench.errors import BenchError, Missing, NothingSelected, StoreError, nearest
 
@@ -45,7 +45,7 @@ def _cell(row: Row, column: str) -> str:
     if column == "options":
         return ", ".join(_option_text(option) for option in value) or "none"
     if isinstance(value, list):
-        return " ".join(value)
+        return (", " if column == "needs" else " ").join(value)
     return "" if value is None else str(value)
 
 
@@ -104,7 +104,8 @@ def _strategies(_: Path) -> list[Row]:
 
 
 def _strategy(entry: Any) -> Row:
-    return {"description": entry.summary, "paper": entry.paper, "options": options_of(entry.options)}
+    return {"description": entry.summary, "paper": entry.paper, "needs": list(entry.needs),
+            "options": options_of(entry.options)}
 
 
 def _entry(name: str, find: Callable[[str], Any], describe: Callable[[Any], Row]) -> Row:
@@ -122,13 +123,16 @@ def options_of(model: Any) -> list[Row]:
         option: Row = {"name": name, "type": type_text(spec.annotation), "required": spec.is_required()}
         if not spec.is_required():
             option["default"] = spec.get_default(call_default_factory=True)
+        if bounds := range_text(spec.metadata):
+            option["range"] = bounds
         found.append({**option, "meaning": " ".join((spec.description or "").split())})
     return found
 
 
 def _option_text(option: Row) -> str:
     default = "" if option["required"] else f" = {option['default']!r}"
-    return f"{option['name']}: {option['type']}{default}"
+    bounds = f" ({option['range']})" if "range" in option else ""
+    return f"{option['name']}: {option['type']}{default}{bounds}"
 
 
 def _timm(glob: str) -> list[Row]:
@@ -191,6 +195,6 @@ LISTS: dict[str, tuple[Callable[[Path], list[Row]], list[str]]] = {
     "suites": (_suites, ["name", "file", "description"]),
     "datasets": (_datasets, ["name", "here", "classes", "train", "test", "image_size", "description", "options"]),
     "backbones": (_backbones, ["name", "units", "description", "options"]),
-    "strategies": (_strategies, ["name", "description", "paper", "options"]),
+    "strategies": (_strategies, ["name", "description", "paper", "needs", "options"]),
     "runs": (_runs, ["name", "finished", "planned", "went_wrong", "description"]),
 }

@@ -2,15 +2,18 @@
 
 from collections.abc import Mapping
 
-from bench.strategies.recipe import Phase, Recipe
+from bench.strategies.recipe import Phase, Recipe, Schedule
 from bench.suite.schema import RecipeSpec
 
 
 def build_inline(spec: RecipeSpec, unit_names: tuple[str, ...]) -> Recipe:
     phases = tuple(Phase(share=p.share, rates=resolve_rates(p.rates, unit_names)) for p in spec.phases)
+    own = Schedule(**spec.schedule.model_dump()) if spec.schedule is not None else None
     return Recipe(
-        phases=phases, init=spec.init, reinit=spec.reinit, anneal=spec.anneal, rate_scale=spec.rate_scale
-    )
+        phases=phases, init=spec.init, reinit=spec.reinit, anneal=spec.anneal, rate_scale=spec.rate_scale,
+        tensors=spec.tensors, statistics=spec.statistics, schedule=own, length=spec.length, decays=spec.decays,
+        average=spec.average,
+    )  # fmt: skip
 
 
 def resolve_rates(rates: Mapping[str, float], unit_names: tuple[str, ...]) -> tuple[float, ...]:

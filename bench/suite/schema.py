@@ -5,22 +5,10 @@ Field descriptions are the reference: `suites/README.md` and `python -m bench sc
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from bench.suite.numbers import Below1, Count, Name, Positive, Positives, Rate, Rates, Share, Whole, whole
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _nothing_is_unset(cls, value: Any) -> Any:
-        """A key with nothing after it takes its default, as a section does whose lines are all commented out."""
-        if not isinstance(value, dict):
-            return value
-        # A key nobody knows stays, to be refused by its name.
-        return {k: v for k, v in value.items() if v is not None or k not in cls.model_fields}
+from bench.suite.section import Section
 
 
 class Range(Section):
@@ -126,11 +114,25 @@ class PhaseSpec(Section):
     from the head), `head`, or `rest` for every unit not named."""
 
 
+class RecipeScheduleSpec(Section):
+    rise: Share
+    """Share of each cycle in which the rate rises."""
+    start: Below1 = 0.0
+    """Where it starts, as a share of the highest rate."""
+    end: Below1 = 0.0
+    """Where it ends, likewise."""
+    shape: Literal["linear", "cosine"] = "linear"
+    """How it goes from one to the other."""
+    cycles: Count = 1
+    """How often, over the budget or over each phase."""
+
+
 class RecipeSpec(Section):
     name: Name
     """The name shown in tables."""
-    init: Literal["pretrained", "random"] = "pretrained"
-    """Where the weights come from: the backbone's own, or fresh ones."""
+    init: Literal["pretrained", "random", "moments"] = "pretrained"
+    """Where the weights come from: the backbone's own, fresh ones, or noise with each pretrained tensor's mean and
+    spread."""
     reinit: Whole | None = None
     """Units from this number on start fresh, as in Yosinski et al. 2014. The head always does."""
     phases: Annotated[tuple[PhaseSpec, ...], Field(min_length=1)]
@@ -139,6 +141,18 @@ class RecipeSpec(Section):
     """Whether the schedule runs once over the whole budget or starts anew in each phase."""
     rate_scale: Positive = 1.0
     """Shifts the searched range of rates; its width in decades stays the suite's."""
+    tensors: Literal["all", "biases", "norms", "but_norms"] = "all"
+    """Which tensors of a unit learn where it does; the head's always do."""
+    statistics: Literal["with_units", "kept", "live"] = "with_units"
+    """BatchNorm's running statistics: moved where the unit learns, nowhere, or everywhere."""
+    schedule: RecipeScheduleSpec | None = None
+    """A way of the rate of its own, instead of the suite's."""
+    length: Positive = 1.0
+    """Multiples of the suite's step budget. Another length is another cost: records and report tell it."""
+    decays: bool = True
+    """Whether weight decay acts."""
+    average: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 1.0
+    """What is scored: this share of the weights at the end, the rest of those at the start of the last phase."""
 
     @model_validator(mode="after")
     def _adds_up(self) -> "RecipeSpec":

@@ -40,9 +40,9 @@ def test_datasets(bench):
     assert (digits["classes"], digits["train"], digits["test"], digits["image_size"]) == (10, 1000, 797, 32)
     assert digits["options"][0] == {
         "name": "train_per_class", "type": "int", "required": False, "default": 100,
-        "meaning": "Training images of each digit; all others are test images.",
+        "meaning": "Training images of each digit; all others are test images.", "range": ">= 1, <= 140",
     }  # fmt: skip
-    assert "train_per_class: int = 100, seed: int = 0" in bench("list", "datasets").out
+    assert "train_per_class: int = 100 (>= 1, <= 140), seed: int = 0" in bench("list", "datasets").out
 
 
 def test_strategies(bench):
@@ -50,7 +50,11 @@ def test_strategies(bench):
     rows = {row["name"]: row for row in said.json}
     assert rows["freeze"]["options"][0]["type"] == "int or 'all'"
     assert rows["scratch"]["options"] == []
+    assert rows["lwf"]["needs"] == ["the source head"]
+    assert rows["layer_decay"]["options"][0]["range"] == "> 0, < 1"
+    assert all(row["description"] and row["paper"] for row in rows.values())
     text = bench("list", "strategies").out
+    assert "a vision transformer" in text
     assert "Yosinski et al. 2014" in text
     assert "upto: int or 'all'" in text
 

@@ -91,7 +91,7 @@ STRATEGIES = {
     "{lora: {on: [1, .nan]}}": "7:21: strategies[0].options.on[1]: expected a finite number, got nan",
     "{name: recipe}": "7:5: strategies[0]: a strategy is written inline under `recipe`, and then its name is 'recipe'",
     "{recipe: a}": "7:14: strategies[0].recipe: expected a mapping with name, init, reinit, phases, anneal, "
-    "rate_scale, got 'a' (text)",
+    "rate_scale, tensors, statistics, schedule, length, decays, average, got 'a' (text)",
     "{recipe: {name: a}}": "7:14: strategies[0].recipe.phases: missing; expected a list with at least one entry, "
     "each a mapping with share, rates",
     "{recipe: {name: a, phases: []}}": "7:32: strategies[0].recipe.phases: expected a list with at least one entry, "

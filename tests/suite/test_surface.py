@@ -9,7 +9,8 @@ SURFACE = {
     "BackboneSpec": "name weights pretrain options units image_size mean std interpolation crop label",
     "PretrainSpec": "dataset options epochs batch_size lr weight_decay shift seed",
     "StrategySpec": "name options recipe",
-    "RecipeSpec": "name init reinit phases anneal rate_scale",
+    "RecipeScheduleSpec": "rise start end shape cycles",
+    "RecipeSpec": "name init reinit phases anneal rate_scale tensors statistics schedule length decays average",
     "PhaseSpec": "share rates",
     "TrainingSpec": "steps epochs batch_size optimizer momentum weight_decay schedule warmup label_smoothing augment "
     "evaluations",
