@@ -37,6 +37,11 @@ def records(frame: pd.DataFrame) -> list[Row]:
     return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
 
 
+def finite_rows(rows: list[Row], column: str) -> list[Row]:
+    """Those that have a number there."""
+    return [row for row in rows if row["status"] == "ok" and math.isfinite(row[column])]
+
+
 def once(frame: pd.DataFrame) -> pd.DataFrame:
     """Each training once: cells whose recipes come to the same share their records."""
     return frame[~frame["key"].duplicated() | (frame["key"] == "")]

@@ -46,7 +46,13 @@ FINALS: dict[str, str] = {
     "samples": "float64",  # images seen in training
     "flops": "float64",  # of one final training, by torch's counter
     "trainable_params": "float64",
+    "added_params": "float64",  # of these, what the strategy built into the network
     "total_params": "float64",
+    # Of the images of the backbone's pretraining, before and after; NaN where they are not here (or nothing was kept).
+    "source_before": "float64",  # share that the original head tells right
+    "source_after": "float64",
+    "refitted_before": "float64",  # share that a head fitted anew tells right
+    "refitted_after": "float64",
     "seconds": "float64",  # wall time of the final training here; those who trained as one share it equally
     "peak_memory_bytes": "float64",
     **ENGINE,

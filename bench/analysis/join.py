@@ -82,6 +82,7 @@ def _finals(plan: Plan, cell: Cell, records: dict[str, Record]) -> list[dict[str
             "lr_high": spec.search.lr_high,
             "num_trials": sum(one in records for one in search.record_keys),
             **{name: logical.get(name, NAN) for name in _LOGICAL},
+            **_source_columns(result),
             "seconds": measured.get("seconds", NAN),
             "peak_memory_bytes": measured.get("peak_memory_bytes", NAN),
             **_engine_columns(record),
@@ -90,7 +91,16 @@ def _finals(plan: Plan, cell: Cell, records: dict[str, Record]) -> list[dict[str
     return rows
 
 
-_LOGICAL = ("steps", "samples", "flops", "trainable_params", "total_params")
+_LOGICAL = ("steps", "samples", "flops", "trainable_params", "added_params", "total_params")
+
+
+def _source_columns(result: dict[str, Any]) -> dict[str, float]:
+    found = result.get("source") or {"before": {}, "after": {}}
+    return {
+        f"{column}_{when}": found[when].get(kind, NAN)
+        for column, kind in (("source", "original"), ("refitted", "refitted"))
+        for when in ("before", "after")
+    }
 
 
 def _trials(plan: Plan, cell: Cell, records: dict[str, Record]) -> list[dict[str, Any]]:

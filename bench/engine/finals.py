@@ -1,12 +1,13 @@
 """Finals: trained on all labels of the repeat at the chosen point; the last weights are the result."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bench.engine.calibrate import Choice, choose_form, without_fault
 from bench.engine.context import Context
 from bench.engine.fit import Finished, Start, describe_final, final_stream, logical_cost, start
 from bench.engine.flops import training_flops
+from bench.engine.forgetting import forgetting
 from bench.engine.loop import Outcome, Session, Stream, evaluation_steps
 from bench.engine.measure import Spent
 from bench.engine.muster import fallen, fleet_session, have_equal_batches, narrower
@@ -113,10 +114,21 @@ def _train(finals: list[_Final], choice: Choice, before: Spent, context: Context
     session.advance(spec.training.steps, evaluation_steps(spec.training.steps, spec.training.evaluations))
     spent = Spent().plus(before.plus(meter.read()), len(finals))
     flops = training_flops(begin.network, what, spec.pipeline, session.batch_size, context.flops(begin.network))
-    return [
+    told = [
         _describe(final, outcomes[0], (session, spent, flops), context)
         for final, outcomes in zip(finals, session.outcomes, strict=True)
     ]
+    return [_with_source(one, final, (session, number), context)
+            for number, (one, final) in enumerate(zip(told, finals, strict=True))]
+
+
+def _with_source(finished: Finished, final: _Final, where: tuple[Session, int], context: Context) -> Finished:
+    """And what became of the source task; not part of the training's time."""
+    if finished.status != "ok":
+        return finished
+    session, stream = where
+    found = forgetting(final.spec, final.begin, (session.team, stream), context)
+    return replace(finished, result={**finished.result, "source": found})
 
 
 def _describe(final: _Final, outcome: Outcome, told: tuple[Session, Spent, int], context: Context) -> Finished:

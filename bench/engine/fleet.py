@@ -3,7 +3,8 @@
 Each has its own weights, rate and decay; those of one stream share their batches. What is frozen belongs to all.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -103,6 +104,21 @@ class Fleet:
         buffers = {name: tensor[one] for name, tensor in self.buffers.items()}
         with arithmetic(inputs[0].device, self.training.precision):
             return full(self._evaluate.logits(parameters, buffers, inputs))
+
+    @contextmanager
+    def hold(self, stream: int) -> Iterator[None]:
+        state = self.network.module.state_dict()
+        moved = {**self.optimizer.parameters, **self.buffers}
+        before = {name: state[name].clone() for name in moved}
+        with torch.no_grad():
+            for name, tensor in moved.items():
+                state[name].copy_(tensor[stream, 0])
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                for name, tensor in before.items():
+                    state[name].copy_(tensor)
 
     def keep(self, members: list[list[int]]) -> None:
         index = torch.tensor(members)

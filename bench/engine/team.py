@@ -4,7 +4,7 @@ A team has S streams of batches and M members for each stream; `Solo` has one of
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 import torch
@@ -43,6 +43,10 @@ class Team(Protocol):
 
     def is_finite_on(self, inputs: Inputs, labels: Tensor) -> list[list[bool]]:
         """[S][M]: whether the loss of the weights as they are now is finite on this batch."""
+        ...
+
+    def hold(self, stream: int) -> AbstractContextManager[None]:
+        """Meanwhile the network holds the weights that count of the stream's first member."""
         ...
 
     def keep(self, members: list[list[int]]) -> None:
@@ -181,6 +185,9 @@ class Solo:
     def score(self, images: Sequence[Images]) -> list[list[Scored]]:
         with self._reported(), in_eval_mode(self.network.module):
             return [score(self._logits, images[0], self.stage.plain)]
+
+    def hold(self, stream: int) -> AbstractContextManager[None]:
+        return self._reported()
 
     @contextmanager
     def _reported(self) -> Iterator[None]:

@@ -17,6 +17,7 @@ from bench.report.sections.origin import pretraining_section, provenance_section
 from bench.report.sections.protocol import protocol_section
 from bench.report.sections.ranking import datasets_section, leaderboard_section
 from bench.report.sections.rates import rates_section
+from bench.report.sections.source import forgetting_section
 from bench.report.sections.top import findings, key_numbers, warnings
 from bench.report.sections.transfer import transfer_section
 from bench.report.svg import drawing
@@ -29,6 +30,7 @@ SECTIONS = (
     datasets_section,
     labels_section,
     depth_section,
+    forgetting_section,
     rates_section,
     cost_section,
     selection_section,

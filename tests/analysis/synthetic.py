@@ -119,6 +119,9 @@ def _final(world: World, backbone: str, cell: tuple[str, int, str], repeat: int)
         "weight_decay": 5e-4, "lr_edge": edge if ok else "", "lr_low": 1e-3, "lr_high": 1.0,
         "num_trials": 0 if status == "missing" else world.trials, "steps": 200.0, "samples": 6400.0,
         "flops": 6400 * 4.1e7 * work if ok else NAN, "trainable_params": 311e3 * work**6, "total_params": 311e3,
+        "added_params": 0.0,
+        "source_before": 0.96, "source_after": 0.96 if depth == 5 else 0.9 - 0.02 * rng.random() if ok else NAN,
+        "refitted_before": 0.93, "refitted_after": 0.93 if depth == 5 else 0.91 if ok else NAN,
         "seconds": (4.2 * work + 0.3 * rng.random()) if ok else NAN, "peak_memory_bytes": 2.1e8 if ok else NAN,
         **_engine(strategy, ok), "key": _key(backbone, cell, repeat),
     }  # fmt: skip

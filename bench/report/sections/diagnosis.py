@@ -42,7 +42,7 @@ def selection_section(facts: Facts) -> Section | None:
 
 def gaps_section(facts: Facts) -> Section:
     how = "Every planned training that gave no score, and why; a gap is never filled in."
-    absent = _absent(facts)
+    absent = [found for found in _absent(facts) if found[1]["status"] != OUT_OF_SCOPE]
     diverged = [found for found in absent if _is_search(found)]
     gaps = [found for found in absent if not _is_search(found)]
     blocks: list[Block] = []
@@ -54,6 +54,8 @@ def gaps_section(facts: Facts) -> Section:
         blocks.append(
             _table(facts, "diverged", f"{plural(len(diverged), 'trial')} that diverged during a search", diverged)
         )
+    if unfit := _unfit(facts):
+        blocks.append(unfit)
     if facts.results.damaged:
         files = facts.results.damaged
         more = [f"and {len(files) - 20} more"] if len(files) > 20 else []
@@ -74,18 +76,32 @@ def _table(facts: Facts, name: str, title: str, found: list[tuple[str, Row]]) ->
     columns += [Column("Repeat"), Column("Error", numeric=False), Column("Key", numeric=False)]
     count = plural(len(found), "training")
     caption = f"{count}; the first {LISTED} are listed." if len(found) > LISTED else f"{count}."
-    if any(row["status"] == OUT_OF_SCOPE for _, row in found):
-        caption += " Not applicable: the strategy cannot be used on that backbone; it is not counted as missing."
     rows = [_gap(facts, kind, row) for kind, row in found[:LISTED]]
     return Table(name, columns, rows, caption, title=title, folded=bool(title))
 
 
+def _unfit(facts: Facts) -> Table | None:
+    """One row for each strategy that does not fit a backbone, however many cells that is."""
+    found = {
+        (row["backbone"], row["strategy"]): str(row["error"])
+        for row in records(facts.results.finals)
+        if row["status"] == OUT_OF_SCOPE
+    }
+    if not found:
+        return None
+    columns = [Column(head, numeric=False) for head in ("Backbone", "Strategy", "Reason")]
+    rows = [[name_cell(backbone), name_cell(strategy), Cell(why)] for (backbone, strategy), why in found.items()]
+    caption = "These cannot be used on that backbone. That is no failure, and they are not counted as missing."
+    return Table("not_applicable", columns, rows, caption, title=f"Not applicable: {plural(len(found), 'pair')} of "
+                 "backbone and strategy")
+
+
 def _absent(facts: Facts) -> list[tuple[str, Row]]:
-    """Failures first, then what is missing, then what does not apply."""
+    """Failures first, then what is missing."""
     results = facts.results
     frames = (("final", results.finals), ("trial", results.trials), ("pretraining", results.pretrainings))
     found = [(kind, row) for kind, frame in frames for row in records(frame) if row["status"] != "ok"]
-    order = {"missing": 1, OUT_OF_SCOPE: 2}
+    order = {"missing": 1}
     return sorted(found, key=lambda item: order.get(item[1]["status"], 0))
 
 

@@ -1,0 +1,47 @@
+"""What the network still knows of what it was pretrained on."""
+
+import math
+
+from bench.analysis.forgetting import forgotten
+from bench.analysis.statistics import Interval
+from bench.analysis.words import plural
+from bench.report.facts import Facts, name_cell
+from bench.report.view import Cell, Column, Section, Table, percent, signed
+
+
+def forgetting_section(facts: Facts) -> Section | None:
+    found = forgotten(facts.results.finals)
+    if not found or all(one.change.mean == 0 for one in found.values()):
+        return None
+    how = (
+        "How many of the pretraining's test images the network still tells right after it was transferred: by its "
+        "original head, and by a head that is fitted anew. What the second keeps was not forgotten, only moved."
+    )
+    backbone = [Column("Backbone", numeric=False)] if facts.many_backbones else []
+    columns = [*backbone, Column("Strategy", numeric=False), Column("Before", "%"), Column("After", "%")]
+    columns += [Column("Change", "points", interval=True), Column("Refitted", "points", interval=True)]
+    order = sorted(found.items(), key=lambda item: -item[1].change.mean)
+    rows = [
+        [
+            *([name_cell(where)] if facts.many_backbones else []),
+            name_cell(strategy, facts.strategies[strategy]),
+            Cell(percent(one.before), value=100 * one.before),
+            Cell(percent(one.after), value=100 * one.after),
+            _points(one.change),
+            _points(one.refitted),
+        ]
+        for (where, strategy), one in order
+    ]
+    n = max(one.change.n for one in found.values())
+    caption = (
+        f"Mean over {plural(len(facts.board.tasks), 'task')}, the least forgetful first; changes with a 95 % Student t "
+        f"interval over n = {n} repeats. The same at most 512 source images each time. Strategies that move nothing "
+        "below the head keep all."
+    )
+    return Section("forgetting", "Forgetting", how, [Table("forgetting", columns, rows, caption)])
+
+
+def _points(interval: Interval) -> Cell:
+    half = f" ±{100 * interval.half:.1f}" if math.isfinite(interval.half) and interval.half > 0 else ""
+    bounds = (100 * interval.low, 100 * interval.high, interval.n)
+    return Cell(f"{signed(interval.mean)}{half}", value=100 * interval.mean, bounds=bounds)
