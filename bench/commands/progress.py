@@ -13,6 +13,7 @@ from bench.plan.spec import Job
 from bench.plan.work import Estimator
 from bench.provenance import num_cores
 from bench.store import Damaged, Record, blobs
+from bench.store.record import went_wrong
 
 
 @dataclass(frozen=True)
@@ -32,10 +33,6 @@ class Progress:
         """In the order of the plan. A rate too high for a trial is a finding of its search, not a mishap."""
         keys = [key for job in self.plan.jobs.values() for key in job.record_keys]
         return [self.records[key] for key in keys if key in self.records and went_wrong(self.records[key])]
-
-
-def went_wrong(record: Record) -> bool:
-    return record.status != "ok" and not (record.kind == "trial" and record.status == "diverged")
 
 
 def read_progress(plan: Plan, roots: Roots) -> Progress:

@@ -107,7 +107,9 @@ def conclude(plan: Plan, where: tuple[Roots, RunOptions], summary: Summary) -> N
     else:
         out = console()
         out.print(terminal_table(_printable(results), out.width))
+        unfit = int((results.finals["status"] == "not_applicable").sum())
         say(f"{finished} of {planned} results, {summary.trainings} trainings in this run"
+            + (f", {unfit} not applicable" if unfit else "")
             + (f", {summary.failed} went wrong" if summary.failed else ""))
         say(f"report: {report}")
     if summary.blocked:

@@ -7,12 +7,13 @@ from typing import Any
 
 from bench.commands.output import as_json, note, say, table
 from bench.commands.plan import left_in_words
-from bench.commands.progress import Progress, left_early, read_progress, time_left, went_wrong
+from bench.commands.progress import Progress, left_early, read_progress, time_left
 from bench.commands.suites import Folders, plan_of, ran_otherwise
 from bench.execute.roots import Roots
 from bench.plan.plan import Plan
 from bench.plan.titles import titles_of
 from bench.store import Record
+from bench.store.record import went_wrong
 
 SOME_FAILED = 3
 MANY = 20  # lines of one sort before "and N more"

@@ -1,10 +1,10 @@
 """Forgetting records so that a run makes them again: `--rerun failed` or `--rerun all`."""
 
 from bench.execute.roots import Roots, forget_record
-from bench.execute.runner import GONE_WRONG
 from bench.plan.plan import Plan
 from bench.plan.spec import FitSpec, Job
 from bench.store import Record
+from bench.store.record import BROKEN
 
 
 def forget(plan: Plan, roots: Roots, everything: bool) -> int:
@@ -18,7 +18,7 @@ def forget(plan: Plan, roots: Roots, everything: bool) -> int:
     removed = 0
     for job in plan.jobs.values():
         if job.kind == "pretrain":
-            stale = [job.key] if job.key in shared and shared[job.key].status in GONE_WRONG else []
+            stale = [job.key] if job.key in shared and shared[job.key].status in BROKEN else []
         else:
             whole = everything or any(need in touched for need in job.needs)
             stale = [key for key in _stale(job, records, whole) if key in records]
@@ -35,6 +35,6 @@ def _stale(job: Job, records: dict[str, Record], whole: bool) -> list[str]:
     keys = list(job.record_keys)
     if whole:
         return keys
-    bad = [key for key in keys if key in records and records[key].status in GONE_WRONG]
+    bad = [key for key in keys if key in records and records[key].status in BROKEN]
     learns = isinstance(job.spec, FitSpec) and job.kind == "search" and job.spec.search.sampler == "tpe"
     return keys[keys.index(bad[0]) :] if bad and learns else bad

@@ -22,10 +22,10 @@ from bench.plan.patterns import frozen_patterns
 from bench.plan.plan import Plan
 from bench.plan.spec import Engine, Job
 from bench.store import Record
+from bench.store.record import went_wrong
 
 BUSY_WAIT = 0.5  # seconds between looks at a job that another runner holds, and at the count of signals
 VAIN_STARTS = 3  # so many processes in a row that end before any training: there is no point in a fourth
-GONE_WRONG = ("failed", "oom", "crashed", "timeout")
 
 
 @dataclass
@@ -181,7 +181,7 @@ class Runner:
         assert worker.bundle is not None
         job = worker.bundle.job_of(message.key)
         run.summary.trainings += 1
-        if message.status in GONE_WRONG or (message.status != "ok" and message.kind != "trial"):
+        if went_wrong(message):
             run.summary.failed += 1
         if message.error and message.status in ("failed", "oom") and message.error not in run.told:
             run.told.add(message.error)

@@ -2,12 +2,13 @@
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 SCHEMA = 1  # of the file, not of the numbers (that is keys.PROTOCOL)
 
 Kind = Literal["pretrain", "trial", "final"]
 Status = Literal["ok", "diverged", "failed", "oom", "crashed", "timeout", "not_applicable"]
+BROKEN = ("failed", "oom", "crashed", "timeout")  # another attempt may fare better
 
 
 @dataclass(frozen=True)
@@ -35,3 +36,16 @@ class Record:
             if not isinstance(getattr(record, name), kind):
                 raise TypeError(f"record field {name!r} is not a {kind.__name__}")
         return record
+
+
+class Ended(Protocol):
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def status(self) -> str: ...
+
+
+def went_wrong(one: Ended) -> bool:
+    """A rate too high for a trial is a finding of its search; a strategy that does not fit is nobody's fault."""
+    return one.status not in ("ok", "not_applicable") and (one.kind, one.status) != ("trial", "diverged")

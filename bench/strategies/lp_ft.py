@@ -16,7 +16,7 @@ from bench.strategies.recipe import Phase, Recipe, StrategyEntry
 class LpFtOptions(Options):
     probe: Annotated[float, Field(gt=0, lt=1)] = 0.5
     """Share of the step budget for the head alone."""
-    probe_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 10.0
+    probe_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 3.0
     """The head's rate in that time, as a multiple of the searched one: heads alone bear more than networks."""
 
 

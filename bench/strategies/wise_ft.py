@@ -19,7 +19,7 @@ class WiseFtOptions(Options):
     """Share of the weights after; 1 is fine-tuning, 0 the linear probe before it."""
     probe: Annotated[float, Field(gt=0, lt=1)] = 0.5
     """Share of the step budget for the head alone."""
-    probe_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 10.0
+    probe_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 3.0
     """The head's rate in that time, as a multiple of the searched one."""
 
 

@@ -147,6 +147,23 @@ def test_a_rehearsal_says_so_everywhere(place):
     assert (place / "reports" / "real.stand-in.html").read_text() == page
 
 
+def test_a_strategy_that_does_not_fit_is_told_and_is_no_failure(place):
+    class_folders(place / "photos", per_class=10)
+    (place / "mine.yaml").write_text(MINE.replace("[scratch", "[vpt, scratch"))
+    done = command(place, "run", "mine.yaml", "--json")
+    assert done.returncode == 0, done.stderr
+    statuses = {(row["strategy"], row["status"]) for row in json.loads(done.stdout)["finals"]}
+    assert ("vpt", "not_applicable") in statuses
+    assert ("scratch", "ok") in statuses
+    page = (place / "reports" / "mine.html").read_text()
+    assert "Not applicable: 1 pair of backbone and strategy" in page
+    assert "needs a vision transformer with blocks of attention and MLP" in page
+    assert command(place, "status", "mine.yaml").returncode == 0
+    again = command(place, "run", "mine.yaml")
+    assert again.returncode == 0
+    assert "2 not applicable" in again.stdout
+
+
 def test_the_template_needs_four_lines_of_ones_own(place):
     class_folders(place / "photos", per_class=10)
     text = (ROOT / "suites" / "folder_template.yaml").read_text()
@@ -170,7 +187,7 @@ def test_all_suites_that_come_along_are_in_order(bench, place):
         said = bench("plan", str(path))
         if path.stem == "folder_template":
             assert "dataset folder:path/to/my_images" in said.err
-        elif path.stem in ("cifar_low_data", "real_low_data", "source_distance", "vtab_1k"):
+        elif path.stem in ("all_strategies_real", "cifar_low_data", "real_low_data", "source_distance", "vtab_1k"):
             assert said.err.splitlines()[0].startswith("not on this machine: dataset "), said.err
         else:
             assert said.code == 0, said.err
