@@ -127,7 +127,7 @@ def _seconds(team: Team, spec: FitSpec, stages: Stages, inputs: Inputs) -> float
     """Of one step in the last phase."""
     last = len(spec.recipe.phases) - 1
     team.resume()
-    team.enter(stages(last), spec.recipe.active(last), is_last=True)
+    team.enter(stages(last), spec.recipe.active(last), last)
     labels = torch.zeros(inputs[0].shape[:2], dtype=torch.int64, device=inputs[0].device)
     rates = tuple(0.0 * rate for rate in spec.recipe.phases[last].rates)
     times = []

@@ -86,15 +86,17 @@ def estimate_statistics(module: nn.Module, batches: Iterable[Tensor]) -> None:
     if not live:
         return
     momenta = [norm.momentum for norm in live]
-    with in_eval_mode(module):
-        for norm in live:
-            norm.reset_running_stats()
-            norm.momentum = None  # torch's word for the plain mean
-            norm.train()
-        for images in batches:
-            module(images)
-    for norm, momentum in zip(live, momenta, strict=True):
-        norm.momentum = momentum
+    try:
+        with in_eval_mode(module):
+            for norm in live:
+                norm.reset_running_stats()
+                norm.momentum = None  # torch's word for the plain mean
+                norm.train()
+            for images in batches:
+                module(images)
+    finally:
+        for norm, momentum in zip(live, momenta, strict=True):
+            norm.momentum = momentum
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ class Start:
     network: Network
     state: dict[str, Tensor]
     loaded: Loaded | None  # None: nothing pretrained in it
+    memo: dict[str, Any] = field(default_factory=dict, compare=False)  # what was found out about it
 
     def renew(self) -> Network:
         """In place: the parameters stay the same objects, so nothing has to be built again."""

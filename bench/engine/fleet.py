@@ -28,6 +28,7 @@ MakeForm = Callable[[torch.nn.Module], tuple[str, Form]]  # a form and its name
 
 class Fleet:
     is_fleet = True
+    source_head = None
 
     def __init__(
         self,
@@ -60,7 +61,7 @@ class Fleet:
         )
         self._active: Learning | None = None
 
-    def enter(self, stage: Stage, active: Learning, is_last: bool) -> None:
+    def enter(self, stage: Stage, active: Learning, phase: int) -> None:
         self.stage, self._active = stage, active
         self.network.set_active(active)
         learns = self.network.learned(active)

@@ -26,8 +26,8 @@ def training_flops(
     total = 0.0
     for number, start, end in numbered_phases(recipe, training.steps):
         counted = step_flops(network, recipe.active(number), pipeline.image_size, known)
-        if recipe.penalty is not None and recipe.penalty.passes:
-            counted += round(recipe.penalty.passes * _pass_flops(network, pipeline.image_size))
+        if recipe.penalty is not None and (passes := recipe.penalty.passes_in(number)):
+            counted += round(passes * _pass_flops(network, pipeline.image_size))
         total += counted / COUNTED * batch_size * (end - start)
     return round(total)
 

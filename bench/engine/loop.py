@@ -117,7 +117,7 @@ class Session:
                 continue
             if self._entered != number:
                 self.stage = self.stages(number)
-                self.team.enter(self.stage, self.recipe.active(number), number == self._phases[-1][0])
+                self.team.enter(self.stage, self.recipe.active(number), number)
                 self._told.append((self.stage.frozen, self.stage.whole, self.team.form))
                 self._entered = number
             rates = self.recipe.phases[number].rates

@@ -1,10 +1,13 @@
 """Where a network comes from: its original head, and the images it was pretrained on, for those strategies that ask."""
 
+from dataclasses import replace
+
 import torch
 
 from bench.backbones.build import build_network, read_state
 from bench.engine.context import Context
 from bench.engine.fit import Start, weights_path
+from bench.engine.images import Images
 from bench.engine.loop import Stream
 from bench.engine.setting import Setting, Source
 from bench.errors import NotApplicable
@@ -20,9 +23,20 @@ def setting_for(spec: FitSpec, begin: Start, stream: Stream, context: Context) -
         pipeline=spec.pipeline,
         training=spec.training,
         seed=stream.order_seed,
-        unlabelled=context.data(spec.data).train,
+        unlabelled=_unlabelled(context.data(spec.data).train, stream),
         find_source=lambda: source_of(spec, context),
+        memo=begin.memo,
     )
+
+
+def _unlabelled(train: Images, stream: Stream) -> Images:
+    """The training split without its labels, and without what this training is scored on."""
+    free = torch.ones(train.stored.shape[0], dtype=torch.bool, device=train.device)
+    scored = stream.scored
+    if scored is not None and scored.origin == train.origin and scored.rows is not None:
+        free[scored.rows] = False
+    rows = free.nonzero().flatten()
+    return replace(train, rows=rows, labels=torch.full((len(rows),), -1, dtype=torch.int64, device=train.device))
 
 
 def source_of(spec: FitSpec, context: Context) -> Source:

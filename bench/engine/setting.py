@@ -45,8 +45,9 @@ class Setting:
     pipeline: Pipeline
     training: Training
     seed: int  # for all that a part draws; the same for every strategy
-    unlabelled: Images  # training images of the data set, most of them without a label here
+    unlabelled: Images  # of the training split, those of this training among them; their labels are -1
     find_source: Callable[[], Source]
+    memo: dict[str, Any] = field(default_factory=dict)  # shared by all trainings that start alike
 
     def source(self) -> Source:
         """Raises NotApplicable where there is no such head."""
@@ -86,12 +87,13 @@ class Setting:
         return prepare(images.take(index).pixels, self.pipeline), images.labels[index]
 
     def batches(self, num: int | None = None, rest: bool = False) -> Iterator[tuple[Tensor, Tensor]]:
-        """The training images in order, as the network takes them: so many batches, or as many as there are. `rest`:
-        the last images too, which are fewer than a batch."""
+        """The training images, shuffled, as the network takes them: so many batches, or as many as there are. `rest`:
+        the last images too, which are fewer than a batch. Data sets often lie class by class."""
         size, total = min(self.training.batch_size, len(self.images)), len(self.images)
+        order = torch.randperm(total, generator=self.generator("batches")).to(self.images.device)
         starts = list(range(0, total if rest else total - size + 1, size))
         for start in starts[:num]:
-            index = torch.arange(start, min(start + size, total), device=self.images.device)
+            index = order[start : start + size]
             yield prepare(self.images.take(index).pixels, self.pipeline), self.images.labels[index]
 
 
@@ -101,6 +103,7 @@ class Term:
 
     kept: Any = None
     modules: nn.Module | None = None  # learns too, as fast as the head
+    is_source_head: bool = False  # whether these are the pretraining's own head
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,7 @@ class Step:
     logits: Tensor
     loss: Tensor  # of the labels alone
     features: Tensor  # [B, D], what reaches the classifier
-    units: Sequence[Tensor]  # what each unit's last layer puts out, where the penalty reads images
+    units: Sequence[Tensor]  # what each unit puts out, where the penalty reads images
 
 
 @dataclass
@@ -124,42 +127,51 @@ class Seen:
 
     features: list[Tensor] = field(default_factory=list)
     units: dict[int, Tensor] = field(default_factory=dict)
+    channels_last: bool = False  # whether maps come as [B, H, W, C]
 
     def row(self) -> Tensor:
         """[B, D]: what every unit puts out, pooled over places and of length one each; the classifier's input last."""
-        pooled = [_pooled(value) for _, value in sorted(self.units.items())]
+        pooled = [_pooled(value, self.channels_last) for _, value in sorted(self.units.items())]
         return torch.cat([F.normalize(value.float()) for value in (*pooled, self.features[0])], 1)
 
 
-def _pooled(value: Tensor) -> Tensor:
-    """[B, C, H, W], [B, N, C] or [B, C] -> [B, C]"""
-    return value.mean((2, 3)) if value.ndim == 4 else value.mean(1) if value.ndim == 3 else value
+def _pooled(value: Tensor, channels_last: bool) -> Tensor:
+    """[B, C, H, W] or [B, H, W, C], [B, N, C] or [B, C] -> [B, C]"""
+    if value.ndim == 4:
+        return value.mean((1, 2) if channels_last else (2, 3))
+    return value.mean(1) if value.ndim == 3 else value
 
 
 @contextmanager
-def watched(network: Network, units: bool = False) -> Iterator[Seen]:
-    """What reaches the classifier and, if asked for, what comes out of each unit's last layer with weights."""
-    seen = Seen()
+def watched(network: Network, features: bool = True, units: bool = False) -> Iterator[Seen]:
+    """What reaches the classifier and, if asked for, what each unit puts out: the last of its parts to speak."""
+    assert features or not units
+    seen = Seen(channels_last=getattr(network.module, "output_fmt", "") == "NHWC")  # timm's word
 
-    def keep(number: int) -> Callable[[nn.Module, Any, Tensor], None]:
-        def hook(module: nn.Module, inputs: Any, output: Tensor) -> None:
-            channels_last = isinstance(module, nn.Linear) and output.ndim == 4
-            seen.units[number] = output.permute(0, 3, 1, 2) if channels_last else output
+    def keep(number: int) -> Callable[[nn.Module, Any, Any], None]:
+        def hook(module: nn.Module, inputs: Any, output: Any) -> None:
+            if isinstance(output, Tensor) and not seen.features:  # what comes after the classifier is no unit's
+                seen.units[number] = output
 
         return hook
 
-    handles = [classifier_of(network).register_forward_pre_hook(
-        lambda module, inputs: seen.features.append(inputs[0].flatten(1)))]  # fmt: skip
-    if units:
-        for number, modules in enumerate(network.modules[:-1]):
-            layers = [m for m in modules if isinstance(m, nn.Linear | nn.Conv2d)]
-            if layers:
-                handles.append(layers[-1].register_forward_hook(keep(number)))
+    handles = []
+    if features:
+        handles.append(classifier_of(network).register_forward_pre_hook(
+            lambda module, inputs: seen.features.append(inputs[0].flatten(1))))  # fmt: skip
+    for number, modules in enumerate(network.modules[:-1] if units else ()):
+        handles += [module.register_forward_hook(keep(number)) for module in _outermost(modules)]
     try:
         yield seen
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _outermost(modules: Sequence[nn.Module]) -> list[nn.Module]:
+    """Those that lie in none of the others."""
+    inside = {id(child) for module in modules for child in module.modules() if child is not module}
+    return [module for module in modules if id(module) not in inside]
 
 
 def classifier_of(network: Network) -> nn.Linear:

@@ -203,8 +203,8 @@ class _Maker:
         blank = Images(pixels, torch.zeros(2, dtype=torch.int64, device=self.context.device))
         for touched in self.context.patterns.get(pattern_group(spec), ()) if has_one_body(spec) else ():
             # After the first phase some units of the network are no longer as they were at the start.
-            units = zip(mine.units, touched.units, strict=True)
-            is_start = self.phase == 0 or all(there or not here for here, there in units)
+            moves = self.begin.network.moving
+            is_start = self.phase == 0 or set(moves(mine)) <= set(moves(touched))
             other = _known(spec, self.begin, touched, blank, self.context) if is_start else None
             if isinstance(other, Known) and other.is_worth_keeping and other.cut.digests != known.cut.digests:
                 yield other

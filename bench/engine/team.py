@@ -28,8 +28,8 @@ class Team(Protocol):
     is_fleet: bool
     form: str  # how it computes, for the records
 
-    def enter(self, stage: Stage, active: Learning, is_last: bool) -> None:
-        """A phase begins, perhaps the last: from now on this is what trains."""
+    def enter(self, stage: Stage, active: Learning, phase: int) -> None:
+        """The phase of that number begins: from now on this is what trains."""
         ...
 
     def step(self, inputs: Inputs, labels: Tensor, rates: tuple[float, ...]) -> Tensor:
@@ -47,6 +47,11 @@ class Team(Protocol):
 
     def hold(self, stream: int) -> AbstractContextManager[None]:
         """Meanwhile the network holds the weights that count of the stream's first member."""
+        ...
+
+    @property
+    def source_head(self) -> nn.Module | None:
+        """The pretraining's head, where it learned along."""
         ...
 
     def keep(self, members: list[list[int]]) -> None:
@@ -91,7 +96,7 @@ class Solo:
         self._optimizer: torch.optim.Optimizer | None = None
         self._rates_of_tensors: Mapping[str, float] | None = None
         self._anchor: dict[str, Tensor] | None = None  # what is averaged with the end
-        self._steps, self._phase = 0, -1
+        self._steps, self._phase = 0, 0
         self._renew = renew
         self.pieces = 1  # that a batch is cut into, where memory does not suffice for it
         self._stage: Stage | None = None
@@ -121,9 +126,8 @@ class Solo:
             by_tensor=self.recipe.tensor_rates is not None,
         )  # fmt: skip
 
-    def enter(self, stage: Stage, active: Learning, is_last: bool) -> None:
-        self._stage, self._active = stage, active
-        self._phase += 1
+    def enter(self, stage: Stage, active: Learning, phase: int) -> None:
+        self._stage, self._active, self._phase = stage, active, phase
         if self._optimizer is None:
             self._begin()
         self.network.set_active(active)
@@ -131,7 +135,7 @@ class Solo:
             assert self._setting is not None
             self._rates_of_tensors = self.recipe.tensor_rates.measure(self._setting)
             self.optimizer.zero_grad(set_to_none=True)
-        if is_last and self.recipe.average < 1:
+        if phase == len(self.recipe.phases) - 1 and self.recipe.average < 1:
             state = self.network.module.state_dict()
             self._anchor = {name: state[name].clone() for name in self._moving}
 
@@ -172,13 +176,16 @@ class Solo:
         penalty, term = self.recipe.penalty, self._term
         assert penalty is not None
         assert term is not None
-        with watched(self.network, units=penalty.reads == "images") as seen:
-            with arithmetic(labels.device, self.training.precision):
+        with arithmetic(labels.device, self.training.precision):
+            with watched(self.network, penalty.reads != "parameters", penalty.reads == "images") as seen:
                 logits = full(self.stage.train(*inputs))
-            features, units = full(seen.features[0]), [full(seen.units[unit]) for unit in sorted(seen.units)]
-        loss = F.cross_entropy(logits, labels, label_smoothing=self.training.label_smoothing)
-        step = Step(self._steps, self._phase, self.network, inputs[0], labels, logits, loss, features, units)
-        total = penalty.loss(term, step)
+            features = full(seen.features[0]) if seen.features else logits
+            loss = F.cross_entropy(logits, labels, label_smoothing=self.training.label_smoothing)
+            step = Step(
+                self._steps, self._phase, self.network, inputs[0], labels, logits, loss, features,
+                [full(seen.units[unit]) for unit in sorted(seen.units)],
+            )  # fmt: skip
+            total = penalty.loss(term, step)
         total.backward()  # type: ignore[no-untyped-call]
         return total.detach()
 
@@ -188,6 +195,10 @@ class Solo:
 
     def hold(self, stream: int) -> AbstractContextManager[None]:
         return self._reported()
+
+    @property
+    def source_head(self) -> nn.Module | None:
+        return self._term.modules if self._term is not None and self._term.is_source_head else None
 
     @contextmanager
     def _reported(self) -> Iterator[None]:

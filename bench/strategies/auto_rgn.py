@@ -3,7 +3,8 @@
 Paper: Lee et al., "Surgical Fine-Tuning Improves Adaptation to Distribution Shifts", ICLR 2023 (Auto-RGN).
 People get wrong: counting BatchNorm's tensors, whose relative gradients drown all others. They stay as they are here,
 as in the authors' code, which also runs the network in evaluation mode. A fresh head is no less of a trap: it begins
-near 0, so its relative gradient has no bound. It learns at the full rate here, and only the body is compared.
+near 0, so its relative gradient has no bound. It learns at the full rate here, as do tensors that start as 0, and
+the rest of the body is compared.
 """
 
 from collections.abc import Mapping
@@ -30,7 +31,7 @@ class RelativeGradient(TensorRates):
         from torch.nn import functional as F
 
         body = {name: p for unit in setting.network.parameters[:-1] for name, p in unit.items()}
-        learning = {name: p for name, p in body.items() if p.requires_grad and bool(p.detach().any())}
+        learning = {name: p for name, p in body.items() if p.requires_grad and bool(setting.start[name].any())}
         sums = dict.fromkeys(learning, 0.0)
         with setting.as_in_evaluation():
             for images, labels in setting.batches(MEASURED):

@@ -1,7 +1,9 @@
-"""Fine-tuning with two contrasts against a slowly moving copy: of what the classifier says, and of a projection.
+"""Fine-tuning with two contrasts against a slowly moving copy: of the classifier's weights, and of a projection.
 
 Paper: Zhong et al., "Bi-tuning: Efficient Transfer from Pre-Trained Models", 2020.
-People get wrong: contrasting with keys of the very same step. Keys come from the copy and wait in a queue per class.
+People get wrong: which keys there are. An image's own, fresh from the copy, and those of earlier steps; other images of
+the same step are not among them. One queue holds as many keys as one per class would; images are not changed anew for
+the copy, as the paper does.
 """
 
 from dataclasses import dataclass
@@ -47,27 +49,28 @@ class TwoContrasts(Penalty):
     def loss(self, term: "Term", step: "Step") -> "Tensor":
         import torch
 
-        from bench.engine.setting import watched
+        from bench.engine.setting import classifier_of, watched
 
         assert term.modules is not None
-        twin, projector = term.kept["twin"], term.kept["projector"]
+        kept = term.kept
         with torch.no_grad():
             own = step.network.module.state_dict()
-            for name, tensor in twin.module.state_dict().items():
+            for name, tensor in kept["twin"].module.state_dict().items():
                 _follow(tensor, own[name])
-            for slow, quick in zip(projector.parameters(), term.modules.parameters(), strict=True):
+            for slow, quick in zip(kept["projector"].parameters(), term.modules.parameters(), strict=True):
                 _follow(slow, quick)
-            with watched(twin) as seen:
-                answers = twin.module(step.inputs)
-            term.kept["keys"].append((answers, projector(seen.features[0])))
-            term.kept["labels"].append(step.labels)
-            most = max(1, self.queue * step.logits.shape[1] // len(step.labels))
-            del term.kept["keys"][:-most], term.kept["labels"][:-most]
-        labels = torch.cat(term.kept["labels"])
-        said, projected = (torch.cat(part) for part in zip(*term.kept["keys"], strict=True))
-        both = contrast(step.logits, said, (step.labels, labels)) + contrast(
-            term.modules(step.features), projected, (step.labels, labels))
-        return step.loss + self.weight * both
+            with watched(kept["twin"]) as seen:
+                kept["twin"].module(step.inputs)
+            fresh = (seen.features[0], kept["projector"](seen.features[0]))
+        labels = torch.cat([step.labels[:0], *kept["labels"]])
+        earlier = [torch.cat([fresh[n][:0], *(keys[n] for keys in kept["keys"])]) for n in range(2)]
+        asked = (classifier_of(step.network).weight[step.labels], term.modules(step.features))
+        both = [contrast(asked[n], (fresh[n], earlier[n]), (step.labels, labels)) for n in range(2)]
+        kept["keys"].append(fresh)
+        kept["labels"].append(step.labels)
+        most = max(1, self.queue * step.logits.shape[1] // len(step.labels))
+        del kept["keys"][:-most], kept["labels"][:-most]
+        return step.loss + self.weight * (both[0] + both[1])
 
 
 def _follow(slow: "Tensor", quick: "Tensor") -> None:
@@ -77,12 +80,16 @@ def _follow(slow: "Tensor", quick: "Tensor") -> None:
         slow.copy_(quick)
 
 
-def contrast(queries: "Tensor", keys: "Tensor", labels: tuple["Tensor", "Tensor"]) -> "Tensor":
-    """Mean over queries, and over the keys of the query's class, of minus the log share of the key among all."""
+def contrast(queries: "Tensor", keys: tuple["Tensor", "Tensor"], labels: tuple["Tensor", "Tensor"]) -> "Tensor":
+    """Mean over queries, and over a query's own key and the earlier ones of its class, of minus the log share of the
+    key among its own and all earlier ones. `keys`: fresh [B, D], earlier [N, D]."""
+    import torch
     from torch.nn import functional as F
 
-    likeness = F.normalize(queries) @ F.normalize(keys).T / TEMPERATURE
+    q, (own, earlier) = F.normalize(queries), map(F.normalize, keys)
+    likeness = torch.cat([(q * own).sum(1, keepdim=True), q @ earlier.T], 1) / TEMPERATURE
     same = (labels[0][:, None] == labels[1][None]).to(likeness.dtype)
+    same = torch.cat([torch.ones_like(likeness[:, :1]), same], 1)
     return -((F.log_softmax(likeness, 1) * same).sum(1) / same.sum(1)).mean()
 
 

@@ -37,6 +37,8 @@ class SpectralShrinkage(Penalty):
     def loss(self, term: "Term", step: "Step") -> "Tensor":
         import torch
 
+        if not bool(step.features.isfinite().all()):
+            return step.loss  # which is not finite either, and says so
         smallest = torch.linalg.svdvals(step.features)[-self.k :]
         total: Tensor = step.loss + self.eta * smallest.square().sum()
         return total

@@ -36,8 +36,9 @@ class Relationship(Penalty):
 
         source = setting.source()
         with torch.no_grad():
-            answers = [torch.softmax(source.network.module(x), 1) for x, _ in setting.batches(rest=True)]
-        return Term(means_by_class(torch.cat(answers), setting.images.labels), source.own_head())
+            found = [(torch.softmax(source.network.module(x), 1), y) for x, y in setting.batches(rest=True)]
+        answers, labels = (torch.cat(part) for part in zip(*found, strict=True))
+        return Term(means_by_class(answers, labels), source.own_head(), is_source_head=True)
 
     def loss(self, term: "Term", step: "Step") -> "Tensor":
         from torch.nn import functional as F

@@ -3,6 +3,7 @@
 Paper: Li et al., "DELTA: DEep Learning Transfer using Feature Map with Attention", ICLR 2019.
 People get wrong: the attention, which asks how much the loss rises when a filter is put to 0. It is estimated here by
 the first-order term of that, from the gradient of a ridge head's loss; the paper trains a head and tries every filter.
+The pull is a mean over the batch: Jiang et al.'s library sums, so its .01 at a batch of 48 is about .5 here.
 """
 
 from dataclasses import dataclass
@@ -37,7 +38,9 @@ class FeatureMaps(Penalty):
     def begin(self, setting: "Setting") -> "Term":
         from bench.engine.setting import Term
 
-        twin = setting.frozen_copy()
+        if "twin" not in setting.memo:  # many trials wait in a race, and all of them look at the same network
+            setting.memo["twin"] = setting.frozen_copy()
+        twin = setting.memo["twin"]
         return Term((twin, attention_of(twin, setting) if self.attention else None))
 
     def loss(self, term: "Term", step: "Step") -> "Tensor":
@@ -51,14 +54,16 @@ class FeatureMaps(Penalty):
         before = [seen.units[unit] for unit in sorted(seen.units)]
         total = step.loss
         for number, (now, then) in enumerate(zip(step.units, before, strict=True)):
-            total = total + self.alpha / 2 * distance(now, then, attention[number] if attention else None)
+            weights = attention[number] if attention else None
+            total = total + self.alpha / 2 * distance(now, then, weights, seen.channels_last)
         return total + self.beta / 2 * sum(p.square().sum() for p in step.network.parameters[-1].values())
 
 
-def distance(now: "Tensor", then: "Tensor", weights: "Tensor | None") -> "Tensor":
-    """[B, C, ...] each, or [B, N, C]: C times the weighted mean over channels of the mean squared difference."""
+def distance(now: "Tensor", then: "Tensor", weights: "Tensor | None", channels_last: bool) -> "Tensor":
+    """[B, C, H, W] each, or with channels last: C times the weighted mean over channels of the mean square."""
     squared = (now - then).square()
-    each = squared.mean((0, 2, 3)) if squared.ndim == 4 else squared.flatten(0, -2).mean(0)
+    is_maps = squared.ndim == 4 and not channels_last
+    each = squared.mean((0, 2, 3)) if is_maps else squared.flatten(0, -2).mean(0)
     return each.sum() if weights is None else len(each) * (weights * each).sum()
 
 
@@ -81,13 +86,14 @@ def attention_of(twin: "Network", setting: "Setting") -> list["Tensor"]:
     gradients = torch.autograd.grad(F.cross_entropy(logits, labels, reduction="sum"), values)
     twin.module.requires_grad_(False)
     rises = [-value.detach() * gradient for value, gradient in zip(values, gradients, strict=True)]
-    each = [(r.sum((2, 3)) if r.ndim == 4 else r.sum(1) if r.ndim == 3 else r).mean(0).abs() for r in rises]
+    places = (1, 2) if seen.channels_last else (2, 3)
+    each = [(r.sum(places) if r.ndim == 4 else r.sum(1) if r.ndim == 3 else r).mean(0).abs() for r in rises]
     return [torch.softmax(one / SHARPNESS, 0) for one in each]
 
 
 class DeltaOptions(Options):
-    alpha: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.01
-    """Strength of the pull of feature maps; 1e-4 to 1e-1 in the literature."""
+    alpha: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.5
+    """Strength of the pull of feature maps; 5e-3 to 5 in the literature's range, which sums over a batch."""
     beta: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.01
     """Strength of the head's pull to 0."""
     attention: bool = True

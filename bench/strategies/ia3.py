@@ -28,18 +28,16 @@ class Factors(Adaptation):
 
         from bench.strategies.layers.beside import ScaledInput, ScaledOutput, replace
 
+        layers = {name: module.get_submodule(name) for name in body}
         found = matrices(module, body, "auto")
-        for name in found:
-            layer = module.get_submodule(name)
-            if isinstance(layer, nn.Conv2d):
-                replace(module, name, ScaledOutput(layer, layer.out_channels))
-            elif isinstance(layer, nn.Linear) and name.endswith(".qkv"):
+        attention = [name for name in found if name.endswith(".qkv")]
+        for name, layer in layers.items():
+            if name in attention and isinstance(layer, nn.Linear):
                 replace(module, name, ScaledOutput(layer, layer.out_features, skip=layer.out_features // 3))
-        hidden = [name for name in body if name.endswith(".mlp.fc2")]
-        for name in hidden:
-            layer = module.get_submodule(name)
-            assert isinstance(layer, nn.Linear)
-            replace(module, name, ScaledInput(layer))
+            elif attention and name.endswith(".mlp.fc2") and isinstance(layer, nn.Linear):
+                replace(module, name, ScaledInput(layer))
+            elif not attention and isinstance(layer, nn.Conv2d):
+                replace(module, name, ScaledOutput(layer, layer.out_channels))
         if not any(isinstance(one, ScaledInput | ScaledOutput) for one in module.modules()):
             raise NotApplicable("this network has neither attention nor convolutions")
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from bench.engine.heads import Head
 
 MOST = 50  # neighbours
+BLOCK = 512  # images at a time
 
 
 @dataclass(frozen=True)
@@ -31,12 +32,15 @@ class Neighbours:
     converged: bool = True
 
     def logits(self, features: "Tensor") -> "Tensor":
+        import torch
         from torch.nn import functional as F
 
-        likeness = F.normalize(features.double()) @ self.features.T
-        value, index = likeness.topk(min(self.k, len(self.features)), 1)
-        votes = self.members[index]  # [m, k, C]
-        return votes.sum(1) + 1e-3 * (votes * value[:, :, None]).sum(1) / self.k
+        found = []
+        for block in torch.split(F.normalize(features.double()), BLOCK):
+            value, index = (block @ self.features.T).topk(min(self.k, len(self.features)), 1)
+            votes = self.members[index]  # [b, k, C]
+            found.append(votes.sum(1) + 1e-3 * (votes * value[:, :, None]).sum(1) / self.k)
+        return torch.cat(found)
 
 
 @dataclass(frozen=True, kw_only=True)

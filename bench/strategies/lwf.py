@@ -35,7 +35,7 @@ class OldAnswers(Penalty):
         from bench.engine.setting import Term
 
         source = setting.source()
-        return Term(source.network.module, source.own_head())
+        return Term(source.network.module, source.own_head(), is_source_head=True)
 
     def loss(self, term: "Term", step: "Step") -> "Tensor":
         import torch

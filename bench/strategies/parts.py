@@ -7,6 +7,7 @@ given.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from inspect import get_annotations
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 if TYPE_CHECKING:
@@ -19,6 +20,14 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, kw_only=True)
 class Part:
     name: str
+
+    def __post_init__(self) -> None:
+        """What a part does stands in no key but by its name."""
+        cls = type(self)
+        if cls.__module__ != __name__ and "name" not in get_annotations(cls):
+            raise TypeError(f"{cls.__name__} does something else than what it derives from: "
+                            "it needs a `name` of its own")
+
     needs: ClassVar[tuple[str, ...]] = ()  # in words, for lists
 
 
@@ -42,6 +51,9 @@ class Penalty(Part):
     # units put out, has the whole network run in each step.
     reads: ClassVar[Literal["parameters", "features", "images"]] = "parameters"
     passes: ClassVar[float] = 0.0  # forward passes through a whole network in each step, beside the training's own
+
+    def passes_in(self, phase: int) -> float:
+        return self.passes
 
     def begin(self, setting: "Setting") -> "Term":
         """Asked once for each training. Raises NotApplicable where something is lacking."""

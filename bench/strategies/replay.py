@@ -34,7 +34,7 @@ class Rehearsal(Penalty):
         from bench.engine.setting import Term
 
         setting.source_images()
-        return Term((setting, setting.generator("replay")), setting.source().own_head())
+        return Term((setting, setting.generator("replay")), setting.source().own_head(), is_source_head=True)
 
     def loss(self, term: "Term", step: "Step") -> "Tensor":
         from torch.nn import functional as F

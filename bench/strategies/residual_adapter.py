@@ -27,16 +27,16 @@ class ParallelConvolutions(Adaptation):
 
         from bench.strategies.layers.beside import Pointwise, replace
 
-        found = {
+        large = {
             name: layer
             for name in body
             if isinstance(layer := module.get_submodule(name), nn.Conv2d)
-            and layer.groups == 1
             # A kernel of k with padding (k - 1) / 2 puts out as many places as one of 1 does.
             and all(k > 1 and p == (k - 1) // 2 for k, p in zip(layer.kernel_size, layer.padding, strict=False))
         }
-        if not found:
-            raise NotApplicable("this network has no convolution of 3x3 or more to stand beside")
+        found = {name: layer for name, layer in large.items() if layer.groups == 1}
+        if 2 * len(found) <= len(large):  # a stem alone is no network of adapters
+            raise NotApplicable("this network has no convolution of 3x3 or more to stand beside, or most are grouped")
         for name, layer in found.items():
             replace(module, name, Pointwise(layer))
 

@@ -30,6 +30,9 @@ class Turned(Penalty):
     reads: ClassVar = "images"
     passes: ClassVar[float] = 3.0
 
+    def passes_in(self, phase: int) -> float:
+        return self.passes if phase == 0 else 0.0
+
     def begin(self, setting: "Setting") -> "Term":
         import torch
         from torch import nn

@@ -13,10 +13,12 @@ Targets = Literal["auto", "attention", "all"]
 
 def matrices(module: "nn.Module", body: Sequence[str], wanted: Targets) -> list[str]:
     """Names of linear layers and convolutions of the body: the ones that make queries, keys and values, or all. `auto`:
-    those where there are any. Convolutions of single channels are passed over: they have no low rank."""
+    those where there are any. Grouped convolutions are passed over: what each group does has little rank to lower."""
     from torch import nn
 
     layers = {name: module.get_submodule(name) for name in body}
+    if wanted != "all" and any(isinstance(layer, nn.MultiheadAttention) for layer in layers.values()):
+        raise NotApplicable("this network's attention keeps its matrices to itself; `targets: all` adapts the others")
     every = [
         name
         for name, layer in layers.items()

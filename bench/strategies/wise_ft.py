@@ -16,7 +16,7 @@ from bench.strategies.recipe import Phase, Recipe, StrategyEntry
 
 class WiseFtOptions(Options):
     alpha: Annotated[float, Field(ge=0, le=1)] = 0.5
-    """Share of the weights after; 1 is fine-tuning, 0 the linear probe before it."""
+    """Share of the weights after. 1 is plain fine-tuning; 0 is the probe before it, with statistics taken anew."""
     probe: Annotated[float, Field(gt=0, lt=1)] = 0.5
     """Share of the step budget for the head alone."""
     probe_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 3.0

@@ -92,7 +92,7 @@ def test_low_precision_is_really_used(tmp_path, device):
     images = context.data(spec.data).train
     stage = stages_for(spec, begin, [images], context)(0)
     team = Solo(begin.network, (spec.recipe, spec.training), Hyper(0.1, 0.0), begin.renew)
-    team.enter(stage, spec.recipe.active(0), is_last=True)
+    team.enter(stage, spec.recipe.active(0), 0)
     seen = []
     begin.network.modules[-1][0].register_forward_hook(lambda module, inputs, output: seen.append(output.dtype))
     assert len(team.score([images])[0]) == 1

@@ -12,7 +12,10 @@ from bench.strategies.inline import build_inline
 from bench.suite.schema import PhaseSpec, RecipeSpec
 from tests.engine import toys
 
-OPTIONS = {"freeze": {"upto": 2}}  # where one is required
+OPTIONS = {
+    "freeze": {"upto": 2},  # one is required
+    "delta": {"alpha": 0.02},  # held to random features as strongly as to good ones, nothing learns
+}
 INLINE = RecipeSpec(
     name="mine",
     phases=(

@@ -99,12 +99,13 @@ def test_coded_parts_tell_their_work(tmp_path, pretrained):
     """A second network that only looks on costs forward passes, and records count them."""
     shared, job = pretrained("toy_conv")
     flops = {}
-    for name in ("full_finetune", "lwf", "replay"):
+    for name in ("full_finetune", "lwf", "replay", "rotation"):
         spec = toys.fit_spec(recipe=toys.recipe(name, 6), training=TRAINING,
                              backbone=BackboneRef("toy_conv", {}, "coarse", Weights("pretrain", job.key)))  # fmt: skip
         (*_, final) = records(tmp_path / name, spec, [job.key], 1, shared=shared.shared)
         flops[name] = final.cost["logical"]["flops"]
     assert 1.2 < flops["lwf"] / flops["full_finetune"] < 1.45  # forward and backward are about three passes
+    assert 1.25 < flops["rotation"] / flops["full_finetune"] < 1.4  # twice as much in three tenths of the steps
     assert 1.8 < flops["replay"] / flops["full_finetune"] < 2.2
 
 

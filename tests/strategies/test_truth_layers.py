@@ -272,3 +272,25 @@ def test_what_is_drawn_depends_on_the_seed_alone(name):
         states.append(torch.cat([net.module.get_parameter(n).detach().flatten() for n in sorted(net.added)]))
     assert torch.equal(states[0], states[1])
     assert name in ("ia3", "adapter") or not torch.equal(states[0], states[2])
+
+
+def test_who_reads_weights_instead_of_calling_the_layer_is_told():
+    wrapped = beside.ScaledShifted(nn.Linear(3, 4), 4, on_images=False)
+    with pytest.raises(NotApplicable, match="reads the weights of a layer instead of calling it"):
+        F.linear(torch.randn(2, 3), wrapped.weight)
+    block = beside.Prompted(nn.Identity(), torch.zeros(1, 2, 3), 2, leave=True)
+    with pytest.raises(NotApplicable, match="take more than tokens: rope"):
+        block(torch.randn(1, 4, 3), rope=torch.randn(1))
+    assert block(torch.randn(1, 4, 3), rope=None).shape == (1, 4, 3)
+
+
+def test_attention_that_keeps_its_matrices_is_told():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.attention = nn.MultiheadAttention(4, 2)
+
+    from bench.strategies.targets import matrices
+
+    with pytest.raises(NotApplicable, match="keeps its matrices to itself"):
+        matrices(Net(), ["attention"], "auto")

@@ -6,7 +6,6 @@ import math
 import numpy as np
 import pytest
 import torch
-from torch import nn
 from torch.nn import functional as F
 
 from bench.engine.evaluate import in_eval_mode
@@ -114,6 +113,7 @@ def test_truth_delta(toy):
     with watched(before, units=True) as seen:
         before.module(step.inputs)
     total = 0.0
+    assert len(seen.units) == step.network.num_units - 1
     for number, unit in enumerate(sorted(seen.units)):
         now, then = step.units[number], seen.units[unit]
         if now.ndim == 3:  # tokens
@@ -134,19 +134,18 @@ def test_truth_delta_attention():
     found = delta.attention_of(twin, setting)
     x, y = next(setting.batches(1))
     twin.module.requires_grad_(True)
-    last = [m for m in twin.modules[4] if isinstance(m, nn.Conv2d)][-1]
-    kept = {}
-    handle = last.register_forward_hook(lambda module, inputs, output: kept.update(z=output) or output.retain_grad())
-    with watched(twin) as seen:
+    with watched(twin, units=True) as seen:
         twin.module(x)
-    handle.remove()
+    z = seen.units[2]
+    z.retain_grad()
     from bench.engine.closed_forms import ridge_path
 
     (head,) = ridge_path(seen.features[0].detach(), y, 3, [0.1])
     F.cross_entropy(seen.features[0] @ head.weight.T + head.bias, y, reduction="sum").backward()
-    z, g = kept["z"].detach(), kept["z"].grad
+    z, g = z.detach(), z.grad
     rise = torch.stack([(-z[:, c] * g[:, c]).sum((1, 2)).mean().abs() for c in range(z.shape[1])])
-    torch.testing.assert_close(found[-1], torch.softmax(rise / 5, 0))
+    torch.testing.assert_close(found[2], torch.softmax(rise / 5, 0))
+    assert rise.max() > 1.5 * rise.min()
 
 
 def test_truth_lwf():
@@ -178,28 +177,35 @@ def test_truth_co_tuning():
 
 
 def test_truth_bi_tuning_contrast():
-    """Minus the log share of each key of the query's class among all keys, averaged, by loops."""
-    queries, keys = torch.randn(4, 6), torch.randn(9, 6)
+    """Minus the log share of a query's own key and of the earlier keys of its class among all of these, by loops."""
+    queries, own, earlier = torch.randn(4, 6), torch.randn(4, 6), torch.randn(9, 6)
     of_queries, of_keys = torch.tensor([0, 1, 2, 0]), torch.arange(9) % 3
     total = 0.0
-    for q, c in zip(queries, of_queries, strict=True):
-        like = [(q @ k / q.norm() / k.norm() / 0.07).item() for k in keys]
+    for q, mine, c in zip(queries, own, of_queries, strict=True):
+        like = [(q @ k / q.norm() / k.norm() / 0.07).item() for k in [mine, *earlier]]
         norm = math.log(sum(math.exp(one) for one in like))
-        mine = [norm - one for one, label in zip(like, of_keys, strict=True) if label == c]
-        total += sum(mine) / len(mine) / 4
-    assert bi_tuning.contrast(queries, keys, (of_queries, of_keys)).item() == pytest.approx(total)
+        positive = [True, *(label == c for label in of_keys)]
+        costs = [norm - one for one, same in zip(like, positive, strict=True) if same]
+        total += sum(costs) / len(costs) / 4
+    found = bi_tuning.contrast(queries, (own, earlier), (of_queries, of_keys))
+    assert found.item() == pytest.approx(total)
 
 
 def test_truth_bi_tuning():
-    """The copy follows at a thousandth, keys are of the copy, and the queue forgets the oldest."""
+    """The copy follows at a thousandth, keys are the copy's, the classifier's weights and a projection ask, and the
+    queue forgets the oldest."""
     penalty, setting, term, step = under_way("bi_tuning", queue=4)
     start = setting.start["head.fc.weight"]
-    now = step.network.module.state_dict()["head.fc.weight"]
-    expected = 0.999 * start + 0.001 * now
-    loss = extra(penalty, term, step)
-    copied = term.kept["twin"].module.state_dict()["head.fc.weight"]
-    torch.testing.assert_close(copied, expected)
-    assert loss > 0
+    expected = 0.999 * start + 0.001 * step.network.module.state_dict()["head.fc.weight"]
+    first = extra(penalty, term, step)
+    assert first == pytest.approx(0, abs=1e-12), "with no earlier key, an image's own is all there is"
+    torch.testing.assert_close(term.kept["twin"].module.state_dict()["head.fc.weight"], expected)
+    ((keys, _),), (labels,) = term.kept["keys"], term.kept["labels"]
+    found = extra(penalty, term, step)
+    own, _ = term.kept["keys"][-1]
+    weights = classifier_of(step.network).weight[step.labels]
+    by_hand = bi_tuning.contrast(weights, (own, keys), (step.labels, labels))
+    assert 0 < by_hand < found
     for _ in range(5):
         penalty.loss(term, step)
     assert len(term.kept["keys"]) == 1  # 4 keys for each of 3 classes: one batch of 8, not two
@@ -273,7 +279,10 @@ def test_what_stands_beside_the_network_learns_too(name):
     made = []
     penalty = recipe.penalty
 
+    @dataclasses.dataclass(frozen=True, kw_only=True)
     class Watched(type(penalty)):
+        name: str = "watched"
+
         def begin(self, setting):
             term = super().begin(setting)
             made.append((term.modules, [p.detach().clone() for p in term.modules.parameters()]))
@@ -299,3 +308,42 @@ def test_a_strength_of_zero_is_plain_fine_tuning():
 
 def test_a_term_without_modules_is_plain():
     assert Term().modules is None
+
+
+def test_what_is_no_longer_finite_is_told_by_the_loss():
+    penalty, _, term, step = under_way("bss")
+    lost = dataclasses.replace(step, features=step.features * math.nan, loss=step.loss * math.nan)
+    assert penalty.loss(term, lost).isnan()
+
+
+def test_a_part_that_does_something_else_has_another_name():
+    from bench.strategies.bss import SpectralShrinkage
+
+    class Other(SpectralShrinkage):
+        pass
+
+    with pytest.raises(TypeError, match="it needs a `name` of its own"):
+        Other(eta=1.0, k=1)
+
+
+def test_a_phase_too_short_for_a_step_is_not_counted():
+    """Rotation with 2 % of 20 steps: all of them belong to the labels, and the head learns."""
+    net = toys.network()
+    before = net.module.state_dict()["head.fc.weight"].clone()
+    train(net, toys.assignment(toys.recipe("rotation", 6, share=0.02), {"steps": 20}, net))
+    assert not torch.equal(net.module.state_dict()["head.fc.weight"], before)
+
+
+def test_unlabelled_images_are_neither_scored_nor_labelled(tmp_path):
+    from bench.engine.fit import final_stream, labelled_images, start, trial_streams
+    from bench.engine.origins import setting_for
+
+    context, spec = toys.context(tmp_path), toys.fit_spec()
+    begin, data = start(spec, context), context.data(spec.data)
+    for stream in trial_streams(spec, labelled_images(spec, data)):
+        setting = setting_for(spec, begin, stream, context)
+        assert not set(setting.unlabelled.rows.tolist()) & set(stream.scored.rows.tolist())
+        assert len(setting.unlabelled) == 60 - len(stream.scored)
+        assert set(setting.unlabelled.labels.tolist()) == {-1}
+    whole = setting_for(spec, begin, final_stream(spec, data), context)
+    assert len(whole.unlabelled) == 60

@@ -19,6 +19,7 @@ from bench.engine.loop import Session, Stream, train
 from bench.engine.optimize import Hyper
 from bench.engine.stage import plain_stages
 from bench.engine.team import Solo
+from bench.keys import seed_for
 from bench.plan.settings import training_of
 from bench.plan.spec import BackboneRef, Weights
 from bench.strategies.recipe import Recipe, uniform
@@ -55,7 +56,7 @@ def rates_of_tensors(name, net, hyper=0.1, **options):
     recipe = build(name, net.num_units, **options)
     team = Solo(net, (recipe, dataclasses.replace(toys.TRAINING, warmup=0.0)), Hyper(hyper, 0.0))
     stage = plain_stages(net, toys.PIPELINE, toys.TRAINING)(0)
-    team.enter(stage, recipe.active(len(recipe.phases) - 1), is_last=True)
+    team.enter(stage, recipe.active(len(recipe.phases) - 1), len(recipe.phases) - 1)
     x = prepare(toys.images().take(torch.arange(8)).pixels, toys.PIPELINE)
     team.step((x[None],), toys.images().labels[None, :8], recipe.phases[-1].rates)
     names = {id(p): n for n, p in net.module.named_parameters()}
@@ -166,12 +167,13 @@ def test_truth_auto_rgn():
     net.set_active(recipe.active(0))
     setting = toys.setting_of(net)
     found = recipe.tensor_rates.measure(setting)
-    x, y = prepare(toys.images().pixels, toys.PIPELINE), toys.images().labels
     expected = dict.fromkeys(found, 0.0)
     net.module.eval()
-    for start in range(0, 40, 8):
+    seen = set()
+    for x, y in list(setting.batches())[:5]:
+        seen |= set(y.tolist())
         net.module.zero_grad()
-        F.cross_entropy(net.module(x[start : start + 8]), y[start : start + 8]).backward()
+        F.cross_entropy(net.module(x), y).backward()
         for name, p in net.module.named_parameters():
             if name in expected:
                 expected[name] += (p.grad.square().sum().sqrt() / p.square().sum().sqrt()).item()
@@ -189,7 +191,7 @@ def test_truth_auto_rgn_reaches_the_optimizer():
     factors = recipe.tensor_rates.measure(toys.setting_of(net))
     team = Solo(net, (recipe, toys.TRAINING), Hyper(0.1, 0.0), setting=toys.setting_of(net))
     stage = plain_stages(net, toys.PIPELINE, toys.TRAINING)(0)
-    team.enter(stage, recipe.active(0), is_last=False)
+    team.enter(stage, recipe.active(0), 0)
     x = prepare(toys.images().take(torch.arange(8)).pixels, toys.PIPELINE)
     team.step((x[None],), toys.images().labels[None, :8], recipe.phases[0].rates)
     named = {id(p): n for n, p in net.module.named_parameters()}
@@ -366,6 +368,21 @@ def test_truth_wise_ft(alpha):
     assert any(not torch.equal(middle[n], end[n]) for n in end)
 
 
+def in_order(num):
+    """As `Setting.batches` shuffles: by a generator named by its purpose and the training's seed."""
+    return torch.randperm(num, generator=torch.Generator().manual_seed(seed_for("batches", 7)))
+
+
+def test_batches_are_shuffled_for_data_lie_class_by_class():
+    images = toys.images()
+    ordered = images.take(images.labels.argsort())
+    setting = toys.setting_of(toys.network(), on=ordered)
+    batches = list(setting.batches(rest=True))
+    assert sorted(torch.cat([y for _, y in batches]).tolist()) == ordered.labels.tolist()
+    assert [len(y) for _, y in batches] == [8] * 7 + [4]
+    assert all(len(set(y.tolist())) > 1 for _, y in batches)
+
+
 def test_truth_wise_ft_statistics():
     net = toys.network()
     found = {}
@@ -373,7 +390,7 @@ def test_truth_wise_ft_statistics():
     def look(net):
         norm = next(m for m in net.modules[0] if isinstance(m, nn.BatchNorm2d))
         convolution = next(m for m in net.modules[0] if isinstance(m, nn.Conv2d))
-        x = prepare(toys.images().pixels, toys.PIPELINE)
+        x = prepare(toys.images().pixels, toys.PIPELINE)[in_order(60)]
         means = [convolution(x[start : start + 8]).mean((0, 2, 3)) for start in range(0, 56, 8)]
         found["ours"], found["by hand"] = norm.running_mean.clone(), torch.stack(means).mean(0).detach()
 

@@ -35,7 +35,8 @@ def forgetting_section(facts: Facts) -> Section | None:
     n = max(one.change.n for one in found.values())
     caption = (
         f"Mean over {plural(len(facts.board.tasks), 'task')}, the least forgetful first; changes with a 95 % Student t "
-        f"interval over n = {n} repeats. The same at most 512 source images each time. Strategies that move nothing "
+        f"interval over n = {n} repeats. The same 512 or so source images each time; where a strategy trains the "
+        "old head along, by that head. Strategies that move nothing "
         "below the head keep all."
     )
     return Section("forgetting", "Forgetting", how, [Table("forgetting", columns, rows, caption)])

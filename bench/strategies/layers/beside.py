@@ -4,13 +4,25 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bench.errors import NotApplicable
+
 
 def replace(module: nn.Module, name: str, by: nn.Module) -> None:
     path, _, last = name.rpartition(".")
     setattr(module.get_submodule(path), last, by)
 
 
-class ScaledOutput(nn.Module):
+class Around(nn.Module):
+    """Who calls the layer gets more than the layer; who reads its weights instead would get less in silence."""
+
+    @property
+    def weight(self) -> Tensor:
+        raise NotApplicable("this network reads the weights of a layer instead of calling it")
+
+    bias = weight
+
+
+class ScaledOutput(Around):
     """A factor on each output but the first `skip`, and a shift where asked for. Channels of images lie in dimension 1,
     of anything else in the last."""
 
@@ -25,7 +37,7 @@ class ScaledOutput(nn.Module):
         return y * (factor.view(1, -1, 1, 1) if isinstance(self.inner, nn.Conv2d) else factor)
 
 
-class ScaledInput(nn.Module):
+class ScaledInput(Around):
     """A factor on each input of a linear layer."""
 
     def __init__(self, inner: nn.Linear) -> None:
@@ -38,7 +50,7 @@ class ScaledInput(nn.Module):
         return y
 
 
-class ScaledShifted(nn.Module):
+class ScaledShifted(Around):
     """factor * y + shift, both of one number for each channel; they begin near 1 and 0."""
 
     def __init__(self, inner: nn.Module, num: int, on_images: bool) -> None:
@@ -96,8 +108,10 @@ class Prompted(nn.Module):
         self.inner, self.num_seen, self.leave = inner, num_seen, leave
         self.prompts = nn.Parameter(prompts) if prompts is not None else None
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, **others: object) -> Tensor:
+        if any(value is not None for value in others.values()):
+            raise NotApplicable(f"this network's blocks take more than tokens: {', '.join(others)}")
         if self.prompts is not None:
-            x = torch.cat([x, self.prompts.expand(len(x), -1, -1)], 1)
+            x = torch.cat([x, self.prompts.expand(x.shape[0], -1, -1)], 1)
         y: Tensor = self.inner(x)
         return y[:, : -self.num_seen] if self.leave else y
