@@ -163,7 +163,7 @@ def ended(outcome):
     """A session that is over before it began, with this outcome."""
 
     class Ended:
-        outcomes, batch_size = [[outcome]], 8
+        outcomes, batch_size, team = [[outcome]], 8, None
 
         def __init__(self, *_):
             pass
