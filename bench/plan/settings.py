@@ -49,7 +49,7 @@ def search_of(suite: Suite, labels: tuple[int, int], recipe: Recipe) -> Search:
         trials=s.trials,
         sampler=s.sampler,
         pruner=s.pruner,
-        first_rung=s.first_rung if s.pruner == "halving" else 1.0,
+        first_rung=_first_rung(s.first_rung, recipe) if s.pruner == "halving" else 1.0,
         lr_low=low * recipe.rate_scale,
         lr_high=high * recipe.rate_scale,
         weight_decay=suite.training.weight_decay,
@@ -61,6 +61,13 @@ def search_of(suite: Suite, labels: tuple[int, int], recipe: Recipe) -> Search:
     if not recipe.decays:
         found = replace(found, weight_decay=0.0, weight_decay_low=None, weight_decay_high=None)
     return found if recipe.solve is None else _solved(found, recipe.solve)
+
+
+def _first_rung(share: float, recipe: Recipe) -> float:
+    """Of the steps that follow the first phase. How a trial stands while its head alone learns, or nothing but turned
+    images, says little about its rate, and the best there may be the worst at the end."""
+    opening = recipe.phases[0].share if len(recipe.phases) > 1 else 0.0
+    return opening + (1 - opening) * share
 
 
 def _solved(search: Search, solve: Solve) -> Search:

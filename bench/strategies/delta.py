@@ -3,7 +3,8 @@
 Paper: Li et al., "DELTA: DEep Learning Transfer using Feature Map with Attention", ICLR 2019.
 People get wrong: the attention, which asks how much the loss rises when a filter is put to 0. It is estimated here by
 the first-order term of that, from the gradient of a ridge head's loss; the paper trains a head and tries every filter.
-The pull is a mean over the batch: Jiang et al.'s library sums, so its .01 at a batch of 48 is about .5 here.
+The pull is a mean over the batch: Jiang et al.'s library sums, so its .01 at a batch of 48 is about .5 here. The default
+is less: .5 held back a transformer.
 """
 
 from dataclasses import dataclass
@@ -92,7 +93,7 @@ def attention_of(twin: "Network", setting: "Setting") -> list["Tensor"]:
 
 
 class DeltaOptions(Options):
-    alpha: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.5
+    alpha: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.1
     """Strength of the pull of feature maps; 5e-3 to 5 in the literature's range, which sums over a batch."""
     beta: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.01
     """Strength of the head's pull to 0."""

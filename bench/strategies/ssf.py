@@ -2,7 +2,8 @@
 
 Paper: Lian et al., "Scaling & Shifting Your Features" (SSF), NeurIPS 2022.
 People get wrong: calling it free. Nothing is added after training, since it can be folded into the weights; while
-training every operation carries it.
+training every operation carries it. A factor of a whole channel gathers the gradients of all its places, so the recipe
+shifts the searched range of rates down by ten.
 """
 
 from collections.abc import Sequence
@@ -41,7 +42,8 @@ class ScaleAndShift(Adaptation):
 
 
 def build(options: Options, num_units: int) -> Recipe:
-    return Recipe(phases=uniform([1.0] * num_units), tensors="added", statistics="kept", adapt=ScaleAndShift())
+    rates = uniform([1.0] * num_units)
+    return Recipe(phases=rates, tensors="added", statistics="kept", adapt=ScaleAndShift(), rate_scale=0.1)
 
 
 STRATEGY = StrategyEntry(

@@ -244,7 +244,8 @@ class SearchSpec(Section):
     times as many; each time the best third goes on (rounded up), the others keep their last score. `none`: every
     trial trains to its end. The same for every strategy."""
     first_rung: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = 2 / 9
-    """Share of the step budget after which trials are compared for the first time, where the pruner is `halving`."""
+    """Share of the step budget after which trials are compared for the first time, where the pruner is `halving`. Of a
+    recipe of several phases: of what follows the first one."""
     lr: Range | None = None
     """Range of rates, the same width in decades for every strategy. Unset: [0.001, 1] for SGD, [1e-5, 0.01] for
     AdamW."""

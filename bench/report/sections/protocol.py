@@ -93,7 +93,8 @@ def _halving(search: dict[str, Any], steps: int | None) -> list[str]:
     return [
         f"Searches run by successive halving, with the same rule for every strategy: the trials train side by side and "
         f"are compared after {when}. Each time the best third, rounded up, goes on, and the others keep their last "
-        f"score. Only trials that ran to their end can be chosen.{batch}"
+        f"score. Only trials that ran to their end can be chosen. Where a strategy has several phases, the comparisons "
+        f"begin in the second one, after the same share of what is left.{batch}"
     ]
 
 
