@@ -3,8 +3,8 @@
 Paper: Li et al., "DELTA: DEep Learning Transfer using Feature Map with Attention", ICLR 2019.
 People get wrong: the attention, which asks how much the loss rises when a filter is put to 0. It is estimated here by
 the first-order term of that, from the gradient of a ridge head's loss; the paper trains a head and tries every filter.
-The pull is a mean over the batch: Jiang et al.'s library sums, so its .01 at a batch of 48 is about .5 here. The default
-is less: .5 held back a transformer.
+The pull is a mean over the batch: Jiang et al.'s library sums, so its .01 at a batch of 48 is about .5 here. The
+default is less: .5 held back a transformer.
 """
 
 from dataclasses import dataclass
