@@ -86,6 +86,16 @@ def _own_machine(_machine, monkeypatch):
 
 
 @pytest.fixture
+def double():
+    """Where two ways of computing must agree to the last digits that matter."""
+    import torch
+
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+@pytest.fixture
 def tiny(monkeypatch):
     """The dataset `tiny` and the backbones `toy_conv` and `toy_vit` exist."""
     put_in_place(monkeypatch)

@@ -4,7 +4,7 @@ import math
 
 import pandas as pd
 
-from bench.analysis.cells import Row, Task, cells, status_text
+from bench.analysis.cells import OUT_OF_SCOPE, Row, Task, cells, status_text
 from bench.analysis.comparison import ByRepeat, Scores, differences_to
 from bench.analysis.frame import CELL
 from bench.analysis.statistics import LEVEL, Difference, holm, smallest_detectable
@@ -35,7 +35,7 @@ def _rows(finals: pd.DataFrame) -> list[Row]:
     for cell, rows in cells(finals):
         if rows[0]["baseline"]:
             baselines.setdefault((cell[0], cell[1], cell[2]), cell[3])  # the first of the suite, where it has several
-        else:
+        elif any(row["status"] != OUT_OF_SCOPE for row in rows):  # what cannot be is not undecided
             others.append((cell, rows))
     compared = _compared(scores, baselines, [cell for cell, _ in others])
     return [_row(cell, rows, baselines, compared) for cell, rows in others]

@@ -36,8 +36,7 @@ def step_flops(network: Network, active: Learning, image_size: int, known: Known
     """Of one step on `COUNTED` images. Counting copies the network, so it is done once for each kind of step."""
     key = (active, image_size)
     if key not in known:
-        network.set_active(active)
-        known[key] = _count(network.module, image_size)
+        known[key] = _count(network, active, image_size)
     return known[key]
 
 
@@ -48,9 +47,11 @@ def _pass_flops(network: Network, image_size: int) -> int:
     return forward_flops(shadow, (x,))
 
 
-def _count(module: nn.Module, image_size: int) -> int:
-    """With the module's flags as they are. Nothing is computed, nothing moves."""
-    shadow = copy.deepcopy(module).to("meta")
+def _count(network: Network, active: Learning, image_size: int) -> int:
+    """On a copy: nothing is computed, and neither weights nor flags of the network move."""
+    twin = copy.deepcopy(network)
+    twin.set_active(active)
+    shadow = twin.module.to("meta")
     x = torch.empty(COUNTED, 3, image_size, image_size, device="meta")
     with FlopCounterMode(display=False) as counter:
         logits = shadow(x.to(next(shadow.parameters()).dtype))

@@ -46,8 +46,9 @@ def forgetting(spec: FitSpec, begin: Start, team: tuple[Team, int], context: Con
     except NotApplicable:
         return None
     except Exception as error:  # a diagnosis that fails is no reason to lose the score
-        context.notice(f"{spec.backbone.name}: what it forgot could not be measured: {type(error).__name__}: {error}")
-        return None
+        why = f"{type(error).__name__}: {error}"
+        context.notice(f"{spec.backbone.name}: what it forgot could not be measured: {why}")
+        return {"before": {}, "after": {}, "num": 0, "error": why}
 
 
 def _forgetting(spec: FitSpec, begin: Start, team: tuple[Team, int], context: Context) -> dict[str, Any]:

@@ -55,7 +55,10 @@ def _source(spec: FitSpec, context: Context) -> Source:
         raise NotApplicable("needs the head that the backbone was pretrained with; these weights came without it")
     num_classes = len(state[names[0]])
     network = build_network(plain, num_classes, 0)
-    network.module.load_state_dict(state, strict=False)
+    missing = [name for name in network.module.load_state_dict(state, strict=False).missing_keys
+               if not name.endswith("num_batches_tracked")]  # fmt: skip
+    if missing:
+        raise NotApplicable(f"needs the whole network as it was pretrained; its weights lack {', '.join(missing[:3])}")
     network.module.to(context.device, memory_format=torch.channels_last).eval().requires_grad_(False)  # type: ignore[call-overload]
     if ref.weights.origin != "pretrain":
         return Source(network, num_classes)

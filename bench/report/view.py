@@ -120,7 +120,7 @@ def signed(value: float, digits: int = 1) -> str:
     if not math.isfinite(value):
         return ABSENT
     text = f"{100 * value:+.{digits}f}"
-    return f"0.{'0' * digits}" if float(text) == 0 else text.replace("-", "−")
+    return f"{0:.{digits}f}" if float(text) == 0 else text.replace("-", "−")
 
 
 def spread(low: float, high: float) -> str:

@@ -5,47 +5,28 @@ People get wrong: taking its gain for a gain of structure. It trains more number
 count them.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from pydantic import Field
-
-from bench.catalogue import Options
-from bench.strategies.parts import Adaptation
-from bench.strategies.recipe import Recipe, StrategyEntry, uniform
-from bench.strategies.targets import Targets, matrices
+from bench.strategies.lora import LowRankOptions, LowRankUpdate, beside
+from bench.strategies.recipe import Recipe, StrategyEntry
 
 if TYPE_CHECKING:
-    from torch import nn
+    from bench.strategies.layers.weights import LowRank
 
 
 @dataclass(frozen=True, kw_only=True)
-class DecomposedUpdate(Adaptation):
-    rank: int
-    alpha: float
-    targets: Targets
+class DecomposedUpdate(LowRankUpdate):
     name: str = "dora"
 
-    def apply(self, module: "nn.Module", body: Sequence[str]) -> None:
-        from bench.strategies.layers.weights import Decomposed, add_low_rank
+    def made(self) -> "type[LowRank]":
+        from bench.strategies.layers.weights import Decomposed
 
-        add_low_rank(module, matrices(module, body, self.targets), Decomposed, (self.rank, self.alpha))
-
-
-class DecomposedUpdateOptions(Options):
-    rank: Annotated[int, Field(ge=1, le=1024)] = 8
-    """Rank of what is added to each matrix; 2 to 16 in the literature."""
-    alpha: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 8.0
-    """What is added is multiplied by alpha / rank."""
-    targets: Targets = "auto"
-    """`attention`: the layers that make queries, keys and values; `all`: every linear layer and convolution; `auto`:
-    the first where there are any."""
+        return Decomposed
 
 
-def build(options: DecomposedUpdateOptions, num_units: int) -> Recipe:
-    adapt = DecomposedUpdate(rank=options.rank, alpha=options.alpha, targets=options.targets)
-    return Recipe(phases=uniform([1.0] * num_units), tensors="added", statistics="kept", adapt=adapt)
+def build(options: LowRankOptions, num_units: int) -> Recipe:
+    return beside(DecomposedUpdate(**options.model_dump()), num_units)
 
 
 STRATEGY = StrategyEntry(
@@ -53,5 +34,5 @@ STRATEGY = StrategyEntry(
     summary="LoRA for directions, with lengths that learn by themselves, and the head",
     paper="Liu et al. 2024, arXiv:2402.09353",
     build=build,
-    options=DecomposedUpdateOptions,
+    options=LowRankOptions,
 )

@@ -19,6 +19,8 @@ from bench.strategies.targets import Targets, matrices
 if TYPE_CHECKING:
     from torch import nn
 
+    from bench.strategies.layers.weights import LowRank
+
 
 @dataclass(frozen=True, kw_only=True)
 class LowRankUpdate(Adaptation):
@@ -28,12 +30,17 @@ class LowRankUpdate(Adaptation):
     name: str = "lora"
 
     def apply(self, module: "nn.Module", body: Sequence[str]) -> None:
-        from bench.strategies.layers.weights import LowRank, add_low_rank
+        from bench.strategies.layers.weights import add_low_rank
 
-        add_low_rank(module, matrices(module, body, self.targets), LowRank, (self.rank, self.alpha))
+        add_low_rank(module, matrices(module, body, self.targets), self.made(), (self.rank, self.alpha))
+
+    def made(self) -> "type[LowRank]":
+        from bench.strategies.layers.weights import LowRank
+
+        return LowRank
 
 
-class LowRankUpdateOptions(Options):
+class LowRankOptions(Options):
     rank: Annotated[int, Field(ge=1, le=1024)] = 8
     """Rank of what is added to each matrix; 2 to 16 in the literature."""
     alpha: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 8.0
@@ -43,9 +50,12 @@ class LowRankUpdateOptions(Options):
     the first where there are any."""
 
 
-def build(options: LowRankUpdateOptions, num_units: int) -> Recipe:
-    adapt = LowRankUpdate(rank=options.rank, alpha=options.alpha, targets=options.targets)
+def beside(adapt: LowRankUpdate, num_units: int) -> Recipe:
     return Recipe(phases=uniform([1.0] * num_units), tensors="added", statistics="kept", adapt=adapt)
+
+
+def build(options: LowRankOptions, num_units: int) -> Recipe:
+    return beside(LowRankUpdate(**options.model_dump()), num_units)
 
 
 STRATEGY = StrategyEntry(
@@ -53,5 +63,5 @@ STRATEGY = StrategyEntry(
     summary="matrices of low rank beside frozen ones, and the head",
     paper="Hu et al. 2022, arXiv:2106.09685",
     build=build,
-    options=LowRankUpdateOptions,
+    options=LowRankOptions,
 )

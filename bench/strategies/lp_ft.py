@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import Field
 
 from bench.catalogue import Options
-from bench.strategies.recipe import Phase, Recipe, StrategyEntry
+from bench.strategies.recipe import Recipe, StrategyEntry, head_first
 
 
 class LpFtOptions(Options):
@@ -21,9 +21,8 @@ class LpFtOptions(Options):
 
 
 def build(options: LpFtOptions, num_units: int) -> Recipe:
-    head = Phase(options.probe, (0.0,) * (num_units - 1) + (options.probe_rate,))
-    whole = Phase(1 - options.probe, (1.0,) * num_units)
-    return Recipe(phases=(head, whole), anneal="each_phase", statistics="kept")
+    phases = head_first(num_units, options.probe, options.probe_rate)
+    return Recipe(phases=phases, anneal="each_phase", statistics="kept")
 
 
 STRATEGY = StrategyEntry(

@@ -5,6 +5,7 @@ torch is imported inside the methods: recipes are made where there is none. `eng
 given.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from inspect import get_annotations
@@ -18,17 +19,16 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Part:
+class Part(ABC):
     name: str
+    needs: ClassVar[tuple[str, ...]] = ()  # in words, for lists
 
     def __post_init__(self) -> None:
         """What a part does stands in no key but by its name."""
         cls = type(self)
-        if cls.__module__ != __name__ and "name" not in get_annotations(cls):
+        if "name" not in get_annotations(cls):
             raise TypeError(f"{cls.__name__} does something else than what it derives from: "
                             "it needs a `name` of its own")
-
-    needs: ClassVar[tuple[str, ...]] = ()  # in words, for lists
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,10 +37,10 @@ class Adaptation(Part):
 
     draws: ClassVar[bool] = False  # random numbers in each step
 
+    @abstractmethod
     def apply(self, module: "nn.Module", body: Sequence[str]) -> None:
         """In place, with torch's generator seeded. `body`: names of the modules that are not the head's. Raises
         NotApplicable where nothing fits."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,20 +55,20 @@ class Penalty(Part):
     def passes_in(self, phase: int) -> float:
         return self.passes
 
+    @abstractmethod
     def begin(self, setting: "Setting") -> "Term":
         """Asked once for each training. Raises NotApplicable where something is lacking."""
-        raise NotImplementedError
 
+    @abstractmethod
     def loss(self, term: "Term", step: "Step") -> "Tensor":
         """Instead of `step.loss`. `term`: what `begin` gave."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, kw_only=True)
 class TensorRates(Part):
+    @abstractmethod
     def measure(self, setting: "Setting") -> Mapping[str, float]:
         """A factor for each parameter that learns, the network being as it is."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +77,6 @@ class Solver(Part):
 
     reads: ClassVar[Literal["features", "units"]] = "features"  # the classifier's, or what every unit puts out, pooled
 
+    @abstractmethod
     def heads(self, features: "Tensor", labels: "Tensor", num_classes: int, penalties: list[float]) -> "list[Head]":
         """One for each penalty, as `engine/heads.py` describes it."""
-        raise NotImplementedError

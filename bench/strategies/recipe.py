@@ -151,6 +151,11 @@ def head_only(num_units: int) -> tuple[Phase, ...]:
     return uniform([0.0] * (num_units - 1) + [1.0])
 
 
+def head_first(num_units: int, share: float, rate: float = 1.0) -> tuple[Phase, ...]:
+    """The head alone for a share of the budget, at a multiple of the searched rate; then everything."""
+    return (Phase(share, (0.0,) * (num_units - 1) + (rate,)), Phase(1 - share, (1.0,) * num_units))
+
+
 def only_this(options: Any, num_units: int) -> tuple[Any, ...]:
     return (options,)
 

@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import Field
 
 from bench.catalogue import Options
-from bench.strategies.recipe import Phase, Recipe, StrategyEntry
+from bench.strategies.recipe import Recipe, StrategyEntry, head_first
 
 
 class WiseFtOptions(Options):
@@ -24,9 +24,8 @@ class WiseFtOptions(Options):
 
 
 def build(options: WiseFtOptions, num_units: int) -> Recipe:
-    head = Phase(options.probe, (0.0,) * (num_units - 1) + (options.probe_rate,))
-    whole = Phase(1 - options.probe, (1.0,) * num_units)
-    return Recipe(phases=(head, whole), anneal="each_phase", average=options.alpha)
+    phases = head_first(num_units, options.probe, options.probe_rate)
+    return Recipe(phases=phases, anneal="each_phase", average=options.alpha)
 
 
 STRATEGY = StrategyEntry(

@@ -10,7 +10,7 @@ from bench.engine.calibrate import Choice
 from bench.engine.jobs import perform
 from bench.plan.spec import BackboneRef, Engine, Job, Weights
 from tests.engine import toys
-from tests.engine.test_staging import assert_alike, double  # noqa: F401  a fixture
+from tests.engine.test_staging import assert_alike
 
 pytestmark = [pytest.mark.usefixtures("tiny")]
 
@@ -48,7 +48,7 @@ def records(folder, spec, needs, repeats=3, **fields):
     ("scratch", "grouped", "toy_conv"), ("linear_probe", "head", "toy_vit"),
 ])  # fmt: skip
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
-def test_every_record_is_that_of_one_after_another(tmp_path, monkeypatch, double, strategy, form, name, optimizer):  # noqa: F811
+def test_every_record_is_that_of_one_after_another(tmp_path, monkeypatch, double, strategy, form, name, optimizer):
     forced(monkeypatch, form, 100)
     shared = toys.context(tmp_path / "shared")
     job = toys.pretrain_job(backbone=BackboneRef(name, {}, "coarse", Weights("random")))

@@ -109,3 +109,28 @@ def test_many_source_images_are_thinned_out_evenly_and_always_alike():
     assert torch.equal(one.rows if one.rows is not None else one.labels, other.rows if other.rows is not None
                        else other.labels)  # fmt: skip
     assert torch.bincount(one.labels).min() >= 8
+
+
+def test_a_measurement_that_fails_costs_no_score_and_says_why(tmp_path, monkeypatch):
+    def fail(*_):
+        raise torch.OutOfMemoryError("no room")
+
+    monkeypatch.setattr(forgetting, "_told", fail)
+    _, _, final = finals(tmp_path, "full_finetune")
+    assert final.status == "ok"
+    assert 0 < final.result["score"] <= 1
+    assert final.result["source"]["error"] == "OutOfMemoryError: no room"
+
+
+def test_averaged_weights_are_measured_alike_whatever_was_counted_before(tmp_path):
+    """A final alone in a process, and one after others that counted the FLOPs of one of its phases."""
+    found = []
+    for before in (None, "linear_probe", "full_finetune"):
+        context = toys.context(tmp_path / str(before))
+        spec, job = toys.pretrained(context)
+        if before is not None:
+            toys.everything(context, dataclasses.replace(spec, recipe=toys.recipe(before, 6)), job.key)
+        _, final = toys.everything(context, dataclasses.replace(spec, recipe=toys.recipe("wise_ft", 6)), job.key)
+        found.append(final.result)
+    assert found[0]["source"]["after"] != found[0]["source"]["before"]
+    assert found[0] == found[1] == found[2]

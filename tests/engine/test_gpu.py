@@ -15,7 +15,7 @@ from bench.plan.patterns import frozen_patterns
 from bench.plan.spec import BackboneRef, Engine, Weights
 from tests.engine import toys
 from tests.engine.test_fleet import HALVING, forced, records
-from tests.engine.test_staging import assert_alike, double  # noqa: F401  a fixture
+from tests.engine.test_staging import assert_alike
 
 pytestmark = [pytest.mark.gpu, pytest.mark.usefixtures("tiny")]
 
@@ -29,7 +29,7 @@ def device():
 
 
 @pytest.mark.parametrize("strategy", ["linear_probe", "freeze", "gradual_unfreeze", "full_finetune", "ridge_probe"])
-def test_partition_and_plain_loop_agree(tmp_path, device, double, strategy):  # noqa: F811
+def test_partition_and_plain_loop_agree(tmp_path, device, double, strategy):
     options = {"upto": 3} if strategy == "freeze" else {}
     spec = toys.fit_spec(
         recipe=toys.recipe(strategy, 6, **options), search=dataclasses.replace(toys.SEARCH, folds=2, trials=3)
@@ -47,7 +47,7 @@ def test_partition_and_plain_loop_agree(tmp_path, device, double, strategy):  # 
 @pytest.mark.parametrize(("strategy", "form"), [
     ("linear_probe", "head"), ("scratch", "grouped"), ("full_finetune", "vmap"), ("gradual_unfreeze", "grouped"),
 ])  # fmt: skip
-def test_fleets_and_one_after_another_agree(tmp_path, monkeypatch, device, double, strategy, form):  # noqa: F811
+def test_fleets_and_one_after_another_agree(tmp_path, monkeypatch, device, double, strategy, form):
     forced(monkeypatch, form, 100)
     shared = toys.context(tmp_path / "shared", device=device)
     job = toys.pretrain_job()
@@ -62,7 +62,7 @@ def test_fleets_and_one_after_another_agree(tmp_path, monkeypatch, device, doubl
     assert_alike(fleet, alone, tolerance=1e-6)
 
 
-def test_the_records_are_near_those_of_a_cpu(tmp_path, device, double):  # noqa: F811
+def test_the_records_are_near_those_of_a_cpu(tmp_path, device, double):
     spec = toys.fit_spec(recipe=toys.recipe("full_finetune", 6))
     found = []
     for name in (device, torch.device("cpu")):

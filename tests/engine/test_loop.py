@@ -128,6 +128,17 @@ def test_counting_flops_changes_nothing(tiny):
     assert all(p.grad is None for p in net.module.parameters())
 
 
+def test_counting_flops_leaves_modes_and_gradients_as_they_are(tiny):
+    """Whoever counts may be the first or not; what comes after must not depend on it."""
+    net = toys.network()
+    recipe = toys.recipe("gradual_unfreeze", 6)
+    for phase in range(6):
+        net.set_active(recipe.active(phase))
+        flags = [m.training for m in net.module.modules()], [p.requires_grad for p in net.module.parameters()]
+        flops(net, toys.assignment(recipe))
+        assert flags == ([m.training for m in net.module.modules()], [p.requires_grad for p in net.module.parameters()])
+
+
 @pytest.mark.parametrize(("changes", "samples"), [({"steps": 7}, 56), ({"steps": 5, "batch_size": 64}, 300)])
 def test_steps_and_samples_are_counted_as_trained(tiny, changes, samples):
     """A batch is never larger than the images there are."""

@@ -13,7 +13,6 @@ from bench.engine.stage import Stage, plain_stages
 from bench.engine.team import Solo
 from bench.plan.spec import BackboneRef, Weights
 from tests.engine import toys
-from tests.engine.test_staging import double  # noqa: F401  a fixture
 
 pytestmark = [pytest.mark.usefixtures("tiny")]
 
@@ -65,7 +64,7 @@ def narrow_session(net, task, room):
 
 
 @pytest.mark.parametrize(("room", "piece"), [(8, 8), (7, 4), (3, 2), (1, 1)])
-def test_a_batch_in_pieces_is_the_same_batch(double, room, piece):  # noqa: F811
+def test_a_batch_in_pieces_is_the_same_batch(double, room, piece):
     task = toys.assignment(toys.recipe("linear_probe", 5), {"steps": 6, "label_smoothing": 0.1})
     plain, net = toys.network("toy_vit"), toys.network("toy_vit")
     train(plain, task)

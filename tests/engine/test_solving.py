@@ -15,7 +15,7 @@ from bench.engine.jobs import perform
 from bench.engine.solving import penalties
 from bench.plan.spec import BackboneRef, Engine, Weights, trial_key
 from tests.engine import toys
-from tests.engine.test_staging import assert_alike, double  # noqa: F401  a fixture
+from tests.engine.test_staging import assert_alike
 
 pytestmark = [pytest.mark.usefixtures("tiny")]
 
@@ -84,7 +84,7 @@ def test_every_number_by_the_plain_way(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", FORMS)
-def test_kept_features_and_the_whole_network_give_the_same(tmp_path, double, name):  # noqa: F811
+def test_kept_features_and_the_whole_network_give_the_same(tmp_path, double, name):
     found = []
     for way in (True, False):
         context = toys.context(tmp_path / str(way), engine=Engine(partition=way, fleet=1))

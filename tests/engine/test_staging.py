@@ -3,7 +3,6 @@
 import dataclasses
 
 import pytest
-import torch
 
 from bench.engine.images import Augment
 from bench.engine.jobs import perform
@@ -32,13 +31,6 @@ RECIPES = {
 
 
 DEAR = ("freeze 1", "full", "scratch")  # a stem's values take longer to read than to compute
-
-
-@pytest.fixture
-def double():
-    torch.set_default_dtype(torch.float64)
-    yield
-    torch.set_default_dtype(torch.float32)
 
 
 def numbers(record):

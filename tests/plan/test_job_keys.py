@@ -17,8 +17,10 @@ from bench.plan.spec import (
     Weights,
     trial_key,
 )
-from bench.strategies.parts import Adaptation, Penalty, TensorRates
+from bench.strategies.auto_rgn import RelativeGradient
+from bench.strategies.bss import SpectralShrinkage
 from bench.strategies.recipe import Phase, Recipe, Schedule, Solve, uniform
+from bench.strategies.required import RequiresBatchNorm
 from tests.plan.conftest import SMALL
 
 FIT = FitSpec(
@@ -53,8 +55,8 @@ def _others(old):
         yield ".solve", dataclasses.replace(old, phases=uniform([0.0, 1.0]), solve=Solve("ridge", 1e-5, 1e2))
         for name, value in (
             ("tensors", "biases"), ("statistics", "kept"), ("schedule", Schedule(0.1, 0.2, 0.0)), ("length", 2.0),
-            ("decays", False), ("adapt", Adaptation(name="lora")), ("penalty", Penalty(name="l2_sp")),
-            ("tensor_rates", TensorRates(name="by_gradient")), ("average", 0.5),
+            ("decays", False), ("adapt", RequiresBatchNorm()), ("penalty", SpectralShrinkage(eta=0.1, k=1)),
+            ("tensor_rates", RelativeGradient()), ("average", 0.5),
         ):  # fmt: skip
             yield f".{name}", dataclasses.replace(old, **{name: value})
     elif dataclasses.is_dataclass(old):

@@ -14,7 +14,7 @@ from bench.plan.spec import BackboneRef, Engine, Weights
 from bench.strategies import STRATEGIES
 from tests.engine import toys
 from tests.engine.test_fleet import several
-from tests.engine.test_staging import assert_alike, double  # noqa: F401  a fixture
+from tests.engine.test_staging import assert_alike
 from tests.strategies.test_contract import OPTIONS
 
 pytestmark = [pytest.mark.usefixtures("tiny")]
@@ -57,7 +57,7 @@ def records(folder, spec, needs, repeats, **fields):
 
 @pytest.mark.parametrize("toy", toys.TOYS)
 @pytest.mark.parametrize("name", STRATEGIES)
-def test_every_way_comes_to_the_same_records(tmp_path, monkeypatch, double, pretrained, name, toy):  # noqa: F811
+def test_every_way_comes_to_the_same_records(tmp_path, monkeypatch, double, pretrained, name, toy):
     def choose(spec, begin, stages, images, context):
         """In a fleet wherever there can be one, not only where it is quicker here."""
         is_alone = context.engine.fleet == 1 or spec.recipe.trains_alone

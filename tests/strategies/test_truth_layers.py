@@ -16,15 +16,12 @@ from bench.errors import NotApplicable
 from bench.strategies.layers import beside, stochastic_norm, weights
 from tests.engine import toys
 
-pytestmark = [pytest.mark.usefixtures("tiny")]
+pytestmark = [pytest.mark.usefixtures("tiny", "double")]
 
 
 @pytest.fixture(autouse=True)
-def _double():
-    torch.set_default_dtype(torch.float64)
+def _seed():
     torch.manual_seed(0)
-    yield
-    torch.set_default_dtype(torch.float32)
 
 
 def some():

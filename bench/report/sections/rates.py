@@ -2,7 +2,7 @@
 
 import math
 
-from bench.analysis.cells import Row, Task, records, task_of
+from bench.analysis.cells import OUT_OF_SCOPE, Row, Task, records, task_of
 from bench.analysis.words import labels, shortened
 from bench.report.facts import Facts, name_cell
 from bench.report.figures.lines import Point
@@ -19,7 +19,7 @@ def rates_section(facts: Facts) -> Section | None:
     )
     tasks: dict[Task, list[Row]] = {}
     for row in records(facts.results.trials):
-        if row["status"] != "missing":
+        if row["status"] not in ("missing", OUT_OF_SCOPE):
             tasks.setdefault(task_of(row), []).append(row)
     panels = []
     for number, (task, rows) in enumerate(list(tasks.items())[:DRAWN]):
