@@ -1,20 +1,38 @@
-"""Results -> one self-contained HTML page. `page.py` puts it together from `sections/`; `view.py` says what it has."""
+"""Results -> one self-contained HTML page. `page.py` puts it together from `sections/`; `view.py` says what it has.
 
+`trend.py` makes another page, of many nights.
+"""
+
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench.analysis.frame import SuiteResults
 
+if TYPE_CHECKING:
+    from bench.gate.verdict import GateResult
+    from bench.report.nights import Series
 
-def render(results: SuiteResults) -> str:
+
+def render(results: SuiteResults, gate: "GateResult | None" = None) -> str:
     """The page: no request to any host, no clock; the same results give the same bytes."""
     from bench.report.page import build  # jinja2 and matplotlib, only when a page is wanted
 
-    return build(results)
+    return build(results, gate)
 
 
-def write(results: SuiteResults, path: Path) -> Path:
-    """Write the page so that a reader sees the old one or the new one, never half of it."""
-    text = render(results)
+def write(results: SuiteResults, path: Path, gate: "GateResult | None" = None) -> Path:
+    return _replace(path, render(results, gate))
+
+
+def write_trend(suite: str, series: "Sequence[Series]", path: Path) -> Path:
+    from bench.report.trend import build_trend
+
+    return _replace(path, build_trend(suite, series))
+
+
+def _replace(path: Path, text: str) -> Path:
+    """A reader sees the old page or the new one, never half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     half = path.with_name(path.name + ".part")
     half.write_text(text, encoding="utf-8", newline="\n")

@@ -1,15 +1,9 @@
 """Puts the page together: facts, sections, template. Everything it needs is inside the file that it returns."""
 
-import base64
-import hashlib
-from pathlib import Path
-
-import jinja2
-from markupsafe import Markup
-
 from bench.analysis.frame import SuiteResults
+from bench.gate.verdict import GateResult
 from bench.report.facts import Facts
-from bench.report.palette import swatch, symbols
+from bench.report.fill import fill
 from bench.report.sections.costs import cost_section
 from bench.report.sections.diagnosis import gaps_section, selection_section
 from bench.report.sections.learning import depth_section, labels_section
@@ -17,13 +11,13 @@ from bench.report.sections.origin import pretraining_section, provenance_section
 from bench.report.sections.protocol import protocol_section
 from bench.report.sections.ranking import datasets_section, leaderboard_section
 from bench.report.sections.rates import rates_section
+from bench.report.sections.regressions import regressions_section
 from bench.report.sections.source import forgetting_section
 from bench.report.sections.top import findings, key_numbers, warnings
 from bench.report.sections.transfer import transfer_section
 from bench.report.svg import drawing
 from bench.report.view import Section
 
-TEMPLATES = Path(__file__).parent / "templates"
 SECTIONS = (
     leaderboard_section,
     transfer_section,
@@ -41,31 +35,22 @@ SECTIONS = (
 )
 
 
-def build(results: SuiteResults) -> str:
+def build(results: SuiteResults, gate: GateResult | None = None) -> str:
+    """With a gate's result, what it found comes first."""
     facts = Facts.of(results)
     with drawing():
         sections: list[Section] = [found for make in SECTIONS if (found := make(facts)) is not None]
-    style, script = (_asset(name) for name in ("page.css", "page.js"))
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals["swatch"] = swatch
-    return environment.get_template("page.html").render(
+    styles = ["page.css"]
+    if gate is not None:
+        sections.insert(0, regressions_section(gate))
+        styles.append("gate.css")
+    return fill(
+        "page.html",
+        styles,
         results=results,
+        baseline=gate is not None,
         findings=findings(facts),
         numbers=key_numbers(facts),
         warnings=warnings(facts),
         sections=sections,
-        symbols=symbols(),
-        style=Markup(style),
-        script=Markup(script),
-        script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
-
-
-def _asset(name: str) -> str:
-    return (TEMPLATES / name).read_text(encoding="utf-8").strip()

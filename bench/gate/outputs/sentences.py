@@ -146,25 +146,26 @@ def sight(result: GateResult) -> str:
 
 def sentence(result: GateResult) -> str:
     """The gate in one line, for people and for a search through logs."""
+    return "; ".join([found(result), *([sight(result)] if result.of(COMPARED) else [])])
+
+
+def found(result: GateResult) -> str:
+    """The same without what could have been seen."""
     state = STATES[result.exit_code]
-    wrong = sum(verdict.went_wrong for verdict in result.verdicts)
     slower = sum(cost.word == "slower" for cost in result.costs)
-    told = counts(result, ATTENTION)
-    told += f"{', ' if told else ''}{plural(slower, 'cost')} slower" if slower else ""
-    parts = [told] if told else []
+    told = [counts(result, ATTENTION), f"{plural(slower, 'cost')} slower" if slower else ""]
+    parts = [", ".join(filter(None, told))]
     compared = result.of(COMPARED)
     if compared:
         held = "" if result.count("regressed") else f", nothing surely dropped by more than {result.margin:g} points"
         size = f"{plural(len(compared), 'cell')} compared ({repeats(result)}){held}"
         parts = [size, *parts] if state == "green" else [*parts, size]
-    if wrong:
+    if wrong := sum(verdict.went_wrong for verdict in result.verdicts):
         parts.append(f"tonight's training went wrong in {plural(wrong, 'cell')}")
     spared = [word for word in ("regressed", "missing") if word not in result.fail_on and result.count(word)]
     if spared:
         parts.append(f"by the options given, {' and '.join(spared)} fails nothing")
-    if compared:
-        parts.append(sight(result))
-    return f"gate: {state} — {'; '.join(parts or ['there are no cells'])}"
+    return f"gate: {state} — {'; '.join(filter(None, parts)) or 'there are no cells'}"
 
 
 def reasons(verdicts: Collection[Verdict]) -> dict[str, list[Verdict]]:

@@ -73,10 +73,11 @@ def _table(columns: list[str], rows: list[list[str]], width: int) -> list[str]:
     from rich.text import Text
 
     table = Table(box=box.SQUARE, header_style="")
-    for column in columns:
-        table.add_column(column, overflow="fold", no_wrap=width >= WIDE and column != "cell")
+    used = [i for i in range(len(columns)) if any(row[i] for row in rows)]
+    for i in used:
+        table.add_column(columns[i], overflow="fold", no_wrap=width >= WIDE and columns[i] != "cell")
     for row in rows:
-        table.add_row(*map(Text, row))
+        table.add_row(*(Text(row[i]) for i in used))
     text = io.StringIO()
     Console(file=text, width=max(width, NARROW), color_system=None, highlight=False, legacy_windows=False).print(table)
     return [line.rstrip() for line in text.getvalue().splitlines()]

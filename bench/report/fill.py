@@ -1,0 +1,37 @@
+"""A template and its assets -> the text of a page. Everything that the page needs is inside the text."""
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from bench.report.palette import swatch, symbols
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def fill(template: str, styles: Sequence[str], **values: Any) -> str:
+    script = _asset("page.js")
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals["swatch"] = swatch
+    return environment.get_template(template).render(
+        symbols=symbols(),
+        style=Markup("\n".join(_asset(name) for name in styles)),
+        script=Markup(script),
+        script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        **values,
+    )
+
+
+def _asset(name: str) -> str:
+    return (TEMPLATES / name).read_text(encoding="utf-8").strip()

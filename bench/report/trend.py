@@ -1,0 +1,188 @@
+"""A page of its own: every cell over many nights. `nights.py` says what it is made of."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from bench.analysis.words import labels, plural, shortened
+from bench.commands.output import printable
+from bench.gate.outputs.sentences import share, signed
+from bench.gate.verdict import CellName
+from bench.report.figures.nights import Calendar, nights_panel
+from bench.report.fill import fill
+from bench.report.nights import NightPoint, Series, Step
+from bench.report.view import ABSENT, Block, Cell, Column, Figure, Panel, Section, Table, Words
+
+__all__ = ["NightPoint", "Series", "build_trend"]
+
+NIGHTS = 180  # the latest, so that a page of many cells stays small
+STEPPED, QUIET = 24, 12  # drawings that are not folded
+CAPTION = (
+    "Test score in percent, mean over the n repeats of each night with its interval; very long intervals are cut at "
+    "the edge. Thick lines are the levels between steps: ▼ begins a lower one, ▲ a higher one. Long dashes: the "
+    "accepted baseline. A dotted upright line: the environment changed, see the table of environments. Nights are "
+    "evenly spaced; each drawing has its own y axis, which need not start at 0."
+)
+
+
+def build_trend(suite: str, series: Sequence[Series]) -> str:
+    """The same series give the same bytes."""
+    cells = [_printable(one) for one in series]
+    calendar = _calendar(cells)
+    stepped = sorted((one for one in cells if one.steps), key=lambda one: -one.largest)
+    quiet = sorted((one for one in cells if not one.steps), key=lambda one: -one.movement)
+    sections = [_steps(stepped, calendar), _quiet(quiet, calendar, len(stepped)), _nights(cells, calendar)]
+    return fill(
+        "trend.html",
+        ["page.css", "gate.css"],
+        suite=printable(suite),
+        findings=_findings(cells, stepped, calendar),
+        sections=[section for section in sections if section is not None],
+    )
+
+
+def _printable(series: Series) -> Series:
+    """Names as one line, so that nothing behind this needs to care."""
+    cell = series.cell
+    names = CellName(*(printable(text) for text in (cell.dataset, cell.budget, cell.backbone, cell.strategy)))
+    nights = tuple(
+        replace(n, when=printable(n.when), commit=printable(n.commit), environment=printable(n.environment))
+        for n in series.nights
+    )
+    return replace(series, cell=names, nights=nights)
+
+
+def _calendar(cells: Sequence[Series]) -> Calendar:
+    nights = sorted({(night.when, night.environment) for one in cells for night in one.nights})
+    whens = list(dict.fromkeys(when for when, _ in nights))[-NIGHTS:]
+    environments = list(dict.fromkeys(environment for _, environment in nights))
+    return Calendar(
+        {when: i for i, when in enumerate(whens)},
+        {environment: f"E{i + 1}" for i, environment in enumerate(environments)},
+    )
+
+
+def _findings(cells: list[Series], stepped: list[Series], calendar: Calendar) -> list[str]:
+    whens = list(calendar.places)
+    if not whens:
+        return ["No night has been measured yet."]
+    span = f"{shortened(whens[0])} to {shortened(whens[-1])}" if len(whens) > 1 else shortened(whens[0])
+    moved = f"{plural(len(stepped), 'cell')} of {len(cells):,} changed level"
+    found = [f"{moved} within {plural(len(whens), 'night')} ({span})."]
+    if stepped:
+        step = max((step for one in stepped for step in one.steps), key=lambda step: abs(step.points))
+        verb = "fell" if step.points < 0 else "rose"
+        found.append(
+            f"The largest step: {_title(step.series)} on {_where(step.series)} {verb} by {abs(step.points):.2f} points "
+            f"between commit {shortened(step.last.commit, 40)} and {shortened(step.first.commit, 40)} "
+            f"({shortened(step.first.when, 40)})."
+        )
+    if len(calendar.environments) > 1:
+        found.append(
+            f"The nights ran in {len(calendar.environments)} environments: a step where one changed may come from it."
+        )
+    if len({night.when for one in cells for night in one.nights}) > len(whens):
+        found.append(f"Only the latest {NIGHTS} nights are drawn and listed.")
+    return found
+
+
+def _steps(stepped: list[Series], calendar: Calendar) -> Section | None:
+    if not stepped:
+        return None
+    how = "Cells whose level changed, the largest step first. The cause lies between the two commits of a row."
+    columns = [
+        Column("Cell", numeric=False),
+        Column("Step", numeric=False),
+        Column("From", "%"),
+        Column("To", "%"),
+        Column("Change", "points"),
+        Column("Last night before", numeric=False),
+        Column("First night after", numeric=False),
+        Column("Environment", numeric=False),
+    ]
+    steps = sorted((step for one in stepped for step in one.steps), key=lambda step: -abs(step.points))
+    caption = f"{plural(len(steps), 'step')}; levels are means of all nights between two steps."
+    table = Table("steps", columns, [_step(step, calendar) for step in steps], caption)
+    return Section("steps", "Steps", how, [table, *_figures(stepped, calendar, STEPPED, CAPTION)])
+
+
+def _step(step: Step, calendar: Calendar) -> list[Cell]:
+    fell = step.points < 0
+    old, new = (calendar.environments[night.environment] for night in (step.last, step.first))
+    return [
+        _name(step.series),
+        Cell("▼ fell" if fell else "▲ rose", value="fell" if fell else "rose", css=f"word {'bad' if fell else 'good'}"),
+        Cell(share(step.before.mean), value=100 * step.before.mean),
+        Cell(share(step.after.mean), value=100 * step.after.mean),
+        Cell(signed(step.points), value=step.points),
+        _night(step.last),
+        _night(step.first),
+        Cell("the same", css="quiet") if old == new else Cell(f"{old} → {new}", css="head"),
+    ]
+
+
+def _night(night: NightPoint) -> Cell:
+    told = f"{night.when}, commit {night.commit}"
+    return Cell(shortened(night.when, 40), value=told, sub=f"commit {shortened(night.commit, 40)}", title=told)
+
+
+def _quiet(quiet: list[Series], calendar: Calendar, stepped: int) -> Section | None:
+    if not quiet or not calendar.places:
+        return None
+    how = "Cells without a step, those that moved most first."
+    title = "Other cells" if stepped else "Cells"
+    return Section("cells", title, how, _figures(quiet, calendar, QUIET, "As above." if stepped else CAPTION))
+
+
+def _figures(cells: list[Series], calendar: Calendar, num_open: int, caption: str) -> list[Block]:
+    panels = [Panel(_title(one), _where(one), nights_panel(one, calendar, _title(one))) for one in cells]
+    found: list[Block] = [Figure(panels[:num_open], [], caption)]
+    if rest := panels[num_open:]:
+        found.append(Figure(rest, [], "As above.", title=f"{plural(len(rest), 'more cell')}", folded=True))
+    return found
+
+
+def _nights(cells: list[Series], calendar: Calendar) -> Section | None:
+    if not calendar.places:
+        return None
+    how = "What each night was measured with; the latest first."
+    found: dict[tuple[str, str, str], int] = {}
+    for night in (night for one in cells for night in one.nights if night.when in calendar.places):
+        key = (night.when, night.commit, calendar.environments[night.environment])
+        found[key] = found.get(key, 0) + 1
+    rows = [
+        [
+            Cell(shortened(when), value=when, css="head"),
+            Cell(shortened(commit, 40), value=commit, css="mono", title=commit),
+            Cell(name),
+            Cell(f"{count}", value=count),
+        ]
+        for (when, commit, name), count in sorted(found.items(), key=lambda item: item[0], reverse=True)
+    ]
+    columns = [Column(text, numeric=False) for text in ("Night", "Commit", "Environment")] + [Column("Cells")]
+    nights = Table("nights", columns, rows, "", title=plural(len(rows), "night"), folded=True)
+    return Section("nights", "Nights and environments", how, [_environments(cells, calendar), nights])
+
+
+def _environments(cells: list[Series], calendar: Calendar) -> Block:
+    if not calendar.environments:
+        return Words([])
+    columns = [Column(text, numeric=False) for text in ("Environment", "Versions", "First night", "Last night")]
+    rows = []
+    for text, name in calendar.environments.items():
+        whens = sorted({n.when for one in cells for n in one.nights if n.environment == text})
+        ends = [Cell(shortened(when, 40), value=when, css="line") for when in (whens[0], whens[-1])]
+        rows.append([Cell(name, css="head"), Cell(shortened(text, 300) or ABSENT, value=text, css="error"), *ends])
+    return Table("environments", columns, rows, "")
+
+
+def _title(series: Series) -> str:
+    return shortened(series.cell.strategy)
+
+
+def _where(series: Series) -> str:
+    cell = series.cell
+    return f"{shortened(cell.dataset)}, {labels(shortened(cell.budget))} · {shortened(cell.backbone)}"
+
+
+def _name(series: Series) -> Cell:
+    return Cell(_title(series), value=str(series.cell), sub=_where(series), css="name", title=str(series.cell))
