@@ -67,9 +67,11 @@ def test_nothing_to_attend_to_is_two_lines() -> None:
     (gate(REGRESSED, fail_on=()), "gate: green — 1 cell compared (n = 5); 1 regressed; by the options given, regressed "
      "fails nothing"),
     (gate(STEADY, dataclasses.replace(OPEN, n=3)), "2 cells compared (n = 3 to 5)"),
-    (gate(STEADY, must_see=1.0), "blind: in 1 of 1 compared cell a drop of 1 points could have gone unseen, and only "
-     "one of 1.3 points was sure to be seen everywhere"),
-    (gate(STEADY, dataclasses.replace(OPEN, smallest=math.nan)), "blind: in 1 of 2 compared cells"),
+    (gate(STEADY, must_see=1.0), "blind: in 1 of 1 compared cell a drop of 1 points could have gone unseen; the "
+     "smallest that would have been caught: 1.3 points in every cell, 4 times in 5"),
+    (gate(STEADY, dataclasses.replace(OPEN, smallest=math.nan)), "blind: in 1 of 2 compared cells a drop of 2 points "
+     "could have gone unseen; the smallest that would have been caught: 1.3 points in 1 of 2 cells, 4 times in 5"),
+    (gate(dataclasses.replace(OPEN, smallest=math.nan)), "would have been caught: unknown in every cell"),
 ])  # fmt: skip
 def test_the_sentence(result: GateResult, told: str) -> None:
     assert told in sentence(result)

@@ -3,7 +3,6 @@
 Annotations are workflow commands, lines of the log that the runner obeys; nothing a user wrote may become one.
 """
 
-import math
 from collections.abc import Collection
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from bench.gate.outputs.sentences import (
     ATTENTION,
     HELD,
     METHODS,
+    caught,
     cell_name,
     chance,
     cost_numbers,
@@ -102,10 +102,9 @@ def summary(result: GateResult) -> str:
 
 
 def _facts(result: GateResult) -> list[str]:
-    caught = "none" if math.isnan(result.smallest) else f"{drop(result.smallest, 1)} points, 4 times in 5"
     lines = [
-        f"- repeats: {repeats(result)}; margin: {result.margin:g} points; smallest drop that would have been caught in "
-        f"every compared cell: {caught}",
+        f"- repeats: {repeats(result)}; margin: {result.margin:g} points; smallest drop that would have been caught: "
+        f"{caught(result)}",
         f"- compared: {METHODS[result.method]}; baseline: {markdown(result.baseline)}",
     ]
     facts = list(result.facts.items())

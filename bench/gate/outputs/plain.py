@@ -6,7 +6,7 @@
     baseline        the file, as given
     margin          points: a drop up to it is none
     must_see        points: a drop that the gate is expected to catch
-    smallest        points: the smallest drop that every compared cell would have shown; null where none was compared
+    smallest        points: the smallest drop that every compared cell with a known one would have shown; or null
     exit_code       0, 1 (regressed, missing, or slower), 3 (trainings went wrong), 4 (nothing could be compared)
     sentence        the same in words
     fail_on         the words that make the exit code 1

@@ -130,18 +130,24 @@ def repeats(result: GateResult) -> str:
     return f"n = {found[0]}" if len(found) == 1 else f"n = {found[0]} to {found[-1]}"
 
 
-def sight(result: GateResult) -> str:
-    """What could have been seen; a gate that is blind for `must_see` says so and no more."""
+def caught(result: GateResult) -> str:
+    """`1.9 points in every cell`; a cell of which it is unknown is not in it."""
     compared = result.of(COMPARED)
-    unknown = sum(math.isnan(verdict.smallest) for verdict in compared)
-    if result.blind:
-        only = "" if unknown else f", and only one of {drop(result.smallest, 1)} points was sure to be seen everywhere"
-        return (
-            f"blind: in {len(result.blind)} of {plural(len(compared), 'compared cell')} a drop of {result.must_see:g} "
-            f"points could have gone unseen{only}"
-        )
-    where = f"{len(compared) - unknown} of {plural(len(compared), 'cell')}" if unknown else "every cell"
-    return f"a drop of {drop(result.smallest, 1)} points would have been caught in {where}, 4 times in 5"
+    known = sum(not math.isnan(verdict.smallest) for verdict in compared)
+    if not known:
+        return "unknown in every cell" if compared else "nothing was compared"
+    where = "every cell" if known == len(compared) else f"{known} of {plural(len(compared), 'cell')}"
+    return f"{drop(result.smallest, 1)} points in {where}, 4 times in 5"
+
+
+def sight(result: GateResult) -> str:
+    """What could have been seen; a gate that is blind for `must_see` says so first."""
+    if not result.blind:
+        return f"a drop of {drop(result.smallest, 1)} points would have been caught in every cell, 4 times in 5"
+    return (
+        f"blind: in {len(result.blind)} of {plural(len(result.of(COMPARED)), 'compared cell')} a drop of "
+        f"{result.must_see:g} points could have gone unseen; the smallest that would have been caught: {caught(result)}"
+    )
 
 
 def sentence(result: GateResult) -> str:

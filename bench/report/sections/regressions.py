@@ -10,6 +10,7 @@ from bench.gate.outputs.sentences import (
     HELD,
     METHODS,
     amount,
+    caught,
     cell_name,
     chance,
     drop,
@@ -71,8 +72,8 @@ def _warnings(result: GateResult) -> list[Block]:
     elif result.blind:
         told.insert(0, f"This gate is {sight(result)}. More repeats would let it see smaller drops.")
     else:
-        caught = sight(result)
-        blocks.append(Words([f"{caught[0].upper()}{caught[1:]}."]))
+        told_so = sight(result)
+        blocks.append(Words([f"{told_so[0].upper()}{told_so[1:]}."]))
     return [*blocks, Words(told, tone="alert", listed=True)] if told else blocks
 
 
@@ -191,13 +192,12 @@ def _costs(costs: tuple[CostVerdict, ...]) -> Table:
 
 def _compared(result: GateResult) -> Table:
     """On what all of it rests."""
-    caught = "nothing was compared" if math.isnan(result.smallest) else f"{drop(result.smallest, 1)} points"
     facts = {
         "Baseline": result.baseline,
         "Compared": METHODS[result.method],
         "Margin": f"{result.margin:g} points",
         "A drop that must be seen": f"{result.must_see:g} points",
-        "The smallest drop that every cell would have shown": caught,
+        "The smallest drop that would have been caught": caught(result),
         "Fails on": ", ".join(result.fail_on) or "nothing",
         **result.facts,
     }
