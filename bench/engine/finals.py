@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from bench.engine.calibrate import Choice, choose_form, without_fault
 from bench.engine.context import Context
@@ -14,9 +15,10 @@ from bench.engine.muster import fallen, fleet_session, have_equal_batches, narro
 from bench.engine.origins import setting_for
 from bench.engine.records import crashed, failure, read_history, record_of, why_no_score, write
 from bench.engine.search import Tried, choose
+from bench.engine.soups import drop_ingredients, make_soup
 from bench.engine.stage import Stages
 from bench.engine.staging import stages_for
-from bench.engine.team import Solo
+from bench.engine.team import Solo, Team
 from bench.errors import StoreError
 from bench.plan.spec import FitSpec, Job
 
@@ -30,6 +32,11 @@ class _Final:
     chosen: Tried
     begin: Start
     stream: Stream
+
+    @property
+    def end(self) -> int:
+        """Steps that it trains for."""
+        return self.chosen.stop or self.spec.training.steps
 
 
 def make_finals(jobs: Sequence[Job], context: Context) -> bool:
@@ -55,6 +62,8 @@ def make_finals(jobs: Sequence[Job], context: Context) -> bool:
             finished = [failure(error)]
         for final, one in zip(together, finished, strict=True):
             write(context.store, record_of(final.job, context, one), context)
+            if final.spec.recipe.soup is not None and one.status == "ok":
+                drop_ingredients(final.job.needs[-1], final.spec, context.store)
         ready = ready[len(together) :]
         if ready and context.stopping():
             return False
@@ -81,6 +90,8 @@ def _prepare(job: Job, context: Context) -> _Final | None:
 
 
 def _may_be_fleet(finals: list[_Final]) -> bool:
+    if len({final.end for final in finals}) > 1:
+        return False
     return have_equal_batches([final.stream for final in finals], finals[0].spec)
 
 
@@ -99,6 +110,8 @@ def _stages(finals: list[_Final], context: Context) -> Stages:
 
 def _train(finals: list[_Final], choice: Choice, before: Spent, context: Context) -> list[Finished]:
     first = finals[0]
+    if first.spec.recipe.soup is not None:
+        return [_stir(first, before, context)]
     spec, begin = first.spec, first.begin
     what = (spec.recipe, spec.training)
     meter = context.meter()
@@ -111,32 +124,49 @@ def _train(finals: list[_Final], choice: Choice, before: Spent, context: Context
         setting = setting_for(spec, begin, first.stream, context)
         team = Solo(begin.network, what, first.chosen.hyper, begin.renew, setting)
         session = Session(team, _stages(finals, context), what, streams)
-    session.advance(spec.training.steps, evaluation_steps(spec.training.steps, spec.training.evaluations))
+    session.advance(first.end, evaluation_steps(first.end, spec.training.evaluations))
     spent = Spent().plus(before.plus(meter.read()), len(finals))
-    flops = training_flops(begin.network, what, spec.pipeline, session.batch_size, context.flops(begin.network))
+    size = (session.batch_size, first.end)
+    flops = training_flops(begin.network, what, spec.pipeline, size, context.flops(begin.network))
     told = [
-        _describe(final, outcomes[0], (session, spent, flops), context)
+        _describe(final, outcomes[0], (session.told(), spent, flops), context)
         for final, outcomes in zip(finals, session.outcomes, strict=True)
     ]
-    return [_with_source(one, final, (session, number), context)
+    return [_with_source(one, final, (session.team, number), context)
             for number, (one, final) in enumerate(zip(told, finals, strict=True))]
 
 
-def _with_source(finished: Finished, final: _Final, where: tuple[Session, int], context: Context) -> Finished:
+def _stir(final: _Final, before: Spent, context: Context) -> Finished:
+    """A soup costs what its ingredients cost, though no one trains for it."""
+    spec, begin = final.spec, final.begin
+    meter = context.meter()
+    soup = make_soup(spec, begin, final.chosen, (final.job.needs[-1], final.stream, context))
+    size = (min(spec.training.batch_size, len(final.stream.images)), spec.training.steps)
+    each = training_flops(
+        begin.network, (spec.recipe, spec.training), spec.pipeline, size, context.flops(begin.network)
+    )
+    told = _describe(final, soup.outcome, (soup.told, before.plus(meter.read()), round(each * soup.share)), context)
+    told = replace(told, result={**told.result, "soup": soup.numbers})
+    return _with_source(told, final, (soup.team, 0), context)
+
+
+def _with_source(finished: Finished, final: _Final, where: tuple[Team, int], context: Context) -> Finished:
     """And what became of the source task; not part of the training's time."""
     if finished.status != "ok":
         return finished
-    session, stream = where
-    found = forgetting(final.spec, final.begin, (session.team, stream), context)
+    found = forgetting(final.spec, final.begin, where, context)
     return replace(finished, result={**finished.result, "source": found})
 
 
-def _describe(final: _Final, outcome: Outcome, told: tuple[Session, Spent, int], context: Context) -> Finished:
-    session, spent, flops = told
+def _describe(
+    final: _Final, outcome: Outcome, told: tuple[dict[str, Any], Spent, int], context: Context
+) -> Finished:
+    """`told`: how the work was done, what it took here, its FLOPs."""
+    engine, spent, flops = told
     cost = {
         "logical": {**logical_cost([outcome], final.begin.network, final.spec.recipe), "flops": flops},
         "measured": spent.as_dict(),
-        "engine": session.told(),
+        "engine": engine,
     }
     data = context.data(final.spec.data)
     return describe_final(final.spec, final.chosen, outcome, final.begin, (len(final.stream.images), data, cost))

@@ -19,9 +19,10 @@ from bench.engine.images import Images
 from bench.engine.loop import Outcome, Stream
 from bench.engine.optimize import Hyper
 from bench.engine.search import Tried, edge_of
-from bench.keys import seed_for
-from bench.plan.spec import BackboneRef, FitSpec
-from bench.store import blobs
+from bench.errors import NotApplicable
+from bench.keys import digest, seed_for
+from bench.plan.spec import BackboneRef, FitSpec, Weights
+from bench.store import Record, blobs
 from bench.store.record import Status
 from bench.strategies.recipe import Recipe
 
@@ -59,7 +60,8 @@ def start(spec: FitSpec, context: Context) -> Start:
     fresh = build_network(spec.backbone, spec.data.num_classes, seed_for("init", spec.seed, spec.repeat))
     loaded = None
     if recipe.init != "random":
-        state = context.pretrained_state(spec.backbone, lambda: _read(spec.backbone, context))
+        _refuse_labels_seen(spec, context)
+        state = pretrained_state(spec.backbone, context)
         if state is not None:
             upto = fresh.num_units if recipe.reinit is None else recipe.reinit
             loaded = load_pretrained(fresh, state, upto)
@@ -74,8 +76,25 @@ def start(spec: FitSpec, context: Context) -> Start:
     return Start(network, kept, loaded)
 
 
-def _read(backbone: BackboneRef, context: Context) -> dict[str, Tensor] | None:
-    return read_state(backbone, weights_path(backbone, context))
+def pretrained_state(backbone: BackboneRef, context: Context) -> dict[str, Tensor] | None:
+    return context.pretrained_state(backbone, lambda: read_state(backbone, weights_path(backbone, context)))
+
+
+def pretraining_of(weights: Weights, context: Context) -> Record:
+    record = context.shared.read(weights.identity)
+    if record is None or record.status != "ok":
+        raise RuntimeError(f"the pretraining {weights.identity} left no weights")
+    return record
+
+
+def _refuse_labels_seen(spec: FitSpec, context: Context) -> None:
+    """A stage on the way to the target must not have learned the target's labels beyond the budget."""
+    if spec.backbone.weights.origin != "pretrain":
+        return
+    stage = pretraining_of(spec.backbone.weights, context).spec
+    is_on_the_way = stage["backbone"]["weights"]["origin"] != "random"
+    if is_on_the_way and digest(stage["data"]) == digest(spec.data):
+        raise NotApplicable("the data learned on the way are the target's own: labels beyond the budget")
 
 
 def weights_path(backbone: BackboneRef, context: Context) -> Path | None:
@@ -86,10 +105,7 @@ def weights_path(backbone: BackboneRef, context: Context) -> Path | None:
         return path
     if backbone.weights.origin != "pretrain":
         return None
-    record = context.shared.read(backbone.weights.identity)
-    if record is None or record.status != "ok":
-        raise RuntimeError(f"the pretraining {backbone.weights.identity} left no weights")
-    sha256 = record.result["weights_sha256"]
+    sha256 = pretraining_of(backbone.weights, context).result["weights_sha256"]
     blobs.get(context.shared.root, sha256)  # verifies
     return blobs.path_of(context.shared.root, sha256)
 
@@ -125,6 +141,7 @@ class Rung:
     step: int
     score: float  # accuracy over all validation labels
     loss: float | None
+    stop: int | None = None  # the best moment to stop so far, whose score this is; None where the recipe has none
 
 
 def describe_trial(hyper: Hyper, outcomes: Sequence[Outcome], rungs: Sequence[Rung], cost: dict[str, Any]) -> Finished:
@@ -140,11 +157,12 @@ def describe_trial(hyper: Hyper, outcomes: Sequence[Outcome], rungs: Sequence[Ru
         "loss": rungs[-1].loss,
         "num_validation": sum(s.num for s in scored),
         "steps": rungs[-1].step,
+        "stop": rungs[-1].stop,
         "rungs": [dataclasses.asdict(rung) for rung in rungs],
         "folds": [
-            {"score": o.last.accuracy, "loss": o.last.loss, "train_loss": o.curve[-1].train_loss}
+            {"score": seen.accuracy, "loss": seen.loss, "train_loss": o.curve[-1].train_loss}
             for o in outcomes
-            if o.last is not None
+            if (seen := o.seen.get(rungs[-1].stop or rungs[-1].step)) is not None
         ],
     }
     return Finished("ok", result, cost)
@@ -158,6 +176,7 @@ def describe_final(
     result = {
         **dataclasses.asdict(chosen.hyper),
         "trial": chosen.number,
+        "stop": chosen.stop,
         "lr_edge": edge_of(chosen, spec.search),
         "num_labels": num_labels,
         "dataset_sha256": data.sha256,

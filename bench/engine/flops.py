@@ -19,12 +19,17 @@ Known = dict[tuple[Learning, int], int]  # of one network: by what learns and im
 
 
 def training_flops(
-    network: Network, what: tuple[Recipe, Training], pipeline: Pipeline, batch_size: int, known: Known
+    network: Network, what: tuple[Recipe, Training], pipeline: Pipeline, size: tuple[int, int], known: Known
 ) -> int:
-    """Forward and backward passes of all steps. The work per step does not change within a phase."""
+    """Forward and backward passes of so many steps; `size`: images in a batch, steps. The work per step does not change
+    within a phase."""
     recipe, training = what
+    batch_size, steps = size
     total = 0.0
-    for number, start, end in numbered_phases(recipe, training.steps):
+    for number, start, planned in numbered_phases(recipe, training.steps):
+        end = min(planned, steps)
+        if end <= start:
+            break
         counted = step_flops(network, recipe.active(number), pipeline.image_size, known)
         if recipe.penalty is not None and (passes := recipe.penalty.passes_in(number)):
             counted += round(passes * _pass_flops(network, pipeline.image_size))

@@ -16,7 +16,7 @@ from bench.engine.context import Context
 from bench.engine.evaluate import BATCH, in_eval_mode
 from bench.engine.fit import Start
 from bench.engine.images import Images, prepare
-from bench.engine.origins import source_of
+from bench.engine.origins import root_of, source_of
 from bench.engine.setting import classifier_of, watched
 from bench.engine.team import Team
 from bench.errors import NotApplicable
@@ -39,7 +39,7 @@ def forgetting(spec: FitSpec, begin: Start, team: tuple[Team, int], context: Con
     """None where nothing can be said. `team`: and the stream whose first member is asked about."""
     if spec.recipe.init != "pretrained" or spec.recipe.reinit is not None:
         return None
-    if spec.backbone.weights.origin != "pretrain":
+    if root_of(spec.backbone, context).weights.origin != "pretrain":
         return None
     try:
         return _forgetting(spec, begin, team, context)
@@ -60,7 +60,7 @@ def _forgetting(spec: FitSpec, begin: Start, team: tuple[Team, int], context: Co
     if "told" not in source.memo:
         source.memo["told"] = _told(source.network, head, (fitted, test, source.num_classes), spec.pipeline)
     before = after = source.memo["told"]
-    if _body_moves(spec, begin.network):
+    if _body_moves(spec, begin.network) or root_of(spec.backbone, context) != spec.backbone:
         who, stream = team
         with who.hold(stream):
             own = who.source_head or head  # learning without forgetting and its like train the old head along

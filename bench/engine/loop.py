@@ -72,6 +72,7 @@ class Outcome:
     samples: int = 0
     curve: list[Point] = field(default_factory=list)
     last: Scored | None = None
+    seen: dict[int, Scored] = field(default_factory=dict)  # by the step after which it was scored
     diverged_at: int | None = None  # step whose loss was not finite
 
 
@@ -217,7 +218,7 @@ class Session:
         for (s, m), scored in _cells(self.scores()):
             if scored is not None:
                 outcome = self.outcomes[s][m]
-                outcome.last = scored
+                outcome.last = outcome.seen[self.step] = scored
                 outcome.curve.append(Point(self.step, mean[s][m], scored.accuracy, scored.loss))
         self._losses.clear()
         self._read = 0

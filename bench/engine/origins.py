@@ -4,15 +4,15 @@ from dataclasses import replace
 
 import torch
 
-from bench.backbones.build import build_network, read_state
+from bench.backbones.build import build_network
 from bench.engine.context import Context
-from bench.engine.fit import Start, weights_path
+from bench.engine.fit import Start, pretrained_state, pretraining_of
 from bench.engine.images import Images
 from bench.engine.loop import Stream
 from bench.engine.setting import Setting, Source
 from bench.errors import NotApplicable
 from bench.keys import digest
-from bench.plan.spec import DataRef, FitSpec, Weights
+from bench.plan.spec import BackboneRef, DataRef, FitSpec, Weights
 
 
 def setting_for(spec: FitSpec, begin: Start, stream: Stream, context: Context) -> Setting:
@@ -39,14 +39,24 @@ def _unlabelled(train: Images, stream: Stream) -> Images:
     return replace(train, rows=rows, labels=torch.full((len(rows),), -1, dtype=torch.int64, device=train.device))
 
 
+def root_of(ref: BackboneRef, context: Context) -> BackboneRef:
+    """The backbone before any stage on the way to the target."""
+    while ref.weights.origin == "pretrain":
+        before = Weights(**pretraining_of(ref.weights, context).spec["backbone"]["weights"])
+        if before.origin == "random":
+            break
+        ref = replace(ref, weights=before)
+    return ref
+
+
 def source_of(spec: FitSpec, context: Context) -> Source:
     """Made once for each backbone and kept while a few others are."""
     return context.kept(digest(["source", spec.backbone, spec.pipeline]), lambda: _source(spec, context))
 
 
 def _source(spec: FitSpec, context: Context) -> Source:
-    ref = spec.backbone
-    state = context.pretrained_state(ref, lambda: read_state(ref, weights_path(ref, context)))
+    ref = root_of(spec.backbone, context)
+    state = pretrained_state(ref, context)
     if state is None:
         raise NotApplicable("needs the head that the backbone was pretrained with; its weights are random")
     plain = type(ref)(ref.name, ref.options, ref.units, Weights("random"))
@@ -62,7 +72,5 @@ def _source(spec: FitSpec, context: Context) -> Source:
     network.module.to(context.device, memory_format=torch.channels_last).eval().requires_grad_(False)  # type: ignore[call-overload]
     if ref.weights.origin != "pretrain":
         return Source(network, num_classes)
-    record = context.shared.read(ref.weights.identity)
-    assert record is not None, "its weights were read"
-    data = context.data(DataRef(**record.spec["data"]))
+    data = context.data(DataRef(**pretraining_of(ref.weights, context).spec["data"]))
     return Source(network, num_classes, data.train, data.test)

@@ -1,13 +1,14 @@
-"""Pretraining inside a suite: the whole source split, every unit at one rate; the weights go into the shared store."""
+"""Pretraining inside a suite: the whole source split, every unit at one rate; the weights go into the shared store.
+It begins with random weights, or with the backbone's where a strategy learns another data set on the way."""
 
 import dataclasses
 import math
 
 import torch
 
-from bench.backbones.build import build_network
+from bench.backbones.build import build_network, load_pretrained
 from bench.engine.context import Context
-from bench.engine.fit import Finished
+from bench.engine.fit import Finished, pretrained_state
 from bench.engine.flops import training_flops
 from bench.engine.loop import Assignment, train
 from bench.engine.optimize import Hyper
@@ -25,6 +26,8 @@ def run_pretraining(spec: PretrainSpec, context: Context) -> Finished:
     data = context.data(spec.data)
     meter = context.meter()
     network = build_network(spec.backbone, spec.data.num_classes, seed_for("pretrain init", spec.seed))
+    state = pretrained_state(spec.backbone, context)
+    loaded = load_pretrained(network, state, network.num_units) if state is not None else None
     network.module.to(context.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     task = Assignment(
         recipe=Recipe(init="random", phases=uniform([1.0] * network.num_units)),
@@ -38,7 +41,8 @@ def run_pretraining(spec: PretrainSpec, context: Context) -> Finished:
     )
     outcome = train(network, task)
     batch_size = min(spec.batch_size, len(data.train))
-    flops = training_flops(network, (task.recipe, task.training), spec.pipeline, batch_size, {})
+    size = (batch_size, task.training.steps)
+    flops = training_flops(network, (task.recipe, task.training), spec.pipeline, size, {})
     cost = {
         "logical": {"steps": outcome.steps, "samples": outcome.samples, "flops": flops},
         "measured": meter.read().as_dict(),
@@ -52,6 +56,7 @@ def run_pretraining(spec: PretrainSpec, context: Context) -> Finished:
         "num_test": outcome.last.num,
         "curve": [dataclasses.asdict(point) for point in outcome.curve],
         "dataset_sha256": data.sha256,
+        "weights": dataclasses.asdict(loaded) if loaded is not None else None,
         "weights_sha256": blobs.put(context.shared.root, save(state)),
     }
     return Finished("ok", result, cost)

@@ -5,12 +5,12 @@ each lane by itself.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from bench.engine.fit import Finished, Rung, Start, describe_trial, logical_cost
 from bench.engine.images import Images
-from bench.engine.loop import Outcome, Session, Stream
+from bench.engine.loop import Outcome, Session, Stream, evaluation_steps
 from bench.engine.measure import Meter, Spent
 from bench.engine.optimize import Hyper
 from bench.engine.search import ranking
@@ -29,9 +29,10 @@ class Entrant:
     rungs: list[Rung] = field(default_factory=list)
     spent: Spent = field(default_factory=Spent)
     failed: Finished | None = None
+    left: list[str] = field(default_factory=list)  # for each fold the digest of its last weights, where they are kept
 
     def start_over(self) -> None:
-        self.seats, self.member, self.rungs, self.failed = [], 0, [], None
+        self.seats, self.member, self.rungs, self.failed, self.left = [], 0, [], None, []
 
     @property
     def outcomes(self) -> list[Outcome]:
@@ -79,6 +80,10 @@ class Hooks(Protocol):
         """What an exception comes to as a record; None where there was none."""
         ...
 
+    def through(self, entrant: Entrant, session: Session) -> None:
+        """A fold of a trial that trains alone stands where its rung ends."""
+        ...
+
     def meter(self) -> Meter: ...
 
 
@@ -87,6 +92,7 @@ def run_race(lanes: Sequence[Lane], squads: Sequence[Squad], hooks: Hooks) -> bo
     raised, and nothing of its present rung is lost but time."""
     spec = lanes[0].spec
     ends = rungs(spec.search, spec.training.steps)
+    looks = evaluation_steps(spec.training.steps, spec.recipe.stop_early) if spec.recipe.stop_early else set()
     begun = False
     for number, end in enumerate(ends):
         for squad in squads:
@@ -96,7 +102,7 @@ def run_race(lanes: Sequence[Lane], squads: Sequence[Squad], hooks: Hooks) -> bo
             if begun and hooks.stopping():
                 return False
             begun = True
-            _advance(squad, going, end, hooks)
+            _advance(squad, going, (end, looks), hooks)
             for lane in lanes:
                 _tell(lane, [entrant for entrant in going if entrant in lane.entrants], end, hooks)
             _let_go(squad, lanes)
@@ -108,15 +114,19 @@ def run_race(lanes: Sequence[Lane], squads: Sequence[Squad], hooks: Hooks) -> bo
     return True
 
 
-def _advance(squad: Squad, going: list[Entrant], end: int, hooks: Hooks) -> None:
+def _advance(squad: Squad, going: list[Entrant], course: tuple[int, set[int]], hooks: Hooks) -> None:
+    """`course`: where the rung ends, and moments at which a trial could stop."""
+    end, looks = course
     hooks.begins(going)
     meter = hooks.meter()
 
     def run() -> None:
         for session in squad.sessions:
-            session.advance(end, {end})
+            session.advance(end, {end} | looks)
             if session.is_over() and not squad.is_fleet:
                 return  # one fold diverged, so the trial has
+            if not squad.is_fleet:
+                hooks.through(going[0], session)
 
     failed = None
     if squad.is_fleet:
@@ -134,7 +144,7 @@ def _tell(lane: Lane, trained: list[Entrant], end: int, hooks: Hooks) -> None:
     for entrant in trained:
         over = entrant.failed is not None or entrant.has_diverged
         if not over:
-            entrant.rungs.append(_rung(end, entrant.outcomes))
+            entrant.rungs.append(_rung(end, entrant.outcomes, lane.spec.recipe.stop_early > 0))
         if over or end == lane.spec.training.steps:
             _leave(lane, entrant, hooks)
 
@@ -159,13 +169,21 @@ def _leave(lane: Lane, entrant: Entrant, hooks: Hooks) -> None:
     entrant.seats = []
 
 
-def _rung(end: int, outcomes: Sequence[Outcome]) -> Rung:
+def _rung(end: int, outcomes: Sequence[Outcome], may_stop: bool) -> Rung:
+    """How a trial stands; where it may stop early, how it would stand if it had stopped at its best moment so far."""
+    if not may_stop:
+        return _at(end, outcomes)
+    best = min((_at(step, outcomes) for step in outcomes[0].seen), key=lambda r: ranking(r.score, r.loss, r.step))
+    return replace(best, step=end, stop=best.step)
+
+
+def _at(step: int, outcomes: Sequence[Outcome]) -> Rung:
     """Over all validation labels: every fold counts by its size."""
-    scored = [outcome.last for outcome in outcomes if outcome.last is not None]
+    scored = [outcome.seen[step] for outcome in outcomes]
     num = sum(one.num for one in scored)
     losses = [one.loss * one.num for one in scored if one.loss is not None]
     loss = sum(losses) / num if len(losses) == len(scored) else None
-    return Rung(end, sum(one.correct for one in scored) / num, loss)
+    return Rung(step, sum(one.correct for one in scored) / num, loss)
 
 
 def _finished(lane: Lane, entrant: Entrant) -> Finished:
@@ -177,7 +195,10 @@ def _finished(lane: Lane, entrant: Entrant) -> Finished:
         "measured": entrant.spent.as_dict(),
         "engine": entrant.seats[0][0].told(),
     }
-    return describe_trial(entrant.hyper, ran, entrant.rungs, cost)
+    told = describe_trial(entrant.hyper, ran, entrant.rungs, cost)
+    if entrant.left and told.status == "ok":
+        return replace(told, result={**told.result, "ingredients": entrant.left})
+    return told
 
 
 def _thin_out(squad: Squad, going: set[Entrant]) -> None:

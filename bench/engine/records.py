@@ -83,6 +83,7 @@ def as_tried(number: int, record: Record) -> Tried:
         hyper=Hyper(point["lr"], point["weight_decay"]),
         score=record.result["score"] if scored else None,
         loss=record.result["loss"] if scored else None,
+        stop=record.result.get("stop"),
         pruned_at=steps if steps is not None and steps < record.spec["training"]["steps"] else None,
     )
 

@@ -33,6 +33,7 @@ class Tried:
     score: float | None  # validation accuracy after its last step
     loss: float | None  # validation loss
     pruned_at: int | None = None  # steps after which it left the race; None: it ran to its end
+    stop: int | None = None  # steps after which it was at its best, where a recipe may stop early
 
 
 def ask(spec: FitSpec, history: Sequence[Tried], pending: Sequence[Hyper] = ()) -> Hyper:

@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 from bench.engine.calibrate import without_fault
 from bench.engine.context import Context
 from bench.engine.fit import Finished, Start, labelled_images, start, trial_streams
+from bench.engine.loop import Session
 from bench.engine.measure import Meter, Spent
 from bench.engine.muster import choose, fallen, muster, narrower
 from bench.engine.optimize import Hyper
 from bench.engine.race import Entrant, Lane, run_race
 from bench.engine.records import as_tried, guarded, trial_record, write
 from bench.engine.search import Tried, ask_cohort
+from bench.engine.soups import keep_ingredient
 from bench.errors import StoreError
 from bench.plan.halving import cohorts
 from bench.plan.spec import FitSpec, Job, trial_key
@@ -161,6 +163,10 @@ class _Hooks:
 
     def ends(self, lane: Lane, entrant: Entrant, finished: Finished) -> None:
         self.owners[id(lane)].write((entrant.number, entrant.hyper), finished)
+
+    def through(self, entrant: Entrant, session: Session) -> None:
+        if session.recipe.soup is not None and session.step == session.training.steps:
+            entrant.left.append(keep_ingredient(session, self.context))
 
     def guarded(self, run: Callable[[], None]) -> Finished | None:
         return guarded(run)

@@ -24,6 +24,7 @@ from bench.strategies.recipe import Learning, Recipe
 
 
 class Team(Protocol):
+    network: Network
     shape: tuple[int, int]  # S, M
     is_fleet: bool
     form: str  # how it computes, for the records

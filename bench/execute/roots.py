@@ -5,7 +5,7 @@ from pathlib import Path
 
 from bench.errors import StoreError
 from bench.plan.plan import Plan
-from bench.plan.spec import Job
+from bench.plan.spec import FitSpec, Job
 from bench.store import Record, Store, blobs
 from bench.store.atomic import explain
 
@@ -64,6 +64,23 @@ def forget_lost_weights(plan: Plan, roots: Roots) -> None:
             record = roots.shared.read(job.key) if ours else None
             if record is not None and record.status == "ok" and not _has_weights(record, roots):
                 forget_record(roots.shared, job.key)
+    for job in plan.jobs.values():
+        spec = job.spec
+        if isinstance(spec, FitSpec) and spec.recipe.soup and job.kind == "final":
+            _forget_lost_ingredients(job, plan, roots.store)
+
+
+def _forget_lost_ingredients(final: Job, plan: Plan, store: Store) -> None:
+    """They are needed until the soup is made, and removed then."""
+    if store.read(final.key) is not None:
+        return
+    for key in plan.jobs[final.needs[-1]].record_keys:
+        record = store.read(key)
+        lacks = record is not None and not all(
+            blobs.has(store.root, sha256) for sha256 in record.result.get("ingredients", [])
+        )
+        if lacks:
+            forget_record(store, key)
 
 
 def forget_record(store: Store, key: str) -> None:

@@ -9,6 +9,7 @@ from bench import backbones, datasets
 from bench.backbones import probe
 from bench.errors import BenchError, Missing, MissingInputs, SuiteError
 from bench.keys import digest
+from bench.plan.origins import origin_of
 from bench.plan.plan import Cell, Finds, Plan, Source
 from bench.plan.precision import Precision
 from bench.plan.resolve import (
@@ -24,7 +25,7 @@ from bench.plan.resolve import (
     resolve_strategy,
 )
 from bench.plan.settings import search_of, training_of
-from bench.plan.spec import FitSpec, Job, LabelBudget, Weights
+from bench.plan.spec import FitSpec, Job, LabelBudget
 from bench.suite.load import LoadedSuite
 from bench.suite.schema import BackboneSpec, DatasetSpec, FoldsSpec, Suite
 
@@ -63,21 +64,31 @@ def make_plan(
         loaded=loaded,
         cells=cells,
         jobs=jobs,
-        sources=_sources(tasks, shelf),
+        sources=_sources(tasks, recipes),
         finds=problems.finds,
         weights_files={b.weights.identity: b.weights_file for b, _ in recipes if b.weights_file is not None},
-        pretrain_labels={
-            b.pretraining.key: (b.label, datasets.short_name(b.spec.pretrain.dataset))
-            for b, _ in recipes
-            if b.pretraining is not None and b.spec.pretrain is not None
-        },
+        pretrain_labels=_pretrain_labels(recipes),
     )
 
 
-def _sources(tasks: list[Task], shelf: list[ResolvedBackbone]) -> dict[str, Source]:
+def _sources(tasks: list[Task], recipes: list[tuple[ResolvedBackbone, list[ResolvedStrategy]]]) -> dict[str, Source]:
     found = {digest(task.dataset.ref): task.dataset.source for task in tasks}
-    for backbone in shelf:
+    for backbone, listed in recipes:
         found |= backbone.sources
+        found |= {digest(one.via.ref): one.via.source for one in listed if one.via is not None}
+    return found
+
+
+def _pretrain_labels(
+    recipes: list[tuple[ResolvedBackbone, list[ResolvedStrategy]]]
+) -> dict[str, tuple[str, str]]:
+    found: dict[str, tuple[str, str]] = {}
+    for backbone, listed in recipes:
+        if backbone.pretraining is not None and backbone.spec.pretrain is not None:
+            found[backbone.pretraining.key] = (backbone.label, datasets.short_name(backbone.spec.pretrain.dataset))
+        for one in listed:
+            if one.via is not None:
+                found[origin_of(backbone, one).needs[-1]] = (backbone.label, f"then {one.via.label}")
     return found
 
 
@@ -247,15 +258,14 @@ def _cell(
     suite: Suite, task: Task, pair: tuple[ResolvedBackbone, ResolvedStrategy], jobs: dict[str, Job]
 ) -> Cell:
     backbone, strategy = pair
-    recipe = strategy.recipe
-    # Random weights make the origin of the backbone irrelevant, so it must not be in the key.
-    weights = Weights("random") if recipe.init == "random" else backbone.weights
-    pretraining = backbone.pretraining if weights.origin == "pretrain" else None
-    needs = (pretraining.key,) if pretraining is not None else ()
+    recipe = replace(strategy.recipe, via=None)  # the weights tell of it
+    origin = origin_of(backbone, strategy)
+    for job in origin.pretrainings:
+        jobs.setdefault(job.key, job)
     spec = FitSpec(
         data=task.dataset.ref,
         budget=task.budget,
-        backbone=backbone.ref(weights),
+        backbone=backbone.ref(origin.weights),
         recipe=recipe,
         pipeline=pipeline(backbone.spec, backbone.facts, task.dataset.facts),
         training=training_of(suite, task.num_labels, recipe),
@@ -263,7 +273,7 @@ def _cell(
         repeat=0,
         seed=suite.seed,
     )
-    made = [_search_and_final(suite, replace(spec, repeat=repeat), needs) for repeat in range(suite.repeats)]
+    made = [_search_and_final(suite, replace(spec, repeat=repeat), origin.needs) for repeat in range(suite.repeats)]
     for job in (job for pair_of_jobs in made for job in pair_of_jobs):
         jobs.setdefault(job.key, job)
     return Cell(
@@ -276,7 +286,7 @@ def _cell(
         num_classes=task.dataset.facts.num_classes,
         num_units=len(backbone.facts.unit_names),
         depth=recipe.freeze_depth,
-        pretraining=needs[0] if needs else None,
+        pretraining=origin.needs[0] if origin.needs else None,
         searches=tuple(search.key for search, _ in made),
         finals=tuple(final.key for _, final in made),
     )

@@ -72,7 +72,9 @@ class Plan:
         if not cells:
             raise NothingSelected("the filter leaves none of the suite's " + f"{len(self.cells)} cells")
         wanted = {key for cell in cells for key in (*cell.searches, *cell.finals)}
-        wanted |= {need for key in wanted for need in self.jobs[key].needs}
+        for key, job in reversed(self.jobs.items()):  # users before what they need
+            if key in wanted:
+                wanted.update(job.needs)
         return replace(self, cells=cells, jobs={key: job for key, job in self.jobs.items() if key in wanted})
 
 

@@ -1,6 +1,6 @@
 """Names of a suite -> references with contents. Each function gathers problems at the place where the name stands."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from bench.places import DATA, find_file
 from bench.plan.plan import Finds, Source
 from bench.plan.spec import BackboneRef, DataRef, Job, Pipeline, PretrainSpec, Weights
 from bench.strategies.inline import build_inline
-from bench.strategies.recipe import Recipe
+from bench.strategies.recipe import Recipe, Via
 from bench.suite.load import LoadedSuite
 from bench.suite.schema import BackboneSpec, StrategySpec, Suite
 
@@ -74,6 +74,7 @@ class ResolvedStrategy:
     label: str
     recipe: Recipe
     baseline: bool
+    via: ResolvedDataset | None = None  # what `recipe.via` names
 
 
 def checked_options(owner: str, model: type[Options], raw: dict[str, Any], at: tuple[Problems, Loc]) -> Options | None:
@@ -258,20 +259,28 @@ def resolve_strategy(
         options = checked_options(f"strategy {spec.name!r}", entry.options, spec.options, (problems, (*loc, "options")))
         if options is None:
             return []
-        return [
-            ResolvedStrategy(_label(spec.name, one), entry.build(one, len(unit_names)), entry.baseline)
-            for one in entry.expand(options, len(unit_names))
-        ]
+        made = [(_label(spec, one), replace(entry.build(one, len(unit_names)), stop_early=spec.stop_early))
+                for one in entry.expand(options, len(unit_names))]
+        return [ResolvedStrategy(label, recipe, entry.baseline, _via(recipe.via, (*loc, "options"), problems))
+                for label, recipe in made]
     except (BenchError, ValueError) as error:
         problems.add(loc, str(error))
         return []
 
 
-def _label(name: str, options: Options) -> str:
+def _via(via: Via | None, loc: Loc, problems: Problems) -> ResolvedDataset | None:
+    if via is None:
+        return None
+    resolved = resolve_dataset(via.dataset, via.options, loc, problems)
+    return ResolvedDataset(datasets.short_name(via.dataset), *resolved) if resolved is not None else None
+
+
+def _label(spec: StrategySpec, options: Options) -> str:
     """`freeze(upto=2)`: the options that differ from their defaults."""
     shown = [
         f"{key}={getattr(options, key)}"
         for key, field_info in type(options).model_fields.items()
         if getattr(options, key) != field_info.default
     ]
-    return f"{name}({', '.join(shown)})" if shown else name
+    shown += [f"stop_early={spec.stop_early}"] if spec.stop_early else []
+    return f"{spec.name}({', '.join(shown)})" if shown else spec.name

@@ -58,6 +58,8 @@ def search_of(suite: Suite, labels: tuple[int, int], recipe: Recipe) -> Search:
         folds=folds,
         holdout=s.holdout,
     )
+    if recipe.soup is not None:  # its ingredients are trainings that came to their end
+        found = replace(found, pruner="none", first_rung=1.0)
     if not recipe.decays:
         found = replace(found, weight_decay=0.0, weight_decay_low=None, weight_decay_high=None)
     return found if recipe.solve is None else _solved(found, recipe.solve)

@@ -11,11 +11,11 @@ from typing import Any
 
 from bench import backbones, datasets
 from bench.suite.load import LoadedSuite
+from bench.suite.recipe_schema import RecipeSpec
 from bench.suite.schema import (
     BackboneSpec,
     DatasetSpec,
     PretrainSpec,
-    RecipeSpec,
     SearchSpec,
     StrategySpec,
     Suite,
@@ -39,7 +39,7 @@ def rehearsal(loaded: LoadedSuite, missing: Collection[str]) -> LoadedSuite:
     told: list[str] = []
     sets = tuple(_dataset(number, spec, missing, told) for number, spec in enumerate(suite.datasets))
     networks = tuple(_backbone(number, spec, missing, told) for number, spec in enumerate(suite.backbones))
-    listed = _strategies(suite.strategies, told)
+    listed = _strategies(tuple(_on_the_way(spec, missing, told) for spec in suite.strategies), told)
     told.append(f"at most {STEPS} steps, {TRIALS} trials, {REPEATS} repeats and {BUDGETS} label budgets")
     stood_in = suite.model_copy(update={
         "name": suite.name[: 100 - len(SUFFIX)] + SUFFIX,
@@ -94,6 +94,15 @@ def _is_missing(dataset: str, options: dict[str, Any], missing: Collection[str])
     name, given = datasets.split_name(dataset)
     places = [value for value in {**given, **options}.values() if isinstance(value, str)]
     return any(f"dataset {one}" in missing for one in (name, *(f"{name}:{place}" for place in places)))
+
+
+def _on_the_way(spec: StrategySpec, missing: Collection[str], told: list[str]) -> StrategySpec:
+    """A strategy that learns another data set first."""
+    dataset = spec.options.get("dataset")
+    if not isinstance(dataset, str) or not _is_missing(dataset, spec.options.get("dataset_options", {}), missing):
+        return spec
+    told.append(f"{spec.name}'s {datasets.short_name(dataset)}: the embedded world {WORLDS[-1]}")
+    return spec.model_copy(update={"options": {**spec.options, "dataset": WORLDS[-1], "dataset_options": {}}})
 
 
 def _strategies(specs: tuple[StrategySpec, ...], told: list[str]) -> tuple[StrategySpec, ...]:

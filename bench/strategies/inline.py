@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from bench.strategies.recipe import Phase, Recipe, Schedule
-from bench.suite.schema import RecipeSpec
+from bench.suite.recipe_schema import RecipeSpec
 
 
 def build_inline(spec: RecipeSpec, unit_names: tuple[str, ...]) -> Recipe:
@@ -12,7 +12,7 @@ def build_inline(spec: RecipeSpec, unit_names: tuple[str, ...]) -> Recipe:
     return Recipe(
         phases=phases, init=spec.init, reinit=spec.reinit, anneal=spec.anneal, rate_scale=spec.rate_scale,
         tensors=spec.tensors, statistics=spec.statistics, schedule=own, length=spec.length, decays=spec.decays,
-        average=spec.average,
+        average=spec.average, stop_early=spec.stop_early,
     )  # fmt: skip
 
 

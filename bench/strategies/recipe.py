@@ -63,6 +63,20 @@ class Solve:
 
 
 @dataclass(frozen=True)
+class Via:
+    """Another data set that the whole network learns first, from the backbone's weights on. Planning makes a
+    pretraining of it, whose key names the weights; so it is told to `plan/`, and the engine never sees it."""
+
+    dataset: str  # as a suite names it
+    options: dict[str, Any]
+    epochs: int
+    batch_size: int
+    lr: float
+    weight_decay: float
+    shift: int
+
+
+@dataclass(frozen=True)
 class Recipe:
     """What a strategy does, said for one backbone with a known number of units."""
 
@@ -81,6 +95,9 @@ class Recipe:
     penalty: Penalty | None = None  # what the loss becomes
     tensor_rates: TensorRates | None = None  # a factor on each tensor's rate, measured when a phase begins
     average: float = 1.0  # share of the end in what is scored; the rest is the start of the last phase
+    via: Via | None = None
+    stop_early: int = 0  # moments, evenly spaced, among which a search also chooses when to stop; 0: at the end
+    soup: Literal["uniform", "greedy"] | None = None  # what is scored is a mean of the trials' weights; no final trains
 
     def __post_init__(self) -> None:
         if not self.phases:
@@ -95,6 +112,10 @@ class Recipe:
             raise ValueError(f"the shares of the phases add up to {sum(p.share for p in self.phases):g}, not 1")
         if self.solve is not None and (len(self.phases) > 1 or any(self.phases[0].rates[:-1])):
             raise ValueError("a closed form has one phase, and only the head in it")
+        if self.stop_early and (self.solve is not None or self.average < 1 or self.soup is not None):
+            raise ValueError("stop_early: what is computed or averaged has no moment at which to stop")
+        if self.soup is not None and (self.solve is not None or self.average < 1 or self.penalty is not None):
+            raise ValueError("a soup is a mean of plain trainings: no closed form, no average, no penalty")
         if self.length <= 0 or not 0 <= self.average <= 1:
             raise ValueError("a recipe's length is positive, and its average lies between 0 and 1")
         if self.tensors == "added" and self.adapt is None:
@@ -122,7 +143,7 @@ class Recipe:
     @property
     def trains_alone(self) -> bool:
         """Its loss, its rates or what is scored go beyond what many replicas can share a loop for."""
-        parts = (self.penalty, self.tensor_rates)
+        parts = (self.penalty, self.tensor_rates, self.soup)
         return any(parts) or self.average < 1 or (self.adapt is not None and self.adapt.draws)
 
     @property

@@ -29,7 +29,8 @@ def _label(spec: Labelled) -> str:
         return spec.label or (spec.name if origin in (None, "hub") else f"{spec.name} ({origin})")
     if spec.recipe is not None:
         return spec.recipe.name
-    options = ", ".join(f"{key}={json.dumps(value, sort_keys=True)}" for key, value in sorted(spec.options.items()))
+    given = {**spec.options, **({"stop_early": spec.stop_early} if spec.stop_early else {})}
+    options = ", ".join(f"{key}={json.dumps(value, sort_keys=True)}" for key, value in sorted(given.items()))
     return f"{spec.name}({options})" if options else spec.name
 
 

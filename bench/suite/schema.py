@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from bench.suite.numbers import Below1, Count, Name, Positive, Positives, Rate, Rates, Share, Whole, whole
+from bench.suite.recipe_schema import RecipeSpec, Stops
 from bench.suite.section import Section
 
 
@@ -106,64 +107,6 @@ class BackboneSpec(Section):
         return self
 
 
-class PhaseSpec(Section):
-    share: Share = 1.0
-    """Share of the step budget; the shares of a recipe's phases add up to 1."""
-    rates: dict[str, Rate]
-    """Rate of each unit as a multiple of the searched rate, 0 = frozen. Keys: a unit's name or number (`-1` counts
-    from the head), `head`, or `rest` for every unit not named."""
-
-
-class RecipeScheduleSpec(Section):
-    rise: Share
-    """Share of each cycle in which the rate rises."""
-    start: Below1 = 0.0
-    """Where it starts, as a share of the highest rate."""
-    end: Below1 = 0.0
-    """Where it ends, likewise."""
-    shape: Literal["linear", "cosine"] = "linear"
-    """How it goes from one to the other."""
-    cycles: Count = 1
-    """How often, over the budget or over each phase."""
-
-
-class RecipeSpec(Section):
-    name: Name
-    """The name shown in tables."""
-    init: Literal["pretrained", "random", "moments"] = "pretrained"
-    """Where the weights come from: the backbone's own, fresh ones, or noise with each pretrained tensor's mean and
-    spread."""
-    reinit: Whole | None = None
-    """Units from this number on start fresh, as in Yosinski et al. 2014. The head always does."""
-    phases: Annotated[tuple[PhaseSpec, ...], Field(min_length=1)]
-    """What is trained, one phase after the other."""
-    anneal: Literal["once", "each_phase"] = "once"
-    """Whether the schedule runs once over the whole budget or starts anew in each phase."""
-    rate_scale: Positive = 1.0
-    """Shifts the searched range of rates; its width in decades stays the suite's."""
-    tensors: Literal["all", "biases", "norms", "but_norms"] = "all"
-    """Which tensors of a unit learn where it does; the head's always do."""
-    statistics: Literal["with_units", "kept", "live"] = "with_units"
-    """BatchNorm's running statistics: moved where the unit learns, nowhere, or everywhere."""
-    schedule: RecipeScheduleSpec | None = None
-    """A way of the rate of its own, instead of the suite's."""
-    length: Positive = 1.0
-    """Multiples of the suite's step budget. Another length is another cost: records and report tell it."""
-    decays: bool = True
-    """Whether weight decay acts."""
-    average: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 1.0
-    """What is scored: this share of the weights at the end, the rest of those at the start of the last phase."""
-
-    @model_validator(mode="after")
-    def _adds_up(self) -> "RecipeSpec":
-        total = sum(phase.share for phase in self.phases)
-        if abs(total - 1) > 1e-6:
-            raise ValueError(f"the phases' shares must add up to 1, got {total:g}")
-        if not any(rate > 0 for phase in self.phases for rate in phase.rates.values()):
-            raise ValueError("every rate of every phase is 0: a recipe that freezes everything trains nothing")
-        return self
-
-
 class StrategySpec(Section):
     name: Name
     """A name from `python -m bench list strategies`, or `recipe`."""
@@ -171,13 +114,16 @@ class StrategySpec(Section):
     """The strategy's own options."""
     recipe: RecipeSpec | None = None
     """A recipe written inline, where name is `recipe`."""
+    stop_early: Stops = 0
+    """Let the search choose, beside the rate, when to stop: at the best of so many moments, evenly spaced, by the
+    validation images. The final stops there too; its schedule is that of the whole budget. 0: at the end."""
 
     @model_validator(mode="after")
     def _recipe_by_name(self) -> "StrategySpec":
         if (self.recipe is None) == (self.name == "recipe"):
             raise ValueError("a strategy is written inline under `recipe`, and then its name is 'recipe'")
-        if self.recipe is not None and self.options:
-            raise ValueError("an inline recipe takes no options")
+        if self.recipe is not None and (self.options or self.stop_early):
+            raise ValueError("an inline recipe takes no options; `stop_early` stands inside it")
         return self
 
 
@@ -269,6 +215,13 @@ class EngineSpec(Section):
     """How many trainings may run as one, at most. `auto`: as many as a short trial on the device finds quickest."""
 
 
+class GateSpec(Section):
+    margin: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.5
+    """Points by which a cell may drop before `python -m bench gate` calls it a regression."""
+    must_see: Positive = 2.0
+    """A drop in points that the gate is expected to catch; where it could not have, it says so."""
+
+
 def _free(name: str) -> str:
     if name in ("pretrained", "baselines"):
         raise ValueError(f"{name!r} is a folder of the results that all suites share; choose another name")
@@ -292,6 +245,8 @@ class Suite(Section):
     """How each cell's learning rate is chosen."""
     engine: EngineSpec = EngineSpec()
     """How the arithmetic is done."""
+    gate: GateSpec = GateSpec()
+    """What the nightly gate calls a regression. Moves no number."""
     repeats: Count = 5
     """How often each cell is trained, each time on another subset, split, initialisation and order."""
     seed: Whole = 0

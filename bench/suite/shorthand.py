@@ -10,6 +10,7 @@ from collections.abc import Callable
 from bench.suite.positions import Node
 
 _STRATEGY_KEYS = ("name", "options", "recipe")
+_BESIDE = "stop_early"  # may stand beside a strategy's short form
 _BUDGETS = ("labels_per_class", "fraction", "total")
 
 
@@ -67,14 +68,20 @@ def _range(node: Node) -> Node:
 def _strategy(node: Node) -> Node:
     """`{freeze: {upto: all}}` -> {name: freeze, options: {upto: all}}; `{recipe: {...}}` gets its name."""
     node = _named(node)
-    if not isinstance(node.value, dict) or len(node.value) != 1:
+    if not isinstance(node.value, dict):
         return node
-    [(key, value)] = node.value.items()
+    beside = {key: value for key, value in node.value.items() if key == _BESIDE}
+    rest = [(key, value) for key, value in node.value.items() if key != _BESIDE]
+    if len(rest) != 1:
+        return node
+    [(key, value)] = rest
     name = Node(key, node.keys[key])
     if key == "recipe":
-        return _mapping(node, name=name, recipe=value)
+        return _mapping(node, name=name, recipe=value, **beside)
     # `{nmae: scratch}` is a slip of the pen, not a strategy called nmae.
     slip = isinstance(value.value, str) and difflib.get_close_matches(key, _STRATEGY_KEYS, cutoff=0.75)
     if key in _STRATEGY_KEYS or slip:
         return node
-    return _mapping(node, name=name, options=value)
+    if value.value is None:
+        return _mapping(node, name=name, **beside)
+    return _mapping(node, name=name, options=value, **beside)

@@ -38,7 +38,7 @@ def linear():
 
 def flops(net, task):
     batch_size = min(task.training.batch_size, len(task.images))
-    return training_flops(net, (task.recipe, task.training), task.pipeline, batch_size, {})
+    return training_flops(net, (task.recipe, task.training), task.pipeline, (batch_size, task.training.steps), {})
 
 
 def gradients(x, labels, weight, bias, smoothing=0.0):

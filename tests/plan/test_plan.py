@@ -235,3 +235,36 @@ def test_every_job_has_a_title_of_its_own(plan, text):
     assert len(set(titles.values())) == len(titles)
     assert titles[made.cells[0].finals[1]].startswith("tiny @ 4 · ")
     assert titles[made.cells[0].finals[1]].endswith("repeat 1") or "toy_" in titles[made.cells[0].finals[1]]
+
+
+BY_WAY = SMALL.replace("full_finetune]", "{intermediate: {dataset: tiny, dataset_options: {shade: 2}, epochs: 1}}]")
+
+
+def test_a_stage_on_the_way_is_one_pretraining_for_all_tasks_and_repeats(plan):
+    made = plan(BY_WAY)
+    root, stage = (job for job in made.jobs.values() if job.kind == "pretrain")
+    assert stage.needs == (root.key,)
+    assert stage.spec.backbone.weights.identity == root.key
+    for cell in cells(made, strategy="intermediate(dataset=tiny, dataset_options={'shade': 2}, epochs=1)"):
+        for key in (*cell.searches, *cell.finals):
+            assert made.jobs[key].needs[:2] == (root.key, stage.key)
+            assert made.jobs[key].spec.backbone.weights.identity == stage.key
+    assert made.pretrain_labels[stage.key] == ("toy_conv (tiny)", "then tiny")
+
+
+def test_a_filter_keeps_the_whole_way(plan):
+    kept = plan(BY_WAY).select(["strategy=intermediate*", "budget=4"])
+    assert [job.kind for job in kept.jobs.values()][:2] == ["pretrain", "pretrain"]
+    assert len(kept.cells) == 1
+
+
+def test_stop_early_is_another_strategy_and_the_rest_keeps_its_jobs(plan):
+    plain = plan()
+    more = plan(SMALL.replace("full_finetune]", "full_finetune, {full_finetune: {}, stop_early: 5}]"))
+    assert set(plain.jobs) < set(more.jobs)
+    assert [cell.strategy for cell in more.cells[:4]][-1] == "full_finetune(stop_early=5)"
+    assert {job.spec.recipe.stop_early for key, job in more.jobs.items() if key not in plain.jobs} == {5}
+
+
+def test_what_the_gate_calls_a_regression_moves_no_key(plan):
+    assert set(plan(SMALL + "gate: {margin: 3}\n").jobs) == set(plan().jobs)

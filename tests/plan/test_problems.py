@@ -139,3 +139,10 @@ def test_a_size_that_a_network_cannot_take_is_refused(refused, monkeypatch):
 def test_more_folds_than_labels_are_refused(refused):
     (line,) = refused(dataset("{name: tiny, labels_per_class: [3]}").replace("trials: 3}", "validation: {folds: 4}}"))
     assert "4 folds need as many labels of each class, this leaves 3" in line
+
+
+def test_a_data_set_on_the_way_is_looked_for_like_any_other(refused):
+    text = SMALL.replace("full_finetune]", "{intermediate: {dataset: tyny}}, {ridge_probe: {}, stop_early: 3}]")
+    unknown, early = refused(text)
+    assert "unknown dataset 'tyny'; did you mean 'tiny'?" in unknown
+    assert "stop_early" in early

@@ -9,11 +9,12 @@ from bench.engine.optimize import Hyper, phase_steps
 from bench.errors import NotApplicable
 from bench.strategies import STRATEGIES
 from bench.strategies.inline import build_inline
-from bench.suite.schema import PhaseSpec, RecipeSpec
+from bench.suite.recipe_schema import PhaseSpec, RecipeSpec
 from tests.engine import toys
 
 OPTIONS = {
     "freeze": {"upto": 2},  # one is required
+    "intermediate": {"dataset": "tiny"},
     "delta": {"alpha": 0.02},  # held to random features as strongly as to good ones, nothing learns
 }
 INLINE = RecipeSpec(

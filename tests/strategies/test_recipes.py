@@ -7,7 +7,7 @@ from bench import strategies
 from bench.catalogue import OptionProblems, parse_options
 from bench.strategies.inline import build_inline, resolve_rates
 from bench.strategies.recipe import Phase, Recipe, uniform
-from bench.suite.schema import PhaseSpec, RecipeSpec
+from bench.suite.recipe_schema import PhaseSpec, RecipeSpec
 
 UNITS = ("stem", "layer1", "layer2", "head")
 

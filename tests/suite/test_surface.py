@@ -1,16 +1,18 @@
 """Every key a suite may hold. A change here is a change for everybody who has written a suite."""
 
-from bench.suite import schema
+from bench.suite import recipe_schema, schema
+from bench.suite.section import Section
 from bench.suite.words import annotations
 
 SURFACE = {
-    "Suite": "name description datasets backbones strategies training search engine repeats seed",
+    "Suite": "name description datasets backbones strategies training search engine gate repeats seed",
     "DatasetSpec": "name labels_per_class fraction total options metric label",
     "BackboneSpec": "name weights pretrain options units image_size mean std interpolation crop label",
     "PretrainSpec": "dataset options epochs batch_size lr weight_decay shift seed",
-    "StrategySpec": "name options recipe",
+    "StrategySpec": "name options recipe stop_early",
     "RecipeScheduleSpec": "rise start end shape cycles",
-    "RecipeSpec": "name init reinit phases anneal rate_scale tensors statistics schedule length decays average",
+    "RecipeSpec": "name init reinit phases anneal rate_scale tensors statistics schedule length decays average "
+    "stop_early",
     "PhaseSpec": "share rates",
     "TrainingSpec": "steps epochs batch_size optimizer momentum weight_decay schedule warmup label_smoothing augment "
     "evaluations",
@@ -19,14 +21,16 @@ SURFACE = {
     "FoldsSpec": "folds",
     "Range": "low high",
     "EngineSpec": "precision partition fleet",
+    "GateSpec": "margin must_see",
 }
 
 
 def test_the_keys_of_a_suite() -> None:
-    sections = {name: value for name, value in vars(schema).items() if isinstance(value, type)}
+    both = {**vars(schema), **vars(recipe_schema)}
+    sections = {name: value for name, value in both.items() if isinstance(value, type)}
     found = {
         name: " ".join(annotations(value))
         for name, value in sections.items()
-        if issubclass(value, schema.Section) and value is not schema.Section
+        if issubclass(value, Section) and value is not Section
     }
     assert found == SURFACE

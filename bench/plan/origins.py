@@ -1,0 +1,46 @@
+"""Which weights a cell begins with, and the pretrainings that make them."""
+
+from dataclasses import dataclass, field
+
+from bench.plan.resolve import ResolvedBackbone, ResolvedStrategy, pipeline
+from bench.plan.spec import Job, PretrainSpec, Weights
+
+STAGE_SEED = 0  # of what an intermediate stage draws; the target's repeats have seeds of their own
+
+
+@dataclass(frozen=True)
+class Origin:
+    weights: Weights
+    pretrainings: tuple[Job, ...] = field(default=())  # one after another; the last one makes the weights
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return tuple(job.key for job in self.pretrainings)
+
+
+def origin_of(backbone: ResolvedBackbone, strategy: ResolvedStrategy) -> Origin:
+    if strategy.recipe.init == "random":
+        return Origin(Weights("random"))  # where the backbone comes from must not be in the key then
+    own = (backbone.pretraining,) if backbone.pretraining is not None else ()
+    if strategy.via is None:
+        return Origin(backbone.weights, own)
+    stage = _stage(backbone, strategy, tuple(job.key for job in own))
+    return Origin(Weights("pretrain", stage.key), (*own, stage))
+
+
+def _stage(backbone: ResolvedBackbone, strategy: ResolvedStrategy, needs: tuple[str, ...]) -> Job:
+    via, data = strategy.recipe.via, strategy.via
+    assert via is not None
+    assert data is not None
+    spec = PretrainSpec(
+        data=data.ref,
+        backbone=backbone.ref(backbone.weights),
+        pipeline=pipeline(backbone.spec, backbone.facts, data.facts),
+        epochs=via.epochs,
+        batch_size=via.batch_size,
+        lr=via.lr,
+        weight_decay=via.weight_decay,
+        shift=via.shift,
+        seed=STAGE_SEED,
+    )
+    return Job("pretrain", spec, needs)
