@@ -1,5 +1,6 @@
 """Where a number came from: code, libraries, machine. It goes into every record and into no key."""
 
+import hashlib
 import os
 import platform
 import subprocess
@@ -7,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+SOURCES = (".py", ".html", ".css", ".js")
 LIBRARIES = ("torch", "torchvision", "timm", "optuna", "numpy", "scipy", "scikit-learn")
 
 
@@ -14,12 +16,24 @@ def describe() -> dict[str, Any]:
     """Without torch; a worker adds its device."""
     return {
         **_commit(),
+        "code": code_digest(),
         "python": platform.python_version(),
         "libraries": {name: _version(name) for name in LIBRARIES},
         "platform": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),
         "cores": num_cores(),
     }
+
+
+def code_digest(folder: Path | None = None) -> str:
+    """Of the source that runs here. A commit does not name it in a dirty tree, and an installed copy has none."""
+    folder = folder or Path(__file__).resolve().parent
+    digest = hashlib.sha256()
+    paths = (path for path in folder.rglob("*") if path.suffix in SOURCES and path.is_file())
+    for name, path in sorted((path.relative_to(folder).as_posix(), path) for path in paths):
+        content = path.read_bytes()
+        digest.update(f"{name}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()[:16]
 
 
 def num_cores() -> int:

@@ -1,8 +1,7 @@
 """Suite -> Plan: every cell, and every job once. Gathers all problems of names, options and sizes before it stops."""
 
-import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from bench import backbones, datasets
@@ -10,33 +9,25 @@ from bench.backbones import probe
 from bench.errors import BenchError, Missing, MissingInputs, SuiteError
 from bench.keys import digest
 from bench.plan.origins import origin_of
-from bench.plan.plan import Cell, Finds, Plan, Source
+from bench.plan.plan import Cell, Declared, Finds, Plan, Source
 from bench.plan.precision import Precision
 from bench.plan.resolve import (
     Problems,
     ResolvedBackbone,
-    ResolvedDataset,
     ResolvedStrategy,
     file_weights,
     hub_weights,
     pipeline,
     resolve_backbone,
-    resolve_dataset,
     resolve_strategy,
 )
 from bench.plan.settings import search_of, training_of
-from bench.plan.spec import FitSpec, Job, LabelBudget
+from bench.plan.spec import FitSpec, Job, PretrainSpec
+from bench.plan.tasks import Task, tasks_of
 from bench.suite.load import LoadedSuite
-from bench.suite.schema import BackboneSpec, DatasetSpec, FoldsSpec, Suite
+from bench.suite.schema import BackboneSpec, Suite
 
 MAX_RUNS = 20_000  # trainings; a mistyped grid should not start
-
-
-@dataclass(frozen=True)
-class Task:
-    dataset: ResolvedDataset
-    budget: LabelBudget
-    num_labels: int
 
 
 def make_plan(
@@ -53,7 +44,7 @@ def make_plan(
         loaded = replace(loaded, suite=loaded.suite.model_copy(update={"engine": engine}))
     suite = loaded.suite
     problems = Problems(loaded, kept=kept or Finds())
-    tasks = _tasks(suite, problems)
+    tasks = tasks_of(suite, problems)
     shelf = _backbones(suite, cache, problems)
     recipes = _strategies(suite, shelf, problems)
     refuse(problems)
@@ -92,76 +83,12 @@ def _pretrain_labels(
     return found
 
 
-def _tasks(suite: Suite, problems: Problems) -> list[Task]:
-    tasks: list[Task] = []
-    for number, spec in enumerate(suite.datasets):
-        loc = ("datasets", number)
-        resolved = resolve_dataset(spec.name, spec.options, loc, problems, spec.metric)
-        if resolved is None:
-            continue
-        dataset = ResolvedDataset(spec.label or datasets.short_name(spec.name), *resolved)
-        if any(dataset.label == task.dataset.label for task in tasks):
-            problems.add(loc, f"{dataset.label!r} stands twice in this suite; give one of them another `label`")
-        for budget in budgets_of(spec):
-            trouble = _budget_trouble(budget, dataset) or _folds_trouble(suite, budget, dataset)
-            if trouble:
-                problems.add((*loc, budget.kind), trouble)
-            tasks.append(Task(dataset, budget, _num_labels(budget, dataset)))
-    return tasks
-
-
 def refuse(problems: Problems) -> None:
     """Mistakes first: what is missing may belong to one."""
     if problems.lines:
         raise SuiteError([*problems.lines, *problems.lacks])
     if problems.missing:
         raise MissingInputs(problems.lacks, list(problems.missing.values()))
-
-
-def budgets_of(spec: DatasetSpec) -> list[LabelBudget]:
-    budgets = [
-        LabelBudget("full") if amount == "full" else LabelBudget("labels_per_class", float(amount))
-        for amount in spec.labels_per_class
-    ]
-    budgets += [LabelBudget("fraction", amount) for amount in spec.fraction]
-    budgets += [LabelBudget("total", float(amount)) for amount in spec.total]
-    return budgets or [LabelBudget("full")]
-
-
-def _budget_trouble(budget: LabelBudget, dataset: ResolvedDataset) -> str | None:
-    facts = dataset.facts
-    if budget.kind == "labels_per_class" and budget.amount > facts.smallest_class:
-        return (f"{budget.text} labels per class: a class of {dataset.label!r} has only {facts.smallest_class} "
-                f"training images")
-    if budget.kind == "total" and budget.amount > facts.num_train:
-        return f"{budget.text}: {dataset.label!r} has only {facts.num_train} training images"
-    if _num_labels(budget, dataset) < 2 * facts.num_classes:
-        return (f"{budget.text}: fewer than 2 labels for each of {facts.num_classes} classes leave nothing "
-                f"to validate on")
-    return None
-
-
-def _folds_trouble(suite: Suite, budget: LabelBudget, dataset: ResolvedDataset) -> str | None:
-    wanted = suite.search.validation
-    per_class = _num_labels(budget, dataset) // dataset.facts.num_classes
-    if isinstance(wanted, FoldsSpec) and wanted.folds > per_class:
-        return f"{budget.text}: {wanted.folds} folds need as many labels of each class, this leaves {per_class}"
-    return None
-
-
-def _num_labels(budget: LabelBudget, dataset: ResolvedDataset) -> int:
-    facts = dataset.facts
-    match budget.kind:
-        case "labels_per_class":
-            return int(budget.amount) * facts.num_classes
-        case "fraction":
-            # As subsets are drawn: rounded up class by class. Exact where the classes are equally large.
-            per_class = math.ceil(round(budget.amount * facts.num_train / facts.num_classes, 9))
-            return min(facts.num_classes * per_class, facts.num_train)
-        case "total":
-            return int(budget.amount)
-        case "full":
-            return facts.num_train
 
 
 def _backbones(suite: Suite, cache: Path, problems: Problems) -> list[ResolvedBackbone]:
@@ -289,7 +216,15 @@ def _cell(
         pretraining=origin.needs[0] if origin.needs else None,
         searches=tuple(search.key for search, _ in made),
         finals=tuple(final.key for _, final in made),
+        declared=_declared(task, backbone, strategy),
     )
+
+
+def _declared(task: Task, backbone: ResolvedBackbone, strategy: ResolvedStrategy) -> Declared:
+    pretraining = backbone.pretraining.spec if backbone.pretraining is not None else None
+    source = pretraining.data if isinstance(pretraining, PretrainSpec) else None
+    via = strategy.via.ref if strategy.via is not None else None
+    return Declared(task.spec, task.dataset.ref, backbone.spec, backbone.weights, source, strategy.spec, via)
 
 
 def _search_and_final(suite: Suite, spec: FitSpec, needs: tuple[str, ...]) -> tuple[Job, Job]:

@@ -8,8 +8,23 @@ from typing import Any
 
 from bench.datasets.base import DatasetFacts
 from bench.errors import BenchError, NothingSelected, nearest
-from bench.plan.spec import Job, LabelBudget
+from bench.plan.spec import DataRef, Job, LabelBudget, Weights
 from bench.suite.load import LoadedSuite
+from bench.suite.schema import BackboneSpec, DatasetSpec, StrategySpec
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What the person wrote of a cell, and the content of what it names: the gate tells by it whether a change was
+    meant. In no key."""
+
+    dataset: DatasetSpec
+    data: DataRef
+    backbone: BackboneSpec
+    weights: Weights
+    source: DataRef | None  # what the backbone is pretrained on inside the suite
+    strategy: StrategySpec
+    via: DataRef | None = None  # what the strategy learns on the way
 
 
 @dataclass(frozen=True)
@@ -28,6 +43,7 @@ class Cell:
     pretraining: str | None  # key
     searches: tuple[str, ...]  # keys, one per repeat; all the same where the cell searches once
     finals: tuple[str, ...]  # keys, one per repeat
+    declared: Declared
 
     @property
     def task(self) -> str:

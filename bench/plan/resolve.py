@@ -74,6 +74,7 @@ class ResolvedStrategy:
     label: str
     recipe: Recipe
     baseline: bool
+    spec: StrategySpec
     via: ResolvedDataset | None = None  # what `recipe.via` names
 
 
@@ -254,14 +255,14 @@ def resolve_strategy(
     loc: Loc = ("strategies", number)
     try:
         if spec.recipe is not None:
-            return [ResolvedStrategy(spec.recipe.name, build_inline(spec.recipe, unit_names), baseline=False)]
+            return [ResolvedStrategy(spec.recipe.name, build_inline(spec.recipe, unit_names), False, spec)]
         entry = strategies.find(spec.name)
         options = checked_options(f"strategy {spec.name!r}", entry.options, spec.options, (problems, (*loc, "options")))
         if options is None:
             return []
         made = [(_label(spec, one), replace(entry.build(one, len(unit_names)), stop_early=spec.stop_early))
                 for one in entry.expand(options, len(unit_names))]
-        return [ResolvedStrategy(label, recipe, entry.baseline, _via(recipe.via, (*loc, "options"), problems))
+        return [ResolvedStrategy(label, recipe, entry.baseline, spec, _via(recipe.via, (*loc, "options"), problems))
                 for label, recipe in made]
     except (BenchError, ValueError) as error:
         problems.add(loc, str(error))

@@ -1,0 +1,95 @@
+"""What a reader of a gate's result must know besides the words: how much could have been seen, and what was compared
+with what.
+"""
+
+import math
+from dataclasses import replace
+
+from bench.analysis.words import plural
+from bench.gate.baseline import Baseline
+from bench.gate.environment import Environment, differences
+from bench.gate.pairs import ENOUGH, Rule
+from bench.gate.tonight import Tonight
+from bench.gate.verdict import COMPARED, GateResult
+
+
+def with_notes(result: GateResult, more: list[str]) -> GateResult:
+    return replace(result, notes=(*_power(result), *more))
+
+
+def _power(result: GateResult) -> list[str]:
+    compared = result.of(COMPARED)
+    if not compared:
+        return ["No cell could be compared, so nothing is known about tonight."]
+    counts = sorted({verdict.n for verdict in compared})
+    told = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    what = "pairs" if result.method == "pairs" else "repeats"
+    seen = (
+        f"; the smallest drop that every cell would have shown, four times out of five, is {result.smallest:.2f} points"
+        if not math.isnan(result.smallest) else ""
+    )  # fmt: skip
+    notes = [
+        f"{plural(len(compared), 'cell')} compared by {told} {what} each: regressed means surely more than "
+        f"{result.margin:g} points worse{seen}."
+    ]
+    if result.blind:
+        notes.append(
+            f"In {len(result.blind)} of {plural(len(compared), 'cell')} a drop of {result.must_see:g} points could "
+            "have gone unseen; more repeats or a smaller margin make the gate see more."
+        )
+    if result.method == "pairs" and counts[0] < ENOUGH:
+        notes.append(f"Some cells have fewer than {ENOUGH} pairs: their noise is hardly known, only large drops show.")
+    return notes
+
+
+def on_baseline(baseline: Baseline, tonight: Tonight, rule: Rule) -> list[str]:
+    notes = on_tonight(tonight)
+    if baseline.allowed:
+        notes.append(f"The baseline was accepted in spite of this: {', '.join(baseline.allowed)}.")
+    return notes + across([baseline.environment], tonight, rule)
+
+
+def across(before: list[Environment], tonight: Tonight, rule: Rule) -> list[str]:
+    pairs = [(old, origin.environment) for old in before for origin in tonight.origins]
+    differ = dict.fromkeys(text for old, new in pairs for text in differences(old, new))
+    if not differ or not rule.across_environments:
+        return []
+    return [f"Compared across environments, which moves numbers by itself: {', '.join(differ)}."]
+
+
+def on_tonight(tonight: Tonight) -> list[str]:
+    notes = []
+    if tonight.stand_ins:
+        notes.append(f"STAND-IN: nothing here was measured on what the suite names ({'; '.join(tonight.stand_ins)}).")
+    codes = {origin.code for origin in tonight.origins}
+    if len(codes) > 1:
+        notes.append(
+            f"Tonight's records were made by {len(codes)} versions of the code; those of an older one say nothing "
+            "about the code of tonight."
+        )
+    return notes
+
+
+def facts(baseline: Baseline, tonight: Tonight) -> dict[str, str]:
+    found = {
+        "baseline accepted": baseline.accepted,
+        "baseline commit": _named(baseline.commit, baseline.dirty),
+        "baseline code": baseline.code or "unknown",
+        "baseline environment": str(baseline.environment),
+    }
+    return found | facts_of(tonight)
+
+
+def facts_of(tonight: Tonight) -> dict[str, str]:
+    commits = dict.fromkeys(_named(origin.commit, origin.dirty) for origin in tonight.origins)
+    codes = dict.fromkeys(origin.code or "unknown" for origin in tonight.origins)
+    environments = dict.fromkeys(str(origin.environment) for origin in tonight.origins)
+    return {
+        "tonight's commit": "; ".join(commits),
+        "tonight's code": "; ".join(codes),
+        "tonight's environment": "; ".join(environments),
+    }
+
+
+def _named(commit: str | None, dirty: bool | None) -> str:
+    return (commit or "none") + (" and changes that are in no commit" if dirty else "")

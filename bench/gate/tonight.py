@@ -1,0 +1,121 @@
+"""Plan + records -> what this night came to, cell by cell. `accept.py` makes a baseline of it, `compare.py` holds it
+against one.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bench.gate.baseline import DECIMALS, Row
+from bench.gate.environment import Environment, device_model
+from bench.gate.fingerprint import Fingerprint, fingerprint
+from bench.gate.verdict import CellName
+from bench.keys import digest
+from bench.plan.plan import Cell, Plan
+from bench.store.record import Record
+
+UNFIT = "not_applicable"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What made a record."""
+
+    environment: Environment
+    device_model: str
+    commit: str | None
+    code: str | None
+    dirty: bool | None
+
+    @staticmethod
+    def of(provenance: Mapping[str, Any]) -> "Origin":
+        return Origin(
+            environment=Environment.of(provenance),
+            device_model=device_model(provenance),
+            commit=provenance.get("commit"),
+            code=provenance.get("code"),
+            dirty=provenance.get("dirty"),
+        )
+
+
+@dataclass(frozen=True)
+class TonightCell:
+    name: CellName
+    fingerprint: Fingerprint
+    rows: tuple[Row, ...]  # of the repeats that finished
+    failures: dict[int, str]  # what went wrong, by repeat
+    absent: tuple[int, ...]  # repeats without a record
+    unfit: str = ""  # why the strategy does not fit here; empty where it does
+    environments: tuple[Environment, ...] = ()  # of its finals, commonest first
+
+    @property
+    def scores(self) -> dict[int, float]:
+        return {row.repeat: row.score for row in self.rows}
+
+
+@dataclass(frozen=True)
+class Tonight:
+    suite: str
+    repeats: int
+    cells: tuple[TonightCell, ...]  # in the order of the suite
+    origins: tuple[Origin, ...]  # of all records that were used, trials and pretrainings too; commonest first
+    stand_ins: tuple[str, ...] = ()
+
+
+def tonight_of(plan: Plan, records: Mapping[str, Record]) -> Tonight:
+    """`records`: by key, those of the suite and of the pretrainings that it shares."""
+    used = [records[key] for job in plan.jobs.values() for key in job.record_keys if key in records]
+    told = [*plan.loaded.stand_ins, *(str(one) for r in used for one in r.provenance.get("stand_in", ()))]
+    return Tonight(
+        suite=plan.loaded.suite.name,
+        repeats=plan.loaded.suite.repeats,
+        cells=tuple(_cell(plan, cell, records) for cell in plan.cells),
+        origins=_commonest(Origin.of(record.provenance) for record in used),
+        stand_ins=tuple(dict.fromkeys(told)),
+    )
+
+
+def _cell(plan: Plan, cell: Cell, records: Mapping[str, Record]) -> TonightCell:
+    mark = fingerprint(plan, cell)
+    found = {repeat: records[key] for repeat, key in enumerate(cell.finals) if key in records}
+    name = CellName(cell.dataset, cell.budget.text, cell.backbone, cell.strategy)
+    source = plan.sources.get(digest(cell.declared.data))
+    num_test = source.facts.num_test if source is not None else None
+    unfit = [record.error or "it does not fit" for record in found.values() if record.status == UNFIT]
+    return TonightCell(
+        name=name,
+        fingerprint=mark,
+        rows=tuple(_row(name, repeat, (record, mark, num_test)) for repeat, record in found.items()
+                   if record.status == "ok"),
+        failures={repeat: _failure(one) for repeat, one in found.items() if one.status not in ("ok", UNFIT)},
+        absent=tuple(repeat for repeat in range(len(cell.finals)) if repeat not in found),
+        unfit=unfit[0] if unfit else "",
+        environments=_commonest(Environment.of(one.provenance) for one in found.values()),
+    )  # fmt: skip
+
+
+def _row(name: CellName, repeat: int, of: tuple[Record, Fingerprint, int | None]) -> Row:
+    record, mark, num_test = of
+    measured = record.cost.get("measured", {})
+    seconds, memory = measured.get("seconds"), measured.get("peak_memory_bytes")
+    return Row(
+        cell=name,
+        repeat=repeat,
+        score=round(float(record.result["score"]), DECIMALS),
+        metric=str(record.result.get("metric", "accuracy")),
+        num_test=num_test,
+        fingerprint=mark,
+        seconds=None if seconds is None else round(float(seconds), 4),
+        peak_memory_bytes=None if memory is None else int(memory),
+    )
+
+
+def _failure(record: Record) -> str:
+    """One line."""
+    first = next(iter((record.error or "").splitlines()), "")
+    return f"{record.status}: {first}" if first else record.status
+
+
+def _commonest(found: Any) -> tuple[Any, ...]:
+    return tuple(one for one, _ in Counter(found).most_common())

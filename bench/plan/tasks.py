@@ -1,0 +1,81 @@
+"""Datasets of a suite -> tasks: each with one label budget, and what is wrong with it."""
+
+import math
+from dataclasses import dataclass
+
+from bench import datasets
+from bench.plan.resolve import Problems, ResolvedDataset, resolve_dataset
+from bench.plan.spec import LabelBudget
+from bench.suite.schema import DatasetSpec, FoldsSpec, Suite
+
+
+@dataclass(frozen=True)
+class Task:
+    spec: DatasetSpec
+    dataset: ResolvedDataset
+    budget: LabelBudget
+    num_labels: int
+
+
+def tasks_of(suite: Suite, problems: Problems) -> list[Task]:
+    tasks: list[Task] = []
+    for number, spec in enumerate(suite.datasets):
+        loc = ("datasets", number)
+        resolved = resolve_dataset(spec.name, spec.options, loc, problems, spec.metric)
+        if resolved is None:
+            continue
+        dataset = ResolvedDataset(spec.label or datasets.short_name(spec.name), *resolved)
+        if any(dataset.label == task.dataset.label for task in tasks):
+            problems.add(loc, f"{dataset.label!r} stands twice in this suite; give one of them another `label`")
+        for budget in budgets_of(spec):
+            trouble = _budget_trouble(budget, dataset) or _folds_trouble(suite, budget, dataset)
+            if trouble:
+                problems.add((*loc, budget.kind), trouble)
+            tasks.append(Task(spec, dataset, budget, _num_labels(budget, dataset)))
+    return tasks
+
+
+def budgets_of(spec: DatasetSpec) -> list[LabelBudget]:
+    budgets = [
+        LabelBudget("full") if amount == "full" else LabelBudget("labels_per_class", float(amount))
+        for amount in spec.labels_per_class
+    ]
+    budgets += [LabelBudget("fraction", amount) for amount in spec.fraction]
+    budgets += [LabelBudget("total", float(amount)) for amount in spec.total]
+    return budgets or [LabelBudget("full")]
+
+
+def _budget_trouble(budget: LabelBudget, dataset: ResolvedDataset) -> str | None:
+    facts = dataset.facts
+    if budget.kind == "labels_per_class" and budget.amount > facts.smallest_class:
+        return (f"{budget.text} labels per class: a class of {dataset.label!r} has only {facts.smallest_class} "
+                f"training images")
+    if budget.kind == "total" and budget.amount > facts.num_train:
+        return f"{budget.text}: {dataset.label!r} has only {facts.num_train} training images"
+    if _num_labels(budget, dataset) < 2 * facts.num_classes:
+        return (f"{budget.text}: fewer than 2 labels for each of {facts.num_classes} classes leave nothing "
+                f"to validate on")
+    return None
+
+
+def _folds_trouble(suite: Suite, budget: LabelBudget, dataset: ResolvedDataset) -> str | None:
+    wanted = suite.search.validation
+    per_class = _num_labels(budget, dataset) // dataset.facts.num_classes
+    if isinstance(wanted, FoldsSpec) and wanted.folds > per_class:
+        return f"{budget.text}: {wanted.folds} folds need as many labels of each class, this leaves {per_class}"
+    return None
+
+
+def _num_labels(budget: LabelBudget, dataset: ResolvedDataset) -> int:
+    facts = dataset.facts
+    match budget.kind:
+        case "labels_per_class":
+            return int(budget.amount) * facts.num_classes
+        case "fraction":
+            # As subsets are drawn: rounded up class by class. Exact where the classes are equally large.
+            per_class = math.ceil(round(budget.amount * facts.num_train / facts.num_classes, 9))
+            return min(facts.num_classes * per_class, facts.num_train)
+        case "total":
+            return int(budget.amount)
+        case "full":
+            return facts.num_train
