@@ -3,11 +3,31 @@
 import io
 import os
 import sys
-from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
+from bench.cli_gate import baseline_app, gate
+from bench.cli_types import (
+    MAX_RUNS,
+    REPORTS,
+    RESULTS,
+    Data,
+    Filter,
+    Gpus,
+    Json,
+    MaxRuns,
+    Offline,
+    Reports,
+    Results,
+    Set,
+    SuiteOrRun,
+    SuitePath,
+    Threads,
+    Timeout,
+    Workers,
+    look_in,
+)
 from bench.commands.output import note
 from bench.errors import BenchError
 
@@ -21,24 +41,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-SuitePath = Annotated[Path, typer.Argument(metavar="SUITE", help="The suite's YAML file.")]
-SuiteOrRun = Annotated[str, typer.Argument(metavar="SUITE", help="A suite's YAML file, or the name of one that ran.")]
-Set = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Replace a value of the suite.")]
-Filter = Annotated[
-    list[str],
-    typer.Option("--filter", metavar="AXIS=GLOB", help="Only some cells: dataset=, budget=, backbone=, strategy=."),
-]
-Results = Annotated[Path, typer.Option("--results", metavar="DIR", help="Where records are kept.")]
-Reports = Annotated[Path, typer.Option("--reports", metavar="DIR", help="Where reports are written.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-Data = Annotated[
-    Path | None, typer.Option("--data", metavar="DIR", help="Where data sets and weights lie, before BENCH_DATA.")
-]
-MaxRuns = Annotated[int, typer.Option("--max-runs", metavar="N", help="Refuse suites of more trainings.")]
-
-RESULTS = Path("results")
-REPORTS = Path("reports")
-MAX_RUNS = 20_000
 # What typer raises for wrong arguments; it exports this child of it alone.
 USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
 
@@ -52,22 +54,22 @@ def run(
     rerun: Annotated[
         Literal["failed", "all"] | None, typer.Option("--rerun", help="Make failed, or all, records again.")
     ] = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Fetch nothing.")] = False,
+    offline: Offline = False,
     stand_in: Annotated[
         bool, typer.Option("--stand-in", help="Rehearse on embedded data what this machine lacks the data for.")
     ] = False,
     data: Data = None,
-    gpus: Annotated[int | None, typer.Option("--gpus", min=0, help="How many GPUs to use; 0: the CPU.")] = None,
-    workers: Annotated[int | None, typer.Option("--workers", min=1, help="Processes, in all or per GPU.")] = None,
-    threads: Annotated[int | None, typer.Option("--threads", min=1, help="Threads of each process.")] = None,
-    timeout: Annotated[float | None, typer.Option("--timeout", min=0.001, help="Seconds for one training.")] = None,
+    gpus: Gpus = None,
+    workers: Workers = None,
+    threads: Threads = None,
+    timeout: Timeout = None,
     max_runs: MaxRuns = MAX_RUNS,
     results: Results = RESULTS,
     reports: Reports = REPORTS,
     json: Json = False,
 ) -> None:
     """Run what is missing of a suite, then print its table and write its report."""
-    _look_in(data)
+    look_in(data)
     from bench.commands.run import RunOptions
     from bench.commands.run import run as command
     from bench.commands.suites import Folders
@@ -90,7 +92,7 @@ def plan(
     json: Json = False,
 ) -> None:
     """Cells, trainings and time of a suite, and what it lacks, before anything starts."""
-    _look_in(data)
+    look_in(data)
     from bench.commands.plan import show_plan
     from bench.commands.suites import Folders, plan_of
 
@@ -105,7 +107,7 @@ def fetch(suite: SuitePath, overrides: Set = [], data: Data = None, results: Res
     from bench.commands.fetch import fetch_all
     from bench.commands.suites import Folders
 
-    _look_in(data)
+    look_in(data)
     raise typer.Exit(fetch_all(suite, tuple(overrides), Folders(results, REPORTS)))
 
 
@@ -177,12 +179,8 @@ def doctor(results: Results = RESULTS, json: Json = False) -> None:
     raise typer.Exit(examine(results, json))
 
 
-def _look_in(data: Path | None) -> None:
-    """--data for this process and all that it starts."""
-    if data is not None:
-        if not data.is_dir():
-            raise BenchError(f"--data {data}: no such folder")
-        os.environ["BENCH_DATA"] = os.pathsep.join(filter(None, [str(data.absolute()), os.environ.get("BENCH_DATA")]))
+app.command()(gate)
+app.add_typer(baseline_app, name="baseline")
 
 
 def main() -> None:

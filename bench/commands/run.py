@@ -15,7 +15,7 @@ from bench.execute.rerun import forget
 from bench.execute.roots import Roots
 from bench.execute.runner import Runner, Summary
 from bench.plan.plan import Plan
-from bench.plan.precision import Precision, precision_of
+from bench.plan.precision import precision_of
 from bench.plan.titles import titles_of
 from bench.plan.work import Estimator
 from bench.provenance import describe
@@ -46,16 +46,22 @@ class RunOptions:
 
 def run(options: RunOptions) -> int:
     """The exit code. Everything that can be refused is refused before the first training."""
-    if options.offline:
-        os.environ["HF_HUB_OFFLINE"] = "1"  # read by the hub's client when it is imported
-    on_gpu = options.gpus != 0 and count_gpus() > 0
-    precision = precision_of(on_gpu)
-    whole, stand_in_for = plan_with_all_it_needs(options, precision)
+    whole, stand_in_for = plan_with_all_it_needs(options)
     plan = whole.select(options.filters) if options.filters else whole
     if options.dry_run:
         from bench.commands.plan import show_plan
 
         return show_plan(plan, options.folders, options.json)
+    summary = train(whole, plan, options, stand_in_for)
+    roots = options.folders.roots(plan.loaded.suite.name)
+    conclude(whole, (roots, options), summary)
+    if summary.stopped_by is not None:
+        return 128 + summary.stopped_by
+    return SOME_FAILED if summary.failed or summary.blocked or read_progress(plan, roots).wrong else 0
+
+
+def train(whole: Plan, plan: Plan, options: RunOptions, stand_in_for: tuple[str, ...] = ()) -> Summary:
+    """What is missing of `plan`, which may be a part of the `whole` that is remembered."""
     placement = choose_placement(options.workers, options.gpus, options.threads, options.timeout)
     roots = options.folders.roots(plan.loaded.suite.name)
     for store in (roots.store, roots.shared):
@@ -65,15 +71,14 @@ def run(options: RunOptions) -> int:
         forget(plan, roots, everything=options.rerun == "all")
     runner = Runner(plan, roots, titles_of(plan), Estimator.of(plan).work)
     stood_in = {"stand_in": list(plan.loaded.stand_ins)} if plan.loaded.stand_ins else {}
-    summary = runner.run(placement, {**describe(), **stood_in})
-    conclude(whole, (roots, options), summary)
-    if summary.stopped_by is not None:
-        return 128 + summary.stopped_by
-    return SOME_FAILED if summary.failed or summary.blocked or read_progress(plan, roots).wrong else 0
+    return runner.run(placement, {**describe(), **stood_in})
 
 
-def plan_with_all_it_needs(options: RunOptions, precision: Precision) -> tuple[Plan, tuple[str, ...]]:
+def plan_with_all_it_needs(options: RunOptions) -> tuple[Plan, tuple[str, ...]]:
     """And what of it embedded things stand in for. What is missing is fetched where there is a network."""
+    if options.offline:
+        os.environ["HF_HUB_OFFLINE"] = "1"  # read by the hub's client when it is imported
+    precision = precision_of(on_gpu=options.gpus != 0 and count_gpus() > 0)
 
     def made(stand_in_for: tuple[str, ...] = ()) -> Plan:
         how = How(precision, stand_in_for)

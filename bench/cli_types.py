@@ -1,0 +1,42 @@
+"""Options that several commands have, and what they mean to all of them."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.errors import BenchError
+
+SuitePath = Annotated[Path, typer.Argument(metavar="SUITE", help="The suite's YAML file.")]
+SuiteOrRun = Annotated[str, typer.Argument(metavar="SUITE", help="A suite's YAML file, or the name of one that ran.")]
+Set = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Replace a value of the suite.")]
+Filter = Annotated[
+    list[str],
+    typer.Option("--filter", metavar="AXIS=GLOB", help="Only some cells: dataset=, budget=, backbone=, strategy=."),
+]
+Results = Annotated[Path, typer.Option("--results", metavar="DIR", help="Where records are kept.")]
+Reports = Annotated[Path, typer.Option("--reports", metavar="DIR", help="Where reports are written.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Data = Annotated[
+    Path | None, typer.Option("--data", metavar="DIR", help="Where data sets and weights lie, before BENCH_DATA.")
+]
+MaxRuns = Annotated[int, typer.Option("--max-runs", metavar="N", help="Refuse suites of more trainings.")]
+
+Gpus = Annotated[int | None, typer.Option("--gpus", min=0, help="How many GPUs to use; 0: the CPU.")]
+Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Processes, in all or per GPU.")]
+Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Threads of each process.")]
+Timeout = Annotated[float | None, typer.Option("--timeout", min=0.001, help="Seconds for one training.")]
+Offline = Annotated[bool, typer.Option("--offline", help="Fetch nothing.")]
+
+RESULTS = Path("results")
+REPORTS = Path("reports")
+MAX_RUNS = 20_000
+
+
+def look_in(data: Path | None) -> None:
+    """--data for this process and all that it starts."""
+    if data is not None:
+        if not data.is_dir():
+            raise BenchError(f"--data {data}: no such folder")
+        os.environ["BENCH_DATA"] = os.pathsep.join(filter(None, [str(data.absolute()), os.environ.get("BENCH_DATA")]))

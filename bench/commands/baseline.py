@@ -1,0 +1,116 @@
+"""`bench baseline accept`: tonight's results become what later nights are held against; `bench baseline history`: the
+nights that were kept.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.commands.gate import baseline_file, measured_in_place
+from bench.commands.gate_outputs import now, trend
+from bench.commands.output import as_json, note, say, table
+from bench.commands.run import RunOptions, plan_with_all_it_needs, train
+from bench.commands.suites import Folders
+from bench.errors import BenchError, nearest
+from bench.gate.accept import ALLOWANCES, Allowance, baseline_of
+
+if TYPE_CHECKING:
+    from bench.gate.baseline import Baseline
+
+MOVED = 1e-9  # of a score, beyond rounding
+
+
+@dataclass(frozen=True)
+class AcceptOptions:
+    run: RunOptions
+    baseline: Path | None = None
+    allow: tuple[str, ...] = ()
+    reuse: bool = False
+
+
+def accept(options: AcceptOptions) -> int:
+    """Runs what this code has not measured yet, and writes the file."""
+    from bench.gate import baseline
+
+    allow = _allowances(options.allow)
+    folders = measured_in_place(options.run.folders, options.reuse)
+    plan, _ = plan_with_all_it_needs(replace(options.run, folders=folders))
+    name = plan.loaded.suite.name
+    path = baseline_file(name, options.run.folders.results, options.baseline)
+    summary = train(plan, plan, replace(options.run, folders=folders))
+    if summary.stopped_by is not None:
+        note("stopped; run the same command again to go on")
+        return 128 + summary.stopped_by
+    roots = folders.roots(name)
+    made = baseline_of(plan, {**roots.shared.scan()[0], **roots.store.scan()[0]}, now(), allow)
+    before = _read(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    baseline.write(path, made)
+    say(f"{path}: {len(made.cells())} cells, {len(made.rows)} results; {_moved(before, made)}")
+    return 0
+
+
+def _allowances(names: tuple[str, ...]) -> tuple[Allowance, ...]:
+    found: list[Allowance] = []
+    for name in names:
+        known = next((one for one in ALLOWANCES if one == name), None)
+        if known is None:
+            close = nearest(name, ALLOWANCES, limit=1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            raise BenchError(f"--allow {name}: expected one of {', '.join(ALLOWANCES)}{hint}")
+        found.append(known)
+    return tuple(found)
+
+
+def _read(path: Path) -> "Baseline | None":
+    from bench.gate import baseline
+
+    try:
+        return baseline.read(path)
+    except baseline.BadBaseline:
+        return None  # absent, or not worth comparing with: it is written over
+
+
+def _moved(before: "Baseline | None", after: "Baseline") -> str:
+    if before is None:
+        return "there was none before"
+    old = {(row.cell, row.repeat): row.score for row in before.rows}
+    new = {(row.cell, row.repeat): row.score for row in after.rows}
+    both = old.keys() & new.keys()
+    moved = sum(abs(old[one] - new[one]) > MOVED for one in both)
+    return f"{moved} of {len(both)} scores moved, {len(new) - len(both)} are new, {len(old) - len(both)} are gone"
+
+
+def history(suite: str, folders: Folders, place: Path, json: bool) -> int:
+    """`suite`: its name."""
+    from bench.gate.history import nights
+    from bench.gate.trend import series_of, stepped
+
+    kept = nights(place, suite)
+    for line in kept.damaged:
+        note(line)
+    if not kept.nights:
+        known = sorted(path.name for path in place.iterdir() if path.is_dir()) if place.is_dir() else []
+        raise BenchError(f"no nights of {suite!r} in {place}" + (f"; there are: {', '.join(known)}" if known else ""))
+    steps = stepped(series_of(kept.nights))
+    if json:
+        as_json({
+            "nights": [
+                {"file": str(path), "when": night.accepted, "commit": night.commit, "code": night.code,
+                 "environment": str(night.environment), "results": len(night.rows)}
+                for path, night in zip(kept.files, kept.nights, strict=True)
+            ],
+            "steps": [{"cell": str(cell), "points": points} for cell, points in steps.items()],
+        })  # fmt: skip
+        return 0
+    rows = [
+        [night.accepted, (night.commit or "no commit")[:12] + (" + changes" if night.dirty else ""),
+         str(len(night.cells())), str(len(night.rows)), str(night.environment)]
+        for night in kept.nights
+    ]  # fmt: skip
+    table(["when", "commit", "cells", "results", "environment"], rows)
+    for cell, points in steps.items():
+        say(f"a step of {points:.1f} points: {cell}")
+    for page in trend(suite, folders, place, _read(baseline_file(suite, folders.results))):
+        say(f"report: {page}")
+    return 0

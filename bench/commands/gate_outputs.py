@@ -1,0 +1,110 @@
+"""What a gate leaves behind: lines on the terminal, files for CI, the pages, and this night in the history."""
+
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.commands.output import as_json, console, note, say
+from bench.commands.suites import Folders
+from bench.errors import StoreError
+from bench.gate.verdict import GateResult
+from bench.store.atomic import explain, write_bytes
+
+if TYPE_CHECKING:
+    from bench.gate.baseline import Baseline
+    from bench.gate.tonight import Tonight
+    from bench.plan.plan import Plan
+
+SUMMARY = "GITHUB_STEP_SUMMARY"  # the file that GitHub shows beneath a step
+
+
+@dataclass(frozen=True)
+class Outputs:
+    history: Path  # folder
+    keep: bool = True  # this night in the history
+    junit: Path | None = None
+    github: bool = False
+    json: bool = False
+    verbose: bool = False
+
+
+def tell(
+    result: GateResult, tonight: "Tonight", accepted: "Baseline | None", about: "tuple[Plan, Folders, Outputs]"
+) -> int:
+    """The exit code."""
+    plan, folders, outputs = about
+    _keep(tonight, outputs)
+    pages = [_report(plan, folders, result), *trend(tonight.suite, folders, outputs.history, accepted)]
+    if outputs.junit is not None:
+        from bench.gate.outputs.junit import junit
+
+        _write(outputs.junit, junit(result))
+    if outputs.github:
+        _github(result)
+    if outputs.json:
+        from bench.gate.outputs.plain import as_json as told
+
+        as_json({**told(result), "pages": [str(page) for page in pages]})
+    else:
+        from bench.gate.outputs.terminal import lines
+
+        for page in pages:
+            say(f"report: {page}")
+        for line in lines(result, console().width, outputs.verbose):
+            say(line)
+    return result.exit_code
+
+
+def now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _keep(tonight: "Tonight", outputs: Outputs) -> None:
+    """A night without any result is none."""
+    from bench.gate import history
+
+    if outputs.keep and any(cell.rows for cell in tonight.cells):
+        history.keep(outputs.history, tonight, now())
+
+
+def _report(plan: "Plan", folders: Folders, result: GateResult) -> Path:
+    from bench.analysis.join import collect
+    from bench.report import write
+
+    name = plan.loaded.suite.name
+    roots = folders.roots(name)
+    return write(collect(plan, roots.store, roots.shared), folders.report(name), result)
+
+
+def trend(suite: str, folders: Folders, history: Path, accepted: "Baseline | None") -> list[Path]:
+    """A page of the nights, once there are two."""
+    from bench.gate.history import nights
+    from bench.gate.trend import series_of
+    from bench.report import write_trend
+
+    kept = nights(history, suite)
+    for line in kept.damaged:
+        note(line)
+    if len(kept.nights) < 2:
+        return []
+    return [write_trend(suite, series_of(kept.nights, accepted), folders.reports / f"{suite}.trend.html")]
+
+
+def _github(result: GateResult) -> None:
+    """Workflow commands are read from the step's output, and must begin their lines."""
+    from bench.gate.outputs.github import annotations, append_summary, summary
+
+    for line in annotations(result):
+        say(line)
+    if path := os.environ.get(SUMMARY):
+        append_summary(Path(path), summary(result))
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"cannot write {path}: {explain(error)}") from None
+    write_bytes(path, text.encode())
