@@ -228,5 +228,7 @@ def _declared(task: Task, backbone: ResolvedBackbone, strategy: ResolvedStrategy
 
 
 def _search_and_final(suite: Suite, spec: FitSpec, needs: tuple[str, ...]) -> tuple[Job, Job]:
-    search = Job("search", spec if suite.search.scope == "repeat" else replace(spec, repeat=0), needs)
+    # A soup is made of the trials themselves, so they must have learned from this repeat's labels.
+    is_own = suite.search.scope == "repeat" or spec.recipe.soup is not None
+    search = Job("search", spec if is_own else replace(spec, repeat=0), needs)
     return search, Job("final", spec, (*needs, search.key))

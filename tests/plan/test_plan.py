@@ -266,5 +266,13 @@ def test_stop_early_is_another_strategy_and_the_rest_keeps_its_jobs(plan):
     assert {job.spec.recipe.stop_early for key, job in more.jobs.items() if key not in plain.jobs} == {5}
 
 
+def test_the_trials_of_a_soup_learn_from_the_labels_of_their_repeat(plan):
+    """Though one search serves all repeats of every other strategy."""
+    made = plan(SMALL.replace("full_finetune]", "full_finetune, soup]"))
+    (soup, *_), (plain, *_) = cells(made, strategy="soup"), cells(made, strategy="full_finetune")
+    assert len(set(plain.searches)) == 1
+    assert [made.jobs[key].spec.repeat for key in soup.searches] == [0, 1]
+
+
 def test_what_the_gate_calls_a_regression_moves_no_key(plan):
     assert set(plan(SMALL + "gate: {margin: 3}\n").jobs) == set(plan().jobs)
