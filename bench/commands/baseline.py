@@ -2,14 +2,15 @@
 nights that were kept.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.commands.gate import baseline_file, measured_in_place
+from bench.commands.gate import baseline_file
 from bench.commands.gate_outputs import now, trend
+from bench.commands.measure import planned
 from bench.commands.output import as_json, note, say, table
-from bench.commands.run import RunOptions, plan_with_all_it_needs, train
+from bench.commands.run import RunOptions
 from bench.commands.suites import Folders
 from bench.errors import BenchError, nearest
 from bench.gate.accept import ALLOWANCES, Allowance, baseline_of
@@ -33,16 +34,10 @@ def accept(options: AcceptOptions) -> int:
     from bench.gate import baseline
 
     allow = _allowances(options.allow)
-    folders = measured_in_place(options.run.folders, options.reuse)
-    plan, _ = plan_with_all_it_needs(replace(options.run, folders=folders))
-    name = plan.loaded.suite.name
-    path = baseline_file(name, options.run.folders.results, options.baseline)
-    summary = train(plan, plan, replace(options.run, folders=folders))
-    if summary.stopped_by is not None:
-        note("stopped; run the same command again to go on")
-        return 128 + summary.stopped_by
-    roots = folders.roots(name)
-    made = baseline_of(plan, {**roots.shared.scan()[0], **roots.store.scan()[0]}, now(), allow)
+    asked = planned(options.run, options.reuse)
+    path = baseline_file(asked.suite, options.run.folders.results, options.baseline)
+    asked.trained()
+    made = baseline_of(asked.plan, asked.records, now(), allow)
     before = _read(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     baseline.write(path, made)

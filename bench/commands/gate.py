@@ -1,23 +1,20 @@
 """`bench gate`: measure this code, hold it against a baseline, say what moved."""
 
-import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from bench.commands.gate_outputs import Outputs, tell
+from bench.commands.measure import Planned, planned
 from bench.commands.output import note
-from bench.commands.run import RunOptions, plan_with_all_it_needs, train
-from bench.commands.suites import Folders
+from bench.commands.run import RunOptions
 from bench.errors import BenchError, nearest
 from bench.gate.verdict import WORDS, GateResult, Word
-from bench.gate.workplace import workplace
-from bench.provenance import describe
 
 if TYPE_CHECKING:
     from bench.gate.baseline import Baseline
+    from bench.gate.pairs import Rule
     from bench.gate.tonight import Tonight
-    from bench.plan.plan import Plan
 
 BASELINES, HISTORY = "baselines", "history"
 
@@ -43,28 +40,16 @@ def gate(options: GateOptions) -> int:
     words = parse_words(options.fail_on)
     if options.fresh and options.reuse:
         raise BenchError("--fresh measures again, --reuse takes what is there: give one of them")
-    folders = measured_in_place(options.run.folders, options.reuse)
-    plan, _ = plan_with_all_it_needs(replace(options.run, folders=folders))
-    before = _before(plan.loaded.suite.name, options)
+    asked = planned(options.run, options.reuse)
+    before = _before(asked.suite, options)
     if options.fresh:
-        _empty(folders)
-    summary = train(plan, plan, replace(options.run, folders=folders))
-    if summary.stopped_by is not None:
-        note("stopped; run the same command again to go on")
-        return 128 + summary.stopped_by
-    result, tonight = _judged(plan, before, (options, folders, words))
+        asked.empty()
+    tonight, hint = asked.trained()
+    result = _judged(tonight, before, options, rule_of(asked, options, words))
+    if hint:
+        result = replace(result, notes=(*result.notes, hint))
     accepted = before[0] if options.method == "pairs" else None
-    return tell(result, tonight, accepted, (plan, folders, options.outputs))
-
-
-def measured_in_place(folders: Folders, reuse: bool) -> Folders:
-    """Where this code's records lie; the pages go where they always go."""
-    return folders if reuse else replace(folders, results=workplace(folders.results, describe()))
-
-
-def _empty(folders: Folders) -> None:
-    for path in folders.results.iterdir():
-        shutil.rmtree(path, ignore_errors=True)
+    return tell(result, tonight, accepted, (asked.plan, asked.folders, options.outputs))
 
 
 def parse_words(text: str) -> tuple[Word, ...]:
@@ -102,31 +87,29 @@ def _before(suite: str, options: GateOptions) -> "list[Baseline]":
         raise BenchError(f"{error}; `python -m bench baseline accept {options.run.suite}` makes one") from None
 
 
-def _judged(
-    plan: "Plan", before: "list[Baseline]", how: tuple[GateOptions, Folders, tuple[Word, ...]]
-) -> "tuple[GateResult, Tonight]":
-    from bench.gate.compare import compare
-    from bench.gate.costs import compare_benchmarks, compare_costs
-    from bench.gate.history import compare_with_history
+def rule_of(asked: Planned, options: GateOptions, words: tuple[Word, ...]) -> "Rule":
     from bench.gate.pairs import Rule
-    from bench.gate.tonight import tonight_of
 
-    options, folders, words = how
-    roots = folders.roots(plan.loaded.suite.name)
-    tonight = tonight_of(plan, {**roots.shared.scan()[0], **roots.store.scan()[0]})
-    asked = plan.loaded.suite.gate
-    rule = Rule(
-        margin=asked.margin if options.margin is None else options.margin,
-        must_see=asked.must_see if options.must_see is None else options.must_see,
+    suite = asked.plan.loaded.suite.gate
+    return Rule(
+        margin=suite.margin if options.margin is None else options.margin,
+        must_see=suite.must_see if options.must_see is None else options.must_see,
         fail_on=words,
         across_environments=options.across_environments,
     )
+
+
+def _judged(tonight: "Tonight", before: "list[Baseline]", options: GateOptions, rule: "Rule") -> GateResult:
+    from bench.gate.compare import compare
+    from bench.gate.costs import compare_benchmarks, compare_costs
+    from bench.gate.history import compare_with_history
+
     if options.method == "history":
         result = compare_with_history(before, tonight, rule, str(options.outputs.history / tonight.suite))
     else:
-        result = compare(before[0], tonight, rule, str(baseline_file(tonight.suite, options.run.folders.results,
-                                                                     options.baseline)))  # fmt: skip
+        file = baseline_file(tonight.suite, options.run.folders.results, options.baseline)
+        result = compare(before[0], tonight, rule, str(file))
     costs = compare_costs(before[-1], tonight) if options.timing else []
     if options.benchmarks is not None:
         costs += compare_benchmarks(*options.benchmarks)
-    return replace(result, costs=tuple(costs)), tonight
+    return replace(result, costs=tuple(costs))

@@ -105,9 +105,9 @@ class GateResult:
 
     @property
     def exit_code(self) -> int:
-        if not self.of(COMPARED):
-            return NOTHING_COMPARABLE
         bad = [v for v in self.verdicts if v.word in self.fail_on]
         if any(not v.went_wrong for v in bad) or any(cost.word == "slower" for cost in self.costs):
             return REGRESSION
-        return SOME_FAILED if any(v.went_wrong for v in self.verdicts) else 0
+        if any(v.went_wrong for v in self.verdicts):
+            return SOME_FAILED
+        return 0 if self.of(COMPARED) else NOTHING_COMPARABLE

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from bench.gate.compare import compare
-from bench.gate.history import compare_with_history
 from bench.gate.pairs import Rule
 
 from .nights import accepted, names, night

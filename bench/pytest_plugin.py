@@ -1,0 +1,138 @@
+"""`pytest --bench-suite suites/nightly.yaml`: every cell of a suite is a test.
+
+The suite is measured with the code that runs now, when the first of its tests is, and held against the baseline as
+`python -m bench gate` does. Without a baseline a cell passes when it was trained. pytest imports this file in every
+session of an environment that has this package, so nothing else is imported until a suite is asked for.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from bench.gate.verdict import GateResult, Verdict
+
+RESULT = pytest.StashKey["dict[str, Any]"]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("bench", "transfer-learning suites")
+    group.addoption("--bench-suite", metavar="FILE", help="A suite whose cells are tests; without other paths, all.")
+    group.addoption("--bench-baseline", metavar="FILE", help="What to hold it against; RESULTS/baselines/<suite>.json.")
+    group.addoption("--bench-results", metavar="DIR", default="results", help="Where records are kept.")
+    group.addoption("--bench-reports", metavar="DIR", default="reports", help="Where reports are written.")
+    group.addoption("--bench-across-environments", action="store_true",
+                    help="Compare although device or libraries are others.")  # fmt: skip
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    suite = config.getoption("--bench-suite")
+    if suite is None:
+        return
+    if not Path(suite).is_file():
+        raise pytest.UsageError(f"--bench-suite {suite}: no such file")
+    if config.getoption("numprocesses", None):
+        raise pytest.UsageError("--bench-suite does not go with -n: the suite has workers of its own")
+    is_asked_for_more = config.args_source is pytest.Config.ArgsSource.ARGS
+    config.args = [*(config.args if is_asked_for_more else []), suite]
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    suite = parent.config.getoption("--bench-suite")
+    if suite is None or file_path != Path(suite).resolve():
+        return None
+    found: SuiteFile = SuiteFile.from_parent(parent, path=file_path)
+    return found
+
+
+class SuiteFile(pytest.File):
+    _verdicts: "tuple[GateResult | None, dict[str, Verdict]] | None" = None
+
+    def collect(self) -> Iterable[pytest.Item]:
+        from bench.commands.measure import planned
+        from bench.errors import BenchError
+
+        try:
+            self._asked = planned(self._options(), reuse=False)
+        except BenchError as error:
+            raise self.CollectError(str(error)) from None
+        for cell in self._asked.plan.cells:
+            name = f"{cell.task} · {cell.backbone} · {cell.strategy}"
+            yield CellItem.from_parent(self, name=name)
+
+    def _options(self) -> Any:
+        from bench.commands.run import RunOptions
+        from bench.commands.suites import Folders
+        from bench.plan.enumerate import MAX_RUNS
+
+        option = self.config.getoption
+        folders = Folders(Path(option("--bench-results")), Path(option("--bench-reports")))
+        self._results = folders.results
+        return RunOptions(Path(option("--bench-suite")), folders, max_runs=MAX_RUNS)
+
+    def verdicts(self) -> "tuple[GateResult | None, dict[str, Verdict]]":
+        """By the names of cells; measured when first asked for."""
+        if self._verdicts is None:
+            tonight, _ = self._asked.trained()
+            self._verdicts = self._judged(tonight)
+        return self._verdicts
+
+    def _judged(self, tonight: Any) -> "tuple[GateResult | None, dict[str, Verdict]]":
+        from bench.commands.gate import baseline_file
+        from bench.gate import baseline
+        from bench.gate.compare import compare
+        from bench.gate.pairs import Rule, gaps
+        from bench.gate.verdict import Verdict
+
+        given = self.config.getoption("--bench-baseline")
+        path = baseline_file(tonight.suite, self._results, Path(given) if given else None)
+        if not path.is_file() and given is None:
+            return None, {
+                str(cell.name): Verdict(
+                    cell.name, "new" if cell.rows or cell.unfit else "missing", gaps(cell), len(cell.rows),
+                    went_wrong=bool(cell.failures),
+                )
+                for cell in tonight.cells
+            }  # fmt: skip
+        gate = self._asked.plan.loaded.suite.gate
+        across = bool(self.config.getoption("--bench-across-environments"))
+        rule = Rule(gate.margin, gate.must_see, across_environments=across)
+        result = compare(baseline.read(path), tonight, rule, str(path))
+        return result, {str(verdict.cell): verdict for verdict in result.verdicts}
+
+
+class CellFailed(Exception):
+    """Worded for the terminal; its traceback helps nobody."""
+
+
+class CellItem(pytest.Item):
+    def runtest(self) -> None:
+        from bench.gate.outputs.sentences import fails, reading
+
+        assert isinstance(self.parent, SuiteFile)
+        result, verdicts = self.parent.verdicts()
+        verdict = verdicts.get(self.name)
+        if verdict is None:
+            pytest.skip("the strategy does not fit this network or these data")
+        if result is None:
+            if verdict.went_wrong or verdict.word == "missing":
+                raise CellFailed(verdict.reason or "nothing was trained")
+            if verdict.n == 0:
+                pytest.skip(verdict.reason)
+            return
+        if fails(result, verdict):
+            raise CellFailed(reading(result, verdict))
+        if verdict.word in ("new", "incomparable"):
+            pytest.skip(f"{verdict.word}: {verdict.reason}" if verdict.reason else verdict.word)
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        from bench.errors import BenchError
+
+        if isinstance(excinfo.value, CellFailed | BenchError):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Path, int | None, str]:
+        return self.path, None, self.name
