@@ -23,7 +23,7 @@ from bench.gate.tonight import Tonight, TonightCell
 from bench.gate.verdict import CellName, GateResult, Verdict
 from bench.store.atomic import explain
 
-ENOUGH = 20  # nights: with fewer, a sd is known to a quarter at best
+ENOUGH = 20  # nights: the standard error of their sd is 16 %
 
 
 class TooFewNights(BenchError):

@@ -84,8 +84,8 @@ def _t_quantile(share: float, df: Floats) -> Floats:
 
 
 def _reach(df: Floats, tests: int) -> Floats:
-    """How many standard errors a drop must lie beyond the margin. By the noncentral t: at 4 degrees of freedom the sum
-    of two quantiles is short by a tenth (24 cells, 5 pairs)."""
+    """How many standard errors a drop must lie beyond the margin. By the noncentral t: at 4 degrees of freedom and
+    24 cells the sum of two quantiles is 8 % short."""
     from scipy.special import nctdtrinc
 
     return np.asarray(nctdtrinc(df, 1 - POWER, _t_quantile(1 - ALPHA / tests, df)), dtype=np.float64)
