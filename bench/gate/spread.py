@@ -71,7 +71,7 @@ def _share_of_freedom(cells: Sequence[ByRepeat]) -> float:
     """Of the degrees of freedom that independent cells would have; cells on the same labels move together.
 
     tr(V)^2 / tr(V^2) of the covariance V, both estimated without bias; from 5 repeats the plain ratio
-    (`statistics.shared_spread`) finds 9 of the 24 that 6 independent cells have, and the gate grows blind.
+    (`statistics.shared_spread`) finds 10 of the 24 that 6 independent cells have, and the gate grows blind.
     """
     repeats = sorted(set.intersection(*(set(cell) for cell in cells)))
     table = np.array([[cell[repeat] for cell in cells] for repeat in repeats])
