@@ -51,6 +51,7 @@ its JSON Schema for editors. This page is generated: `python -m bench.suite.desc
 | a backbone `resnet18.a1_in1k` | `{{name: resnet18.a1_in1k}}` |
 | a strategy `scratch` | `{{name: scratch}}` |
 | a strategy `{{freeze: {{upto: all}}}}` | `{{name: freeze, options: {{upto: all}}}}` |
+| a strategy `{{lora: {{rank: 8}}, stop_early: 10}}` | `{{name: lora, options: {{rank: 8}}, stop_early: 10}}` |
 | a strategy `{{recipe: {{name: ..., phases: [...]}}}}` | `{{name: recipe, recipe: {{name: ..., phases: [...]}}}}` |
 | `labels_per_class: 5`, `fraction: 0.1`, `total: 100` | a list of one |
 | a range `[0.001, 1]` | `{{low: 0.001, high: 1}}` |
@@ -161,15 +162,19 @@ def _allow_short_forms(sections: dict[str, Json]) -> None:
         _widen(sections["SearchSpec"]["properties"][key], pair)
 
 
-def _short_strategies() -> tuple[Json, Json]:
+def _short_strategies() -> tuple[Json, Json, Json]:
     one_key = {"type": "object", "minProperties": 1, "maxProperties": 1}
+    two_keys = {"type": "object", "minProperties": 2, "maxProperties": 2, "required": ["stop_early"]}
     options = {"type": ["object", "null"]}
-    by_name = {**one_key, "propertyNames": {"not": {"enum": list(annotations(schema.StrategySpec))}}}
+    keys = list(annotations(schema.StrategySpec))
     recipe = {"recipe": {"$ref": "#/$defs/RecipeSpec"}}
     return (
-        {**by_name, "additionalProperties": options},
+        {**one_key, "propertyNames": {"not": {"enum": keys}}, "additionalProperties": options},
+        {**two_keys, "propertyNames": {"not": {"enum": [key for key in keys if key != "stop_early"]}},
+         "properties": {"stop_early": {"type": "integer", "minimum": 0, "maximum": 100}},
+         "additionalProperties": options},
         {**one_key, "properties": recipe, "additionalProperties": False},
-    )
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

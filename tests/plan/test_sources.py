@@ -189,7 +189,8 @@ def test_every_suite_that_comes_along_can_be_rehearsed(suite, folder):
     from bench.plan.enumerate import make_plan
 
     named = load_suite(suite).suite
-    told = [*(one.name for one in named.datasets), *(one.pretrain.dataset for one in named.backbones if one.pretrain)]
+    told = [*(one.name for one in named.datasets), *(one.pretrain.dataset for one in named.backbones if one.pretrain),
+            *(one.options["dataset"] for one in named.strategies if "dataset" in one.options)]  # fmt: skip
     is_read = [name for name in told if datasets.find(datasets.split_name(name)[0]).is_read]
     loaded = rehearsal(load_suite(suite), [f"dataset {name}" for name in is_read])
     made = make_plan(loaded, folder / "cache")

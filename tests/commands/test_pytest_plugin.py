@@ -1,0 +1,89 @@
+"""`pytest --bench-suite FILE`: every cell is a test. In a process of its own, as people run it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import bench as package
+from bench.commands.suites import Folders, plan_from_file
+from bench.execute.roots import Roots
+from bench.gate.workplace import workplace
+from bench.provenance import describe
+from tests.commands.conftest import SMALL
+from tests.commands.test_gate import change, raised
+
+from .fabricate import fabricate
+
+FIVE = SMALL.replace("repeats: 2", "repeats: 5")
+
+
+@pytest.fixture
+def measured(place):
+    (place / "suites" / "small.yaml").write_text(FIVE)
+    root = workplace(Path("results"), describe())
+    plan = plan_from_file(Path("suites/small.yaml"), (), Folders(root, Path("reports")))
+    fabricate(plan, Roots(root, "small"))
+    return plan, Roots(root, "small").store
+
+
+def run(*arguments):
+    environment = {**os.environ, "PYTHONPATH": str(Path(package.__file__).parents[1])}
+    environment.pop("PYTEST_ADDOPTS", None)
+    typed = [sys.executable, "-m", "pytest", "-rA", "-p", "no:cacheprovider", "-p", "no:xdist", *arguments]
+    done = subprocess.run(typed, env=environment, capture_output=True, text=True, check=False)
+    assert "INTERNALERROR" not in done.stdout + done.stderr
+    return done
+
+
+def test_without_a_baseline_a_cell_passes_when_it_was_trained(measured):
+    plan, store = measured
+    change(plan, store, (0,), status="failed")
+    done = run("--bench-suite", "suites/small.yaml")
+    assert done.returncode == 1
+    assert "1 failed, 5 passed" in done.stdout
+    assert "planted" in done.stdout
+    assert "Traceback" not in done.stdout
+
+
+def test_against_a_baseline_a_regression_fails_with_its_numbers(measured, bench):
+    plan, store = measured
+    raised(plan, store)
+    assert bench("baseline", "accept", "suites/small.yaml").code == 0
+    assert "6 passed" in run("--bench-suite", "suites/small.yaml").stdout
+    cell = change(plan, store, (-0.10, -0.11, -0.09, -0.12, -0.10))
+    done = run("--bench-suite", "suites/small.yaml")
+    assert "1 failed, 5 passed" in done.stdout
+    assert f"FAILED suites/small.yaml::{cell.task}" in done.stdout
+    assert "regressed" in done.stdout
+
+
+def test_other_tests_run_beside_it_only_when_asked_for(measured, place):
+    (place / "test_mine.py").write_text("def test_mine(): pass\n")
+    assert "6 passed" in run("--bench-suite", "suites/small.yaml").stdout
+    assert "7 passed" in run("test_mine.py", "--bench-suite", "suites/small.yaml").stdout
+    assert "1 passed" in run("test_mine.py").stdout
+
+
+def test_cells_can_be_chosen_by_name(measured):
+    assert "2 passed, 4 deselected" in run("--bench-suite", "suites/small.yaml", "-k", "linear_probe").stdout
+
+
+@pytest.mark.parametrize(("suite", "message"), [("suites/nowhere.yaml", "no such file"),
+                                                ("suites/bad.yaml", "suites/bad.yaml:1:1")])  # fmt: skip
+def test_a_wrong_suite_is_told_in_its_own_words(place, suite, message):
+    (place / "suites" / "bad.yaml").write_text("nmae: x\n")
+    done = run("--bench-suite", suite)
+    assert done.returncode in (2, 4)
+    assert message in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_session_without_a_suite_imports_nothing_of_ours(place):
+    (place / "test_mine.py").write_text(
+        "import sys\ndef test_mine(): assert [m for m in sys.modules if m.startswith('bench.')] == "
+        "['bench.pytest_plugin']\n"
+    )
+    assert "1 passed" in run("test_mine.py").stdout
