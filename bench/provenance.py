@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-SOURCES = (".py", ".html", ".css", ".js")
+WITHOUT = "report"  # pages move no number
 LIBRARIES = ("torch", "torchvision", "timm", "optuna", "numpy", "scipy", "scikit-learn")
 
 
@@ -26,11 +26,13 @@ def describe() -> dict[str, Any]:
 
 
 def code_digest(folder: Path | None = None) -> str:
-    """Of the source that runs here. A commit does not name it in a dirty tree, and an installed copy has none."""
+    """Of the source that runs here and can move a number. A commit does not name it in a dirty tree, and an installed
+    copy has none."""
     folder = folder or Path(__file__).resolve().parent
     digest = hashlib.sha256()
-    paths = (path for path in folder.rglob("*") if path.suffix in SOURCES and path.is_file())
-    for name, path in sorted((path.relative_to(folder).as_posix(), path) for path in paths):
+    for name, path in sorted((path.relative_to(folder).as_posix(), path) for path in folder.rglob("*.py")):
+        if name.startswith(f"{WITHOUT}/"):
+            continue
         content = path.read_bytes()
         digest.update(f"{name}\0{len(content)}\0".encode() + content)
     return digest.hexdigest()[:16]

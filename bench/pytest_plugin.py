@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from bench.errors import BenchError
+    from bench.gate.baseline import Baseline
     from bench.gate.verdict import GateResult, Verdict
 
 RESULT = pytest.StashKey["dict[str, Any]"]()
@@ -49,6 +51,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
 
 class SuiteFile(pytest.File):
     _verdicts: "tuple[GateResult | None, dict[str, Verdict]] | None" = None
+    _error: "BenchError | None" = None
 
     def collect(self) -> Iterable[pytest.Item]:
         from bench.commands.measure import planned
@@ -56,11 +59,14 @@ class SuiteFile(pytest.File):
 
         try:
             self._asked = planned(self._options(), reuse=False)
+            self._accepted = self._baseline()
         except BenchError as error:
             raise self.CollectError(str(error)) from None
-        for cell in self._asked.plan.cells:
-            name = f"{cell.task} · {cell.backbone} · {cell.strategy}"
+        names = [f"{cell.task} · {cell.backbone} · {cell.strategy}" for cell in self._asked.plan.cells]
+        gone = [str(cell) for cell in self._accepted.cells()] if self._accepted is not None else []
+        for name in dict.fromkeys([*names, *gone]):
             yield CellItem.from_parent(self, name=name)
+        yield WholeItem.from_parent(self, name="the suite as a whole")
 
     def _options(self) -> Any:
         from bench.commands.run import RunOptions
@@ -73,33 +79,52 @@ class SuiteFile(pytest.File):
         return RunOptions(Path(option("--bench-suite")), folders, max_runs=MAX_RUNS)
 
     def verdicts(self) -> "tuple[GateResult | None, dict[str, Verdict]]":
-        """By the names of cells; measured when first asked for."""
-        if self._verdicts is None:
-            tonight, _ = self._asked.trained()
-            self._verdicts = self._judged(tonight)
+        """By the names of cells; measured when first asked for, once."""
+        from bench.commands.measure import Stopped
+        from bench.errors import BenchError
+
+        if self._error is not None:
+            raise self._error
+        try:
+            if self._verdicts is None:
+                self._verdicts = self._judged(self._asked.trained().tonight)
+        except Stopped as stopped:
+            pytest.exit(str(stopped), returncode=stopped.exit_code)
+        except SystemExit as end:  # the second signal
+            pytest.exit("stopped at once", returncode=int(end.code or 1))
+        except BenchError as error:
+            self._error = error
+            raise
         return self._verdicts
 
-    def _judged(self, tonight: Any) -> "tuple[GateResult | None, dict[str, Verdict]]":
+    def _baseline(self) -> "Baseline | None":
+        """None: none was given, and there is none where they lie."""
         from bench.commands.gate import baseline_file
         from bench.gate import baseline
+
+        given = self.config.getoption("--bench-baseline")
+        self.baseline_path = baseline_file(self._asked.suite, self._results, Path(given) if given else None)
+        if given is None and not self.baseline_path.is_file():
+            return None
+        return baseline.read(self.baseline_path)
+
+    def _judged(self, tonight: Any) -> "tuple[GateResult | None, dict[str, Verdict]]":
         from bench.gate.compare import compare
         from bench.gate.pairs import Rule, gaps
         from bench.gate.verdict import Verdict
 
-        given = self.config.getoption("--bench-baseline")
-        path = baseline_file(tonight.suite, self._results, Path(given) if given else None)
-        if not path.is_file() and given is None:
+        if self._accepted is None:
             return None, {
                 str(cell.name): Verdict(
                     cell.name, "new" if cell.rows or cell.unfit else "missing", gaps(cell), len(cell.rows),
-                    went_wrong=bool(cell.failures),
+                    went_wrong=cell.went_wrong,
                 )
                 for cell in tonight.cells
             }  # fmt: skip
         gate = self._asked.plan.loaded.suite.gate
         across = bool(self.config.getoption("--bench-across-environments"))
         rule = Rule(gate.margin, gate.must_see, across_environments=across)
-        result = compare(baseline.read(path), tonight, rule, str(path))
+        result = compare(self._accepted, tonight, rule, str(self.baseline_path))
         return result, {str(verdict.cell): verdict for verdict in result.verdicts}
 
 
@@ -107,7 +132,33 @@ class CellFailed(Exception):
     """Worded for the terminal; its traceback helps nobody."""
 
 
-class CellItem(pytest.Item):
+class _Item(pytest.Item):
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        from bench.errors import BenchError
+
+        if isinstance(excinfo.value, CellFailed | BenchError):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Path, int | None, str]:
+        return self.path, None, self.name
+
+
+class WholeItem(_Item):
+    """What no cell says by itself: that something was compared at all."""
+
+    def runtest(self) -> None:
+        from bench.gate.outputs.sentences import sentence
+
+        assert isinstance(self.parent, SuiteFile)
+        result, _ = self.parent.verdicts()
+        if result is None:
+            pytest.skip(f"no baseline at {self.parent.baseline_path}: a cell passes when it was trained")
+        if result.exit_code:
+            raise CellFailed(sentence(result))
+
+
+class CellItem(_Item):
     def runtest(self) -> None:
         from bench.gate.outputs.sentences import fails, reading
 
@@ -126,13 +177,3 @@ class CellItem(pytest.Item):
             raise CellFailed(reading(result, verdict))
         if verdict.word in ("new", "incomparable"):
             pytest.skip(f"{verdict.word}: {verdict.reason}" if verdict.reason else verdict.word)
-
-    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        from bench.errors import BenchError
-
-        if isinstance(excinfo.value, CellFailed | BenchError):
-            return str(excinfo.value)
-        return super().repr_failure(excinfo, style)
-
-    def reportinfo(self) -> tuple[Path, int | None, str]:
-        return self.path, None, self.name

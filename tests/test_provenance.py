@@ -8,15 +8,17 @@ from bench import provenance
 def test_code_digest_reads_what_runs_and_nothing_else(tmp_path):
     (tmp_path / "a.py").write_text("x = 1\n")
     (tmp_path / "pages").mkdir()
-    (tmp_path / "pages" / "p.html").write_text("<p>")
+    (tmp_path / "pages" / "p.py").write_text("")
+    (tmp_path / "report").mkdir()
     first = provenance.code_digest(tmp_path)
     assert re.fullmatch(r"[0-9a-f]{16}", first)
 
     (tmp_path / "README.md").write_text("words")
     (tmp_path / "a.pyc").write_bytes(b"compiled")
+    (tmp_path / "report" / "page.py").write_text("pages move no number")
     assert provenance.code_digest(tmp_path) == first
 
-    for name, text in (("a.py", "x = 2\n"), ("pages/p.html", "<b>"), ("b.py", "")):
+    for name, text in (("a.py", "x = 2\n"), ("pages/p.py", "y"), ("b.py", "")):
         before = provenance.code_digest(tmp_path)
         (tmp_path / name).write_text(text)
         assert provenance.code_digest(tmp_path) != before

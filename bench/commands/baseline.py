@@ -2,6 +2,7 @@
 nights that were kept.
 """
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,6 +37,7 @@ def accept(options: AcceptOptions) -> int:
     allow = _allowances(options.allow)
     asked = planned(options.run, options.reuse)
     path = baseline_file(asked.suite, options.run.folders.results, options.baseline)
+    _refuse_to_lose(path, asked.suite)
     asked.trained()
     made = baseline_of(asked.plan, asked.records, now(), allow)
     before = _read(path)
@@ -57,6 +59,18 @@ def _allowances(names: tuple[str, ...]) -> tuple[Allowance, ...]:
     return tuple(found)
 
 
+def _refuse_to_lose(path: Path, suite: str) -> None:
+    """A file that is no baseline of this suite is somebody's."""
+    if not path.exists():
+        return
+    try:
+        found = json.loads(path.read_bytes())["suite"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise BenchError(f"{path}: no baseline, so it is not written over; remove it, or give another file") from None
+    if found != suite:
+        raise BenchError(f"{path}: the baseline of {found!r}, so it is not written over; give another file")
+
+
 def _read(path: Path) -> "Baseline | None":
     from bench.gate import baseline
 
@@ -76,7 +90,7 @@ def _moved(before: "Baseline | None", after: "Baseline") -> str:
     return f"{moved} of {len(both)} scores moved, {len(new) - len(both)} are new, {len(old) - len(both)} are gone"
 
 
-def history(suite: str, folders: Folders, place: Path, json: bool) -> int:
+def history(suite: str, folders: Folders, place: Path, is_json: bool) -> int:
     """`suite`: its name."""
     from bench.gate.history import nights
     from bench.gate.trend import series_of, stepped
@@ -88,7 +102,7 @@ def history(suite: str, folders: Folders, place: Path, json: bool) -> int:
         known = sorted(path.name for path in place.iterdir() if path.is_dir()) if place.is_dir() else []
         raise BenchError(f"no nights of {suite!r} in {place}" + (f"; there are: {', '.join(known)}" if known else ""))
     steps = stepped(series_of(kept.nights))
-    if json:
+    if is_json:
         as_json({
             "nights": [
                 {"file": str(path), "when": night.accepted, "commit": night.commit, "code": night.code,

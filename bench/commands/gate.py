@@ -37,19 +37,26 @@ class GateOptions:
 
 def gate(options: GateOptions) -> int:
     """The exit code. What can be refused is refused before the first training."""
+    from bench.gate.costs import compare_benchmarks
+
     words = parse_words(options.fail_on)
     if options.fresh and options.reuse:
         raise BenchError("--fresh measures again, --reuse takes what is there: give one of them")
+    if options.outputs.json and options.outputs.github:
+        raise BenchError("--json prints one value and nothing else, --github prints lines: give one of them")
+    costs = compare_benchmarks(*options.benchmarks) if options.benchmarks is not None else []
     asked = planned(options.run, options.reuse)
     before = _before(asked.suite, options)
     if options.fresh:
         asked.empty()
-    tonight, hint = asked.trained()
-    result = _judged(tonight, before, options, rule_of(asked, options, words))
-    if hint:
-        result = replace(result, notes=(*result.notes, hint))
+    measured = asked.trained()
+    result = _judged(measured.tonight, before, options, rule_of(asked, options, words))
+    result = replace(result, costs=(*result.costs, *costs), notes=(*result.notes, *measured.notes))
     accepted = before[0] if options.method == "pairs" else None
-    return tell(result, tonight, accepted, (asked.plan, asked.folders, options.outputs))
+    # A night that measured nothing, or something else than the suite says, is none to compare others with.
+    is_night = measured.trainings > 0 and not options.run.overrides
+    outputs = replace(options.outputs, keep=options.outputs.keep and is_night)
+    return tell(result, measured.tonight, accepted, (asked.plan, asked.folders, outputs))
 
 
 def parse_words(text: str) -> tuple[Word, ...]:
@@ -71,6 +78,7 @@ def baseline_file(suite: str, results: Path, given: Path | None = None) -> Path:
 def _before(suite: str, options: GateOptions) -> "list[Baseline]":
     """What tonight is held against: one baseline, or the nights that were kept."""
     from bench.gate import baseline, history
+    from bench.gate.compare import OtherSuite
 
     if options.method == "history":
         kept = history.nights(options.outputs.history, suite)
@@ -82,9 +90,12 @@ def _before(suite: str, options: GateOptions) -> "list[Baseline]":
         return list(kept.nights)
     path = baseline_file(suite, options.run.folders.results, options.baseline)
     try:
-        return [baseline.read(path)]
+        found = baseline.read(path)
     except baseline.NoBaseline as error:
         raise BenchError(f"{error}; `python -m bench baseline accept {options.run.suite}` makes one") from None
+    if found.suite != suite:
+        raise OtherSuite(f"{path} is of the suite {found.suite!r}, not of {suite!r}")
+    return [found]
 
 
 def rule_of(asked: Planned, options: GateOptions, words: tuple[Word, ...]) -> "Rule":
@@ -101,7 +112,7 @@ def rule_of(asked: Planned, options: GateOptions, words: tuple[Word, ...]) -> "R
 
 def _judged(tonight: "Tonight", before: "list[Baseline]", options: GateOptions, rule: "Rule") -> GateResult:
     from bench.gate.compare import compare
-    from bench.gate.costs import compare_benchmarks, compare_costs
+    from bench.gate.costs import compare_costs
     from bench.gate.history import compare_with_history
 
     if options.method == "history":
@@ -109,7 +120,4 @@ def _judged(tonight: "Tonight", before: "list[Baseline]", options: GateOptions, 
     else:
         file = baseline_file(tonight.suite, options.run.folders.results, options.baseline)
         result = compare(before[0], tonight, rule, str(file))
-    costs = compare_costs(before[-1], tonight) if options.timing else []
-    if options.benchmarks is not None:
-        costs += compare_benchmarks(*options.benchmarks)
-    return replace(result, costs=tuple(costs))
+    return replace(result, costs=tuple(compare_costs(before[-1], tonight))) if options.timing else result

@@ -36,24 +36,24 @@ def tell(
     """The exit code."""
     plan, folders, outputs = about
     _keep(tonight, outputs)
-    pages = [_report(plan, folders, result), *trend(tonight.suite, folders, outputs.history, accepted)]
     if outputs.junit is not None:
         from bench.gate.outputs.junit import junit
 
         _write(outputs.junit, junit(result))
     if outputs.github:
         _github(result)
+    # Pages last: whatever happens to them, the verdict is out.
     if outputs.json:
         from bench.gate.outputs.plain import as_json as told
 
-        as_json({**told(result), "pages": [str(page) for page in pages]})
+        as_json(told(result))
     else:
         from bench.gate.outputs.terminal import lines
 
-        for page in pages:
-            say(f"report: {page}")
         for line in lines(result, console().width, outputs.verbose):
             say(line)
+    for page in [_report(plan, folders, result), *trend(tonight.suite, folders, outputs.history, accepted)]:
+        note(f"report: {page}")
     return result.exit_code
 
 

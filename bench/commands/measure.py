@@ -1,14 +1,18 @@
 """What `gate`, `baseline accept` and the pytest plug-in share: a suite, measured with the code that runs now."""
 
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bench.commands.run import RunOptions, plan_with_all_it_needs, train
 from bench.commands.suites import Folders
-from bench.errors import BenchError
+from bench.errors import BenchError, StoreError
+from bench.execute.placement import count_gpus
+from bench.execute.roots import forget_record
 from bench.gate.workplace import workplace
 from bench.provenance import describe
+from bench.store.atomic import explain
 
 if TYPE_CHECKING:
     from bench.gate.tonight import Tonight
@@ -29,6 +33,7 @@ class Planned:
     plan: "Plan"
     folders: Folders  # where this code's records lie, and where pages go as always
     run: RunOptions
+    reuse: bool
 
     @property
     def suite(self) -> str:
@@ -40,28 +45,53 @@ class Planned:
         return {**roots.shared.scan()[0], **roots.store.scan()[0]}
 
     def empty(self) -> None:
-        """What this code has measured already; never what `run` has left."""
-        for path in self.folders.results.iterdir():
-            shutil.rmtree(path, ignore_errors=True)
+        """What this code has measured of this suite; never what `run` has left."""
+        roots = self.folders.roots(self.suite)
+        for path in (roots.store.root, roots.cache):
+            try:
+                if path.exists():
+                    shutil.rmtree(path)
+            except OSError as error:
+                raise StoreError(f"cannot remove {path}: {explain(error)}") from None
+        for job in self.plan.jobs.values():
+            if job.kind == "pretrain":
+                forget_record(roots.shared, job.key)
 
-    def trained(self) -> "tuple[Tonight, str]":
-        """And a note on what was not done tonight, or "". Raises Stopped."""
+    def trained(self) -> "Measured":
+        """What is missing is trained first, and what failed is tried again. Raises Stopped."""
         from bench.gate.tonight import tonight_of
 
-        summary = train(self.plan, self.plan, replace(self.run, folders=self.folders))
+        again = self.run.rerun if self.reuse else "failed"
+        summary = train(self.plan, self.plan, replace(self.run, folders=self.folders, rerun=again))
         if summary.stopped_by is not None:
             raise Stopped(summary.stopped_by)
-        num = self.plan.num_trainings
-        note = (
-            f"{summary.trainings} of {num} trainings were done tonight; the others were there already, and `--fresh` "
-            "does them again."
-        )
-        return tonight_of(self.plan, self.records), note if summary.trainings < num else ""
+        tonight = tonight_of(self.plan, self.records)
+        return Measured(tonight, summary.trainings, tuple(self._notes(tonight, summary.trainings)))
+
+    def _notes(self, tonight: "Tonight", trainings: int) -> Iterator[str]:
+        here = len(self.records.keys() & {key for job in self.plan.jobs.values() for key in job.record_keys})
+        if trainings == 0:
+            yield "Nothing was trained tonight: every record was there already, so this compares what is known." + (
+                "" if self.reuse else " `--fresh` measures again.")
+        elif trainings < here:
+            yield f"{trainings} of {here} records were made tonight, the others earlier by the same code."
+        mine = describe()["code"]
+        if self.reuse and any(origin.code != mine for origin in tonight.origins):
+            yield "Records were made by other code than runs now, so this says nothing about the code of tonight."
+
+
+@dataclass(frozen=True)
+class Measured:
+    tonight: "Tonight"
+    trainings: int  # done now
+    notes: tuple[str, ...]
 
 
 def planned(run: RunOptions, reuse: bool) -> Planned:
     """`reuse`: take what `run` has left, whichever code made it."""
-    folders = run.folders if reuse else replace(run.folders, results=workplace(run.folders.results, describe()))
+    on_gpu = run.gpus != 0 and count_gpus() > 0
+    place = run.folders.results if reuse else workplace(run.folders.results, {**describe(), "on_gpu": on_gpu})
+    folders = replace(run.folders, results=place)
     run = replace(run, folders=folders)
     plan, _ = plan_with_all_it_needs(run)
-    return Planned(plan, folders, run)
+    return Planned(plan, folders, run, reuse)

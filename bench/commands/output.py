@@ -7,6 +7,8 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+from bench.text import printable
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
@@ -28,11 +30,6 @@ def say(line: str = "") -> None:
 
 def note(line: str) -> None:
     sys.stderr.write(printable(line) + "\n")
-
-
-def printable(text: str) -> str:
-    """One line without what would move the cursor, turn the writing direction or start a new line."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 
 def as_json(value: Any) -> None:

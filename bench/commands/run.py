@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.commands.missing import explain, get
-from bench.commands.output import as_json, console, note, printable, say
+from bench.commands.output import as_json, console, note, say
 from bench.commands.progress import read_progress
 from bench.commands.suites import Folders, How, plan_from_file, remember
 from bench.errors import BenchError, MissingInputs
@@ -19,6 +19,7 @@ from bench.plan.precision import precision_of
 from bench.plan.titles import titles_of
 from bench.plan.work import Estimator
 from bench.provenance import describe
+from bench.text import printable
 
 if TYPE_CHECKING:
     from bench.analysis.frame import SuiteResults

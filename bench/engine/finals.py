@@ -63,7 +63,7 @@ def make_finals(jobs: Sequence[Job], context: Context) -> bool:
         for final, one in zip(together, finished, strict=True):
             write(context.store, record_of(final.job, context, one), context)
             if final.spec.recipe.soup is not None and one.status == "ok":
-                drop_ingredients(final.job.needs[-1], final.spec, context.store)
+                drop_ingredients(final.job.needs[-1], context.store)
         ready = ready[len(together) :]
         if ready and context.stopping():
             return False

@@ -104,7 +104,7 @@ def run_race(lanes: Sequence[Lane], squads: Sequence[Squad], hooks: Hooks) -> bo
             begun = True
             _advance(squad, going, (end, looks), hooks)
             for lane in lanes:
-                _tell(lane, [entrant for entrant in going if entrant in lane.entrants], end, hooks)
+                _tell(lane, [entrant for entrant in going if entrant in lane.entrants], (end, looks), hooks)
             _let_go(squad, lanes)
         for lane in lanes:
             _judge(lane, num_kept(lane.num_started, number), end, hooks)
@@ -139,12 +139,13 @@ def _advance(squad: Squad, going: list[Entrant], course: tuple[int, set[int]], h
         entrant.failed = failed
 
 
-def _tell(lane: Lane, trained: list[Entrant], end: int, hooks: Hooks) -> None:
+def _tell(lane: Lane, trained: list[Entrant], course: tuple[int, set[int]], hooks: Hooks) -> None:
     """Who is through, or can go no further, is told of at once: what is on disk need not be done again."""
+    end, looks = course
     for entrant in trained:
         over = entrant.failed is not None or entrant.has_diverged
         if not over:
-            entrant.rungs.append(_rung(end, entrant.outcomes, lane.spec.recipe.stop_early > 0))
+            entrant.rungs.append(_rung(end, entrant.outcomes, looks))
         if over or end == lane.spec.training.steps:
             _leave(lane, entrant, hooks)
 
@@ -169,11 +170,12 @@ def _leave(lane: Lane, entrant: Entrant, hooks: Hooks) -> None:
     entrant.seats = []
 
 
-def _rung(end: int, outcomes: Sequence[Outcome], may_stop: bool) -> Rung:
+def _rung(end: int, outcomes: Sequence[Outcome], looks: set[int]) -> Rung:
     """How a trial stands; where it may stop early, how it would stand if it had stopped at its best moment so far."""
-    if not may_stop:
+    if not looks:
         return _at(end, outcomes)
-    best = min((_at(step, outcomes) for step in outcomes[0].seen), key=lambda r: ranking(r.score, r.loss, r.step))
+    moments = [step for step in outcomes[0].seen if step in looks] or [end]
+    best = min((_at(step, outcomes) for step in moments), key=lambda r: ranking(r.score, r.loss, r.step))
     return replace(best, step=end, stop=best.step)
 
 

@@ -166,7 +166,8 @@ class _Hooks:
 
     def through(self, entrant: Entrant, session: Session) -> None:
         if session.recipe.soup is not None and session.step == session.training.steps:
-            entrant.left.append(keep_ingredient(session, self.context))
+            key = next(self.owners[id(lane)].job.key for lane in self.lanes if entrant in lane.entrants)
+            entrant.left.append(keep_ingredient(session, key, self.context))
 
     def guarded(self, run: Callable[[], None]) -> Finished | None:
         return guarded(run)

@@ -2,8 +2,10 @@
 folds, each trial ended as one network for each fold; all began with the same weights, so all of them are averaged.
 """
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -24,14 +26,19 @@ from bench.store import Store, blobs
 State = dict[str, Tensor]
 
 
-def keep_ingredient(session: Session, context: Context) -> str:
+def shelf(search_key: str, store: Store) -> Path:
+    """Where a search's ingredients lie: by itself, for another soup may be made of equal ones."""
+    return store.root / "ingredients" / search_key
+
+
+def keep_ingredient(session: Session, search_key: str, context: Context) -> str:
     """The digest of what training has moved, as it is now."""
     from safetensors.torch import save
 
     network = session.team.network
     state = network.module.state_dict()
     moving = network.moving(session.recipe.touched(len(session.recipe.phases) - 1))
-    return blobs.put(context.store.root, save({name: state[name].contiguous().cpu() for name in moving}))
+    return blobs.put(shelf(search_key, context.store), save({name: state[name].contiguous().cpu() for name in moving}))
 
 
 def ingredients_of(search_key: str, spec: FitSpec, store: Store) -> dict[int, list[str]]:
@@ -44,11 +51,9 @@ def ingredients_of(search_key: str, spec: FitSpec, store: Store) -> dict[int, li
     return found
 
 
-def drop_ingredients(search_key: str, spec: FitSpec, store: Store) -> None:
+def drop_ingredients(search_key: str, store: Store) -> None:
     """The soup is made; `--rerun all` makes them again."""
-    for digests in ingredients_of(search_key, spec, store).values():
-        for sha256 in digests:
-            blobs.path_of(store.root, sha256).unlink(missing_ok=True)
+    shutil.rmtree(shelf(search_key, store), ignore_errors=True)
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,8 @@ class Soup:
 def make_soup(spec: FitSpec, begin: Start, chosen: Tried, where: tuple[str, Stream, Context]) -> Soup:
     """`where`: key of the search, the labels and what they are scored on, the context."""
     search_key, stream, context = where
-    pot = _Pot(spec, begin, chosen, ingredients_of(search_key, spec, context.store), context)
+    found = ingredients_of(search_key, spec, context.store)
+    pot = _Pot(spec, begin, chosen, (found, shelf(search_key, context.store)), context)
     ranked = sorted(
         (tried for tried in read_history(search_key, spec, context.store) if tried.number in pot.digests),
         key=lambda tried: ranking(tried.score, tried.loss, tried.hyper.lr),
@@ -91,9 +97,10 @@ class _Pot:
     """A network that holds one mean after another."""
 
     def __init__(
-        self, spec: FitSpec, begin: Start, chosen: Tried, digests: dict[int, list[str]], context: Context
+        self, spec: FitSpec, begin: Start, chosen: Tried, kept: tuple[dict[int, list[str]], Path], context: Context
     ) -> None:
-        self.spec, self.begin, self.digests, self.context = spec, begin, digests, context
+        self.spec, self.begin, self.context = spec, begin, context
+        self.digests, self.shelf = kept
         what = (spec.recipe, spec.training)
         self.team = Solo(begin.network, what, chosen.hyper, begin.renew)
         self.team.resume()
@@ -133,7 +140,7 @@ class _Pot:
     def _read(self, number: int, fold: int) -> State:
         from safetensors.torch import load
 
-        return load(blobs.get(self.context.store.root, self.digests[number][fold]))
+        return load(blobs.get(self.shelf, self.digests[number][fold]))
 
     def _hold(self, states: Sequence[State], stream: Stream) -> None:
         """BatchNorm's statistics belong to no mean of weights: they are taken anew from the training images."""

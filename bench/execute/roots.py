@@ -72,15 +72,15 @@ def forget_lost_weights(plan: Plan, roots: Roots) -> None:
 
 def _forget_lost_ingredients(final: Job, plan: Plan, store: Store) -> None:
     """They are needed until the soup is made, and removed then."""
-    if store.read(final.key) is not None:
-        return
-    for key in plan.jobs[final.needs[-1]].record_keys:
-        record = store.read(key)
-        lacks = record is not None and not all(
-            blobs.has(store.root, sha256) for sha256 in record.result.get("ingredients", [])
-        )
-        if lacks:
-            forget_record(store, key)
+    search = plan.jobs[final.needs[-1]]
+    with store.lock(final.key) as ours:  # else another runner makes it right now
+        if not ours or store.read(final.key) is not None:
+            return
+        for key in search.record_keys:
+            record = store.read(key)
+            kept = record.result.get("ingredients", []) if record is not None else []
+            if not all(blobs.has(store.root / "ingredients" / search.key, sha256) for sha256 in kept):
+                forget_record(store, key)
 
 
 def forget_record(store: Store, key: str) -> None:

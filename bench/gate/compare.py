@@ -14,13 +14,15 @@ from bench.gate.judge import Change, Judged, judge, smallest_drop
 from bench.gate.pairs import NOT_PLANNED, Pairs, Rule, gaps, mean, sort_out
 from bench.gate.spread import spreads
 from bench.gate.tonight import Tonight
-from bench.gate.verdict import CellName, GateResult, Verdict
+from bench.gate.verdict import NOTHING_COMPARABLE, CellName, GateResult, Verdict
 
 ONE_PAIR = "one pair says nothing about chance"
 
 
 class OtherSuite(BenchError):
     """The baseline is of another suite."""
+
+    exit_code = NOTHING_COMPARABLE
 
 
 def compare(baseline: Baseline, tonight: Tonight, rule: Rule, file: str = "") -> GateResult:
@@ -89,14 +91,14 @@ def _identical(pair: Pairs, margin: float, tests: int) -> Verdict:
         least = smallest_drop(Spread(noise, pair.n - 1), pair.n, margin, tests)
     return Verdict(
         cell=pair.cell.name, word="identical", reason=gaps(pair.cell), n=pair.n, before=mean(pair.before.values()),
-        after=mean(pair.after.values()), change=0.0, smallest=least, went_wrong=bool(pair.cell.failures),
+        after=mean(pair.after.values()), change=0.0, smallest=least, went_wrong=pair.cell.went_wrong,
     )  # fmt: skip
 
 
 def _verdict(pair: Pairs, found: Judged | None) -> Verdict:
     """None: one pair."""
     means = mean(pair.before.values()), mean(pair.after.values()), mean(pair.changes.values())
-    wrong, reason = bool(pair.cell.failures), gaps(pair.cell)
+    wrong, reason = pair.cell.went_wrong, gaps(pair.cell)
     if found is None:
         reason = f"{ONE_PAIR}; {reason}" if reason else ONE_PAIR
         return Verdict(pair.cell.name, "inconclusive", reason, pair.n, *means, went_wrong=wrong)

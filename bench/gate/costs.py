@@ -13,6 +13,7 @@ from bench.gate.tonight import Tonight, TonightCell
 from bench.gate.verdict import CostVerdict
 from bench.store.atomic import explain
 
+ONE_MEASUREMENT = "its repeats trained as one, which is one measurement"
 FACTOR = 1.1
 Quantity = Literal["seconds", "memory", "benchmark"]
 
@@ -30,14 +31,21 @@ def _of_cell(cell: TonightCell, rows: Sequence[Row], why: str, factor: float) ->
     parts = rows[0].fingerprint.differences(cell.fingerprint)
     why = ", ".join([*([why] if why else []), *(f"other {part}" for part in parts)])
     shared = {row.repeat for row in rows} & set(cell.scores)
+    together = [side for side, found in (("before", rows), ("tonight", cell.rows)) if _are_one(found)]
     verdicts = []
     for quantity in ("seconds", "memory"):
         before, after = (
             mean_interval(_cost(row, quantity) for row in side if row.repeat in shared) for side in (rows, cell.rows)
         )
         if before.n and after.n:
+            why = why or ", ".join(f"{side}: {ONE_MEASUREMENT}" for side in together)
             verdicts.append(_verdict((str(cell.name), quantity), before, after, (why, factor)))
     return verdicts
+
+
+def _are_one(rows: Sequence[Row]) -> bool:
+    """Repeats that trained as one share its seconds equally, and its memory: their scatter is none."""
+    return len(rows) > 1 and len({_cost(row, "seconds") for row in rows}) == 1
 
 
 def _cost(row: Row, quantity: str) -> float:

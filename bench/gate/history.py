@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 
 from bench.analysis.statistics import Spread
-from bench.errors import BenchError
 from bench.gate import notes
 from bench.gate.accept import snapshot
 from bench.gate.baseline import BadBaseline, Baseline, Row, read, write
@@ -24,10 +23,6 @@ from bench.gate.verdict import CellName, GateResult, Verdict
 from bench.store.atomic import explain
 
 ENOUGH = 20  # nights: the standard error of their sd is 16 %
-
-
-class TooFewNights(BenchError):
-    """No cell has enough comparable nights behind it."""
 
 
 @dataclass(frozen=True)
@@ -77,13 +72,10 @@ class Series:
     """What earlier nights say of a cell that tonight has a score of."""
 
     cell: TonightCell
-    means: tuple[float, ...]  # of each comparable night, over tonight's repeats; shares
+    means: tuple[float, ...]  # of comparable nights that differ, over tonight's repeats; shares
     tonight: float
     floor: float  # points
-
-    @property
-    def is_identical(self) -> bool:
-        return set(self.means) == {self.tonight}
+    is_identical: bool  # to the last comparable night
 
     @property
     def change(self) -> float:
@@ -98,19 +90,16 @@ class Series:
 
 
 def compare_with_history(before: Sequence[Baseline], tonight: Tonight, rule: Rule, folder: str = "") -> GateResult:
-    """`before`: earlier nights in order, without tonight. Raises TooFewNights where no cell has 20 to compare with."""
+    """`before`: earlier nights in order, without tonight."""
     known = [Night(night.environment, night.cells()) for night in before]
     series = {cell.name: series_of(known, cell, rule) for cell in tonight.cells if cell.rows}
     most = max((len(one.means) for one in series.values()), default=0)
-    if most < ENOUGH:
-        raise TooFewNights(
-            f"{tonight.suite}: {most} comparable nights of {len(before)} kept; a comparison with the history needs "
-            f"{ENOUGH}"
-        )
-    judged = _judged([one for one in series.values() if len(one.means) >= ENOUGH], rule.margin)
+    enough = [one for one in series.values() if len(one.means) >= ENOUGH or one.is_identical]
+    judged = _judged(enough, rule.margin)
     verdicts = [judged.get(cell.name) or _without(cell, known, series, rule) for cell in tonight.cells]
     planned = {cell.name for cell in tonight.cells}
-    gone = [Verdict(name, "missing", NOT_PLANNED) for name in known[-1].cells if name not in planned]
+    latest = known[-1].cells if known else {}
+    gone = [Verdict(name, "missing", NOT_PLANNED) for name in latest if name not in planned]
     result = GateResult(
         suite=tonight.suite,
         method="history",
@@ -119,7 +108,7 @@ def compare_with_history(before: Sequence[Baseline], tonight: Tonight, rule: Rul
         baseline=folder,
         verdicts=(*(one for one in verdicts if one is not None), *gone),
         fail_on=rule.fail_on,
-        facts={"nights": f"{len(before)} kept, up to {most} comparable", **notes.facts_of(tonight)},
+        facts={"nights": f"{len(before)} kept, up to {most} comparable and different", **notes.facts_of(tonight)},
     )
     more = notes.across([night.environment for night in before], tonight, rule)
     return notes.with_notes(result, [*notes.on_tonight(tonight), *more])
@@ -136,12 +125,20 @@ def series_of(before: Sequence[Night], cell: TonightCell, rule: Rule) -> Series:
     way or that, moves the mean by so much."""
     scores = cell.scores
     rows, means = [*cell.rows], []
+    seen: set[tuple[float, ...]] = set()
+    last: tuple[float, ...] = ()
     for night in before:
         found = {row.repeat: row for row in night.cells.get(cell.name, [])}
-        if set(scores) <= set(found) and not incomparable(cell, found[min(found)], night.environment, rule):
-            rows += found.values()
-            means.append(mean(found[repeat].score for repeat in scores))
-    return Series(cell, tuple(means), mean(scores.values()), image(rows) / math.sqrt(len(scores)))
+        if not set(scores) <= set(found) or incomparable(cell, found[min(found)], night.environment, rule):
+            continue
+        last = drawn = tuple(found[repeat].score for repeat in scores)
+        if drawn in seen:  # code that has not changed repeats itself to the bit, which says nothing of the noise
+            continue
+        seen.add(drawn)
+        rows += found.values()
+        means.append(mean(drawn))
+    is_identical = last == tuple(scores.values())
+    return Series(cell, tuple(means), mean(scores.values()), image(rows) / math.sqrt(len(scores)), is_identical)
 
 
 def _judged(series: Sequence[Series], margin: float) -> dict[CellName, Verdict]:
@@ -155,14 +152,15 @@ def _judged(series: Sequence[Series], margin: float) -> dict[CellName, Verdict]:
 def _verdict(one: Series, judged: Judged) -> Verdict:
     return Verdict(
         one.cell.name, judged.word, gaps(one.cell), len(one.cell.rows), mean(one.means), one.tonight, one.change,
-        low=judged.low, high=judged.high, p=judged.p, smallest=judged.smallest, went_wrong=bool(one.cell.failures),
+        low=judged.low, high=judged.high, p=judged.p, smallest=judged.smallest, went_wrong=one.cell.went_wrong,
     )  # fmt: skip
 
 
 def _identical(one: Series, margin: float, tests: int) -> Verdict:
+    least = smallest_drop(one.spread, 1, margin, tests) if len(one.means) >= ENOUGH else math.nan
     return Verdict(
-        one.cell.name, "identical", gaps(one.cell), len(one.cell.rows), mean(one.means), one.tonight, 0.0,
-        smallest=smallest_drop(one.spread, 1, margin, tests), went_wrong=bool(one.cell.failures),
+        one.cell.name, "identical", gaps(one.cell), len(one.cell.rows), one.tonight, one.tonight, 0.0,
+        smallest=least, went_wrong=one.cell.went_wrong,
     )  # fmt: skip
 
 
@@ -174,8 +172,8 @@ def _without(
     found = sort_out(cell, last.cells[cell.name] if last else [], last.environment if last else None, rule)
     if not isinstance(found, Pairs):
         return found
-    reason = f"{len(series[cell.name].means)} comparable nights of the {ENOUGH} needed"
+    reason = f"{len(series[cell.name].means)} comparable nights that differ, of the {ENOUGH} needed"
     return Verdict(
-        cell.name, "inconclusive", "; ".join(filter(None, [reason, gaps(cell)])), found.n,
-        mean(found.before.values()), mean(found.after.values()), went_wrong=bool(cell.failures),
+        cell.name, "incomparable", "; ".join(filter(None, [reason, gaps(cell)])), found.n,
+        mean(found.before.values()), mean(found.after.values()), went_wrong=cell.went_wrong,
     )  # fmt: skip

@@ -2,7 +2,6 @@
 with what.
 """
 
-import math
 from dataclasses import replace
 
 from bench.analysis.words import plural
@@ -24,13 +23,9 @@ def _power(result: GateResult) -> list[str]:
     counts = sorted({verdict.n for verdict in compared})
     told = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     what = "pairs" if result.method == "pairs" else "repeats"
-    seen = (
-        f"; the smallest drop that every cell would have shown, four times out of five, is {result.smallest:.2f} points"
-        if not math.isnan(result.smallest) else ""
-    )  # fmt: skip
     notes = [
         f"{plural(len(compared), 'cell')} compared by {told} {what} each: regressed means surely more than "
-        f"{result.margin:g} points worse{seen}."
+        f"{result.margin:g} points worse."
     ]
     if result.blind:
         notes.append(

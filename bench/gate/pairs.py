@@ -56,7 +56,7 @@ def sort_out(
 ) -> Pairs | Verdict | None:
     """The pairs of a cell, or why there are none. `rows`: the baseline's; without any, None where the strategy does not
     fit here."""
-    went_wrong = bool(cell.failures)
+    went_wrong = cell.went_wrong
     after = {row.repeat: row.score for row in cell.rows}
     before = {row.repeat: row.score for row in rows}
     if not rows:

@@ -15,6 +15,7 @@ from bench.gate.baseline import Baseline, Row
 from bench.gate.verdict import CellName
 
 SHORTEST = 3  # nights between two steps
+MOST_SHUFFLES = 20_000  # for suites of hundreds of cells, where a page must not take an hour
 SHUFFLES = 999  # at least; the smallest p that shuffling can tell is one over their number
 LEVEL = 0.05  # of series without any step, the share in which one is found
 
@@ -48,7 +49,7 @@ def _splits(values: Floats, of: tuple[int, int], level: float, rng: np.random.Ge
         return []
     gains = _gains(part[None])[0]
     best = int(gains.argmax())
-    times = max(SHUFFLES, math.ceil(4 / level))
+    times = min(max(SHUFFLES, math.ceil(4 / level)), MOST_SHUFFLES)
     shuffled = _gains(rng.permuted(np.broadcast_to(part, (times, len(part))), axis=1)).max(axis=1)
     # A shuffled series that ties counts against the step; the margin is for rounding.
     if (1 + int((shuffled >= gains[best] * (1 - 1e-9)).sum())) / (1 + times) > level:
@@ -77,19 +78,34 @@ class Course:
 
 
 def courses(nights: Sequence[Baseline], level: float = LEVEL) -> dict[CellName, Course]:
-    """Of every cell of the last night. `level`: of nothing but noise, the share of suites in which a step is found."""
-    if not nights:
-        return {}
-    cells, last = [night.cells() for night in nights], nights[-1]
+    """Of every cell, as far as nights can be compared with the last one that has it. `level`: of nothing but noise, the
+    share of suites in which a step is found."""
+    cells = [night.cells() for night in nights]
+    last = {name: number for number, of in enumerate(cells) for name in of}
     found = {}
-    for name, rows in cells[-1].items():
+    for name, newest in last.items():
+        rows = cells[newest][name]
         places = [
             number for number, night in enumerate(nights)
-            if night.environment == last.environment and _alike(cells[number].get(name, []), rows)
+            if night.environment == nights[newest].environment and _alike(cells[number].get(name, []), rows)
         ]  # fmt: skip
         means = tuple(float(np.mean([row.score for row in cells[number][name]])) for number in places)
-        found[name] = Course(tuple(places), means, tuple(segments(means, level / len(cells[-1]))))
+        firsts = _firsts([[row.score for row in cells[number][name]] for number in places])
+        levels = segments([means[first] for first in firsts], level / len(last))
+        found[name] = Course(tuple(places), means, tuple(_over(levels, firsts, means)))
     return found
+
+
+def _firsts(drawn: Sequence[list[float]]) -> list[int]:
+    """Where the scores are others than the night before's. Code that has not changed repeats itself to the bit; such
+    nights are one draw, however many there are."""
+    return [number for number, scores in enumerate(drawn) if number == 0 or scores != drawn[number - 1]]
+
+
+def _over(levels: Sequence[Segment], firsts: Sequence[int], means: Sequence[float]) -> list[Segment]:
+    """The same stretches, counted in nights."""
+    bounds = [*(firsts[one.start] for one in levels), len(means)]
+    return [Segment(a, b, float(np.mean(means[a:b]))) for a, b in zip(bounds, bounds[1:], strict=False)]
 
 
 def _alike(some: Sequence[Row], rows: Sequence[Row]) -> bool:

@@ -50,6 +50,11 @@ class TonightCell:
     environments: tuple[Environment, ...] = ()  # of its finals, commonest first
 
     @property
+    def went_wrong(self) -> bool:
+        """A training failed, or left no record because what it needs had failed."""
+        return bool(self.failures or self.absent)
+
+    @property
     def scores(self) -> dict[int, float]:
         return {row.repeat: row.score for row in self.rows}
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from bench.analysis.statistics import mean_interval
 from bench.gate.baseline import Baseline, Row
+from bench.gate.series import NightPoint, Segment, Series
 from bench.gate.steps import Course, courses
 from bench.gate.verdict import CellName
-from bench.report.nights import NightPoint, Segment, Series
 
 
 def series_of(nights: Sequence[Baseline], accepted: Baseline | None = None) -> list[Series]:

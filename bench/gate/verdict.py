@@ -54,7 +54,7 @@ class Verdict:
     high: float = math.nan
     p: float = math.nan  # that it is no worse than the margin (or no better, if it rose), corrected for all cells
     smallest: float = math.nan  # points: the smallest drop that would have been caught with a power of 0.8
-    went_wrong: bool = False  # tonight's training failed
+    went_wrong: bool = False  # a training of tonight failed, or could not begin because one had
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,9 @@ class GateResult:
     @property
     def exit_code(self) -> int:
         bad = [v for v in self.verdicts if v.word in self.fail_on]
-        if any(not v.went_wrong for v in bad) or any(cost.word == "slower" for cost in self.costs):
+        # What is missing because a training went wrong is a failure of tonight, not of what the code came to.
+        surely = [v for v in bad if v.word != "missing" or not v.went_wrong]
+        if surely or any(cost.word == "slower" for cost in self.costs):
             return REGRESSION
         if any(v.went_wrong for v in self.verdicts):
             return SOME_FAILED

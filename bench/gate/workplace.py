@@ -1,10 +1,12 @@
-"""Where the gate keeps what it measures: a results folder of its own for each version of the code and its libraries.
+"""Where the gate keeps what it measures: a results folder of its own for each version of the code, its libraries and
+the processor.
 
 A record's key is what the suite asks for, not the code that answers. What another version left in the results, its
 features and its drawn images, would be taken for tonight's, and the gate would see nothing. Code of other packages
 (plug-ins) is not looked at; `--fresh` measures again whatever is there.
 """
 
+import contextlib
 import os
 import shutil
 import time
@@ -22,7 +24,8 @@ DAY = 86_400.0  # seconds; a folder used since then may belong to another gate a
 
 def workplace(results: Path, provenance: dict[str, Any]) -> Path:
     """Of the code that runs now. Folders of versions long gone are removed."""
-    name = digest([provenance["code"], provenance["libraries"]])[:16]
+    made_by = [provenance.get(name) for name in ("code", "python", "libraries", "processor", "on_gpu")]
+    name = digest(made_by)[:16]
     place = results / FOLDER / name
     try:
         place.mkdir(parents=True, exist_ok=True)
@@ -34,7 +37,11 @@ def workplace(results: Path, provenance: dict[str, Any]) -> Path:
 
 
 def _clear(folder: Path, current: Path) -> None:
-    others = sorted((p for p in folder.iterdir() if p != current), key=lambda p: p.stat().st_mtime, reverse=True)
-    for old in others[KEPT - 1 :]:
-        if time.time() - old.stat().st_mtime > DAY:
+    used = {}
+    for path in folder.iterdir():
+        with contextlib.suppress(OSError):  # another gate may be removing it
+            used[path] = path.stat().st_mtime
+    used.pop(current, None)
+    for old in sorted(used, key=lambda path: used[path], reverse=True)[KEPT - 1 :]:
+        if time.time() - used[old] > DAY:
             shutil.rmtree(old, ignore_errors=True)

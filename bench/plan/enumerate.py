@@ -8,7 +8,7 @@ from bench import backbones, datasets
 from bench.backbones import probe
 from bench.errors import BenchError, Missing, MissingInputs, SuiteError
 from bench.keys import digest
-from bench.plan.origins import origin_of
+from bench.plan.origins import is_own, origin_of
 from bench.plan.plan import Cell, Declared, Finds, Plan, Source
 from bench.plan.precision import Precision
 from bench.plan.resolve import (
@@ -159,6 +159,8 @@ def _check_size(
     cells = len(tasks) * sum(len(listed) for _, listed in recipes)
     searches = suite.repeats if suite.search.scope == "repeat" else 1
     runs = cells * (suite.search.trials * searches + suite.repeats)
+    soups = len(tasks) * sum(one.recipe.soup is not None for _, listed in recipes for one in listed)
+    runs += soups * suite.search.trials * (suite.repeats - searches)  # each repeat has its own trials
     if runs > max_runs:
         raise SuiteError([
             f"{loaded.path}: {cells:,} cells make {runs:,} trainings, over --max-runs {max_runs:,}; "
@@ -185,7 +187,11 @@ def _cell(
     suite: Suite, task: Task, pair: tuple[ResolvedBackbone, ResolvedStrategy], jobs: dict[str, Job]
 ) -> Cell:
     backbone, strategy = pair
-    recipe = replace(strategy.recipe, via=None)  # the weights tell of it
+    recipe = strategy.recipe
+    if strategy.via is not None and is_own(strategy.via.ref, task.dataset.ref):
+        strategy = replace(strategy, via=None)  # the engine refuses what is left in the recipe
+    else:
+        recipe = replace(recipe, via=None)  # the weights tell of it
     origin = origin_of(backbone, strategy)
     for job in origin.pretrainings:
         jobs.setdefault(job.key, job)

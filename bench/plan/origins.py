@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass, field
 
+from bench import datasets
 from bench.plan.resolve import ResolvedBackbone, ResolvedStrategy, pipeline
-from bench.plan.spec import Job, PretrainSpec, Weights
+from bench.plan.spec import DataRef, Job, PretrainSpec, Weights
 
 STAGE_SEED = 0  # of what an intermediate stage draws; the target's repeats have seeds of their own
 
@@ -16,6 +17,13 @@ class Origin:
     @property
     def needs(self) -> tuple[str, ...]:
         return tuple(job.key for job in self.pretrainings)
+
+
+def is_own(via: DataRef, target: DataRef) -> bool:
+    """Whether what is learned on the way is the target's own, however much of it: labels beyond the budget. Loaders of
+    what people bring are told apart by content."""
+    brings = bool(datasets.find(target.name).where)
+    return via.name == target.name and (not brings or via.revision == target.revision)
 
 
 def origin_of(backbone: ResolvedBackbone, strategy: ResolvedStrategy) -> Origin:

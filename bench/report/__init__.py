@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from bench.analysis.frame import SuiteResults
 
 if TYPE_CHECKING:
+    from bench.gate.series import Series
     from bench.gate.verdict import GateResult
-    from bench.report.nights import Series
 
 
 def render(results: SuiteResults, gate: "GateResult | None" = None) -> str:

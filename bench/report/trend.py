@@ -1,16 +1,16 @@
-"""A page of its own: every cell over many nights. `nights.py` says what it is made of."""
+"""A page of its own: every cell over many nights. `gate/series.py` says what it is made of."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
 from bench.analysis.words import labels, plural, shortened
-from bench.commands.output import printable
 from bench.gate.outputs.sentences import share, signed
+from bench.gate.series import NightPoint, Series, Step
 from bench.gate.verdict import CellName
 from bench.report.figures.nights import Calendar, nights_panel
 from bench.report.fill import fill
-from bench.report.nights import NightPoint, Series, Step
 from bench.report.view import ABSENT, Block, Cell, Column, Figure, Panel, Section, Table, Words
+from bench.text import printable
 
 __all__ = ["NightPoint", "Series", "build_trend"]
 
@@ -88,7 +88,10 @@ def _findings(cells: list[Series], stepped: list[Series], calendar: Calendar) ->
 def _steps(stepped: list[Series], calendar: Calendar) -> Section | None:
     if not stepped:
         return None
-    how = "Cells whose level changed, the largest step first. The cause lies between the two commits of a row."
+    how = (
+        "Cells whose level changed, the largest step first. A step is placed within a few nights of its cause, so look "
+        "at the commits around the two of a row as well."
+    )
     columns = [
         Column("Cell", numeric=False),
         Column("Step", numeric=False),

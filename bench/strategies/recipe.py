@@ -65,7 +65,7 @@ class Solve:
 @dataclass(frozen=True)
 class Via:
     """Another data set that the whole network learns first, from the backbone's weights on. Planning makes a
-    pretraining of it, whose key names the weights; so it is told to `plan/`, and the engine never sees it."""
+    pretraining of it, whose key names the weights. The engine sees it only where it must refuse the cell."""
 
     dataset: str  # as a suite names it
     options: dict[str, Any]

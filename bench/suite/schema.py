@@ -116,7 +116,8 @@ class StrategySpec(Section):
     """A recipe written inline, where name is `recipe`."""
     stop_early: Stops = 0
     """Let the search choose, beside the rate, when to stop: at the best of so many moments, evenly spaced, by the
-    validation images. The final stops there too; its schedule is that of the whole budget. 0: at the end."""
+    validation images. The final stops there too; its schedule is that of the whole budget. 0: at the end. For
+    strategies that train and are scored as they end: not for closed forms, `wise_ft` and `soup`."""
 
     @model_validator(mode="after")
     def _recipe_by_name(self) -> "StrategySpec":
@@ -224,14 +225,15 @@ class GateSpec(Section):
 
 
 def _free(name: str) -> str:
-    if name in ("pretrained", "baselines"):
+    if name in ("pretrained", "baselines", "history"):
         raise ValueError(f"{name!r} is a folder of the results that all suites share; choose another name")
     return name
 
 
 class Suite(Section):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$"), AfterValidator(_free)]
-    """Names the results folder and the report: letters, digits, `_`, `.`, `-`; not `pretrained` or `baselines`."""
+    """Names the results folder and the report: letters, digits, `_`, `.`, `-`; not `pretrained`, `baselines` or
+    `history`."""
     description: str = ""
     """Shown at the top of the report."""
     datasets: Annotated[tuple[DatasetSpec, ...], Field(min_length=1)]

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from bench.execute.placement import count_gpus
 from bench.execute.roots import Roots
+from bench.execute.runner import Summary
 from bench.gate.workplace import workplace
 from bench.provenance import describe
 from bench.store import Store
@@ -21,13 +23,18 @@ FIVE = SMALL.replace("repeats: 2", "repeats: 5")
 BASELINE = Path("results/baselines/small.json")
 
 
+def here(**others):
+    """Where the gate measures on this machine."""
+    return workplace(Path("results"), {**describe(), "on_gpu": count_gpus() > 0, **others})
+
+
 @pytest.fixture
 def measured(place, bench):
     """Records of the whole suite lie where `gate` would have put them; the baseline is accepted."""
     (place / "suites" / "small.yaml").write_text(FIVE)
     from bench.commands.suites import Folders, plan_from_file
 
-    root = workplace(Path("results"), describe())
+    root = here()
     plan = plan_from_file(Path("suites/small.yaml"), (), Folders(root, Path("reports")))
     roots = Roots(root, "small")
     fabricate(plan, roots)
@@ -60,7 +67,6 @@ def test_what_did_not_move_is_green(bench, measured):
     assert said.code == 0
     assert said.out.splitlines()[-1].startswith("gate: green")
     assert Path("reports/small.html").read_text().count("Regressions")
-    assert list(Path("results/history/small").glob("*.json"))
 
 
 def test_a_drop_is_red_and_named_everywhere(bench, measured, monkeypatch, place):
@@ -90,12 +96,54 @@ def test_a_margin_that_is_asked_for_lets_it_pass(bench, measured):
     assert bench("gate", "suites/small.yaml", "--set", "gate.margin=20").code == 0
 
 
-def test_a_failed_training_is_3_and_fail_on_decides(bench, measured):
+@pytest.fixture
+def nothing_is_tried_again(monkeypatch):
+    """The gate tries again what failed; records that were made up stay as they are."""
+    from bench.commands import measure
+
+    monkeypatch.setattr(measure, "train", lambda *a, **k: Summary())
+
+
+def test_a_failed_training_is_3_whatever_fail_on_says(bench, measured, nothing_is_tried_again):
     plan, store = measured
     change(plan, store, (0,), status="failed")
     said = bench("gate", "suites/small.yaml")
     assert said.code == 3
     assert "planted" in said.out
+    assert bench("gate", "suites/small.yaml", "--fail-on", "regressed").code == 3
+
+
+def test_a_regression_is_1_though_a_repeat_of_it_failed(bench, measured, nothing_is_tried_again):
+    plan, store = measured
+    raised(plan, store)
+    bench("baseline", "accept", "suites/small.yaml")
+    cell = change(plan, store, (-0.20, -0.21, -0.19, -0.22, -0.20))
+    record = store.read(cell.finals[0])
+    store.write(dataclasses.replace(record, status="failed", result={}, error="RuntimeError: planted"))
+    said = bench("gate", "suites/small.yaml")
+    assert (said.code, "1 regressed" in said.out) == (1, True)
+
+
+def test_trainings_that_could_not_begin_went_wrong(bench, measured, nothing_is_tried_again):
+    """A pretraining failed: its cells have no record at all."""
+    plan, store = measured
+    for cell in plan.cells:
+        if cell.strategy != "scratch":
+            for key in cell.finals:
+                store.path(key).unlink()
+    said = bench("gate", "suites/small.yaml", "--fail-on", "regressed")
+    assert said.code == 3
+    assert "2 of 6 cells compared" in said.out
+
+
+def test_what_failed_is_tried_again(bench, measured, monkeypatch):
+    from bench.commands import measure
+
+    asked = []
+    monkeypatch.setattr(measure, "train", lambda plan, part, options, *a: asked.append(options.rerun) or Summary())
+    bench("gate", "suites/small.yaml")
+    bench("gate", "suites/small.yaml", "--reuse")
+    assert asked == ["failed", None]
 
 
 def test_fail_on_inconclusive(bench, measured):
@@ -115,22 +163,35 @@ def test_other_settings_are_incomparable_and_nothing_comparable_is_4(bench, meas
     assert "settings" in said.out
 
 
-def test_records_of_other_code_are_not_taken(measured, monkeypatch):
-    """A key says what was asked for, not what code answered."""
-    mine = workplace(Path("results"), describe())
-    other = workplace(Path("results"), {**describe(), "code": "another"})
-    assert mine != other
-    assert (mine / "small").is_dir()
+@pytest.mark.parametrize("what", ["code", "python", "libraries", "processor", "on_gpu"])
+def test_records_that_something_else_made_are_not_taken(bench, measured, monkeypatch, what):
+    """A key says what was asked for, not what code answered, and where."""
+    from bench.commands import measure
+
+    seen = []
+
+    def train(plan, part, options, stand_in_for=()):
+        seen.append(options.folders.results)
+        raise measure.Stopped(2)
+
+    monkeypatch.setattr(measure, "train", train)
+    assert bench("gate", "suites/small.yaml").code == 130
+    monkeypatch.setattr(measure, "describe", lambda: {**describe(), what: "another"})
+    if what == "on_gpu":
+        monkeypatch.setattr(measure, "count_gpus", lambda: 1)
+    assert bench("gate", "suites/small.yaml").code == 130
+    mine, other = seen
+    assert (mine / "small" / "runs").is_dir()
     assert not (other / "small").exists()
 
 
 def test_workplaces_of_code_long_gone_are_removed(place):
     import os
 
-    folders = [workplace(Path("results"), {**describe(), "code": str(number)}) for number in range(5)]
+    folders = [here(code=str(number)) for number in range(5)]
     for age, folder in enumerate(folders):
         os.utime(folder, (1e9 + age, 1e9 + age))
-    now = workplace(Path("results"), {**describe(), "code": "now"})
+    now = here(code="now")
     assert {path for path in now.parent.iterdir()} == {now, *folders[-2:]}
 
 
@@ -141,12 +202,19 @@ def test_fresh_measures_again_and_never_touches_what_run_has_left(bench, measure
     kept.write_text("mine")
     from bench.commands import measure
 
-    monkeypatch.setattr(measure, "train", lambda *a, **k: (_ for _ in ()).throw(measure.Stopped(2)))
+    other = store.root.parent / "another_suite"
+    other.mkdir()
+
+    def stop(*_, **__):
+        raise measure.Stopped(2)
+
+    monkeypatch.setattr(measure, "train", stop)
     said = bench("gate", "suites/small.yaml", "--fresh")
     assert said.code == 130
     assert "run the same command again" in said.error
     assert not list(store.root.glob("runs/*/*"))
     assert kept.read_text() == "mine"
+    assert other.is_dir()
     assert bench("gate", "suites/small.yaml", "--fresh", "--reuse").code == 2
 
 
@@ -155,6 +223,8 @@ def test_fresh_measures_again_and_never_touches_what_run_has_left(bench, measure
     (("--fail-on", "regresed"), "did you mean 'regressed'?"),
     (("--method", "history"), "--method history needs 20 nights"),
     (("--fresh", "--reuse"), "give one of them"),
+    (("--json", "--github"), "give one of them"),
+    (("--benchmarks", "nowhere.json", "neither.json"), "nowhere.json"),
 ])  # fmt: skip
 def test_what_cannot_work_is_refused_before_anything_runs(bench, place, typed, message):
     said = bench("gate", "suites/small.yaml", *typed)
@@ -170,13 +240,14 @@ def test_a_damaged_baseline_is_told_in_one_line(bench, measured):
     assert str(BASELINE) in said.error
 
 
-def test_accept_tells_what_moved_and_refuses_what_failed(bench, measured):
+def test_accept_tells_what_moved_and_refuses_what_failed(bench, measured, monkeypatch):
     plan, store = measured
     before = BASELINE.read_bytes()
     assert "0 of 30 scores moved" in bench("baseline", "accept", "suites/small.yaml").out
     change(plan, store, (-0.1,))
     said = bench("baseline", "accept", "suites/small.yaml")
     assert "5 of 30 scores moved, 0 are new, 0 are gone" in said.out
+    monkeypatch.setattr("bench.commands.measure.train", lambda *a, **k: Summary())
     change(plan, store, (0,), status="failed")
     said = bench("baseline", "accept", "suites/small.yaml")
     assert said.code == 2
@@ -188,11 +259,20 @@ def test_accept_tells_what_moved_and_refuses_what_failed(bench, measured):
     assert BASELINE.read_bytes() != before
 
 
-def test_nights_are_kept_listed_and_drawn(bench, measured):
-    for _ in range(3):
-        assert bench("gate", "suites/small.yaml").code == 0
-        for path in Path("results/history/small").glob("*.json"):  # as if they were of other hours
-            path.rename(path.with_name(f"{path.name[:1]}{len(list(path.parent.iterdir()))}{path.name[1:]}"))
+@pytest.fixture
+def every_night_trains(monkeypatch):
+    from bench.commands import measure
+
+    monkeypatch.setattr(measure, "train", lambda *a, **k: Summary(trainings=1))
+
+
+def test_nights_are_kept_listed_and_drawn(bench, measured, every_night_trains):
+    plan, store = measured
+    for number in range(3):
+        change(plan, store, (0.001 * number,))
+        assert bench("gate", "suites/small.yaml", "--margin", "50").code == 0
+        for path in Path("results/history/small").glob("2*.json"):  # as if it were of another hour
+            path.rename(path.with_name(f"1{number}{path.name}"))
     said = bench("baseline", "history", "small")
     assert said.code == 0
     assert len([line for line in said.out.splitlines() if line.startswith("20")]) == 3
@@ -203,6 +283,29 @@ def test_nights_are_kept_listed_and_drawn(bench, measured):
     assert "there are: small" in missing.error
 
 
-def test_no_keep_keeps_nothing(bench, measured):
+def test_a_night_that_measured_nothing_is_none(bench, measured):
+    said = bench("gate", "suites/small.yaml")
+    assert said.code == 0
+    assert "Nothing was trained tonight" in said.out
+    assert not Path("results/history").exists()
+
+
+def test_a_night_that_was_asked_for_something_else_is_none(bench, measured, every_night_trains):
+    assert bench("gate", "suites/small.yaml", "--set", "gate.margin=9").code == 0
+    assert not Path("results/history").exists()
+
+
+def test_accept_writes_over_nothing_but_a_baseline_of_the_suite(bench, measured, place):
+    (place / "notes.txt").write_text("mine")
+    said = bench("baseline", "accept", "suites/small.yaml", "--baseline", "notes.txt")
+    assert said.code == 2
+    assert (place / "notes.txt").read_text() == "mine"
+    other = BASELINE.with_name("other.json")
+    other.write_text(BASELINE.read_text().replace('"suite": "small"', '"suite": "large"'))
+    assert bench("baseline", "accept", "suites/small.yaml", "--baseline", str(other)).code == 2
+    assert bench("gate", "suites/small.yaml", "--baseline", str(other)).code == 4
+
+
+def test_no_keep_keeps_nothing(bench, measured, every_night_trains):
     assert bench("gate", "suites/small.yaml", "--no-keep").code == 0
     assert not Path("results/history").exists()

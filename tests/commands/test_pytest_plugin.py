@@ -1,6 +1,7 @@
 """`pytest --bench-suite FILE`: every cell is a test. In a process of its own, as people run it."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,10 +11,8 @@ import pytest
 import bench as package
 from bench.commands.suites import Folders, plan_from_file
 from bench.execute.roots import Roots
-from bench.gate.workplace import workplace
-from bench.provenance import describe
 from tests.commands.conftest import SMALL
-from tests.commands.test_gate import change, raised
+from tests.commands.test_gate import BASELINE, change, here, raised
 
 from .fabricate import fabricate
 
@@ -23,7 +22,7 @@ FIVE = SMALL.replace("repeats: 2", "repeats: 5")
 @pytest.fixture
 def measured(place):
     (place / "suites" / "small.yaml").write_text(FIVE)
-    root = workplace(Path("results"), describe())
+    root = here()
     plan = plan_from_file(Path("suites/small.yaml"), (), Folders(root, Path("reports")))
     fabricate(plan, Roots(root, "small"))
     return plan, Roots(root, "small").store
@@ -43,8 +42,9 @@ def test_without_a_baseline_a_cell_passes_when_it_was_trained(measured):
     change(plan, store, (0,), status="failed")
     done = run("--bench-suite", "suites/small.yaml")
     assert done.returncode == 1
-    assert "1 failed, 5 passed" in done.stdout
-    assert "planted" in done.stdout
+    assert "1 failed, 5 passed, 1 skipped" in done.stdout, done.stdout
+    assert "went wrong: failed:" in done.stdout  # tried again, with weights that were made up
+    assert "no baseline at results/baselines/small.json" in done.stdout
     assert "Traceback" not in done.stdout
 
 
@@ -52,23 +52,39 @@ def test_against_a_baseline_a_regression_fails_with_its_numbers(measured, bench)
     plan, store = measured
     raised(plan, store)
     assert bench("baseline", "accept", "suites/small.yaml").code == 0
-    assert "6 passed" in run("--bench-suite", "suites/small.yaml").stdout
     cell = change(plan, store, (-0.10, -0.11, -0.09, -0.12, -0.10))
     done = run("--bench-suite", "suites/small.yaml")
-    assert "1 failed, 5 passed" in done.stdout
+    assert "2 failed, 5 passed" in done.stdout
     assert f"FAILED suites/small.yaml::{cell.task}" in done.stdout
+    assert "FAILED suites/small.yaml::the suite as a whole" in done.stdout
     assert "regressed" in done.stdout
+
+
+def test_what_the_plan_has_no_more_is_a_test_that_fails(measured, bench, place):
+    assert bench("baseline", "accept", "suites/small.yaml").code == 0
+    (place / "suites" / "small.yaml").write_text(FIVE.replace("linear_probe, ", ""))
+    done = run("--bench-suite", "suites/small.yaml")
+    assert "3 failed, 4 passed" in done.stdout, done.stdout
+    assert "missing" in done.stdout
+
+
+def test_nothing_comparable_is_no_success(measured, bench):
+    assert bench("baseline", "accept", "suites/small.yaml").code == 0
+    rows = re.sub(r'(?<=\.)[0-9a-f]{8}(?=", "seconds)', "0" * 8, BASELINE.read_text())
+    BASELINE.write_text(rows)
+    done = run("--bench-suite", "suites/small.yaml")
+    assert done.returncode == 1
+    assert "1 failed, 6 skipped" in done.stdout
 
 
 def test_other_tests_run_beside_it_only_when_asked_for(measured, place):
     (place / "test_mine.py").write_text("def test_mine(): pass\n")
-    assert "6 passed" in run("--bench-suite", "suites/small.yaml").stdout
-    assert "7 passed" in run("test_mine.py", "--bench-suite", "suites/small.yaml").stdout
-    assert "1 passed" in run("test_mine.py").stdout
+    assert "6 passed, 1 skipped" in run("--bench-suite", "suites/small.yaml").stdout
+    assert "7 passed, 1 skipped" in run("test_mine.py", "--bench-suite", "suites/small.yaml").stdout
 
 
 def test_cells_can_be_chosen_by_name(measured):
-    assert "2 passed, 4 deselected" in run("--bench-suite", "suites/small.yaml", "-k", "linear_probe").stdout
+    assert "2 passed, 5 deselected" in run("--bench-suite", "suites/small.yaml", "-k", "linear_probe").stdout
 
 
 @pytest.mark.parametrize(("suite", "message"), [("suites/nowhere.yaml", "no such file"),

@@ -39,15 +39,22 @@ def test_slower_needs_the_factor_and_separated_intervals(before, after, word):
     assert found.factor == pytest.approx(np.mean(after) / np.mean(before))
 
 
+def test_repeats_that_trained_as_one_are_one_measurement():
+    """A fleet's seconds are shared equally; five equal numbers are no interval."""
+    (found,) = costs([1.0, 1.0, 1.0], [1.2, 1.2, 1.2])
+    assert found.word == "incomparable"
+    assert "before: its repeats trained as one" in found.reason
+
+
 def test_one_value_is_told():
     assert costs([1.0], [9.0])[0].reason == "before: one value: no interval"
 
 
 def test_memory_by_the_same_rule():
-    assert [(c.quantity, c.word) for c in costs([1, 1, 1], [1, 1, 1], (100, 120))] == [
+    assert [(c.quantity, c.word) for c in costs([1, 2, 1], [1, 2, 1], (100, 120))] == [
         ("seconds", "same"), ("memory", "slower")
     ]  # fmt: skip
-    assert costs([1, 1, 1], [1, 1, 1], (100, 109))[1].word == "same"
+    assert costs([1, 2, 1], [1, 2, 1], (100, 109))[1].word == "same"
 
 
 def test_another_device_or_other_settings_are_incomparable():

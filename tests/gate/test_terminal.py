@@ -28,6 +28,7 @@ from tests.gate.made import (
 )  # fmt: skip
 
 CAUGHT = "a drop of 1.3 points would have been caught in every cell, 4 times in 5"
+CAUGHT_THERE = CAUGHT.replace("cell,", "cell that was compared,")
 
 
 def words(found: list[str]) -> list[str]:
@@ -55,12 +56,12 @@ def test_nothing_to_attend_to_is_two_lines() -> None:
 
 
 @pytest.mark.parametrize(("result", "told"), [
-    (gate(REGRESSED, ABSENT), f"gate: red — 1 regressed, 1 missing; 1 cell compared (n = 5); {CAUGHT}"),
+    (gate(REGRESSED, ABSENT), f"gate: red — 1 regressed, 1 missing; 1 of 2 cells compared (n = 5); {CAUGHT_THERE}"),
     (gate(STEADY, OPEN), "gate: green — 2 cells compared (n = 5), nothing surely dropped by more than 0.5 points; "
      "1 inconclusive; a drop of 1.9 points would have been caught in every cell, 4 times in 5"),
     (gate(STEADY, OPEN, fail_on=("inconclusive",)), "gate: red — 1 inconclusive; 2 cells compared"),
-    (gate(STEADY, WRONG), "gate: incomplete — 1 missing; 1 cell compared (n = 5), nothing surely dropped by more than "
-     f"0.5 points; tonight's training went wrong in 1 cell; {CAUGHT}"),
+    (gate(STEADY, WRONG), "gate: incomplete — 1 missing; 1 of 2 cells compared (n = 5), nothing surely dropped by "
+     f"more than 0.5 points; tonight's training went wrong in 1 cell; {CAUGHT_THERE}"),
     (gate(OTHER, NEW), "gate: nothing compared — 1 incomparable, 1 new"),
     (gate(), "gate: nothing compared — there are no cells"),
     (gate(STEADY, costs=(SLOWER,)), "gate: red — 1 cost slower; 1 cell compared"),

@@ -237,7 +237,7 @@ def test_every_job_has_a_title_of_its_own(plan, text):
     assert titles[made.cells[0].finals[1]].endswith("repeat 1") or "toy_" in titles[made.cells[0].finals[1]]
 
 
-BY_WAY = SMALL.replace("full_finetune]", "{intermediate: {dataset: tiny, dataset_options: {shade: 2}, epochs: 1}}]")
+BY_WAY = SMALL.replace("full_finetune]", "{intermediate: {dataset: digits, epochs: 1}}]")
 
 
 def test_a_stage_on_the_way_is_one_pretraining_for_all_tasks_and_repeats(plan):
@@ -245,11 +245,29 @@ def test_a_stage_on_the_way_is_one_pretraining_for_all_tasks_and_repeats(plan):
     root, stage = (job for job in made.jobs.values() if job.kind == "pretrain")
     assert stage.needs == (root.key,)
     assert stage.spec.backbone.weights.identity == root.key
-    for cell in cells(made, strategy="intermediate(dataset=tiny, dataset_options={'shade': 2}, epochs=1)"):
+    for cell in cells(made, strategy="intermediate(dataset=digits, epochs=1)"):
         for key in (*cell.searches, *cell.finals):
             assert made.jobs[key].needs[:2] == (root.key, stage.key)
             assert made.jobs[key].spec.backbone.weights.identity == stage.key
-    assert made.pretrain_labels[stage.key] == ("toy_conv (tiny)", "then tiny")
+    assert made.pretrain_labels[stage.key] == ("toy_conv (tiny)", "then digits")
+
+
+@pytest.mark.parametrize("weights", ["pretrain: {dataset: tiny, options: {shade: 1}, epochs: 1}", "weights: random"])
+@pytest.mark.parametrize("data", ["name: tiny", "name: tiny, metric: mean_per_class",
+                                  "name: tiny, options: {shade: 3}"])  # fmt: skip
+def test_what_is_learned_on_the_way_is_never_the_target_s_own(plan, weights, data):
+    """However it is spelled, and whatever the network started with: these are labels beyond the budget."""
+    text = SMALL.replace("name: tiny, labels", f"{data}, labels").replace(
+        "pretrain: {dataset: tiny, options: {shade: 1}, epochs: 1}", weights
+    ).replace("full_finetune]", "{intermediate: {dataset: tiny}}, {intermediate: {dataset: digits}}]")
+    made = plan(text)
+    own, other = (
+        cells(made, strategy=f"intermediate(dataset={name})")[0] for name in ("tiny", "digits")
+    )
+    assert made.jobs[own.finals[0]].spec.recipe.via is not None, "the engine refuses it"
+    assert made.jobs[other.finals[0]].spec.recipe.via is None
+    assert not any(job.spec.data.name == "tiny" and job.spec.seed == 0 and job.needs
+                   for job in made.jobs.values() if job.kind == "pretrain")  # fmt: skip
 
 
 def test_a_filter_keeps_the_whole_way(plan):

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from bench.gate.series import NightPoint, Segment, Series
 from bench.gate.verdict import CellName
-from bench.report.nights import NightPoint, Segment, Series
 
 OLD, NEW = "torch 2.15, timm 1.0.31, NVIDIA H100", "torch 2.16, timm 1.0.31, NVIDIA H100"
 

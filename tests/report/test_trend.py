@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from bench.gate.series import Segment
 from bench.gate.verdict import CellName
 from bench.report import write_trend
-from bench.report.nights import Segment
 from bench.report.trend import NIGHTS, QUIET, STEPPED, NightPoint, Series, build_trend
 from tests.gate.made import HOSTILE
 from tests.report.nights_made import NEW, OLD, lone, many, one

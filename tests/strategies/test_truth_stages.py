@@ -11,7 +11,7 @@ from bench.engine.flops import COUNTED, step_flops, training_flops
 from bench.engine.jobs import perform
 from bench.engine.loop import train
 from bench.engine.optimize import Hyper, phase_steps
-from bench.engine.soups import ingredients_of
+from bench.engine.soups import ingredients_of, shelf
 from bench.keys import seed_for
 from bench.plan.settings import search_of, training_of
 from bench.plan.spec import BackboneRef, Job, Weights
@@ -83,9 +83,10 @@ def test_intermediate_forgets_what_the_backbone_knew_before_the_stage(tmp_path):
 
 
 def test_intermediate_on_the_target_s_own_data_does_not_apply(tmp_path):
+    """Planning leaves in the recipe what it must not make."""
     context = toys.context(tmp_path)
-    spec, root, stage = by_way_of(context, data=toys.DATA)
-    trials, final = toys.everything(context, spec, root.key, stage.key)
+    spec = toys.fit_spec(recipe=build("intermediate", 6, dataset="tiny"))
+    trials, final = toys.everything(context, spec)
     assert {record.status for record in (*trials, final)} == {"not_applicable"}
     assert "labels beyond the budget" in final.error
 
@@ -168,9 +169,24 @@ def test_a_soup_takes_statistics_anew(tmp_path):
 
 def test_ingredients_go_when_the_soup_is_made(tmp_path):
     context, spec, (trials, _), _ = soup_of(tmp_path, "uniform")
-    digests = [one for record in trials for one in record.result["ingredients"]]
-    assert len(digests) == 9
-    assert not any(blobs.has(context.store.root, sha256) for sha256 in digests)
+    assert len([one for record in trials for one in record.result["ingredients"]]) == 9
+    assert not list((context.store.root / "ingredients").iterdir())
+
+
+def test_two_soups_of_equal_trainings_leave_each_other_alone(tmp_path):
+    """No seed knows the strategy, so both have the same ingredients; one is done before the other begins."""
+    context = toys.context(tmp_path)
+    pairs = [
+        toys.search_and_final(toys.fit_spec(recipe=build("soup", 6, kind=kind), search=FOLDS))
+        for kind in ("uniform", "greedy")
+    ]
+    for search, _ in pairs:
+        assert perform(search, context)
+    first, second = (context.store.read(search.record_keys[0]).result["ingredients"] for search, _ in pairs)
+    assert first == second
+    for _, final in pairs:
+        assert perform(final, context)
+        assert context.store.read(final.key).status == "ok"
 
 
 def test_a_search_for_a_soup_is_not_halved():
@@ -188,7 +204,7 @@ def test_a_trial_whose_weights_are_lost_is_made_again(tmp_path):
     search, final = toys.search_and_final(spec)
     assert perform(search, context)
     found = ingredients_of(search.key, spec, context.store)
-    blobs.path_of(context.store.root, found[1][2]).unlink()
+    blobs.path_of(shelf(search.key, context.store), found[1][2]).unlink()
     from bench.execute.roots import _forget_lost_ingredients
 
     plan = type("Plan", (), {"jobs": {search.key: search, final.key: final}})

@@ -7,7 +7,6 @@ from collections.abc import Collection
 from pathlib import Path
 
 from bench.analysis.words import plural, shortened
-from bench.commands.output import printable
 from bench.gate.outputs.sentences import (
     ABSENT,
     ATTENTION,
@@ -33,6 +32,7 @@ from bench.gate.outputs.sentences import (
     some,
 )
 from bench.gate.verdict import COMPARED, NOTHING_COMPARABLE, WORDS, GateResult, Verdict
+from bench.text import printable
 
 SHOWN = 9  # GitHub shows 10 annotations of a kind; the tenth says how many there are
 MOST_BYTES = 900_000  # of a summary: GitHub drops one of more than 1024 kB

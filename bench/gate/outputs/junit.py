@@ -6,9 +6,9 @@ it was measured and nothing was found, and `skipped` would say that nothing was 
 
 from xml.etree import ElementTree as ET
 
-from bench.commands.output import printable
 from bench.gate.outputs.sentences import ATTENTION, METHODS, cost_reading, counts, fails, reading, sentence
 from bench.gate.verdict import NOTHING_COMPARABLE, CostVerdict, GateResult, Verdict
+from bench.text import printable
 
 SKIPPED = ("incomparable", "new", "missing")  # where they fail nothing
 
@@ -48,7 +48,8 @@ def _cell(suite: ET.Element, result: GateResult, verdict: Verdict) -> None:
     case = _case(suite, [result.suite, f"{cell.dataset}@{cell.budget}", cell.backbone], cell.strategy)
     text = reading(result, verdict)
     if fails(result, verdict):
-        kind = "error" if verdict.went_wrong or verdict.word == "missing" else "failure"
+        is_failure = verdict.word in result.fail_on and verdict.word != "missing"
+        kind = "failure" if is_failure else "error"
         ET.SubElement(case, kind, message=text, type=verdict.word).text = text
     elif verdict.word in SKIPPED:
         ET.SubElement(case, "skipped", message=text)

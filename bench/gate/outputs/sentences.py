@@ -4,7 +4,6 @@ import math
 from collections.abc import Collection
 
 from bench.analysis.words import plural, shortened
-from bench.commands.output import printable
 from bench.gate.verdict import (
     COMPARED,
     NOTHING_COMPARABLE,
@@ -17,6 +16,7 @@ from bench.gate.verdict import (
     Verdict,
     Word,
 )
+from bench.text import printable
 
 HELD: tuple[Word, ...] = ("equivalent", "identical")
 ATTENTION: tuple[Word, ...] = tuple(word for word in WORDS if word not in HELD)
@@ -143,7 +143,9 @@ def caught(result: GateResult) -> str:
 def sight(result: GateResult) -> str:
     """What could have been seen; a gate that is blind for `must_see` says so first."""
     if not result.blind:
-        return f"a drop of {drop(result.smallest, 1)} points would have been caught in every cell, 4 times in 5"
+        all_of_them = len(result.of(COMPARED)) == len(result.verdicts)
+        where = "every cell" if all_of_them else "every cell that was compared"
+        return f"a drop of {drop(result.smallest, 1)} points would have been caught in {where}, 4 times in 5"
     return (
         f"blind: in {len(result.blind)} of {plural(len(result.of(COMPARED)), 'compared cell')} a drop of "
         f"{result.must_see:g} points could have gone unseen; the smallest that would have been caught: {caught(result)}"
@@ -164,7 +166,9 @@ def found(result: GateResult) -> str:
     compared = result.of(COMPARED)
     if compared:
         held = "" if result.count("regressed") else f", nothing surely dropped by more than {result.margin:g} points"
-        size = f"{plural(len(compared), 'cell')} compared ({repeats(result)}){held}"
+        most = len(result.verdicts)
+        of = f"{len(compared)} of {plural(most, 'cell')}" if len(compared) < most else plural(most, "cell")
+        size = f"{of} compared ({repeats(result)}){held}"
         parts = [size, *parts] if state == "green" else [*parts, size]
     if wrong := sum(verdict.went_wrong for verdict in result.verdicts):
         parts.append(f"tonight's training went wrong in {plural(wrong, 'cell')}")

@@ -3,7 +3,6 @@
 import io
 
 from bench.analysis.words import plural
-from bench.commands.output import printable
 from bench.gate.outputs.sentences import (
     ATTENTION,
     HELD,
@@ -19,6 +18,7 @@ from bench.gate.outputs.sentences import (
     signed,
 )
 from bench.gate.verdict import COMPARED, WORDS, CostVerdict, GateResult, Verdict
+from bench.text import printable
 
 NARROW = 40  # characters: a table needs so many
 WIDE = 110  # from here on only names are folded

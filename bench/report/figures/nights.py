@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from markupsafe import Markup, escape
 
 from bench.gate.outputs.sentences import share, signed
+from bench.gate.series import NightPoint, Segment, Series
 from bench.report.figures.axis import Axis, limits
-from bench.report.nights import NightPoint, Segment, Series
 
 WIDTH, HEIGHT = 330, 190  # CSS pixels at its natural size
 LEFT, RIGHT, TOP, BOTTOM = 42, 322, 18, 160

@@ -3,7 +3,6 @@
 import math
 
 from bench.analysis.words import labels, plural, shortened
-from bench.commands.output import printable
 from bench.gate.outputs.sentences import (
     ABSENT,
     ATTENTION,
@@ -26,6 +25,7 @@ from bench.gate.verdict import COMPARED, CostVerdict, GateResult, Verdict, Word
 from bench.report.figures.axis import limits
 from bench.report.figures.changes import Change, changes_panel
 from bench.report.view import Block, Cell, Column, Figure, Panel, Section, Series, Table, Words
+from bench.text import printable
 
 DRAWN = 40  # cells; more could not be read
 # A sign, a colour of the page, and a shape: no reader depends on the colour.
