@@ -27,11 +27,6 @@ def _power(result: GateResult) -> list[str]:
         f"{plural(len(compared), 'cell')} compared by {told} {what} each: regressed means surely more than "
         f"{result.margin:g} points worse."
     ]
-    if result.blind:
-        notes.append(
-            f"In {len(result.blind)} of {plural(len(compared), 'cell')} a drop of {result.must_see:g} points could "
-            "have gone unseen; more repeats or a smaller margin make the gate see more."
-        )
     if result.method == "pairs" and counts[0] < ENOUGH:
         notes.append(f"Some cells have fewer than {ENOUGH} pairs: their noise is hardly known, only large drops show.")
     return notes

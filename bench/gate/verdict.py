@@ -100,8 +100,8 @@ class GateResult:
 
     @property
     def blind(self) -> list[Verdict]:
-        """Compared cells in which a drop of `must_see` could have gone unseen."""
-        return [v for v in self.of(COMPARED) if not v.smallest <= self.must_see]
+        """Compared cells in which a drop of `must_see` could have gone unseen; not those that are equal to the bit."""
+        return [v for v in self.of(COMPARED) if v.word != "identical" and not v.smallest <= self.must_see]
 
     @property
     def exit_code(self) -> int:

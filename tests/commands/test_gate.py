@@ -163,6 +163,22 @@ def test_other_settings_are_incomparable_and_nothing_comparable_is_4(bench, meas
     assert "settings" in said.out
 
 
+def test_another_version_of_torch_is_another_environment_and_comparable_on_request(bench, measured):
+    plan, store = measured
+    BASELINE.write_text(re.sub(r'"torch": "[^"]*"', '"torch": "1.0.0"', BASELINE.read_text()))
+    said = bench("gate", "suites/small.yaml")
+    assert said.code == 4
+    assert "torch 1.0.0 ->" in said.out
+    asked = bench("gate", "suites/small.yaml", "--across-environments")
+    assert asked.code == 0
+    assert "Compared across environments" in asked.out
+    raised(plan, store)
+    bench("baseline", "accept", "suites/small.yaml")
+    BASELINE.write_text(re.sub(r'"torch": "[^"]*"', '"torch": "1.0.0"', BASELINE.read_text()))
+    change(plan, store, (-0.10, -0.11, -0.09, -0.12, -0.10))
+    assert bench("gate", "suites/small.yaml", "--across-environments").code == 1, "an upgrade that moved a number"
+
+
 @pytest.mark.parametrize("what", ["code", "python", "libraries", "processor", "on_gpu"])
 def test_records_that_something_else_made_are_not_taken(bench, measured, monkeypatch, what):
     """A key says what was asked for, not what code answered, and where."""

@@ -38,7 +38,7 @@ def test_values() -> None:
     found = as_json(gate(REGRESSED, STEADY, SAME, ABSENT, WRONG, costs=(SLOWER,), must_see=1.0))
     assert found["exit_code"] == 1
     assert found["smallest"] == 1.3
-    assert found["blind"] == 3
+    assert found["blind"] == 2
     assert found["counts"] == {**dict.fromkeys(WORDS, 0), "regressed": 1, "equivalent": 1, "identical": 1, "missing": 2}
     first, *_, wrong = found["cells"]
     assert (first["change"], first["low"], first["high"], first["n"]) == (-2.1, -2.7, -1.5, 5)
