@@ -10,6 +10,7 @@ import pytest
 from bench.cli import main
 from bench.commands.suites import Folders, plan_from_file, remember
 from bench.execute.roots import Roots
+from bench.execute.runner import Summary
 from bench.plan.plan import Plan
 
 from .fabricate import fabricate
@@ -101,3 +102,33 @@ def ran(plan, roots, folders):
     """The suite has run here and all went well."""
     remember(plan, (), folders)
     return fabricate(plan, roots)
+
+
+@pytest.fixture
+def measured(place, bench):
+    """Records of the whole suite lie where `gate` would have put them; the baseline is accepted."""
+    from tests.commands.gated import FIVE, here  # which reads SMALL
+
+    (place / "suites" / "small.yaml").write_text(FIVE)
+    root = here()
+    plan = plan_from_file(Path("suites/small.yaml"), (), Folders(root, Path("reports")))
+    roots = Roots(root, "small")
+    fabricate(plan, roots)
+    said = bench("baseline", "accept", "suites/small.yaml")
+    assert said.code == 0, said.err
+    return plan, roots.store
+
+
+@pytest.fixture
+def nothing_is_tried_again(monkeypatch):
+    """The gate tries again what failed; records that were made up stay as they are."""
+    from bench.commands import measure
+
+    monkeypatch.setattr(measure, "train", lambda *a, **k: Summary())
+
+
+@pytest.fixture
+def every_night_trains(monkeypatch):
+    from bench.commands import measure
+
+    monkeypatch.setattr(measure, "train", lambda *a, **k: Summary(trainings=1))

@@ -1,65 +1,18 @@
-"""The gate's commands over records that were made up: what is refused, what is red, what is left behind."""
+"""The gate's command over records that were made up: what is refused, what is red, what is left behind."""
 
 import dataclasses
 import html
-import json
+import os
 import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
 
-from bench.execute.placement import count_gpus
-from bench.execute.roots import Roots
 from bench.execute.runner import Summary
-from bench.gate.workplace import workplace
 from bench.provenance import describe
-from bench.store import Store
-from tests.commands.conftest import SMALL
 
-from .fabricate import fabricate
-
-FIVE = SMALL.replace("repeats: 2", "repeats: 5")
-BASELINE = Path("results/baselines/small.json")
-
-
-def here(**others):
-    """Where the gate measures on this machine."""
-    return workplace(Path("results"), {**describe(), "on_gpu": count_gpus() > 0, **others})
-
-
-@pytest.fixture
-def measured(place, bench):
-    """Records of the whole suite lie where `gate` would have put them; the baseline is accepted."""
-    (place / "suites" / "small.yaml").write_text(FIVE)
-    from bench.commands.suites import Folders, plan_from_file
-
-    root = here()
-    plan = plan_from_file(Path("suites/small.yaml"), (), Folders(root, Path("reports")))
-    roots = Roots(root, "small")
-    fabricate(plan, roots)
-    said = bench("baseline", "accept", "suites/small.yaml")
-    assert said.code == 0, said.err
-    return plan, roots.store
-
-
-def change(plan, store: Store, by, strategy="linear_probe", status="ok"):
-    """The scores of a strategy's finals on the first task."""
-    cell = next(cell for cell in plan.cells if cell.strategy == strategy)
-    for number, key in enumerate(cell.finals):
-        record = store.read(key)
-        result = {**record.result, "score": min(1.0, max(0.0, record.result["score"] + by[number % len(by)]))}
-        error = None if status == "ok" else "RuntimeError: planted"
-        store.write(dataclasses.replace(record, result=result if status == "ok" else {}, status=status, error=error))
-    return cell
-
-
-def raised(plan, store):
-    """So that a drop has somewhere to go."""
-    for cell in plan.cells:
-        for number, key in enumerate(cell.finals):
-            record = store.read(key)
-            store.write(dataclasses.replace(record, result={**record.result, "score": 0.8 + number / 1000}))
+from .gated import BASELINE, change, here, raised
 
 
 def test_what_did_not_move_is_green(bench, measured):
@@ -94,14 +47,6 @@ def test_a_margin_that_is_asked_for_lets_it_pass(bench, measured):
     change(plan, store, (-0.10, -0.11, -0.09, -0.12, -0.10))
     assert bench("gate", "suites/small.yaml", "--margin", "20").code == 0
     assert bench("gate", "suites/small.yaml", "--set", "gate.margin=20").code == 0
-
-
-@pytest.fixture
-def nothing_is_tried_again(monkeypatch):
-    """The gate tries again what failed; records that were made up stay as they are."""
-    from bench.commands import measure
-
-    monkeypatch.setattr(measure, "train", lambda *a, **k: Summary())
 
 
 def test_a_failed_training_is_3_whatever_fail_on_says(bench, measured, nothing_is_tried_again):
@@ -202,8 +147,6 @@ def test_records_that_something_else_made_are_not_taken(bench, measured, monkeyp
 
 
 def test_workplaces_of_code_long_gone_are_removed(place):
-    import os
-
     folders = [here(code=str(number)) for number in range(5)]
     for age, folder in enumerate(folders):
         os.utime(folder, (1e9 + age, 1e9 + age))
@@ -254,74 +197,3 @@ def test_a_damaged_baseline_is_told_in_one_line(bench, measured):
     said = bench("gate", "suites/small.yaml")
     assert said.code == 2
     assert str(BASELINE) in said.error
-
-
-def test_accept_tells_what_moved_and_refuses_what_failed(bench, measured, monkeypatch):
-    plan, store = measured
-    before = BASELINE.read_bytes()
-    assert "0 of 30 scores moved" in bench("baseline", "accept", "suites/small.yaml").out
-    change(plan, store, (-0.1,))
-    said = bench("baseline", "accept", "suites/small.yaml")
-    assert "5 of 30 scores moved, 0 are new, 0 are gone" in said.out
-    monkeypatch.setattr("bench.commands.measure.train", lambda *a, **k: Summary())
-    change(plan, store, (0,), status="failed")
-    said = bench("baseline", "accept", "suites/small.yaml")
-    assert said.code == 2
-    assert "should not become a baseline" in said.err
-    assert bench("baseline", "accept", "suites/small.yaml", "--allow", "faild").code == 2
-    assert bench("baseline", "accept", "suites/small.yaml", "--allow", "failed").code == 0
-    rows = json.loads(BASELINE.read_bytes())["results"]
-    assert len(rows) == 25
-    assert BASELINE.read_bytes() != before
-
-
-@pytest.fixture
-def every_night_trains(monkeypatch):
-    from bench.commands import measure
-
-    monkeypatch.setattr(measure, "train", lambda *a, **k: Summary(trainings=1))
-
-
-def test_nights_are_kept_listed_and_drawn(bench, measured, every_night_trains):
-    plan, store = measured
-    for number in range(3):
-        change(plan, store, (0.001 * number,))
-        assert bench("gate", "suites/small.yaml", "--margin", "50").code == 0
-        for path in Path("results/history/small").glob("2*.json"):  # as if it were of another hour
-            path.rename(path.with_name(f"1{number}{path.name}"))
-    said = bench("baseline", "history", "small")
-    assert said.code == 0
-    assert len([line for line in said.out.splitlines() if line.startswith("20")]) == 3
-    assert Path("reports/small.trend.html").is_file()
-    assert len(bench("baseline", "history", "small", "--json").json["nights"]) == 3
-    missing = bench("baseline", "history", "smal")
-    assert missing.code == 2
-    assert "there are: small" in missing.error
-
-
-def test_a_night_that_measured_nothing_is_none(bench, measured):
-    said = bench("gate", "suites/small.yaml")
-    assert said.code == 0
-    assert "Nothing was trained tonight" in said.out
-    assert not Path("results/history").exists()
-
-
-def test_a_night_that_was_asked_for_something_else_is_none(bench, measured, every_night_trains):
-    assert bench("gate", "suites/small.yaml", "--set", "gate.margin=9").code == 0
-    assert not Path("results/history").exists()
-
-
-def test_accept_writes_over_nothing_but_a_baseline_of_the_suite(bench, measured, place):
-    (place / "notes.txt").write_text("mine")
-    said = bench("baseline", "accept", "suites/small.yaml", "--baseline", "notes.txt")
-    assert said.code == 2
-    assert (place / "notes.txt").read_text() == "mine"
-    other = BASELINE.with_name("other.json")
-    other.write_text(BASELINE.read_text().replace('"suite": "small"', '"suite": "large"'))
-    assert bench("baseline", "accept", "suites/small.yaml", "--baseline", str(other)).code == 2
-    assert bench("gate", "suites/small.yaml", "--baseline", str(other)).code == 4
-
-
-def test_no_keep_keeps_nothing(bench, measured, every_night_trains):
-    assert bench("gate", "suites/small.yaml", "--no-keep").code == 0
-    assert not Path("results/history").exists()

@@ -1,0 +1,72 @@
+"""`baseline accept` and `baseline history`, and which nights are kept."""
+
+import json
+from pathlib import Path
+
+from bench.execute.runner import Summary
+
+from .gated import BASELINE, change
+
+
+def test_accept_tells_what_moved_and_refuses_what_failed(bench, measured, monkeypatch):
+    plan, store = measured
+    before = BASELINE.read_bytes()
+    assert "0 of 30 scores moved" in bench("baseline", "accept", "suites/small.yaml").out
+    change(plan, store, (-0.1,))
+    said = bench("baseline", "accept", "suites/small.yaml")
+    assert "5 of 30 scores moved, 0 are new, 0 are gone" in said.out
+    monkeypatch.setattr("bench.commands.measure.train", lambda *a, **k: Summary())
+    change(plan, store, (0,), status="failed")
+    said = bench("baseline", "accept", "suites/small.yaml")
+    assert said.code == 2
+    assert "should not become a baseline" in said.err
+    assert bench("baseline", "accept", "suites/small.yaml", "--allow", "faild").code == 2
+    assert bench("baseline", "accept", "suites/small.yaml", "--allow", "failed").code == 0
+    rows = json.loads(BASELINE.read_bytes())["results"]
+    assert len(rows) == 25
+    assert BASELINE.read_bytes() != before
+
+
+def test_nights_are_kept_listed_and_drawn(bench, measured, every_night_trains):
+    plan, store = measured
+    for number in range(3):
+        change(plan, store, (0.001 * number,))
+        assert bench("gate", "suites/small.yaml", "--margin", "50").code == 0
+        for path in Path("results/history/small").glob("2*.json"):  # as if it were of another hour
+            path.rename(path.with_name(f"1{number}{path.name}"))
+    said = bench("baseline", "history", "small")
+    assert said.code == 0
+    assert len([line for line in said.out.splitlines() if line.startswith("20")]) == 3
+    assert Path("reports/small.trend.html").is_file()
+    assert len(bench("baseline", "history", "small", "--json").json["nights"]) == 3
+    missing = bench("baseline", "history", "smal")
+    assert missing.code == 2
+    assert "there are: small" in missing.error
+
+
+def test_a_night_that_measured_nothing_is_none(bench, measured):
+    said = bench("gate", "suites/small.yaml")
+    assert said.code == 0
+    assert "Nothing was trained tonight" in said.out
+    assert not Path("results/history").exists()
+
+
+def test_a_night_that_was_asked_for_something_else_is_none(bench, measured, every_night_trains):
+    assert bench("gate", "suites/small.yaml", "--set", "gate.margin=9").code == 0
+    assert not Path("results/history").exists()
+
+
+def test_accept_writes_over_nothing_but_a_baseline_of_the_suite(bench, measured, place):
+    (place / "notes.txt").write_text("mine")
+    said = bench("baseline", "accept", "suites/small.yaml", "--baseline", "notes.txt")
+    assert said.code == 2
+    assert (place / "notes.txt").read_text() == "mine"
+    other = BASELINE.with_name("other.json")
+    other.write_text(BASELINE.read_text().replace('"suite": "small"', '"suite": "large"'))
+    assert bench("baseline", "accept", "suites/small.yaml", "--baseline", str(other)).code == 2
+    assert bench("gate", "suites/small.yaml", "--baseline", str(other)).code == 4
+
+
+def test_no_keep_keeps_nothing(bench, measured, every_night_trains):
+    assert bench("gate", "suites/small.yaml", "--no-keep").code == 0
+    assert not Path("results/history").exists()
