@@ -130,6 +130,7 @@ def test_damaged_pictures_stop_a_run_before_it_begins(place):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_rehearsal_says_so_everywhere(place):
     (place / "real.yaml").write_text(REAL)
     done = command(place, "run", "real.yaml", "--stand-in", "--json")
@@ -147,6 +148,7 @@ def test_a_rehearsal_says_so_everywhere(place):
     assert (place / "reports" / "real.stand-in.html").read_text() == page
 
 
+@pytest.mark.slow
 def test_a_strategy_that_does_not_fit_is_told_and_is_no_failure(place):
     class_folders(place / "photos", per_class=10)
     (place / "mine.yaml").write_text(MINE.replace("[scratch", "[vpt, scratch"))
