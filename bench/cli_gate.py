@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from bench.cli_types import (
+    MAX_RUNS,
     REPORTS,
     RESULTS,
     Data,
@@ -39,38 +40,48 @@ Reuse = Annotated[
 baseline_app = typer.Typer(help="What nights are held against: accept | history.", no_args_is_help=True)
 
 
+Method = Annotated[
+    Literal["pairs", "history"],
+    typer.Option("--method", help="Against the baseline, or against the nights that were kept (20 or more)."),
+]
+Margin = Annotated[
+    float | None, typer.Option("--margin", min=0, help="Points that a cell may drop; the suite's if not given.")
+]
+MustSee = Annotated[
+    float | None, typer.Option("--must-see", min=0, help="A drop in points that the gate should be able to catch.")
+]
+FailOn = Annotated[str, typer.Option("--fail-on", metavar="WORDS", help="Verdicts that make the gate red.")]
+Across = Annotated[
+    bool, typer.Option("--across-environments", help="Compare although device or libraries are others.")
+]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Measure again what this code has measured already.")]
+Timing = Annotated[bool, typer.Option("--timing", help="Seconds and memory too, on the same model of device.")]
+Benchmarks = Annotated[
+    tuple[Path, Path] | None,
+    typer.Option("--benchmarks", metavar="BEFORE TONIGHT", help="Two JSON files of pytest-benchmark."),
+]
+Keep = Annotated[bool, typer.Option("--keep/--no-keep", help="Keep this night in the history.")]
+Junit = Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Write JUnit XML.")]
+Github = Annotated[bool, typer.Option("--github", help="Annotations and the step's summary.")]
+Verbose = Annotated[bool, typer.Option("--verbose", help="Every cell, not only those that moved.")]
+
+
 def gate(
     suite: SuitePath,
     baseline: BaselineFile = None,
-    method: Annotated[
-        Literal["pairs", "history"],
-        typer.Option("--method", help="Against the baseline, or against the nights that were kept (20 or more)."),
-    ] = "pairs",
-    margin: Annotated[
-        float | None, typer.Option("--margin", min=0, help="Points that a cell may drop; the suite's if not given.")
-    ] = None,
-    must_see: Annotated[
-        float | None, typer.Option("--must-see", min=0, help="A drop in points that the gate should be able to catch.")
-    ] = None,
-    fail_on: Annotated[
-        str, typer.Option("--fail-on", metavar="WORDS", help="Verdicts that make the gate red.")
-    ] = "regressed,missing",
-    across_environments: Annotated[
-        bool, typer.Option("--across-environments", help="Compare although device or libraries are others.")
-    ] = False,
+    method: Method = "pairs",
+    margin: Margin = None,
+    must_see: MustSee = None,
+    fail_on: FailOn = "regressed,missing",
+    across_environments: Across = False,
     reuse: Reuse = False,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Measure again what this code has measured already.")] = False,
-    timing: Annotated[
-        bool, typer.Option("--timing", help="Seconds and memory too, on the same model of device.")
-    ] = False,
-    benchmarks: Annotated[
-        tuple[Path, Path] | None,
-        typer.Option("--benchmarks", metavar="BEFORE TONIGHT", help="Two JSON files of pytest-benchmark."),
-    ] = None,
+    fresh: Fresh = False,
+    timing: Timing = False,
+    benchmarks: Benchmarks = None,
     history: History = None,
-    keep: Annotated[bool, typer.Option("--keep/--no-keep", help="Keep this night in the history.")] = True,
-    junit: Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Write JUnit XML.")] = None,
-    github: Annotated[bool, typer.Option("--github", help="Annotations and the step's summary.")] = False,
+    keep: Keep = True,
+    junit: Junit = None,
+    github: Github = False,
     overrides: Set = [],  # noqa: B006  typer copies it
     offline: Offline = False,
     data: Data = None,
@@ -80,39 +91,34 @@ def gate(
     timeout: Timeout = None,
     results: Results = RESULTS,
     reports: Reports = REPORTS,
-    verbose: Annotated[bool, typer.Option("--verbose", help="Every cell, not only those that moved.")] = False,
+    verbose: Verbose = False,
     json: Json = False,
 ) -> None:
     """Measure this code and hold it against the baseline: red only where something surely moved."""
     look_in(data)
-    from bench.commands.gate import GateOptions
-    from bench.commands.gate import gate as command
+    from bench.commands import gate as command
     from bench.commands.gate_outputs import Outputs
 
-    run = _run_options(suite, (results, reports), overrides, offline)
-    run = _placed(run, gpus, workers, threads, timeout)
+    run = _run(suite, (results, reports), (overrides, offline), (gpus, workers, threads, timeout))
     outputs = Outputs(history or results / "history", keep, junit, github, json, verbose)
-    options = GateOptions(
-        run, outputs, baseline=baseline, method=method, margin=margin, must_see=must_see, fail_on=fail_on,
-        across_environments=across_environments, reuse=reuse, fresh=fresh, timing=timing, benchmarks=benchmarks,
-    )  # fmt: skip
-    raise typer.Exit(command(options))
+    options = command.GateOptions(run, outputs, baseline, method, margin, must_see, fail_on, across_environments,
+                                  reuse, fresh, timing, benchmarks)  # fmt: skip
+    raise typer.Exit(command.gate(options))
 
 
-def _run_options(suite: Path, folders: tuple[Path, Path], overrides: list[str], offline: bool) -> "RunOptions":
+def _run(
+    suite: Path, folders: tuple[Path, Path], how: tuple[list[str], bool],
+    placed: tuple[int | None, int | None, int | None, float | None],
+) -> "RunOptions":
+    """`how`: overrides, and whether nothing is fetched. `placed`: GPUs, workers, threads, seconds for a training."""
     from bench.commands.run import RunOptions
     from bench.commands.suites import Folders
-    from bench.plan.enumerate import MAX_RUNS
 
-    return RunOptions(suite, Folders(*folders), tuple(overrides), offline=offline, max_runs=MAX_RUNS)
-
-
-def _placed(
-    run: "RunOptions", gpus: int | None, workers: int | None, threads: int | None, timeout: float | None
-) -> "RunOptions":
-    from dataclasses import replace
-
-    return replace(run, gpus=gpus, workers=workers, threads=threads, timeout=timeout)
+    (overrides, offline), (gpus, workers, threads, timeout) = how, placed
+    return RunOptions(
+        suite, Folders(*folders), tuple(overrides), offline=offline, gpus=gpus, workers=workers, threads=threads,
+        timeout=timeout, max_runs=MAX_RUNS,
+    )  # fmt: skip
 
 
 @baseline_app.command()
@@ -139,7 +145,7 @@ def accept(
     from bench.commands.baseline import AcceptOptions
     from bench.commands.baseline import accept as command
 
-    run = _placed(_run_options(suite, (results, reports), overrides, offline), gpus, workers, threads, timeout)
+    run = _run(suite, (results, reports), (overrides, offline), (gpus, workers, threads, timeout))
     raise typer.Exit(command(AcceptOptions(run, baseline, tuple(allow), reuse)))
 
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.commands.gate import baseline_file
+from bench.commands.gate import baseline_file, chosen
 from bench.commands.gate_outputs import now, trend
 from bench.commands.measure import planned
 from bench.commands.output import as_json, note, say, table
 from bench.commands.run import RunOptions
 from bench.commands.suites import Folders
-from bench.errors import BenchError, nearest
-from bench.gate.accept import ALLOWANCES, Allowance, baseline_of
+from bench.errors import BenchError
+from bench.gate.accept import ALLOWANCES, baseline_of
 
 if TYPE_CHECKING:
     from bench.gate.baseline import Baseline
@@ -34,7 +34,7 @@ def accept(options: AcceptOptions) -> int:
     """Runs what this code has not measured yet, and writes the file."""
     from bench.gate import baseline
 
-    allow = _allowances(options.allow)
+    allow = chosen("--allow", options.allow, ALLOWANCES)
     asked = planned(options.run, options.reuse)
     path = baseline_file(asked.suite, options.run.folders.results, options.baseline)
     _refuse_to_lose(path, asked.suite)
@@ -45,18 +45,6 @@ def accept(options: AcceptOptions) -> int:
     baseline.write(path, made)
     say(f"{path}: {len(made.cells())} cells, {len(made.rows)} results; {_moved(before, made)}")
     return 0
-
-
-def _allowances(names: tuple[str, ...]) -> tuple[Allowance, ...]:
-    found: list[Allowance] = []
-    for name in names:
-        known = next((one for one in ALLOWANCES if one == name), None)
-        if known is None:
-            close = nearest(name, ALLOWANCES, limit=1)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
-            raise BenchError(f"--allow {name}: expected one of {', '.join(ALLOWANCES)}{hint}")
-        found.append(known)
-    return tuple(found)
 
 
 def _refuse_to_lose(path: Path, suite: str) -> None:

@@ -1,8 +1,9 @@
 """`bench gate`: measure this code, hold it against a baseline, say what moved."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from bench.commands.gate_outputs import Outputs, tell
 from bench.commands.measure import Planned, planned
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from bench.gate.baseline import Baseline
     from bench.gate.pairs import Rule
     from bench.gate.tonight import Tonight
+
+W = TypeVar("W", bound=str)
 
 BASELINES, HISTORY = "baselines", "history"
 
@@ -39,7 +42,7 @@ def gate(options: GateOptions) -> int:
     """The exit code. What can be refused is refused before the first training."""
     from bench.gate.costs import compare_benchmarks
 
-    words = parse_words(options.fail_on)
+    words = chosen("--fail-on", filter(None, (part.strip() for part in options.fail_on.split(","))), WORDS)
     if options.fresh and options.reuse:
         raise BenchError("--fresh measures again, --reuse takes what is there: give one of them")
     if options.outputs.json and options.outputs.github:
@@ -59,14 +62,15 @@ def gate(options: GateOptions) -> int:
     return tell(result, measured.tonight, accepted, (asked.plan, asked.folders, outputs))
 
 
-def parse_words(text: str) -> tuple[Word, ...]:
-    found: list[Word] = []
-    for name in filter(None, (part.strip() for part in text.split(","))):
-        word = next((one for one in WORDS if one == name), None)
+def chosen(option: str, names: Iterable[str], known: Sequence[W]) -> tuple[W, ...]:
+    """The known words that were typed after an option. Raises BenchError for any other."""
+    found: list[W] = []
+    for name in names:
+        word = next((one for one in known if one == name), None)
         if word is None:
-            close = nearest(name, WORDS, limit=1)
+            close = nearest(name, known, limit=1)
             hint = f"; did you mean {close[0]!r}?" if close else ""
-            raise BenchError(f"--fail-on {name}: expected words out of {', '.join(WORDS)}{hint}")
+            raise BenchError(f"{option} {name}: expected one of {', '.join(known)}{hint}")
         found.append(word)
     return tuple(found)
 

@@ -186,12 +186,8 @@ def _cells(
 def _cell(
     suite: Suite, task: Task, pair: tuple[ResolvedBackbone, ResolvedStrategy], jobs: dict[str, Job]
 ) -> Cell:
-    backbone, strategy = pair
+    backbone, strategy = pair[0], _allowed(pair[1], task)
     recipe = strategy.recipe
-    if strategy.via is not None and is_own(strategy.via.ref, task.dataset.ref):
-        strategy = replace(strategy, via=None)  # the engine refuses what is left in the recipe
-    else:
-        recipe = replace(recipe, via=None)  # the weights tell of it
     origin = origin_of(backbone, strategy)
     for job in origin.pretrainings:
         jobs.setdefault(job.key, job)
@@ -224,6 +220,14 @@ def _cell(
         finals=tuple(final.key for _, final in made),
         declared=_declared(task, backbone, strategy),
     )
+
+
+def _allowed(strategy: ResolvedStrategy, task: Task) -> ResolvedStrategy:
+    """Where the data on the way are the target's own, no stage is made, and the engine refuses what the recipe still
+    says; elsewhere the weights tell of the stage and the recipe need not."""
+    if strategy.via is not None and is_own(strategy.via.ref, task.dataset.ref):
+        return replace(strategy, via=None)
+    return replace(strategy, recipe=replace(strategy.recipe, via=None), stage=strategy.recipe.via)
 
 
 def _declared(task: Task, backbone: ResolvedBackbone, strategy: ResolvedStrategy) -> Declared:

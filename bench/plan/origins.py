@@ -37,7 +37,7 @@ def origin_of(backbone: ResolvedBackbone, strategy: ResolvedStrategy) -> Origin:
 
 
 def _stage(backbone: ResolvedBackbone, strategy: ResolvedStrategy, needs: tuple[str, ...]) -> Job:
-    via, data = strategy.recipe.via, strategy.via
+    via, data = strategy.stage or strategy.recipe.via, strategy.via
     assert via is not None
     assert data is not None
     spec = PretrainSpec(

@@ -76,6 +76,7 @@ class ResolvedStrategy:
     baseline: bool
     spec: StrategySpec
     via: ResolvedDataset | None = None  # what `recipe.via` names
+    stage: Via | None = None  # `recipe.via`, taken out of the recipe
 
 
 def checked_options(owner: str, model: type[Options], raw: dict[str, Any], at: tuple[Problems, Loc]) -> Options | None:
