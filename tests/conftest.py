@@ -61,7 +61,8 @@ def build_toy_vit(num_classes, options):
 TINY = DatasetEntry("tiny", "three colours", tiny_facts, tiny_load, TinyOptions)
 TOYS = {
     "toy_conv": BackboneEntry("toy_conv", "BatchNorm", BackboneFacts(CONV_UNITS, HALF, HALF), build_toy_conv),
-    "toy_vit": BackboneEntry("toy_vit", "dropout", BackboneFacts(VIT_UNITS, HALF, HALF), build_toy_vit),
+    "toy_vit": BackboneEntry("toy_vit", "dropout", BackboneFacts(VIT_UNITS, HALF, HALF, has_batchnorm=False),
+                             build_toy_vit),  # fmt: skip
 }
 
 

@@ -20,6 +20,7 @@ class BackboneFacts:
     image_size: int | None = None  # pixels; None takes images as they come
     is_size_fixed: bool = False  # takes images of no other size
     has_hub_weights: bool = False
+    has_batchnorm: bool = True
     interpolation: str = "bicubic"  # or bilinear, as the weights were evaluated
 
 

@@ -11,18 +11,22 @@ from bench import backbones
 from bench.backbones import torchvision_names
 from bench.backbones import weights as weights_io
 from bench.backbones.base import BackboneEntry
+from bench.backbones.new_head import give_head
 from bench.backbones.units import Network, cut_into_units
 from bench.backbones.weights import Loaded, State, WeightsError
-from bench.plan.spec import BackboneRef
+from bench.plan.spec import BackboneRef, NewHead
 from bench.strategies.parts import Adaptation
 
 
-def build_network(ref: BackboneRef, num_classes: int, init_seed: int) -> Network:
-    """Every weight drawn from `init_seed` alone. The global generator is put back as it was."""
+def build_network(ref: BackboneRef, num_classes: int, init_seed: int, head: NewHead | None = None) -> Network:
+    """Every weight drawn from `init_seed` alone. The global generator is put back as it was. `head`: what the network
+    gets in the place of the architecture's own classifier; None keeps that."""
     entry = backbones.find(ref.name)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(init_seed)
         module = _construct(entry, ref, num_classes)
+        if head is not None:
+            give_head(module, head)
     network = cut_into_units(module, coarse=ref.units == "coarse")
     if entry is not None and network.num_units != len(entry.facts.unit_names):
         raise ValueError(f"backbone {ref.name!r} declares {len(entry.facts.unit_names)} units, "

@@ -20,7 +20,7 @@ from bench.keys import digest
 from bench.store.atomic import write_bytes
 from bench.suite.schema import BackboneSpec
 
-CUT = 3  # bumped when `units.py` cuts or names units otherwise: older answers are asked again
+CUT = 4  # bumped when `units.py` cuts or names units otherwise: older answers are asked again
 CLASSES = 7  # of the network that is looked at: a number that no layer of a known network has
 KEYS = {field.name for field in dataclasses.fields(BackboneFacts)}
 
@@ -60,6 +60,7 @@ def _facts(spec: BackboneSpec, answers: dict[str, Any]) -> BackboneFacts | Bench
         is_size_fixed=answer["is_size_fixed"],
         has_hub_weights=answer["has_hub_weights"],
         interpolation=answer["interpolation"],
+        has_batchnorm=answer["has_batchnorm"],
     )
 
 
@@ -118,7 +119,14 @@ def _answer(question: dict[str, Any]) -> dict[str, Any]:
         network = cut_into_units(model, coarse=question["units"] == "coarse")
     except Exception as error:
         return {"error": f"cannot be built: {error}"}
-    return dataclasses.asdict(BackboneFacts(unit_names=network.unit_names, **_config(question, model)))
+    config = {**_config(question, model), "has_batchnorm": _has_batchnorm(model)}
+    return dataclasses.asdict(BackboneFacts(unit_names=network.unit_names, **config))
+
+
+def _has_batchnorm(model: Any) -> bool:
+    from torch.nn.modules.batchnorm import _BatchNorm
+
+    return any(isinstance(module, _BatchNorm) for module in model.modules())
 
 
 def _config(question: dict[str, Any], model: Any) -> dict[str, Any]:

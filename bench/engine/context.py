@@ -112,9 +112,9 @@ class Context:
             sha256=sha256,
         )
 
-    def network(self, ref: BackboneRef, built: tuple[int, object], fresh: Network) -> Network:
+    def network(self, ref: BackboneRef, built: tuple[object, ...], fresh: Network) -> Network:
         """One network of each kind serves all trainings, so that what is derived from it can be kept with it. `built`:
-        for how many classes, and how it was adapted."""
+        for how many classes, with which head, and how it was adapted."""
         kind = [ref.name, ref.options, ref.units, *built]
         return _kept(self._networks, digest(kind), NETWORKS, lambda: Kept(fresh)).network
 

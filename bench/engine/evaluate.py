@@ -1,7 +1,7 @@
 """Scoring images: every one counts exactly once, at any batch size."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -80,22 +80,26 @@ def class_weights(labels: Tensor) -> Tensor:
     return len(labels) / (counts.count_nonzero() * counts[labels].double())
 
 
-def estimate_statistics(module: nn.Module, batches: Iterable[Tensor]) -> None:
-    """BatchNorm's running statistics anew, where they move in training: the mean over these batches."""
-    live = [m for m in module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.training]
-    if not live:
+def estimate_statistics(
+    module: nn.Module, batches: Iterable[Tensor], norms: Sequence[nn.modules.batchnorm._BatchNorm] | None = None
+) -> None:
+    """The running statistics of these BatchNorms anew: the mean over the batches. `norms`: unset, those whose
+    statistics move in training."""
+    if norms is None:
+        norms = [m for m in module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.training]
+    if not norms:
         return
-    momenta = [norm.momentum for norm in live]
+    momenta = [norm.momentum for norm in norms]
     try:
-        with in_eval_mode(module):
-            for norm in live:
+        with in_eval_mode(module), torch.no_grad():
+            for norm in norms:
                 norm.reset_running_stats()
                 norm.momentum = None  # torch's word for the plain mean
                 norm.train()
             for images in batches:
                 module(images)
     finally:
-        for norm, momentum in zip(live, momenta, strict=True):
+        for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
 
 

@@ -15,6 +15,7 @@ from bench.backbones.weights import Loaded, WeightsError
 from bench.backbones.weights_file import file_sha256
 from bench.engine import labels as labels_of
 from bench.engine.context import Context, OnDevice
+from bench.engine.controls import Enlivened, enliven
 from bench.engine.images import Images
 from bench.engine.loop import Outcome, Stream
 from bench.engine.optimize import Hyper
@@ -34,6 +35,7 @@ class Start:
     network: Network
     state: dict[str, Tensor]
     loaded: Loaded | None  # None: nothing pretrained in it
+    enlivened: Enlivened | None = None  # what was done to random weights that do not learn
     memo: dict[str, Any] = field(default_factory=dict, compare=False)  # what was found out about it
 
     def renew(self) -> Network:
@@ -59,12 +61,13 @@ def start(spec: FitSpec, context: Context) -> Start:
     recipe = spec.recipe
     if recipe.via is not None:  # planning leaves it where it may not be, and makes a pretraining of it elsewhere
         raise NotApplicable("the data learned on the way are the target's own: labels beyond the budget")
-    fresh = build_network(spec.backbone, spec.data.num_classes, seed_for("init", spec.seed, spec.repeat))
-    loaded = None
+    seed = seed_for("init", spec.seed, spec.repeat)
+    fresh = build_network(spec.backbone, spec.data.num_classes, seed, spec.head)
+    loaded, upto = None, 0
     if recipe.init != "random":
         state = pretrained_state(spec.backbone, context)
         if state is not None:
-            upto = fresh.num_units if recipe.reinit is None else recipe.reinit
+            upto = fresh.num_units - 1 if recipe.reinit is None else recipe.reinit
             loaded = load_pretrained(fresh, state, upto)
     drawing = torch.Generator().manual_seed(seed_for("moments", spec.seed, spec.repeat))
     if recipe.init == "moments":
@@ -72,9 +75,10 @@ def start(spec: FitSpec, context: Context) -> Start:
     if recipe.adapt is not None:
         fresh = adapted(fresh, recipe.adapt, (spec.backbone.units, seed_for("adapt", spec.seed, spec.repeat)))
     fresh.module.to(context.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    network = context.network(spec.backbone, (spec.data.num_classes, recipe.adapt), fresh)
+    enlivened = enliven(fresh, spec, upto, labelled_images(spec, context.data(spec.data)))
+    network = context.network(spec.backbone, (spec.data.num_classes, spec.head, recipe.adapt), fresh)
     kept = {name: tensor.detach().clone() for name, tensor in fresh.module.state_dict().items()}
-    return Start(network, kept, loaded)
+    return Start(network, kept, loaded, enlivened)
 
 
 def pretrained_state(backbone: BackboneRef, context: Context) -> dict[str, Tensor] | None:
@@ -171,12 +175,20 @@ def describe_final(
         "lr_edge": edge_of(chosen, spec.search),
         "num_labels": num_labels,
         "dataset_sha256": data.sha256,
-        "weights": dataclasses.asdict(begin.loaded) if begin.loaded is not None else None,
+        **weights_of(begin),
     }
     if outcome.diverged_at is not None:
         error = f"loss not finite at step {outcome.diverged_at}, rate {chosen.hyper.lr:g}"
         return Finished("diverged", result, cost, error)
     return Finished("ok", {**result, **_test_scores(outcome, data)}, cost)
+
+
+def weights_of(begin: Start) -> dict[str, Any]:
+    """Where a final's weights came from, as its record tells it."""
+    return {
+        "weights": dataclasses.asdict(begin.loaded) if begin.loaded is not None else None,
+        "enlivened": dataclasses.asdict(begin.enlivened) if begin.enlivened is not None else None,
+    }
 
 
 def _test_scores(outcome: Outcome, data: OnDevice) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from bench.engine import labels as labels_of
 from bench.engine.closed_forms import logistic_path, prototypes, ridge_folds, ridge_path
 from bench.engine.context import Context, OnDevice
 from bench.engine.evaluate import BATCH, Scored, class_weights, in_eval_mode
-from bench.engine.fit import Finished, Start, labelled_images, start
+from bench.engine.fit import Finished, Start, labelled_images, start, weights_of
 from bench.engine.flops import forward_flops
 from bench.engine.heads import Head
 from bench.engine.images import Images, prepare
@@ -173,7 +173,7 @@ def _final(job: Job, context: Context) -> Finished:
     cost = _cost(spec, matrix, context, meter.read())
     number = penalties(spec).index(chosen["penalty"])
     return Finished("ok", {**_result(spec, number, (images, data), scored_test), **_solver([head]),
-                           "weights": _weights(matrix.begin)}, cost)  # fmt: skip
+                           **weights_of(matrix.begin)}, cost)  # fmt: skip
 
 
 def _result(spec: FitSpec, number: int, where: tuple[Images, OnDevice], test: Scored) -> dict[str, Any]:
@@ -199,10 +199,6 @@ def _edge(number: int, search: Search) -> str:
         return ""
     share = number / (search.trials - 1)
     return "low" if share <= EDGE else "high" if share >= 1 - EDGE else ""
-
-
-def _weights(begin: Start) -> dict[str, Any] | None:
-    return dataclasses.asdict(begin.loaded) if begin.loaded is not None else None
 
 
 def _matrix(spec: FitSpec, images: Images, bases: list[Images], context: Context) -> _Matrix:

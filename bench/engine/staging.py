@@ -110,7 +110,7 @@ def _known(
 def _body(spec: FitSpec) -> list[object]:
     """What the frozen weights depend on."""
     recipe, weights = spec.recipe, spec.backbone.weights
-    drawn = [] if has_one_body(spec) else [recipe.init, recipe.reinit, spec.seed, spec.repeat]
+    drawn = [] if has_one_body(spec) else [recipe.init, recipe.reinit, spec.seed, spec.repeat, spec.data, spec.budget]
     return [weights.origin, weights.identity, *drawn]
 
 

@@ -84,6 +84,7 @@ def _settings(suite: Suite, declared: Declared) -> list[Any]:
         [strategy.stop_early] if strategy.stop_early else [],
         _written(strategy.recipe) if strategy.recipe is not None else None,
         _written(declared.backbone, "name", "weights", "pretrain", "options", "units", "label"),
+        _written(strategy.head or suite.head),
         _written(suite.training),
         _written(suite.search),
         suite.engine.precision,

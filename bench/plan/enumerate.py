@@ -21,7 +21,7 @@ from bench.plan.resolve import (
     resolve_backbone,
     resolve_strategy,
 )
-from bench.plan.settings import search_of, training_of
+from bench.plan.settings import head_of, optimizer_of, search_of, training_of
 from bench.plan.spec import FitSpec, Job, PretrainSpec
 from bench.plan.tasks import Task, tasks_of
 from bench.suite.load import LoadedSuite
@@ -188,6 +188,7 @@ def _cell(
 ) -> Cell:
     backbone, strategy = pair[0], _allowed(pair[1], task)
     recipe = strategy.recipe
+    optimizer = optimizer_of(suite, backbone.facts)
     origin = origin_of(backbone, strategy)
     for job in origin.pretrainings:
         jobs.setdefault(job.key, job)
@@ -197,8 +198,9 @@ def _cell(
         backbone=backbone.ref(origin.weights),
         recipe=recipe,
         pipeline=pipeline(backbone.spec, backbone.facts, task.dataset.facts),
-        training=training_of(suite, task.num_labels, recipe),
-        search=search_of(suite, (task.num_labels, task.dataset.facts.num_classes), recipe),
+        training=training_of(suite, task.num_labels, recipe, optimizer),
+        search=search_of(suite, (task.num_labels, task.dataset.facts.num_classes), recipe, optimizer),
+        head=head_of(suite, strategy.spec.head, recipe),
         repeat=0,
         seed=suite.seed,
     )

@@ -18,7 +18,7 @@ from bench.plan.spec import BackboneRef, DataRef, Job, Pipeline, PretrainSpec, W
 from bench.strategies.inline import build_inline
 from bench.strategies.recipe import Recipe, Via
 from bench.suite.load import LoadedSuite
-from bench.suite.schema import BackboneSpec, StrategySpec, Suite
+from bench.suite.schema import BackboneSpec, StrategySpec, Suite, head_text
 
 Loc = tuple[str | int, ...]
 
@@ -261,6 +261,9 @@ def resolve_strategy(
         options = checked_options(f"strategy {spec.name!r}", entry.options, spec.options, (problems, (*loc, "options")))
         if options is None:
             return []
+        if spec.head is not None and entry.build(entry.expand(options, len(unit_names))[0], len(unit_names)).solve:
+            problems.add((*loc, "head"), f"{spec.name!r} computes its classifier, so it takes no head")
+            return []
         made = [(_label(spec, one), replace(entry.build(one, len(unit_names)), stop_early=spec.stop_early))
                 for one in entry.expand(options, len(unit_names))]
         return [ResolvedStrategy(label, recipe, entry.baseline, spec, _via(recipe.via, (*loc, "options"), problems))
@@ -285,4 +288,5 @@ def _label(spec: StrategySpec, options: Options) -> str:
         if getattr(options, key) != field_info.default
     ]
     shown += [f"stop_early={spec.stop_early}"] if spec.stop_early else []
+    shown += [f"head={head_text(spec.head)}"] if spec.head is not None else []
     return f"{spec.name}({', '.join(shown)})" if shown else spec.name

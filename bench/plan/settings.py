@@ -2,24 +2,43 @@
 
 import math
 from dataclasses import replace
+from typing import Literal
 
-from bench.plan.spec import Search, Training
+from bench.backbones.base import BackboneFacts
+from bench.plan.spec import NewHead, Search, Training
 from bench.strategies.recipe import Recipe, Solve
-from bench.suite.schema import FoldsSpec, Suite
+from bench.suite.schema import FoldsSpec, HeadSpec, Suite
 
+Optimizer = Literal["sgd", "adamw"]
+
+WEIGHT_DECAY = {"sgd": 5e-4, "adamw": 0.05}
 LR_RANGE = {"sgd": (1e-3, 1.0), "adamw": (1e-5, 1e-2)}
 AUTO_FOLDS = 3
 AUTO_HOLDOUT_MINIMUM = 100  # images; fewer choose a rate badly
 
 
-def training_of(suite: Suite, num_labels: int, recipe: Recipe) -> Training:
+def head_of(suite: Suite, own: HeadSpec | None, recipe: Recipe) -> NewHead:
+    """`own`: the strategy's. Where a classifier is computed, how a head would start decides nothing."""
+    spec = own or suite.head
+    if recipe.solve is not None and spec.mlp is None:
+        return NewHead()
+    return NewHead(spec.start, spec.mlp or 0, spec.dropout)
+
+
+def optimizer_of(suite: Suite, facts: BackboneFacts) -> Optimizer:
+    if suite.training.optimizer != "auto":
+        return suite.training.optimizer
+    return "sgd" if facts.has_batchnorm else "adamw"
+
+
+def training_of(suite: Suite, num_labels: int, recipe: Recipe, optimizer: Optimizer) -> Training:
     t = suite.training
     batch_size = min(t.batch_size, num_labels)
     steps = t.steps if t.steps is not None else math.ceil(num_labels / batch_size) * (t.epochs or 1)
     return Training(
         steps=max(1, round(steps * recipe.length)),
         batch_size=t.batch_size,
-        optimizer=t.optimizer,
+        optimizer=optimizer,
         momentum=t.momentum,
         schedule=t.schedule,
         warmup=t.warmup,
@@ -32,10 +51,11 @@ def training_of(suite: Suite, num_labels: int, recipe: Recipe) -> Training:
     )
 
 
-def search_of(suite: Suite, labels: tuple[int, int], recipe: Recipe) -> Search:
+def search_of(suite: Suite, labels: tuple[int, int], recipe: Recipe, optimizer: Optimizer) -> Search:
     """`labels`: how many there are, and of how many classes."""
     s = suite.search
-    low, high = (s.lr.low, s.lr.high) if s.lr is not None else LR_RANGE[suite.training.optimizer]
+    low, high = (s.lr.low, s.lr.high) if s.lr is not None else LR_RANGE[optimizer]
+    decay = suite.training.weight_decay
     num_labels, num_classes = labels
     per_class = num_labels // num_classes
     match s.validation:
@@ -52,7 +72,7 @@ def search_of(suite: Suite, labels: tuple[int, int], recipe: Recipe) -> Search:
         first_rung=_first_rung(s.first_rung, recipe) if s.pruner == "halving" else 1.0,
         lr_low=low * recipe.rate_scale,
         lr_high=high * recipe.rate_scale,
-        weight_decay=suite.training.weight_decay,
+        weight_decay=decay if decay is not None else WEIGHT_DECAY[optimizer],
         weight_decay_low=s.weight_decay.low if s.weight_decay else None,
         weight_decay_high=s.weight_decay.high if s.weight_decay else None,
         folds=folds,

@@ -54,6 +54,15 @@ class BackboneRef:
 
 
 @dataclass(frozen=True)
+class NewHead:
+    """The classifier that a training begins with."""
+
+    start: Literal["zero", "small", "architecture"] = "zero"  # of its last layer
+    hidden: int = 0  # units of a ReLU layer before the last one; 0: the head is linear
+    dropout: float = 0.0  # behind that layer
+
+
+@dataclass(frozen=True)
 class Pipeline:
     """From stored pixels to the network's input."""
 
@@ -114,6 +123,7 @@ class FitSpec:
     pipeline: Pipeline
     training: Training
     search: Search
+    head: NewHead
     repeat: int
     seed: int
 

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from bench.suite.positions import Loc, Node, Problem, clip
-from bench.suite.schema import BackboneSpec, DatasetSpec, StrategySpec
+from bench.suite.schema import BackboneSpec, DatasetSpec, StrategySpec, head_text
 
 _BUDGETS = ("labels_per_class", "fraction", "total")
 Labelled = DatasetSpec | BackboneSpec | StrategySpec
@@ -30,6 +30,7 @@ def _label(spec: Labelled) -> str:
     if spec.recipe is not None:
         return spec.recipe.name
     given = {**spec.options, **({"stop_early": spec.stop_early} if spec.stop_early else {})}
+    given |= {"head": head_text(spec.head)} if spec.head is not None else {}
     options = ", ".join(f"{key}={json.dumps(value, sort_keys=True)}" for key, value in sorted(given.items()))
     return f"{spec.name}({options})" if options else spec.name
 

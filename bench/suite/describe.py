@@ -9,7 +9,7 @@ from pydantic.fields import FieldInfo
 
 from bench.suite import schema
 from bench.suite.positions import MAX_NODES
-from bench.suite.words import annotations, branches, expected, is_section, item
+from bench.suite.words import annotations, branches, choices, expected, is_section, item
 
 Json = dict[str, Any]
 
@@ -52,6 +52,8 @@ its JSON Schema for editors. This page is generated: `python -m bench.suite.desc
 | a strategy `scratch` | `{{name: scratch}}` |
 | a strategy `{{freeze: {{upto: all}}}}` | `{{name: freeze, options: {{upto: all}}}}` |
 | a strategy `{{lora: {{rank: 8}}, stop_early: 10}}` | `{{name: lora, options: {{rank: 8}}, stop_early: 10}}` |
+| a strategy `{{linear_probe: {{}}, head: small}}` | `{{name: linear_probe, head: {{start: small}}}}` |
+| a head `small` | `{{start: small}}` |
 | a strategy `{{recipe: {{name: ..., phases: [...]}}}}` | `{{name: recipe, recipe: {{name: ..., phases: [...]}}}}` |
 | `labels_per_class: 5`, `fraction: 0.1`, `total: 100` | a list of one |
 | a range `[0.001, 1]` | `{{low: 0.001, high: 1}}` |
@@ -153,6 +155,8 @@ def _allow_short_forms(sections: dict[str, Json]) -> None:
     for entries in ("datasets", "backbones", "strategies"):
         _widen(suite[entries]["items"], {k: name[k] for k in ("type", "minLength", "maxLength")})
     _widen(suite["strategies"]["items"], *_short_strategies())
+    for section in ("Suite", "StrategySpec"):
+        _widen(sections[section]["properties"]["head"], {"enum": choices(annotations(schema.HeadSpec)["start"])})
     for budget in ("labels_per_class", "fraction", "total"):
         lists = [option for option in dataset[budget]["anyOf"] if option.get("type") == "array"]
         _widen(dataset[budget], *(option["items"] for option in lists))
@@ -162,19 +166,28 @@ def _allow_short_forms(sections: dict[str, Json]) -> None:
         _widen(sections["SearchSpec"]["properties"][key], pair)
 
 
-def _short_strategies() -> tuple[Json, Json, Json]:
+def _short_strategies() -> tuple[Json, ...]:
     one_key = {"type": "object", "minProperties": 1, "maxProperties": 1}
-    two_keys = {"type": "object", "minProperties": 2, "maxProperties": 2, "required": ["stop_early"]}
-    options = {"type": ["object", "null"]}
-    keys = list(annotations(schema.StrategySpec))
     recipe = {"recipe": {"$ref": "#/$defs/RecipeSpec"}}
     return (
-        {**one_key, "propertyNames": {"not": {"enum": keys}}, "additionalProperties": options},
-        {**two_keys, "propertyNames": {"not": {"enum": [key for key in keys if key != "stop_early"]}},
-         "properties": {"stop_early": {"type": "integer", "minimum": 0, "maximum": 100}},
-         "additionalProperties": options},
+        *(_short_strategy(beside) for beside in ((), ("stop_early",), ("head",), ("stop_early", "head"))),
         {**one_key, "properties": recipe, "additionalProperties": False},
-    )  # fmt: skip
+    )
+
+
+def _short_strategy(beside: tuple[str, ...]) -> Json:
+    """A name with its options, and with these keys beside it."""
+    own = {
+        "stop_early": {"type": "integer", "minimum": 0, "maximum": 100},
+        "head": {"anyOf": [{"$ref": "#/$defs/HeadSpec"}, {"type": "string"}]},
+    }
+    num = 1 + len(beside)
+    return {
+        "type": "object", "minProperties": num, "maxProperties": num, "required": list(beside),
+        "propertyNames": {"not": {"enum": [key for key in annotations(schema.StrategySpec) if key not in beside]}},
+        "properties": {key: own[key] for key in beside},
+        "additionalProperties": {"type": ["object", "null"]},
+    }  # fmt: skip
 
 
 if __name__ == "__main__":

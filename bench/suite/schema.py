@@ -107,6 +107,30 @@ class BackboneSpec(Section):
         return self
 
 
+class HeadSpec(Section):
+    start: Literal["zero", "small", "architecture"] = "zero"
+    """How the head's last layer starts: at zero, drawn with a standard deviation of 0.01, or as the architecture draws
+    it (timm's MobileNets eleven times as wide as `nn.Linear`, which decides scores at few labels)."""
+    mlp: Count | None = None
+    """Put a ReLU layer of so many units before the last one. Strategies whose classifier is computed do not apply
+    then."""
+    dropout: Below1 = 0.0
+    """Dropout behind that layer."""
+
+    @model_validator(mode="after")
+    def _dropout_needs_layer(self) -> "HeadSpec":
+        if self.dropout and self.mlp is None:
+            raise ValueError("dropout acts behind the hidden layer; give `mlp` too")
+        return self
+
+
+def head_text(head: HeadSpec) -> str:
+    """`zero`, `mlp 256`, `small mlp 256`: as labels and pages name it."""
+    parts = [head.start] if head.start != "zero" or head.mlp is None else []
+    parts += [f"mlp {head.mlp}"] if head.mlp is not None else []
+    return " ".join([*parts, *([f"dropout {head.dropout:g}"] if head.dropout else [])])
+
+
 class StrategySpec(Section):
     name: Name
     """A name from `python -m bench list strategies`, or `recipe`."""
@@ -118,6 +142,8 @@ class StrategySpec(Section):
     """Let the search choose, beside the rate, when to stop: at the best of so many moments, evenly spaced, by the
     validation images. The final stops there too; its schedule is that of the whole budget. 0: at the end. For
     strategies that train and are scored as they end: not for closed forms, `wise_ft` and `soup`."""
+    head: HeadSpec | None = None
+    """A head of this strategy's own, instead of the suite's."""
 
     @model_validator(mode="after")
     def _recipe_by_name(self) -> "StrategySpec":
@@ -145,12 +171,13 @@ class TrainingSpec(Section):
     """Step budget as passes over the labelled images instead."""
     batch_size: Count = 32
     """Images per step."""
-    optimizer: Literal["sgd", "adamw"] = "sgd"
-    """The same for every strategy."""
+    optimizer: Literal["auto", "sgd", "adamw"] = "auto"
+    """The same for every strategy. `auto`: SGD for networks with BatchNorm, AdamW for those without (transformers,
+    ConvNeXt)."""
     momentum: Below1 = 0.9
     """SGD only, Nesterov's."""
-    weight_decay: Rate = 5e-4
-    """Used where search.weight_decay is unset."""
+    weight_decay: Rate | None = None
+    """Used where search.weight_decay is unset. Unset: 5e-4 for SGD, 0.05 for AdamW."""
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
     """How the rate falls over the step budget."""
     warmup: Below1 = 0.1
@@ -242,6 +269,9 @@ class Suite(Section):
     """Which networks to start from, and with which weights."""
     strategies: Annotated[tuple[StrategySpec, ...], Field(min_length=1)]
     """Which ways of transferring to compare."""
+    head: HeadSpec = HeadSpec()
+    """The new classifier that every training begins with, on every network: `zero`, `small`, `architecture`, or
+    `{mlp: 256}`."""
     training: TrainingSpec = TrainingSpec(steps=200)
     """How every final and every trial trains."""
     search: SearchSpec = SearchSpec()

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from bench.suite.positions import Node
 
 _STRATEGY_KEYS = ("name", "options", "recipe")
-_BESIDE = "stop_early"  # may stand beside a strategy's short form
+_BESIDE = ("stop_early", "head")  # may stand beside a strategy's short form
 _BUDGETS = ("labels_per_class", "fraction", "total")
 
 
@@ -18,14 +18,15 @@ def expand(suite: Node) -> Node:
     """Every short form spelled out. Expanding twice changes nothing, so overrides may bring short forms too."""
     suite = _each(suite, "datasets", _dataset)
     suite = _each(suite, "backbones", _named)
-    suite = _each(suite, "strategies", _strategy)
+    suite = _each(suite, "strategies", lambda strategy: _at(_strategy(strategy), "head", _head))
+    suite = _at(suite, "head", _head)
     for key in ("lr", "weight_decay"):
         suite = _at(suite, "search", lambda search, key=key: _at(search, key, _range))  # type: ignore[misc]
     return suite
 
 
 def _at(node: Node, key: str, change: Callable[[Node], Node]) -> Node:
-    below = node.child(key)
+    below = node.child(key) if isinstance(node.value, dict) else None
     return node if below is None else Node({**node.value, key: change(below)}, node.place, node.keys)
 
 
@@ -65,13 +66,18 @@ def _range(node: Node) -> Node:
     return node
 
 
+def _head(node: Node) -> Node:
+    """`zero` -> {start: zero}"""
+    return _mapping(node, start=node) if isinstance(node.value, str) else node
+
+
 def _strategy(node: Node) -> Node:
     """`{freeze: {upto: all}}` -> {name: freeze, options: {upto: all}}; `{recipe: {...}}` gets its name."""
     node = _named(node)
     if not isinstance(node.value, dict):
         return node
-    beside = {key: value for key, value in node.value.items() if key == _BESIDE}
-    rest = [(key, value) for key, value in node.value.items() if key != _BESIDE]
+    beside = {key: value for key, value in node.value.items() if key in _BESIDE}
+    rest = [(key, value) for key, value in node.value.items() if key not in _BESIDE]
     if len(rest) != 1:
         return node
     [(key, value)] = rest

@@ -16,6 +16,7 @@ _SHORT: dict[type[BaseModel], str] = {
     schema.DatasetSpec: "a dataset: its name, or {name: ..., labels_per_class: [...]}",
     schema.BackboneSpec: "a backbone: its name, or {name: ..., pretrain: ...}",
     schema.StrategySpec: "a strategy: its name, {name: {option: value}} or {recipe: {...}}",
+    schema.HeadSpec: "a head: 'zero', 'small', 'architecture' or {mlp: ...}",
     schema.Range: "a range [low, high] of finite numbers above 0",
 }
 

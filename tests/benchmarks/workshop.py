@@ -24,6 +24,7 @@ from bench.plan.spec import (
     FitSpec,
     Job,
     LabelBudget,
+    NewHead,
     Pipeline,
     Search,
     Training,
@@ -109,7 +110,7 @@ def spec(ref, backbone, of, **fields):
         pipeline=pipeline(fields.get("side", ref.options.get("side"))),
         training=dataclasses.replace(TRAINING, **{name: fields[name] for name in training}),
         search=dataclasses.replace(SEARCH, **{name: fields[name] for name in search}),
-        repeat=fields.get("repeat", 0) if rest else 0, seed=0,
+        head=NewHead(), repeat=fields.get("repeat", 0) if rest else 0, seed=0,
     )  # fmt: skip
 
 

@@ -100,6 +100,8 @@ def test_low_precision_stays_near_full_precision(tmp_path, strategy):
         spec = toys.fit_spec(
             recipe=toys.recipe(strategy, 6, **options),
             backbone=BackboneRef("toy_conv", {}, "coarse", Weights("random")),
+            # oneDNN with AMX gives NaN gradients for a 3x3 convolution of stride 2 on maps of one pixel.
+            pipeline=dataclasses.replace(toys.PIPELINE, image_size=32),
             training=dataclasses.replace(toys.TRAINING, precision=precision, steps=60),
         )
         trials, final = toys.everything(toys.context(tmp_path / precision), spec)

@@ -23,6 +23,7 @@ from bench.plan.spec import (
     FitSpec,
     Job,
     LabelBudget,
+    NewHead,
     Pipeline,
     PretrainSpec,
     Search,
@@ -99,6 +100,7 @@ def fit_spec(**fields):
         "pipeline": PIPELINE,
         "training": TRAINING,
         "search": SEARCH,
+        "head": NewHead(),
         "repeat": 0,
         "seed": 0,
     }

@@ -10,6 +10,7 @@ from bench.plan.spec import (
     FitSpec,
     Job,
     LabelBudget,
+    NewHead,
     Pipeline,
     PretrainSpec,
     Search,
@@ -31,6 +32,7 @@ FIT = FitSpec(
     pipeline=Pipeline(8, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
     training=Training(12, 8, "sgd", 0.9, "cosine", 0.1, 0.0, False, 0, 0, 3, "fp32"),
     search=Search(3, "grid", "none", 1.0, 1e-2, 1e-1, 1e-4, 1e-5, 1e-3, 0, 0.25),
+    head=NewHead(),
     repeat=0,
     seed=0,
 )

@@ -29,20 +29,20 @@ APPENDED = {
     "training: {weight_decay: .inf}": "10:26: training.weight_decay: expected a finite number at least 0, got inf",
     "training: {weight_decay: 1e999}": "10:26: training.weight_decay: expected a finite number at least 0, got inf",
     "training: {steps: 5, epochs: 5}": "10:11: training: give either steps or epochs, not both",
-    "training: {optimizer: adam}": "10:23: training.optimizer: expected 'sgd' or 'adamw', got 'adam' (text); "
+    "training: {optimizer: adam}": "10:23: training.optimizer: expected 'auto', 'sgd' or 'adamw', got 'adam' (text); "
     "did you mean 'adamw'?",
-    "training: {optimizer: 5}": "10:23: training.optimizer: expected 'sgd' or 'adamw', got 5",
+    "training: {optimizer: 5}": "10:23: training.optimizer: expected 'auto', 'sgd' or 'adamw', got 5",
     "training:\n  augment:\n    flip: no": "12:11: training.augment.flip: expected true or false, got 'no' (text); "
     "write false",
     "training: {augment: {flip: 1}}": "10:28: training.augment.flip: expected true or false, got 1",
     "training: {stps: 5}": "10:12: training: unknown key 'stps'; did you mean 'steps'? Known: augment, batch_size, "
     "epochs, evaluations, label_smoothing, momentum, optimizer, schedule, steps, warmup, weight_decay",
-    "sead:": "10:1: unknown key 'sead'; did you mean 'seed' or 'search'? Known: backbones, datasets, description, "
-    "engine, gate, name, repeats, search, seed, strategies, training",
+    "sead:": "10:1: unknown key 'sead'; did you mean 'seed' or 'head' or 'search'? Known: backbones, datasets, "
+    "description, engine, gate, head, name, repeats, search, seed, strategies, training",
     "engine: {precision: bf8}": "10:21: engine.precision: expected 'auto', 'fp32' or 'bf16', got 'bf8' (text); "
     "did you mean 'bf16'?",
-    "zzz: 1": "10:1: unknown key 'zzz'; known: backbones, datasets, description, engine, gate, name, repeats, search, "
-    "seed, strategies, training",
+    "zzz: 1": "10:1: unknown key 'zzz'; known: backbones, datasets, description, engine, gate, head, name, repeats, "
+    "search, seed, strategies, training",
     "? [a, b]\n: 1": "10:3: a key must be plain text",
     "description: !!python/name:os.system x": "10:14: description: a suite uses no YAML tags, got "
     "'tag:yaml.org,2002:python/name:os.system'",
@@ -84,10 +84,11 @@ SEARCH = {
 STRATEGIES = {
     "5": "7:5: strategies[0]: expected a strategy: its name, {name: {option: value}} or {recipe: {...}}, got 5",
     "''": "7:5: strategies[0].name: expected text of 1 to 300 characters, got '' (text)",
-    "{nmae: scratch}": "7:6: strategies[0]: unknown key 'nmae'; did you mean 'name'? Known: name, options, recipe, "
-    "stop_early",
+    "{nmae: scratch}": "7:6: strategies[0]: unknown key 'nmae'; did you mean 'name'? Known: head, name, options, "
+    "recipe, stop_early",
     "{freeze: all}": "7:14: strategies[0].options: expected a mapping, got 'all' (text)",
-    "{name: scratch, extra: 1}": "7:21: strategies[0]: unknown key 'extra'; known: name, options, recipe, stop_early",
+    "{name: scratch, extra: 1}": "7:21: strategies[0]: unknown key 'extra'; known: head, name, options, recipe, "
+    "stop_early",
     "{lora: {rank: .inf}}": "7:19: strategies[0].options.rank: expected a finite number, got inf",
     "{lora: {on: [1, .nan]}}": "7:21: strategies[0].options.on[1]: expected a finite number, got nan",
     "{name: recipe}": "7:5: strategies[0]: a strategy is written inline under `recipe`, and then its name is 'recipe'",

@@ -5,11 +5,12 @@ from bench.suite.section import Section
 from bench.suite.words import annotations
 
 SURFACE = {
-    "Suite": "name description datasets backbones strategies training search engine gate repeats seed",
+    "Suite": "name description datasets backbones strategies head training search engine gate repeats seed",
     "DatasetSpec": "name labels_per_class fraction total options metric label",
     "BackboneSpec": "name weights pretrain options units image_size mean std interpolation crop label",
     "PretrainSpec": "dataset options epochs batch_size lr weight_decay shift seed",
-    "StrategySpec": "name options recipe stop_early",
+    "HeadSpec": "start mlp dropout",
+    "StrategySpec": "name options recipe stop_early head",
     "RecipeScheduleSpec": "rise start end shape cycles",
     "RecipeSpec": "name init reinit phases anneal rate_scale tensors statistics schedule length decays average "
     "stop_early",

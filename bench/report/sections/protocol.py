@@ -15,6 +15,16 @@ SAMPLERS = {
     "qmc": "quasi-random (QMC)",
     "random": "drawn at random",
 }
+OPTIMIZERS = {
+    "sgd": "SGD with Nesterov momentum",
+    "adamw": "AdamW",
+    "auto": "SGD with Nesterov momentum for networks with BatchNorm and AdamW for those without",
+}
+HEADS = {
+    "zero": "starts at zero",
+    "small": "starts at small random weights (standard deviation 0.01)",
+    "architecture": "starts as each architecture draws it",
+}
 ARITHMETIC = {
     "fp32": "fp32 throughout",
     "bf16": "bf16 where torch's autocast takes it, with weights, their updates and losses in full precision",
@@ -39,6 +49,7 @@ def protocol_section(facts: Facts) -> Section:
         *_search(search),
         *_halving(search, part(suite, "training").get("steps")),
         *_validation(search),
+        *_head(part(suite, "head")),
         *_training(part(suite, "training")),
         *_closed_forms(facts),
         *_precision(facts),
@@ -113,6 +124,17 @@ def _validation(search: dict[str, Any]) -> list[str]:
     return []
 
 
+def _head(head: dict[str, Any]) -> list[str]:
+    if not head:
+        return []
+    told = f"The last layer of every new head {HEADS[head['start']]}, on every network and for every strategy"
+    if not head.get("mlp"):
+        return [f"{told}. A strategy with a head of its own says so in its name."]
+    dropout = f" and dropout of {head['dropout']:g}" if head.get("dropout") else ""
+    return [f"{told}; before it lies a ReLU layer of {head['mlp']} units{dropout}. "
+            "A strategy with a head of its own says so in its name."]
+
+
 def _training(training: dict[str, Any]) -> list[str]:
     if not training:
         return []
@@ -121,7 +143,7 @@ def _training(training: dict[str, Any]) -> list[str]:
         f"{steps:,} optimizer steps" if steps else f"{epochs} passes over the labels" if epochs else "one step budget"
     )
     detail = [f"batch size {training['batch_size']}"] if "batch_size" in training else []
-    optimizer = {"sgd": "SGD with Nesterov momentum", "adamw": "AdamW"}.get(training.get("optimizer", ""), "")
+    optimizer = OPTIMIZERS.get(training.get("optimizer", ""), "")
     detail += [item for item in (optimizer, f"{training.get('schedule', 'constant')} schedule") if item]
     augment = part(training, "augment")
     moves = [f"shifts up to {augment['shift']} px"] if augment.get("shift") else []
