@@ -112,7 +112,7 @@ def _summary(rows: list[Row]) -> Row:
     first = rows[0]
     scores = mean_interval(row["score"] for row in done)
     edges = [row["lr_edge"] for row in done if row["lr_edge"]]
-    fixed = ("labels_per_class", "baseline", "depth", "num_units", "metric", "lr_low", "lr_high")
+    fixed = ("labels_per_class", "baseline", "depth", "num_units", "metric")
     means = ("flops", "samples", "steps", "trainable_params", "total_params", "seconds", "peak_memory_bytes")
     applicable = [row for row in rows if row["status"] != OUT_OF_SCOPE]
     return {
@@ -128,6 +128,8 @@ def _summary(rows: list[Row]) -> Row:
         "statuses": status_text(rows),
         "lr": _median(done, "lr"),
         "weight_decay": _median(done, "weight_decay"),
+        "lr_low": min(finite(row["lr_low"] for row in rows), default=math.nan),
+        "lr_high": max(finite(row["lr_high"] for row in rows), default=math.nan),
         "lr_edge": "/".join(sorted(set(edges), reverse=True)),
         "num_edges": len(edges),
         "num_trials": max(int(row["num_trials"]) for row in rows),

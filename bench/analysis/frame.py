@@ -38,8 +38,8 @@ FINALS: dict[str, str] = {
     "best_on_test": "float64",  # best of the test scores along the training: a diagnosis, never a result
     "lr": "float64",  # chosen rate
     "weight_decay": "float64",
-    "lr_edge": "str",  # "low" or "high" where the chosen rate lies at that end of its range, else ""
-    "lr_low": "float64",  # the range searched
+    "lr_edge": "str",  # "low" or "high" where the chosen rate is the lowest or the highest that was tried, else ""
+    "lr_low": "float64",  # the lowest and the highest rate that its search has tried
     "lr_high": "float64",
     "num_trials": "int64",  # trials whose records exist, failed ones included
     "steps": "float64",
@@ -78,6 +78,18 @@ TRIALS: dict[str, str] = {
     "key": "str",
 }
 
+# Finals of the points that were not chosen, where a suite asks for them. No score of a cell reads these.
+UNCHOSEN: dict[str, str] = {
+    **{c: FINALS[c] for c in [*CELL, "labels_per_class", "baseline", "solved"]},
+    "repeat": "int64",
+    "number": "int64",  # of the trial, as in `trials`; -1 where its record is missing
+    "status": "str",
+    "lr": "float64",
+    "weight_decay": "float64",
+    "score": "float64",  # test score of the last weights, 0..1; NaN unless status is ok
+    "key": "str",
+}
+
 PRETRAININGS: dict[str, str] = {
     "backbone": "str",
     "dataset": "str",
@@ -102,6 +114,7 @@ class SuiteResults:
     finals: pd.DataFrame
     trials: pd.DataFrame
     pretrainings: pd.DataFrame
+    unchosen: pd.DataFrame = field(default_factory=lambda: empty(UNCHOSEN))
     planned: int | None = None  # trainings of the whole plan, each counted once though several cells may share it
     provenance: list[dict[str, Any]] = field(default_factory=list)  # distinct environments, with their record counts
     damaged: list[str] = field(default_factory=list)  # record files that could not be read

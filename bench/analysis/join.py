@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.analysis.frame import FINALS, PRETRAININGS, TRIALS, SuiteResults
+from bench.analysis.frame import FINALS, PRETRAININGS, TRIALS, UNCHOSEN, SuiteResults
 from bench.keys import digest
 from bench.plan.plan import Cell, Plan, Source
 from bench.plan.spec import FitSpec, PretrainSpec, trial_key
@@ -31,6 +31,7 @@ def collect(plan: Plan, store: Store, shared: Store) -> SuiteResults:
         finals=_frame(FINALS, [row for cell in plan.cells for row in _finals(plan, cell, records)]),
         trials=_frame(TRIALS, [row for cell in plan.cells for row in _trials(plan, cell, records)]),
         pretrainings=_frame(PRETRAININGS, _pretrainings(plan, pretrained)),
+        unchosen=_frame(UNCHOSEN, [row for cell in plan.cells for row in _unchosen(plan, cell, records)]),
         planned=len(wanted),
         provenance=_environments(used),
         damaged=sorted(str(d) for d in [*damaged, *damaged_shared]),
@@ -78,9 +79,7 @@ def _finals(plan: Plan, cell: Cell, records: dict[str, Record]) -> list[dict[str
             "lr": result.get("lr", NAN),
             "weight_decay": result.get("weight_decay", NAN),
             "lr_edge": result.get("lr_edge", ""),
-            "lr_low": spec.search.lr_low,
-            "lr_high": spec.search.lr_high,
-            "num_trials": sum(one in records for one in search.record_keys),
+            **_search_columns([records[one] for one in search.record_keys if one in records]),
             **{name: logical.get(name, NAN) for name in _LOGICAL},
             **_source_columns(result),
             "seconds": measured.get("seconds", NAN),
@@ -88,6 +87,37 @@ def _finals(plan: Plan, cell: Cell, records: dict[str, Record]) -> list[dict[str
             **_engine_columns(record),
             "key": key,
         })
+    return rows
+
+
+def _search_columns(trials: list[Record]) -> dict[str, Any]:
+    rates = [trial.spec["hyper"]["lr"] for trial in trials]
+    rates = [rate for rate in rates if rate is not None]  # closed forms have none
+    return {
+        "lr_low": min(rates, default=NAN),
+        "lr_high": max(rates, default=NAN),
+        "num_trials": len(trials),
+    }
+
+
+def _unchosen(plan: Plan, cell: Cell, records: dict[str, Record]) -> list[dict[str, Any]]:
+    rows = []
+    for repeat, job_key in enumerate(cell.unchosen):
+        job = plan.jobs[job_key]
+        assert isinstance(job.spec, FitSpec)
+        for key in job.record_keys:
+            record = records.get(key)
+            point = record.spec["hyper"] if record is not None else {}
+            rows.append({
+                **_cell_columns(cell, job.spec),
+                "repeat": repeat,
+                "number": -1 if record is None else record.spec["number"],
+                "status": "missing" if record is None else record.status,
+                "lr": point.get("lr", NAN),
+                "weight_decay": point.get("weight_decay", NAN),
+                "score": record.result["score"] if record is not None and record.status == "ok" else NAN,
+                "key": key,
+            })
     return rows
 
 

@@ -22,7 +22,7 @@ def show_plan(plan: Plan, folders: Folders, json: bool) -> int:
     suite = plan.loaded.suite
     table(["task", "backbone", "strategies", "searched", "finals"], _rows(plan))
     say()
-    say(f"{summary['cells']} cells; each searched with {_search_in_words(_first_fit(plan))}, then trained"
+    say(f"{summary['cells']} cells; each searched with {_search_in_words(plan)}, then trained"
         f" {suite.repeats} times")
     say(f"precision: {summary['precision']}; {_augment_in_words(summary['views'], suite.engine.partition)}")
     say(f"{summary['trainings']} trainings in all, {summary['finished']} records are there, {left_in_words(summary)}")
@@ -35,13 +35,17 @@ def _first_fit(plan: Plan) -> FitSpec:
     return next((spec for spec in specs if spec.recipe.solve is None), specs[0])
 
 
-def _search_in_words(spec: FitSpec) -> str:
-    """`8 trials each, halved after 44 and 133 of 200 steps (grid, 3 folds; on the first task)`."""
+def _search_in_words(plan: Plan) -> str:
+    """`8 trials, halved after 44 and 133 of 200 steps (bracket, 3 folds; on the first task)`. Closed forms aside."""
+    spec = _first_fit(plan)
     search, steps = spec.search, spec.training.steps
+    specs = [job.spec for job in plan.jobs.values() if isinstance(job.spec, FitSpec)]
+    counts = {one.search.trials for one in specs if one.recipe.solve is None} or {search.trials}
+    num = f"{min(counts)} to {max(counts)}" if len(counts) > 1 else str(search.trials)
     *compared, _ = rungs(search, steps)
     scored = f"{search.folds} folds" if search.folds else f"a hold-out of {search.holdout:.0%}"
     halved = f"halved after {_listed(compared)} of {steps} steps" if compared else f"each of {steps} steps"
-    return f"{search.trials} trials, {halved} ({search.sampler}, {scored}; on the first task)"
+    return f"{num} trials, {halved} ({search.sampler}, {scored}; on the first task)"
 
 
 def _listed(numbers: list[int]) -> str:

@@ -13,14 +13,26 @@ from bench.engine.loop import Outcome, Session, Stream, evaluation_steps
 from bench.engine.measure import Spent
 from bench.engine.muster import fallen, fleet_session, have_equal_batches, narrower
 from bench.engine.origins import setting_for
-from bench.engine.records import crashed, failure, read_history, record_of, why_no_score, write
-from bench.engine.search import Tried, choose
+from bench.engine.records import (
+    NOTHING,
+    crashed,
+    failure,
+    guarded,
+    read_history,
+    record_of,
+    scoreless,
+    unchosen_record,
+    why_no_score,
+    write,
+)
+from bench.engine.search import Tried, choose, unchosen
 from bench.engine.soups import drop_ingredients, make_soup
 from bench.engine.stage import Stages
 from bench.engine.staging import stages_for
 from bench.engine.team import Solo, Team
 from bench.errors import StoreError
-from bench.plan.spec import FitSpec, Job
+from bench.plan.spec import FitSpec, Job, unchosen_key
+from bench.store import Record
 
 
 @dataclass(frozen=True)
@@ -32,23 +44,28 @@ class _Final:
     chosen: Tried
     begin: Start
     stream: Stream
+    place: int | None = None  # among the points that the search did not choose; None: the chosen one
 
     @property
     def end(self) -> int:
         """Steps that it trains for."""
         return self.chosen.stop or self.spec.training.steps
 
+    def record(self, context: Context, finished: Finished = NOTHING) -> Record:
+        if self.place is None:
+            return record_of(self.job, context, finished)
+        return unchosen_record(self.job, (self.place, self.chosen), context, finished)
+
 
 def make_finals(jobs: Sequence[Job], context: Context) -> bool:
     """False: told to stop before the last one."""
-    left = [job for job in jobs if context.store.read(job.key) is None]
-    ready = [final for job in left if (final := _prepare(job, context)) is not None]
+    ready = [final for job in jobs for final in (_others if job.kind == "unchosen" else _prepare)(job, context)]
     meter = context.meter()
     choice = without_fault(lambda: _choose(ready, context), context)
     before = Spent(feature_seconds=meter.read().feature_seconds)  # whoever comes first has paid
     while ready:
         together = ready[: choice.width] if _may_be_fleet(ready) else ready[:1]
-        context.begins([crashed(record_of(final.job, context)) for final in together], len(together))
+        context.begins([crashed(final.record(context)) for final in together], len(together))
         try:
             finished = _train(together, choice, before, context)
             before = Spent()
@@ -61,7 +78,7 @@ def make_finals(jobs: Sequence[Job], context: Context) -> bool:
                 continue
             finished = [failure(error)]
         for final, one in zip(together, finished, strict=True):
-            write(context.store, record_of(final.job, context, one), context)
+            write(context.store, final.record(context, one), context)
             if final.spec.recipe.soup is not None and one.status == "ok":
                 drop_ingredients(final.job.needs[-1], context.store)
         ready = ready[len(together) :]
@@ -70,23 +87,47 @@ def make_finals(jobs: Sequence[Job], context: Context) -> bool:
     return True
 
 
-def _prepare(job: Job, context: Context) -> _Final | None:
-    """None: it cannot train, and its record says why."""
+def _prepare(job: Job, context: Context) -> list[_Final]:
+    """None at all: it has its record, or it cannot train, and then its record says why."""
     spec = job.spec
     assert isinstance(spec, FitSpec)
+    if context.store.read(job.key) is not None:
+        return []
     history = read_history(job.needs[-1], spec, context.store)
     context.begins([crashed(record_of(job, context))], 1)
     chosen = choose(history)
     try:
         if chosen is not None:
-            return _Final(job, spec, chosen, start(spec, context), final_stream(spec, context.data(spec.data)))
+            return [_Final(job, spec, chosen, start(spec, context), final_stream(spec, context.data(spec.data)))]
         finished = why_no_score(job.needs[-1], spec, context.store)
     except StoreError:
         raise
     except Exception as error:
         finished = failure(error)
     write(context.store, record_of(job, context, finished), context)
-    return None
+    return []
+
+
+def _others(job: Job, context: Context) -> list[_Final]:
+    """The points that the search did not choose, those without a record. One that had no score in the search gets none
+    here."""
+    spec = job.spec
+    assert isinstance(spec, FitSpec)
+    missing = [point for point in unchosen(read_history(job.needs[-1], spec, context.store))
+               if context.store.read(unchosen_key(job.key, point[0])) is None]  # fmt: skip
+    if not missing:
+        return []
+    context.begins([crashed(unchosen_record(job, missing[0], context))], 1)
+    begin = guarded(lambda: start(spec, context))
+    ready = []
+    for place, tried in missing:
+        if isinstance(begin, Finished) or tried.score is None:
+            finished = begin if isinstance(begin, Finished) else scoreless(job.needs[-1], tried.number, context.store)
+            write(context.store, unchosen_record(job, (place, tried), context, finished), context)
+        else:
+            stream = final_stream(spec, context.data(spec.data))
+            ready.append(_Final(job, spec, tried, begin, stream, place))
+    return ready
 
 
 def _may_be_fleet(finals: list[_Final]) -> bool:
@@ -152,7 +193,7 @@ def _stir(final: _Final, before: Spent, context: Context) -> Finished:
 
 def _with_source(finished: Finished, final: _Final, where: tuple[Team, int], context: Context) -> Finished:
     """And what became of the source task; not part of the training's time."""
-    if finished.status != "ok":
+    if finished.status != "ok" or final.place is not None:
         return finished
     found = forgetting(final.spec, final.begin, where, context)
     return replace(finished, result={**finished.result, "source": found})

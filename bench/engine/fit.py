@@ -19,7 +19,7 @@ from bench.engine.controls import Enlivened, enliven
 from bench.engine.images import Images
 from bench.engine.loop import Outcome, Stream
 from bench.engine.optimize import Hyper
-from bench.engine.search import Tried, edge_of
+from bench.engine.search import Tried
 from bench.errors import NotApplicable
 from bench.keys import seed_for
 from bench.plan.spec import BackboneRef, FitSpec, Weights
@@ -172,7 +172,7 @@ def describe_final(
         **dataclasses.asdict(chosen.hyper),
         "trial": chosen.number,
         "stop": chosen.stop,
-        "lr_edge": edge_of(chosen, spec.search),
+        "lr_edge": chosen.edge,
         "num_labels": num_labels,
         "dataset_sha256": data.sha256,
         **weights_of(begin),

@@ -13,7 +13,7 @@ from bench.engine.fit import Finished
 from bench.engine.optimize import Hyper
 from bench.engine.search import Tried
 from bench.errors import NotApplicable, StoreError
-from bench.plan.spec import FitSpec, Job, trial_key
+from bench.plan.spec import FitSpec, Job, trial_key, unchosen_key
 from bench.store import Record, Store
 from bench.store.record import Status
 
@@ -54,6 +54,15 @@ def trial_record(
     return dataclasses.replace(record, key=trial_key(job.key, number), kind="trial", spec=spec)
 
 
+def unchosen_record(
+    job: Job, point: tuple[int, Tried], context: Context, finished: Finished = NOTHING
+) -> Record:
+    """`point`: its place among those that were not chosen, and its trial."""
+    place, tried = point
+    record = trial_record(job, (tried.number, tried.hyper), context, finished)
+    return dataclasses.replace(record, key=unchosen_key(job.key, place), kind="unchosen")
+
+
 def read_history(search_key: str, spec: FitSpec, store: Store) -> list[Tried]:
     """The finished trials of a search, in order; a gap means the search is not over."""
     history = []
@@ -72,6 +81,14 @@ def why_no_score(search_key: str, spec: FitSpec, store: Store) -> Finished:
     if len(reasons) == len(trials):
         return Finished("not_applicable", {}, {}, reasons[0])
     return Finished("failed", {}, {}, f"none of the {len(trials)} trials of its search has a score")
+
+
+def scoreless(search_key: str, number: int, store: Store) -> Finished:
+    """What a final comes to of a trial that has no score."""
+    trial = store.read(trial_key(search_key, number))
+    assert trial is not None
+    status: Status = "diverged" if trial.status == "diverged" else "not_applicable"
+    return Finished(status, {}, {}, f"its trial has no score ({trial.status}): {trial.error}")
 
 
 def as_tried(number: int, record: Record) -> Tried:

@@ -5,8 +5,9 @@ Points that need nothing of each other's results are asked together, as a cohort
 """
 
 import math
+import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bench.engine.optimize import Hyper
@@ -14,13 +15,13 @@ from bench.keys import seed_for
 from bench.plan.halving import grid_size
 from bench.plan.spec import FitSpec, Search
 
-# Imported where they are used: scipy.stats takes 3 s and Optuna half a second, and a suite's first training waits
-# for whatever a worker imports.
+# Imported where it is used: Optuna takes half a second, and a suite's first training waits for whatever a worker
+# imports.
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
+    from optuna.samplers import BaseSampler
     from optuna.trial import FrozenTrial
 
-EDGE = 0.05  # of a range's decades
 GOLDEN = (math.sqrt(5) - 1) / 2  # its multiples modulo 1 fill an interval evenly
 
 
@@ -34,18 +35,15 @@ class Tried:
     loss: float | None  # validation loss
     pruned_at: int | None = None  # steps after which it left the race; None: it ran to its end
     stop: int | None = None  # steps after which it was at its best, where a recipe may stop early
-
-
-def ask(spec: FitSpec, history: Sequence[Tried], pending: Sequence[Hyper] = ()) -> Hyper:
-    """The next point, given all finished trials in order and the points of its cohort asked before it."""
-    fixed = _fixed_point(spec, len(history) + len(pending))
-    return fixed if fixed is not None else _sampled(spec, history, pending)
+    edge: str = ""  # of the chosen one: `low` or `high` where its rate is the lowest or highest that was tried
 
 
 def ask_cohort(spec: FitSpec, history: Sequence[Tried], cohort: range) -> list[Hyper]:
+    """The points of a cohort, given all finished trials of those before it, in order."""
     points: list[Hyper] = []
-    for _ in cohort:
-        points.append(ask(spec, history[: cohort.start], points))
+    for number in cohort:
+        fixed = _fixed_point(spec.search, number)
+        points.append(fixed if fixed is not None else _sampled(spec, history[: cohort.start], points, cohort))
     return points
 
 
@@ -56,49 +54,50 @@ def ranking(score: float | None, loss: float | None, lr: float) -> tuple[float, 
 
 def choose(history: Sequence[Tried]) -> Tried | None:
     """The best of those that ran to their end; where none did with a score, of those that came furthest."""
+    best = _best(history)
+    return replace(best, edge=edge_of(best, history)) if best is not None else None
+
+
+def _best(history: Sequence[Tried]) -> Tried | None:
     scored = [t for t in history if t.score is not None]
     furthest = max((math.inf if t.pruned_at is None else t.pruned_at for t in scored), default=0)
     last = [t for t in scored if (math.inf if t.pruned_at is None else t.pruned_at) == furthest]
     return min(last, key=lambda t: ranking(t.score, t.loss, t.hyper.lr)) if last else None
 
 
-def edge_of(chosen: Tried, search: Search) -> str:
-    """`low` or `high` where the chosen rate lies within a twentieth of the range's decades from that end, else ""."""
-    low, high = math.log(search.lr_low), math.log(search.lr_high)
-    share = (math.log(chosen.hyper.lr) - low) / (high - low)
-    return "low" if share <= EDGE else "high" if share >= 1 - EDGE else ""
+def unchosen(history: Sequence[Tried]) -> list[tuple[int, Tried]]:
+    """All points but the chosen one, numbered; where none is chosen, all but the last. One that left the race early has
+    not seen when to stop."""
+    chosen = _best(history) or history[-1]
+    others = [tried for tried in history if tried.number != chosen.number]
+    return [(place, replace(tried, stop=tried.stop if tried.pruned_at is None else None))
+            for place, tried in enumerate(others)]  # fmt: skip
 
 
-def _fixed_point(spec: FitSpec, number: int) -> Hyper | None:
-    """Points that no earlier result can move: the grid and the quasi-random sequence."""
-    search = spec.search
+def edge_of(chosen: Tried, history: Sequence[Tried]) -> str:
+    """`low` or `high` where the chosen rate is the lowest or the highest that was tried, those that diverged included;
+    else "", as where a single rate was tried."""
+    rates = {tried.hyper.lr for tried in history}
+    if len(rates) < 2:
+        return ""
+    return "low" if chosen.hyper.lr == min(rates) else "high" if chosen.hyper.lr == max(rates) else ""
+
+
+def _fixed_point(search: Search, number: int) -> Hyper | None:
+    """Points of the grid, which no earlier result can move."""
     size = grid_size(search)
-    if number < size:
-        lr = 0.5 if size == 1 else number / (size - 1)
-        return _scaled(search, lr, (0.5 + number * GOLDEN) % 1)
-    if search.sampler == "qmc":
-        from scipy.stats import qmc
-
-        points = qmc.Halton(d=2, rng=seed_for("qmc", spec.seed, spec.repeat) % 2**32).random(number + 1)
-        return _scaled(search, float(points[number, 0]), float(points[number, 1]))
-    return None
+    if number >= size:
+        return None
+    lr = 0.5 if size == 1 else number / (size - 1)
+    return Hyper(_at(search.lr_low, search.lr_high, lr), _spread_decay(search, number))
 
 
-def _sampled(spec: FitSpec, history: Sequence[Tried], pending: Sequence[Hyper]) -> Hyper:
+def _sampled(spec: FitSpec, history: Sequence[Tried], pending: Sequence[Hyper], cohort: range) -> Hyper:
     """A point of Optuna's, given all finished trials and those under way."""
     import optuna
 
     search = spec.search
-    # Reseeded per number: a sampler's own state would not survive a restart.
-    sampler_seed = seed_for("sampler", spec.seed, spec.repeat, len(history) + len(pending)) % 2**32
-    sampler: optuna.samplers.BaseSampler
-    if search.sampler == "random":
-        sampler = optuna.samplers.RandomSampler(seed=sampler_seed)
-    else:
-        # The liar holds points under way for bad ones, else all of a cohort would be the same.
-        sampler = optuna.samplers.TPESampler(
-            seed=sampler_seed, n_startup_trials=grid_size(search), constant_liar=bool(pending)
-        )
+    sampler = _sampler(spec, len(history) + len(pending), cohort)
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
@@ -114,12 +113,30 @@ def _sampled(spec: FitSpec, history: Sequence[Tried], pending: Sequence[Hyper]) 
     return Hyper(params["lr"], params.get("weight_decay", search.weight_decay))
 
 
-def _scaled(search: Search, lr: float, weight_decay: float) -> Hyper:
-    """Shares of the logarithmic ranges -> values."""
-    decay = search.weight_decay
-    if search.weight_decay_low is not None and search.weight_decay_high is not None:
-        decay = _at(search.weight_decay_low, search.weight_decay_high, weight_decay)
-    return Hyper(_at(search.lr_low, search.lr_high, lr), decay)
+def _sampler(spec: FitSpec, number: int, cohort: range) -> "BaseSampler":
+    """For the trial of that number alone: a sampler's own state would not survive a restart."""
+    import optuna
+
+    search = spec.search
+    seed = seed_for("sampler", spec.seed, spec.repeat, number) % 2**32
+    match search.sampler:
+        case "bracket":
+            from bench.engine.bracket_sampler import BracketSampler
+
+            return BracketSampler(search, cohort, {"weight_decay": _spread_decay(search, number)})
+        case "random":
+            return optuna.samplers.RandomSampler(seed=seed)
+        case _:
+            # The liar holds points under way for bad ones, else all of a cohort would be the same.
+            liar = number > cohort.start
+            return optuna.samplers.TPESampler(seed=seed, n_startup_trials=grid_size(search), constant_liar=liar)
+
+
+def _spread_decay(search: Search, number: int) -> float:
+    """Evenly over its range, where it is searched, and not along with the rate."""
+    if search.weight_decay_low is None or search.weight_decay_high is None:
+        return search.weight_decay
+    return _at(search.weight_decay_low, search.weight_decay_high, (0.5 + number * GOLDEN) % 1)
 
 
 def _at(low: float, high: float, share: float) -> float:
@@ -131,7 +148,10 @@ def _at(low: float, high: float, share: float) -> float:
 def _space(search: Search) -> "dict[str, BaseDistribution]":
     from optuna.distributions import FloatDistribution
 
-    space: dict[str, BaseDistribution] = {"lr": FloatDistribution(search.lr_low, search.lr_high, log=True)}
+    low, high = search.lr_low, search.lr_high
+    if search.sampler == "bracket":  # has no ends
+        low, high = sys.float_info.min, sys.float_info.max
+    space: dict[str, BaseDistribution] = {"lr": FloatDistribution(low, high, log=True)}
     if search.weight_decay_low is not None and search.weight_decay_high is not None:
         space["weight_decay"] = FloatDistribution(search.weight_decay_low, search.weight_decay_high, log=True)
     return space
@@ -140,13 +160,15 @@ def _space(search: Search) -> "dict[str, BaseDistribution]":
 def _as_trial(tried: Tried, space: "dict[str, BaseDistribution]") -> "FrozenTrial":
     from optuna.trial import TrialState, create_trial
 
-    params = _params(tried.hyper, space)
+    state, value, seen = TrialState.COMPLETE, tried.score, {}
     if tried.score is None:
-        return create_trial(params=params, distributions=space, state=TrialState.FAIL)
-    if tried.pruned_at is not None:
-        seen = {tried.pruned_at: tried.score}
-        return create_trial(params=params, distributions=space, intermediate_values=seen, state=TrialState.PRUNED)
-    return create_trial(params=params, distributions=space, value=tried.score)
+        state = TrialState.FAIL
+    elif tried.pruned_at is not None:
+        state, value, seen = TrialState.PRUNED, None, {tried.pruned_at: tried.score}
+    return create_trial(
+        params=_params(tried.hyper, space), distributions=space, state=state, value=value, intermediate_values=seen,
+        user_attrs={"loss": tried.loss},
+    )  # fmt: skip
 
 
 def _under_way(hyper: Hyper, space: "dict[str, BaseDistribution]") -> "FrozenTrial":

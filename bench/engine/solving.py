@@ -21,12 +21,12 @@ from bench.engine.images import Images, prepare
 from bench.engine.measure import Spent
 from bench.engine.precision import arithmetic
 from bench.engine.records import crashed, guarded, record_of, trial_record, why_no_score, write
-from bench.engine.search import EDGE
 from bench.engine.setting import watched
 from bench.engine.stage import Stage, plain_stages
 from bench.engine.staging import stages_for
 from bench.engine.supply import Part
-from bench.plan.spec import FitSpec, Job, Search, trial_key
+from bench.plan.spec import FitSpec, Job, trial_key, unchosen_key
+from bench.store import Record
 from bench.strategies.recipe import Solve
 
 
@@ -50,11 +50,31 @@ def solve_searches(jobs: Sequence[Job], context: Context) -> bool:
 
 def solve_finals(jobs: Sequence[Job], context: Context) -> bool:
     for job in jobs:
-        if context.store.read(job.key) is None:
+        if job.kind == "unchosen":
+            _others(job, context)
+        elif context.store.read(job.key) is None:
             context.begins([crashed(record_of(job, context))], 1)
             finished = guarded(lambda job=job: _final(job, context))  # type: ignore[misc]
             write(context.store, record_of(job, context, finished), context)
     return True
+
+
+def _others(job: Job, context: Context) -> None:
+    """Classifiers of the penalties that were not chosen."""
+    spec = _spec(job)
+    trials, chosen = _chosen(job, context)
+    others = [trial for trial in trials if trial is not (chosen or trials[-1])]
+    for place, trial in enumerate(others):
+        key = unchosen_key(job.key, place)
+        if context.store.read(key) is not None:
+            continue
+        record = trial_record(job, (trial.spec["number"], trial.spec["hyper"]), context)
+        record = dataclasses.replace(record, key=key, kind="unchosen")
+        context.begins([crashed(record)], 1)
+        penalty = trial.spec["hyper"]["penalty"]
+        finished = guarded(lambda penalty=penalty: _classifier(spec, penalty, context))  # type: ignore[misc]
+        told = {"status": finished.status, "result": finished.result, "cost": finished.cost, "error": finished.error}
+        write(context.store, dataclasses.replace(record, **told), context)
 
 
 def penalties(spec: FitSpec) -> list[float]:
@@ -156,22 +176,38 @@ def _solver(heads: list[Head]) -> dict[str, Any]:
 
 def _final(job: Job, context: Context) -> Finished:
     spec = _spec(job)
-    trials = [context.store.read(trial_key(job.needs[-1], number)) for number in range(spec.search.trials)]
-    if any(trial is None for trial in trials):
-        raise RuntimeError(f"a trial of search {job.needs[-1]} has no record")
-    scored = [trial.result for trial in trials if trial is not None and trial.status == "ok"]
-    if not scored:
+    _, chosen = _chosen(job, context)
+    if chosen is None:
         return why_no_score(job.needs[-1], spec, context.store)
-    chosen = min(scored, key=lambda r: (-r["score"], math.inf if r["loss"] is None else r["loss"], -r["penalty"]))
+    return _classifier(spec, chosen.result["penalty"], context)
+
+
+def _chosen(job: Job, context: Context) -> tuple[list[Record], Record | None]:
+    """All trials of its search, and the one that is chosen, if any."""
+    found = [context.store.read(key) for key in (trial_key(job.needs[-1], n) for n in range(_spec(job).search.trials))]
+    trials = [trial for trial in found if trial is not None]
+    if len(trials) < len(found):
+        raise RuntimeError(f"a trial of search {job.needs[-1]} has no record")
+    scored = [trial for trial in trials if trial.status == "ok"]
+    return trials, min(scored, key=lambda trial: _standing(trial.result), default=None)
+
+
+def _standing(result: dict[str, Any]) -> tuple[float, float, float]:
+    """Sorts the best first; of equal ones the stronger penalty."""
+    return -result["score"], math.inf if result["loss"] is None else result["loss"], -result["penalty"]
+
+
+def _classifier(spec: FitSpec, penalty: float, context: Context) -> Finished:
+    """Made of all labels, scored on the test split."""
     meter = context.meter()
     data = context.data(spec.data)
     images = labelled_images(spec, data)
     matrix = _matrix(spec, images, [images, data.test], context)
-    (head,) = _path(spec, matrix, [chosen["penalty"]], None)
+    (head,) = _path(spec, matrix, [penalty], None)
     test = dataclasses.replace(matrix, features=_features(matrix, data.test, spec), labels=data.test.labels)
     scored_test = _score(head, test, None, _solve(spec))
     cost = _cost(spec, matrix, context, meter.read())
-    number = penalties(spec).index(chosen["penalty"])
+    number = penalties(spec).index(penalty)
     return Finished("ok", {**_result(spec, number, (images, data), scored_test), **_solver([head]),
                            **weights_of(matrix.begin)}, cost)  # fmt: skip
 
@@ -180,7 +216,7 @@ def _result(spec: FitSpec, number: int, where: tuple[Images, OnDevice], test: Sc
     images, data = where
     return {
         "penalty": penalties(spec)[number],
-        "penalty_edge": _edge(number, spec.search),
+        "penalty_edge": _edge(number, spec.search.trials),
         "trial": number,
         "lr_edge": "",
         "num_labels": len(images),
@@ -194,11 +230,10 @@ def _result(spec: FitSpec, number: int, where: tuple[Images, OnDevice], test: Sc
     }
 
 
-def _edge(number: int, search: Search) -> str:
-    if search.trials == 1:
+def _edge(number: int, trials: int) -> str:
+    if trials == 1:
         return ""
-    share = number / (search.trials - 1)
-    return "low" if share <= EDGE else "high" if share >= 1 - EDGE else ""
+    return "low" if number == 0 else "high" if number == trials - 1 else ""
 
 
 def _matrix(spec: FitSpec, images: Images, bases: list[Images], context: Context) -> _Matrix:

@@ -36,5 +36,5 @@ def _stale(job: Job, records: dict[str, Record], whole: bool) -> list[str]:
     if whole:
         return keys
     bad = [key for key in keys if key in records and records[key].status in BROKEN]
-    learns = isinstance(job.spec, FitSpec) and job.kind == "search" and job.spec.search.sampler == "tpe"
+    learns = isinstance(job.spec, FitSpec) and job.kind == "search" and job.spec.search.sampler in ("bracket", "tpe")
     return keys[keys.index(bad[0]) :] if bad and learns else bad

@@ -291,4 +291,4 @@ def _under_way(run: _Run) -> list[Job]:
 
 def _rank(job: Job) -> int:
     """Pretrainings first, since most of a plan waits for them; finals before further searches."""
-    return ("pretrain", "final", "search").index(job.kind)
+    return ("pretrain", "final", "search", "unchosen").index(job.kind)

@@ -160,6 +160,8 @@ def _check_size(
     searches = suite.repeats if suite.search.scope == "repeat" else 1
     runs = cells * (suite.search.trials * searches + suite.repeats)
     soups = len(tasks) * sum(one.recipe.soup is not None for _, listed in recipes for one in listed)
+    if suite.search.finals == "all":
+        runs += cells * suite.repeats * (suite.search.trials - 1)
     runs += soups * suite.search.trials * (suite.repeats - searches)  # each repeat has its own trials
     if runs > max_runs:
         raise SuiteError([
@@ -188,8 +190,8 @@ def _cell(
 ) -> Cell:
     backbone, strategy = pair[0], _allowed(pair[1], task)
     recipe = strategy.recipe
-    optimizer = optimizer_of(suite, backbone.facts)
     origin = origin_of(backbone, strategy)
+    training = training_of(suite, task.num_labels, recipe, optimizer_of(suite, backbone.facts))
     for job in origin.pretrainings:
         jobs.setdefault(job.key, job)
     spec = FitSpec(
@@ -198,14 +200,17 @@ def _cell(
         backbone=backbone.ref(origin.weights),
         recipe=recipe,
         pipeline=pipeline(backbone.spec, backbone.facts, task.dataset.facts),
-        training=training_of(suite, task.num_labels, recipe, optimizer),
-        search=search_of(suite, (task.num_labels, task.dataset.facts.num_classes), recipe, optimizer),
+        training=training,
+        search=search_of(suite, (task.num_labels, task.dataset.facts.num_classes), recipe, training),
         head=head_of(suite, strategy.spec.head, recipe),
         repeat=0,
         seed=suite.seed,
     )
     made = [_search_and_final(suite, replace(spec, repeat=repeat), origin.needs) for repeat in range(suite.repeats)]
     for job in (job for pair_of_jobs in made for job in pair_of_jobs):
+        jobs.setdefault(job.key, job)
+    others = _unchosen(suite, [final for _, final in made])
+    for job in others:
         jobs.setdefault(job.key, job)
     return Cell(
         dataset=task.dataset.label,
@@ -221,6 +226,7 @@ def _cell(
         searches=tuple(search.key for search, _ in made),
         finals=tuple(final.key for _, final in made),
         declared=_declared(task, backbone, strategy),
+        unchosen=tuple(job.key for job in others),
     )
 
 
@@ -244,3 +250,15 @@ def _search_and_final(suite: Suite, spec: FitSpec, needs: tuple[str, ...]) -> tu
     is_own = suite.search.scope == "repeat" or spec.recipe.soup is not None
     search = Job("search", spec if is_own else replace(spec, repeat=0), needs)
     return search, Job("final", spec, (*needs, search.key))
+
+
+def _unchosen(suite: Suite, finals: list[Job]) -> list[Job]:
+    """For each final, those of the points that its search did not choose; each is scored once, at its end."""
+    found = []
+    for final in finals if suite.search.finals == "all" else ():
+        spec = final.spec
+        assert isinstance(spec, FitSpec)
+        if spec.recipe.soup is None and spec.search.trials > 1:  # a soup is made of all points
+            once = replace(spec, training=replace(spec.training, evaluations=1))
+            found.append(Job("unchosen", once, final.needs))
+    return found

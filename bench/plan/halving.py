@@ -4,10 +4,14 @@
 """
 
 import math
+from dataclasses import replace
+from itertools import accumulate
 
+from bench.plan.bracket import cohort_sizes
 from bench.plan.spec import Search
 
 ETA = 3  # one trial in so many goes on to the next rung, which is so many times as long
+FINALISTS = 2  # at the least: a choice among one would have been made before the rates fell
 
 
 def grid_size(search: Search) -> int:
@@ -17,13 +21,16 @@ def grid_size(search: Search) -> int:
             return search.trials
         case "tpe":
             return math.ceil(search.trials / 2)
-        case "qmc" | "random":
+        case "bracket" | "random":
             return 0
 
 
 def cohorts(search: Search) -> list[range]:
     """Numbers of the trials that are asked together. Halving needs rivals, so there TPE proposes all at once what is
     left to it; without it TPE learns from each."""
+    if search.sampler == "bracket":
+        ends = list(accumulate(cohort_sizes(search.trials)))
+        return [range(start, end) for start, end in zip([0, *ends], ends, strict=False)]
     first = grid_size(search) if search.sampler == "tpe" else search.trials
     if search.pruner == "halving":
         parts = [range(first), range(first, search.trials)]
@@ -52,17 +59,34 @@ def rung_shares(first_rung: float) -> list[float]:
 
 def num_kept(num_started: int, rung: int) -> int:
     """How many trials of a cohort go on after rung number `rung`, counted from 0."""
+    places = num_started
     for _ in range(rung + 1):
-        num_started = math.ceil(num_started / ETA)
-    return num_started
+        places = math.ceil(places / ETA)
+    return max(places, min(FINALISTS, num_started))
 
 
-def step_share(search: Search, steps: int) -> float:
-    """Steps that all trials of a search take together, as a share of what they would take without halving."""
+def steps_taken(search: Search, steps: int) -> int:
+    """Steps that all trials of a search take together, on each fold."""
     taken = 0
     for cohort in cohorts(search):
         racing, before = len(cohort), 0
         for number, end in enumerate(rungs(search, steps)):
             taken += racing * (end - before)
             racing, before = num_kept(len(cohort), number), end
-    return taken / (search.trials * steps)
+    return taken
+
+
+def step_share(search: Search, steps: int) -> float:
+    """The same as a share of what they would take without halving."""
+    return steps_taken(search, steps) / (search.trials * steps)
+
+
+def trials_within(search: Search, steps: int, budget: int) -> int:
+    """With how many trials the search comes nearest to so many steps; never none."""
+    most = 1
+    while steps_taken(replace(search, trials=most), steps) < budget:
+        most += 1
+    if most > 1:
+        over, under = (abs(steps_taken(replace(search, trials=n), steps) - budget) for n in (most, most - 1))
+        return most if over < under else most - 1
+    return most

@@ -44,6 +44,9 @@ class Cell:
     searches: tuple[str, ...]  # keys, one per repeat; all the same where the cell searches once
     finals: tuple[str, ...]  # keys, one per repeat
     declared: Declared
+    # Keys, one per repeat, where a suite asks for finals of the points that were not chosen: each job has a record for
+    # every such trial. No score of a cell reads them.
+    unchosen: tuple[str, ...] = ()
 
     @property
     def task(self) -> str:
@@ -87,7 +90,7 @@ class Plan:
         cells = tuple(cell for cell in self.cells if all(test(cell) for test in tests))
         if not cells:
             raise NothingSelected("the filter leaves none of the suite's " + f"{len(self.cells)} cells")
-        wanted = {key for cell in cells for key in (*cell.searches, *cell.finals)}
+        wanted = {key for cell in cells for key in (*cell.searches, *cell.finals, *cell.unchosen)}
         for key, job in reversed(self.jobs.items()):  # users before what they need
             if key in wanted:
                 wanted.update(job.needs)

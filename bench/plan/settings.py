@@ -2,17 +2,15 @@
 
 import math
 from dataclasses import replace
-from typing import Literal
 
 from bench.backbones.base import BackboneFacts
+from bench.plan.halving import steps_taken, trials_within
+from bench.plan.rates import RANGES, Optimizer, begin_of
 from bench.plan.spec import NewHead, Search, Training
 from bench.strategies.recipe import Recipe, Solve
-from bench.suite.schema import FoldsSpec, HeadSpec, Suite
+from bench.suite.schema import FoldsSpec, HeadSpec, SearchSpec, Suite
 
-Optimizer = Literal["sgd", "adamw"]
-
-WEIGHT_DECAY = {"sgd": 5e-4, "adamw": 0.05}
-LR_RANGE = {"sgd": (1e-3, 1.0), "adamw": (1e-5, 1e-2)}
+WEIGHT_DECAY: dict[Optimizer, float] = {"sgd": 5e-4, "adamw": 0.05}
 AUTO_FOLDS = 3
 AUTO_HOLDOUT_MINIMUM = 100  # images; fewer choose a rate badly
 
@@ -51,11 +49,11 @@ def training_of(suite: Suite, num_labels: int, recipe: Recipe, optimizer: Optimi
     )
 
 
-def search_of(suite: Suite, labels: tuple[int, int], recipe: Recipe, optimizer: Optimizer) -> Search:
+def search_of(suite: Suite, labels: tuple[int, int], recipe: Recipe, training: Training) -> Search:
     """`labels`: how many there are, and of how many classes."""
     s = suite.search
-    low, high = (s.lr.low, s.lr.high) if s.lr is not None else LR_RANGE[optimizer]
     decay = suite.training.weight_decay
+    low, high = _rates(s, recipe, training)
     num_labels, num_classes = labels
     per_class = num_labels // num_classes
     match s.validation:
@@ -70,9 +68,9 @@ def search_of(suite: Suite, labels: tuple[int, int], recipe: Recipe, optimizer: 
         sampler=s.sampler,
         pruner=s.pruner,
         first_rung=_first_rung(s.first_rung, recipe) if s.pruner == "halving" else 1.0,
-        lr_low=low * recipe.rate_scale,
-        lr_high=high * recipe.rate_scale,
-        weight_decay=decay if decay is not None else WEIGHT_DECAY[optimizer],
+        lr_low=low,
+        lr_high=high,
+        weight_decay=decay if decay is not None else WEIGHT_DECAY[training.optimizer],
         weight_decay_low=s.weight_decay.low if s.weight_decay else None,
         weight_decay_high=s.weight_decay.high if s.weight_decay else None,
         folds=folds,
@@ -82,7 +80,29 @@ def search_of(suite: Suite, labels: tuple[int, int], recipe: Recipe, optimizer: 
         found = replace(found, pruner="none", first_rung=1.0)
     if not recipe.decays:
         found = replace(found, weight_decay=0.0, weight_decay_low=None, weight_decay_high=None)
-    return found if recipe.solve is None else _solved(found, recipe.solve)
+    if recipe.solve is not None:
+        return _solved(found, recipe.solve)
+    return found if s.budget == "trials" else _with_equal_steps(found, s, recipe, training.steps)
+
+
+def _rates(search: SearchSpec, recipe: Recipe, training: Training) -> tuple[float, float]:
+    if search.lr is not None:
+        low, high = search.lr.low, search.lr.high
+    elif search.sampler == "bracket":
+        low, high = begin_of(training.optimizer, recipe.family)
+    else:
+        low, high = RANGES[training.optimizer]
+    scale = recipe.scale_for(training.optimizer)
+    return low * scale, high * scale
+
+
+def _with_equal_steps(search: Search, spec: SearchSpec, recipe: Recipe, steps: int) -> Search:
+    """As many trials as take the steps of `trials` ones of a strategy of one phase and the suite's own length."""
+    plain = replace(
+        search, trials=spec.trials, pruner=spec.pruner, first_rung=spec.first_rung if spec.pruner == "halving" else 1.0
+    )
+    budget = steps_taken(plain, max(1, round(steps / recipe.length)))
+    return replace(search, trials=trials_within(search, steps, budget))
 
 
 def _first_rung(share: float, recipe: Recipe) -> float:

@@ -3,6 +3,7 @@
 Paths, devices and labels are not here. `enumerate.py` fills these from a suite; `engine/` reads them.
 """
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -100,10 +101,10 @@ class Engine:
 @dataclass(frozen=True)
 class Search:
     trials: int
-    sampler: Literal["grid", "tpe", "qmc", "random"]
+    sampler: Literal["bracket", "grid", "tpe", "random"]
     pruner: Literal["halving", "none"]
     first_rung: float  # share of the steps after which trials are first compared; unused without a pruner
-    lr_low: float
+    lr_low: float  # of the range; of a bracket, the ends of its first points
     lr_high: float
     weight_decay: float  # used where the next two are None
     weight_decay_low: float | None
@@ -111,10 +112,20 @@ class Search:
     folds: int  # 0: a hold-out
     holdout: float
 
+    @property
+    def centre(self) -> float:
+        return math.sqrt(self.lr_low * self.lr_high)
+
+    @property
+    def step(self) -> float:
+        """Ratio of neighbouring rates among a bracket's first points."""
+        return math.sqrt(self.lr_high / self.lr_low)
+
 
 @dataclass(frozen=True)
 class FitSpec:
-    """One search (all its trials), or one final: told apart by the `kind` that goes into the key."""
+    """One search (all its trials), one final, or the finals of what a search did not choose: told apart by the `kind`
+    that goes into the key."""
 
     data: DataRef
     budget: LabelBudget
@@ -148,7 +159,7 @@ Spec = FitSpec | PretrainSpec
 class Job:
     """The unit of scheduling. A search is done when all its trial records exist, else the one record says so."""
 
-    kind: Literal["pretrain", "search", "final"]
+    kind: Literal["pretrain", "search", "final", "unchosen"]
     spec: Spec
     needs: tuple[str, ...] = ()  # keys of jobs whose outcome this one reads
 
@@ -160,8 +171,15 @@ class Job:
     def record_keys(self) -> tuple[str, ...]:
         if isinstance(self.spec, FitSpec) and self.kind == "search":
             return tuple(trial_key(self.key, number) for number in range(self.spec.search.trials))
+        if isinstance(self.spec, FitSpec) and self.kind == "unchosen":
+            return tuple(unchosen_key(self.key, number) for number in range(self.spec.search.trials - 1))
         return (self.key,)
 
 
 def trial_key(search_key: str, number: int) -> str:
     return digest({"protocol": PROTOCOL, "kind": "trial", "search": search_key, "number": number})
+
+
+def unchosen_key(job_key: str, number: int) -> str:
+    """`number`: counts a search's trials without the chosen one."""
+    return digest({"protocol": PROTOCOL, "kind": "unchosen", "job": job_key, "number": number})

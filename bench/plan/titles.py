@@ -15,4 +15,6 @@ def titles_of(plan: Plan) -> dict[str, str]:
             shared = len(set(cell.searches)) < len(cell.searches)
             titles.setdefault(search, f"{name} · search" if shared else f"{name} · search {repeat}")
             titles.setdefault(final, f"{name} · repeat {repeat}")
+        for repeat, key in enumerate(cell.unchosen):
+            titles.setdefault(key, f"{name} · unchosen points of repeat {repeat}")
     return titles

@@ -30,9 +30,9 @@ class Estimator:
             return spec.epochs * facts.num_train * (1 + BACKWARD)
         training = spec.training
         if spec.recipe.solve is not None:  # one pass of all images through the head, as the most it can be
-            return (facts.num_train + (facts.num_test if job.kind == "final" else 0)) * _live_share(spec, 0)
+            return (facts.num_train + (0 if job.kind == "search" else facts.num_test)) * _live_share(spec, 0)
         images = training.batch_size * self._passes(spec)
-        if job.kind == "final":
+        if job.kind in ("final", "unchosen"):
             last = _live_share(spec, len(spec.recipe.phases) - 1) if self._partition else 1.0
             return training.steps * images + training.evaluations * facts.num_test * last
         if steps is None:

@@ -6,7 +6,8 @@ from typing import Any, Literal, Protocol
 
 SCHEMA = 1  # of the file, not of the numbers (that is keys.PROTOCOL)
 
-Kind = Literal["pretrain", "trial", "final"]
+# `unchosen`: the final of a point that its search did not choose; no score reads it.
+Kind = Literal["pretrain", "trial", "final", "unchosen"]
 Status = Literal["ok", "diverged", "failed", "oom", "crashed", "timeout", "not_applicable"]
 BROKEN = ("failed", "oom", "crashed", "timeout")  # another attempt may fare better
 
@@ -48,4 +49,5 @@ class Ended(Protocol):
 
 def went_wrong(one: Ended) -> bool:
     """A rate too high for a trial is a finding of its search; a strategy that does not fit is nobody's fault."""
-    return one.status not in ("ok", "not_applicable") and (one.kind, one.status) != ("trial", "diverged")
+    is_finding = one.status == "diverged" and one.kind in ("trial", "unchosen")
+    return one.status not in ("ok", "not_applicable") and not is_finding

@@ -12,6 +12,8 @@ SHARE_TOLERANCE = 1e-6
 
 # Which tensors of a unit learn where it does; the head's always do. `added`: those that an adaptation brought.
 Tensors = Literal["all", "biases", "norms", "but_norms", "added"]
+# What trains, as far as it says where good rates lie.
+Family = Literal["head", "body", "added", "scratch"]
 # BatchNorm's running statistics: moved where the unit learns, nowhere, or everywhere.
 Statistics = Literal["with_units", "kept", "live"]
 
@@ -84,7 +86,8 @@ class Recipe:
     init: Literal["pretrained", "random", "moments"] = "pretrained"  # moments: noise of each tensor's mean and spread
     reinit: int | None = None  # units from this one on start fresh; the head always does
     anneal: Literal["once", "each_phase"] = "once"  # does the schedule run over the whole budget, or anew each phase
-    rate_scale: float = 1.0  # shifts the searched range; its width in decades stays the suite's
+    rate_scale: float = 1.0  # shifts where rates are searched
+    rate_scale_adamw: float | None = None  # the same with AdamW, where it is another
     solve: Solve | None = None  # instead of training the head
     tensors: Tensors = "all"
     statistics: Statistics = "with_units"
@@ -139,6 +142,20 @@ class Recipe:
 
     def _learning(self, units: tuple[bool, ...]) -> Learning:
         return Learning(units, self.tensors, self.statistics)
+
+    @property
+    def family(self) -> Family:
+        if not any(any(phase.rates[:-1]) for phase in self.phases):
+            return "head"
+        if self.init != "pretrained":
+            return "scratch"
+        return "added" if self.tensors == "added" else "body"
+
+    def scale_for(self, optimizer: str) -> float:
+        """How many times the rates of others its own are."""
+        if optimizer == "adamw" and self.rate_scale_adamw is not None:
+            return self.rate_scale_adamw
+        return self.rate_scale
 
     @property
     def trains_alone(self) -> bool:

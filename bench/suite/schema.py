@@ -211,18 +211,24 @@ class FoldsSpec(Section):
 class SearchSpec(Section):
     trials: Count = 8
     """Trainings per search, the same number for every strategy."""
-    sampler: Literal["grid", "tpe", "qmc", "random"] = "grid"
-    """`grid` is log-spaced; `tpe` spends the first half of the trials on it, then proposes."""
+    budget: Literal["trials", "steps"] = "trials"
+    """What is the same for every strategy: the number of trials, or the steps that they take together. `steps`: each
+    gets as many trials as come nearest to the steps of `trials` ones of a strategy of one phase."""
+    sampler: Literal["bracket", "grid", "tpe", "random"] = "bracket"
+    """`bracket`: three rates a decade apart; the next ones extend a decade past an end while the best lies there, then
+    halve the steps around the best. `grid`: evenly over a range of rates, on a logarithmic axis. `tpe`: half of the
+    trials on that grid, then Optuna's proposals. `random`: drawn from the range."""
     pruner: Literal["halving", "none"] = "halving"
     """`halving`: trials train side by side and are compared after `first_rung` of the steps and again after three
-    times as many; each time the best third goes on (rounded up), the others keep their last score. `none`: every
-    trial trains to its end. The same for every strategy."""
+    times as many; each time the best third goes on (rounded up, two at the least), the others keep their last score.
+    `none`: every trial trains to its end. The same for every strategy."""
     first_rung: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = 2 / 9
     """Share of the step budget after which trials are compared for the first time, where the pruner is `halving`. Of a
     recipe of several phases: of what follows the first one."""
     lr: Range | None = None
-    """Range of rates, the same width in decades for every strategy. Unset: [0.001, 1] for SGD, [1e-5, 0.01] for
-    AdamW."""
+    """`grid`, `tpe`, `random`: the range of rates, as wide for every strategy. Unset: [0.001, 1] for SGD, [1e-5, 0.01]
+    for AdamW. `bracket`: where the first rates lie, at the ends and in the middle; the search may go on past it. Unset:
+    a decade to each side of a centre that fits the optimizer and what trains (`bench/plan/rates.py`)."""
     weight_decay: Range | None = None
     """Search the weight decay too. Unset: training.weight_decay is used."""
     validation: Literal["auto", "holdout"] | FoldsSpec = "auto"
@@ -231,6 +237,9 @@ class SearchSpec(Section):
     """Share of the labels held out for validation; they are part of the label budget."""
     scope: Literal["cell", "repeat"] = "repeat"
     """`cell`: one search on the labels of repeat 0 serves every repeat. `repeat`: each searches on its own labels."""
+    finals: Literal["chosen", "all"] = "chosen"
+    """`all`: the points that were not chosen are trained on all labels and scored on the test split too, once each. No
+    score of a strategy reads them; they tell what choosing by validation cost."""
 
 
 class EngineSpec(Section):

@@ -147,7 +147,7 @@ def _races(scores: list[float]) -> list[tuple[int, float]]:
     for end in RUNGS:
         for number in alive:
             steps[number] = end
-        alive = sorted(alive, key=lambda number: -scores[number])[: math.ceil(len(alive) / 3)]
+        alive = sorted(alive, key=lambda number: -scores[number])[: max(2, math.ceil(len(alive) / 3))]
     return [(last, score * 0.8) for last, score in zip(steps, scores, strict=True)]
 
 

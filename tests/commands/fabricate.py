@@ -42,6 +42,9 @@ def record_of(job: Job, number: int, key: str, roots: Roots) -> Record:
         climbed = _rungs(job.spec, number, result)
         result = {**spec["hyper"], **climbed[-1], "num_validation": 10, "folds": [], "rungs": climbed}
         result["steps"] = result.pop("step")
+    elif job.kind == "unchosen":
+        spec |= {"number": number + 1, "hyper": hyper(job.spec, number + 1)}
+        result |= {**spec["hyper"], "trial": number + 1, "curve": curve[-1:]}
     else:
         result |= {**hyper(job.spec, 0), "trial": 0, "lr_edge": "", "best_on_test": result["score"], "curve": curve}
     return Record(

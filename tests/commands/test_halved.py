@@ -35,16 +35,47 @@ def frames(plan, roots):
     return collect(plan, roots.store, roots.shared)
 
 
-def test_trials_in_the_frame(plan, roots, ran):
+def with_rivals(roots, folders):
+    """Three trials in each search, so that one of them leaves early; and the records of them all."""
+    edited(("trials: 2", "trials: 3"))
+    plan = plan_from_file(Path("suites/small.yaml"), (), folders)
+    return plan, fabricate(plan, roots)
+
+
+def test_trials_in_the_frame(bench, roots, folders):
+    plan, _ = with_rivals(roots, folders)
     trials = frames(plan, roots).trials
-    assert len(trials) == 12
-    assert trials.groupby("pruned").size().to_dict() == {False: 6, True: 6}
+    assert len(trials) == 18
+    assert trials.groupby("pruned").size().to_dict() == {False: 12, True: 6}
     assert set(trials.full_steps) == {2}
     assert set(trials.first_step) == {1}
     assert set(trials.steps[trials.pruned]) == {1}
     assert set(trials.steps[~trials.pruned]) == {2}
-    assert trials.chosen.tolist() == (~trials.pruned).tolist()
+    assert trials.chosen.sum() == 6
+    assert not (trials.chosen & trials.pruned).any()
     assert trials.first_score.tolist() == trials.score.tolist()
+
+
+def test_finals_of_unchosen_points_in_a_frame_of_their_own(bench, plan, roots, ran, folders):
+    before = frames(plan, roots)
+    assert before.unchosen.empty
+    edited(("trials: 2", "trials: 2, finals: all"))
+    made = plan_from_file(Path("suites/small.yaml"), (), folders)
+    records = [record for record in fabricate(made, roots) if record.kind == "unchosen"]
+    after = frames(made, roots)
+    assert len(after.unchosen) == len(records) == len(after.finals) == 12
+    planned = [key for cell in made.cells for job in cell.unchosen for key in made.jobs[job].record_keys]
+    assert after.unchosen.key.tolist() == planned
+    scores = {record.key: record.result["score"] for record in records}
+    assert after.unchosen.score.tolist() == [scores[key] for key in after.unchosen.key]
+    # every row is that of another trial than the chosen one, and no final has moved
+    rows = after.unchosen.merge(after.trials, on=["dataset", "budget", "strategy", "number"], suffixes=("", "_trial"))
+    assert len(rows) == 12
+    assert not rows.chosen.any()
+    assert after.finals.equals(before.finals)
+    roots.store.path(records[0].key).unlink()
+    assert frames(made, roots).unchosen.status.value_counts().to_dict() == {"ok": 11, "missing": 1}
+    assert "unchosen points of repeat 0" in bench("status", "small", "--json").out or bench("status", "small").code == 0
 
 
 def test_what_the_engine_did_in_the_frames(plan, roots, ran):
@@ -83,8 +114,9 @@ def test_old_records_ran_to_their_end(bench, plan, roots, ran):
     assert bench("show", trial.key).out.startswith(f"trial {trial.key}: ok\n")
 
 
-def test_show_says_where_a_trial_left(bench, ran):
-    early = next(r for r in ran if r.kind == "trial" and r.spec["number"] == 1)
+def test_show_says_where_a_trial_left(bench, roots, folders):
+    _, ran = with_rivals(roots, folders)
+    early = next(r for r in ran if r.kind == "trial" and r.spec["number"] == 2)
     late = next(r for r in ran if r.kind == "trial" and r.spec["number"] == 0)
     assert bench("show", early.key).out.startswith(f"trial {early.key}: ok, left after 1 of 2 steps\n")
     said = bench("show", late.key).out

@@ -36,7 +36,7 @@ def test_a_failed_final_goes_alone(tmp_path):
     assert forgotten(plan, roots) == {final.key}
 
 
-@pytest.mark.parametrize(("sampler", "followers"), [("tpe", 2), ("grid", 0), ("qmc", 0), ("random", 0)])
+@pytest.mark.parametrize(("sampler", "followers"), [("tpe", 2), ("grid", 0), ("bracket", 2), ("random", 0)])
 def test_a_failed_trial_takes_its_finals_and_what_a_sampler_learnt_from_it(tmp_path, sampler, followers):
     plan, roots, _ = tiny_plan(tmp_path, TINY.replace("sampler: tpe", f"sampler: {sampler}"))
     search = of_kind(plan, "search")[0]

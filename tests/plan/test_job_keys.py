@@ -17,6 +17,7 @@ from bench.plan.spec import (
     Training,
     Weights,
     trial_key,
+    unchosen_key,
 )
 from bench.strategies.auto_rgn import RelativeGradient
 from bench.strategies.bss import SpectralShrinkage
@@ -52,7 +53,8 @@ def _others(old):
         yield ".phases[0].share", dataclasses.replace(old, phases=(Phase(0.25, (0.0, 1.0)), Phase(0.75, (1.0, 1.0))))
         yield ".phases[0].rates", dataclasses.replace(old, phases=(Phase(0.5, (0.5, 1.0)), old.phases[1]))
         yield ".phases", dataclasses.replace(old, phases=uniform([1.0, 1.0]))
-        for name, value in (("init", "random"), ("reinit", 1), ("anneal", "each_phase"), ("rate_scale", 2.0)):
+        for name, value in (("init", "random"), ("reinit", 1), ("anneal", "each_phase"), ("rate_scale", 2.0),
+                            ("rate_scale_adamw", 2.0)):  # fmt: skip
             yield f".{name}", dataclasses.replace(old, **{name: value})
         yield ".solve", dataclasses.replace(old, phases=uniform([0.0, 1.0]), solve=Solve("ridge", 1e-5, 1e2))
         for name, value in (
@@ -122,12 +124,15 @@ def test_a_search_has_a_record_per_trial_and_everything_else_one():
     final = Job("final", FIT, (search.key,))
     assert final.record_keys == (final.key,)
     assert Job("pretrain", PRETRAIN).record_keys == (Job("pretrain", PRETRAIN).key,)
+    others = Job("unchosen", FIT, (search.key,))
+    assert others.record_keys == (unchosen_key(others.key, 0), unchosen_key(others.key, 1))
+    assert not {*others.record_keys} & {*search.record_keys, final.key}
 
 
 def test_golden():
     """Should these change, every record on every disk has lost its name. A new field does that, and so does a bumped
     keys.PROTOCOL: be sure to mean it, then write the new keys here."""
-    assert Job("final", FIT, (NEED,)).key == "f42c0dc0bacef41534453d3487c7c10f"
+    assert Job("final", FIT, (NEED,)).key == "c26f723e771173b3ed1d5932e76a6d46"
     assert Job("pretrain", PRETRAIN).key == "7ddcb74fbebf5c4bb75023c20c4da838"
 
 

@@ -88,7 +88,8 @@ def test_scratch_waits_for_no_pretraining_and_is_the_same_for_every_origin(plan,
 
 def test_every_strategy_gets_the_same_trials_steps_and_width_of_range(plan):
     shifted = "{recipe: {name: mine, rate_scale: 0.1, phases: [{rates: {rest: 1}}]}}"
-    made = plan(SMALL.replace("full_finetune]", f"full_finetune, gradual_unfreeze, discriminative, {shifted}]"))
+    text = SMALL.replace("full_finetune]", f"full_finetune, gradual_unfreeze, discriminative, {shifted}]")
+    made = plan(text.replace("trials: 3", "trials: 3, sampler: grid"))
     searches = [one.search for one in specs(made)]
     assert {(s.trials, s.sampler) for s in searches} == {(3, "grid")}
     assert {round(math.log10(s.lr_high / s.lr_low), 9) for s in searches} == {3.0}
@@ -102,7 +103,8 @@ def test_every_strategy_gets_the_same_trials_steps_and_width_of_range(plan):
     ("training: {optimizer: adamw}", (1e-5, 1e-2)), ("training: {optimizer: sgd}", (1e-3, 1.0)),
 ])
 def test_the_range_of_rates_follows_the_optimizer(plan, setting, span):
-    made = plan(SMALL.replace("training: {steps: 20, batch_size: 8}", setting))
+    text = SMALL.replace("training: {steps: 20, batch_size: 8}", setting)
+    made = plan(text.replace("trials: 3", "trials: 3, sampler: random"))
     assert {(one.search.lr_low, one.search.lr_high) for one in specs(made)} == {span}
 
 

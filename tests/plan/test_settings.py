@@ -3,6 +3,7 @@
 import pytest
 
 from bench import strategies
+from bench.plan.halving import steps_taken
 from tests.plan.conftest import SMALL
 
 
@@ -14,6 +15,47 @@ def test_trials_are_first_compared_when_the_second_phase_is_under_way(plan, name
                  and job.spec.recipe == recipe_of(name)}  # fmt: skip
     assert search.first_rung == pytest.approx(opening + (1 - opening) * 2 / 9)
     assert search.first_rung > opening
+
+
+EQUAL = SMALL.replace("trials: 3", "trials: 8, budget: steps").replace("steps: 20", "steps: 180")
+
+
+def test_equal_steps_instead_of_equal_trials(plan):
+    """Who is halved less gets fewer trials: those whose number of steps is nearest to that of 8 trials of one phase."""
+    lists = "full_finetune, linear_probe, lp_ft, soup, ridge_probe, scratch_long"
+    made = plan(EQUAL.replace("scratch, linear_probe, full_finetune", lists))
+    found = {cell.strategy: made.jobs[cell.searches[0]].spec for cell in made.cells}
+    # 3 trials to step 40, 2 on to 180, twice; and 2 all the way
+    budget = 2 * (3 * 40 + 2 * 140) + 2 * 180
+    assert (found["full_finetune"].search.trials, found["linear_probe"].search.trials) == (8, 8)
+    # lp_ft: the first rung lies at 1/2 + 1/2 * 2/9; 3 trials to 110, 2 on: 470
+    assert found["lp_ft"].search.trials == 7
+    assert found["soup"].search.trials == round(budget / 180) == 6
+    assert found["scratch_long"].search.trials < 5
+    assert found["ridge_probe"].search.trials == 8  # takes no steps
+    for name in ("lp_ft", "soup", "scratch_long"):
+        spec = found[name]
+        taken = steps_taken(spec.search, spec.training.steps)
+        assert abs(taken - budget) <= spec.training.steps / 2, name
+
+
+def test_finals_of_all_points_are_jobs_of_their_own(plan):
+    plain, made = plan(), plan(SMALL.replace("trials: 3", "trials: 3, finals: all"))
+    keys = [[(cell.searches, cell.finals) for cell in one.cells] for one in (plain, made)]
+    assert keys[0] == keys[1]
+    assert {cell.unchosen for cell in plain.cells} == {()}
+    for cell in made.cells:
+        assert len(cell.unchosen) == 2
+        for key, final in zip(cell.unchosen, cell.finals, strict=True):
+            job = made.jobs[key]
+            assert (job.kind, job.needs, len(job.record_keys)) == ("unchosen", made.jobs[final].needs, 2)
+            assert job.spec.training.evaluations == 1
+    part = made.select(["strategy=scratch", "budget=4"])
+    assert {job.kind for job in part.jobs.values()} == {"search", "final", "unchosen"}
+    # 6 cells of 2 repeats, of which each has 2 points that are not chosen
+    assert made.num_trainings == plain.num_trainings + 6 * 2 * 2
+    soup = plan(SMALL.replace("trials: 3", "trials: 3, finals: all").replace("full_finetune]", "soup]"))
+    assert [cell.unchosen for cell in soup.cells if cell.strategy == "soup"] == [(), ()]
 
 
 def recipe_of(name):

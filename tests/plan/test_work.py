@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from bench.plan.halving import cohorts, num_kept, rung_shares, rungs, step_share
+from bench.plan.halving import cohorts, num_kept, rung_shares, rungs, step_share, steps_taken, trials_within
 from bench.plan.spec import Search
 from bench.plan.work import Estimator
 
@@ -22,20 +22,37 @@ def work_of(made, strategy, kind, **options):
 
 
 def test_halving_by_hand():
-    # 8 trials to step 44, 3 on to 133, 1 on to 200
+    # 8 trials to step 44, 3 on to 133, 2 on to 200
     assert rungs(SEARCH, 200) == [44, 133, 200]
-    assert [num_kept(8, rung) for rung in range(2)] == [3, 1]
-    assert step_share(SEARCH, 200) == pytest.approx((8 * 44 + 3 * 89 + 67) / 1600)
+    assert [num_kept(8, rung) for rung in range(2)] == [3, 2]
+    assert [num_kept(num, 2) for num in (1, 2, 3, 100)] == [1, 2, 2, 4]
+    assert step_share(SEARCH, 200) == pytest.approx((8 * 44 + 3 * 89 + 2 * 67) / 1600)
     assert rung_shares(2 / 9) == pytest.approx([2 / 9, 2 / 3])
 
 
 def test_each_half_of_tpe_is_a_race_of_its_own():
     search = dataclasses.replace(SEARCH, sampler="tpe")
     assert cohorts(search) == [range(4), range(4, 8)]
-    assert step_share(search, 200) == pytest.approx(2 * (4 * 44 + 2 * 89 + 67) / 1600)
+    assert step_share(search, 200) == pytest.approx(2 * (4 * 44 + 2 * 89 + 2 * 67) / 1600)
 
 
-@pytest.mark.parametrize("sampler", ["grid", "tpe", "qmc", "random"])
+def test_every_cohort_of_a_bracket_is_a_race_of_its_own():
+    search = dataclasses.replace(SEARCH, sampler="bracket")
+    assert cohorts(search) == [range(3), range(3, 6), range(6, 8)]
+    # 3 trials to step 44, 2 on to 200; and 2 all the way
+    assert steps_taken(search, 200) == 2 * (3 * 44 + 2 * 156) + 2 * 200
+
+
+@pytest.mark.parametrize(("budget", "trials"), [(1, 1), (200, 1), (299, 1), (400, 2), (444, 3), (540, 3), (2000, 13)])
+def test_so_many_trials_as_come_nearest_to_a_number_of_steps(budget, trials):
+    """3 trials take 444 steps, 4 take 644; a tie goes to the fewer."""
+    search = dataclasses.replace(SEARCH, sampler="bracket")
+    assert trials_within(search, 200, budget) == trials
+    away = [abs(steps_taken(dataclasses.replace(search, trials=n), 200) - budget) for n in range(1, 20)]
+    assert away[trials - 1] == min(away)
+
+
+@pytest.mark.parametrize("sampler", ["bracket", "grid", "tpe", "random"])
 @pytest.mark.parametrize("trials", [1, 2, 7])
 def test_without_halving_every_step_is_taken(sampler, trials):
     search = dataclasses.replace(SEARCH, sampler=sampler, trials=trials, pruner="none", first_rung=1.0)
@@ -76,8 +93,8 @@ def test_images_that_change_anew_meet_frozen_parts_in_every_step(plan, augment, 
 
 
 def test_a_trial_is_an_average_one_of_its_search(plan):
-    # 3 trials to step 4, 1 on to 13 and to 20; 3 folds
-    assert work_of(plan(), "full_finetune", "search") == pytest.approx((3 * 4 + 9 + 7) / 3 * 8 * 3 * 3)
+    # 3 trials to step 4, 2 on to 13 and to 20; 3 folds
+    assert work_of(plan(), "full_finetune", "search") == pytest.approx((3 * 4 + 2 * 9 + 2 * 7) / 3 * 8 * 3 * 3)
     assert work_of(plan(NONE), "full_finetune", "search") == BOTH_ROUNDS * 3 * 3
 
 

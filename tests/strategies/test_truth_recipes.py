@@ -39,9 +39,9 @@ def test_truth_scratch_long():
         "name": "x", "datasets": ({"name": "tiny"},), "backbones": ({"name": "toy_conv"},),
         "strategies": ({"name": "scratch"},), "training": {"steps": 50},
     })  # fmt: skip
-    assert training_of(suite, 60, build("scratch")).steps == 50
-    assert training_of(suite, 60, build("scratch_long")).steps == 200
-    assert training_of(suite, 60, build("scratch_long", times=2.5)).steps == 125
+    assert training_of(suite, 60, build("scratch"), "sgd").steps == 50
+    assert training_of(suite, 60, build("scratch_long"), "sgd").steps == 200
+    assert training_of(suite, 60, build("scratch_long", times=2.5), "sgd").steps == 125
 
 
 def test_truth_moments():

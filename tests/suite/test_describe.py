@@ -36,7 +36,7 @@ def test_types_and_defaults_in_plain_words() -> None:
     assert "| `steps` | a whole number above 0 | unset |" in "\n".join(rows)
     assert any(row.startswith("| `flip` | true or false | `false` | Mirror") for row in rows)
     assert any(row.startswith("| `name` | text of 1 to 300 characters | required |") for row in rows)
-    assert any(row.startswith("| `sampler` | 'grid', 'tpe', 'qmc' or 'random' | `grid` |") for row in rows)
+    assert any(row.startswith("| `sampler` | 'bracket', 'grid', 'tpe' or 'random' | `bracket` |") for row in rows)
 
 
 def test_the_example_in_the_reference_is_valid(loaded: Loaded) -> None:

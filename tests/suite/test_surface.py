@@ -18,7 +18,7 @@ SURFACE = {
     "TrainingSpec": "steps epochs batch_size optimizer momentum weight_decay schedule warmup label_smoothing augment "
     "evaluations",
     "AugmentSpec": "flip shift views",
-    "SearchSpec": "trials sampler pruner first_rung lr weight_decay validation holdout scope",
+    "SearchSpec": "trials budget sampler pruner first_rung lr weight_decay validation holdout scope finals",
     "FoldsSpec": "folds",
     "Range": "low high",
     "EngineSpec": "precision partition fleet",

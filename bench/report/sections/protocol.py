@@ -4,15 +4,16 @@ from typing import Any
 
 from bench.analysis.tables import Savings, precisions, savings
 from bench.analysis.words import listed, plural, shortened
+from bench.plan.bracket import COHORT
 from bench.plan.halving import rung_ends, rung_shares
 from bench.report.facts import Facts, unique
 from bench.report.view import Block, Section, Words
 
 LONGEST = 200  # characters of a reason that a record gives
 SAMPLERS = {
+    "bracket": "a bracket",
     "tpe": "the first half on a log-spaced grid, the rest proposed by TPE",
     "grid": "on a log-spaced grid",
-    "qmc": "quasi-random (QMC)",
     "random": "drawn at random",
 }
 OPTIMIZERS = {
@@ -74,18 +75,26 @@ def _search(search: dict[str, Any]) -> list[str]:
     if "trials" not in search:
         return []
     drawn = SAMPLERS.get(search.get("sampler", ""), str(search.get("sampler", "")))
-    found = f"Every strategy gets {plural(int(search['trials']), 'trial')} per search ({drawn})"
+    trials = plural(int(search["trials"]), "trial")
+    found = f"Every strategy gets {trials} per search ({drawn})"
+    if search.get("budget") == "steps":
+        found = f"Every strategy's search takes the steps of {trials} of a strategy of one phase ({drawn})"
     lr, decay = search.get("lr"), search.get("weight_decay")
-    over = (
-        f"over learning rates from {lr['low']:g} to {lr['high']:g}"
-        if lr
-        else "over the default range of learning rates of its optimizer"
-    )
+    is_bracket = search.get("sampler") == "bracket"
+    if is_bracket:
+        begin = f"from {lr['low']:g} to {lr['high']:g}" if lr else "around what fits its optimizer and what it trains"
+        over = (
+            f"the first learning rates lie {begin}, the next ones extend past an end while the best lies there, then "
+            "halve the steps around the best"
+        )
+    elif lr:
+        over = f"over learning rates from {lr['low']:g} to {lr['high']:g}"
+    else:
+        over = "over the default range of learning rates of its optimizer"
     also = f" and weight decays from {decay['low']:g} to {decay['high']:g}" if decay else ""
-    return [
-        f"{found}, {over}{also}; scratch is searched like everyone else. A strategy may shift the range, its width "
-        "stays."
-    ]
+    shift = "may shift where its rates begin." if is_bracket else "may shift the range, its width stays."
+    searched = f"{found}{':' if is_bracket else ','} {over}{also}"
+    return [f"{searched}; scratch is searched like everyone else. A strategy {shift}"]
 
 
 def _halving(search: dict[str, Any], steps: int | None) -> list[str]:
@@ -100,12 +109,15 @@ def _halving(search: dict[str, Any], steps: int | None) -> list[str]:
         when = f"{listed(compared, 9)} of {steps:,} steps"
         if not compared:
             return ["The step budget is too small for halving: every trial trains to its end."]
-    batch = " Each half is such a race of its own." if search.get("sampler") == "tpe" else ""
+    batch = {
+        "tpe": " Each half is such a race of its own.",
+        "bracket": f" Each {COHORT} trials are such a race of their own.",
+    }.get(search.get("sampler", ""), "")
     return [
         f"Searches run by successive halving, with the same rule for every strategy: the trials train side by side and "
-        f"are compared after {when}. Each time the best third, rounded up, goes on, and the others keep their last "
-        f"score. Only trials that ran to their end can be chosen. Where a strategy has several phases, the comparisons "
-        f"begin in the second one, after the same share of what is left.{batch}"
+        f"are compared after {when}. Each time the best third, rounded up and two at the least, goes on, and "
+        f"the others keep their last score. Only trials that ran to their end can be chosen. Where a strategy has "
+        f"several phases, the comparisons begin in the second one, after the same share of what is left.{batch}"
     ]
 
 

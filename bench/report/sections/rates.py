@@ -48,17 +48,17 @@ def _rate_blocks(facts: Facts, panels: list[Panel], tasks: int) -> list[Block]:
         blocks.append(Figure(panels[SHOWN:], legend, caption, title=f"{len(panels) - SHOWN} more tasks", folded=True))
     edges = [row for row in facts.summary if row["lr_edge"]]
     if not edges:
-        return [*blocks, Words(["No chosen rate lies at the edge of its range."], tone="note")]
+        return [*blocks, Words(["No chosen rate is the lowest or the highest that was tried."], tone="note")]
     backbone = ["Backbone"] if facts.many_backbones else []
     columns = [Column(name, numeric=False) for name in ("Dataset", "Labels", *backbone, "Strategy", "Edge")]
-    columns += [Column("Chosen rate"), Column("Range", numeric=False)]
+    columns += [Column("Chosen rate"), Column("Tried", numeric=False)]
     about = (
-        "Cells whose chosen rate lies at an end of its range (median over the repeats): widen the range before "
-        "trusting them."
+        "Cells whose chosen rate is the lowest or the highest that was tried, in one repeat or more: give the search "
+        "more trials, or other rates to begin with, before trusting them."
     )
     return [
         *blocks,
-        Table("edges", columns, [_edge(facts, row) for row in edges], about, title="At the edge of the range"),
+        Table("edges", columns, [_edge(facts, row) for row in edges], about, title="At an end of what was tried"),
     ]
 
 

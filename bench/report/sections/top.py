@@ -57,8 +57,8 @@ def warnings(facts: Facts) -> list[str]:
     if edges:
         names = unique(row["strategy"] for row in edges)
         found.append(
-            f"In {plural(len(edges), 'cell')} the chosen learning rate lies at the edge of its range, so a wider range "
-            f"may score higher: {listed(names)}."
+            f"In {plural(len(edges), 'cell')} the chosen learning rate is the lowest or highest that was tried, so a "
+            f"longer search may score higher: {listed(names)}."
         )
     if results.finals["repeat"].nunique() == 1:
         found.append("One repeat only: no interval can be given, and no difference can be told from chance.")

@@ -1,0 +1,23 @@
+"""Where searches begin: rates that fit the optimizer and what trains."""
+
+from typing import Literal
+
+from bench.strategies.recipe import Family
+
+Optimizer = Literal["sgd", "adamw"]
+
+# The middle of a bracket's first points, by optimizer and by what trains.
+CENTRES: dict[Optimizer, dict[Family, float]] = {
+    "sgd": {"head": 0.1, "body": 0.003, "added": 0.03, "scratch": 0.03},
+    "adamw": {"head": 0.003, "body": 1e-4, "added": 1e-3, "scratch": 1e-3},
+}
+REACH = 10.0  # a bracket's first points lie up to so many times above and below its centre
+
+# The range of the samplers that keep to one, whatever trains.
+RANGES: dict[Optimizer, tuple[float, float]] = {"sgd": (1e-3, 1.0), "adamw": (1e-5, 1e-2)}
+
+
+def begin_of(optimizer: Optimizer, family: Family) -> tuple[float, float]:
+    """The ends of a bracket's first points."""
+    centre = CENTRES[optimizer][family]
+    return centre / REACH, centre * REACH
