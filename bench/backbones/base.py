@@ -1,6 +1,6 @@
 """What a backbone is to the rest of the house before any tensor exists. No torch here: `plan` and `list` read this."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,3 +33,5 @@ class BackboneEntry:
     facts: BackboneFacts
     build: Callable[[int, Any], Any]  # number of classes, options -> torch.nn.Module; imports torch itself
     options: type[Options] = Options
+    # Names in a public checkpoint, options -> the network's names; raises BenchError where it needs other options.
+    translate: Callable[[Iterable[str], Any], dict[str, str]] | None = None
