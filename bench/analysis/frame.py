@@ -11,6 +11,8 @@ import pandas as pd
 # The columns that name a cell; with `repeat` they name a row of `finals`.
 CELL = ["dataset", "budget", "backbone", "strategy"]
 
+OWN_HEAD = "own head"  # a checkpoint that was scored as it came
+
 # How a training was done. "" and NaN where its record does not say, as with records from before there was an engine.
 ENGINE: dict[str, str] = {
     "precision": "str",  # "fp32" or "bf16"
@@ -27,7 +29,8 @@ FINALS: dict[str, str] = {
     "backbone": "str",  # label of the backbone, its origin included
     "strategy": "str",  # label of the strategy, "freeze(upto=2)"
     "baseline": "bool",  # True for scratch
-    "solved": "str",  # "ridge" or another closed form, which takes no steps and has no rate; "" for what is trained
+    # "ridge" or another closed form, or OWN_HEAD: these take no steps and have no rate; "" for what is trained
+    "solved": "str",
     "depth": "float64",  # units frozen from the stem on throughout training; NaN where that is not what it does
     "num_units": "int64",  # of the backbone, head included
     "repeat": "int64",

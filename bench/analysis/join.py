@@ -7,12 +7,13 @@ from typing import Any
 
 import pandas as pd
 
-from bench.analysis.frame import FINALS, PRETRAININGS, TRIALS, SuiteResults
+from bench.analysis.frame import FINALS, OWN_HEAD, PRETRAININGS, TRIALS, SuiteResults
 from bench.keys import digest
 from bench.plan.plan import Cell, Plan, Source
 from bench.plan.spec import FitSpec, PretrainSpec, trial_key
 from bench.plan.stand_in import MARK
 from bench.store import Record, Store
+from bench.strategies.recipe import Recipe
 
 NAN = math.nan
 
@@ -50,8 +51,14 @@ def _cell_columns(cell: Cell, spec: FitSpec) -> dict[str, Any]:
         "backbone": cell.backbone,
         "strategy": cell.strategy,
         "baseline": cell.baseline,
-        "solved": spec.recipe.solve.form if spec.recipe.solve is not None else "",
+        "solved": _instead_of_training(spec.recipe),
     }
+
+
+def _instead_of_training(recipe: Recipe) -> str:
+    if recipe.own_head is not None:
+        return OWN_HEAD
+    return recipe.solve.form if recipe.solve is not None else ""
 
 
 def _finals(plan: Plan, cell: Cell, records: dict[str, Record]) -> list[dict[str, Any]]:

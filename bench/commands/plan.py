@@ -22,8 +22,9 @@ def show_plan(plan: Plan, folders: Folders, json: bool) -> int:
     suite = plan.loaded.suite
     table(["task", "backbone", "strategies", "searched", "finals"], _rows(plan))
     say()
-    say(f"{summary['cells']} cells; each searched with {_search_in_words(_first_fit(plan))}, then trained"
-        f" {suite.repeats} times")
+    fit = _first_fit(plan)
+    how = f"searched with {_search_in_words(fit)}, then trained {suite.repeats} times"
+    say(f"{summary['cells']} cells; each {how if fit.search.trials else 'a checkpoint, scored as it came'}")
     say(f"precision: {summary['precision']}; {_augment_in_words(summary['views'], suite.engine.partition)}")
     say(f"{summary['trainings']} trainings in all, {summary['finished']} records are there, {left_in_words(summary)}")
     return 0
@@ -32,7 +33,7 @@ def show_plan(plan: Plan, folders: Folders, json: bool) -> int:
 def _first_fit(plan: Plan) -> FitSpec:
     """Of what is trained, where anything is: closed forms take no steps."""
     specs = [job.spec for job in plan.jobs.values() if isinstance(job.spec, FitSpec)]
-    return next((spec for spec in specs if spec.recipe.solve is None), specs[0])
+    return next((spec for spec in specs if spec.recipe.trains), specs[0])
 
 
 def _search_in_words(spec: FitSpec) -> str:
@@ -71,14 +72,15 @@ def _rows(plan: Plan) -> list[list[str]]:
     for cell in plan.cells:
         groups.setdefault((cell.task, cell.backbone), []).append(cell)
     return [
-        [*names, str(len(cells)), str(_distinct(c.searches for c in cells)), str(_distinct(c.finals for c in cells))]
+        [*names, str(len(cells)), str(_distinct(plan, (c.searches for c in cells))),
+         str(_distinct(plan, (c.finals for c in cells)))]
         for names, cells in groups.items()
     ]
 
 
-def _distinct(keys: Iterable[tuple[str, ...]]) -> int:
-    """Strategies that come to the same recipe share their trainings."""
-    return len(set(chain.from_iterable(keys)))
+def _distinct(plan: Plan, keys: Iterable[tuple[str, ...]]) -> int:
+    """Strategies that come to the same recipe share their trainings. A search without trials is none."""
+    return sum(bool(plan.jobs[key].record_keys) for key in set(chain.from_iterable(keys)))
 
 
 def left_in_words(summary: dict[str, Any]) -> str:

@@ -36,6 +36,7 @@ class OnDevice:
     train: Images
     test: Images
     sha256: str
+    classes: tuple[str, ...] = ()
 
     @property
     def train_labels(self) -> npt.NDArray[np.int64]:
@@ -110,6 +111,7 @@ class Context:
             train=placed(loaded.train, "train"),
             test=placed(loaded.test, "test"),
             sha256=sha256,
+            classes=loaded.classes,
         )
 
     def network(self, ref: BackboneRef, built: tuple[object, ...], fresh: Network) -> Network:

@@ -21,7 +21,7 @@ from bench.plan.resolve import (
     resolve_backbone,
     resolve_strategy,
 )
-from bench.plan.settings import head_of, optimizer_of, search_of, training_of
+from bench.plan.settings import head_of, optimizer_of, search_of, training_of, undrawn
 from bench.plan.spec import FitSpec, Job, PretrainSpec
 from bench.plan.tasks import Task, tasks_of
 from bench.suite.load import LoadedSuite
@@ -240,6 +240,8 @@ def _declared(task: Task, backbone: ResolvedBackbone, strategy: ResolvedStrategy
 
 
 def _search_and_final(suite: Suite, spec: FitSpec, needs: tuple[str, ...]) -> tuple[Job, Job]:
+    if spec.recipe.own_head is not None:
+        spec = undrawn(spec)
     # A soup is made of the trials themselves, so they must have learned from this repeat's labels.
     is_own = suite.search.scope == "repeat" or spec.recipe.soup is not None
     search = Job("search", spec if is_own else replace(spec, repeat=0), needs)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from bench.analysis.frame import OWN_HEAD
 from bench.analysis.tables import Savings, precisions, savings
 from bench.analysis.words import listed, plural, shortened
 from bench.plan.halving import rung_ends, rung_shares
@@ -52,6 +53,7 @@ def protocol_section(facts: Facts) -> Section:
         *_head(part(suite, "head")),
         *_training(part(suite, "training")),
         *_closed_forms(facts),
+        *_own_heads(facts),
         *_precision(facts),
         "The final training uses the chosen hyperparameters on training and validation labels together; the score is "
         "that of the last weights, on the test split.",
@@ -154,12 +156,24 @@ def _training(training: dict[str, Any]) -> list[str]:
 
 def _closed_forms(facts: Facts) -> list[str]:
     finals = facts.results.finals
-    names = unique(finals[finals["solved"] != ""]["strategy"])
+    names = unique(finals[~finals["solved"].isin(["", OWN_HEAD])]["strategy"])
     if not names:
         return []
     return [
         f"Closed forms are solved, not trained ({listed(names)}): they take no steps and see images as they are; "
         "instead of rates their search tries penalties, all of them in full, on the same splits."
+    ]
+
+
+def _own_heads(facts: Facts) -> list[str]:
+    finals = facts.results.finals
+    names = unique(finals[finals["solved"] == OWN_HEAD]["strategy"])
+    if not names:
+        return []
+    return [
+        f"Checkpoints as they came ({listed(names)}) are scored on the test split by their own classifier, in fp32: "
+        "among the data set's own classes, unless the name says `among=all`. Nothing is trained, searched or drawn, so "
+        "every repeat and label budget has one and the same number; it has no interval over repeats."
     ]
 
 

@@ -19,7 +19,7 @@ def key_numbers(facts: Facts) -> list[tuple[str, str, str]]:
     finished = sum(bool(row["complete"]) for row in facts.summary)
     seconds = sum(float(once(f)["seconds"].sum()) for f in (results.finals, results.trials, results.pretrainings))
     seconds += sum(feature_seconds(results).values())
-    trials = sorted({int(row["num_trials"]) for row in facts.summary if row["n"]})
+    trials = sorted({int(row["num_trials"]) for row in facts.summary if row["n"]} - {0})
     span = "" if not trials else str(trials[0]) if len(trials) == 1 else f"{trials[0]}–{trials[-1]}"
     repeats = int(results.finals["repeat"].nunique())
     halved = "halved, " if results.trials["pruned"].any() else ""
