@@ -16,6 +16,7 @@ OWN_HEAD = "own head"  # a checkpoint that was scored as it came
 # How a training was done. "" and NaN where its record does not say, as with records from before there was an engine.
 ENGINE: dict[str, str] = {
     "precision": "str",  # "fp32" or "bf16"
+    "precision_why": "str",  # in words
     "frozen": "str",  # what became of parts that cannot change, over the phases: "none", "kept/recomputed"
     "replicas": "float64",  # networks that trained as one, itself included
     "whole": "str",  # why a network with frozen units runs whole; "" normally

@@ -161,6 +161,7 @@ def _engine_columns(record: Record | None) -> dict[str, Any]:
     measured = record.cost.get("measured", {}) if record is not None else {}
     return {
         "precision": record.spec.get("training", {}).get("precision", "") if record is not None else "",
+        "precision_why": record.cost.get("precision", {}).get("why", "") if record is not None else "",
         "frozen": "/".join(dict.fromkeys(engine.get("frozen", []))),
         "replicas": engine.get("replicas", NAN),
         "whole": engine.get("whole", ""),

@@ -22,6 +22,7 @@ class BackboneFacts:
     has_hub_weights: bool = False
     has_batchnorm: bool = True
     interpolation: str = "bicubic"  # or bilinear, as the weights were evaluated
+    is_depthwise: bool = False  # has convolutions with one channel in each group
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from bench.commands.progress import read_progress, time_left
 from bench.commands.suites import Folders
 from bench.plan.halving import rungs
 from bench.plan.plan import Cell, Plan
-from bench.plan.spec import FitSpec, Training
+from bench.plan.precision import ASKED, FULL
+from bench.plan.spec import FitSpec, Training, arithmetic_key
 from bench.plan.work import changes_anew
 
 
@@ -25,7 +26,7 @@ def show_plan(plan: Plan, folders: Folders, json: bool) -> int:
     fit = _first_fit(plan)
     how = f"searched with {_search_in_words(fit)}, then trained {suite.repeats} times"
     say(f"{summary['cells']} cells; each {how if fit.search.trials else 'a checkpoint, scored as it came'}")
-    say(f"precision: {summary['precision']}; {_augment_in_words(summary['views'], suite.engine.partition)}")
+    say(f"precision: {_precision_in_words(plan)}; {_augment_in_words(summary['views'], suite.engine.partition)}")
     say(f"{summary['trainings']} trainings in all, {summary['finished']} records are there, {left_in_words(summary)}")
     return 0
 
@@ -48,6 +49,28 @@ def _search_in_words(spec: FitSpec) -> str:
 def _listed(numbers: list[int]) -> str:
     *first, last = map(str, numbers)
     return f"{', '.join(first)} and {last}" if first else last
+
+
+def _precisions(plan: Plan) -> dict[str, dict[str, list[str]]]:
+    """What networks train in, the reasons, and which backbones have each."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for cell in plan.cells:
+        spec = plan.jobs[cell.finals[0]].spec
+        assert isinstance(spec, FitSpec)
+        choice = FULL if spec.recipe.own_head is not None else plan.arithmetic[arithmetic_key(spec.backbone)]
+        backbones = found.setdefault(choice.used, {}).setdefault(choice.why, [])
+        backbones += [cell.backbone] if cell.backbone not in backbones else []
+    return dict(sorted(found.items()))
+
+
+def _precision_in_words(plan: Plan) -> str:
+    """`bf16 (the CPU computes in bf16 (AMX): resnet18)`: reasons where they are not the suite's own word."""
+    several = len({cell.backbone for cell in plan.cells}) > 1
+    parts = []
+    for used, reasons in _precisions(plan).items():
+        told = [f"{why}: {', '.join(names)}" if several else why for why, names in reasons.items() if why != ASKED]
+        parts.append(f"{used} ({'; '.join(told)})" if told else used)
+    return " and ".join(parts)
 
 
 def _augment_in_words(views: int | None, partition: bool) -> str:
@@ -102,7 +125,7 @@ def summarize(plan: Plan, folders: Folders) -> dict[str, Any]:
         "left": num_left,
         "jobs": dict(Counter(job.kind for job in plan.jobs.values())),
         "rungs": rungs(fit.search, fit.training.steps),  # of the first task
-        "precision": fit.training.precision,
+        "precision": " and ".join(_precisions(plan)),
         "views": _num_views(fit.training),
         "time_left": time_left(progress),
     }

@@ -21,6 +21,7 @@ from bench.engine.measure import Meter
 from bench.errors import BenchError
 from bench.keys import digest
 from bench.plan.patterns import Pattern
+from bench.plan.precision import Choice
 from bench.plan.spec import BackboneRef, DataRef, Engine
 from bench.store import Record, Store
 
@@ -68,6 +69,7 @@ class Context:
     engine: Engine = field(default_factory=Engine)
     patterns: Mapping[str, tuple[Pattern, ...]] = field(default_factory=dict)  # what the plan leaves frozen
     sources: Mapping[str, dict[str, Any]] = field(default_factory=dict)  # options with paths, by digest of the DataRef
+    arithmetic: Mapping[str, Choice] = field(default_factory=dict)  # by `arithmetic_key`; only told in records
     forms_folder: Path | None = None  # where this machine's choices are kept; None: in the cache
     features: Features = field(init=False)
     _loaded: OrderedDict[str, OnDevice] = field(default_factory=OrderedDict)

@@ -105,6 +105,7 @@ class Runner:
                 patterns=frozen_patterns(self.plan.jobs.values()),
                 weights_files=self.plan.weights_files,
                 sources={key: source.options for key, source in self.plan.sources.items()},
+                arithmetic=self.plan.arithmetic,
                 provenance=provenance,
                 log=self.roots.store.root / "logs" / f"worker-{number}.log",
             )  # fmt: skip

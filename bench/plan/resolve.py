@@ -14,6 +14,7 @@ from bench.errors import BenchError, Missing
 from bench.keys import digest
 from bench.places import DATA, find_file
 from bench.plan.plan import Finds, Source
+from bench.plan.precision import ASKED, Choice
 from bench.plan.spec import BackboneRef, DataRef, Job, Pipeline, PretrainSpec, Weights
 from bench.strategies.inline import build_inline
 from bench.strategies.recipe import Recipe, Via
@@ -65,6 +66,7 @@ class ResolvedBackbone:
     pretraining: Job | None
     weights_file: Path | None
     sources: dict[str, Source] = field(default_factory=dict)  # of its pretraining
+    arithmetic: Choice = Choice("fp32", ASKED)  # what it trains in; `enumerate.py` fills it
 
     def ref(self, weights: Weights) -> BackboneRef:
         return BackboneRef(self.spec.name, self.options, self.spec.units, weights)

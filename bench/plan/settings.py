@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Literal
 
 from bench.backbones.base import BackboneFacts
+from bench.plan.precision import FULL
 from bench.plan.spec import FitSpec, LabelBudget, NewHead, Search, Training
 from bench.strategies.recipe import Recipe, Solve
 from bench.suite.schema import FoldsSpec, HeadSpec, Suite
@@ -98,7 +99,7 @@ def undrawn(spec: FitSpec) -> FitSpec:
     return replace(
         spec,
         budget=LabelBudget("full"),
-        training=replace(spec.training, steps=0, evaluations=0, precision="fp32"),
+        training=replace(spec.training, steps=0, evaluations=0, precision=FULL.used),
         search=replace(spec.search, trials=0, pruner="none", folds=0),
         head=NewHead(),
         repeat=0,

@@ -87,6 +87,7 @@ def test_its_score_is_the_networks_own(tmp_path, turned, among):
     assert {name: record.cost["logical"][name] for name in ("steps", "samples", "flops", "trainable_params")} == {
         "steps": 0, "samples": 0, "flops": 0, "trainable_params": 0}  # fmt: skip
     assert "lr" not in record.result
+    assert record.cost["precision"] == {"used": "fp32", "why": "a checkpoint is scored in full precision"}
 
 
 def test_an_answer_among_all_classes_is_harder(tmp_path, turned):

@@ -191,12 +191,18 @@ def _views(augment: dict[str, Any], moves: list[str]) -> list[str]:
 def _precision(facts: Facts) -> list[str]:
     """As the records say; before there are any, as the suite means it."""
     meant = part(facts.results.suite, "engine").get("precision")
-    found = precisions(facts.results) or ([meant] if meant in ARITHMETIC else [])
+    found = precisions(facts.results) or ({meant: {}} if meant in ARITHMETIC else {})
     if not found:
         return []
-    words = ", or ".join(ARITHMETIC.get(name, name) for name in found)
+    words = ", or ".join(f"{ARITHMETIC.get(name, name)}{_reasons(facts, why)}" for name, why in found.items())
     exempt = " Pretraining inside the suite is fp32." if "bf16" in found and len(facts.results.pretrainings) else ""
     return [f"Arithmetic: {words}. TF32 is off.{exempt}"]
+
+
+def _reasons(facts: Facts, found: dict[str, list[str]]) -> str:
+    """` (the CPU computes in bf16: resnet18)`; backbones only where there are several."""
+    told = [f"{why}: {listed(backbones)}" if facts.many_backbones else why for why, backbones in found.items() if why]
+    return f" ({'; '.join(told)})" if told else ""
 
 
 def _saved(saved: Savings) -> list[Block]:
