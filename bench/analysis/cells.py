@@ -138,6 +138,7 @@ def _summary(rows: list[Row]) -> Row:
         "weight_decay": _median(done, "weight_decay"),
         "lr_edge": "/".join(sorted(set(edges), reverse=True)),
         "num_edges": len(edges),
+        "penalty_edge": any(row["penalty_edge"] for row in done),
         "num_trials": max(int(row["num_trials"]) for row in rows),
         "inflation": mean_interval(row["best_on_test"] - row["score"] for row in done).mean,
         **{name: mean_of(done, name) for name in means},
@@ -152,6 +153,6 @@ def cell_summary(finals: pd.DataFrame) -> pd.DataFrame:
 
 EMPTY_SUMMARY = [
     "labels_per_class", "baseline", "depth", "num_units", "metric", "lr_low", "lr_high", "mean", "low", "high", "sd",
-    "n", "planned", "undrawn", "complete", "applicable", "statuses", "lr", "weight_decay", "lr_edge", "num_edges", "num_trials",
-    "inflation", "flops", "samples", "steps", "trainable_params", "total_params", "seconds", "peak_memory_bytes",
+    "n", "planned", "undrawn", "complete", "applicable", "statuses", "lr", "weight_decay", "lr_edge", "num_edges",
+    "penalty_edge", "num_trials", "inflation", "flops", "samples", "steps", "trainable_params", "total_params", "seconds", "peak_memory_bytes",
 ]  # fmt: skip

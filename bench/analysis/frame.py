@@ -43,6 +43,7 @@ FINALS: dict[str, str] = {
     "lr": "float64",  # chosen rate
     "weight_decay": "float64",
     "lr_edge": "str",  # "low" or "high" where the chosen rate lies at that end of its range, else ""
+    "penalty_edge": "str",  # likewise of what a closed form searches
     "lr_low": "float64",  # the range searched
     "lr_high": "float64",
     "num_trials": "int64",  # trials whose records exist, failed ones included

@@ -85,6 +85,7 @@ def _finals(plan: Plan, cell: Cell, records: dict[str, Record]) -> list[dict[str
             "lr": result.get("lr", NAN),
             "weight_decay": result.get("weight_decay", NAN),
             "lr_edge": result.get("lr_edge", ""),
+            "penalty_edge": result.get("penalty_edge", ""),
             "lr_low": spec.search.lr_low,
             "lr_high": spec.search.lr_high,
             "num_trials": sum(one in records for one in search.record_keys),

@@ -116,7 +116,7 @@ def _final(world: World, backbone: str, cell: tuple[str, int, str], repeat: int)
         "num_units": 6, "repeat": repeat,
         "status": status, "error": error, "metric": "accuracy", "score": score if ok else NAN,
         "best_on_test": min(score + 0.012 * abs(rng.normal()), 1.0) if ok else NAN, "lr": lr if ok else NAN,
-        "weight_decay": 5e-4, "lr_edge": edge if ok else "", "lr_low": 1e-3, "lr_high": 1.0,
+        "weight_decay": 5e-4, "lr_edge": edge if ok else "", "penalty_edge": "", "lr_low": 1e-3, "lr_high": 1.0,
         "num_trials": 0 if status == "missing" else world.trials, "steps": 200.0, "samples": 6400.0,
         "flops": 6400 * 4.1e7 * work if ok else NAN, "trainable_params": 311e3 * work**6, "total_params": 311e3,
         "added_params": 0.0,

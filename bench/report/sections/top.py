@@ -60,6 +60,11 @@ def warnings(facts: Facts) -> list[str]:
             f"In {plural(len(edges), 'cell')} the chosen learning rate lies at the edge of its range, so a wider range "
             f"may score higher: {listed(names)}."
         )
+    if names := unique(row["strategy"] for row in facts.summary if row["penalty_edge"]):
+        found.append(
+            "What a closed form searches, its penalty or the number of neighbours, was chosen at an end of its range "
+            f"in {plural(sum(bool(row['penalty_edge']) for row in facts.summary), 'cell')}: {listed(names)}."
+        )
     if results.finals["repeat"].nunique() == 1:
         found.append("One repeat only: no interval can be given, and no difference can be told from chance.")
     elif results.finals["repeat"].nunique() < 5 and not results.finals.empty:
