@@ -154,5 +154,6 @@ def cell_summary(finals: pd.DataFrame) -> pd.DataFrame:
 EMPTY_SUMMARY = [
     "labels_per_class", "baseline", "depth", "num_units", "metric", "lr_low", "lr_high", "mean", "low", "high", "sd",
     "n", "planned", "undrawn", "complete", "applicable", "statuses", "lr", "weight_decay", "lr_edge", "num_edges",
-    "penalty_edge", "num_trials", "inflation", "flops", "samples", "steps", "trainable_params", "total_params", "seconds", "peak_memory_bytes",
+    "penalty_edge", "num_trials", "inflation", "flops", "samples", "steps", "trainable_params", "total_params",
+    "seconds", "peak_memory_bytes",
 ]  # fmt: skip

@@ -1,5 +1,7 @@
 """What the rows of a hub's classifiers stand for, as timm and torchvision tell."""
 
+from typing import Any
+
 from bench.backbones import torchvision_names
 
 Names = tuple[str, ...]  # of one class
@@ -10,13 +12,13 @@ def hub_classes(name: str) -> list[Names] | None:
     if name.startswith(torchvision_names.PREFIX):
         return _torchvision(name)
     import timm
-    from timm.data import ImageNetInfo, infer_imagenet_subset
+    from timm.data.imagenet_info import ImageNetInfo, infer_imagenet_subset
 
     config = timm.get_pretrained_cfg(name)
-    subset = infer_imagenet_subset(config.to_dict()) if config is not None else None
+    subset = infer_imagenet_subset({"num_classes": config.num_classes}) if config is not None else None
     if subset is None:
         return None
-    info = ImageNetInfo(subset)
+    info: Any = ImageNetInfo(subset)
     return list(zip(info.label_names(), info.label_descriptions(), strict=True))
 
 

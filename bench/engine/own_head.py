@@ -1,4 +1,4 @@
-"""A checkpoint as it came, scored by its own classifier: the whole network, once over the test split, in full precision.
+"""A checkpoint as it came, scored by its own classifier: the whole network, once over the test split, in fp32.
 
 Which row of the head stands for which class of the data set is a matter of names, or of an order that the suite gives.
 """
@@ -85,9 +85,10 @@ def _score(source: Source, rows: Sequence[int], spec: FitSpec, context: Context)
 
 def _names_of_rows(own: OwnHead, root: BackboneRef, context: Context) -> list[Names] | None:
     """As the suite gives them, else as the weights' origin tells; None: nobody says."""
-    given = [(name,) for name in own.classes if isinstance(name, str)] if isinstance(own.classes, tuple) else []
-    if given or own.classes is not None:
-        return given or None
+    if isinstance(own.classes, tuple) and own.classes and isinstance(own.classes[0], str):
+        return [(str(name),) for name in own.classes]
+    if own.classes is not None:
+        return None
     match root.weights.origin:
         case "pretrain":
             data = DataRef(**pretraining_of(root.weights, context).spec["data"])
@@ -103,13 +104,14 @@ def rows_of(classes: Sequence[str], own: OwnHead, names: Sequence[Names] | None,
     class."""
     if own.classes == "same":
         if num_rows != len(classes):
-            raise NotApplicable(f"`classes: same`: the head has {num_rows} rows, and the data set {len(classes)} classes")
+            told = f"the head has {num_rows} rows, and the data set {len(classes)} classes"
+            raise NotApplicable(f"`classes: same`: {told}")
         return list(range(num_rows))
     if isinstance(own.classes, tuple) and not names:
         return _numbered([row for row in own.classes if isinstance(row, int)], len(classes), num_rows)
     if names is None:
-        raise NotApplicable("what the rows of this head stand for is unknown: name its classes in the option `classes`, "
-                            "in the head's order, or write `classes: same` where they are the data set's own")
+        raise NotApplicable("what the rows of this head stand for is unknown: name its classes in the option "
+                            "`classes`, in the head's order, or write `classes: same` where they are the data set's")
     if len(names) != num_rows:
         raise NotApplicable(f"{len(names)} names of classes for a head of {num_rows} rows")
     return _named(classes, names)

@@ -22,8 +22,9 @@ class OwnHeadOptions(Options):
 
 
 def build(options: OwnHeadOptions, num_units: int) -> Recipe:
-    classes = tuple(options.classes) if isinstance(options.classes, list) else options.classes
-    return Recipe(phases=head_only(num_units), own_head=OwnHead(classes, options.among))
+    given = options.classes
+    own = OwnHead((*given,) if isinstance(given, list) else given, options.among)
+    return Recipe(phases=head_only(num_units), own_head=own)
 
 
 STRATEGY = StrategyEntry(

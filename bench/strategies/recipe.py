@@ -66,7 +66,7 @@ class Solve:
 class OwnHead:
     """The classifier that the weights came with. Nothing is trained, searched or drawn."""
 
-    classes: Literal["same"] | tuple[str, ...] | tuple[int, ...] | None  # what its rows stand for; None: as is known
+    classes: Literal["same"] | tuple[str | int, ...] | None  # what its rows stand for; None: as is known
     among: Literal["target", "all"]  # which classes may be answered
 
 

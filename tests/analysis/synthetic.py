@@ -129,10 +129,12 @@ def _final(world: World, backbone: str, cell: tuple[str, int, str], repeat: int)
 
 def _engine(strategy: str, ok: bool, replicas: float = 1.0) -> dict[str, Any]:
     if not ok:
-        return {"precision": "", "precision_why": "", "frozen": "", "replicas": NAN, "whole": "", "feature_seconds": NAN}
+        absent = {"replicas": NAN, "feature_seconds": NAN}
+        return {"precision": "", "precision_why": "", "frozen": "", "whole": "", **absent}
     frozen = {"scratch": "none", "full_finetune": "none", "gradual_unfreeze": "kept/recomputed/none"}
     return {
-        "precision": "bf16", "precision_why": "the CPU computes in bf16 (AMX)", "frozen": frozen.get(strategy, "kept"), "replicas": replicas, "whole": "",
+        "precision": "bf16", "precision_why": "the CPU computes in bf16 (AMX)",
+        "frozen": frozen.get(strategy, "kept"), "replicas": replicas, "whole": "",
         "feature_seconds": 0.25 if "freeze" in strategy else 0.0,
     }  # fmt: skip
 

@@ -27,7 +27,8 @@ def test_a_gpu_computes_in_bf16_from_ampere_on(capability, used):
 
 
 @pytest.mark.parametrize(
-    ("flags", "used"), [({"amx_bf16", "avx512_bf16"}, "bf16"), ({"avx512_bf16"}, "bf16"), ({"avx2"}, "fp32"), ((), "fp32")]
+    ("flags", "used"),
+    [({"amx_bf16", "avx512_bf16"}, "bf16"), ({"avx512_bf16"}, "bf16"), ({"avx2"}, "fp32"), ((), "fp32")],
 )
 def test_a_cpu_by_its_flags(monkeypatch, flags, used):
     monkeypatch.setattr(precision, "_cpu_flags", lambda: frozenset(flags))
@@ -74,8 +75,10 @@ def depthwise(monkeypatch, folder):
 BOTH = SMALL.replace("repeats: 2", "repeats: 1").replace("strategies:", "  - {name: toy_depthwise}\nstrategies:")
 
 
-@pytest.mark.parametrize(("machine", "plain", "deep"), [(AMX, "bf16", "fp32"), (GPU, "bf16", "bf16"),
-                                                         (machine_of(True, 7.5), "fp32", "fp32"), (PLAIN, "fp32", "fp32")])
+@pytest.mark.parametrize(
+    ("machine", "plain", "deep"),
+    [(AMX, "bf16", "fp32"), (GPU, "bf16", "bf16"), (machine_of(True, 7.5), "fp32", "fp32"), (PLAIN, "fp32", "fp32")],
+)
 def test_every_backbone_of_a_suite_has_its_own(plan, depthwise, machine, plain, deep):
     made = plan(BOTH, machine=machine)
     found = {(job.spec.backbone.name, job.spec.training.precision) for job in made.jobs.values() if job.kind == "final"}

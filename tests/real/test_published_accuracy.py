@@ -50,8 +50,8 @@ def test_published_accuracy(real, cache, layers):
 
 def test_a_published_accuracy_is_one_line_of_a_suite(real, tmp_path):
     backbones = [
-        {"name": "cifar_resnet", "options": {"blocks": blocks}, "weights": f"weights/cifar10_resnet{layers}_akamaster.pth",
-         "label": f"resnet{layers}"}
+        {"name": "cifar_resnet", "options": {"blocks": blocks}, "label": f"resnet{layers}",
+         "weights": f"weights/cifar10_resnet{layers}_akamaster.pth"}
         for layers, (blocks, _) in PUBLISHED.items()
     ]  # fmt: skip
     suite = tmp_path / "published.yaml"

@@ -46,8 +46,8 @@ def _table(facts: Facts, rows: list[Row]) -> Table:
     caption = (
         f"Mean over {plural(len(facts.board.tasks), 'task')}, then over n = {n} repeats; 95 % Student t interval over "
         "repeats with the tasks held fixed, so it says nothing about other datasets. Distances to the first are paired "
-        "by repeat, their spread is pooled over strategies, and ≈ marks those not separable from it (Holm, 5 %). Strategies that share the "
-        "first place in a task have equal parts of it."
+        "by repeat, their spread is pooled over strategies, and ≈ marks those not separable from it (Holm, 5 %). Who "
+        "share the first place in a task have equal parts of it."
     )
     return Table("leaderboard", columns, [_row(facts, row, scale) for row in rows], caption)
 
