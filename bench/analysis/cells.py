@@ -107,10 +107,17 @@ def mean_of(rows: list[Row], column: str) -> float:
     return float(values.mean()) if len(values) else math.nan
 
 
+def is_undrawn(rows: list[Row]) -> bool:
+    """Whether all repeats are one and the same record: a number that has no interval over them."""
+    return len(rows) > 1 and rows[0]["key"] != "" and len({row["key"] for row in rows}) == 1
+
+
 def _summary(rows: list[Row]) -> Row:
     done = [row for row in rows if row["status"] == "ok"]
     first = rows[0]
     scores = mean_interval(row["score"] for row in done)
+    if is_undrawn(rows):
+        scores = scores.without_ends()
     edges = [row["lr_edge"] for row in done if row["lr_edge"]]
     fixed = ("labels_per_class", "baseline", "depth", "num_units", "metric")
     means = ("flops", "samples", "steps", "trainable_params", "total_params", "seconds", "peak_memory_bytes")
@@ -123,6 +130,7 @@ def _summary(rows: list[Row]) -> Row:
         "sd": scores.sd,
         "n": scores.n,
         "planned": len(rows),
+        "undrawn": is_undrawn(rows),
         "complete": bool(applicable) and scores.n == len(rows),
         "applicable": bool(applicable),
         "statuses": status_text(rows),
@@ -132,6 +140,7 @@ def _summary(rows: list[Row]) -> Row:
         "lr_high": max(finite(row["lr_high"] for row in rows), default=math.nan),
         "lr_edge": "/".join(sorted(set(edges), reverse=True)),
         "num_edges": len(edges),
+        "penalty_edge": any(row["penalty_edge"] for row in done),
         "num_trials": max(int(row["num_trials"]) for row in rows),
         "inflation": mean_interval(row["best_on_test"] - row["score"] for row in done).mean,
         **{name: mean_of(done, name) for name in means},
@@ -146,6 +155,7 @@ def cell_summary(finals: pd.DataFrame) -> pd.DataFrame:
 
 EMPTY_SUMMARY = [
     "labels_per_class", "baseline", "depth", "num_units", "metric", "lr_low", "lr_high", "mean", "low", "high", "sd",
-    "n", "planned", "complete", "applicable", "statuses", "lr", "weight_decay", "lr_edge", "num_edges", "num_trials",
-    "inflation", "flops", "samples", "steps", "trainable_params", "total_params", "seconds", "peak_memory_bytes",
+    "n", "planned", "undrawn", "complete", "applicable", "statuses", "lr", "weight_decay", "lr_edge", "num_edges",
+    "penalty_edge", "num_trials", "inflation", "flops", "samples", "steps", "trainable_params", "total_params",
+    "seconds", "peak_memory_bytes",
 ]  # fmt: skip

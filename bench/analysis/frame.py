@@ -11,9 +11,12 @@ import pandas as pd
 # The columns that name a cell; with `repeat` they name a row of `finals`.
 CELL = ["dataset", "budget", "backbone", "strategy"]
 
+OWN_HEAD = "own head"  # a checkpoint that was scored as it came
+
 # How a training was done. "" and NaN where its record does not say, as with records from before there was an engine.
 ENGINE: dict[str, str] = {
     "precision": "str",  # "fp32" or "bf16"
+    "precision_why": "str",  # in words
     "frozen": "str",  # what became of parts that cannot change, over the phases: "none", "kept/recomputed"
     "replicas": "float64",  # networks that trained as one, itself included
     "whole": "str",  # why a network with frozen units runs whole; "" normally
@@ -27,7 +30,8 @@ FINALS: dict[str, str] = {
     "backbone": "str",  # label of the backbone, its origin included
     "strategy": "str",  # label of the strategy, "freeze(upto=2)"
     "baseline": "bool",  # True for scratch
-    "solved": "str",  # "ridge" or another closed form, which takes no steps and has no rate; "" for what is trained
+    # "ridge" or another closed form, or OWN_HEAD: these take no steps and have no rate; "" for what is trained
+    "solved": "str",
     "depth": "float64",  # units frozen from the stem on throughout training; NaN where that is not what it does
     "num_units": "int64",  # of the backbone, head included
     "repeat": "int64",
@@ -39,6 +43,7 @@ FINALS: dict[str, str] = {
     "lr": "float64",  # chosen rate
     "weight_decay": "float64",
     "lr_edge": "str",  # "low" or "high" where the chosen rate is the lowest or the highest that was tried, else ""
+    "penalty_edge": "str",  # likewise of what a closed form searches
     "lr_low": "float64",  # the lowest and the highest rate that its search has tried
     "lr_high": "float64",
     "num_trials": "int64",  # trials whose records exist, failed ones included

@@ -7,12 +7,13 @@ from typing import Any
 
 import pandas as pd
 
-from bench.analysis.frame import FINALS, PRETRAININGS, TRIALS, UNCHOSEN, SuiteResults
+from bench.analysis.frame import FINALS, OWN_HEAD, PRETRAININGS, TRIALS, UNCHOSEN, SuiteResults
 from bench.keys import digest
 from bench.plan.plan import Cell, Plan, Source
 from bench.plan.spec import FitSpec, PretrainSpec, trial_key
 from bench.plan.stand_in import MARK
 from bench.store import Record, Store
+from bench.strategies.recipe import Recipe
 
 NAN = math.nan
 
@@ -51,8 +52,14 @@ def _cell_columns(cell: Cell, spec: FitSpec) -> dict[str, Any]:
         "backbone": cell.backbone,
         "strategy": cell.strategy,
         "baseline": cell.baseline,
-        "solved": spec.recipe.solve.form if spec.recipe.solve is not None else "",
+        "solved": _instead_of_training(spec.recipe),
     }
+
+
+def _instead_of_training(recipe: Recipe) -> str:
+    if recipe.own_head is not None:
+        return OWN_HEAD
+    return recipe.solve.form if recipe.solve is not None else ""
 
 
 def _finals(plan: Plan, cell: Cell, records: dict[str, Record]) -> list[dict[str, Any]]:
@@ -79,6 +86,7 @@ def _finals(plan: Plan, cell: Cell, records: dict[str, Record]) -> list[dict[str
             "lr": result.get("lr", NAN),
             "weight_decay": result.get("weight_decay", NAN),
             "lr_edge": result.get("lr_edge", ""),
+            "penalty_edge": result.get("penalty_edge", ""),
             **_search_columns([records[one] for one in search.record_keys if one in records]),
             **{name: logical.get(name, NAN) for name in _LOGICAL},
             **_source_columns(result),
@@ -184,6 +192,7 @@ def _engine_columns(record: Record | None) -> dict[str, Any]:
     measured = record.cost.get("measured", {}) if record is not None else {}
     return {
         "precision": record.spec.get("training", {}).get("precision", "") if record is not None else "",
+        "precision_why": record.cost.get("precision", {}).get("why", "") if record is not None else "",
         "frozen": "/".join(dict.fromkeys(engine.get("frozen", []))),
         "replicas": engine.get("replicas", NAN),
         "whole": engine.get("whole", ""),

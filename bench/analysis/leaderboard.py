@@ -1,5 +1,6 @@
 """Strategies ranked over the tasks that all of them finished: a mean over different tasks would compare nothing."""
 
+import math
 from dataclasses import dataclass
 
 import pandas as pd
@@ -32,7 +33,11 @@ def leaderboard(finals: pd.DataFrame) -> Leaderboard:
             complete[row["strategy"]].add(task_of(row))
     ranked, shared = _common(complete)
     common = [task for task in tasks if task in shared]
+    undrawn = {row["strategy"] for row in summary if row["undrawn"]}
     rows = _ranked_rows(Scores.of(finals), ranked, common)
+    for row in rows:
+        if row["strategy"] in undrawn:
+            row |= {"low": math.nan, "high": math.nan}
     rows += [{"strategy": name, "ranked": False, "n": 0} for name in complete if name not in ranked]
     for row in rows:
         row |= _gaps(row["strategy"], summary)
@@ -59,7 +64,8 @@ def _ranked_rows(scores: Scores, ranked: list[str], tasks: list[Task]) -> list[R
     order = sorted(ranked, key=lambda name: -intervals[name].mean)
     means = _task_means(scores, ranked, tasks)
     ranks = means.rank(axis=1, ascending=False)  # 1 for the highest; ties share the average of their places
-    wins = means.rank(axis=1, ascending=False, method="min") == 1
+    first = means.rank(axis=1, ascending=False, method="min") == 1
+    wins = first.div(first.sum(axis=1), axis=0)  # who share a first place share it out
     floor = min((scores.steps[task[0]] for task in tasks), default=0.0) / len(tasks)
     behind = differences_to({name: columns[name] for name in order[1:]}, columns[order[0]], floor)
     corrected = dict(zip(behind, holm(found.p for found in behind.values()), strict=True))
@@ -67,7 +73,7 @@ def _ranked_rows(scores: Scores, ranked: list[str], tasks: list[Task]) -> list[R
     for name in order:
         cell = intervals[name]
         row: Row = {"strategy": name, "ranked": True, "mean": cell.mean, "low": cell.low, "high": cell.high}
-        row |= {"n": cell.n, "rank": float(ranks[name].mean()), "wins": int(wins[name].sum()), "tied": True}
+        row |= {"n": cell.n, "rank": float(ranks[name].mean()), "wins": float(wins[name].sum()), "tied": True}
         if name in behind:
             found = behind[name]
             row |= {"behind": found.mean, "behind_low": found.low, "behind_high": found.high}

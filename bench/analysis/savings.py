@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from bench.analysis.cells import once, records
-from bench.analysis.frame import SuiteResults
+from bench.analysis.frame import OWN_HEAD, SuiteResults
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,17 @@ def feature_seconds(results: SuiteResults) -> dict[str, float]:
     return {str(backbone): float(seconds) for backbone, seconds in totals.items() if seconds > 0}
 
 
-def precisions(results: SuiteResults) -> list[str]:
-    """What trials and finals were computed in, by their records."""
-    return sorted({str(name) for name in _trainings(results)["precision"]} - {""})
+def precisions(results: SuiteResults) -> dict[str, dict[str, list[str]]]:
+    """What trials and finals were computed in, by their records; for what reasons, and which backbones for each."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for row in records(_trainings(results).drop_duplicates(["precision", "precision_why", "backbone"])):
+        if row["precision"]:
+            found.setdefault(row["precision"], {}).setdefault(row["precision_why"], []).append(row["backbone"])
+    return dict(sorted(found.items()))
 
 
 def _trainings(results: SuiteResults) -> pd.DataFrame:
-    columns = ["backbone", "precision", "frozen", "replicas", "whole", "feature_seconds"]
-    return pd.concat([once(frame)[columns] for frame in (results.finals, results.trials)], ignore_index=True)
+    """Trials and finals, but for checkpoints that were only scored."""
+    columns = ["backbone", "solved", "precision", "precision_why", "frozen", "replicas", "whole", "feature_seconds"]
+    every = pd.concat([once(frame)[columns] for frame in (results.finals, results.trials)], ignore_index=True)
+    return every[every["solved"] != OWN_HEAD]

@@ -6,7 +6,7 @@ Student's t throughout. A percentile bootstrap over 3-5 values covers 73-84 % wh
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,8 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean with its interval; `low` and `high` are NaN where one value, or none, allows no interval."""
+    """A mean with its interval; `low` and `high` are NaN where one value, or none, or one that is the same by
+    construction, allows no interval."""
 
     mean: float
     low: float
@@ -30,6 +31,9 @@ class Interval:
     @property
     def half(self) -> float:
         return (self.high - self.low) / 2
+
+    def without_ends(self) -> "Interval":
+        return replace(self, low=math.nan, high=math.nan)
 
     @property
     def remark(self) -> str:

@@ -1,6 +1,6 @@
 """What a backbone is to the rest of the house before any tensor exists. No torch here: `plan` and `list` read this."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ class BackboneFacts:
     has_hub_weights: bool = False
     has_batchnorm: bool = True
     interpolation: str = "bicubic"  # or bilinear, as the weights were evaluated
+    is_depthwise: bool = False  # has convolutions with one channel in each group
 
 
 @dataclass(frozen=True)
@@ -33,3 +34,5 @@ class BackboneEntry:
     facts: BackboneFacts
     build: Callable[[int, Any], Any]  # number of classes, options -> torch.nn.Module; imports torch itself
     options: type[Options] = Options
+    # Names in a public checkpoint, options -> the network's names; raises BenchError where it needs other options.
+    translate: Callable[[Iterable[str], Any], dict[str, str]] | None = None

@@ -14,6 +14,7 @@ from bench.backbones.base import BackboneEntry
 from bench.backbones.new_head import give_head
 from bench.backbones.units import Network, cut_into_units
 from bench.backbones.weights import Loaded, State, WeightsError
+from bench.errors import BenchError
 from bench.plan.spec import BackboneRef, NewHead
 from bench.strategies.parts import Adaptation
 
@@ -62,9 +63,24 @@ def read_state(ref: BackboneRef, path: Path | None) -> State | None:
         case "hub":
             assert path is not None, "planning finds the file"
             return _from_hub(ref, path)
-        case "file" | "pretrain":
+        case "file":
             assert path is not None, "planning resolves the path"
+            return _translated(ref, path)
+        case "pretrain":
+            assert path is not None, "a pretraining leaves a file"
             return weights_io.read_file(path)
+
+
+def _translated(ref: BackboneRef, path: Path) -> State:
+    """A checkpoint's tensors under the names that the network has for them."""
+    state, entry = weights_io.read_file(path), backbones.find(ref.name)
+    if entry is None or entry.translate is None:
+        return state
+    try:
+        names = entry.translate(state, entry.options.model_validate(ref.options))
+    except BenchError as error:
+        raise WeightsError(f"{path.name}: {error}") from error
+    return {names[name]: tensor for name, tensor in state.items()}
 
 
 def _from_hub(ref: BackboneRef, path: Path) -> State:

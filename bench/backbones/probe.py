@@ -20,7 +20,7 @@ from bench.keys import digest
 from bench.store.atomic import write_bytes
 from bench.suite.schema import BackboneSpec
 
-CUT = 4  # bumped when `units.py` cuts or names units otherwise: older answers are asked again
+CUT = 5  # bumped when `units.py` cuts or names units otherwise: older answers are asked again
 CLASSES = 7  # of the network that is looked at: a number that no layer of a known network has
 KEYS = {field.name for field in dataclasses.fields(BackboneFacts)}
 
@@ -61,6 +61,7 @@ def _facts(spec: BackboneSpec, answers: dict[str, Any]) -> BackboneFacts | Bench
         has_hub_weights=answer["has_hub_weights"],
         interpolation=answer["interpolation"],
         has_batchnorm=answer["has_batchnorm"],
+        is_depthwise=answer["is_depthwise"],
     )
 
 
@@ -119,14 +120,20 @@ def _answer(question: dict[str, Any]) -> dict[str, Any]:
         network = cut_into_units(model, coarse=question["units"] == "coarse")
     except Exception as error:
         return {"error": f"cannot be built: {error}"}
-    config = {**_config(question, model), "has_batchnorm": _has_batchnorm(model)}
-    return dataclasses.asdict(BackboneFacts(unit_names=network.unit_names, **config))
+    found = {"has_batchnorm": _has_batchnorm(model), "is_depthwise": _is_depthwise(model)}
+    return dataclasses.asdict(BackboneFacts(unit_names=network.unit_names, **_config(question, model), **found))
 
 
 def _has_batchnorm(model: Any) -> bool:
     from torch.nn.modules.batchnorm import _BatchNorm
 
     return any(isinstance(module, _BatchNorm) for module in model.modules())
+
+
+def _is_depthwise(model: Any) -> bool:
+    from torch import nn
+
+    return any(isinstance(m, nn.Conv2d) and m.groups == m.in_channels > 1 for m in model.modules())
 
 
 def _config(question: dict[str, Any], model: Any) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from bench.commands.progress import read_progress, time_left
 from bench.commands.suites import Folders
 from bench.plan.halving import rungs
 from bench.plan.plan import Cell, Plan
-from bench.plan.spec import FitSpec, Training
+from bench.plan.precision import ASKED, FULL
+from bench.plan.spec import FitSpec, Training, arithmetic_key
 from bench.plan.work import changes_anew
 
 
@@ -22,9 +23,10 @@ def show_plan(plan: Plan, folders: Folders, json: bool) -> int:
     suite = plan.loaded.suite
     table(["task", "backbone", "strategies", "searched", "finals"], _rows(plan))
     say()
-    say(f"{summary['cells']} cells; each searched with {_search_in_words(plan)}, then trained"
-        f" {suite.repeats} times")
-    say(f"precision: {summary['precision']}; {_augment_in_words(summary['views'], suite.engine.partition)}")
+    how = f"searched with {_search_in_words(plan)}, then trained {suite.repeats} times"
+    trains = _first_fit(plan).search.trials
+    say(f"{summary['cells']} cells; each {how if trains else 'a checkpoint, scored as it came'}")
+    say(f"precision: {_precision_in_words(plan)}; {_augment_in_words(summary['views'], suite.engine.partition)}")
     say(f"{summary['trainings']} trainings in all, {summary['finished']} records are there, {left_in_words(summary)}")
     return 0
 
@@ -32,7 +34,7 @@ def show_plan(plan: Plan, folders: Folders, json: bool) -> int:
 def _first_fit(plan: Plan) -> FitSpec:
     """Of what is trained, where anything is: closed forms take no steps."""
     specs = [job.spec for job in plan.jobs.values() if isinstance(job.spec, FitSpec)]
-    return next((spec for spec in specs if spec.recipe.solve is None), specs[0])
+    return next((spec for spec in specs if spec.recipe.trains), specs[0])
 
 
 def _search_in_words(plan: Plan) -> str:
@@ -40,7 +42,7 @@ def _search_in_words(plan: Plan) -> str:
     spec = _first_fit(plan)
     search, steps = spec.search, spec.training.steps
     specs = [job.spec for job in plan.jobs.values() if isinstance(job.spec, FitSpec)]
-    counts = {one.search.trials for one in specs if one.recipe.solve is None} or {search.trials}
+    counts = {one.search.trials for one in specs if one.recipe.trains} or {search.trials}
     num = f"{min(counts)} to {max(counts)}" if len(counts) > 1 else str(search.trials)
     *compared, _ = rungs(search, steps)
     scored = f"{search.folds} folds" if search.folds else f"a hold-out of {search.holdout:.0%}"
@@ -51,6 +53,28 @@ def _search_in_words(plan: Plan) -> str:
 def _listed(numbers: list[int]) -> str:
     *first, last = map(str, numbers)
     return f"{', '.join(first)} and {last}" if first else last
+
+
+def _precisions(plan: Plan) -> dict[str, dict[str, list[str]]]:
+    """What networks train in, the reasons, and which backbones have each."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for cell in plan.cells:
+        spec = plan.jobs[cell.finals[0]].spec
+        assert isinstance(spec, FitSpec)
+        choice = FULL if spec.recipe.own_head is not None else plan.arithmetic[arithmetic_key(spec.backbone)]
+        backbones = found.setdefault(choice.used, {}).setdefault(choice.why, [])
+        backbones += [cell.backbone] if cell.backbone not in backbones else []
+    return dict(sorted(found.items()))
+
+
+def _precision_in_words(plan: Plan) -> str:
+    """`bf16 (the CPU computes in bf16 (AMX): resnet18)`: reasons where they are not the suite's own word."""
+    several = len({cell.backbone for cell in plan.cells}) > 1
+    parts = []
+    for used, reasons in _precisions(plan).items():
+        told = [f"{why}: {', '.join(names)}" if several else why for why, names in reasons.items() if why != ASKED]
+        parts.append(f"{used} ({'; '.join(told)})" if told else used)
+    return " and ".join(parts)
 
 
 def _augment_in_words(views: int | None, partition: bool) -> str:
@@ -75,14 +99,15 @@ def _rows(plan: Plan) -> list[list[str]]:
     for cell in plan.cells:
         groups.setdefault((cell.task, cell.backbone), []).append(cell)
     return [
-        [*names, str(len(cells)), str(_distinct(c.searches for c in cells)), str(_distinct(c.finals for c in cells))]
+        [*names, str(len(cells)), str(_distinct(plan, (c.searches for c in cells))),
+         str(_distinct(plan, (c.finals for c in cells)))]
         for names, cells in groups.items()
     ]
 
 
-def _distinct(keys: Iterable[tuple[str, ...]]) -> int:
-    """Strategies that come to the same recipe share their trainings."""
-    return len(set(chain.from_iterable(keys)))
+def _distinct(plan: Plan, keys: Iterable[tuple[str, ...]]) -> int:
+    """Strategies that come to the same recipe share their trainings. A search without trials is none."""
+    return sum(bool(plan.jobs[key].record_keys) for key in set(chain.from_iterable(keys)))
 
 
 def left_in_words(summary: dict[str, Any]) -> str:
@@ -104,7 +129,7 @@ def summarize(plan: Plan, folders: Folders) -> dict[str, Any]:
         "left": num_left,
         "jobs": dict(Counter(job.kind for job in plan.jobs.values())),
         "rungs": rungs(fit.search, fit.training.steps),  # of the first task
-        "precision": fit.training.precision,
+        "precision": " and ".join(_precisions(plan)),
         "views": _num_views(fit.training),
         "time_left": time_left(progress),
     }

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 from bench.commands.missing import explain, get
 from bench.commands.output import as_json, console, note, say
 from bench.commands.progress import read_progress
-from bench.commands.suites import Folders, How, plan_from_file, remember
+from bench.commands.suites import Folders, How, machine_here, plan_from_file, remember
 from bench.errors import BenchError, MissingInputs
-from bench.execute.placement import choose_placement, count_gpus
+from bench.execute.placement import choose_placement
 from bench.execute.rerun import forget
 from bench.execute.roots import Roots
 from bench.execute.runner import Runner, Summary
 from bench.plan.plan import Plan
-from bench.plan.precision import precision_of
 from bench.plan.titles import titles_of
 from bench.plan.work import Estimator
 from bench.provenance import describe
@@ -79,10 +78,10 @@ def plan_with_all_it_needs(options: RunOptions) -> tuple[Plan, tuple[str, ...]]:
     """And what of it embedded things stand in for. What is missing is fetched where there is a network."""
     if options.offline:
         os.environ["HF_HUB_OFFLINE"] = "1"  # read by the hub's client when it is imported
-    precision = precision_of(on_gpu=options.gpus != 0 and count_gpus() > 0)
+    machine = machine_here(options.gpus)
 
     def made(stand_in_for: tuple[str, ...] = ()) -> Plan:
-        how = How(precision, stand_in_for)
+        how = How(machine, stand_in_for)
         return plan_from_file(options.suite, options.overrides, options.folders, options.max_runs, how)
 
     try:

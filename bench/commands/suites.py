@@ -9,11 +9,11 @@ from typing import Any
 from bench.commands.missing import explain
 from bench.datasets.base import DatasetFacts
 from bench.errors import BenchError, MissingInputs, unknown
-from bench.execute.placement import count_gpus
+from bench.execute.placement import compute_capability, count_gpus
 from bench.execute.roots import Roots
 from bench.plan.enumerate import MAX_RUNS, make_plan
 from bench.plan.plan import Finds, Plan, Source
-from bench.plan.precision import Precision, precision_of
+from bench.plan.precision import PLAIN, Machine, machine_of
 from bench.plan.stand_in import rehearsal
 from bench.store.atomic import write_bytes
 from bench.suite.load import LoadedSuite, load_suite
@@ -37,9 +37,9 @@ class Folders:
 
 @dataclass(frozen=True)
 class How:
-    """`precision`: what `auto` means; unset, what it meant when the suite last ran here, or would mean now."""
+    """`machine`: what `precision: auto` is asked of; unset, as when the suite last ran here, or as it is now."""
 
-    precision: Precision | None = None
+    machine: Machine | None = None
     stand_in_for: tuple[str, ...] = ()  # what is missing, and to be replaced
 
 
@@ -50,8 +50,14 @@ def plan_from_file(
     loaded = load_suite(path, overrides)
     if how.stand_in_for:
         loaded = rehearsal(loaded, how.stand_in_for)
-    meant = how.precision or typed_for(loaded.suite.name, folders).precision or precision_of(on_gpu=count_gpus() > 0)
-    return make_plan(loaded, folders.results / ".cache", max_runs, meant)
+    machine = how.machine or typed_for(loaded.suite.name, folders).machine or machine_here()
+    return make_plan(loaded, folders.results / ".cache", max_runs, machine)
+
+
+def machine_here(gpus: int | None = None) -> Machine:
+    """`gpus`: how many are to be used; None: as there are."""
+    on_gpu = gpus != 0 and count_gpus() > 0
+    return machine_of(on_gpu, compute_capability() if on_gpu else None)
 
 
 def remember(plan: Plan, overrides: Sequence[str], folders: Folders, stand_in_for: Collection[str] = ()) -> None:
@@ -62,7 +68,7 @@ def remember(plan: Plan, overrides: Sequence[str], folders: Folders, stand_in_fo
     typed = {
         "overrides": list(overrides),
         "suite": str(plan.loaded.path.absolute()),
-        "precision": plan.loaded.suite.engine.precision,
+        "machine": asdict(plan.machine),
         "stand_in_for": list(stand_in_for),
         "finds": asdict(plan.finds),
     }
@@ -75,7 +81,7 @@ class Typed:
 
     overrides: tuple[str, ...] = ()
     suite: Path | None = None  # checkpoints that a suite names lie beside its file, not beside the copy of it
-    precision: Precision | None = None  # what `auto` came to on the machine that ran it
+    machine: Machine | None = None  # that ran it, as `precision: auto` sees it
     stand_in_for: tuple[str, ...] = ()
     finds: Finds = field(default_factory=Finds)
 
@@ -92,7 +98,7 @@ def recalled(name: str, folders: Folders) -> Plan:
     loaded = replace(loaded, path=typed.suite or loaded.path)
     if typed.stand_in_for:
         loaded = rehearsal(loaded, typed.stand_in_for)
-    return make_plan(loaded, folders.results / ".cache", NO_LIMIT, typed.precision or "fp32", typed.finds)
+    return make_plan(loaded, folders.results / ".cache", NO_LIMIT, typed.machine or PLAIN, typed.finds)
 
 
 def typed_for(name: str, folders: Folders) -> Typed:
@@ -101,8 +107,8 @@ def typed_for(name: str, folders: Folders) -> Typed:
         found = json.loads(path.read_bytes())
         suite = Path(found["suite"]) if "suite" in found else None
         overrides = tuple(str(one) for one in found["overrides"])
-        precision: Precision = "bf16" if found.get("precision") == "bf16" else "fp32"
-        return Typed(overrides, suite, precision, tuple(found.get("stand_in_for", ())), _finds(found.get("finds", {})))
+        machine = Machine(**found["machine"]) if "machine" in found else None
+        return Typed(overrides, suite, machine, tuple(found.get("stand_in_for", ())), _finds(found.get("finds", {})))
     except FileNotFoundError:
         return Typed()
     except (OSError, ValueError, KeyError, TypeError) as error:

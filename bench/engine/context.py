@@ -21,6 +21,7 @@ from bench.engine.measure import Meter
 from bench.errors import BenchError
 from bench.keys import digest
 from bench.plan.patterns import Pattern
+from bench.plan.precision import Choice
 from bench.plan.spec import BackboneRef, DataRef, Engine
 from bench.store import Record, Store
 
@@ -36,6 +37,7 @@ class OnDevice:
     train: Images
     test: Images
     sha256: str
+    classes: tuple[str, ...] = ()
 
     @property
     def train_labels(self) -> npt.NDArray[np.int64]:
@@ -67,6 +69,7 @@ class Context:
     engine: Engine = field(default_factory=Engine)
     patterns: Mapping[str, tuple[Pattern, ...]] = field(default_factory=dict)  # what the plan leaves frozen
     sources: Mapping[str, dict[str, Any]] = field(default_factory=dict)  # options with paths, by digest of the DataRef
+    arithmetic: Mapping[str, Choice] = field(default_factory=dict)  # by `arithmetic_key`; only told in records
     forms_folder: Path | None = None  # where this machine's choices are kept; None: in the cache
     features: Features = field(init=False)
     _loaded: OrderedDict[str, OnDevice] = field(default_factory=OrderedDict)
@@ -110,6 +113,7 @@ class Context:
             train=placed(loaded.train, "train"),
             test=placed(loaded.test, "test"),
             sha256=sha256,
+            classes=loaded.classes,
         )
 
     def network(self, ref: BackboneRef, built: tuple[object, ...], fresh: Network) -> Network:

@@ -1,5 +1,5 @@
 """Jobs in, their records out. This is what a worker process runs. A search goes on in `searches.py`, a final in
-`finals.py`, a closed form in `solving.py`, a pretraining in `pretrain.py`.
+`finals.py`, a closed form in `solving.py`, a checkpoint's own head in `own_head.py`, a pretraining in `pretrain.py`.
 
 Whatever goes wrong inside a training becomes a record too, so one bad cell never stops a suite.
 """
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from bench.engine.context import Context
 from bench.engine.finals import make_finals
+from bench.engine.own_head import score_own_heads
 from bench.engine.pretrain import run_pretraining
 from bench.engine.records import crashed, guarded, record_of, write
 from bench.engine.searches import make_searches
@@ -21,6 +22,8 @@ def perform(jobs: Sequence[Job] | Job, context: Context) -> bool:
     jobs = [jobs] if isinstance(jobs, Job) else list(jobs)
     spec = jobs[0].spec
     if isinstance(spec, FitSpec):
+        if spec.recipe.own_head is not None:
+            return jobs[0].kind == "search" or score_own_heads(jobs, context)
         is_solved = spec.recipe.solve is not None
         if jobs[0].kind == "search":
             return solve_searches(jobs, context) if is_solved else make_searches(jobs, context)

@@ -13,7 +13,8 @@ from bench.engine.fit import Finished
 from bench.engine.optimize import Hyper
 from bench.engine.search import Tried
 from bench.errors import NotApplicable, StoreError
-from bench.plan.spec import FitSpec, Job, trial_key, unchosen_key
+from bench.plan.precision import FULL
+from bench.plan.spec import FitSpec, Job, arithmetic_key, trial_key, unchosen_key
 from bench.store import Record, Store
 from bench.store.record import Status
 
@@ -38,10 +39,18 @@ def record_of(job: Job, context: Context, finished: Finished = NOTHING) -> Recor
         status=finished.status,
         spec=spec,
         result=finished.result,
-        cost=finished.cost,
+        cost=_with_precision(job, finished.cost, context),
         provenance=context.provenance,
         error=finished.error,
     )
+
+
+def _with_precision(job: Job, cost: dict[str, Any], context: Context) -> dict[str, Any]:
+    """And why it was this one, which is in no key."""
+    if not cost or not isinstance(job.spec, FitSpec):
+        return cost
+    known = FULL if job.spec.recipe.own_head is not None else context.arithmetic.get(arithmetic_key(job.spec.backbone))
+    return {**cost, "precision": {"used": job.spec.training.precision, "why": known.why if known is not None else ""}}
 
 
 def trial_record(

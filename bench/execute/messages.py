@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.plan.patterns import Pattern
+from bench.plan.precision import Choice
 from bench.plan.spec import Engine, Job
 from bench.store import Record
 
@@ -32,6 +33,7 @@ class Setup:
     patterns: dict[str, tuple[Pattern, ...]]  # what the plan leaves frozen
     weights_files: dict[str, Path]
     sources: dict[str, dict[str, Any]]  # options of datasets, paths too, by the digest of their DataRef
+    arithmetic: dict[str, Choice]  # what networks train in and why, by `arithmetic_key`
     provenance: dict[str, Any]
     log: Path  # what a worker prints goes here, so that it cannot garble the display
 

@@ -53,6 +53,19 @@ def count_gpus() -> int:
     return found if visible is None else _visible(visible, found)
 
 
+def compute_capability() -> float | None:
+    """Of the oldest card, hidden ones too, since CUDA may count them in another order; None: the tool does not say."""
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return None
+    command = [tool, "--query-gpu=compute_cap", "--format=csv,noheader"]
+    try:
+        listed = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout
+        return min(float(line) for line in listed.split())
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return None
+
+
 def _visible(names: str, found: int) -> int:
     """CUDA's rule: numbers or ids, and the first that does not exist hides itself and all after it."""
     count = 0

@@ -105,6 +105,7 @@ class Runner:
                 patterns=frozen_patterns(self.plan.jobs.values()),
                 weights_files=self.plan.weights_files,
                 sources={key: source.options for key, source in self.plan.sources.items()},
+                arithmetic=self.plan.arithmetic,
                 provenance=provenance,
                 log=self.roots.store.root / "logs" / f"worker-{number}.log",
             )  # fmt: skip
@@ -198,7 +199,15 @@ class Runner:
         if job.kind != "pretrain" or pretrained_ok(self.roots, job):
             run.done.add(job.key)
         outcome = run.last.pop(job.key, "done by another runner")
-        run.display.finished(self.titles[job.key], outcome, seconds)
+        run.display.finished(self.titles[job.key], self._best(job) or outcome, seconds)
+
+    def _best(self, job: Job) -> str:
+        """Of a search's trials, those of an earlier run too; "" where none has a score, and for other jobs."""
+        if job.kind != "search":
+            return ""
+        trials = [self.roots.store.read(key) for key in job.record_keys]
+        scores = [trial.result["score"] for trial in trials if trial is not None and "score" in trial.result]
+        return f"best {max(scores):.3f}" if scores else ""
 
     def _leave(self, run: _Run, job: Job) -> None:
         """This run has nothing more to do with it, whoever made its records."""

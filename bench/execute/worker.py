@@ -85,6 +85,7 @@ def make_context(setup: Setup, pipe: "Connection[Message, Bundle | str]") -> Con
         notice=lambda text: pipe.send(Notice(text)),
         weights_files=setup.weights_files,
         sources=setup.sources,
+        arithmetic=setup.arithmetic,
         provenance={**setup.provenance, "device": device_name(device), "threads": setup.threads},
         begins=lambda records, together: pipe.send(Starting(tuple(records), together)),
         announce=lambda record: pipe.send(Recorded.of(record)),

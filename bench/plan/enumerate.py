@@ -10,7 +10,7 @@ from bench.errors import BenchError, Missing, MissingInputs, SuiteError
 from bench.keys import digest
 from bench.plan.origins import is_own, origin_of
 from bench.plan.plan import Cell, Declared, Finds, Plan, Source
-from bench.plan.precision import Precision
+from bench.plan.precision import PLAIN, Machine, choose
 from bench.plan.resolve import (
     Problems,
     ResolvedBackbone,
@@ -21,8 +21,8 @@ from bench.plan.resolve import (
     resolve_backbone,
     resolve_strategy,
 )
-from bench.plan.settings import head_of, optimizer_of, search_of, training_of
-from bench.plan.spec import FitSpec, Job, PretrainSpec
+from bench.plan.settings import head_of, optimizer_of, search_of, training_of, undrawn
+from bench.plan.spec import FitSpec, Job, PretrainSpec, arithmetic_key
 from bench.plan.tasks import Task, tasks_of
 from bench.suite.load import LoadedSuite
 from bench.suite.schema import BackboneSpec, Suite
@@ -34,18 +34,20 @@ def make_plan(
     loaded: LoadedSuite,
     cache: Path,
     max_runs: int = MAX_RUNS,
-    auto_precision: Precision = "fp32",
+    machine: Machine = PLAIN,
     kept: Finds | None = None,
 ) -> Plan:
-    """Raises SuiteError with every problem found, or MissingInputs. `auto_precision`: what `precision: auto` means
-    here. `kept`: what an earlier run found, for looking at what it left."""
-    if loaded.suite.engine.precision == "auto":
-        engine = loaded.suite.engine.model_copy(update={"precision": auto_precision})
+    """Raises SuiteError with every problem found, or MissingInputs. `machine`: what `precision: auto` is asked of.
+    `kept`: what an earlier run found, for looking at what it left."""
+    asked = loaded.suite.engine.precision
+    if asked == "auto":
+        engine = loaded.suite.engine.model_copy(update={"precision": machine.precision})
         loaded = replace(loaded, suite=loaded.suite.model_copy(update={"engine": engine}))
     suite = loaded.suite
     problems = Problems(loaded, kept=kept or Finds())
     tasks = tasks_of(suite, problems)
-    shelf = _backbones(suite, cache, problems)
+    shelf = [replace(backbone, arithmetic=choose(asked, machine, backbone.facts.is_depthwise))
+             for backbone in _backbones(suite, cache, problems)]
     recipes = _strategies(suite, shelf, problems)
     refuse(problems)
     _check_size(loaded, tasks, recipes, max_runs)
@@ -59,6 +61,8 @@ def make_plan(
         finds=problems.finds,
         weights_files={b.weights.identity: b.weights_file for b, _ in recipes if b.weights_file is not None},
         pretrain_labels=_pretrain_labels(recipes),
+        machine=machine,
+        arithmetic={arithmetic_key(backbone.ref(backbone.weights)): backbone.arithmetic for backbone, _ in recipes},
     )
 
 
@@ -192,6 +196,7 @@ def _cell(
     recipe = strategy.recipe
     origin = origin_of(backbone, strategy)
     training = training_of(suite, task.num_labels, recipe, optimizer_of(suite, backbone.facts))
+    training = replace(training, precision=backbone.arithmetic.used)
     for job in origin.pretrainings:
         jobs.setdefault(job.key, job)
     spec = FitSpec(
@@ -246,6 +251,8 @@ def _declared(task: Task, backbone: ResolvedBackbone, strategy: ResolvedStrategy
 
 
 def _search_and_final(suite: Suite, spec: FitSpec, needs: tuple[str, ...]) -> tuple[Job, Job]:
+    if spec.recipe.own_head is not None:
+        spec = undrawn(spec)
     # A soup is made of the trials themselves, so they must have learned from this repeat's labels.
     is_own = suite.search.scope == "repeat" or spec.recipe.soup is not None
     search = Job("search", spec if is_own else replace(spec, repeat=0), needs)

@@ -14,7 +14,7 @@ def frozen_patterns(jobs: Iterable[Job]) -> dict[str, tuple[Pattern, ...]]:
     found: dict[str, dict[Pattern, None]] = {}
     for job in jobs:
         spec = job.spec
-        if not isinstance(spec, FitSpec) or not has_one_body(spec):
+        if not isinstance(spec, FitSpec) or spec.recipe.own_head is not None or not has_one_body(spec):
             continue
         patterns = found.setdefault(pattern_group(spec), {})
         patterns.update(dict.fromkeys(spec.recipe.touched(phase) for phase in range(len(spec.recipe.phases))))

@@ -8,6 +8,7 @@ from typing import Any
 
 from bench.datasets.base import DatasetFacts
 from bench.errors import BenchError, NothingSelected, nearest
+from bench.plan.precision import Choice, Machine
 from bench.plan.spec import DataRef, Job, LabelBudget, Weights
 from bench.suite.load import LoadedSuite
 from bench.suite.schema import BackboneSpec, DatasetSpec, StrategySpec
@@ -78,6 +79,8 @@ class Plan:
     pretrain_labels: dict[str, tuple[str, str]]  # key of a pretraining -> (backbone label, dataset)
     sources: dict[str, Source]  # digest of a DataRef -> its images
     finds: Finds
+    machine: Machine  # what `precision: auto` was asked of
+    arithmetic: dict[str, Choice]  # what a network trains in and why, by `arithmetic_key`
 
     @property
     def num_trainings(self) -> int:

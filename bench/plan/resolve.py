@@ -14,6 +14,7 @@ from bench.errors import BenchError, Missing
 from bench.keys import digest
 from bench.places import DATA, find_file
 from bench.plan.plan import Finds, Source
+from bench.plan.precision import ASKED, Choice
 from bench.plan.spec import BackboneRef, DataRef, Job, Pipeline, PretrainSpec, Weights
 from bench.strategies.inline import build_inline
 from bench.strategies.recipe import Recipe, Via
@@ -21,6 +22,7 @@ from bench.suite.load import LoadedSuite
 from bench.suite.schema import BackboneSpec, StrategySpec, Suite, head_text
 
 Loc = tuple[str | int, ...]
+LONGEST_LIST = 4  # values of an option that a label shows
 
 
 @dataclass
@@ -64,6 +66,7 @@ class ResolvedBackbone:
     pretraining: Job | None
     weights_file: Path | None
     sources: dict[str, Source] = field(default_factory=dict)  # of its pretraining
+    arithmetic: Choice = Choice("fp32", ASKED)  # what it trains in; `enumerate.py` fills it
 
     def ref(self, weights: Weights) -> BackboneRef:
         return BackboneRef(self.spec.name, self.options, self.spec.units, weights)
@@ -261,8 +264,10 @@ def resolve_strategy(
         options = checked_options(f"strategy {spec.name!r}", entry.options, spec.options, (problems, (*loc, "options")))
         if options is None:
             return []
-        if spec.head is not None and entry.build(entry.expand(options, len(unit_names))[0], len(unit_names)).solve:
-            problems.add((*loc, "head"), f"{spec.name!r} computes its classifier, so it takes no head")
+        first = entry.build(entry.expand(options, len(unit_names))[0], len(unit_names))
+        if spec.head is not None and not first.trains:
+            how = "computes" if first.solve is not None else "brings"
+            problems.add((*loc, "head"), f"{spec.name!r} {how} its classifier, so it takes no head")
             return []
         made = [(_label(spec, one), replace(entry.build(one, len(unit_names)), stop_early=spec.stop_early))
                 for one in entry.expand(options, len(unit_names))]
@@ -283,10 +288,17 @@ def _via(via: Via | None, loc: Loc, problems: Problems) -> ResolvedDataset | Non
 def _label(spec: StrategySpec, options: Options) -> str:
     """`freeze(upto=2)`: the options that differ from their defaults."""
     shown = [
-        f"{key}={getattr(options, key)}"
+        f"{key}={_shown(getattr(options, key))}"
         for key, field_info in type(options).model_fields.items()
         if getattr(options, key) != field_info.default
     ]
     shown += [f"stop_early={spec.stop_early}"] if spec.stop_early else []
     shown += [f"head={head_text(spec.head)}"] if spec.head is not None else []
     return f"{spec.name}({', '.join(shown)})" if shown else spec.name
+
+
+def _shown(value: object) -> str:
+    """A long list by its ends: labels stand in tables."""
+    if not isinstance(value, list) or len(value) <= LONGEST_LIST:
+        return str(value)
+    return f"[{value[0]}, … {value[-1]}; {len(value)}]"

@@ -5,8 +5,9 @@ from dataclasses import replace
 
 from bench.backbones.base import BackboneFacts
 from bench.plan.halving import steps_taken, trials_within
+from bench.plan.precision import FULL
 from bench.plan.rates import RANGES, Optimizer, begin_of
-from bench.plan.spec import NewHead, Search, Training
+from bench.plan.spec import FitSpec, LabelBudget, NewHead, Search, Training
 from bench.strategies.recipe import Recipe, Solve
 from bench.suite.schema import FoldsSpec, HeadSpec, SearchSpec, Suite
 
@@ -110,6 +111,20 @@ def _first_rung(share: float, recipe: Recipe) -> float:
     images, says little about its rate, and the best there may be the worst at the end."""
     opening = recipe.phases[0].share if len(recipe.phases) > 1 else 0.0
     return opening + (1 - opening) * share
+
+
+def undrawn(spec: FitSpec) -> FitSpec:
+    """Of a checkpoint that is scored as it came. No label, repeat, seed or step determines its number, so all repeats
+    and budgets share one record; its search has no trials."""
+    return replace(
+        spec,
+        budget=LabelBudget("full"),
+        training=replace(spec.training, steps=0, evaluations=0, precision=FULL.used),
+        search=replace(spec.search, trials=0, pruner="none", folds=0),
+        head=NewHead(),
+        repeat=0,
+        seed=0,
+    )
 
 
 def _solved(search: Search, solve: Solve) -> Search:

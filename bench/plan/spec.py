@@ -54,6 +54,11 @@ class BackboneRef:
     weights: Weights
 
 
+def arithmetic_key(backbone: BackboneRef) -> str:
+    """Of the architecture, wherever its weights come from."""
+    return digest([backbone.name, backbone.options])
+
+
 @dataclass(frozen=True)
 class NewHead:
     """The classifier that a training begins with."""

@@ -14,7 +14,12 @@ def titles_of(plan: Plan) -> dict[str, str]:
         for repeat, (search, final) in enumerate(zip(cell.searches, cell.finals, strict=True)):
             shared = len(set(cell.searches)) < len(cell.searches)
             titles.setdefault(search, f"{name} · search" if shared else f"{name} · search {repeat}")
-            titles.setdefault(final, f"{name} · repeat {repeat}")
+            titles.setdefault(final, name if _is_one(cell.finals) else f"{name} · repeat {repeat}")
         for repeat, key in enumerate(cell.unchosen):
             titles.setdefault(key, f"{name} · unchosen points of repeat {repeat}")
     return titles
+
+
+def _is_one(finals: tuple[str, ...]) -> bool:
+    """Where nothing is drawn, every repeat is the same job."""
+    return len(finals) > 1 == len(set(finals))

@@ -29,6 +29,8 @@ class Estimator:
         if isinstance(spec, PretrainSpec):
             return spec.epochs * facts.num_train * (1 + BACKWARD)
         training = spec.training
+        if spec.recipe.own_head is not None:
+            return facts.num_test
         if spec.recipe.solve is not None:  # one pass of all images through the head, as the most it can be
             return (facts.num_train + (0 if job.kind == "search" else facts.num_test)) * _live_share(spec, 0)
         images = training.batch_size * self._passes(spec)

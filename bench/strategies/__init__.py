@@ -34,6 +34,7 @@ from bench.strategies import (
     lwf,
     moments,
     norm_tune,
+    own_head,
     prototypes,
     random_features,
     replay,
@@ -55,6 +56,7 @@ from bench.strategies import (
 from bench.strategies.recipe import Phase, Recipe, StrategyEntry
 
 STRATEGIES: dict[str, StrategyEntry] = {
+    "own_head": own_head.STRATEGY,
     "scratch": scratch.STRATEGY,
     "scratch_long": scratch_long.STRATEGY,
     "moments": moments.STRATEGY,

@@ -65,6 +65,14 @@ class Solve:
 
 
 @dataclass(frozen=True)
+class OwnHead:
+    """The classifier that the weights came with. Nothing is trained, searched or drawn."""
+
+    classes: Literal["same"] | tuple[str | int, ...] | None  # what its rows stand for; None: as is known
+    among: Literal["target", "all"]  # which classes may be answered
+
+
+@dataclass(frozen=True)
 class Via:
     """Another data set that the whole network learns first, from the backbone's weights on. Planning makes a
     pretraining of it, whose key names the weights. The engine sees it only where it must refuse the cell."""
@@ -101,6 +109,7 @@ class Recipe:
     via: Via | None = None
     stop_early: int = 0  # moments, evenly spaced, among which a search also chooses when to stop; 0: at the end
     soup: Literal["uniform", "greedy"] | None = None  # what is scored is a mean of the trials' weights; no final trains
+    own_head: OwnHead | None = None  # the checkpoint as it came is scored, and nothing else that stands here happens
 
     def __post_init__(self) -> None:
         if not self.phases:
@@ -119,6 +128,8 @@ class Recipe:
             raise ValueError("stop_early: what is computed or averaged has no moment at which to stop")
         if self.soup is not None and (self.solve is not None or self.average < 1 or self.penalty is not None):
             raise ValueError("a soup is a mean of plain trainings: no closed form, no average, no penalty")
+        if self.own_head is not None and (self.stop_early or self.solve is not None):
+            raise ValueError("own_head: a checkpoint that is scored as it came is neither stopped nor solved")
         if self.length <= 0 or not 0 <= self.average <= 1:
             raise ValueError("a recipe's length is positive, and its average lies between 0 and 1")
         if self.tensors == "added" and self.adapt is None:
@@ -156,6 +167,11 @@ class Recipe:
         if optimizer == "adamw" and self.rate_scale_adamw is not None:
             return self.rate_scale_adamw
         return self.rate_scale
+
+    @property
+    def trains(self) -> bool:
+        """In steps, at a rate."""
+        return self.solve is None and self.own_head is None
 
     @property
     def trains_alone(self) -> bool:

@@ -244,8 +244,9 @@ class SearchSpec(Section):
 
 class EngineSpec(Section):
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """Arithmetic of training. `bf16`: autocast; weights and losses stay in full precision. `auto`: `bf16` on GPUs and
-    on CPUs that compute in it (AMX, AVX512-BF16), else `fp32`. TF32 is off."""
+    """Arithmetic of training. `bf16`: autocast; weights and losses stay in full precision. `auto`: `bf16` on GPUs of
+    compute capability 8.0 and above, and on CPUs that compute in it (AMX, AVX512-BF16) for networks without depthwise
+    convolutions; else `fp32`. Records say why. TF32 is off."""
     partition: bool = True
     """Compute once what cannot change: the frozen part of a network, for every image that is used."""
     fleet: Annotated[int, Field(ge=1), BeforeValidator(whole)] | Literal["auto"] = "auto"

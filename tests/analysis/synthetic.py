@@ -116,7 +116,7 @@ def _final(world: World, backbone: str, cell: tuple[str, int, str], repeat: int)
         "num_units": 6, "repeat": repeat,
         "status": status, "error": error, "metric": "accuracy", "score": score if ok else NAN,
         "best_on_test": min(score + 0.012 * abs(rng.normal()), 1.0) if ok else NAN, "lr": lr if ok else NAN,
-        "weight_decay": 5e-4, "lr_edge": edge if ok else "", "lr_low": 1e-3, "lr_high": 1.0,
+        "weight_decay": 5e-4, "lr_edge": edge if ok else "", "penalty_edge": "", "lr_low": 1e-3, "lr_high": 1.0,
         "num_trials": 0 if status == "missing" else world.trials, "steps": 200.0, "samples": 6400.0,
         "flops": 6400 * 4.1e7 * work if ok else NAN, "trainable_params": 311e3 * work**6, "total_params": 311e3,
         "added_params": 0.0,
@@ -129,10 +129,12 @@ def _final(world: World, backbone: str, cell: tuple[str, int, str], repeat: int)
 
 def _engine(strategy: str, ok: bool, replicas: float = 1.0) -> dict[str, Any]:
     if not ok:
-        return {"precision": "", "frozen": "", "replicas": NAN, "whole": "", "feature_seconds": NAN}
+        absent = {"replicas": NAN, "feature_seconds": NAN}
+        return {"precision": "", "precision_why": "", "frozen": "", "whole": "", **absent}
     frozen = {"scratch": "none", "full_finetune": "none", "gradual_unfreeze": "kept/recomputed/none"}
     return {
-        "precision": "bf16", "frozen": frozen.get(strategy, "kept"), "replicas": replicas, "whole": "",
+        "precision": "bf16", "precision_why": "the CPU computes in bf16 (AMX)",
+        "frozen": frozen.get(strategy, "kept"), "replicas": replicas, "whole": "",
         "feature_seconds": 0.25 if "freeze" in strategy else 0.0,
     }  # fmt: skip
 

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from rich.console import Console
+from scipy.stats import ttest_1samp
 
 from bench.analysis.frame import FINALS, PRETRAININGS, TRIALS, SuiteResults, empty
 from bench.analysis.headline import headline
@@ -174,7 +175,33 @@ def test_a_strategy_that_hardly_ran_does_not_take_the_tasks_from_the_others() ->
 def test_equal_scores_share_their_rank() -> None:
     board = leaderboard(finals({("a", name): [0.5, 0.6] for name in "xyz"}))
     assert board.rows["rank"].tolist() == [2, 2, 2]
-    assert board.rows["wins"].tolist() == [1, 1, 1]
+    assert board.rows["wins"].tolist() == pytest.approx([1 / 3] * 3)
+
+
+def test_first_places_add_up_to_the_tasks() -> None:
+    """By hand: x and y share the first place on a, y has b alone."""
+    board = leaderboard(finals({
+        ("a", "x"): [0.5, 0.6], ("a", "y"): [0.5, 0.6], ("a", "z"): [0.1, 0.2],
+        ("b", "x"): [0.1, 0.2], ("b", "y"): [0.5, 0.6], ("b", "z"): [0.1, 0.3],
+    }))  # fmt: skip
+    assert dict(zip(board.rows["strategy"], board.rows["wins"], strict=True)) == {"y": 1.5, "x": 0.5, "z": 0.0}
+
+
+def test_one_number_for_all_repeats_has_no_interval_and_is_compared_all_the_same() -> None:
+    """Nothing of it is drawn: five rows, one record."""
+    frame = finals({("a", "x"): [0.5, 0.6, 0.7], ("a", "scratch"): [0.8] * 3})
+    shared = frame["strategy"] == "scratch"
+    frame["key"] = frame["key"].where(~shared, "one")
+    summary = cell_summary(frame).set_index("strategy")
+    assert summary.loc["scratch", "mean"] == pytest.approx(0.8)
+    assert math.isnan(summary.loc["scratch", "low"])
+    assert math.isnan(summary.loc["scratch", "high"])
+    assert summary.loc["x", "high"] > 0.6
+    rows = leaderboard(frame).rows.set_index("strategy")
+    assert math.isnan(rows.loc["scratch", "low"])
+    # One-sample t of x against .8: -.2, sd .1, n = 3, by scipy.
+    assert rows.loc["x", "behind"] == pytest.approx(-0.2)
+    assert rows.loc["x", "behind_p"] == pytest.approx(ttest_1samp([0.5, 0.6, 0.7], 0.8).pvalue)
 
 
 def test_fewest_tasks_of_a_rank_test() -> None:

@@ -4,7 +4,8 @@ import statistics
 
 import pytest
 
-from bench.plan.precision import precision_of
+from bench.execute.placement import compute_capability
+from bench.plan.precision import machine_of
 from bench.strategies.recipe import Phase, Recipe, uniform
 from tests.benchmarks import workshop
 from tests.benchmarks.arms import Arm
@@ -51,7 +52,7 @@ def test_whole_suite(race, shop, side, targets):
     """9 epochs of 96 images at 64 pixels, 4 of 16 at 224: more of it would take an hour and say nothing else."""
     ref = shop.blobs(sized(side, side // 2), sized(144 if side == 64 else 24, 36))
     fields = {"steps": sized(27 if side == 64 else 9, 3), "batch_size": sized(32 if side == 64 else 8, 8)}
-    usual = precision_of(shop.on_gpu)
+    usual = machine_of(shop.on_gpu, compute_capability() if shop.on_gpu else None).precision
     jobs = {
         "engine fp32": suite(shop, ref, **fields),
         "engine": suite(shop, ref, precision=usual, **fields),

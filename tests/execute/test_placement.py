@@ -6,7 +6,7 @@ import pytest
 
 from bench.errors import BenchError
 from bench.execute import placement
-from bench.execute.placement import choose_placement, count_gpus
+from bench.execute.placement import choose_placement, compute_capability, count_gpus
 
 
 @pytest.fixture
@@ -36,6 +36,21 @@ def machine(monkeypatch, tmp_path):
 def test_count_gpus(machine, gpus, visible, count):
     machine(gpus, visible=visible)
     assert count_gpus() == count
+
+
+@pytest.mark.parametrize(
+    ("says", "found"),
+    [("echo 9.0", 9.0), ("echo 8.6; echo 7.5", 7.5), ("echo '[N/A]'", None), ("exit 6", None), ("true", None)],
+)
+def test_the_oldest_card_tells_what_is_computed_in(machine, says, found):
+    """As `nvidia-smi --query-gpu=compute_cap --format=csv,noheader` prints it."""
+    machine(0, tool=f'test "$*" = "--query-gpu=compute_cap --format=csv,noheader" || exit 9; {says}')
+    assert compute_capability() == found
+
+
+def test_without_the_drivers_tool_nobody_knows(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert compute_capability() is None
 
 
 def test_a_driver_that_fails_has_no_gpus(machine):

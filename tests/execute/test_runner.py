@@ -1,5 +1,6 @@
 """The runner's bookkeeping, with workers that are played: what they say, and when they die, is a script."""
 
+import dataclasses
 
 import pytest
 
@@ -67,6 +68,35 @@ def test_a_death_in_a_fleet_blames_nobody_and_all_is_tried_one_by_one(stage):
     assert not together[0].alone
     assert [bundle.alone for bundle in alone] == [True] * len(together[0].jobs)
     assert any("in 2 trainings; tried one by one" in line for line in stage.lines)
+
+
+def test_a_search_is_told_by_its_best_trial(stage):
+    """Planted: the last trial is not the best one; the first of each search is there already, as after a break."""
+    scores = {}
+    for job in stage.plan.jobs.values():
+        if job.kind == "search":
+            scores |= dict(zip(job.record_keys, (0.5, 0.9, 0.4), strict=True))
+            stage.roots.store.write(record_with(job, job.record_keys[0], scores, stage))
+
+    def play(worker):
+        for job in worker.bundle.jobs:
+            for key in job.record_keys:
+                if stage.roots.store_of(job).read(key) is None:
+                    record = record_with(job, key, scores, stage)
+                    stage.roots.store_of(job).write(record)
+                    yield Recorded.of(record)
+        yield Finished(True)
+
+    stage.play = play
+    stage.run()
+    searches = [line for line in stage.lines if "search" in line]
+    assert len(searches) > 0
+    assert all(": best 0.900," in line for line in searches)
+
+
+def record_with(job, key, scores, stage):
+    record = record_of(job, stage.roots, key)
+    return dataclasses.replace(record, result={**record.result, "score": scores.get(key, 0.1)})
 
 
 def test_finals_of_a_probe_train_together_and_others_do_not(stage):

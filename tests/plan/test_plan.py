@@ -294,5 +294,32 @@ def test_the_trials_of_a_soup_learn_from_the_labels_of_their_repeat(plan):
     assert [made.jobs[key].spec.repeat for key in soup.searches] == [0, 1]
 
 
+def test_a_checkpoint_as_it_came_is_one_job_for_all_repeats_and_budgets(plan):
+    text = SMALL.replace("full_finetune]", "own_head, {own_head: {among: all}}]")
+    made = plan(text + "engine: {precision: bf16}\n")
+    own = [cell for cell in made.cells if cell.strategy.startswith("own_head")]
+    assert len(own) == 4
+    assert {len(cell.finals) for cell in own} == {2}
+    keys = {cell.strategy: {key for other in own if other.strategy == cell.strategy for key in other.finals}
+            for cell in own}  # fmt: skip
+    assert [len(found) for found in keys.values()] == [1, 1]
+    for final in (made.jobs[key] for found in keys.values() for key in found):
+        assert made.jobs[final.needs[-1]].record_keys == ()
+        assert final.spec.training.precision == "fp32"
+        assert final.spec.training.steps == 0
+    again = plan(text.replace("steps: 20", "steps: 40"))
+    assert set.union(*keys.values()) <= set(again.jobs)  # steps are nothing to it
+
+
+def test_a_checkpoint_as_it_came_does_not_stop_early(refused):
+    problem = "6:14: strategies[0]: own_head: a checkpoint that is scored as it came is neither stopped nor solved"
+    assert refused(SMALL.replace("[scratch,", "[{own_head: {}, stop_early: 3},")) == [problem]
+
+
+def test_a_long_list_of_classes_is_a_short_label(plan):
+    made = plan(SMALL.replace("full_finetune]", "{own_head: {classes: [a, b, c, d, e]}}]"))
+    assert made.cells[-1].strategy == "own_head(classes=[a, … e; 5])"
+
+
 def test_what_the_gate_calls_a_regression_moves_no_key(plan):
     assert set(plan(SMALL + "gate: {margin: 3}\n").jobs) == set(plan().jobs)

@@ -129,7 +129,8 @@ def test_a_strategy_wrong_for_one_backbone_of_two_is_told_once(refused):
 def test_a_size_that_a_network_cannot_take_is_refused(refused, monkeypatch):
     monkeypatch.setattr(probe, "_ask", lambda questions: {
         key: {"unit_names": ["stem", "head"], "mean": [0, 0, 0], "std": [1, 1, 1], "image_size": 224,
-              "is_size_fixed": True, "has_batchnorm": True, "has_hub_weights": False, "interpolation": "bicubic"}
+              "is_size_fixed": True, "has_batchnorm": True, "has_hub_weights": False, "interpolation": "bicubic",
+              "is_depthwise": False}
         for key in questions
     })
     (line,) = refused(backbone("{name: vit_tiny_patch16_224, weights: random, image_size: 64}"))

@@ -1,4 +1,7 @@
-"""The published CIFAR-10 accuracies of three checkpoints, through this project's data, networks and scoring."""
+"""The published CIFAR-10 accuracies of three checkpoints: through this project's data, networks and scoring, and as one
+line of a suite."""
+
+import json
 
 import pytest
 import torch
@@ -12,6 +15,7 @@ from bench.datasets.labelled import PictureOptions
 from bench.engine.evaluate import evaluate
 from bench.engine.images import Images
 from bench.plan.spec import BackboneRef, Pipeline, Weights
+from tests.real.test_transfer import run
 
 pytestmark = [pytest.mark.real]
 
@@ -42,3 +46,26 @@ def test_published_accuracy(real, cache, layers):
         scored = evaluate(module.to(memory_format=torch.channels_last), images, pipeline)
     assert scored.num == 10_000
     assert 100 * scored.accuracy == pytest.approx(expected, abs=0.05)
+
+
+def test_a_published_accuracy_is_one_line_of_a_suite(real, tmp_path):
+    backbones = [
+        {"name": "cifar_resnet", "options": {"blocks": blocks}, "label": f"resnet{layers}",
+         "weights": f"weights/cifar10_resnet{layers}_akamaster.pth"}
+        for layers, (blocks, _) in PUBLISHED.items()
+    ]  # fmt: skip
+    suite = tmp_path / "published.yaml"
+    suite.write_text(json.dumps({
+        "name": "published", "datasets": ["cifar10"], "backbones": backbones, "repeats": 3,
+        "strategies": [{"own_head": {"classes": "same"}}],
+    }))
+    finals = run(tmp_path, suite)
+    assert len(finals) == 9  # a score for each repeat
+    assert set(finals["steps"]) == set(finals["flops"]) == {0}
+    assert finals["lr"].isna().all()
+    for layers, (_, expected) in PUBLISHED.items():
+        scores = finals[finals["backbone"] == f"resnet{layers}"]["score"]
+        assert (100 * scores).tolist() == pytest.approx([expected] * 3, abs=0.05)
+    page = (tmp_path / "reports" / "published.html").read_text()
+    assert "own_head" in page
+    assert "has no interval over repeats" in page

@@ -110,9 +110,11 @@ def test_no_views_where_none_are_drawn(halved: SuiteResults, augment: dict[str, 
 
 
 def test_precision_is_what_the_records_say(halved: SuiteResults) -> None:
-    fp32 = with_columns(halved, precision="fp32")
-    assert precisions(fp32) == ["fp32"]
+    fp32 = with_columns(halved, precision="fp32", precision_why="")
+    assert list(precisions(fp32)) == ["fp32"]
     assert "Arithmetic: fp32 throughout. TF32 is off. The" in text(fp32)
+    why = "depthwise convolutions are slower in bf16 on a CPU"
+    assert f"Arithmetic: fp32 throughout ({why}). TF32" in text(with_columns(fp32, precision_why=why))
     assert "Arithmetic: bf16 where" in text(with_columns(halved, precision=""))  # what the suite means
     assert "Arithmetic" not in text(dataclasses.replace(with_columns(halved, precision=""), suite={}))
 

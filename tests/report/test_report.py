@@ -1,5 +1,6 @@
 """The page as text: self-contained, the same bytes twice, harmless whatever names and results it is given."""
 
+import dataclasses
 import html.parser
 import re
 import time
@@ -201,6 +202,15 @@ def test_nothing_planned() -> None:
     assert "No cells are planned" in text
 
 
+def test_a_penalty_at_an_end_of_its_range_is_told_above() -> None:
+    made = make(World(datasets=("near",), repeats=2))
+    words = "was chosen at an end of its range in 3 cells: linear_probe"
+    assert words not in Page(render(made)).text
+    at_an_end = made.finals["penalty_edge"].where(made.finals["strategy"] != "linear_probe", "high")
+    changed = dataclasses.replace(made, finals=made.finals.assign(penalty_edge=at_an_end))
+    assert words in Page(render(changed)).text
+
+
 @pytest.mark.parametrize("status", ["missing", "failed", "not_applicable"])
 def test_nothing_finished(status: str) -> None:
     made = make(World(datasets=("near",), repeats=2))
@@ -212,6 +222,7 @@ def test_nothing_finished(status: str) -> None:
             "best_on_test": float("nan"),
             "lr": float("nan"),
             "lr_edge": "",
+            "penalty_edge": "",
         }
         for row in made.finals.to_dict("records")
     ]

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from bench.analysis.frame import OWN_HEAD
 from bench.analysis.tables import Savings, precisions, savings
 from bench.analysis.words import listed, plural, shortened
 from bench.plan.bracket import COHORT
@@ -53,6 +54,7 @@ def protocol_section(facts: Facts) -> Section:
         *_head(part(suite, "head")),
         *_training(part(suite, "training")),
         *_closed_forms(facts),
+        *_own_heads(facts),
         *_precision(facts),
         "The final training uses the chosen hyperparameters on training and validation labels together; the score is "
         "that of the last weights, on the test split.",
@@ -166,12 +168,24 @@ def _training(training: dict[str, Any]) -> list[str]:
 
 def _closed_forms(facts: Facts) -> list[str]:
     finals = facts.results.finals
-    names = unique(finals[finals["solved"] != ""]["strategy"])
+    names = unique(finals[~finals["solved"].isin(["", OWN_HEAD])]["strategy"])
     if not names:
         return []
     return [
         f"Closed forms are solved, not trained ({listed(names)}): they take no steps and see images as they are; "
         "instead of rates their search tries penalties, all of them in full, on the same splits."
+    ]
+
+
+def _own_heads(facts: Facts) -> list[str]:
+    finals = facts.results.finals
+    names = unique(finals[finals["solved"] == OWN_HEAD]["strategy"])
+    if not names:
+        return []
+    return [
+        f"Checkpoints as they came ({listed(names)}) are scored on the test split by their own classifier, in fp32: "
+        "among the data set's own classes, unless the name says `among=all`. Nothing is trained, searched or drawn, so "
+        "every repeat and label budget has one and the same number; it has no interval over repeats."
     ]
 
 
@@ -189,12 +203,18 @@ def _views(augment: dict[str, Any], moves: list[str]) -> list[str]:
 def _precision(facts: Facts) -> list[str]:
     """As the records say; before there are any, as the suite means it."""
     meant = part(facts.results.suite, "engine").get("precision")
-    found = precisions(facts.results) or ([meant] if meant in ARITHMETIC else [])
+    found = precisions(facts.results) or ({meant: {}} if meant in ARITHMETIC else {})
     if not found:
         return []
-    words = ", or ".join(ARITHMETIC.get(name, name) for name in found)
+    words = ", or ".join(f"{ARITHMETIC.get(name, name)}{_reasons(facts, why)}" for name, why in found.items())
     exempt = " Pretraining inside the suite is fp32." if "bf16" in found and len(facts.results.pretrainings) else ""
     return [f"Arithmetic: {words}. TF32 is off.{exempt}"]
+
+
+def _reasons(facts: Facts, found: dict[str, list[str]]) -> str:
+    """` (the CPU computes in bf16: resnet18)`; backbones only where there are several."""
+    told = [f"{why}: {listed(backbones)}" if facts.many_backbones else why for why, backbones in found.items() if why]
+    return f" ({'; '.join(told)})" if told else ""
 
 
 def _saved(saved: Savings) -> list[Block]:

@@ -46,7 +46,8 @@ def _table(facts: Facts, rows: list[Row]) -> Table:
     caption = (
         f"Mean over {plural(len(facts.board.tasks), 'task')}, then over n = {n} repeats; 95 % Student t interval over "
         "repeats with the tasks held fixed, so it says nothing about other datasets. Distances to the first are paired "
-        "by repeat, their spread is pooled over strategies, and ≈ marks those not separable from it (Holm, 5 %)."
+        "by repeat, their spread is pooled over strategies, and ≈ marks those not separable from it (Holm, 5 %). Who "
+        "share the first place in a task have equal parts of it."
     )
     return Table("leaderboard", columns, [_row(facts, row, scale) for row in rows], caption)
 
@@ -70,7 +71,7 @@ def _row(facts: Facts, row: Row, scale: Scale) -> list[Cell]:
         picture=strip(scale, row["mean"], (row["low"], row["high"]), f"c-{facts.strategies[row['strategy']].color}"),
     )
     rank = Cell(f"{row['rank']:.1f}", value=row["rank"])
-    return [name, mean, picture, _behind(row), rank, Cell(f"{row['wins']:.0f}", value=int(row["wins"])), finished]
+    return [name, mean, picture, _behind(row), rank, Cell(f"{row['wins']:.3g}", value=round(row["wins"], 3)), finished]
 
 
 def _behind(row: Row) -> Cell:

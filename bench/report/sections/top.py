@@ -19,7 +19,7 @@ def key_numbers(facts: Facts) -> list[tuple[str, str, str]]:
     finished = sum(bool(row["complete"]) for row in facts.summary)
     seconds = sum(float(once(f)["seconds"].sum()) for f in (results.finals, results.trials, results.pretrainings))
     seconds += sum(feature_seconds(results).values())
-    trials = sorted({int(row["num_trials"]) for row in facts.summary if row["n"]})
+    trials = sorted({int(row["num_trials"]) for row in facts.summary if row["n"]} - {0})
     span = "" if not trials else str(trials[0]) if len(trials) == 1 else f"{trials[0]}–{trials[-1]}"
     repeats = int(results.finals["repeat"].nunique())
     halved = "halved, " if results.trials["pruned"].any() else ""
@@ -59,6 +59,11 @@ def warnings(facts: Facts) -> list[str]:
         found.append(
             f"In {plural(len(edges), 'cell')} the chosen learning rate is the lowest or highest that was tried, so a "
             f"longer search may score higher: {listed(names)}."
+        )
+    if names := unique(row["strategy"] for row in facts.summary if row["penalty_edge"]):
+        found.append(
+            "What a closed form searches, its penalty or the number of neighbours, was chosen at an end of its range "
+            f"in {plural(sum(bool(row['penalty_edge']) for row in facts.summary), 'cell')}: {listed(names)}."
         )
     if results.finals["repeat"].nunique() == 1:
         found.append("One repeat only: no interval can be given, and no difference can be told from chance.")
