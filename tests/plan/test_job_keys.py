@@ -21,7 +21,7 @@ from bench.plan.spec import (
 )
 from bench.strategies.auto_rgn import RelativeGradient
 from bench.strategies.bss import SpectralShrinkage
-from bench.strategies.recipe import Phase, Recipe, Schedule, Solve, Via, uniform
+from bench.strategies.recipe import OwnHead, Phase, Recipe, Schedule, Solve, Via, uniform
 from bench.strategies.required import RequiresBatchNorm
 from tests.plan.conftest import SMALL
 
@@ -64,6 +64,7 @@ def _others(old):
             ("stop_early", 5), ("soup", "greedy"), ("via", Via("mid", {}, 1, 8, 0.1, 0.0, 0)),
         ):  # fmt: skip
             yield f".{name}", dataclasses.replace(old, **{name: value})
+        yield ".own_head", dataclasses.replace(old, phases=uniform([0.0, 1.0]), own_head=OwnHead("same", "all"))
     elif dataclasses.is_dataclass(old):
         for name, changed in changes_of(old):
             yield f".{name}", changed
