@@ -20,7 +20,7 @@ from bench.plan.spec import (
 )
 from bench.strategies.auto_rgn import RelativeGradient
 from bench.strategies.bss import SpectralShrinkage
-from bench.strategies.recipe import Phase, Recipe, Schedule, Solve, Via, uniform
+from bench.strategies.recipe import OwnHead, Phase, Recipe, Schedule, Solve, Via, uniform
 from bench.strategies.required import RequiresBatchNorm
 from tests.plan.conftest import SMALL
 
@@ -60,6 +60,7 @@ def _others(old):
             ("decays", False), ("adapt", RequiresBatchNorm()), ("penalty", SpectralShrinkage(eta=0.1, k=1)),
             ("tensor_rates", RelativeGradient()), ("average", 0.5),
             ("stop_early", 5), ("soup", "greedy"), ("via", Via("mid", {}, 1, 8, 0.1, 0.0, 0)),
+            ("own_head", OwnHead("same", "target")),
         ):  # fmt: skip
             yield f".{name}", dataclasses.replace(old, **{name: value})
     elif dataclasses.is_dataclass(old):
@@ -127,7 +128,7 @@ def test_a_search_has_a_record_per_trial_and_everything_else_one():
 def test_golden():
     """Should these change, every record on every disk has lost its name. A new field does that, and so does a bumped
     keys.PROTOCOL: be sure to mean it, then write the new keys here."""
-    assert Job("final", FIT, (NEED,)).key == "f42c0dc0bacef41534453d3487c7c10f"
+    assert Job("final", FIT, (NEED,)).key == "1895772075b65467bfeeb7efb8ae9201"
     assert Job("pretrain", PRETRAIN).key == "7ddcb74fbebf5c4bb75023c20c4da838"
 
 
