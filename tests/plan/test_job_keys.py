@@ -62,9 +62,9 @@ def _others(old):
             ("decays", False), ("adapt", RequiresBatchNorm()), ("penalty", SpectralShrinkage(eta=0.1, k=1)),
             ("tensor_rates", RelativeGradient()), ("average", 0.5),
             ("stop_early", 5), ("soup", "greedy"), ("via", Via("mid", {}, 1, 8, 0.1, 0.0, 0)),
+            ("own_head", OwnHead("same", "target")),
         ):  # fmt: skip
             yield f".{name}", dataclasses.replace(old, **{name: value})
-        yield ".own_head", dataclasses.replace(old, phases=uniform([0.0, 1.0]), own_head=OwnHead("same", "all"))
     elif dataclasses.is_dataclass(old):
         for name, changed in changes_of(old):
             yield f".{name}", changed
