@@ -29,6 +29,7 @@ def training_of(suite: Suite, num_labels: int, recipe: Recipe) -> Training:
         views=t.augment.views,
         evaluations=t.evaluations,
         precision=suite.engine.precision,
+        crop=t.augment.crop or 0.0,
     )
 
 

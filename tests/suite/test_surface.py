@@ -16,7 +16,7 @@ SURFACE = {
     "PhaseSpec": "share rates",
     "TrainingSpec": "steps epochs batch_size optimizer momentum weight_decay schedule warmup label_smoothing augment "
     "evaluations",
-    "AugmentSpec": "flip shift views",
+    "AugmentSpec": "flip shift crop views",
     "SearchSpec": "trials sampler pruner first_rung lr weight_decay validation holdout scope",
     "FoldsSpec": "folds",
     "Range": "low high",

@@ -126,6 +126,8 @@ def _training(training: dict[str, Any]) -> list[str]:
     augment = part(training, "augment")
     moves = [f"shifts up to {augment['shift']} px"] if augment.get("shift") else []
     moves += ["left-right flips"] if augment.get("flip") else []
+    crop = augment.get("crop")
+    moves += [f"random crops of at least {100 * crop:g} % of the area, resized"] if crop else []
     detail.append(f"augmentation: {' and '.join(moves) or 'none'}")
     return [f"Every training, whatever its strategy, gets {budget}: {', '.join(detail)}.", *_views(augment, moves)]
 
