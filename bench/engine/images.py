@@ -1,6 +1,6 @@
 """Images as they lie on the device (uint8, whole splits) and as the network sees them (float, resized, normalised).
 
-Everything random is decided per image, for whole batches at once. `crops.py` shows of each image a rectangle of its own.
+Everything random is decided per image, for whole batches at once. `crops.py` draws and shows rectangles of images.
 """
 
 import warnings
@@ -178,7 +178,7 @@ def view_of(pixels: Tensor, rows: Tensor, views: Tensor, how: Augment) -> Change
 
 
 def _by_view(places: tuple[Tensor, Tensor, int], drawn: Callable[[int, int], Tensor]) -> Tensor:
-    """`places`: the view and the row of each image, and how many rows there may be. `drawn`: of a view, for all rows."""
+    """`places`: view and row of each image, and how many rows there may be. `drawn`: of a view, for all rows."""
     views, rows, num_rows = places
     present = views.unique().tolist()
     tables = {view: drawn(view, num_rows) for view in present}

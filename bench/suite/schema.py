@@ -134,8 +134,8 @@ class AugmentSpec(Section):
     shift: Annotated[int, Field(ge=0), BeforeValidator(whole)] = 0
     """Move training images by up to so many pixels, each on its own."""
     crop: Share | None = None
-    """Show of each training image a rectangle of at least this share of its area and of sides 3:4 to 4:3, drawn for each
-    image, and resize it to the network's input: random resized crops. Unset: the whole image."""
+    """Random resized crops: of each training image a rectangle of its own is shown, at least this share of its area and
+    with sides from 3:4 to 4:3, resized to the network's input. Unset: the whole image."""
     views: Annotated[int, Field(ge=0, le=64), BeforeValidator(whole)] = 0
     """Draw so many changed views of each image once and choose among them, so that what is frozen need see each view
     only once. 0: images are changed anew in every step (flips alone make two views by themselves)."""
