@@ -8,6 +8,8 @@ from typing import Any
 from bench.commands.output import as_json, say, table
 from bench.commands.progress import read_progress, time_left
 from bench.commands.suites import Folders
+from bench.datasets.ingest import images_at_hand
+from bench.plan.exams import examine, sentences
 from bench.plan.halving import rungs
 from bench.plan.plan import Cell, Plan
 from bench.plan.spec import FitSpec, Training
@@ -26,6 +28,8 @@ def show_plan(plan: Plan, folders: Folders, json: bool) -> int:
         f" {suite.repeats} times")
     say(f"precision: {summary['precision']}; {_augment_in_words(summary['views'], suite.engine.partition)}")
     say(f"{summary['trainings']} trainings in all, {summary['finished']} records are there, {left_in_words(summary)}")
+    for line in summary["notes"]:
+        say(f"note: {line}")
     return 0
 
 
@@ -88,7 +92,9 @@ def left_in_words(summary: dict[str, Any]) -> str:
 
 
 def summarize(plan: Plan, folders: Folders) -> dict[str, Any]:
-    progress = read_progress(plan, folders.roots(plan.loaded.suite.name))
+    roots = folders.roots(plan.loaded.suite.name)
+    progress = read_progress(plan, roots)
+    overlaps = examine(plan, images_at_hand(plan.sources, roots.cache, draws=False))  # of what was decoded before
     left = progress.left
     num_left = sum(left.values())
     fit = _first_fit(plan)
@@ -103,4 +109,5 @@ def summarize(plan: Plan, folders: Folders) -> dict[str, Any]:
         "precision": fit.training.precision,
         "views": _num_views(fit.training),
         "time_left": time_left(progress),
+        "notes": [*sentences(overlaps), *plan.data_notes],
     }

@@ -180,9 +180,9 @@ def view_of(pixels: Tensor, rows: Tensor, views: Tensor, how: Augment) -> Change
 def _by_view(places: tuple[Tensor, Tensor, int], drawn: Callable[[int, int], Tensor]) -> Tensor:
     """`places`: view and row of each image, and how many rows there may be. `drawn`: of a view, for all rows."""
     views, rows, num_rows = places
-    present = views.unique().tolist()
-    tables = {view: drawn(view, num_rows) for view in present}
-    found = torch.empty(len(rows), tables[present[0]].shape[1], dtype=tables[present[0]].dtype)
+    tables = {view: drawn(view, num_rows) for view in set(views.tolist())}
+    one = next(iter(tables.values()))
+    found = torch.empty(len(rows), one.shape[1], dtype=one.dtype)
     for view, table in tables.items():
         chosen = (views == view).nonzero().flatten()
         found[chosen] = table[rows[chosen]]

@@ -8,6 +8,7 @@ from typing import Any
 
 from bench.datasets.base import DatasetFacts
 from bench.errors import BenchError, NothingSelected, nearest
+from bench.keys import digest
 from bench.plan.spec import DataRef, Job, LabelBudget, Weights
 from bench.suite.load import LoadedSuite
 from bench.suite.schema import BackboneSpec, DatasetSpec, StrategySpec
@@ -28,6 +29,16 @@ class Declared:
 
 
 @dataclass(frozen=True)
+class Lesson:
+    """A data set that the weights of a cell learn before the target's labels."""
+
+    label: str
+    data: DataRef
+    loc: tuple[str | int, ...]  # where the suite names it
+    may_overlap: bool  # knowingly with the target's own images
+
+
+@dataclass(frozen=True)
 class Cell:
     """Task x backbone x strategy: the thing that is compared."""
 
@@ -44,6 +55,7 @@ class Cell:
     searches: tuple[str, ...]  # keys, one per repeat; all the same where the cell searches once
     finals: tuple[str, ...]  # keys, one per repeat
     declared: Declared
+    lessons: tuple[Lesson, ...] = ()  # one after another
 
     @property
     def task(self) -> str:
@@ -80,6 +92,12 @@ class Plan:
     def num_trainings(self) -> int:
         """Records that a complete run leaves: trials, finals and pretrainings."""
         return sum(len(job.record_keys) for job in self.jobs.values())
+
+    @property
+    def data_notes(self) -> list[str]:
+        """What a reader should know of the data sets, in full sentences."""
+        sources = {cell.dataset: self.sources[digest(cell.declared.data)] for cell in self.cells}
+        return [f"{label}: {note}." for label, source in sorted(sources.items()) for note in source.facts.notes]
 
     def select(self, filters: Iterable[str]) -> "Plan":
         """Only the cells that match; `dataset=near strategy=freeze*`. One axis twice means either."""

@@ -72,6 +72,9 @@ class PretrainSpec(Section):
     """Training images are moved by up to so many pixels, each on its own."""
     seed: Whole = 0
     """Moves initialisation, order and shifts of the pretraining."""
+    allow_overlap: bool = False
+    """Pretrain on a target's images knowingly; the page says so. Without it, a suite is refused where more than 1 % of
+    a target's test or training images are among those that are pretrained on, whatever the sets are called."""
 
 
 class BackboneSpec(Section):

@@ -42,6 +42,7 @@ def protocol_section(facts: Facts) -> Section:
         *_training(part(suite, "training")),
         *_closed_forms(facts),
         *_precision(facts),
+        *(f"An exam that was seen before: {line}" for line in facts.results.overlaps),
         "The final training uses the chosen hyperparameters on training and validation labels together; the score is "
         "that of the last weights, on the test split.",
         "Subsets and splits depend on the repeat and not on the strategy, so comparisons are paired; each repeat "
