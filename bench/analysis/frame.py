@@ -123,6 +123,7 @@ class SuiteResults:
     planned: int | None = None  # trainings of the whole plan, each counted once though several cells may share it
     provenance: list[dict[str, Any]] = field(default_factory=list)  # distinct environments, with their record counts
     damaged: list[str] = field(default_factory=list)  # record files that could not be read
+    overlaps: list[str] = field(default_factory=list)  # what was pretrained on and is a target's too, in full sentences
     notes: list[str] = field(default_factory=list)  # things the reader must know, in full sentences
 
 

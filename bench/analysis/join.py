@@ -8,8 +8,10 @@ from typing import Any
 import pandas as pd
 
 from bench.analysis.frame import FINALS, OWN_HEAD, PRETRAININGS, TRIALS, UNCHOSEN, SuiteResults
+from bench.datasets.overlap import TWICE, Overlap
 from bench.keys import digest
-from bench.plan.plan import Cell, Plan, Source
+from bench.plan.exams import exams_of, sentences
+from bench.plan.plan import Cell, Plan
 from bench.plan.spec import FitSpec, PretrainSpec, trial_key
 from bench.plan.stand_in import MARK
 from bench.store import Record, Store
@@ -36,7 +38,8 @@ def collect(plan: Plan, store: Store, shared: Store) -> SuiteResults:
         planned=len(wanted),
         provenance=_environments(used),
         damaged=sorted(str(d) for d in [*damaged, *damaged_shared]),
-        notes=_notes(plan),
+        overlaps=_overlaps(plan, records),
+        notes=[*_notes(plan), *_twice(plan, records)],
     )
 
 
@@ -233,8 +236,7 @@ def _notes(plan: Plan) -> list[str]:
     """What a reader must know of this suite, in full sentences."""
     notes = [f"{MARK}: nothing on this page was measured on what the suite names. {one[0].upper()}{one[1:]}."
              for one in ["; ".join(plan.loaded.stand_ins)] if one]
-    for dataset, source in sorted(_sources(plan).items()):
-        notes += [f"{dataset}: {note}." for note in source.facts.notes]
+    notes += plan.data_notes
     if not any(cell.baseline for cell in plan.cells):
         notes.append("This suite has no scratch baseline, so nothing here says whether transfer helps at all.")
     controls = {c.backbone for c in plan.cells if not c.baseline and _starts_random(plan, c)}
@@ -248,9 +250,34 @@ def _notes(plan: Plan) -> list[str]:
     return notes
 
 
-def _sources(plan: Plan) -> dict[str, Source]:
-    """By the label that tables show."""
-    return {cell.dataset: plan.sources[digest(plan.jobs[cell.finals[0]].spec.data)] for cell in plan.cells}
+def _overlaps(plan: Plan, records: dict[str, Record]) -> list[str]:
+    """As records tell; before there are any, as far as planning knows."""
+    known: dict[Any, Overlap] = {}
+    for cell in plan.cells:
+        found: list[Any] = next((one for key in cell.finals if (one := _told(records.get(key), "overlap"))), [])
+        for exam, counts in zip(exams_of([cell]), found, strict=False):
+            known[exam.pair] = Overlap(**{name: counts[name] for name in ("test", "num_test", "train", "num_train")})
+    return sentences((exam, known.get(exam.pair)) for exam in exams_of(plan.cells))
+
+
+def _twice(plan: Plan, records: dict[str, Record]) -> list[str]:
+    """Of sets that cannot tell so without their pixels."""
+    silent = {
+        cell.dataset: cell
+        for cell in plan.cells
+        if not any(TWICE in note for note in plan.sources[digest(cell.declared.data)].facts.notes)
+    }
+    found = []
+    for label, cell in sorted(silent.items()):
+        counts = [_told(records.get(key), "test_in_train") for key in cell.finals]
+        if most := max((count for count in counts if count), default=0):
+            num_test = plan.sources[digest(cell.declared.data)].facts.num_test
+            found.append(f"{label}: {most} of {num_test} {TWICE}, pixel by pixel.")
+    return found
+
+
+def _told(record: Record | None, name: str) -> Any:
+    return record.result.get(name) if record is not None else None
 
 
 def _starts_random(plan: Plan, cell: Cell) -> bool:

@@ -8,6 +8,8 @@ from typing import Any
 from bench.commands.output import as_json, say, table
 from bench.commands.progress import read_progress, time_left
 from bench.commands.suites import Folders
+from bench.datasets.ingest import images_at_hand
+from bench.plan.exams import examine, sentences
 from bench.plan.halving import rungs
 from bench.plan.plan import Cell, Plan
 from bench.plan.precision import ASKED, FULL
@@ -28,6 +30,8 @@ def show_plan(plan: Plan, folders: Folders, json: bool) -> int:
     say(f"{summary['cells']} cells; each {how if trains else 'a checkpoint, scored as it came'}")
     say(f"precision: {_precision_in_words(plan)}; {_augment_in_words(summary['views'], suite.engine.partition)}")
     say(f"{summary['trainings']} trainings in all, {summary['finished']} records are there, {left_in_words(summary)}")
+    for line in summary["notes"]:
+        say(f"note: {line}")
     return 0
 
 
@@ -89,7 +93,7 @@ def _augment_in_words(views: int | None, partition: bool) -> str:
 
 def _num_views(training: Training) -> int | None:
     """Changed views of each image that there can be; 0: images stay as they are, None: no end of them."""
-    if not training.flip and not training.shift:
+    if not (training.flip or training.shift or training.crop):
         return 0
     return None if changes_anew(training) else training.views or 2
 
@@ -117,7 +121,9 @@ def left_in_words(summary: dict[str, Any]) -> str:
 
 
 def summarize(plan: Plan, folders: Folders) -> dict[str, Any]:
-    progress = read_progress(plan, folders.roots(plan.loaded.suite.name))
+    roots = folders.roots(plan.loaded.suite.name)
+    progress = read_progress(plan, roots)
+    overlaps = examine(plan, images_at_hand(plan.sources, roots.cache, draws=False))  # of what was decoded before
     left = progress.left
     num_left = sum(left.values())
     fit = _first_fit(plan)
@@ -132,4 +138,5 @@ def summarize(plan: Plan, folders: Folders) -> dict[str, Any]:
         "precision": " and ".join(_precisions(plan)),
         "views": _num_views(fit.training),
         "time_left": time_left(progress),
+        "notes": [*sentences(overlaps), *plan.data_notes],
     }

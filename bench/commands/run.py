@@ -112,6 +112,8 @@ def conclude(plan: Plan, where: tuple[Roots, RunOptions], summary: Summary) -> N
     else:
         out = console()
         out.print(terminal_table(_printable(results), out.width))
+        for line in results.overlaps:
+            note(line)
         unfit = int((results.finals["status"] == "not_applicable").sum())
         say(f"{finished} of {planned} results, {summary.trainings} trainings in this run"
             + (f", {unfit} not applicable" if unfit else "")

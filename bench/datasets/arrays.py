@@ -11,6 +11,7 @@ import numpy.typing as npt
 from bench.catalogue import Options
 from bench.datasets.base import Dataset, DatasetEntry, DatasetFacts, Split
 from bench.datasets.files import DataError, digests_of, listed, shown
+from bench.datasets.overlap import TWICE
 from bench.datasets.remembered import remembered
 from bench.keys import digest
 
@@ -50,7 +51,7 @@ def _facts(path: Path, identity: str) -> DatasetFacts:
         num_test=len(loaded.test.labels),
         smallest_class=int(counts.min()),
         revision=f"npz-{identity}",
-        notes=(f"{twice} of {len(loaded.test.labels)} test images are training images too, pixel by pixel",)
+        notes=(f"{twice} of {len(loaded.test.labels)} {TWICE}, pixel by pixel",)
         if twice else (),
     )
 

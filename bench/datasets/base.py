@@ -5,7 +5,7 @@ No torch here: `plan` and `list` read entries. The catalogue itself is `bench/da
 
 import hashlib
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -22,10 +22,20 @@ __all__ = ["Dataset", "DatasetEntry", "DatasetFacts", "Options", "Split"]
 Metric = Literal["accuracy", "mean_per_class"]
 
 
+Prints = npt.NDArray[np.uint64]
+
+
 @dataclass(frozen=True)
 class Split:
     images: npt.NDArray[np.uint8]  # [N, H, W, 3]
     labels: npt.NDArray[np.int64]  # [N], 0 .. classes - 1
+    wholes: Prints | None = None  # [N], of the pictures before they were cut to squares; None: nothing was cut
+
+    @cached_property
+    def prints(self) -> Prints:
+        """[N, 2]: each image as it is kept, and as it was before. Equal images have equal prints."""
+        stored = prints_of(self.images)
+        return np.stack([stored, stored if self.wholes is None else self.wholes], 1)
 
     def __post_init__(self) -> None:
         assert self.images.dtype == np.uint8
@@ -33,6 +43,22 @@ class Split:
         assert self.images.shape[3] == 3
         assert self.labels.dtype == np.int64
         assert self.labels.shape == self.images.shape[:1]
+        assert self.wholes is None or self.wholes.shape == self.labels.shape
+
+
+def prints_of(images: Iterable[npt.NDArray[np.uint8]]) -> Prints:
+    """[N]: 64 bits of a digest of each image's shape and pixels."""
+    return np.fromiter(map(print_of, images), np.uint64)
+
+
+def print_of(content: npt.NDArray[np.uint8] | bytes) -> int:
+    """Of pixels, or of a file."""
+    if isinstance(content, bytes):
+        found = hashlib.blake2b(content, digest_size=8)
+    else:
+        found = hashlib.blake2b(repr(content.shape).encode(), digest_size=8)
+        found.update(np.ascontiguousarray(content).data)
+    return int.from_bytes(found.digest(), "little")
 
 
 @dataclass(frozen=True)
@@ -72,6 +98,28 @@ class DatasetFacts:
 
 
 @dataclass(frozen=True)
+class PublicSize:
+    """How large a set is as its publisher gives it away; a fixed validation split counts as training images."""
+
+    num_classes: int
+    num_train: int
+    num_test: int | None = None  # None: there is no test split, and `num_train` counts all images
+
+    def difference(self, num_classes: int, num_train: int, num_test: int) -> str:
+        """`25,000 of 50,000 training images`; "" where all of it is there, and nothing else."""
+        if self.num_test is None:
+            counts = [(num_train + num_test, self.num_train, "images")]
+        else:
+            counts = [(num_train, self.num_train, "training images"), (num_test, self.num_test, "test images")]
+        told = [
+            f"{there:,} of {public:,} {what}" if there < public else f"{there:,} {what} instead of {public:,}"
+            for there, public, what in [(num_classes, self.num_classes, "classes"), *counts]
+            if there != public
+        ]
+        return ", ".join(told)
+
+
+@dataclass(frozen=True)
 class DatasetEntry:
     """One line of the catalogue."""
 
@@ -83,3 +131,4 @@ class DatasetEntry:
     is_read: bool = False  # from files of others: before the first training, with a progress bar
     where: tuple[str, ...] = ()  # options that say where the data lie: in no key, which has the content's digest
     is_hub: bool = False  # what they say is a hub's name where no file is called so
+    public: PublicSize | None = None  # of the set that it is named after

@@ -22,9 +22,10 @@ from bench.datasets.base import Dataset, DatasetEntry, Split
 from bench.errors import BenchError
 from bench.keys import digest
 
-FORMAT = 1  # of the folder; a change makes old entries unknown, not wrong
+FORMAT = 2  # of the folder; a change makes old entries unknown, not wrong
 ABOUT = "about.json"
 SPLITS = ("train", "test")
+PARTS = ("images", "labels", "prints")
 
 log = logging.getLogger(__name__)
 
@@ -37,9 +38,9 @@ def load(name: str, options: Options, cache_dir: Path, revision: str | None = No
     entry = find(name)
     revision = revision or entry.facts(options).revision
     shelf = _shelf(entry, options, cache_dir, revision)
-    kept = shelf.open()
-    if kept is not None:
-        return kept
+    known = shelf.open()
+    if known is not None:
+        return known
     fresh = entry.load(options)
     if entry.is_read and entry.facts(options).revision != revision:
         raise BenchError(f"dataset {name!r} was changed after this run was planned; start it again")
@@ -51,8 +52,9 @@ def load(name: str, options: Options, cache_dir: Path, revision: str | None = No
     return shelf.open() or fresh
 
 
-def is_kept(name: str, options: Options, cache_dir: Path, revision: str) -> bool:
-    return _shelf(find(name), options, cache_dir, revision).open() is not None
+def kept(name: str, options: Options, cache_dir: Path, revision: str) -> Dataset | None:
+    """The dataset if it lies in `cache_dir`."""
+    return _shelf(find(name), options, cache_dir, revision).open()
 
 
 def _shelf(entry: DatasetEntry, options: Options, cache_dir: Path, revision: str) -> "_Shelf":
@@ -88,7 +90,7 @@ class _Shelf:
 
     def _open_split(self, split: str, arrays: dict[str, Any]) -> Split:
         opened = {}
-        for part in ("images", "labels"):
+        for part in PARTS:
             name = f"{split}_{part}.npy"
             path = self.place / name
             if path.stat().st_size != arrays[name]["bytes"]:
@@ -96,7 +98,9 @@ class _Shelf:
             opened[part] = _map(path)
             if [list(opened[part].shape), str(opened[part].dtype)] != [arrays[name]["shape"], arrays[name]["dtype"]]:
                 raise ValueError(f"{path} holds another array")
-        return Split(opened["images"], opened["labels"])
+        found = Split(opened["images"], opened["labels"])
+        vars(found)["prints"] = opened["prints"]  # likewise
+        return found
 
     def put(self, dataset: Dataset) -> None:
         self.root.mkdir(parents=True, exist_ok=True)
@@ -111,7 +115,7 @@ class _Shelf:
     def _write(self, dataset: Dataset, folder: Path) -> None:
         arrays = {}
         for split in SPLITS:
-            for part in ("images", "labels"):
+            for part in PARTS:
                 path = folder / f"{split}_{part}.npy"
                 array = getattr(getattr(dataset, split), part)
                 with path.open("wb") as file:

@@ -17,9 +17,10 @@ import numpy as np
 
 from bench.datasets import pictures
 from bench.datasets.apart import ask, reply
-from bench.datasets.base import Dataset, DatasetEntry, DatasetFacts, Split
+from bench.datasets.base import Dataset, DatasetEntry, DatasetFacts
 from bench.datasets.files import DataError, digests_of, listed, shown, visible, walk
 from bench.datasets.labelled import Labels, PictureOptions, divided, told_of_split, usual_side
+from bench.datasets.overlap import TWICE
 from bench.datasets.remembered import remembered
 from bench.errors import Missing
 from bench.keys import digest
@@ -192,7 +193,7 @@ def answer(question: dict[str, Any]) -> dict[str, Any]:
             notes.append("its validation split was added to the training images")
     twice = sum(one in seen for one in others)
     if twice:
-        notes.append(f"{twice} of {len(others)} test images are training images too, byte for byte")
+        notes.append(f"{twice} of {len(others)} {TWICE}, byte for byte")
     counts = np.bincount(train, minlength=len(opened.classes))
     if counts.min() == 0:
         raise DataError(f"{options.path}: {opened.classes[int(counts.argmin())]!r} has no training image")
@@ -204,13 +205,13 @@ def answer(question: dict[str, Any]) -> dict[str, Any]:
 def load(options: HubOptions) -> Dataset:
     side = facts(options).image_size
     opened = _open(_folder(options), options)
-    images = pictures.decode(_kept(opened.train, opened.image), side, options.fit)
-    if opened.test_labels is not None:
-        test = Split(pictures.decode(_kept(opened.test, opened.image), side, options.fit), opened.test_labels)
-        return Dataset(opened.classes, Split(images, opened.train_labels), test)
-    chosen, rest = divided(opened.train_labels, options)
+    decoded = pictures.decode(_kept(opened.train, opened.image), side, options.fit)
     labels = opened.train_labels
-    return Dataset(opened.classes, Split(images[chosen], labels[chosen]), Split(images[rest], labels[rest]))
+    if opened.test_labels is not None:
+        test = pictures.decode(_kept(opened.test, opened.image), side, options.fit)
+        return Dataset(opened.classes, decoded.split(labels), test.split(opened.test_labels))
+    chosen, rest = divided(labels, options)
+    return Dataset(opened.classes, decoded.split(labels, chosen), decoded.split(labels, rest))
 
 
 def fetch(name: str) -> None:

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 from bench import datasets
 from bench.datasets import cache as dataset_cache
 from bench.datasets import pictures
+from bench.datasets.base import Dataset
 from bench.errors import BenchError
 from bench.keys import digest
 from bench.plan.plan import Source
-from bench.plan.spec import Job
+from bench.plan.spec import DataRef, Job
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -29,7 +30,7 @@ def ingest(jobs: Iterable[Job], sources: Mapping[str, Source], cache: Path) -> N
         source = sources[key]
         entry = datasets.find(ref.name)
         options = entry.options.model_validate(source.options)
-        if entry.is_read and not dataset_cache.is_kept(ref.name, options, cache, ref.revision):
+        if entry.is_read and dataset_cache.kept(ref.name, options, cache, ref.revision) is None:
             left.append({"name": ref.name, "options": source.options, "revision": ref.revision})
     if not left:
         return
@@ -38,6 +39,24 @@ def ingest(jobs: Iterable[Job], sources: Mapping[str, Source], cache: Path) -> N
                           stdout=subprocess.PIPE, check=False)
     if done.returncode != 0:
         raise BenchError(done.stdout.strip() or f"decoding images ended with code {done.returncode}")
+
+
+def images_at_hand(
+    sources: Mapping[str, Source], cache: Path, draws: bool
+) -> Callable[[DataRef], Dataset | None]:
+    """For a look at images without training on them: what was decoded before. `draws`: what is embedded too."""
+
+    def load(ref: DataRef) -> Dataset | None:
+        try:
+            entry = datasets.find(ref.name)
+            options = entry.options.model_validate(sources[digest(ref)].options)
+            if draws and not entry.is_read:
+                return dataset_cache.load(ref.name, options, cache, ref.revision)
+            return dataset_cache.kept(ref.name, options, cache, ref.revision)
+        except Exception:  # a third party's code: trainings on these images will say what is wrong
+            return None
+
+    return load
 
 
 def _shower(bar: "Progress", task: "TaskID") -> Callable[[int, int], None]:

@@ -13,8 +13,9 @@ from pydantic import Field
 
 from bench.catalogue import Options
 from bench.datasets import pictures
-from bench.datasets.base import Dataset, DatasetFacts, Split
+from bench.datasets.base import Dataset, DatasetFacts
 from bench.datasets.files import DataError, digests_of, listed, shown
+from bench.datasets.overlap import TWICE
 from bench.datasets.remembered import remembered
 from bench.datasets.sampling import split_holdout
 from bench.keys import digest
@@ -88,7 +89,7 @@ def _facts(found: Labelled, options: PictureOptions, known: tuple[Sequence[str],
     if found.splits is None:
         notes.append(told_of_split(train, test, options))
     if twice:
-        notes.append(f"{twice} of {len(test)} test images are training images too, byte for byte")
+        notes.append(f"{twice} of {len(test)} {TWICE}, byte for byte")
     return DatasetFacts(
         num_classes=len(found.classes),
         image_size=options.side or usual_side(found.files),
@@ -125,7 +126,7 @@ def told_of_split(train: Labels, test: Labels, options: PictureOptions) -> str:
 
 def load(found: Labelled, options: PictureOptions) -> Dataset:
     side = facts_of(found, options).image_size
-    images = pictures.decode(found.files, side, options.fit)
+    decoded = pictures.decode(found.files, side, options.fit)
     labels = np.array(found.labels, np.int64)
     train, test = split_of(found, options)
-    return Dataset(found.classes, Split(images[train], labels[train]), Split(images[test], labels[test]))
+    return Dataset(found.classes, decoded.split(labels, train), decoded.split(labels, test))

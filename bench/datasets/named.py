@@ -9,7 +9,7 @@ from types import ModuleType
 
 from bench.datasets import arrays, folder, torchvision_sets
 from bench.datasets.arrays import ArrayOptions
-from bench.datasets.base import Dataset, DatasetEntry, DatasetFacts, Metric
+from bench.datasets.base import Dataset, DatasetEntry, DatasetFacts, Metric, PublicSize
 from bench.datasets.files import DataError, visible
 from bench.datasets.folder import FolderOptions
 from bench.datasets.labelled import PictureOptions
@@ -43,10 +43,14 @@ class Public:
     name: str
     summary: str
     megabytes: int  # to download
+    size: PublicSize
     metric: Metric = "accuracy"
 
     def facts(self, options: PictureOptions) -> DatasetFacts:
-        return replace(self._found(options).facts(), metric=self.metric)
+        facts = self._found(options).facts()
+        unlike = self.size.difference(facts.num_classes, facts.num_train, facts.num_test)
+        notes = (f"not {self.name} as it was published: {unlike}",) if unlike else ()
+        return replace(facts, metric=self.metric, notes=(*notes, *facts.notes))
 
     def load(self, options: PictureOptions) -> Dataset:
         return self._found(options).load()
@@ -68,27 +72,30 @@ class Public:
         raise Missing("dataset", self.name, way, self.megabytes, LOADERS[self.name].downloads)
 
 
+Size = PublicSize
+
 PUBLIC = (
-    Public("cifar10", "10 kinds of things, 32 px", 163),
-    Public("cifar100", "100 kinds of things, 32 px", 161),
-    Public("svhn", "house numbers, 32 px", 235),
-    Public("stl10", "10 kinds of things, 96 px", 2516),
-    Public("mnist", "handwritten digits, 28 px", 11),
-    Public("fashion_mnist", "clothes, 28 px", 30),
-    Public("kmnist", "cursive Japanese characters, 28 px", 21),
-    Public("eurosat", "land use from a satellite, 64 px", 90),
-    Public("flowers102", "102 kinds of flowers", 345, PER_CLASS),
-    Public("pets", "37 breeds of cats and dogs", 792, PER_CLASS),
-    Public("dtd", "47 kinds of texture", 625),
-    Public("food101", "101 dishes", 4997),
-    Public("gtsrb", "43 traffic signs", 276),
-    Public("caltech101", "101 kinds of things", 137, PER_CLASS),
-    Public("aircraft", "100 variants of aircraft", 2754, PER_CLASS),
-    Public("cars", "196 models of cars", 1957),
-    Public("pcam", "patches of lymph nodes, 96 px", 7800),
-    Public("sun397", "397 scenes", 37000),
-    Public("clevr_count", "how many bodies, 3 to 10", 18000),
+    Public("cifar10", "10 kinds of things, 32 px", 163, Size(10, 50_000, 10_000)),
+    Public("cifar100", "100 kinds of things, 32 px", 161, Size(100, 50_000, 10_000)),
+    Public("svhn", "house numbers, 32 px", 235, Size(10, 73_257, 26_032)),
+    Public("stl10", "10 kinds of things, 96 px", 2516, Size(10, 5_000, 8_000)),
+    Public("mnist", "handwritten digits, 28 px", 11, Size(10, 60_000, 10_000)),
+    Public("fashion_mnist", "clothes, 28 px", 30, Size(10, 60_000, 10_000)),
+    Public("kmnist", "cursive Japanese characters, 28 px", 21, Size(10, 60_000, 10_000)),
+    Public("eurosat", "land use from a satellite, 64 px", 90, Size(10, 27_000)),
+    Public("flowers102", "102 kinds of flowers", 345, Size(102, 2_040, 6_149), PER_CLASS),
+    Public("pets", "37 breeds of cats and dogs", 792, Size(37, 3_680, 3_669), PER_CLASS),
+    Public("dtd", "47 kinds of texture", 625, Size(47, 3_760, 1_880)),
+    Public("food101", "101 dishes", 4997, Size(101, 75_750, 25_250)),
+    Public("gtsrb", "43 traffic signs", 276, Size(43, 26_640, 12_630)),
+    Public("caltech101", "101 kinds of things", 137, Size(101, 8_677), PER_CLASS),
+    Public("aircraft", "100 variants of aircraft", 2754, Size(100, 6_667, 3_333), PER_CLASS),
+    Public("cars", "196 models of cars", 1957, Size(196, 8_144, 8_041)),
+    Public("pcam", "patches of lymph nodes, 96 px", 7800, Size(2, 294_912, 32_768)),
+    Public("sun397", "397 scenes", 37000, Size(397, 108_754)),
+    Public("clevr_count", "how many bodies, 3 to 10", 18000, Size(8, 70_000, 15_000)),
 )
 NAMED = {
-    one.name: DatasetEntry(one.name, one.summary, one.facts, one.load, PictureOptions, is_read=True) for one in PUBLIC
+    one.name: DatasetEntry(one.name, one.summary, one.facts, one.load, PictureOptions, is_read=True, public=one.size)
+    for one in PUBLIC
 }

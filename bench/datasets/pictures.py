@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from bench.datasets.base import Prints, Split, print_of
 from bench.datasets.files import THREADS, DataError, listed, shown
 
 if TYPE_CHECKING:  # imported where it is used
@@ -22,6 +23,7 @@ if TYPE_CHECKING:  # imported where it is used
 Fit = Literal["crop", "squash"]
 LARGEST = 100_000_000  # pixels; larger ones are refused before they are decoded
 SMALLEST = 2  # pixels of a side
+JPEGS = ("JPEG", "MPO")
 
 Pixels = npt.NDArray[np.uint8]
 Item = TypeVar("Item")
@@ -48,12 +50,29 @@ def sizes_of(kept: Sequence[Kept]) -> list[tuple[int, int]]:
 watcher: ContextVar[Callable[[int, int], None]] = ContextVar("watcher", default=lambda done, total: None)
 
 
-def decode(kept: Sequence[Kept], side: int, fit: Fit) -> Pixels:
-    """[N, side, side, 3]"""
-    out = np.empty((len(kept), side, side, 3), np.uint8)
+@dataclass(frozen=True)
+class Decoded:
+    """Pictures as squares, and prints of what they were before."""
+
+    pixels: Pixels  # [N, side, side, 3]
+    wholes: Prints  # [N]
+
+    @staticmethod
+    def blank(num: int, side: int) -> "Decoded":
+        return Decoded(np.empty((num, side, side, 3), np.uint8), np.empty(num, np.uint64))
+
+    def split(self, labels: npt.NDArray[np.int64], rows: npt.NDArray[np.int64] | None = None) -> Split:
+        """Of all images, or of some. `labels`: of all."""
+        if rows is None:
+            return Split(self.pixels, labels, self.wholes)
+        return Split(self.pixels[rows], labels[rows], self.wholes[rows])
+
+
+def decode(kept: Sequence[Kept], side: int, fit: Fit) -> Decoded:
+    out = Decoded.blank(len(kept), side)
 
     def fill(number: int) -> None:
-        out[number] = _decoded(kept[number], side, fit)
+        out.pixels[number], out.wholes[number] = _decoded(kept[number], side, fit)
 
     _of_each(range(len(kept)), fill, watcher.get())
     return out
@@ -130,7 +149,8 @@ def _size(kept: Kept) -> tuple[int, int]:
     return (height, width) if is_turned else (width, height)
 
 
-def _decoded(kept: Kept, side: int, fit: Fit) -> Pixels:
+def _decoded(kept: Kept, side: int, fit: Fit) -> tuple[Pixels, int]:
+    """And a print of the whole picture: of its pixels, or of its file where it may not be decoded in full."""
     from PIL import ImageOps
 
     with _opened(kept) as image:
@@ -140,7 +160,11 @@ def _decoded(kept: Kept, side: int, fit: Fit) -> Pixels:
             picture = to_rgb(ImageOps.exif_transpose(image))
         except Exception as error:  # decoders fail in many ways
             raise DataError(f"{_name(kept)}: damaged ({error})") from error
-    return squared(picture, side, fit)
+        if image.format in JPEGS:
+            whole: Pixels | bytes = kept.read_bytes() if isinstance(kept, Path) else kept.read()
+        else:
+            whole = np.asarray(picture, np.uint8)
+    return squared(picture, side, fit), print_of(whole)
 
 
 def squared(picture: "Image", side: int, fit: Fit) -> Pixels:

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from bench.datasets import pictures
 from bench.datasets.apart import ask, reply
-from bench.datasets.base import Dataset, DatasetFacts, Split
+from bench.datasets.base import Dataset, DatasetFacts, print_of
 from bench.datasets.files import digests_of, shown, walk
 from bench.datasets.labelled import Labels, PictureOptions, divided, told_of_split
 from bench.datasets.remembered import remembered
@@ -155,21 +154,23 @@ def load(name: str, root: Path, options: PictureOptions) -> Dataset:
     opened = _open_all(loader, root)
     train_labels, values = opened.train_labels, opened.values
     side = options.side or loader.side
-    images = _pixels(opened.train, side, options.fit)
+    decoded = _decoded(opened.train, side, options.fit)
     names = next((getattr(one, "classes", None) or getattr(one, "categories", None) for one in opened.train), None)
     classes = tuple(map(str, names)) if names and len(names) == len(values) else tuple(map(str, values))
     if opened.test_labels is not None:
-        test = Split(_pixels(opened.test, side, options.fit), opened.test_labels)
-        return Dataset(classes, Split(images, train_labels), test)
+        test = _decoded(opened.test, side, options.fit).split(opened.test_labels)
+        return Dataset(classes, decoded.split(train_labels), test)
     chosen, rest = divided(train_labels, options)
-    return Dataset(classes, Split(images[chosen], train_labels[chosen]), Split(images[rest], train_labels[rest]))
+    return Dataset(classes, decoded.split(train_labels, chosen), decoded.split(train_labels, rest))
 
 
-def _pixels(opened: Sequence[Any], side: int, fit: pictures.Fit) -> npt.NDArray[np.uint8]:
+def _decoded(opened: Sequence[Any], side: int, fit: pictures.Fit) -> pictures.Decoded:
     total = sum(map(len, opened))
-    out = np.empty((total, side, side, 3), np.uint8)
+    out = pictures.Decoded.blank(total, side)
     for number, image in enumerate(image for one in opened for image, _ in one):
-        out[number] = pictures.squared(pictures.to_rgb(image), side, fit)
+        picture = pictures.to_rgb(image)
+        out.pixels[number] = pictures.squared(picture, side, fit)
+        out.wholes[number] = print_of(np.asarray(picture, np.uint8))
         pictures.watcher.get()(number + 1, total)
     return out
 

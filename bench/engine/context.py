@@ -71,6 +71,7 @@ class Context:
     sources: Mapping[str, dict[str, Any]] = field(default_factory=dict)  # options with paths, by digest of the DataRef
     arithmetic: Mapping[str, Choice] = field(default_factory=dict)  # by `arithmetic_key`; only told in records
     forms_folder: Path | None = None  # where this machine's choices are kept; None: in the cache
+    told: dict[str, dict[str, Any]] = field(default_factory=dict)  # what `seen.py` found out
     features: Features = field(init=False)
     _loaded: OrderedDict[str, OnDevice] = field(default_factory=OrderedDict)
     _networks: OrderedDict[str, Kept] = field(default_factory=OrderedDict)
@@ -96,9 +97,12 @@ class Context:
     def data(self, ref: DataRef) -> OnDevice:
         return _kept(self._loaded, digest(ref), DATASETS, lambda: self._load(ref))
 
-    def _load(self, ref: DataRef) -> OnDevice:
+    def stored(self, ref: DataRef) -> Dataset:
         options = datasets.find(ref.name).options.model_validate(self.sources.get(digest(ref), ref.options))
-        loaded = dataset_cache.load(ref.name, options, self.cache, ref.revision)
+        return dataset_cache.load(ref.name, options, self.cache, ref.revision)
+
+    def _load(self, ref: DataRef) -> OnDevice:
+        loaded = self.stored(ref)
         _check(ref, loaded)
         # Of what is trained on, not of what the cache says of itself.
         sha256 = Dataset(loaded.classes, loaded.train, loaded.test).sha256

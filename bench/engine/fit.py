@@ -20,7 +20,6 @@ from bench.engine.images import Images
 from bench.engine.loop import Outcome, Stream
 from bench.engine.optimize import Hyper
 from bench.engine.search import Tried
-from bench.errors import NotApplicable
 from bench.keys import seed_for
 from bench.plan.spec import BackboneRef, FitSpec, Weights
 from bench.store import Record, blobs
@@ -59,8 +58,7 @@ class Finished:
 def start(spec: FitSpec, context: Context) -> Start:
     """Head and random weights come from the seed named `init`, the same for every strategy of a repeat."""
     recipe = spec.recipe
-    if recipe.via is not None:  # planning leaves it where it may not be, and makes a pretraining of it elsewhere
-        raise NotApplicable("the data learned on the way are the target's own: labels beyond the budget")
+    assert recipe.via is None, "planning makes a pretraining of it"
     seed = seed_for("init", spec.seed, spec.repeat)
     fresh = build_network(spec.backbone, spec.data.num_classes, seed, spec.head)
     loaded, upto = None, 0

@@ -1,11 +1,13 @@
 """Images as they lie on the device (uint8, whole splits) and as the network sees them (float, resized, normalised).
 
-Everything random is decided per image, for whole batches at once.
+Everything random is decided per image, for whole batches at once. `crops.py` draws and shows rectangles of images.
 """
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +16,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bench.datasets.base import Metric
+from bench.engine.crops import NUM_DRAWS, boxes_of, resized
 from bench.keys import seed_for
-from bench.plan.spec import Pipeline
+from bench.plan.spec import Pipeline, Training
 
 
 @dataclass(frozen=True)
@@ -80,10 +83,15 @@ class Augment:
     flip: bool = False
     shift: int = 0  # pixels of the stored image
     views: int = 0  # so many changed views of each image, drawn once; 0: changed anew each time
+    crop: float = 0.0  # smallest share of the area that is shown; 0: all of it
+
+    @staticmethod
+    def of(training: Training) -> "Augment":
+        return Augment(training.flip, training.shift, training.views, training.crop)
 
     @property
     def changes_pixels(self) -> bool:
-        return self.flip or self.shift > 0
+        return self.flip or self.shift > 0 or self.crop > 0
 
     @property
     def num_views(self) -> int | None:
@@ -92,13 +100,31 @@ class Augment:
             return 1
         if self.views:
             return self.views
-        return 2 if self.shift == 0 else None
+        return None if self.shift or self.crop else 2
 
 
-def prepare(pixels: Tensor, pipeline: Pipeline) -> Tensor:
-    """uint8 [B, 3, H, W] -> float [B, 3, S, S], channels last in memory."""
+class Changed(NamedTuple):
+    """Images of a batch after their random changes, and what of each is to be shown."""
+
+    pixels: Tensor  # uint8 [B, 3, H, W]
+    boxes: Tensor | None = None  # int64 [B, 4], as `crops.boxes_of` draws them; None: all of each image
+
+
+def prepare(pixels: Tensor, pipeline: Pipeline, boxes: Tensor | None = None) -> Tensor:
+    """uint8 [B, 3, H, W] -> float [B, 3, S, S], channels last in memory. A box is shown whole: the pipeline's own crop
+    is for images as they are."""
     x = pixels.to(torch.get_default_dtype()).div_(255)  # in place from here on: a fresh tensor costs more than a pass
     side = pipeline.image_size
+    if boxes is not None:
+        x = resized(x, boxes, side, pipeline.interpolation).clamp_(0, 1)
+    else:
+        x = _middle(x, side, pipeline)
+    mean = torch.tensor(pipeline.mean, device=x.device).view(1, 3, 1, 1)
+    std = torch.tensor(pipeline.std, device=x.device).view(1, 3, 1, 1)
+    return x.sub_(mean).div_(std).contiguous(memory_format=torch.channels_last)
+
+
+def _middle(x: Tensor, side: int, pipeline: Pipeline) -> Tensor:
     whole = round(side / pipeline.crop)
     if x.shape[-2:] != (whole, whole):
         size, mode = (whole, whole), pipeline.interpolation
@@ -106,13 +132,11 @@ def prepare(pixels: Tensor, pipeline: Pipeline) -> Tensor:
     if whole != side:
         edge = (whole - side) // 2
         x = x[:, :, edge : edge + side, edge : edge + side]
-    mean = torch.tensor(pipeline.mean, device=x.device).view(1, 3, 1, 1)
-    std = torch.tensor(pipeline.std, device=x.device).view(1, 3, 1, 1)
-    return x.sub_(mean).div_(std).contiguous(memory_format=torch.channels_last)
+    return x
 
 
-def augment(pixels: Tensor, how: Augment, generator: torch.Generator, rows: Tensor | None = None) -> Tensor:
-    """Mirror and move each image on its own. The generator lives on the CPU, so devices draw alike.
+def augment(pixels: Tensor, how: Augment, generator: torch.Generator, rows: Tensor | None = None) -> Changed:
+    """Mirror, move and crop each image on its own. The generator lives on the CPU, so devices draw alike.
 
     `rows`: the images' places in their split; needed where views are drawn once.
     """
@@ -122,7 +146,11 @@ def augment(pixels: Tensor, how: Augment, generator: torch.Generator, rows: Tens
     batch = len(pixels)
     mirrored = torch.rand(batch, generator=generator) < 0.5 if how.flip else None
     offsets = _draw_offsets(batch, how, generator) if how.shift else None
-    return _changed(pixels, mirrored, offsets)
+    boxes = None
+    if how.crop:
+        draws = torch.rand(batch, NUM_DRAWS, generator=generator, dtype=torch.float64)
+        boxes = boxes_of(draws, how.crop, (pixels.shape[2], pixels.shape[3]))
+    return _changed(pixels, mirrored, offsets, boxes)
 
 
 def choose_views(batch: int, how: Augment, generator: torch.Generator) -> Tensor:
@@ -132,41 +160,56 @@ def choose_views(batch: int, how: Augment, generator: torch.Generator) -> Tensor
     return (torch.rand(batch, generator=generator) < 0.5).long()  # as `augment` draws flips
 
 
-def view_of(pixels: Tensor, rows: Tensor, views: Tensor, how: Augment) -> Tensor:
+def view_of(pixels: Tensor, rows: Tensor, views: Tensor, how: Augment) -> Changed:
     """Each image in its own view, which depends on its place in the split and on nothing else."""
     if not how.views:
         return _changed(pixels, views.bool(), None)
-    rows = rows.cpu()
-    num_rows = 1 << int(rows.max()).bit_length()  # seldom another, so that the draws are kept
-    mirrored = torch.zeros(len(pixels), dtype=torch.bool)
-    offsets = torch.zeros(2, len(pixels), 1, dtype=torch.int64)
-    for view in range(how.views):
-        chosen = (views.cpu() == view).nonzero().flatten()
-        if len(chosen) == 0:
-            continue
-        drawn = _drawn_view(view, num_rows)
-        if how.flip:
-            mirrored[chosen] = drawn[0][rows[chosen]] < 0.5
-        if how.shift:
-            # Uniform on -shift .. shift, from the same draws whatever the shift.
-            span = 2 * how.shift + 1
-            offsets[:, chosen] = (drawn[1:, rows[chosen]] * span).floor().long().clamp_(max=span - 1).unsqueeze(2)
-            offsets[:, chosen] -= how.shift
-    return _changed(pixels, mirrored if how.flip else None, offsets if how.shift else None)
+    views, height, width = views.cpu(), pixels.shape[2], pixels.shape[3]
+    places = (views, rows.cpu(), 1 << int(rows.max()).bit_length())  # seldom another number, so that draws are kept
+    moves = _by_view(places, _drawn_moves)
+    mirrored = moves[:, 0] < 0.5 if how.flip else None
+    offsets = None
+    if how.shift:
+        # Uniform on -shift .. shift, from the same draws whatever the shift.
+        span = 2 * how.shift + 1
+        offsets = (moves[:, 1:].T * span).floor().long().clamp_(max=span - 1).unsqueeze(2) - how.shift
+    boxes = _by_view(places, lambda *which: _drawn_boxes(*which, how.crop, (height, width))) if how.crop else None
+    return _changed(pixels, mirrored, offsets, boxes)
+
+
+def _by_view(places: tuple[Tensor, Tensor, int], drawn: Callable[[int, int], Tensor]) -> Tensor:
+    """`places`: view and row of each image, and how many rows there may be. `drawn`: of a view, for all rows."""
+    views, rows, num_rows = places
+    tables = {view: drawn(view, num_rows) for view in set(views.tolist())}
+    one = next(iter(tables.values()))
+    found = torch.empty(len(rows), one.shape[1], dtype=one.dtype)
+    for view, table in tables.items():
+        chosen = (views == view).nonzero().flatten()
+        found[chosen] = table[rows[chosen]]
+    return found
 
 
 @lru_cache(maxsize=64)
-def _drawn_view(view: int, num_rows: int) -> Tensor:
-    """[3, N] uniform numbers: flip, rows, columns. Drawn image by image, so that a longer split begins alike."""
+def _drawn_moves(view: int, num_rows: int) -> Tensor:
+    """[N, 3] uniform numbers: flip, rows, columns. Drawn image by image, so that a longer split begins alike."""
     generator = torch.Generator().manual_seed(seed_for("view", view))
-    return torch.rand(num_rows, 3, generator=generator, dtype=torch.float64).T
+    return torch.rand(num_rows, 3, generator=generator, dtype=torch.float64)
+
+
+@lru_cache(maxsize=64)
+def _drawn_boxes(view: int, num_rows: int, share: float, size: tuple[int, int]) -> Tensor:
+    """int64 [N, 4], drawn image by image likewise."""
+    generator = torch.Generator().manual_seed(seed_for("view crop", view))
+    return boxes_of(torch.rand(num_rows, NUM_DRAWS, generator=generator, dtype=torch.float64), share, size)
 
 
 def _draw_offsets(batch: int, how: Augment, generator: torch.Generator) -> Tensor:
     return torch.randint(-how.shift, how.shift + 1, (2, batch, 1), generator=generator)
 
 
-def _changed(pixels: Tensor, mirrored: Tensor | None, offsets: Tensor | None) -> Tensor:
+def _changed(
+    pixels: Tensor, mirrored: Tensor | None, offsets: Tensor | None, boxes: Tensor | None = None
+) -> Changed:
     batch, _, height, width = pixels.shape
     if mirrored is not None:
         pixels = torch.where(mirrored.to(pixels.device).view(-1, 1, 1, 1), pixels.flip(3), pixels)
@@ -177,7 +220,7 @@ def _changed(pixels: Tensor, mirrored: Tensor | None, offsets: Tensor | None) ->
         which = torch.arange(batch, device=pixels.device).view(-1, 1, 1, 1)
         channel = torch.arange(3, device=pixels.device).view(1, -1, 1, 1)
         pixels = pixels[which, channel, rows.view(batch, 1, height, 1), columns.view(batch, 1, 1, width)]
-    return pixels
+    return Changed(pixels, boxes)
 
 
 class Order:

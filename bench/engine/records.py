@@ -12,6 +12,7 @@ from bench.engine.context import Context
 from bench.engine.fit import Finished
 from bench.engine.optimize import Hyper
 from bench.engine.search import Tried
+from bench.engine.seen import told_of_data
 from bench.errors import NotApplicable, StoreError
 from bench.plan.precision import FULL
 from bench.plan.spec import FitSpec, Job, arithmetic_key, trial_key, unchosen_key
@@ -33,12 +34,14 @@ def crashed(record: Record) -> Record:
 
 def record_of(job: Job, context: Context, finished: Finished = NOTHING) -> Record:
     spec: dict[str, Any] = {"job": job.kind, "needs": list(job.needs), **dataclasses.asdict(job.spec)}
+    is_score = job.kind == "final" and finished.status == "ok"
+    about = told_of_data(job.spec, context) if isinstance(job.spec, FitSpec) and is_score else {}
     return Record(
         key=job.key,
         kind="pretrain" if job.kind == "pretrain" else "final",
         status=finished.status,
         spec=spec,
-        result=finished.result,
+        result={**finished.result, **about},
         cost=_with_precision(job, finished.cost, context),
         provenance=context.provenance,
         error=finished.error,

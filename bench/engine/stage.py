@@ -28,7 +28,6 @@ Stages = Callable[[int], Stage]  # number of a phase -> what is trained in it
 
 def plain_stages(network: Network, pipeline: Pipeline, training: Training) -> Stages:
     """The whole network from pixels, in every phase. Every other way must come to the same result."""
-    how = Augment(training.flip, training.shift, training.views)
-    stage = Stage(network.module, network.module, Pixels(pipeline, how), Pixels(pipeline))
+    stage = Stage(network.module, network.module, Pixels(pipeline, Augment.of(training)), Pixels(pipeline))
     return lambda phase: stage
 

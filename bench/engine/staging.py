@@ -69,7 +69,7 @@ def stages_for(spec: FitSpec, begin: Start, bases: Sequence[Images], context: Co
 
 def _cut_stage(known: Known, bases: Sequence[Images], maker: "_Maker") -> Stage:
     one, spec, training = known.cut, maker.spec, maker.spec.training
-    how = Augment(training.flip, training.shift, training.views)
+    how = Augment.of(training)
     through = Through(Pixels(spec.pipeline, how), one.static, training.precision)
     still = Through(Pixels(spec.pipeline), one.static, training.precision)
     largest = max(len(base) for base in bases) * known.bytes_per_image * (how.num_views or 1)
@@ -230,11 +230,11 @@ def _views(base: Images, how: Augment, spec: FitSpec, size: int) -> Iterator[Ten
     for view in range(how.num_views or 1):
         for start in range(0, len(base), size):
             index = torch.arange(start, min(start + size, len(base)), device=base.device)
-            pixels = base.take(index).pixels
+            pixels, boxes = base.take(index).pixels, None
             if how.changes_pixels:
                 rows = index if base.rows is None else base.rows[index]
-                pixels = view_of(pixels, rows, torch.full((len(index),), view), how)
-            yield prepare(pixels, spec.pipeline)
+                pixels, boxes = view_of(pixels, rows, torch.full((len(index),), view), how)
+            yield prepare(pixels, spec.pipeline, boxes)
 
 
 def _rows_name(base: Images) -> str:

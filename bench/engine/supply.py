@@ -10,7 +10,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from bench.engine.images import Augment, Images, augment, choose_views, prepare
+from bench.engine.images import Augment, Changed, Images, augment, choose_views, prepare
 from bench.engine.precision import arithmetic
 from bench.plan.spec import Pipeline
 
@@ -45,14 +45,16 @@ class Pixels:
     how: Augment = field(default_factory=Augment)
 
     def batches(self, parts: Sequence[Part]) -> Inputs:
-        moved = [self._pixels(part) for part in parts]
-        x = prepare(moved[0] if len(moved) == 1 else torch.cat(moved), self.pipeline)
+        seen = [self._changed(part) for part in parts]
+        pixels = torch.cat([one.pixels for one in seen]) if len(seen) > 1 else seen[0].pixels
+        boxes = [one.boxes for one in seen if one.boxes is not None]
+        x = prepare(pixels, self.pipeline, torch.cat(boxes) if boxes else None)
         return (split(x, len(parts)),)
 
-    def _pixels(self, part: Part) -> Tensor:
+    def _changed(self, part: Part) -> Changed:
         images = part.images.take(part.index)
         if part.generator is None or not self.how.changes_pixels:
-            return images.pixels
+            return Changed(images.pixels)
         rows = part.index if images.rows is None else images.rows
         return augment(images.pixels, self.how, part.generator, rows)
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.datasets.ingest import ingest
+from bench.datasets.ingest import images_at_hand, ingest
 from bench.errors import StoreError
 from bench.execute.display import Display
 from bench.execute.messages import Broken, Bundle, Finished, Notice, Recorded, Setup, Starting, Stuck
@@ -18,6 +18,7 @@ from bench.execute.pool import Died, NoWorkers, Pool, Worker, tail
 from bench.execute.roots import Roots, forget_lost_weights, missing_records, pretrained_ok
 from bench.execute.signals import Interrupted, StopSignals
 from bench.plan.bundles import bundles
+from bench.plan.exams import examine, refuse_overlaps, sentences
 from bench.plan.patterns import frozen_patterns
 from bench.plan.plan import Plan
 from bench.plan.spec import Engine, Job
@@ -63,13 +64,15 @@ class Runner:
         """Raises SystemExit where a second signal asks to stop at once."""
         forget_lost_weights(self.plan, self.roots)
         missing = missing_records(self.plan, self.roots)
+        pending = {key: self.plan.jobs[key] for key in missing}
+        overlaps = self._examined(pending)
         if not missing:
             return Summary()
-        pending = {key: self.plan.jobs[key] for key in missing}
-        ingest(pending.values(), self.plan.sources, self.roots.results / ".cache")
         total = sum(self.work(job) * missing[key] for key, job in pending.items())
         with StopSignals() as stop:
             display = Display(total, len(pending), len(placement.devices))
+            for line in overlaps:
+                display.say(line)
             run = _Run(pending, missing, set(self.plan.jobs) - set(pending), Pool(), display, placement)
             orderly = False
             try:
@@ -83,6 +86,15 @@ class Runner:
         if stop.signal is not None and not orderly:
             raise SystemExit(128 + stop.signal)
         return run.summary
+
+    def _examined(self, pending: dict[str, Job]) -> list[str]:
+        """Images are decoded; what pretrainings have in common with targets is refused, or told."""
+        sources, cache = self.plan.sources, self.roots.cache
+        learned = [job for job in self.plan.jobs.values() if job.kind == "pretrain"] if pending else []
+        ingest([*pending.values(), *learned], sources, cache)
+        found = examine(self.plan, images_at_hand(sources, cache, draws=bool(pending)))
+        refuse_overlaps(self.plan.loaded, found)
+        return sentences(found)
 
     def _start(self, run: _Run, stop: StopSignals, provenance: dict[str, Any]) -> None:
         """There is nothing to finish while workers start, so one signal is enough to stop that."""

@@ -72,7 +72,7 @@ def _origin(declared: Declared) -> list[Any]:
     pretrain = declared.backbone.pretrain
     if pretrain is None or declared.source is None:
         return [declared.weights.origin, declared.weights.identity]
-    written = _written(pretrain, "dataset", "options")
+    written = _written(pretrain, "dataset", "options", "allow_overlap")
     return ["pretrain", _reference(declared.source, pretrain.options), written]
 
 

@@ -8,7 +8,8 @@ from bench import backbones, datasets
 from bench.backbones import probe
 from bench.errors import BenchError, Missing, MissingInputs, SuiteError
 from bench.keys import digest
-from bench.plan.origins import is_own, origin_of
+from bench.plan.exams import refuse_same
+from bench.plan.origins import origin_of
 from bench.plan.plan import Cell, Declared, Finds, Plan, Source
 from bench.plan.precision import PLAIN, Machine, choose
 from bench.plan.resolve import (
@@ -53,6 +54,7 @@ def make_plan(
     _check_size(loaded, tasks, recipes, max_runs)
     jobs: dict[str, Job] = {}
     cells = tuple(_cells(suite, tasks, recipes, jobs))
+    refuse_same(loaded, cells)
     return Plan(
         loaded=loaded,
         cells=cells,
@@ -192,7 +194,7 @@ def _cells(
 def _cell(
     suite: Suite, task: Task, pair: tuple[ResolvedBackbone, ResolvedStrategy], jobs: dict[str, Job]
 ) -> Cell:
-    backbone, strategy = pair[0], _allowed(pair[1], task)
+    backbone, strategy = pair
     recipe = strategy.recipe
     origin = origin_of(backbone, strategy)
     training = training_of(suite, task.num_labels, recipe, optimizer_of(suite, backbone.facts))
@@ -232,15 +234,8 @@ def _cell(
         finals=tuple(final.key for _, final in made),
         declared=_declared(task, backbone, strategy),
         unchosen=tuple(job.key for job in others),
+        lessons=origin.lessons,
     )
-
-
-def _allowed(strategy: ResolvedStrategy, task: Task) -> ResolvedStrategy:
-    """Where the data on the way are the target's own, no stage is made, and the engine refuses what the recipe still
-    says; elsewhere the weights tell of the stage and the recipe need not."""
-    if strategy.via is not None and is_own(strategy.via.ref, task.dataset.ref):
-        return replace(strategy, via=None)
-    return replace(strategy, recipe=replace(strategy.recipe, via=None), stage=strategy.recipe.via)
 
 
 def _declared(task: Task, backbone: ResolvedBackbone, strategy: ResolvedStrategy) -> Declared:

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, field
 
-from bench import datasets
+from bench.plan.plan import Lesson
 from bench.plan.resolve import ResolvedBackbone, ResolvedStrategy, pipeline
-from bench.plan.spec import DataRef, Job, PretrainSpec, Weights
+from bench.plan.spec import Job, PretrainSpec, Weights
 
 STAGE_SEED = 0  # of what an intermediate stage draws; the target's repeats have seeds of their own
 
@@ -13,31 +13,26 @@ STAGE_SEED = 0  # of what an intermediate stage draws; the target's repeats have
 class Origin:
     weights: Weights
     pretrainings: tuple[Job, ...] = field(default=())  # one after another; the last one makes the weights
+    lessons: tuple[Lesson, ...] = field(default=())  # what each of them learns
 
     @property
     def needs(self) -> tuple[str, ...]:
         return tuple(job.key for job in self.pretrainings)
 
 
-def is_own(via: DataRef, target: DataRef) -> bool:
-    """Whether what is learned on the way is the target's own, however much of it: labels beyond the budget. Loaders of
-    what people bring are told apart by content."""
-    brings = bool(datasets.find(target.name).where)
-    return via.name == target.name and (not brings or via.revision == target.revision)
-
-
 def origin_of(backbone: ResolvedBackbone, strategy: ResolvedStrategy) -> Origin:
     if strategy.recipe.init == "random":
         return Origin(Weights("random"))  # where the backbone comes from must not be in the key then
     own = (backbone.pretraining,) if backbone.pretraining is not None else ()
+    lessons = tuple(one.lesson for one in (backbone, strategy) if one.lesson is not None)
     if strategy.via is None:
-        return Origin(backbone.weights, own)
+        return Origin(backbone.weights, own, lessons)
     stage = _stage(backbone, strategy, tuple(job.key for job in own))
-    return Origin(Weights("pretrain", stage.key), (*own, stage))
+    return Origin(Weights("pretrain", stage.key), (*own, stage), lessons)
 
 
 def _stage(backbone: ResolvedBackbone, strategy: ResolvedStrategy, needs: tuple[str, ...]) -> Job:
-    via, data = strategy.stage or strategy.recipe.via, strategy.via
+    via, data = strategy.stage, strategy.via
     assert via is not None
     assert data is not None
     spec = PretrainSpec(

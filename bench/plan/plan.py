@@ -8,6 +8,7 @@ from typing import Any
 
 from bench.datasets.base import DatasetFacts
 from bench.errors import BenchError, NothingSelected, nearest
+from bench.keys import digest
 from bench.plan.precision import Choice, Machine
 from bench.plan.spec import DataRef, Job, LabelBudget, Weights
 from bench.suite.load import LoadedSuite
@@ -26,6 +27,16 @@ class Declared:
     source: DataRef | None  # what the backbone is pretrained on inside the suite
     strategy: StrategySpec
     via: DataRef | None = None  # what the strategy learns on the way
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A data set that the weights of a cell learn before the target's labels."""
+
+    label: str
+    data: DataRef
+    loc: tuple[str | int, ...]  # where the suite names it
+    may_overlap: bool  # knowingly with the target's own images
 
 
 @dataclass(frozen=True)
@@ -48,6 +59,7 @@ class Cell:
     # Keys, one per repeat, where a suite asks for finals of the points that were not chosen: each job has a record for
     # every such trial. No score of a cell reads them.
     unchosen: tuple[str, ...] = ()
+    lessons: tuple[Lesson, ...] = ()  # one after another
 
     @property
     def task(self) -> str:
@@ -86,6 +98,12 @@ class Plan:
     def num_trainings(self) -> int:
         """Records that a complete run leaves: trials, finals and pretrainings."""
         return sum(len(job.record_keys) for job in self.jobs.values())
+
+    @property
+    def data_notes(self) -> list[str]:
+        """What a reader should know of the data sets, in full sentences."""
+        sources = {cell.dataset: self.sources[digest(cell.declared.data)] for cell in self.cells}
+        return [f"{label}: {note}." for label, source in sorted(sources.items()) for note in source.facts.notes]
 
     def select(self, filters: Iterable[str]) -> "Plan":
         """Only the cells that match; `dataset=near strategy=freeze*`. One axis twice means either."""

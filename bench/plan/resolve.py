@@ -13,7 +13,7 @@ from bench.datasets.files import digests_of
 from bench.errors import BenchError, Missing
 from bench.keys import digest
 from bench.places import DATA, find_file
-from bench.plan.plan import Finds, Source
+from bench.plan.plan import Finds, Lesson, Source
 from bench.plan.precision import ASKED, Choice
 from bench.plan.spec import BackboneRef, DataRef, Job, Pipeline, PretrainSpec, Weights
 from bench.strategies.inline import build_inline
@@ -66,6 +66,7 @@ class ResolvedBackbone:
     pretraining: Job | None
     weights_file: Path | None
     sources: dict[str, Source] = field(default_factory=dict)  # of its pretraining
+    lesson: Lesson | None = None  # the same
     arithmetic: Choice = Choice("fp32", ASKED)  # what it trains in; `enumerate.py` fills it
 
     def ref(self, weights: Weights) -> BackboneRef:
@@ -78,8 +79,9 @@ class ResolvedStrategy:
     recipe: Recipe
     baseline: bool
     spec: StrategySpec
-    via: ResolvedDataset | None = None  # what `recipe.via` names
-    stage: Via | None = None  # `recipe.via`, taken out of the recipe
+    stage: Via | None = None  # what stands between the backbone's weights and the target, taken out of the recipe
+    via: ResolvedDataset | None = None  # the data set that it names
+    lesson: Lesson | None = None  # the same
 
 
 def checked_options(owner: str, model: type[Options], raw: dict[str, Any], at: tuple[Problems, Loc]) -> Options | None:
@@ -239,7 +241,9 @@ def _pretrained_inside(
     )
     label = spec.label or f"{spec.name} ({datasets.short_name(source.dataset)})"
     weights = Weights("pretrain", job.key)
-    return ResolvedBackbone(label, spec, facts, weights, options, job, None, {digest(data): found})
+    at_dataset = (*loc, "pretrain", "dataset")
+    lesson = Lesson(datasets.short_name(source.dataset), data, at_dataset, source.allow_overlap)
+    return ResolvedBackbone(label, spec, facts, weights, options, job, None, {digest(data): found}, lesson)
 
 
 def pipeline(spec: BackboneSpec, facts: BackboneFacts, data: DatasetFacts) -> Pipeline:
@@ -271,18 +275,24 @@ def resolve_strategy(
             return []
         made = [(_label(spec, one), replace(entry.build(one, len(unit_names)), stop_early=spec.stop_early))
                 for one in entry.expand(options, len(unit_names))]
-        return [ResolvedStrategy(label, recipe, entry.baseline, spec, _via(recipe.via, (*loc, "options"), problems))
+        return [_by_way(ResolvedStrategy(label, recipe, entry.baseline, spec), (*loc, "options"), problems)
                 for label, recipe in made]
     except (BenchError, ValueError) as error:
         problems.add(loc, str(error))
         return []
 
 
-def _via(via: Via | None, loc: Loc, problems: Problems) -> ResolvedDataset | None:
+def _by_way(strategy: ResolvedStrategy, loc: Loc, problems: Problems) -> ResolvedStrategy:
+    """The weights tell of a stage, so the recipe need not."""
+    via = strategy.recipe.via
     if via is None:
-        return None
+        return strategy
+    strategy = replace(strategy, recipe=replace(strategy.recipe, via=None), stage=via)
     resolved = resolve_dataset(via.dataset, via.options, loc, problems)
-    return ResolvedDataset(datasets.short_name(via.dataset), *resolved) if resolved is not None else None
+    if resolved is None:
+        return strategy
+    data = ResolvedDataset(datasets.short_name(via.dataset), *resolved)
+    return replace(strategy, via=data, lesson=Lesson(data.label, data.ref, (*loc, "dataset"), via.allow_overlap))
 
 
 def _label(spec: StrategySpec, options: Options) -> str:

@@ -47,6 +47,7 @@ def training_of(suite: Suite, num_labels: int, recipe: Recipe, optimizer: Optimi
         views=t.augment.views,
         evaluations=t.evaluations,
         precision=suite.engine.precision,
+        crop=t.augment.crop or 0.0,
     )
 
 

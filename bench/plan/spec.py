@@ -93,6 +93,7 @@ class Training:
     views: int  # 0: images are changed anew each time
     evaluations: int
     precision: str
+    crop: float = 0.0  # smallest share of an image's area that is shown; 0: images are not cropped
 
 
 @dataclass(frozen=True)

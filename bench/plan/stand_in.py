@@ -102,7 +102,8 @@ def _on_the_way(spec: StrategySpec, missing: Collection[str], told: list[str]) -
     if not isinstance(dataset, str) or not _is_missing(dataset, spec.options.get("dataset_options", {}), missing):
         return spec
     told.append(f"{spec.name}'s {datasets.short_name(dataset)}: the embedded world {WORLDS[-1]}")
-    return spec.model_copy(update={"options": {**spec.options, "dataset": WORLDS[-1], "dataset_options": {}}})
+    options = {"seed": FIRST_SEED}  # a target may be the same world
+    return spec.model_copy(update={"options": {**spec.options, "dataset": WORLDS[-1], "dataset_options": options}})
 
 
 def _strategies(specs: tuple[StrategySpec, ...], told: list[str]) -> tuple[StrategySpec, ...]:

@@ -2,8 +2,8 @@
 
 Paper: Phang et al., "Sentence encoders on STILTs", 2018; in vision e.g. Azizi et al. 2021 and Reed et al. 2022.
 People get wrong: that the data in between are labels too. They are beyond the label budget, so compare with the
-others knowing it; where they are the target's own data, the strategy is not applicable. Nothing is searched in that
-stage, which is one pretraining for all tasks and repeats.
+others knowing it; where they are the target's own images, the suite is refused. Nothing is searched in that stage,
+which is one pretraining for all tasks and repeats.
 """
 
 from typing import Annotated, Any
@@ -29,12 +29,14 @@ class IntermediateOptions(Options):
     """Weight decay there."""
     shift: Annotated[int, Field(ge=0)] = 2
     """Images there are moved by up to so many pixels, each on its own."""
+    allow_overlap: bool = False
+    """Learn a target's own images there too, knowingly: the page says so."""
 
 
 def build(options: IntermediateOptions, num_units: int) -> Recipe:
     via = Via(
         options.dataset, options.dataset_options, options.epochs, options.batch_size, options.lr,
-        options.weight_decay, options.shift,
+        options.weight_decay, options.shift, options.allow_overlap,
     )  # fmt: skip
     return Recipe(phases=uniform([1.0] * num_units), via=via)
 

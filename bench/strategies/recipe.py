@@ -75,7 +75,7 @@ class OwnHead:
 @dataclass(frozen=True)
 class Via:
     """Another data set that the whole network learns first, from the backbone's weights on. Planning makes a
-    pretraining of it, whose key names the weights. The engine sees it only where it must refuse the cell."""
+    pretraining of it, whose key names the weights, and the engine never sees it."""
 
     dataset: str  # as a suite names it
     options: dict[str, Any]
@@ -84,6 +84,7 @@ class Via:
     lr: float
     weight_decay: float
     shift: int
+    allow_overlap: bool = False  # images of a target may be among it
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,9 @@ class PretrainSpec(Section):
     """Training images are moved by up to so many pixels, each on its own."""
     seed: Whole = 0
     """Moves initialisation, order and shifts of the pretraining."""
+    allow_overlap: bool = False
+    """Pretrain on a target's images knowingly; the page says so. Without it, a suite is refused where more than 1 % of
+    a target's test or training images are among those that are pretrained on, whatever the sets are called."""
 
 
 class BackboneSpec(Section):
@@ -159,6 +162,9 @@ class AugmentSpec(Section):
     """Mirror training images left to right with probability one half, each on its own."""
     shift: Annotated[int, Field(ge=0), BeforeValidator(whole)] = 0
     """Move training images by up to so many pixels, each on its own."""
+    crop: Share | None = None
+    """Random resized crops: of each training image a rectangle of its own is shown, at least this share of its area and
+    with sides from 3:4 to 4:3, resized to the network's input. Unset: the whole image."""
     views: Annotated[int, Field(ge=0, le=64), BeforeValidator(whole)] = 0
     """Draw so many changed views of each image once and choose among them, so that what is frozen need see each view
     only once. 0: images are changed anew in every step (flips alone make two views by themselves)."""

@@ -177,6 +177,8 @@ def test_plan_says_how_searches_run(bench):
     ("{views: 3}", 0, "images are not changed"),
     ("{flip: true}", 2, "2 cached views of each training image, so frozen parts see each of them once"),
     ("{shift: 2, views: 4}", 4, "4 cached views of each training image"),
+    ("{crop: 0.5}", None, "images change anew in every step"),
+    ("{crop: 0.5, views: 3}", 3, "3 cached views of each training image"),
     ("{shift: 2, flip: true}", None, "images change anew in every step, frozen parts are recomputed in each"),
 ])  # fmt: skip
 def test_plan_says_whether_the_stem_is_live(bench, augment, views, told):

@@ -57,6 +57,20 @@ def test_the_digest_is_kept_not_computed(tmp_path):
     assert vars(dataset)["sha256"] == dataset.sha256 == DATASETS["near"].load(OPTIONS).sha256
 
 
+def test_prints_are_kept_not_computed(tmp_path, monkeypatch):
+    load("near", OPTIONS, tmp_path)
+    monkeypatch.setattr("bench.datasets.base.prints_of", None)
+    dataset = load("near", OPTIONS, tmp_path)
+    monkeypatch.undo()
+    fresh = DATASETS["near"].load(OPTIONS)
+    assert (dataset.train.prints == fresh.train.prints).all()
+    assert dataset.test.prints.shape == (20, 2)
+
+
+def lose_the_prints(entry):
+    (entry / "test_prints.npy").unlink()
+
+
 def test_options_and_revision_are_other_entries(tmp_path, built, monkeypatch):
     load("near", OPTIONS, tmp_path)
     load("near", OPTIONS.model_copy(update={"seed": 1}), tmp_path)
@@ -115,7 +129,7 @@ def no_folder_at_all(entry):
 
 
 @pytest.mark.parametrize("damage", [
-    truncate, empty, lose_a_file, lose_the_description, tear_the_description, describe_something_else,
+    truncate, empty, lose_a_file, lose_the_prints, lose_the_description, tear_the_description, describe_something_else,
     list_instead_of_description, swap_the_arrays, overwrite_the_header, no_folder_at_all,
 ])
 def test_a_damaged_entry_is_built_again(tmp_path, built, damage):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from bench import datasets
+from bench.datasets.base import PublicSize
 from bench.datasets.labelled import PictureOptions
 from bench.datasets.named import PUBLIC
 from bench.datasets.torchvision_sets import LOADERS
@@ -58,9 +59,36 @@ def test_an_npz_of_its_name(shelf):
     facts, loaded = opened("cifar10")
     assert (facts.num_train, facts.num_test, facts.num_classes) == (30, 10, 10)
     assert (loaded.train.images == images).all()
-    assert "10 of 10 test images are training images too" in facts.notes[0]
+    unlike, twice = facts.notes
+    assert unlike == "not cifar10 as it was published: 30 of 50,000 training images, 10 of 10,000 test images"
+    assert "10 of 10 test images are training images too" in twice
     with pytest.raises(datasets.DataError, match="cifar10.npz is taken as it is: it has no use for the options"):
         opened("cifar10", PictureOptions(side=64))
+
+
+def test_a_set_of_the_public_size_says_nothing():
+    size = PublicSize(10, 50_000, 10_000)
+    assert size.difference(10, 50_000, 10_000) == ""
+    assert size.difference(10, 25_000, 10_000) == "25,000 of 50,000 training images"
+    assert size.difference(9, 60_000, 9_000) == (
+        "9 of 10 classes, 60,000 training images instead of 50,000, 9,000 of 10,000 test images"
+    )
+    assert PublicSize(10, 27_000).difference(10, 21_600, 5_400) == ""
+    assert PublicSize(10, 27_000).difference(10, 20_000, 5_400) == "25,400 of 27,000 images"
+
+
+def test_the_sizes_are_those_that_torchvision_and_the_publishers_give():
+    """By hand, from torchvision's documentation and the papers: validation splits count as training images."""
+    sizes = {one.name: (one.size.num_classes, one.size.num_train, one.size.num_test) for one in PUBLIC}
+    assert sizes["cifar100"] == (100, 50_000, 10_000)
+    assert sizes["svhn"] == (10, 73_257, 26_032)
+    assert sizes["flowers102"] == (102, 1_020 + 1_020, 6_149)
+    assert sizes["dtd"] == (47, 2 * 40 * 47, 40 * 47)
+    assert sizes["food101"] == (101, 750 * 101, 250 * 101)
+    assert sizes["aircraft"] == (100, 3_334 + 3_333, 3_333)
+    assert sizes["pcam"] == (2, 2**18 + 2**15, 2**15)
+    assert sizes["caltech101"] == (101, 9_144 - 467, None)
+    assert sizes["clevr_count"] == (8, 70_000, 15_000)
 
 
 def test_a_folder_of_its_name_and_the_first_place_wins(shelf, tmp_path, monkeypatch):
@@ -108,7 +136,8 @@ def test_a_set_without_a_test_split_is_divided_and_says_so(shelf):
     class_folders(shelf / "eurosat" / "2750", names)
     facts, loaded = opened("eurosat", PictureOptions(side=16))
     assert (facts.num_train, facts.num_test) == (24, 6) == (len(loaded.train.labels), len(loaded.test.labels))
-    assert facts.notes == ("split 24 / 6 by us, stratified, seed 0",)
+    assert facts.notes == ("not eurosat as it was published: 3 of 10 classes, 30 of 27,000 images",
+                           "split 24 / 6 by us, stratified, seed 0")  # fmt: skip
     assert loaded.classes == names
     assert (loaded.test.images.mean((1, 2)).argmax(1) == loaded.test.labels).all()
     assert opened("eurosat", PictureOptions(side=16, split_seed=3))[0].revision != facts.revision
@@ -131,7 +160,10 @@ def test_a_validation_split_is_more_labels(shelf):
     textures(shelf)
     facts, loaded = opened("dtd", PictureOptions(side=16))
     assert (facts.num_train, facts.num_test, facts.smallest_class) == (8, 4, 4)
-    assert facts.notes == ("its validation split was added to the training images",)
+    assert facts.notes == (
+        "not dtd as it was published: 2 of 47 classes, 8 of 3,760 training images, 4 of 1,880 test images",
+        "its validation split was added to the training images",
+    )
     assert loaded.classes == ("banded", "woven")
 
 

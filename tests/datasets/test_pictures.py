@@ -10,7 +10,7 @@ from tests.datasets.pictured import picture
 
 
 def decoded(path, side=8, fit="crop"):
-    (image,) = pictures.decode([path], side, fit)
+    (image,) = pictures.decode([path], side, fit).pixels
     return image
 
 

@@ -70,12 +70,12 @@ def test_resizing_keeps_left_left_and_top_top():
 
 def test_no_augmentation_is_identity():
     pixels = stored(5)
-    assert torch.equal(augment(pixels, Augment(False, 0), generator()), pixels)
+    assert torch.equal(augment(pixels, Augment(False, 0), generator()).pixels, pixels)
 
 
 def test_flips_are_decided_per_image():
     pixels = stored(400)
-    flipped = augment(pixels, Augment(True, 0), generator())
+    flipped = augment(pixels, Augment(True, 0), generator()).pixels
     mirrored = (flipped == pixels.flip(3)).flatten(1).all(1)
     same = (flipped == pixels).flatten(1).all(1)
     assert bool((mirrored ^ same).all())  # each image is one or the other, whole
@@ -85,7 +85,7 @@ def test_flips_are_decided_per_image():
 
 def test_shifts_are_decided_per_image_and_repeat_the_border():
     pixels = stored(300, 5, 6)
-    moved = augment(pixels, Augment(False, 2), generator())
+    moved = augment(pixels, Augment(False, 2), generator()).pixels
     padded = torch.nn.functional.pad(pixels.float(), (2, 2, 2, 2), mode="replicate")
     found = []
     for before, after in zip(padded, moved.float(), strict=True):
@@ -100,10 +100,10 @@ def test_shifts_are_decided_per_image_and_repeat_the_border():
 
 def test_augmentation_follows_its_generator_only():
     pixels, how = stored(50), Augment(True, 1)
-    one = augment(pixels, how, generator(1))
+    one = augment(pixels, how, generator(1)).pixels
     torch.rand(5)
-    assert torch.equal(augment(pixels, how, generator(1)), one)
-    assert not torch.equal(augment(pixels, how, generator(2)), one)
+    assert torch.equal(augment(pixels, how, generator(1)).pixels, one)
+    assert not torch.equal(augment(pixels, how, generator(2)).pixels, one)
 
 
 @pytest.mark.parametrize(("num_images", "batch_size"), [(10, 4), (10, 10), (7, 64), (1, 1), (9, 2), (5, 3)])

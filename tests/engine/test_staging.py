@@ -90,15 +90,16 @@ def test_every_record_is_that_of_the_plain_loop(tmp_path, double, name):
     assert cut.features.computed == (2 if name not in DEAR else 0)  # the labels, the test split
 
 
-@pytest.mark.parametrize("augment", [{"flip": True}, {"flip": True, "shift": 1, "views": 3}, {"shift": 2}])
+@pytest.mark.parametrize("augment", [{"flip": True}, {"flip": True, "shift": 1, "views": 3}, {"shift": 2},
+                                     {"crop": 0.3, "flip": True, "views": 3}, {"crop": 0.3}])
 @pytest.mark.parametrize("name", ["probe", "freeze 3"])
 def test_changed_images_too(tmp_path, double, augment, name):
-    """Flips are two views, `views` so many; shifts without end go through the frozen part in each step."""
+    """Flips are two views, `views` so many; shifts and crops without end go through the frozen part in each step."""
     training = dataclasses.replace(toys.TRAINING, **augment)
     (_, expected), (cut, found) = both_ways(tmp_path, RECIPES[name], training=training)
     assert_alike(found, expected)
     # The labels as they are and changed, and the test split.
-    assert cut.features.computed == (2 if augment == {"shift": 2} else 3)
+    assert cut.features.computed == (2 if augment in ({"shift": 2}, {"crop": 0.3}) else 3)
 
 
 @pytest.mark.parametrize("name", ["probe", "freeze 1", "gradual"])

@@ -169,6 +169,7 @@ def test_adding_to_a_suite_leaves_all_old_keys(plan, old, new):
 @pytest.mark.parametrize(("old", "new"), [
     ("steps: 20", "steps: 21"), ("trials: 3", "trials: 4"), ("repeats: 2", "repeats: 2\nseed: 1"),
     ("batch_size: 8}", "batch_size: 8, augment: {flip: true}}"),
+    ("batch_size: 8}", "batch_size: 8, augment: {crop: 0.5}}"),
 ])
 def test_changing_how_everything_trains_keeps_the_pretraining_only(plan, old, new):
     before, after = plan(), plan(SMALL.replace(old, new))

@@ -254,24 +254,6 @@ def test_a_stage_on_the_way_is_one_pretraining_for_all_tasks_and_repeats(plan):
     assert made.pretrain_labels[stage.key] == ("toy_conv (tiny)", "then digits")
 
 
-@pytest.mark.parametrize("weights", ["pretrain: {dataset: tiny, options: {shade: 1}, epochs: 1}", "weights: random"])
-@pytest.mark.parametrize("data", ["name: tiny", "name: tiny, metric: mean_per_class",
-                                  "name: tiny, options: {shade: 3}"])  # fmt: skip
-def test_what_is_learned_on_the_way_is_never_the_target_s_own(plan, weights, data):
-    """However it is spelled, and whatever the network started with: these are labels beyond the budget."""
-    text = SMALL.replace("name: tiny, labels", f"{data}, labels").replace(
-        "pretrain: {dataset: tiny, options: {shade: 1}, epochs: 1}", weights
-    ).replace("full_finetune]", "{intermediate: {dataset: tiny}}, {intermediate: {dataset: digits}}]")
-    made = plan(text)
-    own, other = (
-        cells(made, strategy=f"intermediate(dataset={name})")[0] for name in ("tiny", "digits")
-    )
-    assert made.jobs[own.finals[0]].spec.recipe.via is not None, "the engine refuses it"
-    assert made.jobs[other.finals[0]].spec.recipe.via is None
-    assert not any(job.spec.data.name == "tiny" and job.spec.seed == 0 and job.needs
-                   for job in made.jobs.values() if job.kind == "pretrain")  # fmt: skip
-
-
 def test_a_filter_keeps_the_whole_way(plan):
     kept = plan(BY_WAY).select(["strategy=intermediate*", "budget=4"])
     assert [job.kind for job in kept.jobs.values()][:2] == ["pretrain", "pretrain"]

@@ -86,6 +86,7 @@ def test_what_was_trained_before_is_not_computed_once(plan):
 
 @pytest.mark.parametrize(("augment", "forward"), [
     ("{shift: 1}", 1), ("{shift: 1, flip: true}", 1), ("{shift: 1, views: 4}", 1 / 6), ("{flip: true}", 1 / 6),
+    ("{crop: 0.5}", 1), ("{crop: 0.5, views: 4}", 1 / 6),
 ])  # fmt: skip
 def test_images_that_change_anew_meet_frozen_parts_in_every_step(plan, augment, forward):
     made = plan(SMALL.replace("batch_size: 8", f"batch_size: 8, augment: {augment}"))

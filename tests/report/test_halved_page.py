@@ -104,6 +104,13 @@ def test_halving_in_words(halved: SuiteResults, sections: dict[str, Any], told: 
     assert told in text(with_suite(halved, **sections))
 
 
+def test_crops_are_told(halved: SuiteResults) -> None:
+    augment = {"shift": 0, "flip": True, "views": 0, "crop": 0.3}
+    assert "augmentation: left-right flips and random crops of at least 30 % of the area, resized" in text(
+        with_suite(halved, training={"augment": augment})
+    )
+
+
 @pytest.mark.parametrize("augment", [{"shift": 2, "flip": False, "views": 0}, {"shift": 0, "flip": False, "views": 4}])
 def test_no_views_where_none_are_drawn(halved: SuiteResults, augment: dict[str, Any]) -> None:
     assert "augmentation is cached" not in text(with_suite(halved, training={"augment": augment}))

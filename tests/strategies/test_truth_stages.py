@@ -82,15 +82,6 @@ def test_intermediate_forgets_what_the_backbone_knew_before_the_stage(tmp_path):
     assert found["after"] != found["before"], "the body moved on the way, though the probe leaves it alone"
 
 
-def test_intermediate_on_the_target_s_own_data_does_not_apply(tmp_path):
-    """Planning leaves in the recipe what it must not make."""
-    context = toys.context(tmp_path)
-    spec = toys.fit_spec(recipe=build("intermediate", 6, dataset="tiny"))
-    trials, final = toys.everything(context, spec)
-    assert {record.status for record in (*trials, final)} == {"not_applicable"}
-    assert "labels beyond the budget" in final.error
-
-
 # ------------------------------------------------------------------------------------- soup
 
 

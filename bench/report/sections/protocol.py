@@ -56,6 +56,7 @@ def protocol_section(facts: Facts) -> Section:
         *_closed_forms(facts),
         *_own_heads(facts),
         *_precision(facts),
+        *(f"An exam that was seen before: {line}" for line in facts.results.overlaps),
         "The final training uses the chosen hyperparameters on training and validation labels together; the score is "
         "that of the last weights, on the test split.",
         "Subsets and splits depend on the repeat and not on the strategy, so comparisons are paired; each repeat "
@@ -162,6 +163,8 @@ def _training(training: dict[str, Any]) -> list[str]:
     augment = part(training, "augment")
     moves = [f"shifts up to {augment['shift']} px"] if augment.get("shift") else []
     moves += ["left-right flips"] if augment.get("flip") else []
+    crop = augment.get("crop")
+    moves += [f"random crops of at least {100 * crop:g} % of the area, resized"] if crop else []
     detail.append(f"augmentation: {' and '.join(moves) or 'none'}")
     return [f"Every training, whatever its strategy, gets {budget}: {', '.join(detail)}.", *_views(augment, moves)]
 

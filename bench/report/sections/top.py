@@ -39,7 +39,7 @@ def key_numbers(facts: Facts) -> list[tuple[str, str, str]]:
 def warnings(facts: Facts) -> list[str]:
     """Full sentences, most important first; notes of the results come before our own."""
     counts, results = facts.counts, facts.results
-    found = list(results.notes)
+    found = [*results.overlaps, *results.notes]
     if counts.missing:
         found.append(
             f"{counts.missing:,} of {plural(counts.planned, 'training')} missing: the numbers below are not final."

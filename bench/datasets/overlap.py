@@ -1,0 +1,53 @@
+"""Which images two data sets have in common, by their content: whatever a file or a set is called.
+
+Images are compared by prints (`Split.prints`), which lie beside the pixels in the cache: as they are kept, and as they
+were before they were cut to squares. So a picture is found again in a set of another size, and under another name.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from bench.datasets.base import Dataset, Prints
+
+TWICE = "test images are training images too"
+LIMIT = 0.01  # of a target's test or training images: more of them, and a set counts as the target's own
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """How many of a target's images are training images of a set that was learned before it."""
+
+    test: int
+    num_test: int
+    train: int
+    num_train: int
+
+    @property
+    def is_own(self) -> bool:
+        return self.test > LIMIT * self.num_test or self.train > LIMIT * self.num_train
+
+    def __bool__(self) -> bool:
+        return self.test + self.train > 0
+
+    def __str__(self) -> str:
+        return (f"{self.test:,} of {self.num_test:,} test images and {self.train:,} of {self.num_train:,} "
+                "training images")
+
+
+def overlap(learned: Dataset, target: Dataset) -> Overlap:
+    """Only training images of `learned` count: its test split was never learned."""
+    prints = np.unique(learned.train.prints)
+    test, train = (int(_are_in(split.prints, prints).sum()) for split in (target.test, target.train))
+    return Overlap(test, len(target.test.labels), train, len(target.train.labels))
+
+
+def num_test_in_train(dataset: Dataset) -> int:
+    """Test images of a set that are training images of it too."""
+    return int(_are_in(dataset.test.prints, np.unique(dataset.train.prints)).sum())
+
+
+def _are_in(prints: Prints, others: Prints) -> npt.NDArray[np.bool_]:
+    found: npt.NDArray[np.bool_] = np.isin(prints, others)
+    return np.logical_or(found[:, 0], found[:, 1])

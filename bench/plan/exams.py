@@ -1,0 +1,93 @@
+"""What a target's test split asks about, against what the weights learned before: no pretraining on the exam.
+
+A set that is the target itself is known at planning. That two sets share images is known once their pixels have been
+decoded (`datasets/overlap.py`): `examine` compares them, before the first training.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from bench.datasets.base import Dataset
+from bench.datasets.overlap import Overlap, overlap
+from bench.errors import SuiteError
+from bench.keys import digest
+from bench.plan.plan import Cell, Lesson, Plan
+from bench.plan.spec import DataRef
+from bench.suite.load import LoadedSuite
+
+REMEDY = "take other images, or write `allow_overlap: true` beside it to do this knowingly"
+
+
+@dataclass(frozen=True)
+class Exam:
+    lesson: Lesson
+    target: str  # label
+    data: DataRef  # of the target
+
+    @property
+    def pair(self) -> tuple[object, ...]:
+        """What it is told by."""
+        return (self.lesson.loc, digest(self.data))
+
+    @property
+    def is_same(self) -> bool:
+        """The target itself, as far as can be told without its pixels. A metric makes no other images."""
+        mine, theirs = self.lesson.data, self.data
+        return (mine.name, mine.options, mine.revision) == (theirs.name, theirs.options, theirs.revision)
+
+
+Examined = tuple[Exam, Overlap | None]
+
+
+def exams_of(cells: Iterable[Cell]) -> list[Exam]:
+    """Each pair once, in the order of the suite."""
+    every = [Exam(lesson, cell.dataset, cell.declared.data) for cell in cells for lesson in cell.lessons]
+    return list({exam.pair: exam for exam in every}.values())
+
+
+def refuse_same(loaded: LoadedSuite, cells: Iterable[Cell]) -> None:
+    """Raises SuiteError."""
+    _refuse(loaded, [(exam, "all images") for exam in exams_of(cells) if exam.is_same])
+
+
+def refuse_overlaps(loaded: LoadedSuite, found: Iterable[Examined]) -> None:
+    """Raises SuiteError."""
+    _refuse(loaded, [(exam, str(known)) for exam, known in found if known is not None and known.is_own])
+
+
+def _refuse(loaded: LoadedSuite, known: Iterable[tuple[Exam, str]]) -> None:
+    lines = [
+        loaded.problem(exam.lesson.loc, f"{what} of the target {exam.target!r} would be learned here; {REMEDY}")
+        for exam, what in known
+        if not exam.lesson.may_overlap
+    ]
+    if lines:
+        raise SuiteError(lines)
+
+
+def examine(plan: Plan, load: Callable[[DataRef], Dataset | None]) -> list[Examined]:
+    """What each pair has in common. `load`: None where the images are not at hand, and nothing is known then."""
+    images: dict[str, Dataset | None] = {}
+
+    def at_hand(ref: DataRef) -> Dataset | None:
+        key = digest(ref)
+        if key not in images:
+            images[key] = load(ref)
+        return images[key]
+
+    pairs = [(exam, at_hand(exam.lesson.data), at_hand(exam.data)) for exam in exams_of(plan.cells)]
+    return [
+        (exam, overlap(learned, target) if learned is not None and target is not None else None)
+        for exam, learned, target in pairs
+    ]
+
+
+def sentences(found: Iterable[Examined]) -> list[str]:
+    """Of those pairs that have images in common, as far as that is known."""
+    return [_sentence(exam, known) for exam, known in found if known or (known is None and exam.is_same)]
+
+
+def _sentence(exam: Exam, known: Overlap | None) -> str:
+    what = str(known) if known else "all images"
+    allowed = ", as `allow_overlap` says" if exam.lesson.may_overlap else ""
+    return f"{exam.target}: {what} were learned beforehand, from {exam.lesson.label}{allowed}."
