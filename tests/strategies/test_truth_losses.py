@@ -211,7 +211,8 @@ def classifiers_contrast(head=None, steps=1):
             own.weight.fill_(head), own.bias.fill_(head)
     for _ in range(steps):
         penalty.loss(term, step)
-    (keys, z_keys), labels = (torch.cat(k) for k in zip(*term.kept["keys"], strict=True)), torch.cat(term.kept["labels"])
+    keys, z_keys = (torch.cat(of_one) for of_one in zip(*term.kept["keys"], strict=True))
+    labels = torch.cat(term.kept["labels"])
     both = penalty.loss(term, dataclasses.replace(step, loss=torch.zeros(())))
     fresh = term.kept["keys"][-1][1]
     projections = bi_tuning.contrast(term.modules(step.features), (fresh, z_keys), (step.labels, labels))

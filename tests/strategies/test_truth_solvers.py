@@ -79,7 +79,7 @@ def test_truth_knn(points, k):
 
 
 def test_truth_knn_share(points):
-    """A share is as many of the images at hand: those of a fold or all of them. No image is asked twice, one at least."""
+    """A share is of the images at hand, those of a fold or all; one image votes at least."""
     x, y = points
     shares = [0.002, 0.1, 0.5, 1.0]
     everything, two_thirds = (NearestNeighbours().heads(x[:n], y[:n], CLASSES, shares) for n in (60, 40))
