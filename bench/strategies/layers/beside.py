@@ -69,12 +69,12 @@ class ScaledShifted(Around):
 class Scaled(nn.Module):
     """Factors that were a parameter of the block around it."""
 
-    def __init__(self, factors: nn.Parameter) -> None:
+    def __init__(self, gamma: nn.Parameter) -> None:
         super().__init__()
-        self.factors = factors
+        self.gamma = gamma
 
     def forward(self, x: Tensor) -> Tensor:
-        return x * self.factors
+        return x * self.gamma
 
 
 class Bottleneck(nn.Module):
