@@ -51,6 +51,8 @@ class Network:
             case _:
                 owner = self.module.get_submodule(name.rpartition(".")[0])
                 is_norm = isinstance(owner, NORMS) or "Norm" in type(owner).__name__
+                if what.tensors == "added_and_norms":
+                    return is_norm or name in self.added
                 return is_norm == (what.tensors == "norms")
 
     def moving(self, what: Learning) -> list[str]:

@@ -19,6 +19,9 @@ from bench.plan.spec import Pipeline, Training
 
 State = dict[str, Tensor]
 
+DRAWN = 0.01  # spread of a head that stands in for one of zeros
+ROUNDING = 1e-2  # distance of rows of length one that differ by bf16's rounding at most
+
 
 @dataclass(frozen=True)
 class Source:
@@ -65,6 +68,22 @@ class Setting:
         with in_eval_mode(self.network.module):
             yield
         self.network.module.zero_grad(set_to_none=True)
+
+    @contextmanager
+    def head_drawn(self) -> Iterator[None]:
+        """Meanwhile weights of the head that are 0 throughout are normal(0, .01): through zeros no gradient reaches the
+        body."""
+        draw = self.generator_for_all("head")
+        blank = [p for p in self.network.parameters[-1].values() if p.ndim > 1 and not bool(p.any())]
+        with torch.no_grad():
+            for p in blank:
+                p.copy_(torch.randn(p.shape, generator=draw) * DRAWN)
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                for p in blank:
+                    p.zero_()
 
     def frozen_copy(self) -> Network:
         """Of the network as trainings begin with it, in evaluation."""
@@ -130,9 +149,13 @@ class Seen:
     channels_last: bool = False  # whether maps come as [B, H, W, C]
 
     def row(self) -> Tensor:
-        """[B, D]: what every unit puts out, pooled over places and of length one each; the classifier's input last."""
-        pooled = [_pooled(value, self.channels_last) for _, value in sorted(self.units.items())]
-        return torch.cat([F.normalize(value.float()) for value in (*pooled, self.features[0])], 1)
+        """[B, D]: what every unit puts out, pooled over places and of length one each; the classifier's input last, and
+        once: in most convolutional networks it is what the last unit puts out, pooled."""
+        pooled = [F.normalize(_pooled(value, self.channels_last).float()) for _, value in sorted(self.units.items())]
+        last = F.normalize(self.features[0].float())
+        if pooled and pooled[-1].shape == last.shape and float((pooled[-1] - last).norm(dim=1).max()) < ROUNDING:
+            pooled.pop()
+        return torch.cat([*pooled, last], 1)
 
 
 def _pooled(value: Tensor, channels_last: bool) -> Tensor:

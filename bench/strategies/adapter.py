@@ -2,6 +2,7 @@
 
 Paper: Chen et al., "AdaptFormer: Adapting Vision Transformers for Scalable Visual Recognition", NeurIPS 2022.
 People get wrong: how the bottleneck starts. Its upper layer starts at 0, so the network starts as it was pretrained.
+And where its output goes: straight to the sum, not through a LayerScale, whose factors may be as small as 1e-5.
 """
 
 from collections.abc import Sequence
@@ -34,7 +35,26 @@ class Bottlenecks(Adaptation):
         for name in blocks(module):
             mlp = module.get_submodule(f"{name}.mlp")
             first = next(layer for layer in mlp.modules() if isinstance(layer, nn.Linear))
-            replace(module, f"{name}.mlp", Bottleneck(mlp, first.in_features, self.width, self.scale))
+            inner = nn.Sequential(mlp, taken_scale(module.get_submodule(name)))
+            replace(module, f"{name}.mlp", Bottleneck(inner, first.in_features, self.width, self.scale))
+
+
+def taken_scale(block: "nn.Module") -> "nn.Module":
+    """What the block multiplies its MLP's output by, out of the block: LayerScale, or factors of its own."""
+    from torch import nn
+
+    from bench.strategies.layers.beside import Scaled
+
+    if isinstance(getattr(block, "ls2", None), nn.Module):
+        scale: nn.Module = block.ls2
+        block.ls2 = nn.Identity()
+        return scale
+    factors = getattr(block, "gamma_2", None)
+    if not isinstance(factors, nn.Parameter):
+        return nn.Identity()
+    del block.gamma_2
+    block.register_buffer("gamma_2", factors.new_ones(()))  # the block multiplies by it still
+    return Scaled(factors)
 
 
 class AdapterOptions(Options):

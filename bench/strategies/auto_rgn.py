@@ -4,7 +4,8 @@ Paper: Lee et al., "Surgical Fine-Tuning Improves Adaptation to Distribution Shi
 People get wrong: counting BatchNorm's tensors, whose relative gradients drown all others. They stay as they are here,
 as in the authors' code, which also runs the network in evaluation mode. A fresh head is no less of a trap: it begins
 near 0, so its relative gradient has no bound. It learns at the full rate here, as do tensors that start as 0, and
-the rest of the body is compared.
+the rest of the body is compared. Below a head that is 0 no gradient arrives, so a drawn one stands in for it while
+the network is measured; its size cancels out of the comparison.
 """
 
 from collections.abc import Mapping
@@ -33,7 +34,7 @@ class RelativeGradient(TensorRates):
         body = {name: p for unit in setting.network.parameters[:-1] for name, p in unit.items()}
         learning = {name: p for name, p in body.items() if p.requires_grad and bool(setting.start[name].any())}
         sums = dict.fromkeys(learning, 0.0)
-        with setting.as_in_evaluation():
+        with setting.as_in_evaluation(), setting.head_drawn():
             for images, labels in setting.batches(MEASURED):
                 setting.network.module.zero_grad(set_to_none=True)
                 F.cross_entropy(setting.network.module(images), labels).backward()  # type: ignore[no-untyped-call]

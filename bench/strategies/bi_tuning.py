@@ -1,9 +1,11 @@
-"""Fine-tuning with two contrasts against a slowly moving copy: of the classifier's weights, and of a projection.
+"""Fine-tuning with two contrasts against a slowly moving copy: by the classifier's weights, and of a projection.
 
 Paper: Zhong et al., "Bi-tuning: Efficient Transfer from Pre-Trained Models", 2020.
-People get wrong: which keys there are. An image's own, fresh from the copy, and those of earlier steps; other images of
-the same step are not among them. One queue holds as many keys as one per class would; images are not changed anew for
-the copy, as the paper does.
+People get wrong: whom the classifier's contrast trains. It is the backbone: the weights of an image's class ask as
+they are, and what answers is what the network itself makes of the image, among keys of earlier images from the copy.
+The projection's contrast has the image's own key from the copy too. Other images of the same step are not among the
+keys. One queue holds as many keys as one per class would; images are not changed anew for the copy, as the paper does.
+A head that starts at 0 points nowhere, so the classifier's contrast moves nothing in the first step.
 """
 
 from dataclasses import dataclass
@@ -61,16 +63,27 @@ class TwoContrasts(Penalty):
                 _follow(slow, quick)
             with watched(kept["twin"]) as seen:
                 kept["twin"].module(step.inputs)
-            fresh = (seen.features[0], kept["projector"](seen.features[0]))
+            head = classifier_of(step.network)
+            bias = head.bias if head.bias is not None else head.weight.new_zeros(len(head.weight))
+            weights = torch.cat([head.weight, bias[:, None]], 1)
+            keys = (_with_one(seen.features[0]), kept["projector"](seen.features[0]))
         labels = torch.cat([step.labels[:0], *kept["labels"]])
-        earlier = [torch.cat([fresh[n][:0], *(keys[n] for keys in kept["keys"])]) for n in range(2)]
-        asked = (classifier_of(step.network).weight[step.labels], term.modules(step.features))
-        both = [contrast(asked[n], (fresh[n], earlier[n]), (step.labels, labels)) for n in range(2)]
-        kept["keys"].append(fresh)
+        earlier = [torch.cat([keys[n][:0], *(old[n] for old in kept["keys"])]) for n in range(2)]
+        # (who asks, the image's own key): a gradient goes to the features through the key, then through who asks.
+        pairs = ((weights[step.labels], _with_one(step.features)), (term.modules(step.features), keys[1]))
+        both = [contrast(pairs[n][0], (pairs[n][1], earlier[n]), (step.labels, labels)) for n in range(2)]
+        kept["keys"].append(keys)
         kept["labels"].append(step.labels)
         most = max(1, self.queue * step.logits.shape[1] // len(step.labels))
         del kept["keys"][:-most], kept["labels"][:-most]
         return step.loss + self.weight * (both[0] + both[1])
+
+
+def _with_one(features: "Tensor") -> "Tensor":
+    """[B, D + 1]: the bias's input among them."""
+    from torch.nn import functional as F
+
+    return F.pad(features, (0, 1), value=1.0)
 
 
 def _follow(slow: "Tensor", quick: "Tensor") -> None:
@@ -82,7 +95,7 @@ def _follow(slow: "Tensor", quick: "Tensor") -> None:
 
 def contrast(queries: "Tensor", keys: tuple["Tensor", "Tensor"], labels: tuple["Tensor", "Tensor"]) -> "Tensor":
     """Mean over queries, and over a query's own key and the earlier ones of its class, of minus the log share of the
-    key among its own and all earlier ones. `keys`: fresh [B, D], earlier [N, D]."""
+    key among its own and all earlier ones. `keys`: own [B, D], earlier [N, D]. A query of 0 is equally far from all."""
     import torch
     from torch.nn import functional as F
 

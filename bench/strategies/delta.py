@@ -1,8 +1,10 @@
 """Fine-tuning that keeps what each stage puts out near what the pretrained network puts out, channel by channel.
 
 Paper: Li et al., "DELTA: DEep Learning Transfer using Feature Map with Attention", ICLR 2019.
-People get wrong: the attention, which asks how much the loss rises when a filter is put to 0. It is estimated here by
-the first-order term of that, from the gradient of a ridge head's loss; the paper trains a head and tries every filter.
+People get wrong: the attention, which asks how much the loss rises when a filter is put to 0. The rises are small, so
+they are standardised over a stage's channels before the softmax; without that all channels count alike. A rise is
+estimated by its first-order term, from the gradient of the loss of a ridge head made for that; the paper trains a head
+and tries every filter.
 The pull is a mean over the batch: Jiang et al.'s library sums, so its .01 at a batch of 48 is about .5 here. The
 default is less: .5 held back a transformer.
 """
@@ -20,9 +22,11 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from bench.backbones.units import Network
+    from bench.engine.heads import LinearHead
     from bench.engine.setting import Setting, Step, Term
 
-SHARPNESS = 5.0  # the attention is softmax(rise / this), as in Jiang et al.'s library
+SHARPNESS = 5.0  # the attention is softmax(z / this), as in Jiang et al.'s library
+MEASURED = 10  # batches
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,27 +73,51 @@ def distance(now: "Tensor", then: "Tensor", weights: "Tensor | None", channels_l
 
 
 def attention_of(twin: "Network", setting: "Setting") -> list["Tensor"]:
-    """For each stage softmax(|first-order rise of the loss without a channel| / 5) over its channels."""
+    """For each stage softmax(z / 5) over its channels: z, the first-order rise of the loss without a channel, less the
+    mean over the stage's channels and divided by their spread."""
     import torch
-    from torch.nn import functional as F
 
     from bench.engine.closed_forms import ridge_path
     from bench.engine.setting import watched
 
-    images, labels = next(setting.batches(1))
+    batches = list(setting.batches(MEASURED, rest=True))
+    features = []
+    with torch.no_grad():
+        for images, _ in batches:
+            with watched(twin) as seen:
+                twin.module(images)
+            features.append(seen.features[0])
+    labels = torch.cat([labels for _, labels in batches])
+    (head,) = ridge_path(torch.cat(features), labels, int(labels.max()) + 1, [0.1])
+    each = [rises(twin, head, *batch) for batch in batches]
+    totals = [torch.stack(of_stage).sum(0) for of_stage in zip(*each, strict=True)]
+    return [torch.softmax(standardised(total) / SHARPNESS, 0) for total in totals]
+
+
+def rises(twin: "Network", head: "LinearHead", images: "Tensor", labels: "Tensor") -> list["Tensor"]:
+    """[C] for each stage: what the batch's summed loss would gain without the channel, by its gradient."""
+    import torch
+    from torch.nn import functional as F
+
+    from bench.engine.setting import watched
+
     twin.module.requires_grad_(True)
     with watched(twin, units=True) as seen:
         twin.module(images)
     features = seen.features[0]
-    (head,) = ridge_path(features.detach(), labels, int(labels.max()) + 1, [0.1])
     logits = features @ head.weight.T.to(features.dtype) + head.bias.to(features.dtype).clamp_min(-1e3)
     values = [seen.units[unit] for unit in sorted(seen.units)]
     gradients = torch.autograd.grad(F.cross_entropy(logits, labels, reduction="sum"), values)
     twin.module.requires_grad_(False)
-    rises = [-value.detach() * gradient for value, gradient in zip(values, gradients, strict=True)]
+    gains = [-value.detach() * gradient for value, gradient in zip(values, gradients, strict=True)]
     places = (1, 2) if seen.channels_last else (2, 3)
-    each = [(r.sum(places) if r.ndim == 4 else r.sum(1) if r.ndim == 3 else r).mean(0).abs() for r in rises]
-    return [torch.softmax(one / SHARPNESS, 0) for one in each]
+    return [(g.sum(places) if g.ndim == 4 else g.sum(1) if g.ndim == 3 else g).sum(0) for g in gains]
+
+
+def standardised(rise: "Tensor") -> "Tensor":
+    """Where all channels are alike, none counts more."""
+    spread = rise.std(correction=0)
+    return (rise - rise.mean()) / spread if spread > 0 else rise * 0
 
 
 class DeltaOptions(Options):

@@ -2,9 +2,12 @@
 
 Paper: Evci et al., "Head2Toe: Utilizing Intermediate Representations for Better Transfer Learning", ICML 2022.
 People get wrong: choosing features by the size of an unregularised classifier's weights. They are ranked by a group
-lasso; the share that is kept is what is searched. The final classifier is ridge regression here, the paper trains one.
+lasso; how many are kept is what is searched, from eight for each class to all, in equal ratios: a share alone would
+leave a small network a handful and a large one thousands. The final classifier is ridge regression here, the paper
+trains one.
 """
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -17,9 +20,10 @@ if TYPE_CHECKING:
 
     from bench.engine.heads import Head
 
-ITERATIONS = 200  # of the group lasso
 STRENGTH = 0.01  # of the least penalty that selects nothing
 RIDGE = 0.01  # penalty of the classifier on what was selected
+FEWEST = 8  # columns for each class
+LEAST = 0.01  # what is searched goes from here, the fewest, to 1, all of them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,50 +35,33 @@ class Selected(Solver):
         import torch
 
         from bench.engine.closed_forms import ridge_path
+        from bench.engine.group_lasso import group_lasso
         from bench.engine.heads import LinearHead
 
-        ranked = relevance(features, labels, num_classes).argsort(descending=True)
+        lasso = group_lasso(features, labels, num_classes, STRENGTH)
         found: list[Head] = []
-        for share in penalties:
-            chosen = ranked[: max(1, round(share * len(ranked)))].sort().values
+        for place in penalties:
+            chosen = lasso.ranking[: num_kept(place, features.shape[1], num_classes)].sort().values
             (head,) = ridge_path(features[:, chosen], labels, num_classes, [RIDGE])
             weight = torch.zeros(num_classes, features.shape[1], dtype=torch.float64, device=features.device)
             weight[:, chosen] = head.weight
-            found.append(LinearHead(weight, head.bias))
+            found.append(LinearHead(weight, head.bias, lasso.evaluations, 0.0, lasso.converged))
         return found
 
 
-def relevance(features: "Tensor", labels: "Tensor", num_classes: int) -> "Tensor":
-    """[D]: length of each feature's row of weights in least squares with a group lasso, by accelerated proximal
-    gradient."""
-    import torch
-    from torch.nn import functional as F
-
-    x = features.double() - features.double().mean(0)
-    y = F.one_hot(labels, num_classes).double()
-    y = y - y.mean(0)
-    num = len(x)
-    strength = STRENGTH * (x.T @ y).norm(dim=1).max() / num
-    step = num / torch.linalg.matrix_norm(x, 2).square().clamp_min(1e-12)
-    w = v = torch.zeros(x.shape[1], num_classes, dtype=torch.float64, device=x.device)
-    t = 1.0
-    for _ in range(ITERATIONS):
-        moved = v - step * (x.T @ (x @ v - y)) / num
-        length = moved.norm(dim=1, keepdim=True)
-        new = moved * (1 - step * strength / length.clamp_min(1e-12)).clamp_min(0)
-        after = (1 + (1 + 4 * t * t) ** 0.5) / 2
-        w, v, t = new, new + (t - 1) / after * (new - w), after
-    lengths: Tensor = w.norm(dim=1)
-    return lengths
+def num_kept(place: float, num_columns: int, num_classes: int) -> int:
+    """`place` .01: the fewest; 1: all; .1: their geometric mean."""
+    fewest = min(num_columns, FEWEST * num_classes)
+    return round(num_columns * (num_columns / fewest) ** (-math.log(place) / math.log(LEAST)))
 
 
 def build(options: Options, num_units: int) -> Recipe:
-    return Recipe(phases=head_only(num_units), solve=Solve("head2toe", 1e-3, 0.5, Selected()))
+    return Recipe(phases=head_only(num_units), solve=Solve("head2toe", LEAST, 1.0, Selected()))
 
 
 STRATEGY = StrategyEntry(
     name="head2toe",
-    summary="ridge regression on selected features of all units; the share that is kept is searched",
+    summary="ridge regression on selected features of all units; how many are kept is searched",
     paper="Evci et al. 2022, arXiv:2201.03529",
     build=build,
 )

@@ -1,7 +1,9 @@
-"""The k most similar training images vote, in the space of frozen pretrained features; k is searched.
+"""The most similar training images vote, in the space of frozen pretrained features; how many is searched.
 
 Paper: Wu et al., "Unsupervised Feature Learning via Non-Parametric Instance Discrimination", CVPR 2018.
-People get wrong: distances of features that were not brought to one length. Likeness is the cosine here.
+People get wrong: one image, one vote. A vote weighs exp(cosine / .07), so that the far ones hardly count. What is
+searched is the share of the training images that vote: as a plain number, what suits the images of a fold would be
+another rule for all of them.
 """
 
 from dataclasses import dataclass
@@ -16,16 +18,18 @@ if TYPE_CHECKING:
 
     from bench.engine.heads import Head
 
-MOST = 50  # neighbours
+LEAST_SHARE = 0.002  # one image, where there are fewer than 750
+TEMPERATURE = 0.07
 BLOCK = 512  # images at a time
 
 
 @dataclass(frozen=True)
 class Neighbours:
-    """A vote of the k nearest, ties broken by likeness."""
+    """Logits are the sums of votes. A class that none of the nearest belongs to has 0."""
 
     features: "Tensor"  # float64 [n, D], rows of length one
-    members: "Tensor"  # float64 [n, C]
+    labels: "Tensor"  # int64 [n]
+    num_classes: int
     k: int
     evaluations: int = 0
     gradient_norm: float = 0.0
@@ -37,9 +41,9 @@ class Neighbours:
 
         found = []
         for block in torch.split(F.normalize(features.double()), BLOCK):
-            value, index = (block @ self.features.T).topk(min(self.k, len(self.features)), 1)
-            votes = self.members[index]  # [b, k, C]
-            found.append(votes.sum(1) + 1e-3 * (votes * value[:, :, None]).sum(1) / self.k)
+            likeness, index = (block @ self.features.T).topk(self.k, 1)
+            votes = block.new_zeros(len(block), self.num_classes)
+            found.append(votes.scatter_add(1, self.labels[index], (likeness / TEMPERATURE).exp()))
         return torch.cat(found)
 
 
@@ -50,18 +54,18 @@ class NearestNeighbours(Solver):
     def heads(self, features: "Tensor", labels: "Tensor", num_classes: int, penalties: list[float]) -> "list[Head]":
         from torch.nn import functional as F
 
-        rows, members = F.normalize(features.double()), F.one_hot(labels, num_classes).double()
-        return [Neighbours(rows, members, max(1, round(k))) for k in penalties]
+        rows = F.normalize(features.double())
+        counts = [min(len(rows), max(1, round(share * len(rows)))) for share in penalties]
+        return [Neighbours(rows, labels, num_classes, k) for k in counts]
 
 
 def build(options: Options, num_units: int) -> Recipe:
-    solve = Solve("knn", 1.0, float(MOST), NearestNeighbours())
-    return Recipe(phases=head_only(num_units), solve=solve)
+    return Recipe(phases=head_only(num_units), solve=Solve("knn", LEAST_SHARE, 1.0, NearestNeighbours()))
 
 
 STRATEGY = StrategyEntry(
     name="knn",
-    summary="the k nearest training images vote, by cosine of frozen features; k is searched",
+    summary="the nearest training images vote, by cosine of frozen features; the share that votes is searched",
     paper="Wu et al. 2018, arXiv:1805.01978",
     build=build,
 )

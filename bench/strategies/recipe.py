@@ -11,7 +11,8 @@ from bench.strategies.parts import Adaptation, Penalty, Solver, TensorRates
 SHARE_TOLERANCE = 1e-6
 
 # Which tensors of a unit learn where it does; the head's always do. `added`: those that an adaptation brought.
-Tensors = Literal["all", "biases", "norms", "but_norms", "added"]
+Tensors = Literal["all", "biases", "norms", "but_norms", "added", "added_and_norms"]
+WITH_ADDED = ("added", "added_and_norms")
 # What trains, as far as it says where good rates lie.
 Family = Literal["head", "body", "added", "scratch"]
 # BatchNorm's running statistics: moved where the unit learns, nowhere, or everywhere.
@@ -133,7 +134,7 @@ class Recipe:
             raise ValueError("own_head: a checkpoint that is scored as it came is neither stopped nor solved")
         if self.length <= 0 or not 0 <= self.average <= 1:
             raise ValueError("a recipe's length is positive, and its average lies between 0 and 1")
-        if self.tensors == "added" and self.adapt is None:
+        if self.tensors in WITH_ADDED and self.adapt is None:
             raise ValueError("nothing is added to the network, so nothing of it can be all that learns")
         if self.reinit is not None and not 0 <= self.reinit < self.num_units:
             raise ValueError(f"reinit: {self.reinit} is not a unit; units are 0 .. {self.num_units - 1}")
@@ -161,7 +162,7 @@ class Recipe:
             return "head"
         if self.init != "pretrained":
             return "scratch"
-        return "added" if self.tensors == "added" else "body"
+        return "added" if self.tensors in WITH_ADDED else "body"
 
     def scale_for(self, optimizer: str) -> float:
         """How many times the rates of others its own are."""

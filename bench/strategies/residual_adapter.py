@@ -1,7 +1,8 @@
-"""A 1x1 convolution beside every larger one, and the head: adapters for convolutional networks.
+"""A 1x1 convolution beside every larger one, BatchNorm, and the head: adapters for convolutional networks.
 
 Paper: Rebuffi, Bilen, Vedaldi, "Efficient parametrization of multi-domain deep neural networks", CVPR 2018 (parallel).
-People get wrong: training BatchNorm with them and counting the adapters alone. BatchNorm stays as it is here.
+People get wrong: keeping BatchNorm as the source left it. Every domain has its own, so its factors, shifts and
+statistics learn here too. They count among the parameters that learn, not among those that were added.
 """
 
 from collections.abc import Sequence
@@ -42,12 +43,12 @@ class ParallelConvolutions(Adaptation):
 
 
 def build(options: Options, num_units: int) -> Recipe:
-    return Recipe(phases=uniform([1.0] * num_units), tensors="added", statistics="kept", adapt=ParallelConvolutions())
+    return Recipe(phases=uniform([1.0] * num_units), tensors="added_and_norms", adapt=ParallelConvolutions())
 
 
 STRATEGY = StrategyEntry(
     name="residual_adapter",
-    summary="a 1x1 convolution beside each larger one, and the head",
+    summary="a 1x1 convolution beside each larger one, normalisation layers and the head",
     paper="Rebuffi et al. 2018, arXiv:1803.10082",
     build=build,
     needs=ParallelConvolutions.needs,

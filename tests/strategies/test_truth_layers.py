@@ -4,12 +4,15 @@ import copy
 import math
 import warnings
 
+import peft
 import pytest
+import timm
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from bench.backbones.build import adapted
+from bench.backbones.units import cut_into_units
 from bench.engine.images import prepare
 from bench.engine.loop import train
 from bench.errors import NotApplicable
@@ -47,7 +50,6 @@ def counted(net):
 
 
 def with_peft(plain, targets, **config):
-    peft = pytest.importorskip("peft")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         how = peft.LoraConfig(target_modules=targets, lora_dropout=0.0, **config)
@@ -76,8 +78,28 @@ def test_truth_lora_and_dora_are_pefts(name, toy):
             if name == "dora":
                 length = theirs_of.lora_magnitude_vector["default"].weight
                 length.copy_(ours.length.view_as(length))
-        torch.testing.assert_close(net.module(some()), theirs(some()))
         assert not torch.allclose(net.module(some()), plain.module(some()))
+    outputs = net.module(some()), theirs(some())
+    torch.testing.assert_close(*outputs)
+    for output in outputs:
+        output.square().sum().backward()
+    for layer in layers:
+        ours, theirs_of = net.module.get_submodule(layer).parametrizations.weight[0], theirs.get_submodule(layer)
+        for one, other in ((ours.a, theirs_of.lora_A), (ours.b, theirs_of.lora_B)):
+            torch.testing.assert_close(one.grad.flatten(), other["default"].weight.grad.flatten())
+
+
+@pytest.mark.parametrize(("name", "num"), [("lora", 294_912), ("dora", 322_560)])
+def test_truth_lora_and_dora_count_what_peft_counts_on_a_vit_b(name, num):
+    """Rank 8 on queries, keys and values."""
+    with torch.device("meta"):
+        vit = timm.create_model("vit_base_patch16_224")
+        net = cut_into_units(timm.create_model("vit_base_patch16_224"), coarse=True)
+        how = peft.LoraConfig(r=8, lora_alpha=8, target_modules=["qkv"], use_dora=name == "dora")
+        theirs = peft.inject_adapter_in_model(how, vit)
+        ours = adapted(net, toys.recipe(name, net.num_units, rank=8).adapt, ("coarse", 0))
+    assert sum(p.numel() for n, p in theirs.named_parameters() if "lora_" in n) == num
+    assert counted(ours) == num
 
 
 @pytest.mark.parametrize("toy", toys.TOYS)
@@ -193,6 +215,52 @@ def test_truth_adapter():
         torch.testing.assert_close(block(x), middle + original.mlp(normed) + 0.7 * side)
 
 
+def scaled_vit(init):
+    return timm.models.vision_transformer.VisionTransformer(
+        img_size=8, patch_size=4, embed_dim=16, depth=2, num_heads=2, num_classes=3, init_values=init)
+
+
+def scaled_beit(init):
+    return timm.models.beit.Beit(
+        img_size=8, patch_size=4, embed_dim=16, depth=2, num_heads=2, num_classes=3, init_values=init)
+
+
+def moved_by_adapters(module):
+    """The network with adapters that have learned something, and by how much they move its logits."""
+    net = cut_into_units(module.eval(), coarse=True)
+    before = net.module(some())
+    net = adapted(net, toys.recipe("adapter", net.num_units, width=3).adapt, ("coarse", 3))
+    torch.testing.assert_close(net.module(some()), before)
+    draw = torch.Generator().manual_seed(0)
+    for name in sorted(net.added):
+        tensor = net.module.get_parameter(name)
+        tensor += 0.3 * torch.randn(tensor.shape, generator=draw)
+    return net, float((net.module(some()) - before).abs().max())
+
+
+@pytest.mark.parametrize("make", [scaled_vit, scaled_beit])
+@torch.no_grad()
+def test_truth_adapter_beside_layer_scale(make):
+    """x + gamma * MLP(LN x) + s up(relu(down(LN x))): the same adapters move a network with factors of 1e-5 as much as
+    one without."""
+    net, by = moved_by_adapters(make(1e-5))
+    _, plain = moved_by_adapters(make(None))
+    assert 1 / 3 < by / plain < 3
+    block = net.module.blocks[1]
+    assert counted(net) == 2 * (16 * 3 + 3 + 3 * 16 + 16), "the factors are not added"
+    x = torch.randn(2, 5, 16)
+    seen = []
+    block.norm2.register_forward_hook(lambda module, given, out: seen.append((given[0], out)))
+    found = block(x)
+    ((middle, normed),) = seen
+    mlp, factors = block.mlp.inner
+    inside = F.relu(normed @ block.mlp.down.weight.T + block.mlp.down.bias)
+    side = inside @ block.mlp.up.weight.T + block.mlp.up.bias
+    gamma = next(factors.parameters())
+    torch.testing.assert_close(gamma, torch.full((16,), 1e-5))
+    torch.testing.assert_close(found, middle + gamma * mlp(normed) + 0.1 * side)
+
+
 def test_truth_residual_adapter():
     """A 1x1 kernel beside a 3x3 one is the same as added to its middle."""
     plain, _, net = made("residual_adapter", "toy_conv")
@@ -206,6 +274,22 @@ def test_truth_residual_adapter():
     assert touched == 9
     with pytest.raises(NotApplicable, match="no convolution"):
         made("residual_adapter", "toy_vit")
+
+
+def test_truth_residual_adapter_learns_batchnorm():
+    """As the authors' networks, which have one for each domain: every factor, shift and statistic moves; convolutions
+    of the source do not."""
+    recipe = toys.recipe("residual_adapter", 6)
+    net = toys.prepared(recipe)
+    norms = {n for n, m in net.module.named_modules() if isinstance(m, nn.BatchNorm2d)}
+    before = {n: t.clone() for n, t in net.module.state_dict().items()}
+    train(net, toys.assignment(recipe, net=net))
+    after = net.module.state_dict()
+    moved = {n for n in before if not torch.equal(before[n], after[n])}
+    assert len(norms) > 5
+    of_norms = {n for n in before if n.rpartition(".")[0] in norms}
+    assert of_norms <= moved
+    assert {n for n in moved - of_norms if "beside" not in n} == {"head.fc.weight", "head.fc.bias"}
 
 
 @pytest.mark.parametrize("deep", [False, True])
@@ -227,6 +311,22 @@ def test_truth_vpt(deep):
     assert recipe.rate_scale == 10
     bound = math.sqrt(6 / (3 * 4 * 4 + 16))
     assert toys.prepared(recipe, "toy_vit").module.blocks[0].prompts.abs().max() <= bound
+
+
+@pytest.mark.parametrize("deep", [False, True])
+@torch.no_grad()
+def test_truth_vpt_in_the_authors_order(deep):
+    """Theirs come between the class token and the image's, and deep ones take each other's place. Attention does not
+    see the order, so the class token ends as ours."""
+    _, _, net = made("vpt", "toy_vit", tokens=2, deep=deep)
+    vit = net.module
+    x = vit._pos_embed(vit.patch_embed(some()))
+    for number, block in enumerate(vit.blocks):
+        if block.prompts is not None:
+            rest = x[:, 1:] if number == 0 else x[:, 3:]
+            x = torch.cat([x[:, :1], block.prompts.expand(8, -1, -1), rest], 1)
+        x = block.inner(x)
+    torch.testing.assert_close(vit(some()), vit.head(vit.fc_norm(vit.norm(x)[:, 0])))
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])

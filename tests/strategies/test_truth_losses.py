@@ -1,5 +1,6 @@
 """Each loss beyond the labels' own against its formula, written again here with loops and numpy."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from bench.engine.closed_forms import ridge_path
 from bench.engine.setting import classifier_of, watched
 from bench.strategies import bi_tuning, co_tuning, delta, ewc, lwf
 from tests.engine import toys
@@ -93,25 +95,52 @@ def test_truth_delta(toy):
 
 
 def test_truth_delta_attention():
-    """The rise of a small network's loss when a channel is put to 0, to first order: exact where the loss is linear."""
+    """Jiang et al.'s softmax(z / 5), z standardised over the channels. The rise of the loss when a channel loses a
+    thousandth of itself, by doing it, stands for the first-order term."""
     net = toys.network()
     setting = toys.setting_of(net)
     twin = setting.frozen_copy()
     found = delta.attention_of(twin, setting)
-    x, y = next(setting.batches(1))
-    twin.module.requires_grad_(True)
-    with watched(twin, units=True) as seen:
+    x, y = (torch.cat(parts) for parts in zip(*setting.batches(rest=True), strict=True))
+    with torch.no_grad(), watched(twin, units=True) as seen:
         twin.module(x)
-    z = seen.units[2]
-    z.retain_grad()
-    from bench.engine.closed_forms import ridge_path
+    (head,) = ridge_path(seen.features[0], y, 3, [0.1])
+    stage, width = twin.module.stages[1], seen.units[2].shape[1]
+    assert len(found[2]) == width
 
-    (head,) = ridge_path(seen.features[0].detach(), y, 3, [0.1])
-    F.cross_entropy(seen.features[0] @ head.weight.T + head.bias, y, reduction="sum").backward()
-    z, g = z.detach(), z.grad
-    rise = torch.stack([(-z[:, c] * g[:, c]).sum((1, 2)).mean().abs() for c in range(z.shape[1])])
-    torch.testing.assert_close(found[2], torch.softmax(rise / 5, 0))
-    assert rise.max() > 1.5 * rise.min()
+    def loss(channel=-1, less=1e-3):
+        kept = 1 - less * F.one_hot(torch.tensor(channel), width) if channel >= 0 else torch.ones(width)
+        hook = stage.register_forward_hook(lambda module, given, out: out * kept[:, None, None])
+        with torch.no_grad(), watched(twin) as seen:
+            twin.module(x)
+        hook.remove()
+        return F.cross_entropy(head.logits(seen.features[0]), y).item()
+
+    rises = np.array([loss(channel) - loss() for channel in range(width)]) / 1e-3
+    z = (rises - rises.mean()) / rises.std()
+    np.testing.assert_allclose(found[2].numpy(), np.exp(z / 5) / np.exp(z / 5).sum(), rtol=1e-2)
+    for attention in found:
+        relative = len(attention) * attention
+        assert relative.min() < 0.9
+        assert relative.max() > 1.15
+
+
+def test_truth_delta_attention_asks_a_head_of_its_own():
+    """The network's own may be 0, or anything."""
+    found = []
+    for value in (0.0, 3.0):
+        net = toys.network()
+        with torch.no_grad():
+            for p in net.parameters[-1].values():
+                p.fill_(value)
+        setting = toys.setting_of(net)
+        found.append(delta.attention_of(setting.frozen_copy(), setting))
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_channels_that_are_all_alike_count_alike():
+    assert not delta.standardised(torch.full((4,), 0.3)).any()
 
 
 def test_truth_lwf():
@@ -157,21 +186,78 @@ def test_truth_bi_tuning_contrast():
     assert found.item() == pytest.approx(total)
 
 
+def by_jiang(weights, features, earlier, labels):
+    """The classifier's contrast of Jiang et al.'s library: logits of a class's weights with the image's own features
+    and with the queue, and the divergence from equal shares of the image's own and its class's. Constants left out."""
+    (w, b), (keys, of_keys) = weights, earlier
+    norm = lambda v: v / v.norm().clamp_min(1e-12)  # noqa: E731
+    direction = [norm(torch.cat([row, one[None]])).detach() for row, one in zip(w, b, strict=True)]
+    total = 0.0
+    for h, c in zip(features, labels, strict=True):
+        own = norm(torch.cat([h, h.new_ones(1)])) @ direction[c]
+        same, other = ([norm(k) @ direction[c] for k, of in zip(keys, of_keys, strict=True) if (of == c) == wanted]
+                       for wanted in (True, False))  # fmt: skip
+        logs = torch.log_softmax(torch.stack([own, *same, *other]) / 0.07, 0)
+        total = total - logs[: 1 + len(same)].mean() / len(labels)
+    return total
+
+
+def classifiers_contrast(head=None, steps=1):
+    """The strategy's loss with the projection's part taken out, after some steps have filled the queue."""
+    penalty, _, term, step = under_way("bi_tuning", queue=8)
+    own = classifier_of(step.network)
+    if head is not None:
+        with torch.no_grad():
+            own.weight.fill_(head), own.bias.fill_(head)
+    for _ in range(steps):
+        penalty.loss(term, step)
+    keys, z_keys = (torch.cat(of_one) for of_one in zip(*term.kept["keys"], strict=True))
+    labels = torch.cat(term.kept["labels"])
+    both = penalty.loss(term, dataclasses.replace(step, loss=torch.zeros(())))
+    fresh = term.kept["keys"][-1][1]
+    projections = bi_tuning.contrast(term.modules(step.features), (fresh, z_keys), (step.labels, labels))
+    return both - projections, by_jiang((own.weight, own.bias), step.features, (keys, labels), step.labels), step
+
+
+def test_truth_bi_tuning_classifier():
+    """The reference's value, and its gradient: the backbone has one, the classifier has none."""
+    ours, theirs, step = classifiers_contrast(steps=2)
+    assert ours.item() == pytest.approx(theirs.item())
+    named = {n: p for unit in step.network.parameters for n, p in unit.items()}
+    found, expected = (torch.autograd.grad(loss, list(named.values()), allow_unused=True, retain_graph=True)
+                       for loss in (ours, theirs))  # fmt: skip
+    head = step.network.parameters[-1]
+    norms = {"body": 0.0, "head": 0.0}
+    for name, one, other in zip(named, found, expected, strict=True):
+        if one is not None:
+            norms["head" if name in head else "body"] += float(one.norm())
+            torch.testing.assert_close(one, other if other is not None else torch.zeros_like(one))
+    assert norms["body"] > 0.1
+    assert norms["head"] == 0
+
+
+def test_truth_bi_tuning_with_a_head_of_zeros():
+    """It points nowhere: no value that depends on the image, no gradient, and nothing that is not a number."""
+    ours, theirs, step = classifiers_contrast(head=0.0)
+    assert ours.item() == pytest.approx(theirs.item())
+    body = [p for unit in step.network.parameters[:-1] for p in unit.values()]
+    for gradient in torch.autograd.grad(ours, body, allow_unused=True):
+        assert gradient is None or gradient.abs().max() == 0
+
+
 def test_truth_bi_tuning():
-    """The copy follows at a thousandth, keys are the copy's, the classifier's weights and a projection ask, and the
-    queue forgets the oldest."""
+    """The copy follows at a thousandth, keys are the copy's, and the queue forgets the oldest."""
     penalty, setting, term, step = under_way("bi_tuning", queue=4)
     start = setting.start["head.fc.weight"]
     expected = 0.999 * start + 0.001 * step.network.module.state_dict()["head.fc.weight"]
     first = extra(penalty, term, step)
     assert first == pytest.approx(0, abs=1e-12), "with no earlier key, an image's own is all there is"
-    torch.testing.assert_close(term.kept["twin"].module.state_dict()["head.fc.weight"], expected)
-    ((keys, _),), (labels,) = term.kept["keys"], term.kept["labels"]
-    found = extra(penalty, term, step)
-    own, _ = term.kept["keys"][-1]
-    weights = classifier_of(step.network).weight[step.labels]
-    by_hand = bi_tuning.contrast(weights, (own, keys), (step.labels, labels))
-    assert 0 < by_hand < found
+    twin = term.kept["twin"]
+    torch.testing.assert_close(twin.module.state_dict()["head.fc.weight"], expected)
+    ((keys, _),) = term.kept["keys"]
+    with torch.no_grad(), watched(twin) as seen:
+        twin.module(step.inputs)
+    torch.testing.assert_close(keys, torch.cat([seen.features[0], torch.ones(8, 1)], 1))
     for _ in range(5):
         penalty.loss(term, step)
     assert len(term.kept["keys"]) == 1  # 4 keys for each of 3 classes: one batch of 8, not two

@@ -103,6 +103,15 @@ def test_truth_cyclical():
         assert schedule.factor(step, 80) == pytest.approx(0.2 + 0.8 * max(0, 1 - x))
 
 
+def test_truth_cyclical_is_torchs():
+    schedule = build("cyclical", cycles=3, low=0.1).schedule
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
+    theirs = torch.optim.lr_scheduler.CyclicLR(optimizer, 0.1, 1.0, step_size_up=30, cycle_momentum=False)
+    for step in range(180):
+        assert schedule.factor(step, 180) == pytest.approx(optimizer.param_groups[0]["lr"], abs=1e-12)
+        optimizer.step(), theirs.step()
+
+
 def test_truth_ulmfit():
     recipe = build("ulmfit", factor=2.0)
     assert rates(recipe) == [(0, 0, 0, 1), (0, 0, 0.5, 1), (0, 0.25, 0.5, 1), (0.125, 0.25, 0.5, 1)]

@@ -146,6 +146,28 @@ def test_truth_auto_rgn():
     assert len(recipe.phases) == 5
 
 
+def test_truth_auto_rgn_under_a_head_of_zeros():
+    """No gradient passes it. What is measured is what a network with a small drawn head has, whatever its size, and
+    the head is as before."""
+    found = []
+    for spread in (0.0, 0.01, 1e-4):
+        net = toys.network()
+        recipe = build("auto_rgn", net.num_units)
+        net.set_active(recipe.active(0))
+        weight, bias = net.parameters[-1].values()
+        setting = toys.setting_of(net)
+        with torch.no_grad():
+            bias.zero_()
+            weight.copy_(spread * torch.randn(weight.shape, generator=setting.generator_for_all("head")))
+        before = weight.detach().clone()
+        found.append(recipe.tensor_rates.measure(setting))
+        assert torch.equal(weight, before)
+        assert max(found[-1].values()) == 1
+        assert min(found[-1].values()) > 0
+    assert found[0] == pytest.approx(found[1])
+    assert found[0] == pytest.approx(found[2], rel=0.1)
+
+
 def test_truth_auto_rgn_reaches_the_optimizer():
     net = toys.network()
     recipe = build("auto_rgn", net.num_units)

@@ -66,6 +66,17 @@ class ScaledShifted(Around):
         return y * self.factor + self.shift
 
 
+class Scaled(nn.Module):
+    """Factors that were a parameter of the block around it."""
+
+    def __init__(self, gamma: nn.Parameter) -> None:
+        super().__init__()
+        self.gamma = gamma
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.gamma
+
+
 class Bottleneck(nn.Module):
     """inner(x) + scale * up(relu(down(x))); `up` begins at 0."""
 
