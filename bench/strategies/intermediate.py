@@ -6,7 +6,7 @@ others knowing it; where they are the target's own data, the strategy is not app
 stage, which is one pretraining for all tasks and repeats.
 """
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -23,6 +23,8 @@ class IntermediateOptions(Options):
     """Passes over its training split."""
     batch_size: Annotated[int, Field(ge=1)] = 128
     """Images per step there."""
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    """The optimizer there; AdamW wants a rate and a weight decay of its own."""
     lr: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.05
     """The rate there at its highest."""
     weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 5e-4
@@ -33,8 +35,8 @@ class IntermediateOptions(Options):
 
 def build(options: IntermediateOptions, num_units: int) -> Recipe:
     via = Via(
-        options.dataset, options.dataset_options, options.epochs, options.batch_size, options.lr,
-        options.weight_decay, options.shift,
+        options.dataset, options.dataset_options, options.epochs, options.batch_size,
+        options.optimizer, options.lr, options.weight_decay, options.shift,
     )  # fmt: skip
     return Recipe(phases=uniform([1.0] * num_units), via=via)
 

@@ -294,3 +294,21 @@ def test_the_trials_of_a_soup_learn_from_the_labels_of_their_repeat(plan):
 
 def test_what_the_gate_calls_a_regression_moves_no_key(plan):
     assert set(plan(SMALL + "gate: {margin: 3}\n").jobs) == set(plan().jobs)
+
+
+@pytest.mark.parametrize(("given", "expected"), [
+    ("", ("sgd", 0.2, 5e-4)),
+    (", optimizer: adamw", ("adamw", 0.002, 0.05)),
+    (", optimizer: adamw, lr: 0.01, weight_decay: 0", ("adamw", 0.01, 0.0)),
+])
+def test_a_pretraining_takes_rate_and_decay_that_fit_its_optimizer(plan, given, expected):
+    made = plan(SMALL.replace("epochs: 1}", f"epochs: 1{given}}}"))
+    (spec,) = (job.spec for job in made.jobs.values() if job.kind == "pretrain")
+    assert (spec.optimizer, spec.lr, spec.weight_decay) == expected
+
+
+@pytest.mark.parametrize(("given", "expected"), [("", "sgd"), (", optimizer: adamw, lr: 0.001", "adamw")])
+def test_a_stage_on_the_way_takes_the_optimizer_it_names(plan, given, expected):
+    stage = f"{{intermediate: {{dataset: digits, epochs: 1{given}}}}}"
+    made = plan(SMALL.replace("[scratch, linear_probe, full_finetune]", f"[{stage}]"))
+    assert [job.spec.optimizer for job in made.jobs.values() if job.kind == "pretrain" and job.needs] == [expected]

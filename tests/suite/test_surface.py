@@ -8,7 +8,7 @@ SURFACE = {
     "Suite": "name description datasets backbones strategies training search engine gate repeats seed",
     "DatasetSpec": "name labels_per_class fraction total options metric label",
     "BackboneSpec": "name weights pretrain options units image_size mean std interpolation crop label",
-    "PretrainSpec": "dataset options epochs batch_size lr weight_decay shift seed",
+    "PretrainSpec": "dataset options epochs batch_size optimizer lr weight_decay shift seed",
     "StrategySpec": "name options recipe stop_early",
     "RecipeScheduleSpec": "rise start end shape cycles",
     "RecipeSpec": "name init reinit phases anneal rate_scale tensors statistics schedule length decays average "
