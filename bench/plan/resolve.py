@@ -22,7 +22,7 @@ from bench.suite.schema import BackboneSpec, StrategySpec, Suite
 
 Loc = tuple[str | int, ...]
 
-PRETRAINING = {"sgd": (0.2, 5e-4), "adamw": (2e-3, 0.05)}  # rate and weight decay where a suite gives none
+PRETRAINING = {"sgd": (0.2, 5e-4), "adamw": (1e-3, 0.05)}  # rate and weight decay where a suite gives none
 
 
 @dataclass

@@ -67,7 +67,7 @@ class PretrainSpec(Section):
     optimizer: Literal["sgd", "adamw"] = "sgd"
     """SGD with Nesterov momentum of 0.9, or AdamW, which transformers want."""
     lr: Positive | None = None
-    """The rate at its highest; nothing is searched here. Unset: 0.2 for SGD, 0.002 for AdamW."""
+    """The rate at its highest; nothing is searched here. Unset: 0.2 for SGD, 0.001 for AdamW."""
     weight_decay: Rate | None = None
     """Weight decay of the pretraining. Unset: 5e-4 for SGD, 0.05 for AdamW."""
     shift: Annotated[int, Field(ge=0), BeforeValidator(whole)] = 2

@@ -298,7 +298,7 @@ def test_what_the_gate_calls_a_regression_moves_no_key(plan):
 
 @pytest.mark.parametrize(("given", "expected"), [
     ("", ("sgd", 0.2, 5e-4)),
-    (", optimizer: adamw", ("adamw", 0.002, 0.05)),
+    (", optimizer: adamw", ("adamw", 0.001, 0.05)),
     (", optimizer: adamw, lr: 0.01, weight_decay: 0", ("adamw", 0.01, 0.0)),
 ])
 def test_a_pretraining_takes_rate_and_decay_that_fit_its_optimizer(plan, given, expected):
