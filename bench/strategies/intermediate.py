@@ -13,6 +13,8 @@ from pydantic import Field
 from bench.catalogue import Options
 from bench.strategies.recipe import Recipe, StrategyEntry, Via, uniform
 
+DEFAULTS = {"sgd": (0.05, 5e-4), "adamw": (1e-3, 0.05)}  # rate and weight decay
+
 
 class IntermediateOptions(Options):
     dataset: str
@@ -24,20 +26,27 @@ class IntermediateOptions(Options):
     batch_size: Annotated[int, Field(ge=1)] = 128
     """Images per step there."""
     optimizer: Literal["sgd", "adamw"] = "sgd"
-    """The optimizer there; AdamW wants a rate and a weight decay of its own."""
-    lr: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.05
-    """The rate there at its highest."""
-    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 5e-4
-    """Weight decay there."""
+    """SGD with Nesterov momentum of 0.9, or AdamW, which transformers want."""
+    lr: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    """The rate there at its highest. Unset: 0.05 for SGD, 0.001 for AdamW."""
+    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    """Weight decay there. Unset: 5e-4 for SGD, 0.05 for AdamW."""
     shift: Annotated[int, Field(ge=0)] = 2
     """Images there are moved by up to so many pixels, each on its own."""
 
 
 def build(options: IntermediateOptions, num_units: int) -> Recipe:
+    lr, weight_decay = DEFAULTS[options.optimizer]
     via = Via(
-        options.dataset, options.dataset_options, options.epochs, options.batch_size,
-        options.optimizer, options.lr, options.weight_decay, options.shift,
-    )  # fmt: skip
+        dataset=options.dataset,
+        options=options.dataset_options,
+        epochs=options.epochs,
+        batch_size=options.batch_size,
+        optimizer=options.optimizer,
+        lr=options.lr if options.lr is not None else lr,
+        weight_decay=options.weight_decay if options.weight_decay is not None else weight_decay,
+        shift=options.shift,
+    )
     return Recipe(phases=uniform([1.0] * num_units), via=via)
 
 

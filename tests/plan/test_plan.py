@@ -307,8 +307,12 @@ def test_a_pretraining_takes_rate_and_decay_that_fit_its_optimizer(plan, given, 
     assert (spec.optimizer, spec.lr, spec.weight_decay) == expected
 
 
-@pytest.mark.parametrize(("given", "expected"), [("", "sgd"), (", optimizer: adamw, lr: 0.001", "adamw")])
-def test_a_stage_on_the_way_takes_the_optimizer_it_names(plan, given, expected):
+@pytest.mark.parametrize(("given", "expected"), [
+    ("", ("sgd", 0.05, 5e-4)), (", optimizer: adamw", ("adamw", 0.001, 0.05)),
+    (", optimizer: adamw, lr: 0.01, weight_decay: 0.0", ("adamw", 0.01, 0.0)),
+])  # fmt: skip
+def test_a_stage_on_the_way_takes_rate_and_decay_that_fit_its_optimizer(plan, given, expected):
     stage = f"{{intermediate: {{dataset: digits, epochs: 1{given}}}}}"
     made = plan(SMALL.replace("[scratch, linear_probe, full_finetune]", f"[{stage}]"))
-    assert [job.spec.optimizer for job in made.jobs.values() if job.kind == "pretrain" and job.needs] == [expected]
+    (spec,) = (job.spec for job in made.jobs.values() if job.kind == "pretrain" and job.needs)
+    assert (spec.optimizer, spec.lr, spec.weight_decay) == expected
