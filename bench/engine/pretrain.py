@@ -66,7 +66,7 @@ def _training(spec: PretrainSpec, num_images: int) -> Training:
     return Training(
         steps=spec.epochs * math.ceil(num_images / min(spec.batch_size, num_images)),
         batch_size=spec.batch_size,
-        optimizer="sgd",
+        optimizer=spec.optimizer,
         momentum=0.9,
         schedule="cosine",
         warmup=0.1,

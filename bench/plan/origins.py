@@ -41,6 +41,7 @@ def _stage(backbone: ResolvedBackbone, strategy: ResolvedStrategy, needs: tuple[
         pipeline=pipeline(backbone.spec, backbone.facts, data.facts),
         epochs=via.epochs,
         batch_size=via.batch_size,
+        optimizer=via.optimizer,
         lr=via.lr,
         weight_decay=via.weight_decay,
         shift=via.shift,

@@ -24,6 +24,8 @@ from bench.suite.schema import BackboneSpec, StrategySpec, Suite, head_text
 Loc = tuple[str | int, ...]
 LONGEST_LIST = 4  # values of an option that a label shows
 
+PRETRAINING = {"sgd": (0.2, 5e-4), "adamw": (1e-3, 0.05)}  # rate and weight decay where a suite gives none
+
 
 @dataclass
 class Problems:
@@ -225,6 +227,7 @@ def _pretrained_inside(
     if resolved is None:
         return None
     data, found = resolved
+    lr, weight_decay = PRETRAINING[source.optimizer]
     job = Job(
         kind="pretrain",
         spec=PretrainSpec(
@@ -233,8 +236,9 @@ def _pretrained_inside(
             pipeline=pipeline(spec, facts, found.facts),
             epochs=source.epochs,
             batch_size=source.batch_size,
-            lr=source.lr,
-            weight_decay=source.weight_decay,
+            optimizer=source.optimizer,
+            lr=source.lr if source.lr is not None else lr,
+            weight_decay=source.weight_decay if source.weight_decay is not None else weight_decay,
             shift=source.shift,
             seed=source.seed,
         ),

@@ -152,6 +152,7 @@ class PretrainSpec:
     pipeline: Pipeline
     epochs: int
     batch_size: int
+    optimizer: str
     lr: float
     weight_decay: float
     shift: int

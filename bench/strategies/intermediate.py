@@ -6,12 +6,14 @@ others knowing it; where they are the target's own images, the suite is refused.
 which is one pretraining for all tasks and repeats.
 """
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from bench.catalogue import Options
 from bench.strategies.recipe import Recipe, StrategyEntry, Via, uniform
+
+DEFAULTS = {"sgd": (0.05, 5e-4), "adamw": (1e-3, 0.05)}  # rate and weight decay
 
 
 class IntermediateOptions(Options):
@@ -23,10 +25,12 @@ class IntermediateOptions(Options):
     """Passes over its training split."""
     batch_size: Annotated[int, Field(ge=1)] = 128
     """Images per step there."""
-    lr: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.05
-    """The rate there at its highest."""
-    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 5e-4
-    """Weight decay there."""
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    """SGD with Nesterov momentum of 0.9, or AdamW, which transformers want."""
+    lr: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    """The rate there at its highest. Unset: 0.05 for SGD, 0.001 for AdamW."""
+    weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    """Weight decay there. Unset: 5e-4 for SGD, 0.05 for AdamW."""
     shift: Annotated[int, Field(ge=0)] = 2
     """Images there are moved by up to so many pixels, each on its own."""
     allow_overlap: bool = False
@@ -34,10 +38,18 @@ class IntermediateOptions(Options):
 
 
 def build(options: IntermediateOptions, num_units: int) -> Recipe:
+    lr, weight_decay = DEFAULTS[options.optimizer]
     via = Via(
-        options.dataset, options.dataset_options, options.epochs, options.batch_size, options.lr,
-        options.weight_decay, options.shift, options.allow_overlap,
-    )  # fmt: skip
+        dataset=options.dataset,
+        options=options.dataset_options,
+        epochs=options.epochs,
+        batch_size=options.batch_size,
+        optimizer=options.optimizer,
+        lr=options.lr if options.lr is not None else lr,
+        weight_decay=options.weight_decay if options.weight_decay is not None else weight_decay,
+        shift=options.shift,
+        allow_overlap=options.allow_overlap,
+    )
     return Recipe(phases=uniform([1.0] * num_units), via=via)
 
 

@@ -82,6 +82,7 @@ class Via:
     options: dict[str, Any]
     epochs: int
     batch_size: int
+    optimizer: Literal["sgd", "adamw"]
     lr: float
     weight_decay: float
     shift: int

@@ -64,10 +64,12 @@ class PretrainSpec(Section):
     """Passes over its training split."""
     batch_size: Count = 128
     """Images per step."""
-    lr: Positive = 0.2
-    """The rate at its highest; nothing is searched here."""
-    weight_decay: Rate = 5e-4
-    """Weight decay of the pretraining."""
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    """SGD with Nesterov momentum of 0.9, or AdamW, which transformers want."""
+    lr: Positive | None = None
+    """The rate at its highest; nothing is searched here. Unset: 0.2 for SGD, 0.001 for AdamW."""
+    weight_decay: Rate | None = None
+    """Weight decay of the pretraining. Unset: 5e-4 for SGD, 0.05 for AdamW."""
     shift: Annotated[int, Field(ge=0), BeforeValidator(whole)] = 2
     """Training images are moved by up to so many pixels, each on its own."""
     seed: Whole = 0

@@ -110,7 +110,7 @@ def fit_spec(**fields):
 def pretrain_job(**fields):
     standard = {
         "data": DATA, "backbone": BackboneRef("toy_conv", {}, "coarse", Weights("random")), "pipeline": PIPELINE,
-        "epochs": 2, "batch_size": 16, "lr": 0.1, "weight_decay": 5e-4, "shift": 1, "seed": 0,
+        "epochs": 2, "batch_size": 16, "optimizer": "sgd", "lr": 0.1, "weight_decay": 5e-4, "shift": 1, "seed": 0,
     }
     return Job("pretrain", PretrainSpec(**{**standard, **fields}))
 

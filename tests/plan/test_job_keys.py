@@ -37,7 +37,7 @@ FIT = FitSpec(
     repeat=0,
     seed=0,
 )
-PRETRAIN = PretrainSpec(FIT.data, FIT.backbone, FIT.pipeline, 2, 16, 0.1, 5e-4, 1, 0)
+PRETRAIN = PretrainSpec(FIT.data, FIT.backbone, FIT.pipeline, 2, 16, "sgd", 0.1, 5e-4, 1, 0)
 NEED = "c" * 32
 
 
@@ -61,7 +61,7 @@ def _others(old):
             ("tensors", "biases"), ("statistics", "kept"), ("schedule", Schedule(0.1, 0.2, 0.0)), ("length", 2.0),
             ("decays", False), ("adapt", RequiresBatchNorm()), ("penalty", SpectralShrinkage(eta=0.1, k=1)),
             ("tensor_rates", RelativeGradient()), ("average", 0.5),
-            ("stop_early", 5), ("soup", "greedy"), ("via", Via("mid", {}, 1, 8, 0.1, 0.0, 0)),
+            ("stop_early", 5), ("soup", "greedy"), ("via", Via("mid", {}, 1, 8, "sgd", 0.1, 0.0, 0)),
             ("own_head", OwnHead("same", "target")),
         ):  # fmt: skip
             yield f".{name}", dataclasses.replace(old, **{name: value})

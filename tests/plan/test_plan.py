@@ -305,3 +305,25 @@ def test_a_long_list_of_classes_is_a_short_label(plan):
 
 def test_what_the_gate_calls_a_regression_moves_no_key(plan):
     assert set(plan(SMALL + "gate: {margin: 3}\n").jobs) == set(plan().jobs)
+
+
+@pytest.mark.parametrize(("given", "expected"), [
+    ("", ("sgd", 0.2, 5e-4)),
+    (", optimizer: adamw", ("adamw", 0.001, 0.05)),
+    (", optimizer: adamw, lr: 0.01, weight_decay: 0", ("adamw", 0.01, 0.0)),
+])
+def test_a_pretraining_takes_rate_and_decay_that_fit_its_optimizer(plan, given, expected):
+    made = plan(SMALL.replace("epochs: 1}", f"epochs: 1{given}}}"))
+    (spec,) = (job.spec for job in made.jobs.values() if job.kind == "pretrain")
+    assert (spec.optimizer, spec.lr, spec.weight_decay) == expected
+
+
+@pytest.mark.parametrize(("given", "expected"), [
+    ("", ("sgd", 0.05, 5e-4)), (", optimizer: adamw", ("adamw", 0.001, 0.05)),
+    (", optimizer: adamw, lr: 0.01, weight_decay: 0.0", ("adamw", 0.01, 0.0)),
+])  # fmt: skip
+def test_a_stage_on_the_way_takes_rate_and_decay_that_fit_its_optimizer(plan, given, expected):
+    stage = f"{{intermediate: {{dataset: digits, epochs: 1{given}}}}}"
+    made = plan(SMALL.replace("[scratch, linear_probe, full_finetune]", f"[{stage}]"))
+    (spec,) = (job.spec for job in made.jobs.values() if job.kind == "pretrain" and job.needs)
+    assert (spec.optimizer, spec.lr, spec.weight_decay) == expected

@@ -8,7 +8,7 @@ SURFACE = {
     "Suite": "name description datasets backbones strategies head training search engine gate repeats seed",
     "DatasetSpec": "name labels_per_class fraction total options metric label",
     "BackboneSpec": "name weights pretrain options units image_size mean std interpolation crop label",
-    "PretrainSpec": "dataset options epochs batch_size lr weight_decay shift seed allow_overlap",
+    "PretrainSpec": "dataset options epochs batch_size optimizer lr weight_decay shift seed allow_overlap",
     "HeadSpec": "start mlp dropout",
     "StrategySpec": "name options recipe stop_early head",
     "RecipeScheduleSpec": "rise start end shape cycles",
