@@ -72,7 +72,7 @@ def logits_by_hand(context, spec, images):
 
 
 @pytest.mark.parametrize("among", ["target", "all"])
-def test_its_score_is_the_networks_own(tmp_path, turned, among):
+def test_truth_own_head_scores_as_the_network_does_by_hand(tmp_path, turned, among):
     context = toys.context(tmp_path)
     spec, job = toys.pretrained(context, data=turned)
     record = scored(context, spec, job.key, among=among)
