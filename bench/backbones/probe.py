@@ -120,8 +120,13 @@ def _answer(question: dict[str, Any]) -> dict[str, Any]:
         network = cut_into_units(model, coarse=question["units"] == "coarse")
     except Exception as error:
         return {"error": f"cannot be built: {error}"}
-    found = {"has_batchnorm": _has_batchnorm(model), "is_depthwise": _is_depthwise(model)}
-    return dataclasses.asdict(BackboneFacts(unit_names=network.unit_names, **_config(question, model), **found))
+    facts = BackboneFacts(
+        unit_names=network.unit_names,
+        has_batchnorm=_has_batchnorm(model),
+        is_depthwise=_is_depthwise(model),
+        **_config(question, model),
+    )
+    return dataclasses.asdict(facts)
 
 
 def _has_batchnorm(model: Any) -> bool:
