@@ -45,8 +45,8 @@ def taken_scale(block: "nn.Module") -> "nn.Module":
 
     from bench.strategies.layers.beside import Scaled
 
-    if isinstance(getattr(block, "ls2", None), nn.Module):
-        scale: nn.Module = block.ls2
+    scale = getattr(block, "ls2", None)
+    if isinstance(scale, nn.Module):
         block.ls2 = nn.Identity()
         return scale
     factors = getattr(block, "gamma_2", None)

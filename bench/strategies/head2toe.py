@@ -52,7 +52,7 @@ class Selected(Solver):
 def num_kept(place: float, num_columns: int, num_classes: int) -> int:
     """`place` .01: the fewest; 1: all; .1: their geometric mean."""
     fewest = min(num_columns, FEWEST * num_classes)
-    return round(num_columns * (num_columns / fewest) ** (-math.log(place) / math.log(LEAST)))
+    return round(num_columns * math.pow(fewest / num_columns, math.log(place) / math.log(LEAST)))
 
 
 def build(options: Options, num_units: int) -> Recipe:
