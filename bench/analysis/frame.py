@@ -40,6 +40,8 @@ FINALS: dict[str, str] = {
     "metric": "str",  # "accuracy"
     "score": "float64",  # test score of the last weights, 0..1; NaN unless status is ok
     "best_on_test": "float64",  # best of the test scores along the training: a diagnosis, never a result
+    "train_loss_end": "float64",  # cross-entropy on its own training images; NaN where not finite, or not told
+    "collapsed": "float64",  # 1 where that is no better than a uniform guess's, else 0; NaN where it is not told
     "lr": "float64",  # chosen rate
     "weight_decay": "float64",
     "lr_edge": "str",  # "low" or "high" where the chosen rate is the lowest or the highest that was tried, else ""

@@ -86,6 +86,8 @@ def _finals(plan: Plan, cell: Cell, records: dict[str, Record]) -> list[dict[str
             "metric": result.get("metric", "accuracy"),
             "score": result.get("score", NAN) if ok else NAN,
             "best_on_test": result.get("best_on_test", NAN) if ok else NAN,
+            "train_loss_end": NAN if (loss := result.get("train_loss_end")) is None else loss,
+            "collapsed": float(result.get("collapsed", NAN)),
             "lr": result.get("lr", NAN),
             "weight_decay": result.get("weight_decay", NAN),
             "lr_edge": result.get("lr_edge", ""),

@@ -74,6 +74,7 @@ class World:
     seed: int = 0
     halving: bool = True
     rename: dict[str, str] = field(default_factory=dict)
+    collapsed: tuple[tuple[str, int, str, int], ...] = ()  # dataset, budget, strategy, repeat
 
 
 def typed(rows: list[dict[str, Any]], columns: dict[str, str]) -> pd.DataFrame:
@@ -107,6 +108,8 @@ def _final(world: World, backbone: str, cell: tuple[str, int, str], repeat: int)
     middle = level(dataset, budget, strategy) - 0.01 * world.backbones.index(backbone)
     noise = 0.12 * middle * (1 - middle) * math.sqrt(5 / budget) * (0.9 * shared + 0.45 * rng.normal())
     score = min(round(800 * (middle + noise)) / 800, 1.0)
+    collapsed = (*cell, repeat) in world.collapsed
+    score = 0.1 if collapsed else score
     depth = STRATEGIES[strategy][1]
     work = 1.0 if math.isnan(depth) else 1.0 - 0.12 * depth
     lr, edge = (1.0, "high") if strategy == "linear_probe" and budget == 5 else (0.0631, "")
@@ -116,6 +119,7 @@ def _final(world: World, backbone: str, cell: tuple[str, int, str], repeat: int)
         "num_units": 6, "repeat": repeat,
         "status": status, "error": error, "metric": "accuracy", "score": score if ok else NAN,
         "best_on_test": min(score + 0.012 * abs(rng.normal()), 1.0) if ok else NAN, "lr": lr if ok else NAN,
+        "train_loss_end": (2.6 if collapsed else 0.2) if ok else NAN, "collapsed": float(collapsed) if ok else NAN,
         "weight_decay": 5e-4, "lr_edge": edge if ok else "", "penalty_edge": "", "lr_low": 1e-3, "lr_high": 1.0,
         "num_trials": 0 if status == "missing" else world.trials, "steps": 200.0, "samples": 6400.0,
         "flops": 6400 * 4.1e7 * work if ok else NAN, "trainable_params": 311e3 * work**6, "total_params": 311e3,
