@@ -200,7 +200,7 @@ class Runner:
             run.told.add(message.error)
             run.display.say(f"{self.titles[job.key]}: {message.status}: {message.error.splitlines()[0]}")
         if message.collapsed:
-            run.display.say(f"{self.titles[job.key]}: collapsed: on its own training images it ends no better than a guess")
+            run.display.say(f"{self.titles[job.key]}: collapsed: no better than a guess on its training images")
         run.last[job.key] = message.outcome
         run.missing[job.key] -= 1
         now = time.monotonic()

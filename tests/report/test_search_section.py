@@ -27,7 +27,7 @@ def words(html: str) -> str:
     (WHOLE, "the mean over every random subset of the points that this search tried", "Where later points depend"),
     (dataclasses.replace(WORLD, cohort=3), "the best of the first trials, in the order", "random subset"),
     (dataclasses.replace(WHOLE, cohort=1), "the best of the first trials, in the order", "random subset"),
-    (WORLD, "What fewer trials would have come to is not drawn", "Validation score against trials"),
+    (WORLD, "What fewer trials would have come to is not drawn where", "Validation score against trials"),
 ])  # fmt: skip
 def test_the_line_is_named_for_what_it_is(world: World, said: str, unsaid: str) -> None:
     found = words(section(make(world)))
@@ -36,8 +36,8 @@ def test_the_line_is_named_for_what_it_is(world: World, said: str, unsaid: str) 
 
 
 def test_steps_by_hand() -> None:
-    """Six trials of three folds: 6 to 44, 2 on to 133, 1 on to 200; finals have 200 steps."""
-    steps = 3 * (6 * 44 + 2 * 89 + 67)
+    """Six trials of three folds: 6 to 44, 2 on to 133 and to 200; finals have 200 steps."""
+    steps = 3 * (6 * 44 + 2 * 89 + 2 * 67)
     html = section(make(WORLD))
     row = next(line for line in re.findall(r"<tr.*?</tr>", html, re.DOTALL) if "linear_probe" in line)
     cells = [words(cell) for cell in re.findall(r"<td.*?</td>", row, re.DOTALL)]
@@ -65,7 +65,7 @@ def test_regret_on_test_by_hand() -> None:
         max(0.0, others[others.repeat == one.repeat].score.max() - one.score) for one in mine.itertuples()
     ]  # fmt: skip
     row = next(line for line in re.findall(r"<tr.*?</tr>", section(results), re.DOTALL) if "linear_probe" in line)
-    assert np.mean(regrets) > 0.01
+    assert np.mean(regrets) > 0.005
     assert f"{100 * np.mean(regrets):+.1f}" in row
 
 

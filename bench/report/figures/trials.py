@@ -1,4 +1,4 @@
-"""Score of the choice against the number of trials that it is made from: would fewer have done, would more still help?"""
+"""Score of the choice against the number of trials it is made from: would fewer have done, would more still help?"""
 
 from collections.abc import Sequence
 
@@ -7,8 +7,6 @@ from markupsafe import Markup
 from bench.report.figures.lines import Point, fit_scores, style
 from bench.report.svg import inline, new_panel
 from bench.report.view import Series
-
-MARK = 4.0
 
 
 def trials_panel(lines: Sequence[tuple[Series, Sequence[Point]]], name: str, what: str) -> Markup:
@@ -19,7 +17,8 @@ def trials_panel(lines: Sequence[tuple[Series, Sequence[Point]]], name: str, wha
     most = max(point.x for _, points in lines for point in points)
     axes.set_xlim(0.6, most + 0.4)
     for series, points in lines:
-        axes.plot([p.x for p in points], [p.y for p in points], **style(series, MARK))  # type: ignore[arg-type]
+        look = {**style(series), "markevery": [-1]}  # one mark names a line, and the page stays small
+        axes.plot([p.x for p in points], [p.y for p in points], **look)  # type: ignore[arg-type]
     fit_scores(axes, [point for _, points in lines for point in points])
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.set_xlabel("trials")

@@ -34,13 +34,13 @@ from bench.report.view import (
     signed,
 )
 
-SHOWN, DRAWN = 6, 24  # drawings in sight, and at all
+SHOWN, DRAWN = 6, 12  # drawings in sight, and at all
 ALL = "Regret on test is not known: only with “search: {finals: all}” is every point trained on all labels."
 NOT_DRAWN = (
-    "What fewer trials would have come to is not drawn: where trials left early, a smaller search would have trained "
-    "some of them to an end that nobody knows."
+    "What fewer trials would have come to is not drawn where most of one race left early: a smaller one would have "
+    "trained some of these to an end that nobody knows."
 )
-Curve = tuple[Task, str, list[float]]  # of one search
+Curve = tuple[Search, list[float]]
 
 
 def search_section(facts: Facts) -> Section | None:
@@ -55,13 +55,22 @@ def search_section(facts: Facts) -> Section | None:
     if not rows or all(row["trials"] < 2 for row in rows):
         return None
     blocks: list[Block] = [_table(facts, rows)]
-    validation = [(one.task, one.strategy, curve(one, by_validation)) for one in found]
-    drawn = _figures(facts, validation, "Validation", _about_validation(found))
-    blocks += drawn or [Words([NOT_DRAWN], tone="note")]
+    curves = [(one, curve(one, by_validation)) for one in found]
+    drawn = [(one, values) for one, values in curves if _says_enough(one, values)]
+    left_out = [NOT_DRAWN] if len(drawn) < len(curves) else []
+    caption = " ".join([_about_validation([one for one, _ in drawn]), *left_out])
+    blocks += _figures(facts, drawn, "Validation", caption) or [Words(left_out, tone="note")]
     if checked:
-        tests = [(one.search.task, one.search.strategy, curve(one.search, one.by_test)) for one in checked]
+        tests = [(one.search, values) for one in checked
+                 if _says_enough(one.search, values := curve(one.search, one.by_test))]  # fmt: skip
         blocks += _figures(facts, tests, "Test", "As above, but the test score of what validation chose.")
     return Section("search", "How much the search decided", how, blocks)
+
+
+def _says_enough(search: Search, values: Sequence[float]) -> bool:
+    """A race kept two to its end, so without any one trial it comes to nearly the same: that draws no line."""
+    known = sum(map(math.isfinite, values))
+    return known > 2 or (known == 2 and not (search.is_halved and search.is_one_cohort))
 
 
 def _table(facts: Facts, rows: Sequence[Row]) -> Table:
@@ -105,7 +114,7 @@ def _about(facts: Facts, rows: Sequence[Row], on_test: bool) -> str:
     known, total = (sum(row[name] for row in rows) for name in ("known", "searches"))
     about = (
         f"Over the leaderboard's {plural(len(facts.board.tasks), 'task')}. Steps are those that all trials of a search "
-        "took, every fold counted: the median of the searches, and its share of what as many final trainings would take. "
+        "took, every fold counted: the median of the searches, and its share of what as many finals would take. "
         f"Rivals: searches in which another trial ran as far as the chosen one and lies within one of the {among} "
         "validation images of it, so that luck chose between them. "
     )
@@ -120,17 +129,17 @@ def _about(facts: Facts, rows: Sequence[Row], on_test: bool) -> str:
     if not on_test:
         return about + ALL
     return about + (
-        "Regret on test: the best test score of all points of a search minus that of the chosen one. It cannot be "
-        "negative, and part of it is the luck of the best of several. Gain: the chosen test score minus the mean of all "
-        "points that came to a score, which is what a random one would give. ± is half of the 95 % Student t interval "
-        "over repeats."
+        "Regret on test: the best test score of all points of a search minus that of the chosen one. It is never "
+        "negative, and part of it is the luck of the best of several. Gain: the chosen test score minus the mean of "
+        "all points that came to a score, which is what a random one would give. ± is half of the 95 % Student t "
+        "interval over repeats."
     )
 
 
 def _figures(facts: Facts, found: Sequence[Curve], what: str, caption: str) -> list[Block]:
     tasks: dict[Task, dict[str, list[list[float]]]] = {}
-    for task, strategy, values in found:
-        tasks.setdefault(task, {}).setdefault(strategy, []).append(values)
+    for search, values in found:
+        tasks.setdefault(search.task, {}).setdefault(search.strategy, []).append(values)
     panels = []
     for number, (task, by_strategy) in enumerate(list(tasks.items())[:DRAWN]):
         lines = [
@@ -173,8 +182,8 @@ def _about_validation(found: Sequence[Search]) -> str:
          "Where later points depend on earlier results, subsets mean nothing: the best of the first trials, in the "
          "order in which they were asked, after each complete cohort where trials left early."),
     ]  # fmt: skip
-    many = [one for one in found if len(one.trials) > 1]
-    said = [text for applies, text in kinds if any(map(applies, many))]
-    repeats = max(Counter((one.task, one.strategy) for one in many).values(), default=1)
+    said = [text for applies, text in kinds if any(map(applies, found))]
+    repeats = max(Counter((one.task, one.strategy) for one in found).values(), default=1)
     mean = f"mean of {repeats} searches, no interval" if repeats > 1 else "n = 1 search each, so no interval"
-    return f"Validation score in percent of the chosen trial ({mean}). {' '.join(said)} Each drawing has its own y axis."
+    axis = "Each drawing has its own y axis."
+    return f"Validation score in percent of the chosen trial ({mean}). {' '.join(said)} {axis}"
