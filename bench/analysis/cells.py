@@ -114,7 +114,7 @@ def is_undrawn(rows: list[Row]) -> bool:
 
 def has_collapsed(row: Row) -> bool:
     """Told by its training images alone. Records that say nothing of it count as sound."""
-    return row["status"] == "ok" and row["collapsed"] == 1
+    return bool(row["status"] == "ok" and row["collapsed"] == 1)
 
 
 def collapse_text(row: Row) -> str:

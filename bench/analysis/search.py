@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.cells import Row, Task, finite_rows, mean_of, records, task_of
-from bench.analysis.statistics import Interval, mean_interval
+from bench.analysis.statistics import Interval, finite, mean_interval
 from bench.plan.halving import num_kept
 
 SUBSETS = 1000  # looked at where a race is replayed; all of them up to 12 trials
@@ -204,7 +204,7 @@ def with_all_finals(found: Sequence[Search], finals: pd.DataFrame, unchosen: pd.
 
 SUMMARY = [
     "backbone", "strategy", "score", "trials", "steps", "share", "searches", "num_validation", "close", "known",
-    "regret", "gain",
+    "on_validation", "regret", "gain",
 ]  # fmt: skip
 
 
@@ -213,8 +213,8 @@ def search_summary(
 ) -> pd.DataFrame:
     """One row for each backbone and strategy, over `tasks`. `steps`: of one search, all folds, median; `share`: of what
     as many finals would take. `close`: searches in which another trial lies within one validation image of the chosen
-    one; `known`: those of which every trial ran to its end, so that the choice is the best on validation. `regret` and
-    `gain` on test: intervals over repeats, None where they cannot be known."""
+    one; `known`: those of which every trial ran to its end; `on_validation`: their mean regret. `regret` and `gain` on
+    test: intervals over repeats, None where they cannot be known."""
     wanted = set(tasks)
     scores: dict[tuple[str, str], list[Row]] = {}
     for row in finite_rows(records(finals), "score"):
@@ -225,6 +225,7 @@ def search_summary(
         mine = [one for one in found if one.strategy == strategy and one.task in wanted and one.task[2] == backbone]
         if not mine:
             continue
+        regrets = finite(map(validation_regret, mine))
         seen = [one for one in checked if one.search in mine]
         rows.append({
             "backbone": backbone, "strategy": strategy, "score": mean_of(done, "score"),
@@ -234,7 +235,8 @@ def search_summary(
             "searches": len(mine),
             "num_validation": _median([one.trials[0]["num_validation"] for one in mine]),
             "close": sum(map(_is_close, mine)),
-            "known": sum(not one.is_halved for one in mine),
+            "known": len(regrets),
+            "on_validation": float(regrets.mean()) if len(regrets) else math.nan,
             "regret": _over_repeats(seen, lambda one: one.regret),
             "gain": _over_repeats(seen, lambda one: one.gain),
         })  # fmt: skip
@@ -247,7 +249,8 @@ def validation_regret(search: Search) -> float:
     chosen = search.chosen
     if search.is_halved or chosen is None:
         return math.nan
-    return max(row["score"] for row in search.trials if row["status"] == "ok") - float(chosen["score"])
+    best = max(float(row["score"]) for row in search.trials if row["status"] == "ok")
+    return best - float(chosen["score"])
 
 
 def _is_close(search: Search) -> bool:

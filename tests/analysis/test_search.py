@@ -267,6 +267,7 @@ def test_summary_by_hand() -> None:
     assert (row["trials"], row["steps"], row["searches"]) == (3, 30, 1)
     assert row["share"] == pytest.approx(30 / 27)
     assert (row["close"], row["known"]) == (1, 1)  # .75 lies one of 20 images below .80
+    assert row["on_validation"] == 0
     assert row["regret"].mean == pytest.approx(0.1)
     assert row["score"] == pytest.approx(0.6)
     far, _, _ = made([0.50, 0.80, 0.74], 1, [0.5, 0.6, 0.7])

@@ -47,13 +47,22 @@ def test_steps_by_hand() -> None:
 def test_regret_is_told_only_where_it_is_known() -> None:
     halved, whole = words(section(make(WORLD))), words(section(make(WHOLE)))
     assert "Regret on validation is not known where trials left early" in halved
-    assert "on validation the chosen trial is the best of all: a regret of 0" in whole
+    assert "on validation the choice is made among all of them: a regret of 0.0 points at most" in whole
     for found in (halved, whole):
         assert "Regret on test is not known: only with “search: {finals: all}”" in found
     found = words(section(make(dataclasses.replace(WHOLE, all_finals=True))))
     assert "Regret on test: the best test score of all points of a search minus that of the chosen one" in found
     assert "Regret on test is not known" not in found
     assert "Test score against trials" in found
+
+
+def test_a_choice_that_was_not_the_best_on_validation_is_told() -> None:
+    made = make(dataclasses.replace(WHOLE, strategies=("scratch", "linear_probe")))
+    mine = made.trials.strategy == "linear_probe"
+    trials = made.trials.assign(score=made.trials.score.where(~mine | ~made.trials.chosen, 0.5))
+    found = words(section(dataclasses.replace(made, trials=trials)))
+    assert trials[mine].score.max() > 0.6
+    assert f"a regret of {100 * (trials[mine].score.max() - 0.5):.1f} points at most" in found
 
 
 def test_regret_on_test_by_hand() -> None:

@@ -119,7 +119,11 @@ def _about(facts: Facts, rows: Sequence[Row], on_test: bool) -> str:
         "validation images of it, so that luck chose between them. "
     )
     if known == total:
-        about += "Every trial ran to its end, so on validation the chosen trial is the best of all: a regret of 0. "
+        worst = max(row["on_validation"] for row in rows)
+        about += (
+            "Every trial ran to its end, so on validation the choice is made among all of them: a regret of "
+            f"{percent(worst)} points at most. "
+        )
     else:
         few = "" if not known else f"in {total - known} of {total} searches "
         about += (
