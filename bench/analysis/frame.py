@@ -40,6 +40,8 @@ FINALS: dict[str, str] = {
     "metric": "str",  # "accuracy"
     "score": "float64",  # test score of the last weights, 0..1; NaN unless status is ok
     "best_on_test": "float64",  # best of the test scores along the training: a diagnosis, never a result
+    "train_loss_end": "float64",  # cross-entropy on its own training images; NaN where not finite, or not told
+    "collapsed": "float64",  # 1 where that is no better than a uniform guess's, else 0; NaN where it is not told
     "lr": "float64",  # chosen rate
     "weight_decay": "float64",
     "lr_edge": "str",  # "low" or "high" where the chosen rate is the lowest or the highest that was tried, else ""
@@ -72,8 +74,14 @@ TRIALS: dict[str, str] = {
     "lr": "float64",
     "weight_decay": "float64",
     "score": "float64",  # validation score after its last step, 0..1
+    "loss": "float64",  # validation loss then
+    "num_validation": "float64",  # images that it was scored on
+    "cohort": "int64",  # trials of one cohort were asked together, without regard to each other's results
+    "planned": "int64",  # trials of its search
     "steps": "float64",  # how far it trained, a mean over the folds
+    "spent_steps": "float64",  # steps of all folds together
     "full_steps": "float64",  # the step budget
+    "rungs": "object",  # (step, score, loss) at each moment of comparison, a tuple of them
     "pruned": "bool",  # left the search before its end: its score cannot be compared with that of a finished one
     "first_step": "float64",  # when it was first scored: the same for all trials of a search
     "first_score": "float64",  # validation score then

@@ -11,6 +11,7 @@ from bench.analysis.frame import FINALS, OWN_HEAD, PRETRAININGS, TRIALS, UNCHOSE
 from bench.datasets.overlap import TWICE, Overlap
 from bench.keys import digest
 from bench.plan.exams import exams_of, sentences
+from bench.plan.halving import cohorts
 from bench.plan.plan import Cell, Plan
 from bench.plan.spec import FitSpec, PretrainSpec, trial_key
 from bench.plan.stand_in import MARK
@@ -86,6 +87,8 @@ def _finals(plan: Plan, cell: Cell, records: dict[str, Record]) -> list[dict[str
             "metric": result.get("metric", "accuracy"),
             "score": result.get("score", NAN) if ok else NAN,
             "best_on_test": result.get("best_on_test", NAN) if ok else NAN,
+            "train_loss_end": _number(result.get("train_loss_end")),
+            "collapsed": float(result.get("collapsed", NAN)),
             "lr": result.get("lr", NAN),
             "weight_decay": result.get("weight_decay", NAN),
             "lr_edge": result.get("lr_edge", ""),
@@ -153,6 +156,7 @@ def _trials(plan: Plan, cell: Cell, records: dict[str, Record]) -> list[dict[str
         assert isinstance(spec, FitSpec)
         final = records.get(cell.finals[repeat])
         chosen = final.result.get("trial") if final is not None else None
+        cohort = {number: place for place, asked in enumerate(_cohorts(spec)) for number in asked}
         for number in range(spec.search.trials):
             record = records.get(trial_key(search_key, number))
             if record is None:
@@ -166,6 +170,10 @@ def _trials(plan: Plan, cell: Cell, records: dict[str, Record]) -> list[dict[str
                 "lr": record.spec["hyper"]["lr"],
                 "weight_decay": record.spec["hyper"]["weight_decay"],
                 "score": record.result["score"] if ok else NAN,
+                "loss": _number(record.result.get("loss")),
+                "num_validation": record.result.get("num_validation", NAN),
+                "cohort": cohort[number],
+                "planned": spec.search.trials,
                 **_course(record, spec),
                 "chosen": number == chosen,
                 "seconds": record.cost.get("measured", {}).get("seconds", NAN),
@@ -175,18 +183,28 @@ def _trials(plan: Plan, cell: Cell, records: dict[str, Record]) -> list[dict[str
     return rows
 
 
+def _cohorts(spec: FitSpec) -> list[range]:
+    return [range(spec.search.trials)] if spec.recipe.solve is not None else cohorts(spec.search)
+
+
+def _number(value: float | None) -> float:
+    return NAN if value is None else value
+
+
 def _course(record: Record, spec: FitSpec) -> dict[str, Any]:
     """How far a trial came. Where its record does not say, it is from before halving and ran to its end."""
     full = spec.training.steps
-    course = {"steps": NAN, "full_steps": full, "pruned": False, "first_step": NAN, "first_score": NAN}
+    spent = record.cost.get("logical", {}).get("steps", NAN)
+    course = {"steps": NAN, "spent_steps": spent, "full_steps": full, "rungs": (), "pruned": False,
+              "first_step": NAN, "first_score": NAN}  # fmt: skip
     if spec.recipe.solve is not None:
         return {**course, "full_steps": NAN}
     if record.status != "ok":
-        steps = record.cost.get("logical", {}).get("steps", NAN)  # of all folds together
-        return {**course, "steps": steps / max(1, spec.search.folds)}
+        return {**course, "steps": spent / max(1, spec.search.folds)}
     steps = record.result.get("steps", full)
-    first = next(iter(record.result.get("rungs", [])), {"step": steps, "score": record.result["score"]})
-    course |= {"first_step": first["step"], "first_score": first["score"]}
+    last = {"step": steps, "score": record.result["score"], "loss": record.result.get("loss")}
+    rungs = tuple((one["step"], one["score"], _number(one["loss"])) for one in record.result.get("rungs") or [last])
+    course |= {"rungs": rungs, "first_step": rungs[0][0], "first_score": rungs[0][1]}
     return {**course, "steps": steps, "pruned": steps < full}
 
 

@@ -67,7 +67,8 @@ def _ranked_rows(scores: Scores, ranked: list[str], tasks: list[Task]) -> list[R
     first = means.rank(axis=1, ascending=False, method="min") == 1
     wins = first.div(first.sum(axis=1), axis=0)  # who share a first place share it out
     floor = min((scores.steps[task[0]] for task in tasks), default=0.0) / len(tasks)
-    behind = differences_to({name: columns[name] for name in order[1:]}, columns[order[0]], floor)
+    alone = scores.broken(order, tasks)
+    behind = differences_to({name: columns[name] for name in order[1:]}, columns[order[0]], floor, alone)
     corrected = dict(zip(behind, holm(found.p for found in behind.values()), strict=True))
     rows: list[Row] = []
     for name in order:

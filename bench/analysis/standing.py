@@ -20,15 +20,18 @@ def standings(finals: pd.DataFrame) -> dict[Task, dict[str, str]]:
         found = complete.setdefault(task_of(row), {})
         if row["complete"]:
             found[row["strategy"]] = scores.values[task_of(row)][row["strategy"]]
-    return {task: _standing(columns, scores.steps.get(task[0], 0.0)) for task, columns in complete.items()}
+    return {
+        task: _standing(columns, scores.steps.get(task[0], 0.0), scores.broken(columns, [task]))
+        for task, columns in complete.items()
+    }
 
 
-def _standing(columns: dict[str, ByRepeat], floor: float) -> dict[str, str]:
+def _standing(columns: dict[str, ByRepeat], floor: float, alone: set[str]) -> dict[str, str]:
     if not columns:
         return {}
     leader = max(columns, key=lambda name: mean_interval(columns[name].values()).mean)
     others = {name: column for name, column in columns.items() if name != leader}
-    found = differences_to(others, columns[leader], floor)
+    found = differences_to(others, columns[leader], floor, alone)
     corrected = dict(zip(found, holm(item.p for item in found.values()), strict=True))
     judged = {name: BEHIND if corrected[name] < 1 - LEVEL else TIED for name in found}
     return {name: BEST if name == leader else judged[name] for name in columns}

@@ -17,6 +17,10 @@ def cell_text(row: Row) -> str:
     half = 100 * (row["high"] - row["low"]) / 2
     spread = f" ±{half:.1f}" if math.isfinite(half) else ""
     short = f"{row['n']} of {row['planned']}" if not row["complete"] else f"{row['n']}"
+    if row["num_collapsed"]:
+        short += f"; {row['num_collapsed']} collapsed"
+        if math.isfinite(row["mean_without"]):
+            short += f", {100 * row['mean_without']:.1f} without"
     return f"{100 * row['mean']:.1f}{spread} ({short})"
 
 

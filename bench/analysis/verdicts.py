@@ -44,6 +44,7 @@ def _rows(finals: pd.DataFrame) -> list[Row]:
 def _compared(scores: Scores, baselines: dict[Task, str], keys: list[tuple[str, ...]]) -> dict[str, Difference]:
     """By cell. The spread is pooled within (dataset, budget) and never wider: it differs tenfold between tasks."""
     groups: dict[tuple[str, str], dict[str, ByRepeat]] = {}
+    alone = {repr((*task, strategy)) for task, strategy in scores.collapsed}
     for dataset, budget, backbone, strategy in keys:
         task = (dataset, budget, backbone)
         if task not in baselines:
@@ -56,7 +57,7 @@ def _compared(scores: Scores, baselines: dict[Task, str], keys: list[tuple[str, 
     found: dict[str, Difference] = {}
     for (dataset, _), columns in groups.items():
         zero = {repeat: 0.0 for column in columns.values() for repeat in column}
-        found |= differences_to(columns, zero, scores.steps.get(dataset, 0.0))
+        found |= differences_to(columns, zero, scores.steps.get(dataset, 0.0), alone)
     return found
 
 

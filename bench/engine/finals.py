@@ -167,6 +167,7 @@ def _train(finals: list[_Final], choice: Choice, before: Spent, context: Context
         session = Session(team, _stages(finals, context), what, streams)
     session.advance(first.end, evaluation_steps(first.end, spec.training.evaluations))
     spent = Spent().plus(before.plus(meter.read()), len(finals))
+    session.look_at_own()  # not part of the training's time
     size = (session.batch_size, first.end)
     flops = training_flops(begin.network, what, spec.pipeline, size, context.flops(begin.network))
     told = [

@@ -1,6 +1,7 @@
 """A network as trainings find it, and what each training leaves to be recorded."""
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,8 @@ from bench.plan.spec import BackboneRef, FitSpec, Weights
 from bench.store import Record, blobs
 from bench.store.record import Status
 from bench.strategies.recipe import Recipe
+
+ROUNDING = 1e-6  # of float32: a head that is all zeros comes to ln K, but for this
 
 
 @dataclass(frozen=True)
@@ -178,7 +181,16 @@ def describe_final(
     if outcome.diverged_at is not None:
         error = f"loss not finite at step {outcome.diverged_at}, rate {chosen.hyper.lr:g}"
         return Finished("diverged", result, cost, error)
-    return Finished("ok", {**result, **_test_scores(outcome, data)}, cost)
+    return Finished("ok", {**result, **_test_scores(outcome, data), **_own_loss(outcome, spec.data.num_classes)}, cost)
+
+
+def _own_loss(outcome: Outcome, num_classes: int) -> dict[str, Any]:
+    """Cross-entropy on the training images, after the end and in evaluation. A network that does no better there than
+    a uniform guess has collapsed; the test split has no say in that."""
+    if outcome.own is None:
+        return {}
+    loss = outcome.own.loss
+    return {"train_loss_end": loss, "collapsed": loss is None or loss >= math.log(num_classes) * (1 - ROUNDING)}
 
 
 def weights_of(begin: Start) -> dict[str, Any]:

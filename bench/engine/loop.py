@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 
 from bench.backbones.units import Network
@@ -24,6 +25,7 @@ T = TypeVar("T")
 
 # Steps between looks at the loss: each look waits for the device.
 CHECK_EVERY = 25
+OWN_IMAGES = 2000  # training images that a final is scored on, at the most
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,7 @@ class Outcome:
     last: Scored | None = None
     seen: dict[int, Scored] = field(default_factory=dict)  # by the step after which it was scored
     diverged_at: int | None = None  # step whose loss was not finite
+    own: Scored | None = None  # on the training images, in evaluation, where `look_at_own` was asked for
 
 
 def train(network: Network, task: Assignment) -> Outcome:
@@ -178,10 +181,20 @@ class Session:
 
     def scores(self) -> list[list[Scored | None]]:
         """[S][M] on each stream's own images, with the weights as they are; None where a replica has diverged."""
-        scored = self.team.score([stream.scored for stream in self.streams if stream.scored is not None])
+        return self._scores([stream.scored for stream in self.streams if stream.scored is not None])
+
+    def look_at_own(self) -> None:
+        """How the weights that count stand on the images that they learned from."""
+        if self.is_over():
+            return
+        own = self._scores([first_drawn(stream, OWN_IMAGES) for stream in self.streams])
+        for (s, m), scored in _cells(own):
+            self.outcomes[s][m].own = scored
+
+    def _scores(self, images: Sequence[Images]) -> list[list[Scored | None]]:
         return [
             [None if outcome.diverged_at is not None else one for outcome, one in zip(*pair, strict=True)]
-            for pair in zip(self.outcomes, scored, strict=True)
+            for pair in zip(self.outcomes, self.team.score(images), strict=True)
         ]
 
     def keep(self, members: list[list[int]]) -> None:
@@ -248,6 +261,12 @@ def _global_state(seed: int) -> GlobalState:
     before = _swap_global_state(GlobalState(torch.get_rng_state(), []))
     torch.manual_seed(seed)
     return _swap_global_state(before)
+
+
+def first_drawn(stream: Stream, most: int) -> Images:
+    """The training images; of very many, those that the training meets first. Data sets often lie class by class."""
+    num = len(stream.images)
+    return stream.images if num <= most else stream.images.take(np.sort(Order(num, most, stream.order_seed).next()))
 
 
 def evaluation_steps(steps: int, evaluations: int) -> set[int]:

@@ -14,7 +14,7 @@ from torch import Tensor
 from bench.engine.context import Context
 from bench.engine.evaluate import Scored, estimate_statistics
 from bench.engine.fit import Start, labelled_images, trial_streams
-from bench.engine.loop import Outcome, Point, Session, Stream
+from bench.engine.loop import OWN_IMAGES, Outcome, Point, Session, Stream, first_drawn
 from bench.engine.origins import setting_for
 from bench.engine.records import read_history
 from bench.engine.search import Tried, ranking
@@ -78,8 +78,8 @@ def make_soup(spec: FitSpec, begin: Start, chosen: Tried, where: tuple[str, Stre
     if spec.recipe.soup == "greedy":
         numbers = pot.greedy(numbers)
     pot.pour(numbers, stream)
-    seen, learned = pot.score(stream.scored), pot.score(stream.images)
-    outcome = Outcome(last=seen)
+    seen, learned = pot.score(stream.scored), pot.score(first_drawn(stream, OWN_IMAGES))
+    outcome = Outcome(last=seen, own=learned)
     for number in numbers:
         record = context.store.read(trial_key(search_key, number))
         assert record is not None, "its history was read"

@@ -56,10 +56,19 @@ class Recorded:
     status: str
     score: float | None
     error: str | None
+    collapsed: bool = False
 
     @staticmethod
     def of(record: Record) -> "Recorded":
-        return Recorded(record.key, record.kind, record.status, record.result.get("score"), record.error)
+        result = record.result
+        collapsed = bool(result.get("collapsed"))
+        return Recorded(record.key, record.kind, record.status, result.get("score"), record.error, collapsed)
+
+    @property
+    def outcome(self) -> str:
+        """`ok 0.500`, `ok 0.100, collapsed`"""
+        score = f" {self.score:.3f}" if self.score is not None else ""
+        return f"{self.status}{score}{', collapsed' if self.collapsed else ''}"
 
 
 @dataclass(frozen=True)

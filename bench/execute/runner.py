@@ -199,8 +199,9 @@ class Runner:
         if message.error and message.status in ("failed", "oom") and message.error not in run.told:
             run.told.add(message.error)
             run.display.say(f"{self.titles[job.key]}: {message.status}: {message.error.splitlines()[0]}")
-        score = f" {message.score:.3f}" if message.score is not None else ""
-        run.last[job.key] = f"{message.status}{score}"
+        if message.collapsed:
+            run.display.say(f"{self.titles[job.key]}: collapsed: no better than a guess on its training images")
+        run.last[job.key] = message.outcome
         run.missing[job.key] -= 1
         now = time.monotonic()
         run.display.advance(self.work(job), now - worker.told_at)

@@ -12,6 +12,7 @@ from bench.report.sections.protocol import protocol_section
 from bench.report.sections.ranking import datasets_section, leaderboard_section
 from bench.report.sections.rates import rates_section
 from bench.report.sections.regressions import regressions_section
+from bench.report.sections.search import search_section
 from bench.report.sections.source import forgetting_section
 from bench.report.sections.top import findings, key_numbers, warnings
 from bench.report.sections.transfer import transfer_section
@@ -26,6 +27,7 @@ SECTIONS = (
     depth_section,
     forgetting_section,
     rates_section,
+    search_section,
     cost_section,
     selection_section,
     gaps_section,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench.analysis.frame import FINALS, PRETRAININGS, TRIALS, SuiteResults
+from bench.analysis.frame import FINALS, PRETRAININGS, TRIALS, UNCHOSEN, SuiteResults
 
 NAN = float("nan")
 BUDGETS = (5, 20, 100)
@@ -74,6 +74,9 @@ class World:
     seed: int = 0
     halving: bool = True
     rename: dict[str, str] = field(default_factory=dict)
+    cohort: int = 0  # trials that are asked together; 0: all of them
+    all_finals: bool = False  # of the points that were not chosen, too
+    collapsed: tuple[tuple[str, int, str, int], ...] = ()  # dataset, budget, strategy, repeat
 
 
 def typed(rows: list[dict[str, Any]], columns: dict[str, str]) -> pd.DataFrame:
@@ -107,6 +110,8 @@ def _final(world: World, backbone: str, cell: tuple[str, int, str], repeat: int)
     middle = level(dataset, budget, strategy) - 0.01 * world.backbones.index(backbone)
     noise = 0.12 * middle * (1 - middle) * math.sqrt(5 / budget) * (0.9 * shared + 0.45 * rng.normal())
     score = min(round(800 * (middle + noise)) / 800, 1.0)
+    collapsed = (*cell, repeat) in world.collapsed
+    score = 0.1 if collapsed else score
     depth = STRATEGIES[strategy][1]
     work = 1.0 if math.isnan(depth) else 1.0 - 0.12 * depth
     lr, edge = (1.0, "high") if strategy == "linear_probe" and budget == 5 else (0.0631, "")
@@ -116,6 +121,7 @@ def _final(world: World, backbone: str, cell: tuple[str, int, str], repeat: int)
         "num_units": 6, "repeat": repeat,
         "status": status, "error": error, "metric": "accuracy", "score": score if ok else NAN,
         "best_on_test": min(score + 0.012 * abs(rng.normal()), 1.0) if ok else NAN, "lr": lr if ok else NAN,
+        "train_loss_end": (2.6 if collapsed else 0.2) if ok else NAN, "collapsed": float(collapsed) if ok else NAN,
         "weight_decay": 5e-4, "lr_edge": edge if ok else "", "penalty_edge": "", "lr_low": 1e-3, "lr_high": 1.0,
         "num_trials": 0 if status == "missing" else world.trials, "steps": 200.0, "samples": 6400.0,
         "flops": 6400 * 4.1e7 * work if ok else NAN, "trainable_params": 311e3 * work**6, "total_params": 311e3,
@@ -153,6 +159,13 @@ def _races(scores: list[float]) -> list[tuple[int, float]]:
     return [(last, score * 0.8) for last, score in zip(steps, scores, strict=True)]
 
 
+def _rungs(steps: int, first: float, last: float, halving: bool) -> tuple[tuple[int, float, float], ...]:
+    """From the first score to the last in a straight line of rungs."""
+    ends = [end for end in (RUNGS if halving else RUNGS[-1:]) if end <= steps]
+    scores = np.linspace(first, last, len(ends)) if len(ends) > 1 else [last if ends[0] == RUNGS[-1] else first]
+    return tuple((end, float(score), 1 - float(score)) for end, score in zip(ends, scores, strict=True))
+
+
 def _key(*parts: Any) -> str:
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
 
@@ -167,7 +180,10 @@ def _trials(world: World, backbone: str, cell: tuple[str, int, str]) -> list[dic
     scores = [float(np.clip(middle - fall + 0.01 * rng.normal(), 0, 1)) for fall in falls]
     if strategy == "full_finetune" and world.trials > 1:
         scores[-1] = NAN  # diverged
-    courses = _races(scores) if world.halving else [(RUNGS[-1], score) for score in scores]
+    courses = [(RUNGS[-1], score) for score in scores]
+    if world.halving:
+        size = world.cohort or len(scores)
+        courses = [one for start in range(0, len(scores), size) for one in _races(scores[start : start + size])]
     finished = [n for n, (steps, _) in enumerate(courses) if steps == RUNGS[-1] and not math.isnan(scores[n])]
     chosen = min(finished, key=lambda n: abs(math.log(rates[n] / best))) if finished else -1
     rows = []
@@ -177,12 +193,26 @@ def _trials(world: World, backbone: str, cell: tuple[str, int, str]) -> list[dic
             "dataset": dataset, "budget": str(budget), "labels_per_class": float(budget), "backbone": backbone,
             "strategy": strategy, "baseline": strategy == "scratch", "solved": "", "repeat": 0, "number": number,
             "status": "ok" if ok else "diverged", "lr": float(rates[number]), "weight_decay": 5e-4,
-            "score": score, "steps": float(steps) if ok else 14.0, "full_steps": 200.0,
+            "score": score, "loss": 1 - score, "num_validation": 30.0,
+            "cohort": number // world.cohort if world.cohort else 0, "planned": world.trials,
+            "steps": float(steps) if ok else 14.0, "spent_steps": 3 * steps if ok else 42.0, "full_steps": 200.0,
+            "rungs": _rungs(steps, first_score, score, world.halving) if ok else (),
             "pruned": ok and steps < RUNGS[-1], "first_step": float(RUNGS[0] if world.halving else 200) if ok else NAN,
             "first_score": first_score, "chosen": number == chosen, "seconds": 3.1,
             **_engine(strategy, ok, replicas=6.0), "key": _key(backbone, cell, "trial", number),
         })  # fmt: skip
     return rows
+
+
+def _others(world: World, trials: pd.DataFrame) -> list[dict[str, Any]]:
+    """A point scores on test about what it scored on validation."""
+    names = ("dataset", "budget", "labels_per_class", "backbone", "strategy", "baseline", "solved", "number",
+             "lr", "weight_decay", "status")  # fmt: skip
+    return [
+        {**{name: row[name] for name in names}, "repeat": repeat, "key": _key("unchosen", *row[list(names)], repeat),
+         "score": float(np.clip(row["score"] + 0.01 * np.random.default_rng([repeat, place]).normal(), 0, 1))}
+        for place, row in trials.iterrows() for repeat in range(world.repeats) if not row["chosen"]
+    ] if world.all_finals else []  # fmt: skip
 
 
 def _pretraining(backbone: str) -> dict[str, Any]:
@@ -213,6 +243,7 @@ def make(world: World | None = None) -> SuiteResults:
         finals=finals,
         trials=trials,
         pretrainings=pretrainings,
+        unchosen=typed(_others(world, trials), UNCHOSEN),
         provenance=[
             {"commit": "13c8338", "dirty": False, "python": "3.11.2", "torch": "2.15.0", "device": "cpu", "records": 9}
         ],

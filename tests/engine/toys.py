@@ -173,6 +173,9 @@ def ended(outcome):
         def advance(self, *_):
             pass
 
+        def look_at_own(self):
+            pass
+
         def told(self):
             return {}
 

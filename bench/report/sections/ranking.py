@@ -2,7 +2,7 @@
 
 import math
 
-from bench.analysis.cells import Row, records, task_of
+from bench.analysis.cells import Row, collapse_text, records, task_of
 from bench.analysis.leaderboard import fewest_tasks
 from bench.analysis.standing import BEST, TIED
 from bench.analysis.words import labels, plural
@@ -116,7 +116,9 @@ def datasets_section(facts: Facts) -> Section:
     caption = (
         f"Test {facts.metric} in percent, mean over n = {planned} repeats unless a cell says “of {planned}”, ± half of "
         "the 95 % Student t interval. The interval is symmetric, so near 0 or 100 it can pass them. Behind the best: "
-        "paired by repeat, spread pooled over the column, Holm-corrected within the column."
+        "paired by repeat, spread pooled over the column, Holm-corrected within the column. A strategy with a "
+        "collapsed repeat keeps it in its mean; it is judged by its own spread and lends that to no other. All repeats "
+        "share the test images, so no interval here says what other test images would have shown."
     )
     return Section("datasets", "Scores by dataset", how, [*blocks, Words([caption], tone="caption"), _all_cells(facts)])
 
@@ -142,8 +144,10 @@ def _score(facts: Facts, row: Row | None) -> Cell:
         )
     place = facts.standings[task_of(row)].get(row["strategy"], "")
     text = f"{percent(row['mean'])}{spread(row['low'], row['high'])}"
-    sub = "" if row["complete"] else f"{row['n']} of {row['planned']}: {row['statuses']}".replace("_", " ")
+    gap = "" if row["complete"] else f"{row['n']} of {row['planned']}: {row['statuses']}".replace("_", " ")
+    sub = "; ".join(part for part in (gap, collapse_text(row)) if part)
     css = {BEST: "best", TIED: "tied"}.get(place, "") if row["complete"] else "gap"
+    css += " collapsed" if row["num_collapsed"] else ""
     bounds = (100 * row["low"], 100 * row["high"], int(row["n"]))
     return Cell(("≈ " if place == TIED else "") + text, value=100 * row["mean"], sub=sub, css=css, bounds=bounds)
 
@@ -152,8 +156,8 @@ def _all_cells(facts: Facts) -> Table:
     """Long form, for a spreadsheet: raw numbers under plain names."""
     texts = ["dataset", "budget", "backbone", "strategy", "statuses", "lr_edge"]
     numbers = [
-        "labels_per_class", "n", "planned", "mean", "low", "high", "lr", "inflation", "flops", "trainable_params",
-        "seconds",
+        "labels_per_class", "n", "planned", "num_collapsed", "mean_without", "mean", "low", "high", "lr", "inflation",
+        "flops", "trainable_params", "seconds",
     ]  # fmt: skip
     columns = [*(Column(name, numeric=False) for name in texts), *(Column(name) for name in numbers)]
     rows = [

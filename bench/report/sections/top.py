@@ -1,12 +1,14 @@
 """Above everything: what was found, how much there is, what to be warned of."""
 
-from bench.analysis.cells import once
+from bench.analysis.cells import collapse_text, once, task_of
 from bench.analysis.headline import headline
 from bench.analysis.tables import feature_seconds
-from bench.analysis.words import listed, plural
+from bench.analysis.words import listed, plural, shortened
 from bench.report.facts import Facts, unique
 from bench.report.sections.protocol import part
 from bench.report.view import duration
+
+LISTED = 8  # cells in one sentence
 
 
 def findings(facts: Facts) -> list[str]:
@@ -30,10 +32,17 @@ def key_numbers(facts: Facts) -> list[tuple[str, str, str]]:
             f"{finished:,} complete",
         ),
         (f"{facts.counts.ok:,}", "trainings finished", f"of {facts.counts.planned:,} planned"),
-        (f"{repeats}", "repeat" if repeats == 1 else "repeats", "new labels, split and start each"),
+        (f"{repeats}", "repeat" if repeats == 1 else "repeats", _what_is_new(facts)),
         (span or "—", "trials per search", f"{halved}the same rule for every strategy"),
         (duration(seconds), "of training", "wall time, summed" if seconds else "nothing finished"),
     ]
+
+
+def _what_is_new(facts: Facts) -> str:
+    budgets = {row["budget"] for row in facts.summary}
+    if budgets == {"full"}:
+        return "the same labels, new split and start each"
+    return f"new labels{' (but for “all”)' if 'full' in budgets else ''}, split and start each"
 
 
 def warnings(facts: Facts) -> list[str]:
@@ -46,6 +55,7 @@ def warnings(facts: Facts) -> list[str]:
         )
     if counts.broken:
         found.append(f"{plural(counts.broken, 'training')} failed or diverged; the section on gaps names them.")
+    found += _collapsed(facts)
     if counts.diverged_trials:
         found.append(
             f"{plural(counts.diverged_trials, 'trial')} of the searches diverged: a rate that is too high does that, "
@@ -74,9 +84,28 @@ def warnings(facts: Facts) -> list[str]:
             "One search on the labels of repeat 0 chose the rates of all repeats: intervals and verdicts hold for "
             "these rates, and another search could choose others."
         )
+    if results.finals["repeat"].nunique() > 1 and any(row["budget"] == "full" for row in facts.summary):
+        found.append(
+            "With all labels the repeats learn from the same images: intervals there show the chance of start, order "
+            "and search alone, and ±0.0 means that nothing was left to chance, not that the score is certain."
+        )
     if len(results.provenance) > 1:
         found.append(
             f"Records come from {len(results.provenance)} different environments; see provenance before comparing "
             "costs."
         )
     return found
+
+
+def _collapsed(facts: Facts) -> list[str]:
+    """What no mean shows: that a strategy works or breaks."""
+    cells = [row for row in facts.summary if row["num_collapsed"]]
+    if not cells:
+        return []
+    named = [f"{shortened(row['strategy'])} on {facts.where(task_of(row))}: {collapse_text(row)}" for row in cells]
+    more = f"; and {len(cells) - LISTED} more cells" if len(cells) > LISTED else ""
+    count = plural(sum(row["num_collapsed"] for row in cells), "final has", "finals have")
+    return [
+        f"{count} collapsed: at the end the network does no better than a uniform guess on the very images that it "
+        f"learned from. Means keep these repeats. {'; '.join(named[:LISTED])}{more}."
+    ]

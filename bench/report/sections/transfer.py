@@ -12,7 +12,8 @@ from bench.report.view import ABSENT, Block, Cell, Column, Section, Table, Words
 MARKS = {HELPS: "▲ helps", HURTS: "▼ hurts", UNDECIDED: "○ undecided", NO_BASELINE: "no baseline"}
 CAPTION = (
     "Test score minus that of the baseline in points, paired by repeat (n = {n} unless said), 95 % Student t interval "
-    "with the spread pooled over the strategies of one dataset and budget. Verdicts are corrected for all {tested} "
+    "with the spread pooled over the strategies of one dataset and budget, those with a collapsed repeat left out and "
+    "judged by their own. Verdicts are corrected for all {tested} "
     "comparisons of this page (Holm, 5 %), so an interval that misses 0 by little can still be undecided. The upright "
     "line is no difference; each column has a scale of its own, written above it."
 )

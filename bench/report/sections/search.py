@@ -1,0 +1,193 @@
+"""How much the search decided: its steps beside the score, what choosing gave away, and what fewer trials would do."""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from bench.analysis.cells import Row, Task, records
+from bench.analysis.search import (
+    Search,
+    by_validation,
+    curve,
+    mean_curve,
+    search_summary,
+    searches,
+    with_all_finals,
+)
+from bench.analysis.statistics import Interval
+from bench.analysis.words import labels, plural, shortened
+from bench.report.facts import Facts, name_cell
+from bench.report.figures.lines import Point
+from bench.report.figures.trials import trials_panel
+from bench.report.view import (
+    ABSENT,
+    Block,
+    Cell,
+    Column,
+    Figure,
+    Panel,
+    Section,
+    Table,
+    Words,
+    compact,
+    percent,
+    signed,
+)
+
+SHOWN, DRAWN = 6, 12  # drawings in sight, and at all
+ALL = "Regret on test is not known: only with “search: {finals: all}” is every point trained on all labels."
+NOT_DRAWN = (
+    "What fewer trials would have come to is not drawn where most of one race left early: a smaller one would have "
+    "trained some of these to an end that nobody knows."
+)
+Curve = tuple[Search, list[float]]
+
+
+def search_section(facts: Facts) -> Section | None:
+    how = (
+        "Strategies have the same number of trials, which need not be the same work; a line that still rises at its "
+        "right end would gain from more trials."
+    )
+    results = facts.results
+    found = searches(results.trials)
+    checked = with_all_finals(found, results.finals, results.unchosen)
+    rows = records(search_summary(found, checked, results.finals, facts.board.tasks))
+    if not rows or all(row["trials"] < 2 for row in rows):
+        return None
+    blocks: list[Block] = [_table(facts, rows)]
+    curves = [(one, curve(one, by_validation)) for one in found]
+    drawn = [(one, values) for one, values in curves if _says_enough(one, values)]
+    left_out = [NOT_DRAWN] if len(drawn) < len(curves) else []
+    caption = " ".join([_about_validation([one for one, _ in drawn]), *left_out])
+    blocks += _figures(facts, drawn, "Validation", caption) or [Words(left_out, tone="note")]
+    if checked:
+        tests = [(one.search, values) for one in checked
+                 if _says_enough(one.search, values := curve(one.search, one.by_test))]  # fmt: skip
+        blocks += _figures(facts, tests, "Test", "As above, but the test score of what validation chose.")
+    return Section("search", "How much the search decided", how, blocks)
+
+
+def _says_enough(search: Search, values: Sequence[float]) -> bool:
+    """A race kept two to its end, so without any one trial it comes to nearly the same: that draws no line."""
+    known = sum(map(math.isfinite, values))
+    return known > 2 or (known == 2 and not (search.is_halved and search.is_one_cohort))
+
+
+def _table(facts: Facts, rows: Sequence[Row]) -> Table:
+    on_test = any(row["regret"] is not None for row in rows)
+    columns = [Column("Backbone", numeric=False)] if facts.many_backbones else []
+    columns += [Column("Strategy", numeric=False), Column("Score", "mean, %"), Column("Trials")]
+    columns += [Column("Steps", "of a search"), Column("Share", "of full, %"), Column("Rivals", "searches")]
+    if on_test:
+        columns += [Column("Regret", "test, points", interval=True), Column("Gain", "test, points", interval=True)]
+    lines = [_row(facts, row, on_test) for row in rows]
+    return Table("search", columns, lines, _about(facts, rows, on_test))
+
+
+def _row(facts: Facts, row: Row, on_test: bool) -> list[Cell]:
+    names = [name_cell(row["backbone"])] if facts.many_backbones else []
+    share = Cell(percent(row["share"], 0), value=100 * row["share"] if math.isfinite(row["share"]) else "")
+    rivals = Cell(f"{row['close']} of {row['searches']}", value=row["close"] / row["searches"])
+    return [
+        *names,
+        name_cell(row["strategy"], facts.strategies[row["strategy"]]),
+        Cell(percent(row["score"]), value=100 * row["score"]),
+        Cell(f"{row['trials']:.0f}", value=row["trials"]),
+        Cell(compact(row["steps"]) if row["steps"] >= 10_000 else f"{row['steps']:,.0f}", value=row["steps"]),
+        share,
+        rivals if row["trials"] > 1 else Cell(ABSENT, value=""),
+        *([_interval(row["regret"]), _interval(row["gain"])] if on_test else []),
+    ]
+
+
+def _interval(found: Interval | None) -> Cell:
+    if found is None:
+        return Cell(ABSENT, value="", css="quiet")
+    half = f" ±{100 * found.half:.1f}" if math.isfinite(found.half) else ""
+    return Cell(f"{signed(found.mean)}{half}", value=100 * found.mean,
+                bounds=(100 * found.low, 100 * found.high, found.n))  # fmt: skip
+
+
+def _about(facts: Facts, rows: Sequence[Row], on_test: bool) -> str:
+    images = sorted({int(row["num_validation"]) for row in rows if math.isfinite(row["num_validation"])})
+    among = f"{images[0]} to {images[-1]}" if len(images) > 1 else f"{images[0]}" if images else "few"
+    known, total = (sum(row[name] for row in rows) for name in ("known", "searches"))
+    about = (
+        f"Over the leaderboard's {plural(len(facts.board.tasks), 'task')}. Steps are those that all trials of a search "
+        "took, every fold counted: the median of the searches, and its share of what as many finals would take. "
+        f"Rivals: searches in which another trial ran as far as the chosen one and lies within one of the {among} "
+        "validation images of it, so that luck chose between them. "
+    )
+    if known == total:
+        worst = max(row["on_validation"] for row in rows)
+        about += (
+            "Every trial ran to its end, so on validation the choice is made among all of them: a regret of "
+            f"{percent(worst)} points at most. "
+        )
+    else:
+        few = "" if not known else f"in {total - known} of {total} searches "
+        about += (
+            f"Regret on validation is not known {few}where trials left early: their scores at the end do not exist, "
+            "and nothing bounds them. "
+        )
+    if not on_test:
+        return about + ALL
+    return about + (
+        "Regret on test: the best test score of all points of a search minus that of the chosen one. It is never "
+        "negative, and part of it is the luck of the best of several. Gain: the chosen test score minus the mean of "
+        "all points that came to a score, which is what a random one would give. ± is half of the 95 % Student t "
+        "interval over repeats."
+    )
+
+
+def _figures(facts: Facts, found: Sequence[Curve], what: str, caption: str) -> list[Block]:
+    tasks: dict[Task, dict[str, list[list[float]]]] = {}
+    for search, values in found:
+        tasks.setdefault(search.task, {}).setdefault(search.strategy, []).append(values)
+    panels = []
+    for number, (task, by_strategy) in enumerate(list(tasks.items())[:DRAWN]):
+        lines = [
+            (series, points)
+            for name, series in facts.strategies.items()
+            if len(points := _points(mean_curve(by_strategy.get(name, [])))) > 1
+        ]
+        if lines:
+            detail = labels(task[1]) + (f" · {shortened(task[2])}" if facts.many_backbones else "")
+            picture = trials_panel(lines, f"trials-{what.lower()}{number}", what)
+            panels.append(Panel(shortened(task[0]), detail, picture))
+    if not panels:
+        return []
+    if len(tasks) > DRAWN:
+        caption += f" The first {DRAWN} of {len(tasks)} tasks are drawn."
+    title = f"{what} score against trials"
+    if what == "Test":
+        return [Figure(panels, [], caption, title=title, folded=True)]
+    blocks: list[Block] = [Figure(panels[:SHOWN], list(facts.strategies.values()), caption, title=title)]
+    if rest := panels[SHOWN:]:
+        blocks.append(Figure(rest, [], "As above.", title=plural(len(rest), "more task"), folded=True))
+    return blocks
+
+
+def _points(values: Sequence[float]) -> list[Point]:
+    return [Point(float(k), 100 * value) for k, value in enumerate(values, 1) if math.isfinite(value)]
+
+
+def _about_validation(found: Sequence[Search]) -> str:
+    """What a line stands for depends on how its search went about it."""
+    kinds: list[tuple[Callable[[Search], bool], str]] = [
+        (lambda s: s.is_one_cohort and not s.is_halved,
+         "Where no point depends on the result of another: the mean over every random subset of the points that this "
+         "search tried, drawn without replacement; a trial that diverged counts as 0."),
+        (lambda s: s.is_one_cohort and s.is_halved,
+         "Where trials left early: the mean over random subsets of the points that this search tried, the race run "
+         "again among them; a trial that left in truth counts as not chosen, and no number is drawn where that leaves "
+         "a subset without a choice."),
+        (lambda s: not s.is_one_cohort,
+         "Where later points depend on earlier results, subsets mean nothing: the best of the first trials, in the "
+         "order in which they were asked, after each complete cohort where trials left early."),
+    ]  # fmt: skip
+    said = [text for applies, text in kinds if any(map(applies, found))]
+    repeats = max(Counter((one.task, one.strategy) for one in found).values(), default=1)
+    mean = f"mean of {repeats} searches, no interval" if repeats > 1 else "n = 1 search each, so no interval"
+    axis = "Each drawing has its own y axis."
+    return f"Validation score in percent of the chosen trial ({mean}). {' '.join(said)} {axis}"
