@@ -54,7 +54,7 @@ class _Final:
     def record(self, context: Context, finished: Finished = NOTHING) -> Record:
         if self.place is None:
             return record_of(self.job, context, finished)
-        return unchosen_record(self.job, (self.place, self.chosen), context, finished)
+        return unchosen_record(self.job, self.place, (self.chosen.number, self.chosen.hyper), context, finished)
 
 
 def make_finals(jobs: Sequence[Job], context: Context) -> bool:
@@ -117,13 +117,15 @@ def _others(job: Job, context: Context) -> list[_Final]:
                if context.store.read(unchosen_key(job.key, point[0])) is None]  # fmt: skip
     if not missing:
         return []
-    context.begins([crashed(unchosen_record(job, missing[0], context))], 1)
+    first, one = missing[0]
+    context.begins([crashed(unchosen_record(job, first, (one.number, one.hyper), context))], 1)
     begin = guarded(lambda: start(spec, context))
     ready = []
     for place, tried in missing:
         if isinstance(begin, Finished) or tried.score is None:
             finished = begin if isinstance(begin, Finished) else scoreless(job.needs[-1], tried.number, context.store)
-            write(context.store, unchosen_record(job, (place, tried), context, finished), context)
+            record = unchosen_record(job, place, (tried.number, tried.hyper), context, finished)
+            write(context.store, record, context)
         else:
             stream = final_stream(spec, context.data(spec.data))
             ready.append(_Final(job, spec, tried, begin, stream, place))

@@ -67,11 +67,10 @@ def trial_record(
 
 
 def unchosen_record(
-    job: Job, point: tuple[int, Tried], context: Context, finished: Finished = NOTHING
+    job: Job, place: int, point: tuple[int, Hyper | dict[str, Any]], context: Context, finished: Finished = NOTHING
 ) -> Record:
-    """`point`: its place among those that were not chosen, and its trial."""
-    place, tried = point
-    record = trial_record(job, (tried.number, tried.hyper), context, finished)
+    """`place`: among the points that were not chosen. `point`: as of its trial."""
+    record = trial_record(job, point, context, finished)
     return dataclasses.replace(record, key=unchosen_key(job.key, place), kind="unchosen")
 
 
