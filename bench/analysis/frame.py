@@ -42,6 +42,7 @@ FINALS: dict[str, str] = {
     "best_on_test": "float64",  # best of the test scores along the training: a diagnosis, never a result
     "lr": "float64",  # chosen rate
     "weight_decay": "float64",
+    "options": "str",  # chosen ones of the strategy, where these are searched: "alpha=0.03"; else ""
     "lr_edge": "str",  # "low" or "high" where the chosen rate is the lowest or the highest that was tried, else ""
     "penalty_edge": "str",  # likewise of what a closed form searches
     "lr_low": "float64",  # the lowest and the highest rate that its search has tried
@@ -71,6 +72,7 @@ TRIALS: dict[str, str] = {
     "status": "str",
     "lr": "float64",
     "weight_decay": "float64",
+    "options": "str",
     "score": "float64",  # validation score after its last step, 0..1
     "steps": "float64",  # how far it trained, a mean over the folds
     "full_steps": "float64",  # the step budget
@@ -91,6 +93,7 @@ UNCHOSEN: dict[str, str] = {
     "status": "str",
     "lr": "float64",
     "weight_decay": "float64",
+    "options": "str",
     "score": "float64",  # test score of the last weights, 0..1; NaN unless status is ok
     "key": "str",
 }

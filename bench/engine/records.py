@@ -61,7 +61,7 @@ def trial_record(
 ) -> Record:
     number, hyper = point
     record = record_of(job, context, finished)
-    told = dataclasses.asdict(hyper) if isinstance(hyper, Hyper) else hyper
+    told = hyper.as_dict() if isinstance(hyper, Hyper) else hyper
     spec = {**record.spec, "number": number, "hyper": told}
     return dataclasses.replace(record, key=trial_key(job.key, number), kind="trial", spec=spec)
 
@@ -108,7 +108,7 @@ def as_tried(number: int, record: Record) -> Tried:
     steps = record.result.get("steps") if scored else None
     return Tried(
         number=number,
-        hyper=Hyper(point["lr"], point["weight_decay"]),
+        hyper=Hyper(point["lr"], point["weight_decay"], tuple(point.get("options", {}).items())),
         score=record.result["score"] if scored else None,
         loss=record.result["loss"] if scored else None,
         stop=record.result.get("stop"),
