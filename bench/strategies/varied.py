@@ -33,10 +33,14 @@ def split(entry: StrategyEntry, raw: Mapping[str, Any]) -> tuple[dict[str, Any],
 
 
 def recipe_at(varied: Varied, base: Recipe, values: Mapping[str, Any]) -> Recipe:
-    """Of the strategy with these values. `base`: that of any point, for what a suite says beside the options."""
+    """Of the strategy with these values. `base`: that of any point, for what planning says beside the options."""
+    return replace(_built(varied, base, values), via=base.via)
+
+
+def _built(varied: Varied, base: Recipe, values: Mapping[str, Any]) -> Recipe:
     entry = strategies.find(varied.strategy)
     options = entry.options.model_validate({**varied.options, **values})
-    return replace(entry.build(options, base.num_units), via=base.via, stop_early=base.stop_early)
+    return replace(entry.build(options, base.num_units), stop_early=base.stop_early)
 
 
 def why_not(varied: Varied, base: Recipe) -> list[tuple[str, str]]:
@@ -46,7 +50,7 @@ def why_not(varied: Varied, base: Recipe) -> list[tuple[str, str]]:
         return [(name, text) for name, _ in varied.spans]
     wrong = []
     for name, span in varied.spans:
-        shapes = [_shape(recipe_at(varied, base, {**varied.middle, name: value})) for value in span.extremes]
+        shapes = [_shape(_built(varied, base, {**varied.middle, name: value})) for value in span.extremes]
         if any(shape != _shape(base) for shape in shapes):
             wrong.append((name, "it decides what trains, when or for how long; compare such values as strategies"))
     return wrong

@@ -162,6 +162,35 @@ def edited(*pairs):
     path.write_text(text)
 
 
+def test_options_that_are_searched_in_plan_and_frames(bench, roots, folders):
+    edited(("{freeze: {upto: 2}}", "{l2_sp: {alpha: {search: [0.01, 1]}}}"))
+    said = bench("plan", "suites/small.yaml").out
+    assert "searched with the rate, of l2_sp(alpha=0.01..1): alpha 0.01..1 (log)" in said
+    plan = plan_from_file(Path("suites/small.yaml"), (), folders)
+
+    def with_options(record):
+        if not (record.spec.get("varied") or {}).get("spans"):
+            return record
+        options = {"alpha": 0.1234567}
+        hyper = {**record.spec.get("hyper", {}), "options": options}
+        return dataclasses.replace(
+            record, spec={**record.spec, "hyper": hyper}, result={**record.result, "options": options}
+        )
+
+    rewrite(fabricate(plan, roots), roots, with_options)
+    results = frames(plan, roots)
+    for frame in (results.finals, results.trials):
+        mine = frame.strategy == "l2_sp(alpha=0.01..1)"
+        assert set(frame[mine].options) == {"alpha=0.123"}
+        assert set(frame[~mine].options) == {""}
+    page = render(results)
+    assert "Options that were searched" in page
+    assert page.count("alpha=0.123<") >= len(results.finals[results.finals.options != ""])
+    assert "Options that were searched" not in render(dataclasses.replace(
+        results, finals=results.finals.assign(options="")
+    ))  # fmt: skip
+
+
 def test_plan_says_how_searches_run(bench):
     edited(("steps: 2", "steps: 200"), ("trials: 2", "trials: 8"))
     said = bench("plan", "suites/small.yaml").out

@@ -76,7 +76,10 @@ def test_options_that_are_searched_are_in_label_key_and_plan(plan):
 
 @pytest.mark.parametrize(("strategy", "told"), [
     ("{l2_sp: {alpha: {search: [1, 0.1]}}}", "option 'alpha' of strategy 'l2_sp': search: expected two numbers"),
-    ("{l2_sp: {alpha: {search: [-1, 1]}}}", "option 'alpha' of strategy 'l2_sp': expected greater than or equal to 0"),
+    ("{l2_sp: {alpha: {search: [-1, 1]}}}", "option 'alpha' of strategy 'l2_sp': search: a logarithmic range begins"),
+    ("{l2_sp: {alpha: {search: {range: [-1, 1], scale: linear}}}}", "'l2_sp': expected greater than or equal to 0"),
+    ("{knn: {k: {search: [1, 5]}}}", "strategy 'knn' has no option 'k'"),
+    ("{intermediate: {dataset: tiny, epochs: {search: [1, 3]}}}", "'intermediate' cannot be searched"),
     ("{lora: {rank: {search: [1, 2000]}}}", "option 'rank' of strategy 'lora': expected less than or equal to 1024"),
     ("{lora: {alpha: {search: default}}}", "this option has no default range"),
     ("{lora: {ranks: {search: default}}}", "has no option 'ranks'; did you mean 'rank'?"),
