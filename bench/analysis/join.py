@@ -91,6 +91,7 @@ def _finals(plan: Plan, cell: Cell, records: dict[str, Record]) -> list[dict[str
             "collapsed": float(result.get("collapsed", NAN)),
             "lr": result.get("lr", NAN),
             "weight_decay": result.get("weight_decay", NAN),
+            "options": _options_text(result),
             "lr_edge": result.get("lr_edge", ""),
             "penalty_edge": result.get("penalty_edge", ""),
             **_search_columns([records[one] for one in search.record_keys if one in records]),
@@ -102,6 +103,12 @@ def _finals(plan: Plan, cell: Cell, records: dict[str, Record]) -> list[dict[str
             "key": key,
         })
     return rows
+
+
+def _options_text(point: dict[str, Any]) -> str:
+    """`alpha=0.0316, beta=0.01`"""
+    found = point.get("options", {})
+    return ", ".join(f"{name}={format(v, '.3g') if isinstance(v, float) else v}" for name, v in sorted(found.items()))
 
 
 def _search_columns(trials: list[Record]) -> dict[str, Any]:
@@ -129,6 +136,7 @@ def _unchosen(plan: Plan, cell: Cell, records: dict[str, Record]) -> list[dict[s
                 "status": "missing" if record is None else record.status,
                 "lr": point.get("lr", NAN),
                 "weight_decay": point.get("weight_decay", NAN),
+                "options": _options_text(point),
                 "score": record.result["score"] if record is not None and record.status == "ok" else NAN,
                 "key": key,
             })
@@ -169,6 +177,7 @@ def _trials(plan: Plan, cell: Cell, records: dict[str, Record]) -> list[dict[str
                 "status": record.status,
                 "lr": record.spec["hyper"]["lr"],
                 "weight_decay": record.spec["hyper"]["weight_decay"],
+                "options": _options_text(record.spec["hyper"]),
                 "score": record.result["score"] if ok else NAN,
                 "loss": _number(record.result.get("loss")),
                 "num_validation": record.result.get("num_validation", NAN),

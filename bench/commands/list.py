@@ -104,8 +104,11 @@ def _strategies(_: Path) -> list[Row]:
 
 
 def _strategy(entry: Any) -> Row:
-    return {"description": entry.summary, "paper": entry.paper, "needs": list(entry.needs),
-            "options": options_of(entry.options)}
+    options = [
+        {**option, **({"search": entry.ranges[option["name"]].text} if option["name"] in entry.ranges else {})}
+        for option in options_of(entry.options)
+    ]
+    return {"description": entry.summary, "paper": entry.paper, "needs": list(entry.needs), "options": options}
 
 
 def _entry(name: str, find: Callable[[str], Any], describe: Callable[[Any], Row]) -> Row:
@@ -132,7 +135,8 @@ def options_of(model: Any) -> list[Row]:
 def _option_text(option: Row) -> str:
     default = "" if option["required"] else f" = {option['default']!r}"
     bounds = f" ({option['range']})" if "range" in option else ""
-    return f"{option['name']}: {option['type']}{default}{bounds}"
+    searched = f" (search: {option['search']})" if "search" in option else ""
+    return f"{option['name']}: {option['type']}{default}{bounds}{searched}"
 
 
 def _timm(glob: str) -> list[Row]:

@@ -28,6 +28,8 @@ def show_plan(plan: Plan, folders: Folders, json: bool) -> int:
     how = f"searched with {_search_in_words(plan)}, then trained {suite.repeats} times"
     trains = _first_fit(plan).search.trials
     say(f"{summary['cells']} cells; each {how if trains else 'a checkpoint, scored as it came'}")
+    for line in _options_in_words(plan):
+        say(line)
     say(f"precision: {_precision_in_words(plan)}; {_augment_in_words(summary['views'], suite.engine.partition)}")
     say(f"{summary['trainings']} trainings in all, {summary['finished']} records are there, {left_in_words(summary)}")
     for line in summary["notes"]:
@@ -52,6 +54,17 @@ def _search_in_words(plan: Plan) -> str:
     scored = f"{search.folds} folds" if search.folds else f"a hold-out of {search.holdout:.0%}"
     halved = f"halved after {_listed(compared)} of {steps} steps" if compared else f"each of {steps} steps"
     return f"{num} trials, {halved} ({search.sampler}, {scored}; on the first task)"
+
+
+def _options_in_words(plan: Plan) -> list[str]:
+    """Of each strategy some of whose options are searched with the rate."""
+    found = {}
+    for cell in plan.cells:
+        spec = plan.jobs[cell.searches[0]].spec
+        if isinstance(spec, FitSpec) and spec.varied is not None:
+            spans = [f"{name} {span.text} ({span.scale})" for name, span in spec.varied.spans]
+            found[cell.strategy] = f"searched with the rate, of {cell.strategy}: {', '.join(spans)}"
+    return list(found.values())
 
 
 def _listed(numbers: list[int]) -> str:

@@ -25,7 +25,7 @@ from bench.engine.records import (
     why_no_score,
     write,
 )
-from bench.engine.search import Tried, choose, unchosen
+from bench.engine.search import Tried, at_point, choose, unchosen
 from bench.engine.soups import drop_ingredients, make_soup
 from bench.engine.stage import Stages
 from bench.engine.staging import stages_for
@@ -54,7 +54,7 @@ class _Final:
     def record(self, context: Context, finished: Finished = NOTHING) -> Record:
         if self.place is None:
             return record_of(self.job, context, finished)
-        return unchosen_record(self.job, (self.place, self.chosen), context, finished)
+        return unchosen_record(self.job, self.place, (self.chosen.number, self.chosen.hyper), context, finished)
 
 
 def make_finals(jobs: Sequence[Job], context: Context) -> bool:
@@ -98,6 +98,7 @@ def _prepare(job: Job, context: Context) -> list[_Final]:
     chosen = choose(history)
     try:
         if chosen is not None:
+            spec = at_point(spec, chosen.hyper)
             return [_Final(job, spec, chosen, start(spec, context), final_stream(spec, context.data(spec.data)))]
         finished = why_no_score(job.needs[-1], spec, context.store)
     except StoreError:
@@ -117,16 +118,21 @@ def _others(job: Job, context: Context) -> list[_Final]:
                if context.store.read(unchosen_key(job.key, point[0])) is None]  # fmt: skip
     if not missing:
         return []
-    context.begins([crashed(unchosen_record(job, missing[0], context))], 1)
-    begin = guarded(lambda: start(spec, context))
+    first, one = missing[0]
+    context.begins([crashed(unchosen_record(job, first, (one.number, one.hyper), context))], 1)
+    begin: Start | Finished | None = None
     ready = []
     for place, tried in missing:
+        own = at_point(spec, tried.hyper)
+        if begin is None or spec.varied is not None:
+            begin = guarded(lambda own=own: start(own, context))  # type: ignore[misc]
         if isinstance(begin, Finished) or tried.score is None:
             finished = begin if isinstance(begin, Finished) else scoreless(job.needs[-1], tried.number, context.store)
-            write(context.store, unchosen_record(job, (place, tried), context, finished), context)
+            record = unchosen_record(job, place, (tried.number, tried.hyper), context, finished)
+            write(context.store, record, context)
         else:
-            stream = final_stream(spec, context.data(spec.data))
-            ready.append(_Final(job, spec, tried, begin, stream, place))
+            stream = final_stream(own, context.data(own.data))
+            ready.append(_Final(job, own, tried, begin, stream, place))
     return ready
 
 
@@ -137,9 +143,9 @@ def _may_be_fleet(finals: list[_Final]) -> bool:
 
 
 def _choose(finals: list[_Final], context: Context) -> Choice:
-    if len(finals) < 2:
+    first = finals[0] if finals else None
+    if first is None or len(finals) < 2 or first.spec.varied is not None:
         return Choice()
-    first = finals[0]
     return choose_form(first.spec, first.begin, _stages(finals, context), first.stream.images, context)
 
 

@@ -142,7 +142,7 @@ class Rung:
 
 def describe_trial(hyper: Hyper, outcomes: Sequence[Outcome], rungs: Sequence[Rung], cost: dict[str, Any]) -> Finished:
     """`outcomes`: one for each fold. A trial that left the race early is told by its steps and `pruned`."""
-    chosen = dataclasses.asdict(hyper)
+    chosen = hyper.as_dict()
     lost = next((o.diverged_at for o in outcomes if o.diverged_at is not None), None)
     if lost is not None:
         return Finished("diverged", chosen, cost, f"loss not finite at step {lost}, rate {hyper.lr:g}")
@@ -170,7 +170,7 @@ def describe_final(
     """`rest`: how many labels there were, the data, the cost."""
     num_labels, data, cost = rest
     result = {
-        **dataclasses.asdict(chosen.hyper),
+        **chosen.hyper.as_dict(),
         "trial": chosen.number,
         "stop": chosen.stop,
         "lr_edge": chosen.edge,

@@ -24,6 +24,8 @@ EXAMPLES = 4  # images that a form is tried out on
 
 def choose(lanes: Sequence[Lane], context: Context) -> Choice:
     first = lanes[0]
+    if first.spec.varied is not None:  # no two trials train the same thing
+        return Choice()
     stages = stages_for(first.spec, first.begin, [lane.images for lane in lanes], context)
     return choose_form(first.spec, first.begin, stages, first.images, context)
 
@@ -59,7 +61,7 @@ def narrower(choice: Choice, error: Exception, num_replicas: int) -> Choice:
 
 
 def _alone(lane: Lane, entrant: Entrant, context: Context) -> Squad:
-    spec, begin = lane.spec, lane.begin
+    spec, begin = lane.made_for(entrant)
     what = (spec.recipe, spec.training)
     stages = stages_for(spec, begin, [lane.images], context)
     sessions = [

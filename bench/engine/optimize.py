@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -18,6 +19,12 @@ class Hyper:
 
     lr: float
     weight_decay: float
+    options: tuple[tuple[str, Any], ...] = ()  # of the strategy, where these are searched too
+
+    def as_dict(self) -> dict[str, Any]:
+        """As records tell of it."""
+        found: dict[str, Any] = {"lr": self.lr, "weight_decay": self.weight_decay}
+        return {**found, "options": dict(self.options)} if self.options else found
 
 
 def make_optimizer(

@@ -30,6 +30,7 @@ class Entrant:
     spent: Spent = field(default_factory=Spent)
     failed: Finished | None = None
     left: list[str] = field(default_factory=list)  # for each fold the digest of its last weights, where they are kept
+    own: tuple[FitSpec, Start] | None = None  # where its options make it another training than its lane's others
 
     def start_over(self) -> None:
         self.seats, self.member, self.rungs, self.failed, self.left = [], 0, [], None, []
@@ -52,6 +53,9 @@ class Lane:
     entrants: list[Entrant]
     num_started: int  # trials of the cohort, those with a record included
     gone_on: Callable[[int], int]  # steps -> how many went on after so many that are not among the entrants
+
+    def made_for(self, entrant: Entrant) -> tuple[FitSpec, Start]:
+        return entrant.own or (self.spec, self.begin)
 
 
 @dataclass(eq=False)
@@ -189,11 +193,12 @@ def _at(step: int, outcomes: Sequence[Outcome]) -> Rung:
 
 
 def _finished(lane: Lane, entrant: Entrant) -> Finished:
+    spec, begin = lane.made_for(entrant)
     ran = [outcome for outcome in entrant.outcomes if outcome.steps]
     lost = next((number for number, outcome in enumerate(ran) if outcome.diverged_at is not None), len(ran))
     ran = ran[: lost + 1]  # on its own it would have stopped there
     cost = {
-        "logical": logical_cost(ran, lane.begin.network, lane.spec.recipe),
+        "logical": logical_cost(ran, begin.network, spec.recipe),
         "measured": entrant.spent.as_dict(),
         "engine": entrant.seats[0][0].told(),
     }

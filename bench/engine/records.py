@@ -61,17 +61,16 @@ def trial_record(
 ) -> Record:
     number, hyper = point
     record = record_of(job, context, finished)
-    told = dataclasses.asdict(hyper) if isinstance(hyper, Hyper) else hyper
+    told = hyper.as_dict() if isinstance(hyper, Hyper) else hyper
     spec = {**record.spec, "number": number, "hyper": told}
     return dataclasses.replace(record, key=trial_key(job.key, number), kind="trial", spec=spec)
 
 
 def unchosen_record(
-    job: Job, point: tuple[int, Tried], context: Context, finished: Finished = NOTHING
+    job: Job, place: int, point: tuple[int, Hyper | dict[str, Any]], context: Context, finished: Finished = NOTHING
 ) -> Record:
-    """`point`: its place among those that were not chosen, and its trial."""
-    place, tried = point
-    record = trial_record(job, (tried.number, tried.hyper), context, finished)
+    """`place`: among the points that were not chosen. `point`: as of its trial."""
+    record = trial_record(job, point, context, finished)
     return dataclasses.replace(record, key=unchosen_key(job.key, place), kind="unchosen")
 
 
@@ -109,7 +108,7 @@ def as_tried(number: int, record: Record) -> Tried:
     steps = record.result.get("steps") if scored else None
     return Tried(
         number=number,
-        hyper=Hyper(point["lr"], point["weight_decay"]),
+        hyper=Hyper(point["lr"], point["weight_decay"], tuple(point.get("options", {}).items())),
         score=record.result["score"] if scored else None,
         loss=record.result["loss"] if scored else None,
         stop=record.result.get("stop"),

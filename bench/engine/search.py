@@ -8,12 +8,14 @@ import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.engine.optimize import Hyper
 from bench.keys import seed_for
 from bench.plan.halving import grid_size
 from bench.plan.spec import FitSpec, Search
+from bench.strategies.spans import spread
+from bench.strategies.varied import recipe_at
 
 # Imported where it is used: Optuna takes half a second, and a suite's first training waits for whatever a worker
 # imports.
@@ -21,8 +23,6 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.samplers import BaseSampler
     from optuna.trial import FrozenTrial
-
-GOLDEN = (math.sqrt(5) - 1) / 2  # its multiples modulo 1 fill an interval evenly
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,17 @@ def ask_cohort(spec: FitSpec, history: Sequence[Tried], cohort: range) -> list[H
     """The points of a cohort, given all finished trials of those before it, in order."""
     points: list[Hyper] = []
     for number in cohort:
-        fixed = _fixed_point(spec.search, number)
-        points.append(fixed if fixed is not None else _sampled(spec, history[: cohort.start], points, cohort))
+        fixed = _fixed_point(spec, number)
+        point = fixed if fixed is not None else _sampled(spec, history[: cohort.start], points, cohort)
+        points.append(replace(point, options=_options(spec, number)))
     return points
+
+
+def at_point(spec: FitSpec, hyper: Hyper) -> FitSpec:
+    """With the recipe that the searched options of a point make; the same where none are searched."""
+    if spec.varied is None:
+        return spec
+    return replace(spec, recipe=recipe_at(spec.varied, spec.recipe, dict(hyper.options)))
 
 
 def ranking(score: float | None, loss: float | None, lr: float) -> tuple[float, float, float]:
@@ -83,13 +91,14 @@ def edge_of(chosen: Tried, history: Sequence[Tried]) -> str:
     return "low" if chosen.hyper.lr == min(rates) else "high" if chosen.hyper.lr == max(rates) else ""
 
 
-def _fixed_point(search: Search, number: int) -> Hyper | None:
+def _fixed_point(spec: FitSpec, number: int) -> Hyper | None:
     """Points of the grid, which no earlier result can move."""
+    search = spec.search
     size = grid_size(search)
     if number >= size:
         return None
     lr = 0.5 if size == 1 else number / (size - 1)
-    return Hyper(_at(search.lr_low, search.lr_high, lr), _spread_decay(search, number))
+    return Hyper(_at(search.lr_low, search.lr_high, lr), _spread_decay(spec, number))
 
 
 def _sampled(spec: FitSpec, history: Sequence[Tried], pending: Sequence[Hyper], cohort: range) -> Hyper:
@@ -123,7 +132,7 @@ def _sampler(spec: FitSpec, number: int, cohort: range) -> "BaseSampler":
         case "bracket":
             from bench.engine.bracket_sampler import BracketSampler
 
-            return BracketSampler(search, cohort, {"weight_decay": _spread_decay(search, number)})
+            return BracketSampler(search, cohort, {"weight_decay": _spread_decay(spec, number)})
         case "random":
             return optuna.samplers.RandomSampler(seed=seed)
         case _:
@@ -132,11 +141,24 @@ def _sampler(spec: FitSpec, number: int, cohort: range) -> "BaseSampler":
             return optuna.samplers.TPESampler(seed=seed, n_startup_trials=grid_size(search), constant_liar=liar)
 
 
-def _spread_decay(search: Search, number: int) -> float:
+def _spread_decay(spec: FitSpec, number: int) -> float:
     """Evenly over its range, where it is searched, and not along with the rate."""
-    if search.weight_decay_low is None or search.weight_decay_high is None:
-        return search.weight_decay
-    return _at(search.weight_decay_low, search.weight_decay_high, (0.5 + number * GOLDEN) % 1)
+    low, high = spec.search.weight_decay_low, spec.search.weight_decay_high
+    if low is None or high is None:
+        return spec.search.weight_decay
+    return _at(low, high, spread(number, 1 + _num_options(spec))[0])
+
+
+def _options(spec: FitSpec, number: int) -> tuple[tuple[str, Any], ...]:
+    """Of the strategy, as evenly."""
+    if spec.varied is None:
+        return ()
+    decays = spec.search.weight_decay_low is not None
+    return spec.varied.at(spread(number, decays + _num_options(spec))[decays:])
+
+
+def _num_options(spec: FitSpec) -> int:
+    return len(spec.varied.spans) if spec.varied is not None else 0
 
 
 def _at(low: float, high: float, share: float) -> float:

@@ -12,7 +12,7 @@ from bench.engine.muster import choose, fallen, muster, narrower
 from bench.engine.optimize import Hyper
 from bench.engine.race import Entrant, Lane, run_race
 from bench.engine.records import as_tried, guarded, trial_record, write
-from bench.engine.search import Tried, ask_cohort
+from bench.engine.search import Tried, ask_cohort, at_point
 from bench.engine.soups import keep_ingredient
 from bench.errors import StoreError
 from bench.plan.halving import cohorts
@@ -83,12 +83,10 @@ def _run_cohort(
             continue
         if context.stopping():
             return False
-        begin = _start(search, next(iter(missing.items())), starts)
-        if isinstance(begin, Finished):
-            for point in missing.items():
-                search.write(point, begin)
+        entrants = _entrants(search, missing, starts)
+        if not entrants:
             continue
-        lane = _lane(search, begin, missing, cohort)
+        lane = _lane(search, entrants, cohort)
         lanes.append(lane)
         owners[id(lane)] = search
     if not lanes:
@@ -96,27 +94,35 @@ def _run_cohort(
     return _race(lanes, owners, context)
 
 
-def _start(
-    search: _Search, first: tuple[int, Hyper], starts: dict[str, Start | Finished]
-) -> Start | Finished:
-    """Where a network cannot be made, every trial fails alike, and each says so."""
-    key = search.job.key
-    if key not in starts:
-        search.context.begins([trial_record(search.job, first, search.context)], 1)
-        starts[key] = guarded(lambda: start(search.spec, search.context))
-    return starts[key]
+def _entrants(search: _Search, missing: dict[int, Hyper], starts: dict[str, Start | Finished]) -> list[Entrant]:
+    """Those whose network can be made; the others get their records. Trials of one recipe share a start, and fail
+    alike."""
+    found = []
+    for number, hyper in missing.items():
+        spec = at_point(search.spec, hyper)
+        key = search.job.key
+        if key not in starts or spec.varied is not None:
+            search.context.begins([trial_record(search.job, (number, hyper), search.context)], 1)
+            starts[key] = guarded(lambda spec=spec: start(spec, search.context))  # type: ignore[misc]
+        begin = starts[key]
+        if isinstance(begin, Finished):
+            search.write((number, hyper), begin)
+        else:
+            found.append(Entrant(number, hyper, own=(spec, begin)))
+    return found
 
 
-def _lane(search: _Search, begin: Start, missing: dict[int, Hyper], cohort: range) -> Lane:
+def _lane(search: _Search, entrants: list[Entrant], cohort: range) -> Lane:
+    assert entrants[0].own is not None
+    spec, begin = entrants[0].own
     steps = search.spec.training.steps
 
     def gone_on(end: int) -> int:
         known = [record for record in map(search.read, cohort) if record is not None and record.status == "ok"]
         return sum(record.result["steps"] > end or record.result["steps"] == steps for record in known)
 
-    entrants = [Entrant(number, hyper) for number, hyper in missing.items()]
-    images = labelled_images(search.spec, search.context.data(search.spec.data))
-    return Lane(search.spec, begin, images, trial_streams(search.spec, images), entrants, len(cohort), gone_on)
+    images = labelled_images(spec, search.context.data(spec.data))
+    return Lane(spec, begin, images, trial_streams(spec, images), entrants, len(cohort), gone_on)
 
 
 def _race(lanes: list[Lane], owners: dict[int, _Search], context: Context) -> bool:

@@ -20,7 +20,15 @@ from bench.engine.heads import Head
 from bench.engine.images import Images, prepare
 from bench.engine.measure import Spent
 from bench.engine.precision import arithmetic
-from bench.engine.records import crashed, guarded, record_of, trial_record, why_no_score, write
+from bench.engine.records import (
+    crashed,
+    guarded,
+    record_of,
+    trial_record,
+    unchosen_record,
+    why_no_score,
+    write,
+)
 from bench.engine.setting import watched
 from bench.engine.stage import Stage, plain_stages
 from bench.engine.staging import stages_for
@@ -65,16 +73,13 @@ def _others(job: Job, context: Context) -> None:
     trials, chosen = _chosen(job, context)
     others = [trial for trial in trials if trial is not (chosen or trials[-1])]
     for place, trial in enumerate(others):
-        key = unchosen_key(job.key, place)
-        if context.store.read(key) is not None:
+        if context.store.read(unchosen_key(job.key, place)) is not None:
             continue
-        record = trial_record(job, (trial.spec["number"], trial.spec["hyper"]), context)
-        record = dataclasses.replace(record, key=key, kind="unchosen")
-        context.begins([crashed(record)], 1)
+        point = (trial.spec["number"], trial.spec["hyper"])
+        context.begins([crashed(unchosen_record(job, place, point, context))], 1)
         penalty = trial.spec["hyper"]["penalty"]
         finished = guarded(lambda penalty=penalty: _classifier(spec, penalty, context))  # type: ignore[misc]
-        told = {"status": finished.status, "result": finished.result, "cost": finished.cost, "error": finished.error}
-        write(context.store, dataclasses.replace(record, **told), context)
+        write(context.store, unchosen_record(job, place, point, context, finished), context)
 
 
 def penalties(spec: FitSpec) -> list[float]:

@@ -212,6 +212,7 @@ def _cell(
         head=head_of(suite, strategy.spec.head, recipe),
         repeat=0,
         seed=suite.seed,
+        varied=strategy.varied,
     )
     made = [_search_and_final(suite, replace(spec, repeat=repeat), origin.needs) for repeat in range(suite.repeats)]
     for job in (job for pair_of_jobs in made for job in pair_of_jobs):

@@ -16,8 +16,10 @@ from bench.places import DATA, find_file
 from bench.plan.plan import Finds, Lesson, Source
 from bench.plan.precision import ASKED, Choice
 from bench.plan.spec import BackboneRef, DataRef, Job, Pipeline, PretrainSpec, Weights
+from bench.strategies import varied
 from bench.strategies.inline import build_inline
-from bench.strategies.recipe import Recipe, Via
+from bench.strategies.recipe import Recipe, StrategyEntry, Via
+from bench.strategies.spans import Span, Varied
 from bench.suite.load import LoadedSuite
 from bench.suite.schema import BackboneSpec, StrategySpec, Suite, head_text
 
@@ -84,6 +86,7 @@ class ResolvedStrategy:
     stage: Via | None = None  # what stands between the backbone's weights and the target, taken out of the recipe
     via: ResolvedDataset | None = None  # the data set that it names
     lesson: Lesson | None = None  # the same
+    varied: Varied | None = None  # options that are searched
 
 
 def checked_options(owner: str, model: type[Options], raw: dict[str, Any], at: tuple[Problems, Loc]) -> Options | None:
@@ -269,7 +272,9 @@ def resolve_strategy(
         if spec.recipe is not None:
             return [ResolvedStrategy(spec.recipe.name, build_inline(spec.recipe, unit_names), False, spec)]
         entry = strategies.find(spec.name)
-        options = checked_options(f"strategy {spec.name!r}", entry.options, spec.options, (problems, (*loc, "options")))
+        fixed, spans = varied.split(entry, spec.options)
+        at = (problems, (*loc, "options"))
+        options = _checked_everywhere(entry, fixed, spans, at)
         if options is None:
             return []
         first = entry.build(entry.expand(options, len(unit_names))[0], len(unit_names))
@@ -277,10 +282,19 @@ def resolve_strategy(
             how = "computes" if first.solve is not None else "brings"
             problems.add((*loc, "head"), f"{spec.name!r} {how} its classifier, so it takes no head")
             return []
-        made = [(_label(spec, one), replace(entry.build(one, len(unit_names)), stop_early=spec.stop_early))
-                for one in entry.expand(options, len(unit_names))]
-        return [_by_way(ResolvedStrategy(label, recipe, entry.baseline, spec), (*loc, "options"), problems)
-                for label, recipe in made]
+        found = []
+        for one in entry.expand(options, len(unit_names)):
+            recipe = replace(entry.build(one, len(unit_names)), stop_early=spec.stop_early)
+            searched = _searched(entry, one, spans)
+            for name, text in varied.why_not(searched, recipe) if searched is not None else ():
+                problems.add((*at[1], name), f"option {name!r} of strategy {spec.name!r} cannot be searched: {text}")
+            strategy = ResolvedStrategy(_label(spec, one, spans), recipe, entry.baseline, spec, varied=searched)
+            found.append(_by_way(strategy, at[1], problems))
+        return found
+    except OptionProblems as error:
+        for option, text in error.problems:
+            problems.add((*loc, "options", option) if option else (*loc, "options"), text)
+        return []
     except (BenchError, ValueError) as error:
         problems.add(loc, str(error))
         return []
@@ -299,12 +313,33 @@ def _by_way(strategy: ResolvedStrategy, loc: Loc, problems: Problems) -> Resolve
     return replace(strategy, via=data, lesson=Lesson(data.label, data.ref, (*loc, "dataset"), via.allow_overlap))
 
 
-def _label(spec: StrategySpec, options: Options) -> str:
-    """`freeze(upto=2)`: the options that differ from their defaults."""
+def _checked_everywhere(
+    entry: StrategyEntry, fixed: dict[str, Any], spans: dict[str, Span], at: tuple[Problems, Loc]
+) -> Options | None:
+    """At the middle of what is searched, if the ends of it are allowed too; None after saying what is wrong."""
+    middle = {name: span.at(0.5) for name, span in spans.items()}
+    owner = f"strategy {entry.name!r}"
+    found = checked_options(owner, entry.options, {**fixed, **middle}, at)
+    for name, span in spans.items() if found is not None else ():
+        for value in span.extremes:
+            if checked_options(owner, entry.options, {**fixed, **middle, name: value}, at) is None:
+                return None
+    return found
+
+
+def _searched(entry: StrategyEntry, options: Options, spans: dict[str, Span]) -> Varied | None:
+    if not spans:
+        return None
+    fixed = {name: value for name, value in options.model_dump(mode="json").items() if name not in spans}
+    return Varied(entry.name, fixed, tuple(sorted(spans.items())))
+
+
+def _label(spec: StrategySpec, options: Options, spans: dict[str, Span]) -> str:
+    """`freeze(upto=2)`, `l2_sp(alpha=0.001..1)`: the options that differ from their defaults, or are searched."""
     shown = [
-        f"{key}={_shown(getattr(options, key))}"
+        f"{key}={spans[key].text if key in spans else _shown(getattr(options, key))}"
         for key, field_info in type(options).model_fields.items()
-        if getattr(options, key) != field_info.default
+        if key in spans or getattr(options, key) != field_info.default
     ]
     shown += [f"stop_early={spec.stop_early}"] if spec.stop_early else []
     shown += [f"head={head_text(spec.head)}"] if spec.head is not None else []

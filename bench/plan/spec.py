@@ -11,6 +11,7 @@ from typing import Any, Literal
 from bench.datasets.base import Metric
 from bench.keys import PROTOCOL, digest
 from bench.strategies.recipe import Recipe
+from bench.strategies.spans import Varied
 
 
 @dataclass(frozen=True)
@@ -143,6 +144,7 @@ class FitSpec:
     head: NewHead
     repeat: int
     seed: int
+    varied: Varied | None = None  # options that are searched with the rate; `recipe` is then that of their middle
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic import Field
 
 from bench.catalogue import Options
+from bench.strategies import spans
 from bench.strategies.parts import Adaptation
 from bench.strategies.recipe import Recipe, StrategyEntry, uniform
 from bench.strategies.targets import blocks
@@ -76,4 +77,5 @@ STRATEGY = StrategyEntry(
     build=build,
     options=AdapterOptions,
     needs=Bottlenecks.needs,
+    ranges={"width": spans.choices(8, 32, 64)},
 )

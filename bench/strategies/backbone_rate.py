@@ -10,6 +10,7 @@ from typing import Annotated
 from pydantic import Field
 
 from bench.catalogue import Options
+from bench.strategies import spans
 from bench.strategies.recipe import Recipe, StrategyEntry, uniform
 
 
@@ -28,4 +29,5 @@ STRATEGY = StrategyEntry(
     paper="Jiang et al. 2022, arXiv:2201.05867",
     build=build,
     options=BackboneRateOptions,
+    ranges={"share": spans.choices(0.1, 1.0)},
 )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import Field
 
 from bench.catalogue import Options
+from bench.strategies import spans
 from bench.strategies.parts import Penalty
 from bench.strategies.recipe import Recipe, StrategyEntry, uniform
 
@@ -124,4 +125,5 @@ STRATEGY = StrategyEntry(
     paper="Zhong et al. 2020, arXiv:2011.06182",
     build=build,
     options=BiTuningOptions,
+    ranges={"weight": spans.log(0.1, 3.0)},
 )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic import Field
 
 from bench.catalogue import Options
+from bench.strategies import spans
 from bench.strategies.parts import Penalty
 from bench.strategies.recipe import Recipe, StrategyEntry, uniform
 
@@ -62,4 +63,5 @@ STRATEGY = StrategyEntry(
     paper="Chen et al. 2019, NeurIPS",
     build=build,
     options=BssOptions,
+    ranges={"eta": spans.log(1e-5, 0.1)},
 )

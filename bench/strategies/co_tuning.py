@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic import Field
 
 from bench.catalogue import Options
+from bench.strategies import spans
 from bench.strategies.parts import Penalty
 from bench.strategies.recipe import Recipe, StrategyEntry, uniform
 
@@ -71,4 +72,5 @@ STRATEGY = StrategyEntry(
     build=build,
     options=CoTuningOptions,
     needs=Relationship.needs,
+    ranges={"weight": spans.log(0.1, 10.0)},
 )

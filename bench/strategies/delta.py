@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic import Field
 
 from bench.catalogue import Options
+from bench.strategies import spans
 from bench.strategies.parts import Penalty
 from bench.strategies.recipe import Recipe, StrategyEntry, uniform
 
@@ -140,4 +141,5 @@ STRATEGY = StrategyEntry(
     paper="Li et al. 2019, arXiv:1901.09229",
     build=build,
     options=DeltaOptions,
+    ranges={"alpha": spans.log(1e-4, 0.1)},
 )

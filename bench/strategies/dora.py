@@ -8,6 +8,7 @@ count them.
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bench.strategies import spans
 from bench.strategies.lora import LowRankOptions, LowRankUpdate, beside
 from bench.strategies.recipe import Recipe, StrategyEntry
 
@@ -35,4 +36,5 @@ STRATEGY = StrategyEntry(
     paper="Liu et al. 2024, arXiv:2402.09353",
     build=build,
     options=LowRankOptions,
+    ranges={"rank": spans.choices(2, 4, 8, 16)},
 )

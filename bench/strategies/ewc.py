@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic import Field
 
 from bench.catalogue import Options
+from bench.strategies import spans
 from bench.strategies.parts import Penalty
 from bench.strategies.recipe import Recipe, StrategyEntry, uniform
 
@@ -84,4 +85,5 @@ STRATEGY = StrategyEntry(
     build=build,
     options=EwcOptions,
     needs=Consolidation.needs,
+    ranges={"strength": spans.log(1.0, 1e5)},
 )

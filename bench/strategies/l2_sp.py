@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from bench.catalogue import Options
+from bench.strategies import spans
 from bench.strategies.parts import Penalty
 from bench.strategies.recipe import Recipe, StrategyEntry, uniform
 
@@ -60,4 +61,5 @@ STRATEGY = StrategyEntry(
     paper="Li et al. 2018, arXiv:1802.01483",
     build=build,
     options=L2SpOptions,
+    ranges={"alpha": spans.log(1e-4, 1.0), "beta": spans.log(1e-4, 0.1)},
 )

@@ -11,6 +11,7 @@ from typing import Annotated
 from pydantic import Field
 
 from bench.catalogue import Options
+from bench.strategies import spans
 from bench.strategies.recipe import Recipe, StrategyEntry, uniform
 
 
@@ -29,4 +30,5 @@ STRATEGY = StrategyEntry(
     paper="Bao et al. 2021, arXiv:2106.08254",
     build=build,
     options=LayerDecayOptions,
+    ranges={"decay": spans.linear(0.5, 0.95)},
 )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from bench.catalogue import Options
+from bench.strategies import spans
 from bench.strategies.parts import Adaptation
 from bench.strategies.recipe import Recipe, StrategyEntry, uniform
 from bench.strategies.targets import Targets, matrices
@@ -64,4 +65,5 @@ STRATEGY = StrategyEntry(
     paper="Hu et al. 2022, arXiv:2106.09685",
     build=build,
     options=LowRankOptions,
+    ranges={"rank": spans.choices(2, 4, 8, 16)},
 )

@@ -1,12 +1,13 @@
 """A strategy is data, and this is it. Strategies build it, `plan/` hashes it, `engine/` obeys it and knows no names."""
 
 import math
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from bench.catalogue import Options
 from bench.strategies.parts import Adaptation, Penalty, Solver, TensorRates
+from bench.strategies.spans import Span
 
 SHARE_TOLERANCE = 1e-6
 
@@ -230,3 +231,4 @@ class StrategyEntry:
     expand: Callable[[Any, int], tuple[Any, ...]] = only_this
     baseline: bool = False  # what transfer is measured against
     needs: tuple[str, ...] = ()  # beside pretrained weights, in words; a cell without it is recorded as not applicable
+    ranges: Mapping[str, Span] = field(default_factory=dict)  # of options, where a suite says `search: default`

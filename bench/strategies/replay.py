@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic import Field
 
 from bench.catalogue import Options
+from bench.strategies import spans
 from bench.strategies.parts import Penalty
 from bench.strategies.recipe import Recipe, StrategyEntry, uniform
 
@@ -67,4 +68,5 @@ STRATEGY = StrategyEntry(
     build=build,
     options=ReplayOptions,
     needs=Rehearsal.needs,
+    ranges={"share": spans.linear(0.05, 0.5)},
 )

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from bench.catalogue import Options
 from bench.errors import NotApplicable
+from bench.strategies import spans
 from bench.strategies.parts import Adaptation
 from bench.strategies.recipe import Recipe, StrategyEntry, uniform
 
@@ -53,4 +54,5 @@ STRATEGY = StrategyEntry(
     build=build,
     options=StochNormOptions,
     needs=StochasticNorms.needs,
+    ranges={"share": spans.choices(0.25, 0.5, 0.75)},
 )

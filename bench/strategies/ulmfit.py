@@ -10,6 +10,7 @@ from typing import Annotated
 from pydantic import Field
 
 from bench.catalogue import Options
+from bench.strategies import spans
 from bench.strategies.recipe import Phase, Recipe, Schedule, StrategyEntry
 
 
@@ -33,4 +34,5 @@ STRATEGY = StrategyEntry(
     paper="Howard & Ruder 2018, arXiv:1801.06146",
     build=build,
     options=UlmfitOptions,
+    ranges={"factor": spans.linear(1.3, 4.0)},
 )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic import Field
 
 from bench.catalogue import Options
+from bench.strategies import spans
 from bench.strategies.parts import Adaptation
 from bench.strategies.recipe import Recipe, StrategyEntry, uniform
 from bench.strategies.targets import blocks
@@ -67,4 +68,5 @@ STRATEGY = StrategyEntry(
     build=build,
     options=VptOptions,
     needs=Prompts.needs,
+    ranges={"tokens": spans.choices(1, 5, 10, 50, 100)},
 )

@@ -11,6 +11,7 @@ from typing import Annotated
 from pydantic import Field
 
 from bench.catalogue import Options
+from bench.strategies import spans
 from bench.strategies.recipe import Recipe, StrategyEntry, head_first
 
 
@@ -34,4 +35,5 @@ STRATEGY = StrategyEntry(
     paper="Wortsman et al. 2022, arXiv:2109.01903",
     build=build,
     options=WiseFtOptions,
+    ranges={"alpha": spans.linear(0.0, 1.0)},
 )

@@ -51,6 +51,7 @@ its JSON Schema for editors. This page is generated: `python -m bench.suite.desc
 | a backbone `resnet18.a1_in1k` | `{{name: resnet18.a1_in1k}}` |
 | a strategy `scratch` | `{{name: scratch}}` |
 | a strategy `{{freeze: {{upto: all}}}}` | `{{name: freeze, options: {{upto: all}}}}` |
+| an option `{{l2_sp: {{alpha: {{search: [0.001, 1]}}}}}}` | the search chooses `alpha` too, from that range |
 | a strategy `{{lora: {{rank: 8}}, stop_early: 10}}` | `{{name: lora, options: {{rank: 8}}, stop_early: 10}}` |
 | a strategy `{{linear_probe: {{}}, head: small}}` | `{{name: linear_probe, head: {{start: small}}}}` |
 | a head `small` | `{{start: small}}` |

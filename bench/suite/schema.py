@@ -140,7 +140,9 @@ class StrategySpec(Section):
     name: Name
     """A name from `python -m bench list strategies`, or `recipe`."""
     options: dict[str, Any] = {}
-    """The strategy's own options."""
+    """The strategy's own options. Instead of a value, `{search: ...}` lets the search choose it along with the rate, in
+    the same number of trials: `[low, high]`, `{range: [low, high], scale: log}` (or `linear`), `{choices: [2, 8]}`, or
+    `default` where the strategy has a range of its own; `{lora: {search: default}}` takes all of these."""
     recipe: RecipeSpec | None = None
     """A recipe written inline, where name is `recipe`."""
     stop_early: Stops = 0

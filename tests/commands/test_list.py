@@ -52,6 +52,8 @@ def test_strategies(bench):
     assert rows["scratch"]["options"] == []
     assert rows["lwf"]["needs"] == ["the source head"]
     assert rows["layer_decay"]["options"][0]["range"] == "> 0, < 1"
+    assert rows["layer_decay"]["options"][0]["search"] == "0.5..0.95"
+    assert "search" not in rows["freeze"]["options"][0]
     assert all(row["description"] and row["paper"] for row in rows.values())
     text = bench("list", "strategies").out
     assert "a vision transformer" in text

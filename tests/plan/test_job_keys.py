@@ -23,6 +23,7 @@ from bench.strategies.auto_rgn import RelativeGradient
 from bench.strategies.bss import SpectralShrinkage
 from bench.strategies.recipe import OwnHead, Phase, Recipe, Schedule, Solve, Via, uniform
 from bench.strategies.required import RequiresBatchNorm
+from bench.strategies.spans import Varied, choices, linear, log
 from tests.plan.conftest import SMALL
 
 FIT = FitSpec(
@@ -36,6 +37,7 @@ FIT = FitSpec(
     head=NewHead(),
     repeat=0,
     seed=0,
+    varied=Varied("l2_sp", {"beta": 0.1}, (("alpha", log(0.01, 1.0)),)),
 )
 PRETRAIN = PretrainSpec(FIT.data, FIT.backbone, FIT.pipeline, 2, 16, "sgd", 0.1, 5e-4, 1, 0)
 NEED = "c" * 32
@@ -65,6 +67,12 @@ def _others(old):
             ("own_head", OwnHead("same", "target")),
         ):  # fmt: skip
             yield f".{name}", dataclasses.replace(old, **{name: value})
+    elif isinstance(old, Varied):
+        yield ".strategy", dataclasses.replace(old, strategy="delta")
+        yield ".options", dataclasses.replace(old, options={"beta": 0.2})
+        for span in (log(0.01, 2.0), linear(0.01, 1.0), choices(0.01, 1.0)):
+            yield f".spans: {span.scale} {span.text}", dataclasses.replace(old, spans=(("alpha", span),))
+        yield ".spans", dataclasses.replace(old, spans=(("gamma", old.spans[0][1]),))
     elif dataclasses.is_dataclass(old):
         for name, changed in changes_of(old):
             yield f".{name}", changed
@@ -133,7 +141,7 @@ def test_a_search_has_a_record_per_trial_and_everything_else_one():
 def test_golden():
     """Should these change, every record on every disk has lost its name. A new field does that, and so does a bumped
     keys.PROTOCOL: be sure to mean it, then write the new keys here."""
-    assert Job("final", FIT, (NEED,)).key == "4315fec8b7e4633c9590c65703af015d"
+    assert Job("final", FIT, (NEED,)).key == "1f7709054c56b273dc235cfe2129a91f"
     assert Job("pretrain", PRETRAIN).key == "2eb98d1e184090a49c93d463c54f51b1"
 
 

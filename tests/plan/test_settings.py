@@ -4,6 +4,7 @@ import pytest
 
 from bench import strategies
 from bench.plan.halving import steps_taken
+from bench.strategies.spans import Varied, choices, log
 from tests.plan.conftest import SMALL
 
 
@@ -56,6 +57,41 @@ def test_finals_of_all_points_are_jobs_of_their_own(plan):
     assert made.num_trainings == plain.num_trainings + 6 * 2 * 2
     soup = plan(SMALL.replace("trials: 3", "trials: 3, finals: all").replace("full_finetune]", "soup]"))
     assert [cell.unchosen for cell in soup.cells if cell.strategy == "soup"] == [(), ()]
+
+
+def test_options_that_are_searched_are_in_label_key_and_plan(plan):
+    asked = "{l2_sp: {alpha: {search: [0.01, 1]}, beta: 0.05}}, {lora: {search: default}}, l2_sp"
+    made = plan(SMALL.replace("scratch, linear_probe, full_finetune", asked))
+    specs = {cell.strategy: made.jobs[cell.searches[0]].spec for cell in made.cells}
+    assert list(specs) == ["l2_sp(alpha=0.01..1, beta=0.05)", "lora(rank=2|4|8|16)", "l2_sp"]
+    first, second, third = specs.values()
+    assert first.varied == Varied("l2_sp", {"beta": 0.05}, (("alpha", log(0.01, 1)),))
+    assert first.recipe.penalty.alpha == pytest.approx(0.1)  # the middle
+    assert second.varied.spans == (("rank", choices(2, 4, 8, 16)),)
+    assert second.varied.options == {"alpha": 8.0, "targets": "auto"}
+    assert third.varied is None
+    assert {spec.search.trials for spec in specs.values()} == {3}
+    assert len({cell.searches for cell in made.cells}) == len(made.cells)
+
+
+@pytest.mark.parametrize(("strategy", "told"), [
+    ("{l2_sp: {alpha: {search: [1, 0.1]}}}", "option 'alpha' of strategy 'l2_sp': search: expected two numbers"),
+    ("{l2_sp: {alpha: {search: [-1, 1]}}}", "option 'alpha' of strategy 'l2_sp': search: a logarithmic range begins"),
+    ("{l2_sp: {alpha: {search: {range: [-1, 1], scale: linear}}}}", "'l2_sp': expected greater than or equal to 0"),
+    ("{knn: {k: {search: [1, 5]}}}", "strategy 'knn' has no option 'k'"),
+    ("{intermediate: {dataset: tiny, epochs: {search: [1, 3]}}}", "'intermediate' cannot be searched"),
+    ("{lora: {rank: {search: [1, 2000]}}}", "option 'rank' of strategy 'lora': expected less than or equal to 1024"),
+    ("{lora: {alpha: {search: default}}}", "this option has no default range"),
+    ("{lora: {ranks: {search: default}}}", "has no option 'ranks'; did you mean 'rank'?"),
+    ("{lora: {targets: {search: {choices: [all, none]}}}}", "option 'targets' of strategy 'lora': expected 'auto'"),
+    ("{lp_ft: {probe: {search: [0.2, 0.8]}}}", "'probe' of strategy 'lp_ft' cannot be searched: it decides what"),
+    ("{full_finetune: {search: default}}", "it has none"),
+])  # fmt: skip
+def test_options_that_cannot_be_searched_so(refused, strategy, told):
+    """Told at the place where it stands."""
+    lines = refused(SMALL.replace("full_finetune]", f"{strategy}]"))
+    assert any(told in line for line in lines), lines
+    assert all("strategies[2]" in line for line in lines)
 
 
 def recipe_of(name):

@@ -46,6 +46,7 @@ def _rate_blocks(facts: Facts, panels: list[Panel], tasks: int) -> list[Block]:
     blocks: list[Block] = [Figure(panels[:SHOWN], legend, caption)]
     if len(panels) > SHOWN:
         blocks.append(Figure(panels[SHOWN:], legend, caption, title=f"{len(panels) - SHOWN} more tasks", folded=True))
+    blocks += _options(facts)
     edges = [row for row in facts.summary if row["lr_edge"]]
     if not edges:
         return [*blocks, Words(["No chosen rate is the lowest or the highest that was tried."], tone="note")]
@@ -60,6 +61,25 @@ def _rate_blocks(facts: Facts, panels: list[Panel], tasks: int) -> list[Block]:
         *blocks,
         Table("edges", columns, [_edge(facts, row) for row in edges], about, title="At an end of what was tried"),
     ]
+
+
+def _options(facts: Facts) -> list[Block]:
+    """What became of options that were searched too."""
+    rows = [row for row in records(facts.results.finals) if row["options"]]
+    if not rows:
+        return []
+    backbone = ["Backbone"] if facts.many_backbones else []
+    names = ("Dataset", "Labels", *backbone, "Strategy", "Chosen options")
+    columns = [Column("Repeat"), *(Column(name, numeric=False) for name in names), Column("Chosen rate")]
+    cells = []
+    for row in rows:
+        where = [name_cell(row["dataset"]), Cell(labels(row["budget"]), value=row["budget"], css="line")]
+        where += [name_cell(row["backbone"])] if facts.many_backbones else []
+        strategy = name_cell(row["strategy"], facts.strategies[row["strategy"]])
+        what = [Cell(row["options"], value=row["options"]), Cell(rate(row["lr"]), value=float(row["lr"]))]
+        cells.append([Cell(str(row["repeat"]), value=int(row["repeat"])), *where, strategy, *what])
+    about = "Options of a strategy that its search chose along with the rate, in the same number of trials."
+    return [Table("options", columns, cells, about, title="Options that were searched", folded=True)]
 
 
 def _what_is_drawn(facts: Facts) -> str:
