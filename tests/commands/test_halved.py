@@ -242,3 +242,22 @@ def test_an_estimate_from_pruned_trials_alone(plan, roots, ran):
         if record.kind != "trial" or record.spec["number"] == 0:
             (roots.shared if record.kind == "pretrain" else roots.store).path(record.key).unlink()
     assert time_left(read_progress(plan, roots)).startswith("about ")
+
+
+def test_what_a_search_came_to_and_whether_a_final_collapsed_reach_the_frames(plan, roots, ran):
+    """Of old records nothing is known; of new ones what they say."""
+    results = frames(plan, roots)
+    assert results.finals.collapsed.isna().all()
+    assert set(results.trials.spent_steps) == {2}
+    assert set(results.trials.num_validation) == {10}
+    assert set(results.trials.planned) == {results.trials.number.max() + 1}
+    for one in results.trials.itertuples():
+        assert one.rungs[-1][:2] == (one.steps, one.score)
+        assert one.loss == one.rungs[-1][2]
+    told = {"train_loss_end": None, "collapsed": True}
+    rewrite([one for one in ran if one.kind == "final"], roots,
+            lambda record: dataclasses.replace(record, result={**record.result, **told}))  # fmt: skip
+    finals = frames(plan, roots).finals
+    assert (finals.collapsed == 1).all()
+    assert finals.train_loss_end.isna().all()
+    assert "finals have collapsed" in render(frames(plan, roots))
