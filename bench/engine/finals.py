@@ -120,11 +120,11 @@ def _others(job: Job, context: Context) -> list[_Final]:
         return []
     first, one = missing[0]
     context.begins([crashed(unchosen_record(job, first, (one.number, one.hyper), context))], 1)
-    begin: Start | Finished | None = None
+    begin = guarded(lambda: start(at_point(spec, one.hyper), context))
     ready = []
     for place, tried in missing:
         own = at_point(spec, tried.hyper)
-        if begin is None or spec.varied is not None:
+        if spec.varied is not None and tried is not one:  # another network, or another loss
             begin = guarded(lambda own=own: start(own, context))  # type: ignore[misc]
         if isinstance(begin, Finished) or tried.score is None:
             finished = begin if isinstance(begin, Finished) else scoreless(job.needs[-1], tried.number, context.store)
