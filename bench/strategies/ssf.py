@@ -2,9 +2,8 @@
 
 Paper: Lian et al., "Scaling & Shifting Your Features" (SSF), NeurIPS 2022.
 People get wrong: calling it free. Nothing is added after training, since it can be folded into the weights; while
-training every operation carries it. Another trap is the rate: a factor of a whole channel gathers the gradients of all
-its places, so with SGD the recipe searches ten times lower than other added modules. AdamW divides by the gradients'
-size, and the authors' scripts take it from 1e-3 to 1e-2, five times higher than other added modules.
+training every operation carries it. Another trap is the rate: the authors' scripts take AdamW from 1e-3 to 1e-2, far
+above fine-tuning's rates, and the search begins there.
 """
 
 from collections.abc import Sequence
@@ -44,8 +43,7 @@ class ScaleAndShift(Adaptation):
 
 def build(options: Options, num_units: int) -> Recipe:
     rates = uniform([1.0] * num_units)
-    return Recipe(phases=rates, tensors="added", statistics="kept", adapt=ScaleAndShift(),
-                  rate_scale=0.1, rate_scale_adamw=5.0)  # fmt: skip
+    return Recipe(phases=rates, tensors="added", statistics="kept", adapt=ScaleAndShift())
 
 
 STRATEGY = StrategyEntry(

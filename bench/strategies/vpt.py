@@ -1,8 +1,8 @@
 """Learned tokens beside the image's, before the first block of a vision transformer or before each; and the head.
 
 Paper: Jia et al., "Visual Prompt Tuning", ECCV 2022.
-People get wrong: the rate. With SGD it needs rates far above fine-tuning's, so the recipe searches ten times higher
-than other added modules; with AdamW, whose steps do not depend on the gradients' size, where these are searched.
+People get wrong: the rate. With SGD it needs rates far above fine-tuning's, so the recipe searches a hundred times
+higher than other added modules; with AdamW, whose steps do not depend on the gradients' size, where these are searched.
 Another trap: the paper's VTAB numbers are of images that were not normalised.
 """
 
@@ -58,7 +58,7 @@ def build(options: VptOptions, num_units: int) -> Recipe:
     adapt = Prompts(num=options.tokens, deep=options.deep)
     rates = uniform([1.0] * num_units)
     return Recipe(phases=rates, tensors="added", statistics="kept", adapt=adapt,
-                  rate_scale=10.0, rate_scale_adamw=1.0)  # fmt: skip
+                  rate_scale=100.0, rate_scale_adamw=1.0)  # fmt: skip
 
 
 STRATEGY = StrategyEntry(

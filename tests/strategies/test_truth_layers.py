@@ -308,7 +308,7 @@ def test_truth_vpt(deep):
         expected = vit.head(vit.fc_norm(vit.norm(x)[:, 0]))
         torch.testing.assert_close(net.module(some()), expected)
     assert counted(net) == 2 * 16 * (3 if deep else 1)
-    assert recipe.rate_scale == 10
+    assert recipe.rate_scale == 100
     bound = math.sqrt(6 / (3 * 4 * 4 + 16))
     assert toys.prepared(recipe, "toy_vit").module.blocks[0].prompts.abs().max() <= bound
 
