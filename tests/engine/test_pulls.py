@@ -93,7 +93,7 @@ def test_no_strength_of_the_stated_range_diverges(name, options, rate):
     recipe = toys.recipe(name, net.num_units, **options)
     outcome = train(net, toys.assignment(recipe, {"steps": 20}, net, hyper=Hyper(rate, 0.0)))
     assert outcome.diverged_at is None
-    assert all(p.isfinite().all() for p in net.module.parameters())
+    assert all(p.abs().max() < 100 for p in net.module.parameters()), "in double precision, infinity is far away"
 
 
 @pytest.mark.parametrize(("name", "option"), [("ewc", "strength"), ("l2_sp", "alpha")])

@@ -62,7 +62,8 @@ def test_truth_lp_ft():
     recipe = build("lp_ft", probe=0.25, probe_rate=4.0)
     assert rates(recipe) == [(0, 0, 0, 4.0), (1.0,) * 4]
     assert [phase.share for phase in recipe.phases] == [0.25, 0.75]
-    assert (recipe.anneal, recipe.statistics) == ("each_phase", "kept")
+    assert (recipe.anneal, recipe.statistics) == ("each_phase", "with_units")
+    assert build("lp_ft", statistics="kept").statistics == "kept"
 
 
 def test_truth_freeze_then_tune():
