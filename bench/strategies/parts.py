@@ -58,8 +58,8 @@ class Pull:
 
 @dataclass(frozen=True, kw_only=True)
 class Penalty(Part):
-    """Makes the loss another one. What is quadratic in the parameters it states as pulls instead: they count in the loss
-    that is reported, and the engine follows them without their gradient (`engine/optimize.py`, `step_toward`)."""
+    """Makes the loss another one. What is quadratic in the parameters it states as pulls instead: they count in the
+    loss that is reported, and the engine follows them without their gradient (`engine/optimize.py`, `step_toward`)."""
 
     # `parameters` and the classifier's `features` are there however the network is run; who reads `images`, or what
     # units put out, has the whole network run in each step.

@@ -52,7 +52,7 @@ its JSON Schema for editors. This page is generated: `python -m bench.suite.desc
 | a strategy `scratch` | `{{name: scratch}}` |
 | a strategy `{{freeze: {{upto: all}}}}` | `{{name: freeze, options: {{upto: all}}}}` |
 | an option `{{l2_sp: {{alpha: {{search: [0.001, 1]}}}}}}` | the search chooses `alpha` too, from that range |
-| a strategy `{{lora: {{rank: 8}}, stop_early: 10}}` | `{{name: lora, options: {{rank: 8}}, stop_early: {{moments: 10}}}}` |
+| a strategy `{{lora: {{}}, stop_early: 10}}` | `{{name: lora, options: {{}}, stop_early: {{moments: 10}}}}` |
 | a strategy `{{linear_probe: {{}}, head: small}}` | `{{name: linear_probe, head: {{start: small}}}}` |
 | a head `small` | `{{start: small}}` |
 | `stop_early: 10` | `stop_early: {{moments: 10}}` |

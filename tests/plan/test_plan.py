@@ -274,7 +274,8 @@ def test_stop_early_is_another_strategy_and_the_rest_keeps_its_jobs(plan):
     more = plan(SMALL.replace("full_finetune]", "full_finetune, {full_finetune: {}, stop_early: 5}]"))
     assert set(plain.jobs) < set(more.jobs)
     assert [cell.strategy for cell in more.cells[:4]][-1] == "full_finetune(stop_early=5)"
-    assert {job.spec.recipe.stop_early for key, job in more.jobs.items() if key not in plain.jobs} == {StopEarly(5, "loss")}
+    added = {job.spec.recipe.stop_early for key, job in more.jobs.items() if key not in plain.jobs}
+    assert added == {StopEarly(5, "loss")}
 
 
 def test_the_trials_of_a_soup_learn_from_the_labels_of_their_repeat(plan):

@@ -266,7 +266,7 @@ def test_a_final_that_stops_early_costs_what_it_did():
 
 
 def test_truth_the_moment_of_least_loss_and_that_of_highest_accuracy():
-    """A course on which they differ, as after a few steps of a high rate: sure early, right late, then overconfident."""
+    """A course on which they differ, as where a network that is right grows too sure."""
     course = {10: (0.86, 0.60), 20: (0.84, 0.50), 30: (0.86, 0.55), 40: (0.85, None)}
     outcome = Outcome(seen={step: Scored(round(100 * accuracy), 100, loss)
                             for step, (accuracy, loss) in course.items()})  # fmt: skip
