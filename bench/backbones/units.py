@@ -38,6 +38,14 @@ class Network:
         on = [unit for unit, learns in enumerate(what.units) if learns]
         return {name for unit in on for name in self.parameters[unit] if self._fits(name, unit, what)}
 
+    @property
+    def decaying(self) -> set[str]:
+        """Names of the parameters that weight decay acts on: matrices and kernels, never biases and norms, nor what the
+        network exempts itself (timm's `no_weight_decay`: class tokens, position tables)."""
+        listed = getattr(self.module, "no_weight_decay", None)
+        exempt = set(listed()) if callable(listed) else set()
+        return {n for unit in self.parameters for n, p in unit.items() if p.ndim > 1 and n not in exempt}
+
     def _fits(self, name: str, unit: int, what: Learning) -> bool:
         if unit == self.num_units - 1:
             return True

@@ -10,6 +10,7 @@ from torch import nn
 
 from bench.backbones.units import Network
 from bench.plan.spec import Training
+from bench.strategies.parts import Pull
 from bench.strategies.recipe import Phase, Recipe, Schedule
 
 
@@ -30,15 +31,13 @@ class Hyper:
 def make_optimizer(
     network: Network, training: Training, hyper: Hyper, beside: Iterable[nn.Parameter] = (), by_tensor: bool = False
 ) -> torch.optim.Optimizer:
-    """Two groups per unit, or one per tensor: weight decay acts on matrices and kernels, never on biases and norms, nor
-    on what the network exempts itself (timm's `no_weight_decay`: class tokens, position tables). `beside`: parameters
+    """Two groups per unit, or one per tensor: those that weight decay acts on, and the others. `beside`: parameters
     outside the network that learn as fast as its head."""
-    listed = getattr(network.module, "no_weight_decay", None)
-    exempt = set(listed()) if callable(listed) else set()
+    decaying = network.decaying
     groups = []
     for unit, parameters in enumerate(network.parameters):
         for decay in (True, False):
-            chosen = {name: p for name, p in parameters.items() if (p.ndim > 1 and name not in exempt) == decay}
+            chosen = {name: p for name, p in parameters.items() if (name in decaying) == decay}
             common = {"unit": unit, "weight_decay": hyper.weight_decay if decay else 0.0, "lr": 0.0}
             if by_tensor:
                 groups += [{"params": [p], "tensor": name, **common} for name, p in chosen.items()]
@@ -57,6 +56,22 @@ def set_rates(
     for group in optimizer.param_groups:
         own = of_tensors.get(group.get("tensor", ""), 1.0) if of_tensors else 1.0
         group["lr"] = lr * rates[group["unit"]] * own
+
+
+@torch.no_grad()
+def step_toward(optimizer: torch.optim.Optimizer, pulls: Mapping[nn.Parameter, Pull]) -> None:
+    """w <- (w + c a) / (1 + c), the implicit step of a quadratic pull: stable at any strength, where a step along its
+    gradient throws w beyond a as soon as rate and curvature are large. c is the rate times strength and curvature. With
+    momentum m a lasting gradient moves the weights by 1 / (1 - m) of the rate, and so c is as much larger: training
+    ends where loss and pull together are least. With AdamW the pull stands beside the adaptive step, as its weight
+    decay does."""
+    for group in optimizer.param_groups:
+        rate = group["lr"] / (1 - group.get("momentum", 0.0))
+        for parameter in group["params"]:
+            pull = pulls.get(parameter)
+            if pull is not None and parameter.grad is not None and rate > 0:
+                c = torch.as_tensor(rate * pull.strength * pull.curvature)
+                parameter -= (parameter - pull.anchor) / (1 + 1 / c)
 
 
 def phase_steps(recipe: Recipe, steps: int) -> list[tuple[Phase, int, int]]:

@@ -4,6 +4,7 @@ A lane is one search's share of it (one repeat). Lanes of the same cell may race
 each lane by itself.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -16,6 +17,7 @@ from bench.engine.optimize import Hyper
 from bench.engine.search import ranking
 from bench.plan.halving import num_kept, rungs
 from bench.plan.spec import FitSpec
+from bench.strategies.recipe import StopEarly
 
 
 @dataclass(eq=False)
@@ -96,7 +98,7 @@ def run_race(lanes: Sequence[Lane], squads: Sequence[Squad], hooks: Hooks) -> bo
     raised, and nothing of its present rung is lost but time."""
     spec = lanes[0].spec
     ends = rungs(spec.search, spec.training.steps)
-    looks = evaluation_steps(spec.training.steps, spec.recipe.stop_early) if spec.recipe.stop_early else set()
+    looks = moments_of(spec)
     begun = False
     for number, end in enumerate(ends):
         for squad in squads:
@@ -116,6 +118,12 @@ def run_race(lanes: Sequence[Lane], squads: Sequence[Squad], hooks: Hooks) -> bo
             _let_go(squad, lanes)
             _thin_out(squad, {entrant for lane in lanes for entrant in lane.entrants})
     return True
+
+
+def moments_of(spec: FitSpec) -> set[int]:
+    """After so many steps a trial could stop; none where it goes to the end."""
+    early = spec.recipe.stop_early
+    return evaluation_steps(spec.training.steps, early.moments) if early is not None else set()
 
 
 def _advance(squad: Squad, going: list[Entrant], course: tuple[int, set[int]], hooks: Hooks) -> None:
@@ -149,7 +157,7 @@ def _tell(lane: Lane, trained: list[Entrant], course: tuple[int, set[int]], hook
     for entrant in trained:
         over = entrant.failed is not None or entrant.has_diverged
         if not over:
-            entrant.rungs.append(_rung(end, entrant.outcomes, looks))
+            entrant.rungs.append(_rung(end, entrant.outcomes, looks, lane.spec.recipe.stop_early))
         if over or end == lane.spec.training.steps:
             _leave(lane, entrant, hooks)
 
@@ -174,12 +182,16 @@ def _leave(lane: Lane, entrant: Entrant, hooks: Hooks) -> None:
     entrant.seats = []
 
 
-def _rung(end: int, outcomes: Sequence[Outcome], looks: set[int]) -> Rung:
-    """How a trial stands; where it may stop early, how it would stand if it had stopped at its best moment so far."""
-    if not looks:
+def _rung(end: int, outcomes: Sequence[Outcome], looks: set[int], early: StopEarly | None) -> Rung:
+    """How a trial stands; where it may stop early, how it would stand if it had stopped at its best moment so far.
+    Of equal moments the first one."""
+    if early is None:
         return _at(end, outcomes)
-    moments = [step for step in outcomes[0].seen if step in looks] or [end]
-    best = min((_at(step, outcomes) for step in moments), key=lambda r: ranking(r.score, r.loss, r.step))
+    moments = [_at(step, outcomes) for step in outcomes[0].seen if step in looks] or [_at(end, outcomes)]
+    if early.by == "loss":
+        best = min(moments, key=lambda r: (r.loss if r.loss is not None else math.inf, r.step))
+    else:
+        best = min(moments, key=lambda r: ranking(r.score, r.loss, r.step))
     return replace(best, step=end, stop=best.step)
 
 

@@ -129,13 +129,12 @@ class StackedOptimizer:
 
 
 def slots_of(network: Network) -> dict[str, Slot]:
-    """As `make_optimizer` groups them: decay acts on matrices and kernels, and not on what the network exempts."""
-    listed = getattr(network.module, "no_weight_decay", None)
-    exempt = set(listed()) if callable(listed) else set()
+    """As `make_optimizer` groups them."""
+    decaying = network.decaying
     return {
-        name: Slot(unit, parameter.ndim > 1 and name not in exempt)
+        name: Slot(unit, name in decaying)
         for unit, parameters in enumerate(network.parameters)
-        for name, parameter in parameters.items()
+        for name in parameters
     }
 
 

@@ -14,12 +14,13 @@ from torch.nn import functional as F
 from bench.backbones.units import Network
 from bench.engine.evaluate import Scored, estimate_statistics, in_eval_mode, score
 from bench.engine.images import Images
-from bench.engine.optimize import Hyper, make_optimizer, set_rates
+from bench.engine.optimize import Hyper, make_optimizer, set_rates, step_toward
 from bench.engine.precision import arithmetic, full
 from bench.engine.setting import Setting, Step, Term, watched
 from bench.engine.stage import Stage
 from bench.engine.supply import Inputs
 from bench.plan.spec import Training
+from bench.strategies.parts import Pull
 from bench.strategies.recipe import Learning, Recipe
 
 
@@ -94,6 +95,7 @@ class Solo:
         self.network, self.hyper = network, hyper
         self._setting = setting
         self._term: Term | None = None
+        self._pulls: dict[nn.Parameter, Pull] = {}
         self._optimizer: torch.optim.Optimizer | None = None
         self._rates_of_tensors: Mapping[str, float] | None = None
         self._anchor: dict[str, Tensor] | None = None  # what is averaged with the end
@@ -121,6 +123,9 @@ class Solo:
         if self.recipe.penalty is not None:
             assert self._setting is not None, "a penalty asks for its setting"
             self._term = self.recipe.penalty.begin(self._setting)
+            named = {name: p for unit in self.network.parameters for name, p in unit.items()}
+            pulls = self.recipe.penalty.pulls(self._term, self.network)
+            self._pulls = {named[name]: pull for name, pull in pulls.items()}
         modules = self._term.modules if self._term is not None else None
         self._optimizer = make_optimizer(
             self.network, self.training, self.hyper, modules.parameters() if modules is not None else (),
@@ -154,6 +159,7 @@ class Solo:
                     raise
                 self.pieces *= 2
         self.optimizer.step()
+        step_toward(self.optimizer, self._pulls)
         self._steps += 1
         return loss.view(1, 1)
 
@@ -173,7 +179,7 @@ class Solo:
         return total
 
     def _with_term(self, inputs: Inputs, labels: Tensor) -> Tensor:
-        """Gradients of what the recipe makes of the loss."""
+        """Gradients of what the recipe makes of the loss; and all of it, the pulls too, which need no gradient."""
         penalty, term = self.recipe.penalty, self._term
         assert penalty is not None
         assert term is not None
@@ -188,7 +194,8 @@ class Solo:
             )  # fmt: skip
             total = penalty.loss(term, step)
         total.backward()  # type: ignore[no-untyped-call]
-        return total.detach()
+        with torch.no_grad():
+            return total + sum(pull.value(parameter) for parameter, pull in self._pulls.items())
 
     def score(self, images: Sequence[Images]) -> list[list[Scored]]:
         with self._reported(), in_eval_mode(self.network.module):

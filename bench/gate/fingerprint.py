@@ -81,7 +81,7 @@ def _settings(suite: Suite, declared: Declared) -> list[Any]:
     return [
         strategy.name,
         strategy.options,
-        [strategy.stop_early] if strategy.stop_early else [],
+        _written(strategy.stop_early) if strategy.stop_early is not None else [],
         _written(strategy.recipe) if strategy.recipe is not None else None,
         _written(declared.backbone, "name", "weights", "pretrain", "options", "units", "label"),
         _written(strategy.head or suite.head),

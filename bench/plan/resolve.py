@@ -17,7 +17,7 @@ from bench.plan.plan import Finds, Lesson, Source
 from bench.plan.precision import ASKED, Choice
 from bench.plan.spec import BackboneRef, DataRef, Job, Pipeline, PretrainSpec, Weights
 from bench.strategies import varied
-from bench.strategies.inline import build_inline
+from bench.strategies.inline import build_inline, stops
 from bench.strategies.recipe import Recipe, StrategyEntry, Via
 from bench.strategies.spans import Span, Varied
 from bench.suite.load import LoadedSuite
@@ -284,7 +284,7 @@ def resolve_strategy(
             return []
         found = []
         for one in entry.expand(options, len(unit_names)):
-            recipe = replace(entry.build(one, len(unit_names)), stop_early=spec.stop_early)
+            recipe = replace(entry.build(one, len(unit_names)), stop_early=stops(spec.stop_early))
             searched = _searched(entry, one, spans)
             for name, text in varied.why_not(searched, recipe) if searched is not None else ():
                 problems.add((*at[1], name), f"option {name!r} of strategy {spec.name!r} cannot be searched: {text}")
@@ -341,7 +341,7 @@ def _label(spec: StrategySpec, options: Options, spans: dict[str, Span]) -> str:
         for key, field_info in type(options).model_fields.items()
         if key in spans or getattr(options, key) != field_info.default
     ]
-    shown += [f"stop_early={spec.stop_early}"] if spec.stop_early else []
+    shown += [f"stop_early={spec.stop_early.told}"] if spec.stop_early is not None else []
     shown += [f"head={head_text(spec.head)}"] if spec.head is not None else []
     return f"{spec.name}({', '.join(shown)})" if shown else spec.name
 

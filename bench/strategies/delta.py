@@ -9,6 +9,7 @@ The pull is a mean over the batch: Jiang et al.'s library sums, so its .01 at a 
 default is less: .5 held back a transformer.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
@@ -16,7 +17,7 @@ from pydantic import Field
 
 from bench.catalogue import Options
 from bench.strategies import spans
-from bench.strategies.parts import Penalty
+from bench.strategies.parts import Penalty, Pull
 from bench.strategies.recipe import Recipe, StrategyEntry, uniform
 
 if TYPE_CHECKING:
@@ -62,7 +63,10 @@ class FeatureMaps(Penalty):
         for number, (now, then) in enumerate(zip(step.units, before, strict=True)):
             weights = attention[number] if attention else None
             total = total + self.alpha / 2 * distance(now, then, weights, seen.channels_last)
-        return total + self.beta / 2 * sum(p.square().sum() for p in step.network.parameters[-1].values())
+        return total
+
+    def pulls(self, term: "Term", network: "Network") -> Mapping[str, Pull]:
+        return {name: Pull(0.0, self.beta) for name in network.parameters[-1]}
 
 
 def distance(now: "Tensor", then: "Tensor", weights: "Tensor | None", channels_last: bool) -> "Tensor":

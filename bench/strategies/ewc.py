@@ -2,9 +2,13 @@
 
 Paper: Kirkpatrick et al., "Overcoming catastrophic forgetting in neural networks", PNAS 2017.
 People get wrong: squaring the gradient of a batch's mean instead of each example's, which makes the information far too
-small. It is the mean of squares over single source images here, each with its own label.
+small. It is the mean of squares over single source images here, each with its own label. It is divided by its mean over
+the body, so that strength is the mean curvature of the hold, as the alpha of `l2_sp` is, and means the same on every
+network; the undivided information of a well trained one is tiny. The step is implicit, so that no strength makes
+training diverge; with AdamW it stands beside the adaptive step, as that one's weight decay does.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
@@ -12,18 +16,19 @@ from pydantic import Field
 
 from bench.catalogue import Options
 from bench.strategies import spans
-from bench.strategies.parts import Penalty
+from bench.strategies.parts import Penalty, Pull
 from bench.strategies.recipe import Recipe, StrategyEntry, uniform
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from bench.engine.setting import Setting, Step, Term
+    from bench.backbones.units import Network
+    from bench.engine.setting import Setting, Term
 
 
 @dataclass(frozen=True, kw_only=True)
 class Consolidation(Penalty):
-    """strength / 2 * sum of F (w - start)^2 over the body."""
+    """strength / 2 * sum of F (w - start)^2 over the body, the mean of F being 1."""
 
     strength: float
     images: int
@@ -36,18 +41,24 @@ class Consolidation(Penalty):
         source, shown = setting.source(), setting.source_images()
         if ("fisher", self.images) not in source.memo:
             drawn = setting.batch(shown, setting.generator_for_all("fisher"), self.images)
-            source.memo["fisher", self.images] = fisher(source.network.module, *drawn)
-        information = source.memo["fisher", self.images]
-        body = [name for unit in setting.network.parameters[:-1] for name in unit]
-        return Term({name: (setting.start[name], information[name]) for name in body})
+            source.memo["fisher", self.images] = scaled(fisher(source.network.module, *drawn), source.network)
+        return Term((setting.start, source.memo["fisher", self.images]))
 
-    def loss(self, term: "Term", step: "Step") -> "Tensor":
-        total = step.loss
-        for parameters in step.network.parameters[:-1]:
-            for name, parameter in parameters.items():
-                start, information = term.kept[name]
-                total = total + self.strength / 2 * (information * (parameter - start).square()).sum()
-        return total
+    def pulls(self, term: "Term", network: "Network") -> Mapping[str, Pull]:
+        start, information = term.kept
+        return {name: Pull(start[name], self.strength, information[name]) for name in body_of(network)}
+
+
+def body_of(network: "Network") -> list[str]:
+    return [name for unit in network.parameters[:-1] for name in unit]
+
+
+def scaled(information: Mapping[str, "Tensor"], network: "Network") -> dict[str, "Tensor"]:
+    """Of the body alone, with a mean of 1."""
+    body = {name: information[name] for name in body_of(network)}
+    total = sum(float(one.double().sum()) for one in body.values())
+    mean = total / sum(one.numel() for one in body.values())
+    return {name: one / max(mean, 1e-30) for name, one in body.items()}
 
 
 def fisher(module: "nn.Module", images: "Tensor", labels: "Tensor") -> dict[str, "Tensor"]:

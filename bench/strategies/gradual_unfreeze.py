@@ -1,26 +1,32 @@
-"""Start with the head alone and thaw one more unit at each equal share of the budget, from the head to the stem.
+"""Start with the head alone and thaw one unit more at a time, from the head to the stem; then train everything.
 
 Paper: Howard, Ruder, "Universal Language Model Fine-tuning for Text Classification" (ULMFiT), ACL 2018.
-People get wrong: restarting the optimizer and the schedule at each thaw. Momentum and the one annealing of the rate run
-on here; a thawed unit joins at the rate that holds then.
+People get wrong: spending the budget on thawing. Each thaw is short, and the stage with everything thawed is the long
+one, as in the authors' code (fastai's `train_clas`: one epoch for the head, one for the unit below it, then ten for
+all), where each stage is also a cycle of the rate of its own. Momentum runs on here.
 """
 
+from typing import Annotated
+
+from pydantic import Field
+
 from bench.catalogue import Options
-from bench.strategies.recipe import Phase, Recipe, StrategyEntry
+from bench.strategies.recipe import Recipe, StrategyEntry, thawing
 
 
-def build(options: Options, num_units: int) -> Recipe:
-    return Recipe(
-        phases=tuple(
-            Phase(share=1 / num_units, rates=tuple(float(unit >= num_units - thawed) for unit in range(num_units)))
-            for thawed in range(1, num_units + 1)
-        )
-    )
+class GradualUnfreezeOptions(Options):
+    last: Annotated[float, Field(gt=0, lt=1)] = 0.6
+    """Share of the step budget in which everything is trained; the stages before it share the rest equally."""
+
+
+def build(options: GradualUnfreezeOptions, num_units: int) -> Recipe:
+    return Recipe(phases=thawing([1.0] * num_units, options.last), anneal="each_phase")
 
 
 STRATEGY = StrategyEntry(
     name="gradual_unfreeze",
-    summary="thaws one unit more at each equal share of the budget, from the head down",
+    summary="thaws one unit more at a time, from the head down, and then trains everything",
     paper="Howard & Ruder 2018, arXiv:1801.06146",
     build=build,
+    options=GradualUnfreezeOptions,
 )

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from bench.strategies.recipe import Phase, Recipe, Schedule
-from bench.suite.recipe_schema import RecipeSpec
+from bench.strategies.recipe import Phase, Recipe, Schedule, StopEarly
+from bench.suite.recipe_schema import RecipeSpec, StopSpec
 
 
 def build_inline(spec: RecipeSpec, unit_names: tuple[str, ...]) -> Recipe:
@@ -12,8 +12,12 @@ def build_inline(spec: RecipeSpec, unit_names: tuple[str, ...]) -> Recipe:
     return Recipe(
         phases=phases, init=spec.init, reinit=spec.reinit, anneal=spec.anneal, rate_scale=spec.rate_scale,
         tensors=spec.tensors, statistics=spec.statistics, schedule=own, length=spec.length, decays=spec.decays,
-        average=spec.average, stop_early=spec.stop_early,
+        average=spec.average, stop_early=stops(spec.stop_early),
     )  # fmt: skip
+
+
+def stops(spec: StopSpec | None) -> StopEarly | None:
+    return StopEarly(spec.moments, spec.by) if spec is not None else None
 
 
 def resolve_rates(rates: Mapping[str, float], unit_names: tuple[str, ...]) -> tuple[float, ...]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from bench.backbones.units import Network
     from bench.engine.heads import Head
     from bench.engine.setting import Setting, Step, Term
 
@@ -43,9 +44,22 @@ class Adaptation(Part):
         NotApplicable where nothing fits."""
 
 
+@dataclass(frozen=True)
+class Pull:
+    """strength / 2 * sum of curvature (w - anchor)^2 over one parameter."""
+
+    anchor: "Tensor | float"
+    strength: float
+    curvature: "Tensor | float" = 1.0
+
+    def value(self, parameter: "Tensor") -> "Tensor":
+        return self.strength / 2 * (self.curvature * (parameter - self.anchor).square()).sum()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Penalty(Part):
-    """Makes the loss another one."""
+    """Makes the loss another one. What is quadratic in the parameters it states as pulls instead: they count in the
+    loss that is reported, and the engine follows them without their gradient (`engine/optimize.py`, `step_toward`)."""
 
     # `parameters` and the classifier's `features` are there however the network is run; who reads `images`, or what
     # units put out, has the whole network run in each step.
@@ -59,9 +73,13 @@ class Penalty(Part):
     def begin(self, setting: "Setting") -> "Term":
         """Asked once for each training. Raises NotApplicable where something is lacking."""
 
-    @abstractmethod
     def loss(self, term: "Term", step: "Step") -> "Tensor":
-        """Instead of `step.loss`. `term`: what `begin` gave."""
+        """Instead of `step.loss`, the pulls left out. `term`: what `begin` gave."""
+        return step.loss
+
+    def pulls(self, term: "Term", network: "Network") -> "Mapping[str, Pull]":
+        """By the parameter's name. Asked once, after `begin`."""
+        return {}
 
 
 @dataclass(frozen=True, kw_only=True)

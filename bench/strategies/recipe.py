@@ -1,7 +1,7 @@
 """A strategy is data, and this is it. Strategies build it, `plan/` hashes it, `engine/` obeys it and knows no names."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -91,6 +91,15 @@ class Via:
 
 
 @dataclass(frozen=True)
+class StopEarly:
+    """A search also chooses when to stop: of so many moments, evenly spaced, the one at which a trial's validation
+    images were told best. Trials are compared by accuracy whatever the moments are chosen by."""
+
+    moments: int
+    by: Literal["loss", "accuracy"]
+
+
+@dataclass(frozen=True)
 class Recipe:
     """What a strategy does, said for one backbone with a known number of units."""
 
@@ -111,7 +120,7 @@ class Recipe:
     tensor_rates: TensorRates | None = None  # a factor on each tensor's rate, measured when a phase begins
     average: float = 1.0  # share of the end in what is scored; the rest is the start of the last phase
     via: Via | None = None
-    stop_early: int = 0  # moments, evenly spaced, among which a search also chooses when to stop; 0: at the end
+    stop_early: StopEarly | None = None  # None: at the end
     soup: Literal["uniform", "greedy"] | None = None  # what is scored is a mean of the trials' weights; no final trains
     own_head: OwnHead | None = None  # the checkpoint as it came is scored, and nothing else that stands here happens
 
@@ -212,6 +221,17 @@ def head_only(num_units: int) -> tuple[Phase, ...]:
 def head_first(num_units: int, share: float, rate: float = 1.0) -> tuple[Phase, ...]:
     """The head alone for a share of the budget, at a multiple of the searched rate; then everything."""
     return (Phase(share, (0.0,) * (num_units - 1) + (rate,)), Phase(1 - share, (1.0,) * num_units))
+
+
+def thawing(rates: Sequence[float], last: float) -> tuple[Phase, ...]:
+    """One unit more in each phase, from the head down, at these rates. In the last one, which has that share of the
+    budget, everything is trained; the others have equal shares of what is left."""
+    top = len(rates) - 1
+    early = [
+        Phase((1 - last) / top, tuple(rate if unit > top - thawed else 0.0 for unit, rate in enumerate(rates)))
+        for thawed in range(1, top + 1)
+    ]
+    return (*early, Phase(last if early else 1.0, tuple(rates)))
 
 
 def only_this(options: Any, num_units: int) -> tuple[Any, ...]:

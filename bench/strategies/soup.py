@@ -3,7 +3,9 @@
 Paper: Wortsman et al., "Model soups", ICML 2022.
 People get wrong: calling it free where the ingredients are made for it. Here they are the trials of the search, which
 is therefore not halved; where it validates by folds, the networks of all folds are in the soup, none of which has seen
-all labels. BatchNorm's statistics are taken anew from the training images: those of the ingredients fit no mean.
+all labels. BatchNorm's statistics are taken anew from the training images: those of the ingredients fit no mean. The
+greedy choice takes an ingredient that leaves the mean as good as it was, as the paper's recipe does (`>=`); the
+authors' code asks for better.
 """
 
 from typing import Literal

@@ -1,36 +1,33 @@
-"""ULMFiT as a whole: gradual unfreezing, rates that fall by 2.6 per unit, and a slanted triangle over the budget.
+"""ULMFiT as a whole: gradual unfreezing, rates that fall by 2.6 per unit, and a slanted triangle in each stage.
 
 Paper: Howard, Ruder, "Universal Language Model Fine-tuning for Text Classification" (ULMFiT), ACL 2018.
-People get wrong: testing one of the three and naming it ULMFiT. The parts are `gradual_unfreeze`, `discriminative` and
-`slanted_triangular`.
+People get wrong: testing one of the three and naming it ULMFiT; and one triangle over all stages, at whose end the
+lower units hardly move. The parts are `gradual_unfreeze`, `discriminative` and `slanted_triangular`.
 """
 
 from typing import Annotated
 
 from pydantic import Field
 
-from bench.catalogue import Options
 from bench.strategies import spans
-from bench.strategies.recipe import Phase, Recipe, Schedule, StrategyEntry
+from bench.strategies.gradual_unfreeze import GradualUnfreezeOptions
+from bench.strategies.recipe import Recipe, Schedule, StrategyEntry, thawing
 
 
-class UlmfitOptions(Options):
+class UlmfitOptions(GradualUnfreezeOptions):
     factor: Annotated[float, Field(gt=1, allow_inf_nan=False)] = 2.6
     """By how much the rate falls from one unit to the next one toward the stem."""
 
 
 def build(options: UlmfitOptions, num_units: int) -> Recipe:
     rates = [options.factor ** (unit - (num_units - 1)) for unit in range(num_units)]
-    phases = tuple(
-        Phase(1 / num_units, tuple(rate if unit >= num_units - thawed else 0.0 for unit, rate in enumerate(rates)))
-        for thawed in range(1, num_units + 1)
-    )
-    return Recipe(phases=phases, schedule=Schedule(0.1, 1 / 32, 1 / 32))
+    phases = thawing(rates, options.last)
+    return Recipe(phases=phases, anneal="each_phase", schedule=Schedule(0.1, 1 / 32, 1 / 32))
 
 
 STRATEGY = StrategyEntry(
     name="ulmfit",
-    summary="gradual unfreezing, rates that fall toward the stem, and a slanted triangle, all three",
+    summary="gradual unfreezing, rates that fall toward the stem, and slanted triangles, all three",
     paper="Howard & Ruder 2018, arXiv:1801.06146",
     build=build,
     options=UlmfitOptions,

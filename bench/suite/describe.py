@@ -52,9 +52,10 @@ its JSON Schema for editors. This page is generated: `python -m bench.suite.desc
 | a strategy `scratch` | `{{name: scratch}}` |
 | a strategy `{{freeze: {{upto: all}}}}` | `{{name: freeze, options: {{upto: all}}}}` |
 | an option `{{l2_sp: {{alpha: {{search: [0.001, 1]}}}}}}` | the search chooses `alpha` too, from that range |
-| a strategy `{{lora: {{rank: 8}}, stop_early: 10}}` | `{{name: lora, options: {{rank: 8}}, stop_early: 10}}` |
+| a strategy `{{lora: {{}}, stop_early: 10}}` | `{{name: lora, options: {{}}, stop_early: {{moments: 10}}}}` |
 | a strategy `{{linear_probe: {{}}, head: small}}` | `{{name: linear_probe, head: {{start: small}}}}` |
 | a head `small` | `{{start: small}}` |
+| `stop_early: 10` | `stop_early: {{moments: 10}}` |
 | a strategy `{{recipe: {{name: ..., phases: [...]}}}}` | `{{name: recipe, recipe: {{name: ..., phases: [...]}}}}` |
 | `labels_per_class: 5`, `fraction: 0.1`, `total: 100` | a list of one |
 | a range `[0.001, 1]` | `{{low: 0.001, high: 1}}` |
@@ -155,6 +156,9 @@ def _allow_short_forms(sections: dict[str, Json]) -> None:
     name = sections["DatasetSpec"]["properties"]["name"]
     for entries in ("datasets", "backbones", "strategies"):
         _widen(suite[entries]["items"], {k: name[k] for k in ("type", "minLength", "maxLength")})
+    moments = sections["StopSpec"]["properties"]["moments"]
+    for section in ("StrategySpec", "RecipeSpec"):
+        _widen(sections[section]["properties"]["stop_early"], {k: moments[k] for k in ("type", "minimum", "maximum")})
     _widen(suite["strategies"]["items"], *_short_strategies())
     for section in ("Suite", "StrategySpec"):
         _widen(sections[section]["properties"]["head"], {"enum": choices(annotations(schema.HeadSpec)["start"])})
@@ -179,7 +183,7 @@ def _short_strategies() -> tuple[Json, ...]:
 def _short_strategy(beside: tuple[str, ...]) -> Json:
     """A name with its options, and with these keys beside it."""
     own = {
-        "stop_early": {"type": "integer", "minimum": 0, "maximum": 100},
+        "stop_early": {"anyOf": [{"$ref": "#/$defs/StopSpec"}, {"type": "integer", "minimum": 1, "maximum": 100}]},
         "head": {"anyOf": [{"$ref": "#/$defs/HeadSpec"}, {"type": "string"}]},
     }
     num = 1 + len(beside)

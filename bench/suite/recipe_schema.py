@@ -7,7 +7,16 @@ from pydantic import BeforeValidator, Field, model_validator
 from bench.suite.numbers import Below1, Count, Name, Positive, Rate, Share, Whole, whole
 from bench.suite.section import Section
 
-Stops = Annotated[int, Field(ge=0, le=100), BeforeValidator(whole)]
+
+class StopSpec(Section):
+    moments: Annotated[int, Field(ge=1, le=100), BeforeValidator(whole)]
+    """How many moments there are to choose from, evenly spaced over the step budget; the last one is its end."""
+    by: Literal["loss", "accuracy"] = "loss"
+    """The moment of the lowest loss of the validation images, or of their highest accuracy (then of the lower loss)."""
+
+    @property
+    def told(self) -> str:
+        return str(self.moments) if self.by == type(self).model_fields["by"].default else f"{self.moments} by {self.by}"
 
 
 class PhaseSpec(Section):
@@ -57,7 +66,7 @@ class RecipeSpec(Section):
     """Whether weight decay acts."""
     average: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 1.0
     """What is scored: this share of the weights at the end, the rest of those at the start of the last phase."""
-    stop_early: Stops = 0
+    stop_early: StopSpec | None = None
     """See `stop_early` of a strategy."""
 
     @model_validator(mode="after")

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from bench.suite.numbers import Below1, Count, Name, Positive, Positives, Rate, Rates, Share, Whole, whole
-from bench.suite.recipe_schema import RecipeSpec, Stops
+from bench.suite.recipe_schema import RecipeSpec, StopSpec
 from bench.suite.section import Section
 
 
@@ -145,10 +145,10 @@ class StrategySpec(Section):
     `default` where the strategy has a range of its own; `{lora: {search: default}}` takes all of these."""
     recipe: RecipeSpec | None = None
     """A recipe written inline, where name is `recipe`."""
-    stop_early: Stops = 0
-    """Let the search choose, beside the rate, when to stop: at the best of so many moments, evenly spaced, by the
-    validation images. The final stops there too; its schedule is that of the whole budget. 0: at the end. For
-    strategies that train and are scored as they end: not for closed forms, `wise_ft` and `soup`."""
+    stop_early: StopSpec | None = None
+    """Let the search choose, beside the rate, when to stop: at the best of several moments, by the validation images.
+    The final stops there too; its schedule is that of the whole budget. Unset: at the end. For strategies that train
+    and are scored as they end: not for closed forms, `wise_ft` and `soup`."""
     head: HeadSpec | None = None
     """A head of this strategy's own, instead of the suite's."""
 

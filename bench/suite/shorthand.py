@@ -18,7 +18,7 @@ def expand(suite: Node) -> Node:
     """Every short form spelled out. Expanding twice changes nothing, so overrides may bring short forms too."""
     suite = _each(suite, "datasets", _dataset)
     suite = _each(suite, "backbones", _named)
-    suite = _each(suite, "strategies", lambda strategy: _at(_strategy(strategy), "head", _head))
+    suite = _each(suite, "strategies", lambda strategy: _at(_stops(_strategy(strategy)), "head", _head))
     suite = _at(suite, "head", _head)
     for key in ("lr", "weight_decay"):
         suite = _at(suite, "search", lambda search, key=key: _at(search, key, _range))  # type: ignore[misc]
@@ -69,6 +69,16 @@ def _range(node: Node) -> Node:
 def _head(node: Node) -> Node:
     """`zero` -> {start: zero}"""
     return _mapping(node, start=node) if isinstance(node.value, str) else node
+
+
+def _stops(node: Node) -> Node:
+    """`stop_early: 10` -> {moments: 10}, of a strategy and inside an inline recipe"""
+
+    def moments(number: Node) -> Node:
+        is_number = isinstance(number.value, int | float) and not isinstance(number.value, bool)
+        return _mapping(number, moments=number) if is_number else number
+
+    return _at(_at(node, "stop_early", moments), "recipe", lambda recipe: _at(recipe, "stop_early", moments))
 
 
 def _strategy(node: Node) -> Node:

@@ -21,7 +21,7 @@ from bench.plan.spec import (
 )
 from bench.strategies.auto_rgn import RelativeGradient
 from bench.strategies.bss import SpectralShrinkage
-from bench.strategies.recipe import OwnHead, Phase, Recipe, Schedule, Solve, Via, uniform
+from bench.strategies.recipe import OwnHead, Phase, Recipe, Schedule, Solve, StopEarly, Via, uniform
 from bench.strategies.required import RequiresBatchNorm
 from bench.strategies.spans import Varied, choices, linear, log
 from tests.plan.conftest import SMALL
@@ -63,7 +63,7 @@ def _others(old):
             ("tensors", "biases"), ("statistics", "kept"), ("schedule", Schedule(0.1, 0.2, 0.0)), ("length", 2.0),
             ("decays", False), ("adapt", RequiresBatchNorm()), ("penalty", SpectralShrinkage(eta=0.1, k=1)),
             ("tensor_rates", RelativeGradient()), ("average", 0.5),
-            ("stop_early", 5), ("soup", "greedy"), ("via", Via("mid", {}, 1, 8, "sgd", 0.1, 0.0, 0)),
+            ("stop_early", StopEarly(5, "loss")), ("soup", "greedy"), ("via", Via("mid", {}, 1, 8, "sgd", 0.1, 0.0, 0)),
             ("own_head", OwnHead("same", "target")),
         ):  # fmt: skip
             yield f".{name}", dataclasses.replace(old, **{name: value})

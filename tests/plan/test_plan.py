@@ -9,6 +9,7 @@ from bench.datasets.base import DatasetEntry, DatasetFacts
 from bench.engine.labels import labelled
 from bench.errors import BenchError, NothingSelected
 from bench.plan.titles import titles_of
+from bench.strategies.recipe import StopEarly
 from tests.conftest import TinyOptions, tiny_load
 from tests.plan.conftest import SMALL
 
@@ -260,12 +261,21 @@ def test_a_filter_keeps_the_whole_way(plan):
     assert len(kept.cells) == 1
 
 
+def test_stop_early_by_either_measure_is_another_job(plan):
+    both = "{full_finetune: {}, stop_early: 5}, {full_finetune: {}, stop_early: {moments: 5, by: accuracy}}"
+    made = plan(SMALL.replace("full_finetune]", f"full_finetune, {both}]"))
+    labels = [f"full_finetune(stop_early={how})" for how in ("5", "5 by accuracy")]
+    searches = [cells(made, strategy=label)[0].searches for label in labels]
+    assert not set(searches[0]) & set(searches[1])
+
+
 def test_stop_early_is_another_strategy_and_the_rest_keeps_its_jobs(plan):
     plain = plan()
     more = plan(SMALL.replace("full_finetune]", "full_finetune, {full_finetune: {}, stop_early: 5}]"))
     assert set(plain.jobs) < set(more.jobs)
     assert [cell.strategy for cell in more.cells[:4]][-1] == "full_finetune(stop_early=5)"
-    assert {job.spec.recipe.stop_early for key, job in more.jobs.items() if key not in plain.jobs} == {5}
+    added = {job.spec.recipe.stop_early for key, job in more.jobs.items() if key not in plain.jobs}
+    assert added == {StopEarly(5, "loss")}
 
 
 def test_the_trials_of_a_soup_learn_from_the_labels_of_their_repeat(plan):

@@ -12,7 +12,7 @@ from bench.engine.closed_forms import ridge_path
 from bench.engine.setting import classifier_of, watched
 from bench.strategies import bi_tuning, co_tuning, delta, ewc, lwf
 from tests.engine import toys
-from tests.strategies.under_way import batch, extra, under_way
+from tests.strategies.under_way import batch, beside, extra, under_way
 
 pytestmark = [pytest.mark.usefixtures("tiny", "double")]
 
@@ -25,19 +25,35 @@ def _seed():
 # ------------------------------------------------------------------------------------- parameters
 
 
-def test_truth_l2_sp():
-    """Its gradient by hand: alpha (w - start) in the body, beta w in the head; and no weight decay beside it."""
-    penalty, setting, term, step = under_way("l2_sp", alpha=0.3, beta=0.2)
+@pytest.mark.parametrize("pulled", ["weights", "all"])
+def test_truth_l2_sp(pulled):
+    """Its gradient by hand: alpha (w - start) in the body, beta w in the head; and no weight decay beside it. The
+    authors' default pulls `weights`, never biases and normalisation."""
+    penalty, setting, term, step = under_way("l2_sp", alpha=0.3, beta=0.2, pulled=pulled)
     named = dict(step.network.module.named_parameters())
-    gradients = torch.autograd.grad(penalty.loss(term, step) - step.loss, list(named.values()))
+    gradients = torch.autograd.grad(beside(penalty, term, step), list(named.values()), materialize_grads=True)
     for (name, p), gradient in zip(named.items(), gradients, strict=True):
         in_head = name in step.network.parameters[-1]
-        torch.testing.assert_close(gradient, 0.2 * p if in_head else 0.3 * (p - setting.start[name]), msg=name)
+        by_hand = 0.2 * p if in_head else 0.3 * (p - setting.start[name])
+        counts = pulled == "all" or not (name.endswith("bias") or ".bn" in name)
+        torch.testing.assert_close(gradient, by_hand if counts else torch.zeros_like(p), msg=name)
     assert not toys.recipe("l2_sp", 6).decays
+    assert toys.recipe("l2_sp", 6).penalty.pulled == "weights"
+
+
+def test_truth_l2_sp_objective():
+    """SPRegularization and L2Regularization of Jiang et al.'s library, which sum .5 ||.||^2 over all parameters."""
+    penalty, setting, term, step = under_way("l2_sp", alpha=0.3, beta=0.2, pulled="all")
+    head = step.network.parameters[-1]
+    body = {n: p for n, p in step.network.module.named_parameters() if n not in head}
+    library = 0.3 * sum(0.5 * torch.norm(p - setting.start[n]) ** 2 for n, p in body.items())
+    library += 0.2 * sum(0.5 * torch.norm(p) ** 2 for p in head.values())
+    assert extra(penalty, term, step) == pytest.approx(library.item())
 
 
 def test_truth_ewc():
-    """Fisher's diagonal from single examples, by vmap over torch.func.grad; then strength / 2 * sum F (w - w0)^2."""
+    """Fisher's diagonal from single examples, by vmap over torch.func.grad, with a mean of 1 over the body; then
+    strength / 2 * sum F (w - w0)^2."""
     penalty, setting, term, step = under_way("ewc", strength=7.0, images=10)
     source = setting.source().network.module
     x, y = setting.batch(setting.source_images(), setting.generator_for_all("fisher"), 10)
@@ -51,14 +67,27 @@ def test_truth_ewc():
     found = ewc.fisher(source, x, y)
     for name in information:
         torch.testing.assert_close(found[name], information[name], msg=name)
-    by_hand = sum(
-        (information[n] * (p - setting.start[n]).square()).sum()
-        for unit in step.network.parameters[:-1] for n, p in unit.items()
-    )  # fmt: skip
+    body = {n: p for unit in step.network.parameters[:-1] for n, p in unit.items()}
+    mean_over_body = np.concatenate([information[n].numpy().ravel() for n in body]).mean()
+    by_hand = sum((information[n] * (p - setting.start[n]).square()).sum() for n, p in body.items()) / mean_over_body
     assert extra(penalty, term, step) == pytest.approx(3.5 * by_hand.item())
     # Not the square of the mean gradient, which is smaller.
     mean = {n: g.mean(0).square() for n, g in each.items()}
     assert sum(m.sum() for m in mean.values()) < 0.9 * sum(i.sum() for i in information.values())
+
+
+def test_truth_ewc_strength_means_the_same_on_every_network():
+    """Whatever the scale of the source network's loss: a sharper head makes every gradient larger, and the mean
+    curvature of the hold stays the strength."""
+    for sharpness in (1.0, 0.01):
+        penalty, setting, term, step = under_way("ewc", strength=7.0, images=10)
+        source = setting.source()
+        source.memo.clear()
+        with torch.no_grad():
+            classifier_of(source.network).weight.mul_(sharpness)
+        pulls = penalty.pulls(penalty.begin(setting), step.network)
+        values = [np.broadcast_to(pull.strength * pull.curvature.numpy(), pull.anchor.shape) for pull in pulls.values()]
+        assert np.concatenate([v.ravel() for v in values]).mean() == pytest.approx(7.0)
 
 
 # ------------------------------------------------------------------------------------- features

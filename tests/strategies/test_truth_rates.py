@@ -62,7 +62,8 @@ def test_truth_lp_ft():
     recipe = build("lp_ft", probe=0.25, probe_rate=4.0)
     assert rates(recipe) == [(0, 0, 0, 4.0), (1.0,) * 4]
     assert [phase.share for phase in recipe.phases] == [0.25, 0.75]
-    assert (recipe.anneal, recipe.statistics) == ("each_phase", "kept")
+    assert (recipe.anneal, recipe.statistics) == ("each_phase", "with_units")
+    assert build("lp_ft", statistics="kept").statistics == "kept"
 
 
 def test_truth_freeze_then_tune():
@@ -113,11 +114,44 @@ def test_truth_cyclical_is_torchs():
 
 
 def test_truth_ulmfit():
+    """Each stage is a cycle of its own, as in the authors' script."""
     recipe = build("ulmfit", factor=2.0)
     assert rates(recipe) == [(0, 0, 0, 1), (0, 0, 0.5, 1), (0, 0.25, 0.5, 1), (0.125, 0.25, 0.5, 1)]
-    assert recipe.anneal == "once"
+    assert [phase.share for phase in recipe.phases] == pytest.approx([0.4 / 3] * 3 + [0.6])
+    assert recipe.anneal == "each_phase"
     assert [recipe.schedule.factor(t, 50) for t in range(50)] == pytest.approx(
         [ulmfit_factor(t, 50) for t in range(50)])
+
+
+def summed_rates(monkeypatch, recipe, net, steps):
+    """Of each unit over a whole training, as the optimizer is really given them."""
+    sums = np.zeros(net.num_units)
+
+    def note(optimizer):
+        for unit, rate in toys.rates_by_unit(optimizer).items():
+            sums[unit] += rate
+
+    with monkeypatch.context() as patched:
+        toys.watch(patched, note)
+        train(net, toys.assignment(recipe, {"steps": steps}, net))
+    return sums
+
+
+@pytest.mark.parametrize(("num_units", "steps"), [(6, 100), (14, 60), (14, 7)])
+def test_truth_the_stage_with_everything_thawed_is_the_long_one(monkeypatch, num_units, steps):
+    """The stem learns at .6 of what full fine-tuning gives it, or `discriminative` with a slanted triangle, as many
+    units as there are and however few steps. One cycle over equal stages gave it .009 and .0003 (6 units)."""
+    recipes = [build(name, num_units) for name in ("gradual_unfreeze", "full_finetune", "ulmfit", "discriminative")]
+    recipes[3] = dataclasses.replace(recipes[3], schedule=recipes[2].schedule)
+    gradual, full, ulmfit, even = (
+        summed_rates(monkeypatch, one, toys.network() if num_units == 6 else blocks_of(num_units - 2), steps)
+        for one in recipes
+    )
+    tolerance = 0.03 if steps >= 60 else 0.25
+    assert gradual[0] / full[0] == pytest.approx(0.6, rel=tolerance)
+    assert ulmfit[0] / even[0] == pytest.approx(0.6, rel=tolerance)
+    assert (np.diff(gradual) >= -1e-12).all()
+    assert gradual[-1] / full[-1] > 0.9
 
 
 def test_truth_schedules_reach_the_optimizer(monkeypatch):

@@ -119,7 +119,11 @@ def test_truth_surgical():
 
 
 def test_truth_gradual_unfreeze():
-    assert rates(build("gradual_unfreeze", 3)) == [(0, 0, 1.0), (0, 1.0, 1.0), (1.0, 1.0, 1.0)]
+    recipe = build("gradual_unfreeze", 3)
+    assert rates(recipe) == [(0, 0, 1.0), (0, 1.0, 1.0), (1.0, 1.0, 1.0)]
+    assert [phase.share for phase in recipe.phases] == pytest.approx([0.2, 0.2, 0.6])
+    assert [phase.share for phase in build("gradual_unfreeze", 3, last=0.8).phases] == pytest.approx([0.1, 0.1, 0.8])
+    assert [phase.share for phase in build("gradual_unfreeze", 1).phases] == [1.0]
 
 
 def test_truth_auto_rgn():

@@ -5,18 +5,20 @@ import dataclasses
 import pytest
 import torch
 
-from bench.engine.evaluate import evaluate
-from bench.engine.fit import final_stream, labelled_images, start, trial_streams
+from bench.engine.evaluate import Scored, evaluate
+from bench.engine.fit import Rung, final_stream, labelled_images, start, trial_streams
 from bench.engine.flops import COUNTED, step_flops, training_flops
 from bench.engine.jobs import perform
-from bench.engine.loop import train
+from bench.engine.loop import Outcome, train
 from bench.engine.optimize import Hyper, phase_steps
+from bench.engine.race import _rung
 from bench.engine.soups import ingredients_of, shelf
 from bench.keys import seed_for
 from bench.plan.settings import search_of, training_of
 from bench.plan.spec import BackboneRef, Job, Weights
 from bench.store import blobs
 from bench.strategies import STRATEGIES
+from bench.strategies.recipe import StopEarly
 from bench.suite.schema import Suite
 from tests.engine import toys
 from tests.strategies.said import build, rates
@@ -209,15 +211,16 @@ def test_a_trial_whose_weights_are_lost_is_made_again(tmp_path):
 # ------------------------------------------------------------------------------------- stopping early
 
 
-@pytest.mark.parametrize(("name", "pruner"), [
-    ("full_finetune", "none"), ("linear_probe", "halving"), ("lp_ft", "halving"), ("l2_sp", "none"),
+@pytest.mark.parametrize(("name", "pruner", "by"), [
+    ("full_finetune", "none", "accuracy"), ("full_finetune", "none", "loss"), ("linear_probe", "halving", "accuracy"),
+    ("lp_ft", "halving", "loss"), ("l2_sp", "none", "accuracy"),
 ])  # fmt: skip
-def test_truth_stop_early(tmp_path, name, pruner):
+def test_truth_stop_early(tmp_path, name, pruner, by):
     """Each trial stands as at its best of four moments, by hand along the plain loop; the final ends at the moment of
     the chosen one, as a training that is scored there."""
     context = toys.context(tmp_path)
     search = dataclasses.replace(FOLDS, pruner=pruner, first_rung=1 / 3 if pruner == "halving" else 1.0)
-    recipe = dataclasses.replace(build(name, 6), stop_early=4)
+    recipe = dataclasses.replace(build(name, 6), stop_early=StopEarly(4, by))
     spec, job = toys.pretrained(context, recipe=recipe, search=search)
     trials, final = toys.everything(context, spec, job.key)
     whole = [record for record in trials if record.result["steps"] == 12]
@@ -239,7 +242,8 @@ def test_truth_stop_early(tmp_path, name, pruner):
         ways = [run(stream, record, 4) for stream in trial_streams(spec, images)]
         right = {step: sum(way.seen[step].correct for way in ways) for step in (3, 6, 9, 12)}
         loss = {step: sum(way.seen[step].loss * way.seen[step].num for way in ways) for step in right}
-        best = min(right, key=lambda step: (-right[step], loss[step], step))
+        by_accuracy = min(right, key=lambda step: (-right[step], loss[step], step))
+        best = min(loss, key=lambda step: (loss[step], step)) if by == "loss" else by_accuracy
         assert record.result["stop"] == best
         assert record.result["score"] == right[best] / record.result["num_validation"]
     stop = final.result["stop"]
@@ -261,14 +265,25 @@ def test_a_final_that_stops_early_costs_what_it_did():
         assert training_flops(net, (recipe, toys.TRAINING), toys.PIPELINE, (8, stop), {}) == by_hand
 
 
+def test_truth_the_moment_of_least_loss_and_that_of_highest_accuracy():
+    """A course on which they differ, as where a network that is right grows too sure."""
+    course = {10: (0.86, 0.60), 20: (0.84, 0.50), 30: (0.86, 0.55), 40: (0.85, None)}
+    outcome = Outcome(seen={step: Scored(round(100 * accuracy), 100, loss)
+                            for step, (accuracy, loss) in course.items()})  # fmt: skip
+    found = {by: _rung(40, [outcome], set(course), StopEarly(4, by)) for by in ("accuracy", "loss")}
+    assert (found["accuracy"].stop, found["accuracy"].score) == (30, 0.86), "of equal accuracy, the lower loss"
+    assert (found["loss"].stop, found["loss"].score, found["loss"].loss) == (20, 0.84, 0.50)
+    assert _rung(40, [outcome], set(), None) == Rung(40, 0.85, None)
+
+
 @pytest.mark.parametrize("name", ["ridge_probe", "wise_ft", "soup", "own_head"])
 def test_what_is_computed_or_averaged_cannot_stop_early(name):
     with pytest.raises(ValueError, match="stop_early|neither stopped"):
-        dataclasses.replace(build(name), stop_early=5)
+        dataclasses.replace(build(name), stop_early=StopEarly(5, "loss"))
 
 
 def test_stop_early_leaves_the_rest_of_a_recipe_alone():
     for name in STRATEGIES:
         recipe = build(name, **{"freeze": {"upto": 2}, "intermediate": {"dataset": "tiny"}}.get(name, {}))
         if recipe.trains and recipe.average == 1 and recipe.soup is None:
-            assert rates(dataclasses.replace(recipe, stop_early=3)) == rates(recipe)
+            assert rates(dataclasses.replace(recipe, stop_early=StopEarly(3, "loss"))) == rates(recipe)

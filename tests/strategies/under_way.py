@@ -31,5 +31,12 @@ def under_way(name, toy="toy_conv", number=0, phase=0, **options):
     return recipe.penalty, setting, term, step
 
 
+def beside(penalty, term, step):
+    """What the objective has beside the labels' loss, pulls included."""
+    named = dict(step.network.module.named_parameters())
+    pulled = sum(pull.value(named[name]) for name, pull in penalty.pulls(term, step.network).items())
+    return penalty.loss(term, step) - step.loss + pulled
+
+
 def extra(penalty, term, step):
-    return (penalty.loss(term, step) - step.loss).item()
+    return beside(penalty, term, step).item()

@@ -66,6 +66,13 @@ def test_short_datasets(loaded: Loaded, short: str, full: str) -> None:
             "{recipe: {name: a, phases: [{rates: {head: 1, rest: 0}}]}}",
             "{name: recipe, recipe: {name: a, phases: [{rates: {head: 1, rest: 0}}]}}",
         ),
+        ("{lora: {}, stop_early: 1e1}", "{name: lora, stop_early: {moments: 10}}"),
+        ("{lora: {}, stop_early: {moments: 3, by: accuracy}}",
+         "{name: lora, options: {}, stop_early: {moments: 3, by: accuracy}}"),
+        (
+            "{recipe: {name: a, stop_early: 10, phases: [{rates: {rest: 1}}]}}",
+            "{name: recipe, recipe: {name: a, stop_early: {moments: 10}, phases: [{rates: {rest: 1}}]}}",
+        ),
     ],
 )
 def test_short_strategies(loaded: Loaded, short: str, full: str) -> None:

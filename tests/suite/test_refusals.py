@@ -91,6 +91,10 @@ STRATEGIES = {
     "stop_early",
     "{lora: {rank: .inf}}": "7:19: strategies[0].options.rank: expected a finite number, got inf",
     "{lora: {on: [1, .nan]}}": "7:21: strategies[0].options.on[1]: expected a finite number, got nan",
+    "{lora: {}, stop_early: 0}": "7:28: strategies[0].stop_early.moments: expected a whole number at least 1 "
+    "and at most 100, got 0",
+    "{lora: {}, stop_early: {moments: 5, by: luck}}": "7:45: strategies[0].stop_early.by: expected 'loss' or "
+    "'accuracy', got 'luck' (text)",
     "{name: recipe}": "7:5: strategies[0]: a strategy is written inline under `recipe`, and then its name is 'recipe'",
     "{recipe: a}": "7:14: strategies[0].recipe: expected a mapping with name, init, reinit, phases, anneal, "
     "rate_scale, tensors, statistics, schedule, length, decays, average, stop_early, got 'a' (text)",

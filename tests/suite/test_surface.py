@@ -14,6 +14,7 @@ SURFACE = {
     "RecipeScheduleSpec": "rise start end shape cycles",
     "RecipeSpec": "name init reinit phases anneal rate_scale tensors statistics schedule length decays average "
     "stop_early",
+    "StopSpec": "moments by",
     "PhaseSpec": "share rates",
     "TrainingSpec": "steps epochs batch_size optimizer momentum weight_decay schedule warmup label_smoothing augment "
     "evaluations",
