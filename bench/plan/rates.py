@@ -6,8 +6,8 @@ from bench.strategies.recipe import Family
 
 Optimizer = Literal["sgd", "adamw"]
 
-# The middle of a bracket's first points, by optimizer and by what trains. Measured on a residual network, a MobileNet and
-# a ViT, four sets (suites/README.md); `body` with AdamW is half of what they gave, because larger transformers want less.
+# The middle of a bracket's first points, by optimizer and by what trains. Measured on a residual network, a MobileNet
+# and a ViT on four sets (suites/README.md). `body` with AdamW is half of what they gave: larger transformers want less.
 CENTRES: dict[Optimizer, dict[Family, float]] = {
     "sgd": {"head": 0.03, "body": 0.01, "added": 0.003, "scratch": 0.1},
     "adamw": {"head": 0.006, "body": 1e-3, "added": 0.005, "scratch": 5e-4},
