@@ -199,8 +199,6 @@ class Runner:
         if message.error and message.status in ("failed", "oom") and message.error not in run.told:
             run.told.add(message.error)
             run.display.say(f"{self.titles[job.key]}: {message.status}: {message.error.splitlines()[0]}")
-        if message.collapsed:
-            run.display.say(f"{self.titles[job.key]}: collapsed: no better than a guess on its training images")
         run.last[job.key] = message.outcome
         run.missing[job.key] -= 1
         now = time.monotonic()
