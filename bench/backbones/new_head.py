@@ -83,7 +83,8 @@ def _without_activation(module: nn.Module, classifier: nn.Module) -> nn.Module:
 
 
 def _name_of(module: nn.Module, part: nn.Module) -> str:
-    return next(name for name, child in module.named_modules() if child is part)
+    names: dict[int, str] = {id(child): name for name, child in module.named_modules()}
+    return names[id(part)]
 
 
 def _put(module: nn.Module, name: str, old: nn.Module, new: nn.Module) -> None:

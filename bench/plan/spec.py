@@ -154,7 +154,7 @@ class PretrainSpec:
     pipeline: Pipeline
     epochs: int
     batch_size: int
-    optimizer: str
+    optimizer: Literal["sgd", "adamw"]
     lr: float
     weight_decay: float
     shift: int

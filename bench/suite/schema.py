@@ -131,7 +131,7 @@ class HeadSpec(Section):
 
 def head_text(head: HeadSpec) -> str:
     """`zero`, `mlp 256`, `small mlp 256`: as labels and pages name it."""
-    parts = [head.start] if head.start != "zero" or head.mlp is None else []
+    parts: list[str] = [head.start] if head.start != "zero" or head.mlp is None else []
     parts += [f"mlp {head.mlp}"] if head.mlp is not None else []
     return " ".join([*parts, *([f"dropout {head.dropout:g}"] if head.dropout else [])])
 
