@@ -9,7 +9,7 @@ from bench.commands.output import as_json, say, table
 from bench.commands.progress import read_progress, time_left
 from bench.commands.suites import Folders
 from bench.datasets.ingest import images_at_hand
-from bench.plan.exams import examine, sentences
+from bench.plan.exams import examine, refuse_overlaps, sentences
 from bench.plan.halving import rungs
 from bench.plan.plan import Cell, Plan
 from bench.plan.precision import ASKED, FULL
@@ -137,6 +137,7 @@ def summarize(plan: Plan, folders: Folders) -> dict[str, Any]:
     roots = folders.roots(plan.loaded.suite.name)
     progress = read_progress(plan, roots)
     overlaps = examine(plan, images_at_hand(plan.sources, roots.cache, draws=False))  # of what was decoded before
+    refuse_overlaps(plan.loaded, overlaps)
     left = progress.left
     num_left = sum(left.values())
     fit = _first_fit(plan)
