@@ -4,8 +4,9 @@ Paper: Kirkpatrick et al., "Overcoming catastrophic forgetting in neural network
 People get wrong: squaring the gradient of a batch's mean instead of each example's, which makes the information far too
 small. It is the mean of squares over single source images here, each with its own label. It is divided by its mean over
 the body, so that strength is the mean curvature of the hold, as the alpha of `l2_sp` is, and means the same on every
-network; the undivided information of a well trained one is tiny. The step is implicit, so that no strength makes
-training diverge; with AdamW it stands beside the adaptive step, as that one's weight decay does.
+network. Undivided, 1 to 1e5 in the literature: on the suites' small network, whose mean is 3e-4, that is 3e-4 to 30.
+The default is the strongest that cost no accuracy on digits and still forgot less. The step is implicit, so that no
+strength makes training diverge; with AdamW it stands beside the adaptive step, as that one's weight decay does.
 """
 
 from collections.abc import Mapping
@@ -78,8 +79,8 @@ def fisher(module: "nn.Module", images: "Tensor", labels: "Tensor") -> dict[str,
 
 
 class EwcOptions(Options):
-    strength: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 100.0
-    """Of the hold; 1 to 1e5 in the literature."""
+    strength: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.01
+    """Of the hold: its mean curvature; 1e-4 to 10."""
     images: Annotated[int, Field(ge=1)] = 200
     """Source images that the information is taken from."""
 
@@ -96,5 +97,5 @@ STRATEGY = StrategyEntry(
     build=build,
     options=EwcOptions,
     needs=Consolidation.needs,
-    ranges={"strength": spans.log(1.0, 1e5)},
+    ranges={"strength": spans.log(1e-4, 10.0)},
 )
