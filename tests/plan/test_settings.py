@@ -8,7 +8,7 @@ from bench.strategies.spans import Varied, choices, log
 from tests.plan.conftest import SMALL
 
 
-@pytest.mark.parametrize(("name", "opening"), [("full_finetune", 0.0), ("lp_ft", 0.5), ("gradual_unfreeze", 1 / 6)])
+@pytest.mark.parametrize(("name", "opening"), [("full_finetune", 0.0), ("lp_ft", 0.5), ("gradual_unfreeze", 0.4 / 5)])
 def test_trials_are_first_compared_when_the_second_phase_is_under_way(plan, name, opening):
     """A rate that is best while the head alone learns may be the worst for what comes after."""
     made = plan(SMALL.replace("full_finetune]", f"{name}]"))
@@ -65,7 +65,7 @@ def test_options_that_are_searched_are_in_label_key_and_plan(plan):
     specs = {cell.strategy: made.jobs[cell.searches[0]].spec for cell in made.cells}
     assert list(specs) == ["l2_sp(alpha=0.01..1, beta=0.05)", "lora(rank=2|4|8|16)", "l2_sp"]
     first, second, third = specs.values()
-    assert first.varied == Varied("l2_sp", {"beta": 0.05}, (("alpha", log(0.01, 1)),))
+    assert first.varied == Varied("l2_sp", {"beta": 0.05, "pulled": "weights"}, (("alpha", log(0.01, 1)),))
     assert first.recipe.penalty.alpha == pytest.approx(0.1)  # the middle
     assert second.varied.spans == (("rank", choices(2, 4, 8, 16)),)
     assert second.varied.options == {"alpha": 8.0, "targets": "auto"}
