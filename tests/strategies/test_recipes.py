@@ -42,11 +42,11 @@ def test_discriminative_rates_fall_by_the_factor_toward_the_stem():
     assert (head, head / two, two / one, one / stem) == pytest.approx((1.0, 2.6, 2.6, 2.6))
 
 
-def test_gradual_unfreeze_thaws_one_unit_per_equal_share_from_the_head():
+def test_gradual_unfreeze_thaws_one_unit_at_a_time_from_the_head():
     recipe = build("gradual_unfreeze")
     assert rates(recipe) == [(0, 0, 0, 1), (0, 0, 1, 1), (0, 1, 1, 1), (1, 1, 1, 1)]
-    assert [phase.share for phase in recipe.phases] == [0.25] * 4
-    assert recipe.anneal == "once"
+    assert [phase.share for phase in recipe.phases] == pytest.approx([0.4 / 3] * 3 + [0.6])
+    assert recipe.anneal == "each_phase"
 
 
 @pytest.mark.parametrize("upto", range(4))
