@@ -7,23 +7,15 @@ that published weights load; `as_named_here` translates the other names, and say
 
 import re
 from collections.abc import Iterable
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from bench.backbones.base import IMAGENET_MEAN, IMAGENET_STD, BackboneEntry, BackboneFacts
+from bench.backbones.cifar_layouts import NAMES
 from bench.catalogue import Options
 from bench.errors import BenchError
 
-WIDTHS = (16, 32, 64)
-
-
-class Names(NamedTuple):
-    head: str
-    shortcut: str
-
-
-NAMES = {"A": Names("linear", "shortcut"), "B": Names("fc", "downsample")}
 HEAD = re.compile(r"^(?:linear|fc|classifier)(?=\.(?:weight|bias)$)")
 SHORTCUT = re.compile(r"^(layer\d+\.\d+)\.(?:shortcut|downsample)(?=\.[01]\.)")
 BLOCK = re.compile(r"^layer1\.(\d+)\.conv1\.weight$")

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.backbones.cifar_resnet import NAMES, WIDTHS
+from bench.backbones.cifar_layouts import NAMES, WIDTHS
 
 
 class Shortcut(nn.Module):
