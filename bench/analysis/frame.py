@@ -77,6 +77,7 @@ TRIALS: dict[str, str] = {
     "options": "str",
     "score": "float64",  # validation score after its last step, 0..1
     "loss": "float64",  # validation loss then
+    "collapsed": "float64",  # 1 where a fold ended no better than a guess on its own images; NaN where nobody looked
     "num_validation": "float64",  # images that it was scored on
     "cohort": "int64",  # trials of one cohort were asked together, without regard to each other's results
     "planned": "int64",  # trials of its search

@@ -180,6 +180,7 @@ def _trials(plan: Plan, cell: Cell, records: dict[str, Record]) -> list[dict[str
                 "options": _options_text(record.spec["hyper"]),
                 "score": record.result["score"] if ok else NAN,
                 "loss": _number(record.result.get("loss")),
+                "collapsed": float(record.result.get("collapsed", NAN)),
                 "num_validation": record.result.get("num_validation", NAN),
                 "cohort": cohort[number],
                 "planned": spec.search.trials,

@@ -16,6 +16,7 @@ import pandas as pd
 from bench.analysis.cells import Row, Task, finite_rows, mean_of, records, task_of
 from bench.analysis.statistics import Interval, finite, mean_interval
 from bench.plan.halving import num_kept
+from bench.plan.ranking import ranking
 
 SUBSETS = 1000  # looked at where a race is replayed; all of them up to 12 trials
 
@@ -57,10 +58,10 @@ def searches(trials: pd.DataFrame) -> list[Search]:
     ]
 
 
-def standing(row: Row, score: float, loss: float) -> tuple[float, float, float]:
+def standing(row: Row, score: float, loss: float, is_end: bool = True) -> tuple[bool, float, float, float]:
     """Sorts the best first, as the search itself does; the penalties of closed forms grow with their numbers."""
     last = row["lr"] if math.isfinite(row["lr"]) else -row["number"]
-    return (-score, loss if math.isfinite(loss) else math.inf, last)
+    return ranking(score, loss, last, is_end and row["collapsed"] == 1)
 
 
 def choice(trials: Sequence[Row]) -> Row | None:
@@ -81,8 +82,10 @@ def replay(trials: Sequence[Row], ends: Sequence[int]) -> Row | None:
     going = list(trials)
     for number, end in enumerate(ends):
         at = {row["number"]: (score, loss) for row in going for step, score, loss in row["rungs"] if step == end}
-        going = sorted((row for row in going if row["number"] in at), key=lambda row: standing(row, *at[row["number"]]))
-        if end != ends[-1]:
+        is_end = end == ends[-1]
+        known = [row for row in going if row["number"] in at]
+        going = sorted(known, key=lambda row: standing(row, *at[row["number"]], is_end))
+        if not is_end:
             going = going[: num_kept(len(trials), number)]
     return going[0] if going else None
 

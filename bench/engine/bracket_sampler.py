@@ -1,6 +1,5 @@
 """The bracket as an Optuna sampler: what it answers depends on the study's trials and on nothing else."""
 
-import math
 from typing import Any
 
 from optuna.distributions import BaseDistribution
@@ -39,11 +38,5 @@ class BracketSampler(BaseSampler):
 
 
 def _seen(trial: FrozenTrial) -> Seen:
-    loss = trial.user_attrs.get("loss")
     lr = trial.params["lr"]
-    if trial.state == TrialState.FAIL:
-        return Seen(lr, None)
-    if trial.state == TrialState.PRUNED:
-        ((steps, score),) = trial.intermediate_values.items()
-        return Seen(lr, score, loss, steps)
-    return Seen(lr, trial.value, loss, math.inf)
+    return Seen(lr, None) if trial.state == TrialState.FAIL else Seen(lr, trial.value, **trial.user_attrs)

@@ -140,7 +140,9 @@ class Rung:
     stop: int | None = None  # the best moment to stop so far, whose score this is; None where the recipe has none
 
 
-def describe_trial(hyper: Hyper, outcomes: Sequence[Outcome], rungs: Sequence[Rung], cost: dict[str, Any]) -> Finished:
+def describe_trial(
+    hyper: Hyper, outcomes: Sequence[Outcome], rungs: Sequence[Rung], cost: dict[str, Any], num_classes: int
+) -> Finished:
     """`outcomes`: one for each fold. A trial that left the race early is told by its steps and `pruned`."""
     chosen = hyper.as_dict()
     lost = next((o.diverged_at for o in outcomes if o.diverged_at is not None), None)
@@ -154,6 +156,7 @@ def describe_trial(hyper: Hyper, outcomes: Sequence[Outcome], rungs: Sequence[Ru
         "num_validation": sum(s.num for s in scored),
         "steps": rungs[-1].step,
         "stop": rungs[-1].stop,
+        "collapsed": rungs[-1].stop is None and any(has_collapsed(outcome, num_classes) for outcome in outcomes),
         "rungs": [dataclasses.asdict(rung) for rung in rungs],
         "folds": [
             {"score": seen.accuracy, "loss": seen.loss, "train_loss": o.curve[-1].train_loss}
@@ -185,12 +188,19 @@ def describe_final(
 
 
 def _own_loss(outcome: Outcome, num_classes: int) -> dict[str, Any]:
-    """Cross-entropy on the training images, after the end and in evaluation. A network that does no better there than
-    a uniform guess has collapsed; the test split has no say in that."""
+    """Cross-entropy on the training images, after the end and in evaluation."""
     if outcome.own is None:
         return {}
+    return {"train_loss_end": outcome.own.loss, "collapsed": has_collapsed(outcome, num_classes)}
+
+
+def has_collapsed(outcome: Outcome, num_classes: int) -> bool:
+    """Whether the network does no better than a uniform guess on its own training images, at the end and in evaluation.
+    The test split has no say in that. False where nobody looked."""
+    if outcome.own is None:
+        return False
     loss = outcome.own.loss
-    return {"train_loss_end": loss, "collapsed": loss is None or loss >= math.log(num_classes) * (1 - ROUNDING)}
+    return loss is None or loss >= math.log(num_classes) * (1 - ROUNDING)
 
 
 def weights_of(begin: Start) -> dict[str, Any]:

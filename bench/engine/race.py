@@ -14,8 +14,8 @@ from bench.engine.images import Images
 from bench.engine.loop import Outcome, Session, Stream, evaluation_steps
 from bench.engine.measure import Meter, Spent
 from bench.engine.optimize import Hyper
-from bench.engine.search import ranking
 from bench.plan.halving import num_kept, rungs
+from bench.plan.ranking import ranking
 from bench.plan.spec import FitSpec
 from bench.strategies.recipe import StopEarly
 
@@ -137,6 +137,8 @@ def _advance(squad: Squad, going: list[Entrant], course: tuple[int, set[int]], h
             session.advance(end, {end} | looks)
             if session.is_over() and not squad.is_fleet:
                 return  # one fold diverged, so the trial has
+            if end == session.training.steps:
+                session.look_at_own()
             if not squad.is_fleet:
                 hooks.through(going[0], session)
 
@@ -214,7 +216,7 @@ def _finished(lane: Lane, entrant: Entrant) -> Finished:
         "measured": entrant.spent.as_dict(),
         "engine": entrant.seats[0][0].told(),
     }
-    told = describe_trial(entrant.hyper, ran, entrant.rungs, cost)
+    told = describe_trial(entrant.hyper, ran, entrant.rungs, cost, spec.data.num_classes)
     if entrant.left and told.status == "ok":
         return replace(told, result={**told.result, "ingredients": entrant.left})
     return told

@@ -112,6 +112,7 @@ def as_tried(number: int, record: Record) -> Tried:
         score=record.result["score"] if scored else None,
         loss=record.result["loss"] if scored else None,
         stop=record.result.get("stop"),
+        collapsed=record.result.get("collapsed", False),
         pruned_at=steps if steps is not None and steps < record.spec["training"]["steps"] else None,
     )
 

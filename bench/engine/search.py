@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from bench.engine.optimize import Hyper
 from bench.keys import seed_for
 from bench.plan.halving import grid_size
+from bench.plan.ranking import ranking
 from bench.plan.spec import FitSpec, Search
 from bench.strategies.spans import spread
 from bench.strategies.varied import recipe_at
@@ -35,6 +36,7 @@ class Tried:
     loss: float | None  # validation loss
     pruned_at: int | None = None  # steps after which it left the race; None: it ran to its end
     stop: int | None = None  # steps after which it was at its best, where a recipe may stop early
+    collapsed: bool = False  # at its end, on its own training images: chosen only where all have
     edge: str = ""  # of the chosen one: `low` or `high` where its rate is the lowest or highest that was tried
 
 
@@ -55,11 +57,6 @@ def at_point(spec: FitSpec, hyper: Hyper) -> FitSpec:
     return replace(spec, recipe=recipe_at(spec.varied, spec.recipe, dict(hyper.options)))
 
 
-def ranking(score: float | None, loss: float | None, lr: float) -> tuple[float, float, float]:
-    """Sorts the best first: highest validation accuracy, then the lower validation loss, then the smaller rate."""
-    return (-score if score is not None else math.inf, loss if loss is not None else math.inf, lr)
-
-
 def choose(history: Sequence[Tried]) -> Tried | None:
     """The best of those that ran to their end; where none did with a score, of those that came furthest."""
     best = _best(history)
@@ -70,7 +67,7 @@ def _best(history: Sequence[Tried]) -> Tried | None:
     scored = [t for t in history if t.score is not None]
     furthest = max((math.inf if t.pruned_at is None else t.pruned_at for t in scored), default=0)
     last = [t for t in scored if (math.inf if t.pruned_at is None else t.pruned_at) == furthest]
-    return min(last, key=lambda t: ranking(t.score, t.loss, t.hyper.lr)) if last else None
+    return min(last, key=lambda t: ranking(t.score, t.loss, t.hyper.lr, t.collapsed), default=None)
 
 
 def unchosen(history: Sequence[Tried]) -> list[tuple[int, Tried]]:
@@ -189,7 +186,7 @@ def _as_trial(tried: Tried, space: "dict[str, BaseDistribution]") -> "FrozenTria
         state, value, seen = TrialState.PRUNED, None, {tried.pruned_at: tried.score}
     return create_trial(
         params=_params(tried.hyper, space), distributions=space, state=state, value=value, intermediate_values=seen,
-        user_attrs={"loss": tried.loss},
+        user_attrs={"loss": tried.loss, "collapsed": tried.collapsed},
     )  # fmt: skip
 
 

@@ -17,9 +17,10 @@ from bench.engine.fit import Start, labelled_images, trial_streams
 from bench.engine.loop import OWN_IMAGES, Outcome, Point, Session, Stream, first_drawn
 from bench.engine.origins import setting_for
 from bench.engine.records import read_history
-from bench.engine.search import Tried, ranking
+from bench.engine.search import Tried
 from bench.engine.stage import plain_stages
 from bench.engine.team import Solo
+from bench.plan.ranking import ranking
 from bench.plan.spec import FitSpec, trial_key
 from bench.store import Store, blobs
 
@@ -72,7 +73,7 @@ def make_soup(spec: FitSpec, begin: Start, chosen: Tried, where: tuple[str, Stre
     pot = _Pot(spec, begin, chosen, (found, shelf(search_key, context.store)), context)
     ranked = sorted(
         (tried for tried in read_history(search_key, spec, context.store) if tried.number in pot.digests),
-        key=lambda tried: ranking(tried.score, tried.loss, tried.hyper.lr),
+        key=lambda tried: ranking(tried.score, tried.loss, tried.hyper.lr, tried.collapsed),
     )
     numbers = [tried.number for tried in ranked]
     if spec.recipe.soup == "greedy":

@@ -8,6 +8,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bench.plan.ranking import ranking
+
 STEP = 10.0  # ratio of neighbouring rates among the first points
 FINEST = math.log(10) / 8  # nearer neighbours than an eighth of a decade differ by luck alone
 COHORT = 3  # trials that are asked together
@@ -21,18 +23,18 @@ class Seen:
     lr: float
     score: float | None  # None: it diverged or failed
     loss: float | None = None
-    steps: float = math.inf  # after which it left the race; infinite where it trained to the end
+    collapsed: bool = False
 
 
 def cohort_sizes(trials: int) -> list[int]:
-    """How many trials are asked together, one cohort after the other: few enough to learn often, enough for a race."""
+    """How many trials are asked together, one cohort after the other: few enough to learn often, enough to train side by
+    side."""
     full, rest = divmod(trials, COHORT)
     return [COHORT] * full + [rest] * (rest > 0)
 
 
 def next_points(centre: float, history: Sequence[Seen], num: int, step: float = STEP) -> list[float]:
-    """The rates of the next `num` trials, given those of all earlier cohorts. Scores count only where they are of the
-    end of the schedule; where no trial got there, of the furthest moment."""
+    """The rates of the next `num` trials, given those of all earlier cohorts."""
     if not history:
         return [centre * step ** (number - (num - 1) / 2) for number in range(num)]
     ranked = [math.log(one.lr) for one in _ranked(history)]
@@ -47,11 +49,8 @@ def next_points(centre: float, history: Sequence[Seen], num: int, step: float = 
 
 
 def _ranked(history: Sequence[Seen]) -> list[Seen]:
-    """The best first: the higher score, then the lower loss, then the smaller rate."""
     scored = [one for one in history if one.score is not None]
-    furthest = max((one.steps for one in scored), default=0)
-    last = [one for one in scored if one.steps == furthest]
-    return sorted(last, key=lambda o: (-(o.score or 0), math.inf if o.loss is None else o.loss, o.lr))
+    return sorted(scored, key=lambda one: ranking(one.score, one.loss, one.lr, one.collapsed))
 
 
 def _next(ranked: list[float], broken: set[float], taken: list[float], step: float) -> float:
@@ -77,7 +76,7 @@ def _halved(around: float, ranked: list[float], broken: set[float], taken: list[
     def standing(neighbour: float) -> float:
         if neighbour in ranked:
             return ranked.index(neighbour)
-        return math.inf if neighbour in broken else len(ranked)
+        return math.inf if neighbour in broken else len(ranked)  # not known yet is better than broken
 
     place = taken.index(around)
     beside = [taken[i] for i in (place - 1, place + 1) if 0 <= i < len(taken)]

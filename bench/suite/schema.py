@@ -228,10 +228,11 @@ class SearchSpec(Section):
     """`bracket`: three rates a decade apart; the next ones extend a decade past an end while the best lies there, then
     halve the steps around the best. `grid`: evenly over a range of rates, on a logarithmic axis. `tpe`: half of the
     trials on that grid, then Optuna's proposals. `random`: drawn from the range."""
-    pruner: Literal["halving", "none"] = "halving"
-    """`halving`: trials train side by side and are compared after `first_rung` of the steps and again after three
-    times as many; each time the best third goes on (rounded up, two at the least), the others keep their last score.
-    `none`: every trial trains to its end. The same for every strategy."""
+    pruner: Literal["halving", "none"] = "none"
+    """`none`: every trial trains to its end. `halving`, for every sampler but `bracket`, whose points are placed by how
+    trials end: they train side by side and are compared after `first_rung` of the steps and again after three times as
+    many; each time the best third goes on (rounded up, two at the least), the others keep their last score. The same
+    for every strategy."""
     first_rung: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = 2 / 9
     """Share of the step budget after which trials are compared for the first time, where the pruner is `halving`. Of a
     recipe of several phases: of what follows the first one."""
@@ -250,6 +251,12 @@ class SearchSpec(Section):
     finals: Literal["chosen", "all"] = "chosen"
     """`all`: the points that were not chosen are trained on all labels and scored on the test split too, once each. No
     score of a strategy reads them; they tell what choosing by validation cost."""
+
+    @model_validator(mode="after")
+    def _a_bracket_is_not_halved(self) -> "SearchSpec":
+        if self.sampler == "bracket" and self.pruner == "halving":
+            raise ValueError("a bracket places its points by how trials end: choose `sampler: grid`, tpe or random")
+        return self
 
 
 class EngineSpec(Section):

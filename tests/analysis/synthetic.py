@@ -195,7 +195,7 @@ def _trials(world: World, backbone: str, cell: tuple[str, int, str]) -> list[dic
             "strategy": strategy, "baseline": strategy == "scratch", "solved": "", "repeat": 0, "number": number,
             "status": "ok" if ok else "diverged", "lr": float(rates[number]), "weight_decay": 5e-4,
             "options": "",
-            "score": score, "loss": 1 - score, "num_validation": 30.0,
+            "score": score, "loss": 1 - score, "collapsed": 0.0, "num_validation": 30.0,
             "cohort": number // world.cohort if world.cohort else 0, "planned": world.trials,
             "steps": float(steps) if ok else 14.0, "spent_steps": 3 * steps if ok else 42.0, "full_steps": 200.0,
             "rungs": _rungs(steps, first_score, score, world.halving) if ok else (),

@@ -43,7 +43,7 @@ def trial(number: int, rungs: list[tuple[int, float]], **fields: Any) -> dict[st
         "status": "ok" if rungs else "diverged", "lr": 10.0 ** (number - 4), "score": score, "loss": 1 - score,
         "steps": float(rungs[-1][0]) if rungs else 1.0, "pruned": bool(rungs) and rungs[-1][0] < ENDS[-1],
         "rungs": tuple((step, value, 1 - value) for step, value in rungs), "cohort": 0, "chosen": False,
-        "num_validation": 20.0, "spent_steps": 10.0, "full_steps": 9.0, "planned": 0,
+        "num_validation": 20.0, "collapsed": 0.0, "spent_steps": 10.0, "full_steps": 9.0, "planned": 0,
     }  # fmt: skip
     return {**standard, **fields}
 

@@ -16,10 +16,10 @@ from bench.engine.fit import labelled_images, start, trial_streams
 from bench.engine.loop import Session
 from bench.engine.muster import fleet_session
 from bench.engine.optimize import Hyper
-from bench.engine.search import ranking
 from bench.engine.stage import plain_stages
 from bench.engine.team import Solo
 from bench.plan.halving import num_kept, rungs
+from bench.plan.ranking import ranking
 from bench.plan.spec import BackboneRef, DataRef, Weights
 from tests.benchmarks import workshop
 from tests.benchmarks.sizes import sized

@@ -1,4 +1,4 @@
-"""A final that ends no better than a guess on its own training images has a name, and only its training data say so."""
+"""A training that ends no better than a guess on its own images has a name, and only its training data say so."""
 
 import dataclasses
 import math
@@ -7,14 +7,18 @@ import numpy as np
 import pytest
 import torch
 
+from bench.analysis.search import choice
 from bench.engine import loop
 from bench.engine.context import OnDevice
 from bench.engine.fit import final_stream, labelled_images
 from bench.engine.images import Images
 from bench.engine.jobs import perform
 from bench.engine.loop import Stream, first_drawn
+from bench.engine.optimize import Hyper
+from bench.engine.search import Tried, choose
 from bench.engine.team import Solo
 from bench.keys import digest
+from bench.plan.bracket import Seen, next_points
 from bench.plan.spec import Engine
 from tests.conftest import CLASSES
 from tests.engine import toys
@@ -52,9 +56,9 @@ def with_scaled_head(monkeypatch, factor):
     monkeypatch.setattr(loop.Session, "advance", advance)
 
 
-def plain_loss(spec, context, module):
+def plain_loss(spec, context, module, images=None):
     """Cross-entropy in evaluation, every image alike, written out."""
-    images = labelled_images(spec, context.data(spec.data))
+    images = images if images is not None else labelled_images(spec, context.data(spec.data))
     pixels = (images.pixels.double() / 255 - 0.5) / 0.5
     module.eval()
     with torch.no_grad():
@@ -76,9 +80,9 @@ def test_the_loss_is_that_of_the_last_weights_on_the_training_images(tmp_path, m
 
     monkeypatch.setattr(loop.Session, "look_at_own", look)
     _, final = toys.everything(context, spec)
-    assert len(expected) == 1  # the trials are not asked
-    assert final.result["train_loss_end"] == pytest.approx(expected[0], rel=1e-9)
-    assert final.result["collapsed"] == (expected[0] >= GUESS)
+    assert len(expected) == 2  # the one trial, on fewer images, and the final
+    assert final.result["train_loss_end"] == pytest.approx(expected[1], rel=1e-9)
+    assert final.result["collapsed"] == (expected[1] >= GUESS)
 
 
 def test_a_rate_far_too_high_collapses_and_one_that_fits_does_not(tmp_path):
@@ -96,6 +100,48 @@ def test_a_rate_far_too_high_collapses_and_one_that_fits_does_not(tmp_path):
     _, calm = toys.everything(toys.context(tmp_path / "calm"), toys.fit_spec(training=training))
     assert calm.result["collapsed"] is False
     assert calm.result["train_loss_end"] < GUESS
+
+
+@pytest.mark.parametrize(("fleet", "folds"), [(1, 0), (1, 2), ("auto", 2)])
+def test_a_trial_is_judged_by_the_images_of_each_fold(tmp_path, monkeypatch, double, fleet, folds):
+    """A rate that fits and one that breaks the network: who has collapsed on any fold is said to have."""
+    forced(monkeypatch, "grouped", 100)
+    search = dataclasses.replace(
+        toys.SEARCH, trials=2, sampler="grid", lr_low=0.02, lr_high=TOO_HIGH, folds=folds, pruner="none"
+    )
+    training = dataclasses.replace(toys.TRAINING, steps=20)
+    context, spec = toys.context(tmp_path, engine=Engine(fleet=fleet)), toys.fit_spec(search=search, training=training)
+    losses, real = [], loop.Session.look_at_own
+
+    def look(session):
+        if isinstance(session.team, Solo):
+            losses.append(plain_loss(spec, context, session.team.network.module, session.streams[0].images))
+        real(session)
+
+    monkeypatch.setattr(loop.Session, "look_at_own", look)
+    trials, final = toys.everything(context, spec)
+    assert [trial.result["collapsed"] for trial in trials] == [False, True]
+    assert {trial.cost["engine"]["replicas"] > 1 for trial in trials} == {fleet == "auto"}
+    assert final.result["trial"] == 0
+    if fleet == 1:
+        each = max(1, folds)
+        calm, wild = losses[:each], losses[each : 2 * each]
+        assert max(calm) < GUESS <= max(wild)
+
+
+def test_what_has_collapsed_is_chosen_only_where_all_have():
+    """With however good a score: on few images a broken network may look well."""
+    rates = (0.1, 0.01, 0.001)
+    history = [Tried(n, Hyper(lr, 0.0), 0.9 - 0.1 * n, 1.0, collapsed=n < 2) for n, lr in enumerate(rates)]
+    assert choose(history).number == 2
+    assert choose(history[:2]).number == 0
+    seen = [Seen(one.hyper.lr, one.score, one.loss, one.collapsed) for one in history]
+    assert next_points(0.01, seen, 1) == [pytest.approx(1e-4)]  # past the end where the only sound one lies
+    columns = {"status": "ok", "pruned": False, "loss": 1.0}
+    rows = [{**columns, "number": n, "lr": one.hyper.lr, "score": one.score, "collapsed": float(one.collapsed)}
+            for n, one in enumerate(history)]  # fmt: skip
+    assert choice(rows) == rows[2]
+    assert choice(rows[:2]) == rows[0]
 
 
 def test_a_network_that_says_the_same_of_everything_has_collapsed(tmp_path, monkeypatch):

@@ -167,22 +167,6 @@ def test_optuna_asks_the_bracket_where_the_rule_says():
     assert rates(got) == pytest.approx([seen.lr for seen in by_hand], rel=1e-12)
 
 
-def test_a_bracket_does_not_learn_from_scores_of_an_early_rung():
-    """A trial that left early counts as a rate that was tried; how it stood then moves nothing."""
-    one = spec("bracket", 6)
-    first = ask_cohort(one, [], range(3))
-
-    def after(early):
-        history = [Tried(0, first[0], 0.5, 1.0), Tried(1, first[1], 0.6, 0.9), Tried(2, first[2], early, 2.0, 10)]
-        return rates_of(ask_cohort(one, history, range(3, 6)))
-
-    def rates_of(points):
-        return [point.lr for point in points]
-
-    assert after(0.99) == after(0.1)
-    assert all(first[0].lr < lr < first[2].lr for lr in after(0.99))
-
-
 def test_a_search_finds_a_rate_far_from_where_it_began():
     """The hill's top lies at 3e-3, two and a half decades below the first points."""
     search = dataclasses.replace(toys.SEARCH, sampler="bracket", trials=12, lr_low=1.0, lr_high=100.0)

@@ -15,7 +15,7 @@ from tests.engine import toys
 pytestmark = [pytest.mark.usefixtures("tiny")]
 
 BRACKET = dataclasses.replace(toys.SEARCH, trials=4, sampler="bracket", lr_low=1e-3, lr_high=1e-2)
-HALVED = dataclasses.replace(BRACKET, trials=5, pruner="halving", first_rung=2 / 9, folds=2)
+HALVED = dataclasses.replace(toys.SEARCH, trials=5, sampler="grid", pruner="halving", first_rung=2 / 9, folds=2)
 SPANS = {"l2_sp": ("alpha", log(0.001, 1.0)), "lora": ("rank", choices(1, 2, 4))}
 OTHERS = {"l2_sp": {"beta": 0.01}, "lora": {"alpha": 8.0, "targets": "auto"}}
 BOTH = pytest.mark.parametrize("name", SPANS)

@@ -141,8 +141,8 @@ def test_a_search_has_a_record_per_trial_and_everything_else_one():
 def test_golden():
     """Should these change, every record on every disk has lost its name. A new field does that, and so does a bumped
     keys.PROTOCOL: be sure to mean it, then write the new keys here."""
-    assert Job("final", FIT, (NEED,)).key == "55dd8f09b281ce932ba5d561d9a8a181"
-    assert Job("pretrain", PRETRAIN).key == "2eb98d1e184090a49c93d463c54f51b1"
+    assert Job("final", FIT, (NEED,)).key == "ed6c6fe3ef6fa4a1cfc4e2a50a3d9e2a"
+    assert Job("pretrain", PRETRAIN).key == "3f9dfb8ebe797cf49e67774e59c81851"
 
 
 def keys(plan):

@@ -7,18 +7,18 @@ from bench.plan.halving import steps_taken
 from bench.strategies.spans import Varied, choices, log
 from tests.plan.conftest import SMALL
 
+HALVED = SMALL.replace("trials: 3", "trials: 3, sampler: grid, pruner: halving")
+EQUAL = HALVED.replace("trials: 3", "trials: 8, budget: steps").replace("steps: 20", "steps: 180")
+
 
 @pytest.mark.parametrize(("name", "opening"), [("full_finetune", 0.0), ("lp_ft", 0.5), ("gradual_unfreeze", 0.4 / 5)])
 def test_trials_are_first_compared_when_the_second_phase_is_under_way(plan, name, opening):
     """A rate that is best while the head alone learns may be the worst for what comes after."""
-    made = plan(SMALL.replace("full_finetune]", f"{name}]"))
+    made = plan(HALVED.replace("full_finetune]", f"{name}]"))
     (search,) = {job.spec.search for job in made.jobs.values() if job.kind == "search" and job.spec.repeat == 0
                  and job.spec.recipe == recipe_of(name)}  # fmt: skip
     assert search.first_rung == pytest.approx(opening + (1 - opening) * 2 / 9)
     assert search.first_rung > opening
-
-
-EQUAL = SMALL.replace("trials: 3", "trials: 8, budget: steps").replace("steps: 20", "steps: 180")
 
 
 def test_equal_steps_instead_of_equal_trials(plan):
@@ -26,13 +26,13 @@ def test_equal_steps_instead_of_equal_trials(plan):
     lists = "full_finetune, linear_probe, lp_ft, soup, ridge_probe, scratch_long"
     made = plan(EQUAL.replace("scratch, linear_probe, full_finetune", lists))
     found = {cell.strategy: made.jobs[cell.searches[0]].spec for cell in made.cells}
-    # 3 trials to step 40, 2 on to 180, twice; and 2 all the way
-    budget = 2 * (3 * 40 + 2 * 140) + 2 * 180
+    # 8 trials to step 40, 3 on to 120, 2 on to 180
+    budget = 8 * 40 + 3 * 80 + 2 * 60
     assert (found["full_finetune"].search.trials, found["linear_probe"].search.trials) == (8, 8)
-    # lp_ft: the first rung lies at 1/2 + 1/2 * 2/9; 3 trials to 110, 2 on: 470
-    assert found["lp_ft"].search.trials == 7
-    assert found["soup"].search.trials == round(budget / 180) == 6
-    assert found["scratch_long"].search.trials < 5
+    # lp_ft: the first rung lies at 1/2 + 1/2 * 2/9; 5 trials to 110, 2 on to 180: 690
+    assert found["lp_ft"].search.trials == 5
+    assert found["soup"].search.trials == round(budget / 180) == 4
+    assert found["scratch_long"].search.trials < 3
     assert found["ridge_probe"].search.trials == 8  # takes no steps
     for name in ("lp_ft", "soup", "scratch_long"):
         spec = found[name]

@@ -5,7 +5,6 @@ from typing import Any
 from bench.analysis.frame import OWN_HEAD
 from bench.analysis.tables import Savings, precisions, savings
 from bench.analysis.words import listed, plural, shortened
-from bench.plan.bracket import COHORT
 from bench.plan.halving import rung_ends, rung_shares
 from bench.report.facts import Facts, unique
 from bench.report.view import Block, Section, Words
@@ -50,6 +49,8 @@ def protocol_section(facts: Facts) -> Section:
         _budget(search),
         *_search(search),
         *_halving(search, part(suite, "training").get("steps")),
+        "The point with the highest validation accuracy is chosen; ties go to the lower validation loss. One that "
+        "ended no better than a uniform guess on its own training images is chosen only where all did.",
         *_validation(search),
         *_head(part(suite, "head")),
         *_training(part(suite, "training")),
@@ -112,10 +113,7 @@ def _halving(search: dict[str, Any], steps: int | None) -> list[str]:
         when = f"{listed(compared, 9)} of {steps:,} steps"
         if not compared:
             return ["The step budget is too small for halving: every trial trains to its end."]
-    batch = {
-        "tpe": " Each half is such a race of its own.",
-        "bracket": f" Each {COHORT} trials are such a race of their own.",
-    }.get(search.get("sampler", ""), "")
+    batch = " Each half is such a race of its own." if search.get("sampler") == "tpe" else ""
     return [
         f"Searches run by successive halving, with the same rule for every strategy: the trials train side by side and "
         f"are compared after {when}. Each time the best third, rounded up and two at the least, goes on, and "
