@@ -27,7 +27,7 @@ class Seen:
 
 
 def cohort_sizes(trials: int) -> list[int]:
-    """How many trials are asked together, one cohort after the other: few enough to learn often, enough to train side by
+    """How many trials are asked together, one cohort after the other: few, to learn often; several, to train side by
     side."""
     full, rest = divmod(trials, COHORT)
     return [COHORT] * full + [rest] * (rest > 0)
