@@ -156,7 +156,8 @@ def describe_trial(
         "num_validation": sum(s.num for s in scored),
         "steps": rungs[-1].step,
         "stop": rungs[-1].stop,
-        "collapsed": rungs[-1].stop is None and any(has_collapsed(outcome, num_classes) for outcome in outcomes),
+        "collapsed": rungs[-1].stop in (None, rungs[-1].step)  # else the weights that count are earlier ones
+        and any(has_collapsed(outcome, num_classes) for outcome in outcomes),
         "rungs": [dataclasses.asdict(rung) for rung in rungs],
         "folds": [
             {"score": seen.accuracy, "loss": seen.loss, "train_loss": o.curve[-1].train_loss}

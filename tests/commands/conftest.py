@@ -26,7 +26,7 @@ backbones:
   - {name: small_resnet, pretrain: {dataset: source, epochs: 1}}
 strategies: [scratch, linear_probe, {freeze: {upto: 2}}]
 training: {steps: 2, evaluations: 2}
-search: {scope: cell, trials: 2, sampler: grid, validation: {folds: 2}}
+search: {scope: cell, trials: 2, sampler: grid, pruner: halving, validation: {folds: 2}}
 engine: {precision: fp32}
 repeats: 2
 """

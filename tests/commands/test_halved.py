@@ -196,7 +196,7 @@ def test_plan_says_how_searches_run(bench):
     said = bench("plan", "suites/small.yaml").out
     assert "each searched with 8 trials, halved after 44 and 133 of 200 steps (grid, 2 folds; on the first " in said
     assert "first task), then trained 2 times" in said
-    edited(("trials: 8", "trials: 8, pruner: none"))
+    edited(("pruner: halving", "pruner: none"))
     assert "each searched with 8 trials, each of 200 steps (grid" in bench("plan", "suites/small.yaml").out
     assert bench("plan", "suites/small.yaml", "--json").json["rungs"] == [200]
 
