@@ -74,9 +74,9 @@ def test_the_loss_is_that_of_the_last_weights_on_the_training_images(tmp_path, m
         context._loaded[digest(spec.data)] = OnDevice(train, test, "ab" * 32)
     expected, real = [], loop.Session.look_at_own
 
-    def look(session):
+    def look(session, *most):
         expected.append(plain_loss(spec, context, session.team.network.module))
-        real(session)
+        real(session, *most)
 
     monkeypatch.setattr(loop.Session, "look_at_own", look)
     _, final = toys.everything(context, spec)
@@ -113,10 +113,10 @@ def test_a_trial_is_judged_by_the_images_of_each_fold(tmp_path, monkeypatch, dou
     context, spec = toys.context(tmp_path, engine=Engine(fleet=fleet)), toys.fit_spec(search=search, training=training)
     losses, real = [], loop.Session.look_at_own
 
-    def look(session):
+    def look(session, *most):
         if isinstance(session.team, Solo):
             losses.append(plain_loss(spec, context, session.team.network.module, session.streams[0].images))
-        real(session)
+        real(session, *most)
 
     monkeypatch.setattr(loop.Session, "look_at_own", look)
     trials, final = toys.everything(context, spec)
@@ -192,12 +192,12 @@ def test_averaged_weights_are_judged_as_they_count(tmp_path, monkeypatch, double
     spec, job = toys.pretrained(context, recipe=toys.recipe("wise_ft", 6))
     losses, real = {}, loop.Session.look_at_own
 
-    def look(session):
+    def look(session, *most):
         module = session.team.network.module
         losses["end"] = plain_loss(spec, context, module)
         with session.team.hold(0):
             losses["average"] = plain_loss(spec, context, module)
-        real(session)
+        real(session, *most)
 
     monkeypatch.setattr(loop.Session, "look_at_own", look)
     _, final = toys.everything(context, spec, job.key)
