@@ -58,7 +58,7 @@ def choose_form(spec: FitSpec, begin: Start, stages: Stages, images: Images, con
     most = 10_000 if limit == "auto" else limit
     if not any(any(phase.rates[:-1]) for phase in spec.recipe.phases):
         stage = stages(0)
-        if not stage.whole and head_form(stage.train, ()) is not None:
+        if not stage.whole and head_form(stage.live, ()) is not None:
             return Choice(most, "head")
     if _work(spec, begin.network, context) > LARGEST.get(context.device.type, 0):
         return Choice()

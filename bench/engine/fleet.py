@@ -69,9 +69,9 @@ class Fleet:
             parameter.requires_grad_(name in learns)
         # In the arithmetic of the training: a form that does not work in it then says so here.
         with arithmetic(self._begin[next(iter(self._begin))].device, self.training.precision):
-            self.form, self._train = self._make_form(stage.train)
+            self.form, self._train = self._make_form(stage.live)
             with in_eval_mode(self.network.module):
-                _, self._evaluate = self._make_form(stage.evaluate)
+                _, self._evaluate = self._make_form(stage.live)
 
     def step(self, inputs: Inputs, labels: Tensor, rates: tuple[float, ...]) -> Tensor:
         with arithmetic(labels.device, self.training.precision):

@@ -1,9 +1,9 @@
 """What a training costs on any machine: FLOPs of the whole network in every step, however little of it was run here."""
 
 import copy
+from collections.abc import Callable
 
 import torch
-from torch import nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -64,8 +64,8 @@ def _count(network: Network, active: Learning, image_size: int) -> int:
     return int(counter.get_total_flops())
 
 
-def forward_flops(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> int:
-    """Of one pass over these inputs; the module is run."""
+def forward_flops(module: Callable[..., object], inputs: tuple[torch.Tensor, ...]) -> int:
+    """Of one pass over these inputs, which is made."""
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         module(*inputs)
     return int(counter.get_total_flops())

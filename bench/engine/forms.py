@@ -20,6 +20,8 @@ from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 
+from bench.engine.replay import Live
+
 Tensors = dict[str, Tensor]
 Inputs = tuple[Tensor, ...]
 
@@ -130,45 +132,19 @@ def products(weight: Tensor, bias: Tensor | None, rows: Tensor) -> Tensor:
 
 
 def head_form(module: nn.Module, examples: Inputs = ()) -> Form | None:
-    """One linear layer, in one matrix product per stream. Of `examples` only the number matters."""
-    graph = traced(module, {nn.Linear})
-    if graph is None or len(examples) > 1:
-        return None
-    found, flattens = None, False
-    idle: list[nn.Module] = []
-    node = next(node for node in graph.nodes if node.op == "output").args[0]
-    while isinstance(node, fx.Node) and node.op != "placeholder":
-        layer = module.get_submodule(str(node.target)) if node.op == "call_module" else None
-        if type(layer) is nn.Linear and found is None:
-            found = str(node.target)
-        elif _is_flatten(node, layer):
-            flattens = True
-        elif layer is not None and is_idle_dropout(layer):
-            idle.append(layer)
-        elif type(layer) is not nn.Identity:
-            return None
-        node = node.args[0]
-    return None if found is None else _Head(module, found, flattens, idle)
-
-
-def _is_flatten(node: fx.Node, layer: nn.Module | None) -> bool:
-    """After the layer it does nothing, before it the batch stays."""
-    if layer is not None:
-        return type(layer) is nn.Flatten and (layer.start_dim, layer.end_dim) == (1, -1)
-    return node.target in (torch.flatten, "flatten") and node.args[1:] == (1,) and not node.kwargs
+    """One linear layer on one feature, in one matrix product per stream. `examples` are not needed."""
+    name = module.only_head if isinstance(module, Live) else None
+    layer = module.get_submodule(name) if name is not None else None
+    return _Head(layer, name) if name is not None and type(layer) is nn.Linear else None
 
 
 class _Head:
-    def __init__(self, module: nn.Module, name: str, flattens: bool, idle: list[nn.Module]) -> None:
-        layer = module.get_submodule(name)
-        assert isinstance(layer, nn.Linear)
-        self._layer, self._flattens, self._idle = layer, flattens, idle
-        self._weight, self._bias = joined(name, "weight"), joined(name, "bias")
+    def __init__(self, layer: nn.Linear, name: str) -> None:
+        self._layer = layer
+        self._weight, self._bias = f"{name}.weight", f"{name}.bias"
 
     def logits(self, parameters: Tensors, buffers: Tensors, inputs: Inputs) -> Tensor:
-        assert all(map(is_idle_dropout, self._idle)), "dropout is active now"
         (x,) = inputs
-        x = x.flatten(2) if self._flattens else x
         assert x.ndim == 3, "a head's input is flat"
         shape, layer = shape_of(parameters, buffers), self._layer
         weight = parameters.get(self._weight, layer.weight.expand(*shape, -1, -1)).flatten(1, 2)

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.engine.forms import Tensors, is_idle_dropout, joined, products
-from bench.engine.frontier import as_channels_last
 
 Rule = Callable[..., "Value"]  # (call, name and module or function, the node's own arguments)
 
@@ -252,7 +251,6 @@ FUNCTIONS: dict[Any, Rule] = {
     torch.flatten: _flatten,
     torch.mean: _mean,
     F.dropout: _dropout,
-    as_channels_last: _alone,
 }
 METHODS: dict[str, Any] = {  # the function that does the same
     "add": torch.add, "sub": torch.sub, "mul": torch.mul, "div": torch.div, "relu": torch.relu,

@@ -264,7 +264,7 @@ def _features(matrix: _Matrix, images: Images, spec: FitSpec) -> Tensor:
             index = torch.arange(begin, min(begin + BATCH, len(images)), device=images.device)
             inputs = matrix.stage.plain.batches([Part(images, index)])
             with watched(network, units=of_units) as seen, arithmetic(images.device, spec.training.precision):
-                matrix.stage.evaluate(*(value[0] for value in inputs))
+                matrix.stage.live(*(value[0] for value in inputs))
             rows.append(seen.row() if of_units else seen.features[0])
     return torch.cat(rows)
 

@@ -170,7 +170,7 @@ class Solo:
         for start in range(0, len(labels), size):
             part = slice(start, start + size)
             with arithmetic(labels.device, self.training.precision):
-                logits = full(self.stage.train(*(value[part] for value in inputs)))
+                logits = full(self.stage.live(*(value[part] for value in inputs)))
             loss = F.cross_entropy(logits, labels[part], label_smoothing=self.training.label_smoothing)
             if self.pieces > 1:
                 loss = loss * (len(logits) / len(labels))
@@ -185,7 +185,7 @@ class Solo:
         assert term is not None
         with arithmetic(labels.device, self.training.precision):
             with watched(self.network, penalty.reads != "parameters", penalty.reads == "images") as seen:
-                logits = full(self.stage.train(*inputs))
+                logits = full(self.stage.live(*inputs))
             features = full(seen.features[0]) if seen.features else logits
             loss = F.cross_entropy(logits, labels, label_smoothing=self.training.label_smoothing)
             step = Step(
@@ -237,7 +237,7 @@ class Solo:
 
     def _logits(self, inputs: Inputs) -> Tensor:
         with arithmetic(inputs[0].device, self.training.precision):
-            return full(self.stage.evaluate(*(value[0] for value in inputs))[None])
+            return full(self.stage.live(*(value[0] for value in inputs))[None])
 
     def keep(self, members: list[list[int]]) -> None:
         assert members == [[0]]
