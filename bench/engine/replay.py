@@ -319,7 +319,7 @@ def _disagreement(network: Network, found: Cut, images: Tensor) -> str:
         if not _is_near(one[:2], other):
             return "what it computes of an image depends on the others of the batch"
     for evaluating in (True, False):
-        with in_eval_mode(network.module) if evaluating else _as_it_is():
+        with in_eval_mode(network.module) if evaluating else contextlib.nullcontext():
             whole, parts = (_run(network, run, given) for run, given in (
                 (network.module, (images,)), (found.live, tuple(one.clone() for one in features))))  # fmt: skip
         if not isinstance(whole.logits, Tensor):
@@ -432,11 +432,6 @@ def _answering(module: nn.Module, static: Sequence[Call], answer: Callable[[Call
                 del child.__dict__["forward"]
             else:
                 child.__dict__["forward"] = own
-
-
-@contextmanager
-def _as_it_is() -> Iterator[None]:
-    yield
 
 
 @contextmanager
