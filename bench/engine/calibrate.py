@@ -20,7 +20,6 @@ from bench.engine.fit import Start
 from bench.engine.fleet import Fleet, MakeForm
 from bench.engine.flops import COUNTED, step_flops
 from bench.engine.forms import Form, head_form, vmap_form
-from bench.engine.grouped import grouped_form
 from bench.engine.images import Images
 from bench.engine.optimize import Hyper
 from bench.engine.stage import Stages
@@ -34,7 +33,6 @@ log = logging.getLogger(__name__)
 
 FORMS: dict[str, Callable[[nn.Module, Inputs], Form | None]] = {
     "head": head_form,
-    "grouped": grouped_form,
     "vmap": vmap_form,
 }
 GAIN = 1.3  # a fleet must be so much faster for each replica to be worth its memory
@@ -85,7 +83,7 @@ def form_maker(wanted: str, examples: Callable[[], Inputs]) -> MakeForm:
     modules of the phase at hand take it."""
 
     def make(module: nn.Module) -> tuple[str, Form]:
-        for name in dict.fromkeys(("head", wanted, "grouped", "vmap")):
+        for name in dict.fromkeys(("head", wanted, "vmap")):
             form = FORMS[name](module, examples())
             if form is not None:
                 return name, form
@@ -109,16 +107,15 @@ def _fastest(spec: FitSpec, begin: Start, stages: Stages, images: Images, contex
     hyper = Hyper(spec.search.lr_low, spec.search.weight_decay)
     alone = _seconds(Solo(begin.network, what, hyper, begin.renew), spec, stages, inputs)
     best, least = Choice(), alone / GAIN
-    for form in ("grouped", "vmap"):
-        for width in WIDTHS.get(context.device.type, ()):
-            try:
-                fleet = Fleet(begin.network, what, [[hyper] * width], [begin.state], form_maker(form, lambda: examples))
-                seconds = _seconds(fleet, spec, stages, inputs) / width
-            except RuntimeError as error:  # no such form, or out of memory
-                log.info("no fleet of %d in form %s: %s", width, form, error)
-                break
-            if fleet.form == form and seconds < least:
-                best, least = Choice(width, form), seconds
+    for width in WIDTHS.get(context.device.type, ()):
+        try:
+            fleet = Fleet(begin.network, what, [[hyper] * width], [begin.state], form_maker("vmap", lambda: examples))
+            seconds = _seconds(fleet, spec, stages, inputs) / width
+        except RuntimeError as error:  # no such form, or out of memory
+            log.info("no fleet of %d: %s", width, error)
+            break
+        if seconds < least:
+            best, least = Choice(width, fleet.form), seconds
     log.info("%s: %s; alone %.2g s a step, so %.2g s", spec.backbone.name, best, alone, least)
     return best
 

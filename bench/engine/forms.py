@@ -1,5 +1,5 @@
-"""How the logits of many replicas of one network come out of one pass: as one matrix product, under `torch.func.vmap`,
-or side by side in the channels (`grouped.py`). Which is fastest depends on the network and the device: measure.
+"""How the logits of many replicas of one network come out of one pass: as one matrix product, where only a
+linear head learns, or under `torch.func.vmap`. Whether that is faster depends on the network and the device: measure.
 
 Every form computes what each replica would compute alone, up to rounding, and replicas never mix: what backward takes
 from the sum of their losses is each one's own gradient, and one that is lost (NaN) stays alone with it. A function
@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -50,23 +50,6 @@ def losses(logits: Tensor, labels: Tensor, label_smoothing: float) -> Tensor:
     return each.view(num_streams, num_members, num).mean(2)
 
 
-def traced(module: nn.Module, leaves: set[type[nn.Module]]) -> fx.Graph | None:
-    """The module's forward as a graph of leaf modules, functions and methods; None where it cannot be had."""
-    if type(module) in leaves:  # of itself fx would trace into a root
-        graph = fx.Graph()
-        graph.output(graph.create_node("call_module", "", (graph.placeholder("x"),)))
-        return graph
-
-    class Tracer(fx.Tracer):
-        def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-            return type(m) in leaves or super().is_leaf_module(m, module_qualified_name)
-
-    try:
-        return Tracer().trace(stand_in(module))
-    except Exception:  # the network's own code ran on symbols instead of tensors, which may fail in any way
-        return None
-
-
 def stand_in(module: nn.Module) -> nn.Module:
     """Has the same parameters; whatever else a strange call changes is its own: statistics, or what a network remembers
     (LeViT keeps its attention biases between evaluations)."""
@@ -79,13 +62,6 @@ def remembered(module: nn.Module) -> list[dict[str, object]]:
         {key: {k: id(v) for k, v in value.items()} if isinstance(value, dict) else id(value) for key, value in held}
         for held in (vars(each).items() for each in module.modules())
     ]
-
-
-def is_idle_dropout(module: nn.Module) -> bool:
-    """Dropout of any sort (timm's DropPath too) that passes everything on."""
-    rates = [getattr(module, name, None) for name in ("p", "drop_prob")]
-    is_dropout = isinstance(module, nn.modules.dropout._DropoutNd) or type(module).__name__ == "DropPath"
-    return is_dropout and (not module.training or rates[0] == 0 or rates[1] == 0)
 
 
 def statistics(module: nn.Module) -> list[tuple[str, nn.Module]]:
@@ -133,7 +109,7 @@ def products(weight: Tensor, bias: Tensor | None, rows: Tensor) -> Tensor:
 
 def head_form(module: nn.Module, examples: Inputs = ()) -> Form | None:
     """One linear layer on one feature, in one matrix product per stream. `examples` are not needed."""
-    name = module.only_head if isinstance(module, Live) else None
+    name = module.only_head if isinstance(module, Live) else "" if type(module) is nn.Linear else None
     layer = module.get_submodule(name) if name is not None else None
     return _Head(layer, name) if name is not None and type(layer) is nn.Linear else None
 
@@ -141,7 +117,7 @@ def head_form(module: nn.Module, examples: Inputs = ()) -> Form | None:
 class _Head:
     def __init__(self, layer: nn.Linear, name: str) -> None:
         self._layer = layer
-        self._weight, self._bias = f"{name}.weight", f"{name}.bias"
+        self._weight, self._bias = joined(name, "weight"), joined(name, "bias")
 
     def logits(self, parameters: Tensors, buffers: Tensors, inputs: Inputs) -> Tensor:
         (x,) = inputs

@@ -99,7 +99,7 @@ def cut(network: Network, example: Tensor) -> Cut | Whole:
         except CannotCut as why:
             return Whole(str(why))
         except Exception as error:  # whatever a network does on the way: it can still run whole
-            return Whole(f"could not be cut: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")
+            return Whole(" ".join(f"could not be cut: {type(error).__name__}: {error}".split()))
 
 
 def join(cuts: Sequence[Cut]) -> "Static":
@@ -136,14 +136,13 @@ class Static:
                     raise _EnoughError
 
         modules = [self.module.get_submodule(name) for name, _ in wanted]
-        with in_eval_mode(self.module), _heard(self.module, modules, take):
-            with contextlib.suppress(_EnoughError):
-                self.module(images)
+        with in_eval_mode(self.module), _heard(self.module, modules, take), contextlib.suppress(_EnoughError):
+            self.module(images)
         if len(found) < len(wanted):
             raise CannotCut("training and evaluation call different frozen modules")
         features = (leaf for call in self.calls for leaf in found[call.name])
         return (
-            *(one if len(one) == len(images) else one.unflatten(0, (len(images), -1)) for one in features),
+            *(one if len(one) == len(images) else torch.unflatten(one, 0, (len(images), -1)) for one in features),
             *((images,) * self.with_input),
         )
 
@@ -151,6 +150,8 @@ class Static:
 class Live(nn.Module):
     """Features -> logits, on the network's own parameters, with its flags as they are when it runs. Has the network's
     parameters, buffers and modules by the same names."""
+
+    _replay: "_Replay"
 
     def __init__(self, module: nn.Module, replay: "_Replay") -> None:
         super().__init__()
@@ -162,11 +163,10 @@ class Live(nn.Module):
     @property
     def only_head(self) -> str | None:
         """Name of a module that is all there is behind the features."""
-        name: str | None = self._replay.head
-        return name
+        return self._replay.head
 
     def forward(self, *features: Tensor) -> Tensor:
-        logits: Tensor = self._replay(features)
+        logits: Tensor = self._replay.logits(features)
         return logits
 
 
@@ -179,7 +179,7 @@ class _Replay:
     head: str | None = None
     solid: bool = False
 
-    def __call__(self, features: tuple[Tensor, ...]) -> Any:
+    def logits(self, features: tuple[Tensor, ...]) -> Any:
         if self.head is not None:
             return self.whole.get_submodule(self.head)(*features)
         num, device = len(features[0]), features[0].device

@@ -105,7 +105,7 @@ def test_a_rate_far_too_high_collapses_and_one_that_fits_does_not(tmp_path):
 @pytest.mark.parametrize(("fleet", "folds"), [(1, 0), (1, 2), ("auto", 2)])
 def test_a_trial_is_judged_by_the_images_of_each_fold(tmp_path, monkeypatch, double, fleet, folds):
     """A rate that fits and one that breaks the network: who has collapsed on any fold is said to have."""
-    forced(monkeypatch, "grouped", 100)
+    forced(monkeypatch, "vmap", 100)
     search = dataclasses.replace(
         toys.SEARCH, trials=2, sampler="grid", lr_low=0.02, lr_high=TOO_HIGH, folds=folds, pruner="none"
     )
@@ -216,7 +216,7 @@ def test_a_soup_is_judged_by_its_mean(tmp_path):
 
 def test_each_replica_of_a_fleet_is_judged_by_its_own(tmp_path, monkeypatch, double):
     """One repeat's search offers a rate that breaks it, so one of three collapses, as it does alone."""
-    forced(monkeypatch, "grouped", 100)
+    forced(monkeypatch, "vmap", 100)
     spec = toys.fit_spec(training=dataclasses.replace(toys.TRAINING, batch_size=4))
     found = {}
     for name, engine in (("alone", Engine(fleet=1)), ("fleet", Engine())):

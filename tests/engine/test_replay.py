@@ -22,7 +22,7 @@ SMALL = {"test_resnet": 48, "test_vit": 32}  # timm's, under half a million weig
 # name -> image size, options
 FAMILIES: dict[str, tuple[int, dict[str, object]]] = {
     "resnet18": (48, {}),
-    "vit_tiny_patch16_224": (32, {"img_size": 32, "drop_path_rate": 0.2, "attn_drop_rate": 0.1, "pos_drop_rate": 0.1}),
+    "vit_tiny_patch16_224": (32, {"img_size": 32, "drop_path_rate": 0.2, "attn_drop_rate": 0.1}),
     "convnext_atto": (32, {"drop_path_rate": 0.2}),
     "efficientnet_b0": (48, {"drop_path_rate": 0.2, "drop_rate": 0.2}),
     "densenet121": (64, {}),
@@ -44,7 +44,7 @@ def images_of(number, size=SIZE, seed=0):
 
 
 def calibrated(module, size):
-    """In double precision, with weights and statistics that hide no mistake: biases and layer scales begin at 0 or 1."""
+    """In double precision, with weights that hide no mistake: as built, biases and layer scales are 0 or 1."""
     draw = torch.Generator().manual_seed(1)
     module = module.double().train()
     with torch.no_grad():
