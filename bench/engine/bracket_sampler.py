@@ -8,7 +8,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from bench.plan.bracket import Seen, next_points
-from bench.plan.spec import Search
+from bench.spec.refs import Search
 
 
 class BracketSampler(BaseSampler):

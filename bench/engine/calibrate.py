@@ -14,7 +14,6 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from bench.backbones.units import Network
 from bench.engine.context import Context, device_name
 from bench.engine.fit import Start
 from bench.engine.fleet import Fleet, MakeForm
@@ -27,7 +26,8 @@ from bench.engine.supply import Inputs, Part
 from bench.engine.team import Solo, Team
 from bench.errors import StoreError
 from bench.keys import digest
-from bench.plan.spec import FitSpec
+from bench.network.units import Network
+from bench.spec.job import FitSpec
 
 log = logging.getLogger(__name__)
 

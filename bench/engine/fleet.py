@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench.backbones.units import Network
-from bench.engine.evaluate import Scored, in_eval_mode, score
+from bench.engine.evaluate import Scored, score
 from bench.engine.forms import Form, losses
 from bench.engine.images import Images
 from bench.engine.optimize import Hyper
@@ -19,8 +18,10 @@ from bench.engine.precision import arithmetic, full
 from bench.engine.stacked import Hypers, StackedOptimizer, keep_members, repeat, slots_of
 from bench.engine.stage import Stage
 from bench.engine.supply import Inputs
-from bench.plan.spec import Training
-from bench.strategies.recipe import Learning, Recipe
+from bench.network.capture import in_eval_mode
+from bench.network.units import Network
+from bench.spec.recipe import Learning, Recipe
+from bench.spec.refs import Training
 
 State = dict[str, Tensor]
 MakeForm = Callable[[torch.nn.Module], tuple[str, Form]]  # a form and its name

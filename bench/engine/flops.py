@@ -7,10 +7,10 @@ import torch
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from bench.backbones.units import Network
 from bench.engine.optimize import numbered_phases
-from bench.plan.spec import Pipeline, Training
-from bench.strategies.recipe import Learning, Recipe
+from bench.network.units import Network
+from bench.spec.recipe import Learning, Recipe
+from bench.spec.refs import Pipeline, Training
 
 COUNTED = 2  # images; the work is proportional to them, and BatchNorm refuses a single one
 

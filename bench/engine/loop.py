@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
-from bench.backbones.units import Network
 from bench.engine.evaluate import Scored
 from bench.engine.images import Images, Order
 from bench.engine.optimize import Hyper, numbered_phases, schedule
@@ -18,8 +17,9 @@ from bench.engine.stage import Stages, plain_stages
 from bench.engine.supply import Inputs, Part, Through
 from bench.engine.team import Solo, Team
 from bench.keys import seed_for
-from bench.plan.spec import Pipeline, Training
-from bench.strategies.recipe import Recipe
+from bench.network.units import Network
+from bench.spec.recipe import Recipe
+from bench.spec.refs import Pipeline, Training
 
 T = TypeVar("T")
 

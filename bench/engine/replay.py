@@ -20,8 +20,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
-from bench.backbones.units import Network
-from bench.engine.evaluate import in_eval_mode
+from bench.network.capture import in_eval_mode
+from bench.network.units import Network
 
 MOST = 4  # values that are kept of one image
 NOISE = 0.01  # by which weights that learn are moved for the proof: behind a head of zeros all logits are equal

@@ -7,10 +7,10 @@ from typing import Literal
 
 from torch import nn
 
-from bench.backbones.units import Network
 from bench.engine.images import Augment
 from bench.engine.supply import Pixels, Supply
-from bench.plan.spec import Pipeline, Training
+from bench.network.units import Network
+from bench.spec.refs import Pipeline, Training
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from importlib.metadata import version
 import torch
 from torch import Tensor
 
-from bench.backbones.weights import sha256_of
 from bench.engine.context import Context
 from bench.engine.fit import Start
 from bench.engine.flops import forward_flops
@@ -23,9 +22,10 @@ from bench.engine.replay import Cut, Static, Whole, cut, join
 from bench.engine.stage import Stage, Stages, plain_stages
 from bench.engine.supply import Pixels, Supply, Table, Tables, Through
 from bench.keys import digest
+from bench.network.weights import sha256_of
 from bench.plan.patterns import has_one_body, pattern_group
-from bench.plan.spec import FitSpec
-from bench.strategies.recipe import Learning
+from bench.spec.job import FitSpec
+from bench.spec.recipe import Learning
 
 log = logging.getLogger(__name__)
 

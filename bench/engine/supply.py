@@ -12,7 +12,7 @@ from torch import Tensor
 
 from bench.engine.images import Augment, Changed, Images, augment, choose_views, prepare
 from bench.engine.precision import arithmetic
-from bench.plan.spec import Pipeline
+from bench.spec.refs import Pipeline
 
 Inputs = tuple[Tensor, ...]
 

@@ -11,17 +11,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.backbones.units import Network
-from bench.engine.evaluate import Scored, estimate_statistics, in_eval_mode, score
+from bench.engine.evaluate import Scored, estimate_statistics, score
 from bench.engine.images import Images
 from bench.engine.optimize import Hyper, make_optimizer, set_rates, step_toward
 from bench.engine.precision import arithmetic, full
-from bench.engine.setting import Setting, Step, Term, watched
+from bench.engine.setting import Setting, Step
 from bench.engine.stage import Stage
 from bench.engine.supply import Inputs
-from bench.plan.spec import Training
-from bench.strategies.parts import Pull
-from bench.strategies.recipe import Learning, Recipe
+from bench.network.capture import in_eval_mode, watched
+from bench.network.units import Network
+from bench.spec.parts import Pull, Term
+from bench.spec.recipe import Learning, Recipe
+from bench.spec.refs import Training
 
 
 class Team(Protocol):

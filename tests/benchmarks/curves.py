@@ -20,7 +20,7 @@ from bench.engine.stage import plain_stages
 from bench.engine.team import Solo
 from bench.plan.halving import num_kept, rungs
 from bench.plan.ranking import ranking
-from bench.plan.spec import BackboneRef, DataRef, Weights
+from bench.spec.refs import BackboneRef, DataRef, Weights
 from tests.benchmarks import workshop
 from tests.benchmarks.sizes import sized
 

@@ -7,9 +7,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from bench.backbones.build import build_network
 from bench.engine.forms import head_form, losses, vmap_form
-from bench.plan.spec import BackboneRef, Weights
+from bench.network.build import build_network
+from bench.spec.refs import BackboneRef, Weights
 
 torch.set_num_threads(1)
 

@@ -19,7 +19,7 @@ from bench.engine.search import Tried, choose
 from bench.engine.team import Solo
 from bench.keys import digest
 from bench.plan.bracket import Seen, next_points
-from bench.plan.spec import Engine
+from bench.spec.refs import Engine
 from tests.conftest import CLASSES
 from tests.engine import toys
 from tests.engine.test_fleet import forced, several

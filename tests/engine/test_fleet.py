@@ -8,7 +8,8 @@ import torch
 from bench.engine import calibrate, race
 from bench.engine.calibrate import Choice
 from bench.engine.jobs import perform
-from bench.plan.spec import BackboneRef, Engine, Job, Weights
+from bench.spec.job import Job
+from bench.spec.refs import BackboneRef, Engine, Weights
 from tests.engine import toys
 from tests.engine.test_staging import assert_alike
 

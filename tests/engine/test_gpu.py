@@ -12,7 +12,7 @@ from bench.engine.optimize import Hyper
 from bench.engine.staging import stages_for
 from bench.engine.team import Solo
 from bench.plan.patterns import frozen_patterns
-from bench.plan.spec import BackboneRef, Engine, Weights
+from bench.spec.refs import BackboneRef, Engine, Weights
 from tests.engine import toys
 from tests.engine.test_fleet import HALVING, forced, records
 from tests.engine.test_staging import assert_alike

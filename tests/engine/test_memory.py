@@ -11,7 +11,7 @@ from bench.engine.images import Images
 from bench.engine.loop import Session, Stream, train
 from bench.engine.stage import Stage, plain_stages
 from bench.engine.team import Solo
-from bench.plan.spec import BackboneRef, Weights
+from bench.spec.refs import BackboneRef, Weights
 from tests.engine import toys
 
 pytestmark = [pytest.mark.usefixtures("tiny")]

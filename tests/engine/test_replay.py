@@ -11,9 +11,9 @@ from torch import nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
-from bench.backbones.units import Network, cut_into_units
 from bench.engine.replay import Cut, Whole, cut, join
-from bench.strategies.recipe import Learning
+from bench.network.units import Network, cut_into_units
+from bench.spec.recipe import Learning
 
 torch.set_num_threads(1)
 

@@ -8,8 +8,8 @@ from bench.engine.images import Augment
 from bench.engine.jobs import perform
 from bench.engine.staging import _Maker
 from bench.plan.patterns import frozen_patterns
-from bench.plan.spec import BackboneRef, Engine, Weights
-from bench.strategies.recipe import Phase, Recipe, uniform
+from bench.spec.recipe import Phase, Recipe, uniform
+from bench.spec.refs import BackboneRef, Engine, Weights
 from tests.engine import toys
 
 pytestmark = [pytest.mark.usefixtures("tiny")]

@@ -15,10 +15,11 @@ from bench.engine.race import _rung
 from bench.engine.soups import ingredients_of, shelf
 from bench.keys import seed_for
 from bench.plan.settings import search_of, training_of
-from bench.plan.spec import BackboneRef, Job, Weights
+from bench.spec.job import Job
+from bench.spec.recipe import StopEarly
+from bench.spec.refs import BackboneRef, Weights
 from bench.store import blobs
 from bench.strategies import STRATEGIES
-from bench.strategies.recipe import StopEarly
 from bench.suite.schema import Suite
 from tests.engine import toys
 from tests.strategies.said import build, rates
