@@ -6,11 +6,12 @@ import torch
 import torchvision
 
 from bench import backbones
-from bench.backbones import hub, probe
+from bench.backbones import hub
 from bench.backbones.torchvision_names import index
 from bench.errors import BenchError
 from bench.network.build import build_network, load_pretrained, read_state
 from bench.network.weights import WeightsError
+from bench.plan import probe
 from bench.spec.refs import BackboneRef, Weights
 from bench.suite.schema import BackboneSpec
 
