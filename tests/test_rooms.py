@@ -1,4 +1,4 @@
-"""The house has floors: a room imports from its own floor's left and from below, and no two files import each other."""
+"""The house has floors: a room imports from below alone, and no two files import each other."""
 
 import ast
 from collections import defaultdict

@@ -35,6 +35,7 @@ FORMS: dict[str, Callable[[nn.Module, Inputs], Form | None]] = {
     "head": head_form,
     "vmap": vmap_form,
 }
+FORMAT = 2  # of the files that keep a choice
 GAIN = 1.3  # a fleet must be so much faster for each replica to be worth its memory
 TIMED = 3  # steps; the quickest counts
 WIDTHS = {"cpu": (16,), "cuda": (8, 32)}  # replicas that are tried
@@ -138,7 +139,7 @@ def _seconds(team: Team, spec: FitSpec, stages: Stages, inputs: Inputs) -> float
 def _name(spec: FitSpec, context: Context) -> str:
     last = len(spec.recipe.phases) - 1
     return digest([
-        device_name(context.device), context.provenance.get("processor"), torch.__version__,
+        FORMAT, device_name(context.device), context.provenance.get("processor"), torch.__version__,
         torch.get_num_threads(), context.engine.partition,
         spec.backbone.name, spec.backbone.options, spec.data.num_classes, spec.pipeline.image_size,
         spec.recipe.touched(last), spec.recipe.active(last), spec.recipe.adapt,

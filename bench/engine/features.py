@@ -19,6 +19,8 @@ from pathlib import Path
 from uuid import uuid4
 
 import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 log = logging.getLogger(__name__)
@@ -121,20 +123,19 @@ class Features:
 
 def _write(path: Path, table: Tensor) -> None:
     """Under the name only when it is whole."""
-    from safetensors.torch import save_file
-
     temporary = path.with_name(f".{path.name}.{uuid4().hex}")
     try:
-        save_file({VALUES: table}, temporary, {"key": path.name, "crc32": str(_checksum(table))})
+        save_file({VALUES: table.contiguous()}, temporary, {"key": path.name, "crc32": str(_checksum(table))})
         temporary.rename(path)
+    except SafetensorError as error:  # what it makes of a full disk
+        raise OSError(str(error)) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def _read(path: Path) -> Tensor | None:
-    """Mapped, not read. None: there is no such file, or none that can be trusted."""
-    from safetensors import SafetensorError, safe_open
-
+    """Mapped into memory. None: there is no such file, or none that can be trusted."""
     if not path.exists():
         return None
     try:

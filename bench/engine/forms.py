@@ -35,7 +35,7 @@ class Form(Protocol):
         `parameters`, `buffers`: those that differ between replicas, by their names in the module, stacked [S, M, ...];
         the module's own serve where a name is missing. `inputs`: [S, B, ...] each, the same for a stream's members.
         BatchNorm in training mode updates its statistics in `buffers`, in place: they must be there.
-        The module's training flags are read at each call, as far as modules (not traced code) look at them.
+        The module's training flags are read at each call, as far as modules look at them.
         """
         ...
 

@@ -184,11 +184,11 @@ class Session:
         """[S][M] on each stream's own images, with the weights as they are; None where a replica has diverged."""
         return self._scores([stream.scored for stream in self.streams if stream.scored is not None])
 
-    def look_at_own(self) -> None:
-        """How the weights that count stand on the images that they learned from."""
+    def look_at_own(self, most: int | None = None) -> None:
+        """How the weights that count stand on the images that they learned from, or on so many of them."""
         if self.is_over():
             return
-        own = self._scores([first_drawn(stream, OWN_IMAGES) for stream in self.streams])
+        own = self._scores([first_drawn(stream, most or OWN_IMAGES) for stream in self.streams])
         for (s, m), scored in _cells(own):
             self.outcomes[s][m].own = scored
 

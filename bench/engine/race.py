@@ -19,6 +19,8 @@ from bench.plan.ranking import ranking
 from bench.spec.job import FitSpec
 from bench.spec.recipe import StopEarly
 
+OWN_IMAGES = 500  # on which a trial is asked whether it has collapsed; a final is asked on more
+
 
 @dataclass(eq=False)
 class Entrant:
@@ -138,7 +140,7 @@ def _advance(squad: Squad, going: list[Entrant], course: tuple[int, set[int]], h
             if session.is_over() and not squad.is_fleet:
                 return  # one fold diverged, so the trial has
             if end == session.training.steps:
-                session.look_at_own()
+                session.look_at_own(OWN_IMAGES)
             if not squad.is_fleet:
                 hooks.through(going[0], session)
 

@@ -7,11 +7,12 @@ and no architecture is known here.
 """
 
 import contextlib
+import copy
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
@@ -20,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
-from bench.network.capture import in_eval_mode
+from bench.network.capture import in_eval_mode, outermost
 from bench.network.units import Network
 
 MOST = 4  # values that are kept of one image
@@ -46,8 +47,8 @@ class Shape:
 
     sizes: tuple[int, ...]
     per_image: tuple[bool, ...]  # by dimension: whether its size is that of one image
+    order: tuple[int, ...]  # of the dimensions in memory, the slowest first: random masks follow it
     dtype: torch.dtype
-    channels_last: bool
 
     def of(self, num_images: int) -> tuple[int, ...]:
         return tuple(
@@ -71,6 +72,10 @@ class Call:
     shapes: tuple[Shape | None, ...]  # of its tensors; None: another value
     constants: tuple[Any, ...]  # these values; None: a tensor
 
+    @property
+    def grows(self) -> bool:
+        return any(any(shape.per_image) for shape in self.shapes if shape is not None)
+
 
 @dataclass(frozen=True)
 class Cut:
@@ -93,9 +98,15 @@ def cut(network: Network, example: Tensor) -> Cut | Whole:
     depth = _frozen_units(network)
     if depth == 0:
         return Whole("something learns in its first unit")
-    with _everything_kept(network, example.device):
+    with _random_states_kept(example.device):
         try:
-            return _cut(network, depth, example)
+            # On a copy: some networks remember what they made of weights, which are moved here.
+            found = _cut(copy.deepcopy(network), depth, example)
+            replay = replace(found.live._replay, whole=network.module)
+            return replace(
+                found, static=Static(network.module, found.static.calls, found.static.with_input),
+                live=Live(network.module, replay),
+            )  # fmt: skip
         except CannotCut as why:
             return Whole(str(why))
         except Exception as error:  # whatever a network does on the way: it can still run whole
@@ -135,7 +146,7 @@ class Static:
                 if len(found) == len(wanted):
                     raise _EnoughError
 
-        modules = [self.module.get_submodule(name) for name, _ in wanted]
+        modules = [self.module.get_submodule(name) for name in dict.fromkeys(name for name, _ in wanted)]
         with in_eval_mode(self.module), _heard(self.module, modules, take), contextlib.suppress(_EnoughError):
             self.module(images)
         if len(found) < len(wanted):
@@ -178,6 +189,7 @@ class _Replay:
     image: Shape | None  # of an input; None: the last feature is the input
     head: str | None = None
     solid: bool = False
+    copies: bool = False  # the features, because the network writes to them
 
     def logits(self, features: tuple[Tensor, ...]) -> Any:
         if self.head is not None:
@@ -198,11 +210,20 @@ class _Replay:
         given = iter(features)
         return {
             call.name: [
-                constant if shape is None else _laid_out(next(given), shape)
+                constant if shape is None else self._laid_out(next(given), shape)
                 for shape, constant in zip(call.shapes, call.constants, strict=True)
             ]
             for call in self.kept
         }
+
+    def _laid_out(self, feature: Tensor, shape: Shape) -> Tensor:
+        """As the module would have put it out."""
+        if shape.sizes[0] > 1:
+            feature = feature.flatten(0, 1)
+        if shape.order != tuple(range(len(shape.order))):
+            back = sorted(range(len(shape.order)), key=shape.order.__getitem__)
+            feature = feature.permute(shape.order).contiguous().permute(back)
+        return feature.clone() if self.copies else feature
 
 
 def _feature_names(call: Call) -> list[str]:
@@ -216,16 +237,16 @@ class _EnoughError(Exception):
 
 def _cut(network: Network, depth: int, example: Tensor) -> Cut:
     module = network.module
-    frozen = _outermost([child for unit in network.modules[:depth] for child in unit])
+    frozen = outermost([child for unit in network.modules[:depth] for child in unit])
     images = example[[0, 1, 0]]
     if images.is_floating_point():
         images = images + torch.randn_like(images)  # three that differ, whatever the example
     three, two = (_record(module, frozen, images[:num]) for num in (3, 2))
     _move(network, depth)
     moved = _record(module, frozen, images)
-    static = tuple(
-        _call(name, output, two.get(name)) for name, output in three.items() if _is_same(output, moved.get(name))
-    )
+    settled = (name for name, output in three.items() if _is_same(output, moved.get(name)))
+    # What does not grow with the batch was made without the images: a table of positions, say. It is made again.
+    static = tuple(one for one in (_call(name, three[name], two.get(name)) for name in settled) if one.grows)
     if not static:
         raise CannotCut("no frozen module comes to the same in every step")
     image, names = _shape(images, images[:2]), network.names_below(depth)
@@ -237,18 +258,29 @@ def _cut(network: Network, depth: int, example: Tensor) -> Cut:
             raise CannotCut(f"what {cannot[0].name[0]} puts out is not one row for each image")
         replay = _Replay(module, static, kept, None if with_input else image)
         found = Cut(Static(module, kept, with_input), Live(module, replay), tuple(sorted(names)))
-        try:
-            refusal = _disagreement(network, found, images)
-        except RuntimeError as error:
-            if "single memory location" not in str(error):
-                raise
-            replay.solid = True
-            refusal = _disagreement(network, found, images)
+        refusal = _refusal(network, found, images)
         if not refusal:
-            replay.head = _only_head(network, found, images)
             return found
         why = why or refusal
     raise CannotCut(why)
+
+
+def _refusal(network: Network, found: Cut, images: Tensor) -> str:
+    """Why this is no cut; nothing, where it is one. Finds out how the network treats what it is given."""
+    replay = found.live._replay
+    try:
+        refusal = _disagreement(network, found, images)
+    except RuntimeError as error:
+        if "single memory location" not in str(error):
+            raise
+        replay.solid = True
+        refusal = _disagreement(network, found, images)
+    if refusal or replay.copies:
+        return refusal
+    replay.head = _only_head(network, found, images)
+    if replay.head is not None and _disagreement(network, found, images):
+        replay.head = None  # in evaluation there is more behind it
+    return ""
 
 
 def _frozen_units(network: Network) -> int:
@@ -281,8 +313,9 @@ def _record(module: nn.Module, frozen: Sequence[nn.Module], images: Tensor) -> d
 
 def _call(name: Name, at_three: Any, at_two: Any) -> Call:
     (leaves, tree), (others, _) = tree_flatten(at_three), tree_flatten(at_two)
-    if len(leaves) != len(others):
-        raise CannotCut(f"{name[0]} puts out more for some batches than for others")
+    if len(leaves) != len(others) or any(a != b for a, b in zip(leaves, others, strict=True)
+                                         if not isinstance(a, Tensor)):  # fmt: skip
+        raise CannotCut(f"{name[0]} puts out something else for other sizes of a batch")
     shapes = tuple(_shape(a, b) if isinstance(a, Tensor) else None for a, b in zip(leaves, others, strict=True))
     return Call(name, tree, shapes, tuple(None if isinstance(x, Tensor) else x for x in leaves))
 
@@ -294,8 +327,9 @@ def _shape(at_three: Tensor, at_two: Tensor) -> Shape:
             raise CannotCut("a frozen module's output does not grow with the batch")
         grows.append(three != two)
         sizes.append(three // 3 if three != two else three)
-    is_last = at_three.ndim == 4 and at_three.is_contiguous(memory_format=torch.channels_last)
-    return Shape(tuple(sizes), tuple(grows), at_three.dtype, is_last and not at_three.is_contiguous())
+    strides = at_three.stride()
+    order = sorted(range(at_three.ndim), key=lambda dim: -strides[dim])
+    return Shape(tuple(sizes), tuple(grows), tuple(order), at_three.dtype)
 
 
 def _can_be_kept(call: Call) -> bool:
@@ -314,14 +348,16 @@ def _is_same(one: Any, other: Any) -> bool:
 
 def _disagreement(network: Network, found: Cut, images: Tensor) -> str:
     """Where the cut network is not the whole one; nothing, where it is."""
-    features = found.static(images)
+    replay, features = found.live._replay, found.static(images)
     for one, other in zip(features, found.static(images[:2]), strict=True):
         if not _is_near(one[:2], other):
             return "what it computes of an image depends on the others of the batch"
-    for evaluating in (True, False):
+    for evaluating, num in product((True, False), (3, 2)):
+        given = tuple(one[:num].clone() for one in features)
         with in_eval_mode(network.module) if evaluating else contextlib.nullcontext():
-            whole, parts = (_run(network, run, given) for run, given in (
-                (network.module, (images,)), (found.live, tuple(one.clone() for one in features))))  # fmt: skip
+            whole = _run(network, network.module, (images[:num].clone(),))
+            parts = _run(network, found.live, given)
+        replay.copies |= any(not _is_near(one, two[:num]) for one, two in zip(given, features, strict=True))
         if not isinstance(whole.logits, Tensor):
             return "it returns more than logits"
         when = "evaluation" if evaluating else "training"
@@ -340,8 +376,10 @@ class _Ran:
 
 def _run(network: Network, run: Callable[..., Any], given: tuple[Tensor, ...]) -> _Ran:
     """From the same random state, and with the same buffers, whoever runs."""
-    with _everything_kept(network, given[0].device), torch.no_grad():
+    with _buffers_kept(network.module), torch.no_grad():
         torch.manual_seed(0)
+        random.seed(0)
+        np.random.seed(0)  # noqa: NPY002 - transformers draws from it
         logits = run(*given)
         return _Ran(logits, [buffer.clone() for _, buffer in network.module.named_buffers()])
 
@@ -356,7 +394,7 @@ def _is_near(one: Tensor, other: Tensor) -> bool:
 
 def _only_head(network: Network, found: Cut, images: Tensor) -> str | None:
     """The head's name, where it takes the one feature as it is and its output is the logits."""
-    heads = _outermost(network.modules[-1])
+    heads = outermost(network.modules[-1])
     if len(found.names) != 1 or len(heads) != 1:
         return None
     seen: list[tuple[Any, Any]] = []
@@ -367,23 +405,10 @@ def _only_head(network: Network, found: Cut, images: Tensor) -> str | None:
             logits = found.live(*features)
     finally:
         handle.remove()
-    is_all = len(seen) == 1 and len(seen[0][0]) == 1 and seen[0][0][0] is features[0] and seen[0][1] is logits
-    return next(name for name, child in network.module.named_modules() if child is heads[0]) if is_all else None
-
-
-def _outermost(modules: Sequence[nn.Module]) -> list[nn.Module]:
-    """Those that lie in none of the others."""
-    inside = {id(child) for module in modules for child in module.modules() if child is not module}
-    return [module for module in modules if id(module) not in inside]
-
-
-def _laid_out(feature: Tensor, shape: Shape) -> Tensor:
-    """As the module would have put it out."""
-    if shape.sizes[0] > 1:
-        feature = feature.flatten(0, 1)
-    if not shape.channels_last or torch._C._functorch.is_batchedtensor(feature):  # vmap knows no layouts
-        return feature
-    return feature.contiguous(memory_format=torch.channels_last)
+    if len(seen) != 1 or len(seen[0][0]) != 1 or seen[0][0][0] is not features[0] or seen[0][1] is not logits:
+        return None
+    names: dict[int, str] = {id(child): name for name, child in network.module.named_modules()}
+    return names[id(heads[0])]
 
 
 @contextmanager
@@ -435,10 +460,18 @@ def _answering(module: nn.Module, static: Sequence[Call], answer: Callable[[Call
 
 
 @contextmanager
-def _everything_kept(network: Network, device: torch.device) -> Iterator[None]:
-    """Parameters, buffers and random states."""
-    module = network.module
-    values = {name: tensor.detach().clone() for name, tensor in (*module.named_parameters(), *module.named_buffers())}
+def _buffers_kept(module: nn.Module) -> Iterator[None]:
+    values = {name: tensor.clone() for name, tensor in module.named_buffers()}
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for name, tensor in module.named_buffers():
+                tensor.copy_(values[name])
+
+
+@contextmanager
+def _random_states_kept(device: torch.device) -> Iterator[None]:
     devices = [device] if device.type != "cpu" else []
     # Asks for the state; nothing is drawn.
     of_python, of_numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
@@ -448,6 +481,3 @@ def _everything_kept(network: Network, device: torch.device) -> Iterator[None]:
     finally:
         random.setstate(of_python)
         np.random.set_state(of_numpy)  # noqa: NPY002 - puts back, draws nothing
-        with torch.no_grad():
-            for name, tensor in (*module.named_parameters(), *module.named_buffers()):
-                tensor.copy_(values[name])

@@ -70,7 +70,7 @@ def watched(network: Net, features: bool = True, units: bool = False) -> Iterato
         handles.append(classifier_of(network).register_forward_pre_hook(
             lambda module, inputs: seen.features.append(inputs[0].flatten(1))))  # fmt: skip
     for number, modules in enumerate(network.modules[:-1] if units else ()):
-        handles += [module.register_forward_hook(keep(number)) for module in _outermost(modules)]
+        handles += [module.register_forward_hook(keep(number)) for module in outermost(modules)]
     try:
         yield seen
     finally:
@@ -78,7 +78,7 @@ def watched(network: Net, features: bool = True, units: bool = False) -> Iterato
             handle.remove()
 
 
-def _outermost(modules: Sequence[nn.Module]) -> list[nn.Module]:
+def outermost(modules: Sequence[nn.Module]) -> list[nn.Module]:
     """Those that lie in none of the others."""
     inside = {id(child) for module in modules for child in module.modules() if child is not module}
     return [module for module in modules if id(module) not in inside]

@@ -58,8 +58,8 @@ class Schedule:
 class Solve:
     """A classifier that is computed from the features instead of trained. What is searched is its penalty."""
 
-    form: str  # one of engine/closed_forms.py, or what `solver` is called
-    low: float  # penalties; their meaning does not depend on the features' scale (engine/closed_forms.py)
+    form: str  # one of solve/closed_forms.py, or what `solver` is called
+    low: float  # penalties; their meaning does not depend on the features' scale (solve/closed_forms.py)
     high: float
     solver: Solver | None = None
 

@@ -15,10 +15,9 @@ from bench.engine.images import Images
 from bench.engine.jobs import perform
 from bench.engine.loop import Stream, first_drawn
 from bench.engine.optimize import Hyper
-from bench.engine.search import Tried, choose
+from bench.engine.search import Tried, ask_cohort, choose
 from bench.engine.team import Solo
 from bench.keys import digest
-from bench.plan.bracket import Seen, next_points
 from bench.spec.refs import Engine
 from tests.conftest import CLASSES
 from tests.engine import toys
@@ -74,9 +73,9 @@ def test_the_loss_is_that_of_the_last_weights_on_the_training_images(tmp_path, m
         context._loaded[digest(spec.data)] = OnDevice(train, test, "ab" * 32)
     expected, real = [], loop.Session.look_at_own
 
-    def look(session):
+    def look(session, *most):
         expected.append(plain_loss(spec, context, session.team.network.module))
-        real(session)
+        real(session, *most)
 
     monkeypatch.setattr(loop.Session, "look_at_own", look)
     _, final = toys.everything(context, spec)
@@ -113,10 +112,10 @@ def test_a_trial_is_judged_by_the_images_of_each_fold(tmp_path, monkeypatch, dou
     context, spec = toys.context(tmp_path, engine=Engine(fleet=fleet)), toys.fit_spec(search=search, training=training)
     losses, real = [], loop.Session.look_at_own
 
-    def look(session):
+    def look(session, *most):
         if isinstance(session.team, Solo):
             losses.append(plain_loss(spec, context, session.team.network.module, session.streams[0].images))
-        real(session)
+        real(session, *most)
 
     monkeypatch.setattr(loop.Session, "look_at_own", look)
     trials, final = toys.everything(context, spec)
@@ -135,8 +134,12 @@ def test_what_has_collapsed_is_chosen_only_where_all_have():
     history = [Tried(n, Hyper(lr, 0.0), 0.9 - 0.1 * n, 1.0, collapsed=n < 2) for n, lr in enumerate(rates)]
     assert choose(history).number == 2
     assert choose(history[:2]).number == 0
-    seen = [Seen(one.hyper.lr, one.score, one.loss, one.collapsed) for one in history]
-    assert next_points(0.01, seen, 1) == [pytest.approx(1e-4)]  # past the end where the only sound one lies
+    search = dataclasses.replace(toys.SEARCH, sampler="bracket", trials=4)
+    (after,) = ask_cohort(toys.fit_spec(search=search), history, range(3, 4))
+    assert after.lr == pytest.approx(1e-3 / search.step)  # past the end where the only sound one lies
+    broken = [dataclasses.replace(one, collapsed=True) for one in history]
+    (after,) = ask_cohort(toys.fit_spec(search=search), broken, range(3, 4))
+    assert after.lr == pytest.approx(1e-3 / search.step)  # all too high, whichever looks best
     columns = {"status": "ok", "pruned": False, "loss": 1.0}
     rows = [{**columns, "number": n, "lr": one.hyper.lr, "score": one.score, "collapsed": float(one.collapsed)}
             for n, one in enumerate(history)]  # fmt: skip
@@ -192,12 +195,12 @@ def test_averaged_weights_are_judged_as_they_count(tmp_path, monkeypatch, double
     spec, job = toys.pretrained(context, recipe=toys.recipe("wise_ft", 6))
     losses, real = {}, loop.Session.look_at_own
 
-    def look(session):
+    def look(session, *most):
         module = session.team.network.module
         losses["end"] = plain_loss(spec, context, module)
         with session.team.hold(0):
             losses["average"] = plain_loss(spec, context, module)
-        real(session)
+        real(session, *most)
 
     monkeypatch.setattr(loop.Session, "look_at_own", look)
     _, final = toys.everything(context, spec, job.key)

@@ -5,6 +5,7 @@ import threading
 
 import pytest
 import torch
+from safetensors import SafetensorError
 
 from bench.engine import features as module
 from bench.engine.features import Features
@@ -80,6 +81,21 @@ def test_where_nothing_can_be_written_tables_stay_in_memory(tmp_path):
     store = Features(tmp_path / "file" / "features", CPU)
     assert torch.equal(get(store), table())
     assert torch.equal(store.get(["one"], "group", lambda: pytest.fail("computed again"))[0], table())
+
+
+def test_any_layout_is_written(tmp_path):
+    value = torch.randn(2, 3, 4, 5).contiguous(memory_format=torch.channels_last)
+    assert torch.equal(get(Features(tmp_path, CPU), value=value), value)
+    assert torch.equal(Features(tmp_path, CPU).get(["one"], "group", lambda: pytest.fail("again"))[0], value)
+
+
+def test_a_full_disk_costs_no_training(tmp_path, monkeypatch):
+    def full(*arguments):
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr(module, "save_file", full)
+    assert torch.equal(get(Features(tmp_path, CPU)), table())
+    assert not [path for path in tmp_path.iterdir() if path.stat().st_size]
 
 
 def test_others_of_the_group_are_there_for_who_asks_next(tmp_path):

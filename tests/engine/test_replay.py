@@ -11,7 +11,7 @@ from torch import nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
-from bench.engine.replay import Cut, Whole, cut, join
+from bench.engine.replay import Cut, Static, Whole, cut, join
 from bench.network.units import Network, cut_into_units
 from bench.spec.recipe import Learning
 
@@ -254,8 +254,8 @@ class Net(nn.Module):
         return self.head(x.mean((2, 3)))
 
 
-def network_of(module):
-    """A unit for each child; those before `side` are frozen."""
+def network_of(module, first="side"):
+    """A unit for each child; those before `first` are frozen."""
     module.train()
     names = [name for name, _ in module.named_children()]
     children = [dict(module.named_children())[name] for name in names]
@@ -265,13 +265,12 @@ def network_of(module):
         tuple(tuple(f"{n}.{k}" for k, _ in child.named_buffers()) for n, child in zip(names, children, strict=True)),
         tuple(tuple(child.modules()) for child in children),
     )  # fmt: skip
-    first = names.index("side")
-    network.set_active(Learning(tuple(unit >= first for unit in range(len(names)))))
+    network.set_active(Learning(tuple(unit >= names.index(first) for unit in range(len(names)))))
     return network
 
 
-def refused(module):
-    found = cut(network_of(module), images_of(2))
+def refused(module, **options):
+    found = cut(network_of(module, **options), images_of(2))
     assert isinstance(found, Whole)
     assert "\n" not in found.reason
     return found.reason
@@ -524,6 +523,122 @@ def test_a_value_remembered_in_evaluation():
             return self.classify(self.stem(x) + bias)
 
     checked(network_of(Remembers()))
+
+
+def test_an_activation_that_serves_twice():
+    """Cuts at two depths want the first and the second of its outputs."""
+
+    class Shares(Net):
+        def prepare(self):
+            self.act = nn.Tanh()
+
+        def forward(self, x):
+            return self.classify(self.side(self.act(self.middle(self.act(self.stem(x))))))
+
+    network = network_of(Shares())
+    found = checked(network)
+    assert found.names == ("act:1:0",)
+    module, images = network.module, images_of(3)
+    first = next(call for call in found.live._replay.static if call.name == ("act", 0))
+    both = Static(module, (first, *found.static.calls), False)
+    one, two = both(images)
+    assert_near(one, module.act(module.stem(images)), "the first")
+    assert_near(two, module.act(module.middle(one)), "the second")
+
+
+def test_what_depends_on_the_size_of_the_batch_is_not_frozen_at_one_size():
+    class Sized(nn.Module):
+        def forward(self, x):
+            return x, len(x)
+
+    class Divides(Net):
+        def prepare(self):
+            self.sized = Sized()
+
+        def forward(self, x):
+            x, num = self.sized(self.stem(x))
+            return self.classify(self.side(x)) / num
+
+    assert refused(Divides()) == "sized puts out something else for other sizes of a batch"
+
+
+def test_a_head_that_is_not_all_there_is_in_evaluation():
+    class Tempered(Net):
+        def prepare(self):
+            self.pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+        def forward(self, x):
+            y = self.head(self.pool(self.stem(x)))
+            return y if self.training else y / 3
+
+    assert checked(network_of(Tempered(), first="head")).live.only_head is None
+
+
+def test_a_table_is_laid_out_as_the_module_would():
+    """Rows of places, as transformers' stems put them out: a random mask follows the order in memory."""
+
+    class Rows(nn.Module):
+        def forward(self, x):
+            return x.flatten(2).transpose(1, 2)
+
+    class Drops(Net):
+        def prepare(self):
+            self.rows = Rows()
+
+        def forward(self, x):
+            x = F.dropout(self.rows(self.stem(x)), 0.5, self.training)
+            return self.head(x.mean(1))
+
+    checked(network_of(Drops()))
+
+
+def test_what_the_network_writes_to_is_its_own():
+    class Adds(Net):
+        def forward(self, x):
+            x = self.middle(self.stem(x))
+            x += self.side(x)
+            return self.classify(x)
+
+    found, images = cut(network_of(Adds()), images_of(2)), images_of(3)
+    features = found.static(images)
+    kept = [one.clone() for one in features]
+    found.live(*features)
+    assert all(map(torch.equal, features, kept))
+
+
+def test_a_table_of_positions_is_made_again():
+    """The last frozen module to be called needs no images."""
+
+    class Positions(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.table = nn.Parameter(torch.zeros(1, 4, 8, 8))
+
+        def forward(self):
+            return 2 * self.table
+
+    class Adds(Net):
+        def prepare(self):
+            self.positions = Positions()
+
+        def forward(self, x):
+            return self.classify(self.side(self.stem(x) + self.positions()))
+
+    assert checked(network_of(Adds())).names == ("stem:0:0",)
+
+
+def test_nothing_is_remembered_of_weights_that_were_moved():
+    class Remembers(Net):
+        def prepare(self):
+            self.kept = []
+
+        def forward(self, x):
+            self.kept.append(float(self.side.weight.sum()))
+            return self.classify(self.side(self.middle(self.stem(x))))
+
+    network = network_of(Remembers())
+    assert isinstance(cut(network, images_of(2)), Cut)
+    assert network.module.kept == []
 
 
 def test_a_mistake_behind_a_head_of_zeros_is_found(monkeypatch):
