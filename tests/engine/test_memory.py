@@ -58,7 +58,7 @@ def narrow_session(net, task, room):
     narrow = Narrow(net.module, room)
     plain = plain_stages(net, task.pipeline, task.training)(0)
     what = (task.recipe, task.training)
-    stage = Stage(narrow, net.module, plain.feed, plain.plain)
+    stage = Stage(narrow, plain.feed, plain.plain)
     stream = Stream(task.images, task.order_seed)
     return narrow, Session(Solo(net, what, task.hyper), lambda phase: stage, what, [stream])
 
