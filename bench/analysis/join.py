@@ -13,10 +13,10 @@ from bench.keys import digest
 from bench.plan.exams import exams_of, sentences
 from bench.plan.halving import cohorts
 from bench.plan.plan import Cell, Plan
-from bench.plan.spec import FitSpec, PretrainSpec, trial_key
 from bench.plan.stand_in import MARK
+from bench.spec.job import FitSpec, PretrainSpec, trial_key
+from bench.spec.recipe import Recipe
 from bench.store import Record, Store
-from bench.strategies.recipe import Recipe
 
 NAN = math.nan
 

@@ -8,13 +8,14 @@ from typing import Any
 from bench.commands.output import as_json, say, table
 from bench.commands.progress import read_progress, time_left
 from bench.commands.suites import Folders
-from bench.datasets.ingest import images_at_hand
+from bench.execute.ingest import images_at_hand
 from bench.plan.exams import examine, refuse_overlaps, sentences
 from bench.plan.halving import rungs
 from bench.plan.plan import Cell, Plan
 from bench.plan.precision import ASKED, FULL
-from bench.plan.spec import FitSpec, Training, arithmetic_key
 from bench.plan.work import changes_anew
+from bench.spec.job import FitSpec
+from bench.spec.refs import Training, arithmetic_key
 
 
 def show_plan(plan: Plan, folders: Folders, json: bool) -> int:

@@ -9,9 +9,9 @@ from bench.execute.display import duration
 from bench.execute.placement import count_gpus
 from bench.execute.roots import Roots
 from bench.plan.plan import Plan
-from bench.plan.spec import Job
 from bench.plan.work import Estimator
 from bench.provenance import num_cores
+from bench.spec.job import Job
 from bench.store import Damaged, Record, blobs
 from bench.store.record import went_wrong
 

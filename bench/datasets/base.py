@@ -8,18 +8,15 @@ import operator
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from bench.catalogue import Options
+from bench.spec.refs import Metric
 
 __all__ = ["Dataset", "DatasetEntry", "DatasetFacts", "Options", "Split"]
-
-
-# What the score is: the share of images that are right, or the mean over the classes of each one's share.
-Metric = Literal["accuracy", "mean_per_class"]
 
 
 Prints = npt.NDArray[np.uint64]

@@ -9,13 +9,14 @@ from types import ModuleType
 
 from bench.datasets import arrays, folder, torchvision_sets
 from bench.datasets.arrays import ArrayOptions
-from bench.datasets.base import Dataset, DatasetEntry, DatasetFacts, Metric, PublicSize
+from bench.datasets.base import Dataset, DatasetEntry, DatasetFacts, PublicSize
 from bench.datasets.files import DataError, visible
 from bench.datasets.folder import FolderOptions
 from bench.datasets.labelled import PictureOptions
 from bench.datasets.torchvision_sets import LOADERS
 from bench.errors import Missing
 from bench.places import DATA, data_folders
+from bench.spec.refs import Metric
 
 PER_CLASS: Metric = "mean_per_class"
 

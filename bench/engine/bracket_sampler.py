@@ -8,7 +8,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from bench.plan.bracket import Seen, next_points
-from bench.plan.spec import Search
+from bench.spec.refs import Search
 
 
 class BracketSampler(BaseSampler):
@@ -39,4 +39,5 @@ class BracketSampler(BaseSampler):
 
 def _seen(trial: FrozenTrial) -> Seen:
     lr = trial.params["lr"]
-    return Seen(lr, None) if trial.state == TrialState.FAIL else Seen(lr, trial.value, **trial.user_attrs)
+    is_broken = trial.state == TrialState.FAIL or trial.user_attrs["collapsed"]
+    return Seen(lr, None) if is_broken else Seen(lr, trial.value, trial.user_attrs["loss"])

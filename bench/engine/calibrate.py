@@ -14,13 +14,11 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from bench.backbones.units import Network
 from bench.engine.context import Context, device_name
 from bench.engine.fit import Start
 from bench.engine.fleet import Fleet, MakeForm
 from bench.engine.flops import COUNTED, step_flops
 from bench.engine.forms import Form, head_form, vmap_form
-from bench.engine.grouped import grouped_form
 from bench.engine.images import Images
 from bench.engine.optimize import Hyper
 from bench.engine.stage import Stages
@@ -28,15 +26,16 @@ from bench.engine.supply import Inputs, Part
 from bench.engine.team import Solo, Team
 from bench.errors import StoreError
 from bench.keys import digest
-from bench.plan.spec import FitSpec
+from bench.network.units import Network
+from bench.spec.job import FitSpec
 
 log = logging.getLogger(__name__)
 
 FORMS: dict[str, Callable[[nn.Module, Inputs], Form | None]] = {
     "head": head_form,
-    "grouped": grouped_form,
     "vmap": vmap_form,
 }
+FORMAT = 2  # of the files that keep a choice
 GAIN = 1.3  # a fleet must be so much faster for each replica to be worth its memory
 TIMED = 3  # steps; the quickest counts
 WIDTHS = {"cpu": (16,), "cuda": (8, 32)}  # replicas that are tried
@@ -58,7 +57,7 @@ def choose_form(spec: FitSpec, begin: Start, stages: Stages, images: Images, con
     most = 10_000 if limit == "auto" else limit
     if not any(any(phase.rates[:-1]) for phase in spec.recipe.phases):
         stage = stages(0)
-        if not stage.whole and head_form(stage.train, ()) is not None:
+        if not stage.whole and head_form(stage.live, ()) is not None:
             return Choice(most, "head")
     if _work(spec, begin.network, context) > LARGEST.get(context.device.type, 0):
         return Choice()
@@ -85,7 +84,7 @@ def form_maker(wanted: str, examples: Callable[[], Inputs]) -> MakeForm:
     modules of the phase at hand take it."""
 
     def make(module: nn.Module) -> tuple[str, Form]:
-        for name in dict.fromkeys(("head", wanted, "grouped", "vmap")):
+        for name in dict.fromkeys(("head", wanted, "vmap")):
             form = FORMS[name](module, examples())
             if form is not None:
                 return name, form
@@ -109,16 +108,15 @@ def _fastest(spec: FitSpec, begin: Start, stages: Stages, images: Images, contex
     hyper = Hyper(spec.search.lr_low, spec.search.weight_decay)
     alone = _seconds(Solo(begin.network, what, hyper, begin.renew), spec, stages, inputs)
     best, least = Choice(), alone / GAIN
-    for form in ("grouped", "vmap"):
-        for width in WIDTHS.get(context.device.type, ()):
-            try:
-                fleet = Fleet(begin.network, what, [[hyper] * width], [begin.state], form_maker(form, lambda: examples))
-                seconds = _seconds(fleet, spec, stages, inputs) / width
-            except RuntimeError as error:  # no such form, or out of memory
-                log.info("no fleet of %d in form %s: %s", width, form, error)
-                break
-            if fleet.form == form and seconds < least:
-                best, least = Choice(width, form), seconds
+    for width in WIDTHS.get(context.device.type, ()):
+        try:
+            fleet = Fleet(begin.network, what, [[hyper] * width], [begin.state], form_maker("vmap", lambda: examples))
+            seconds = _seconds(fleet, spec, stages, inputs) / width
+        except RuntimeError as error:  # no such form, or out of memory
+            log.info("no fleet of %d: %s", width, error)
+            break
+        if seconds < least:
+            best, least = Choice(width, fleet.form), seconds
     log.info("%s: %s; alone %.2g s a step, so %.2g s", spec.backbone.name, best, alone, least)
     return best
 
@@ -141,7 +139,7 @@ def _seconds(team: Team, spec: FitSpec, stages: Stages, inputs: Inputs) -> float
 def _name(spec: FitSpec, context: Context) -> str:
     last = len(spec.recipe.phases) - 1
     return digest([
-        device_name(context.device), context.provenance.get("processor"), torch.__version__,
+        FORMAT, device_name(context.device), context.provenance.get("processor"), torch.__version__,
         torch.get_num_threads(), context.engine.partition,
         spec.backbone.name, spec.backbone.options, spec.data.num_classes, spec.pipeline.image_size,
         spec.recipe.touched(last), spec.recipe.active(last), spec.recipe.adapt,

@@ -11,7 +11,6 @@ import numpy.typing as npt
 import torch
 
 from bench import datasets
-from bench.backbones.units import Network
 from bench.datasets import cache as dataset_cache
 from bench.datasets.base import Dataset, Split
 from bench.engine.features import Features
@@ -20,9 +19,10 @@ from bench.engine.images import Images
 from bench.engine.measure import Meter
 from bench.errors import BenchError
 from bench.keys import digest
+from bench.network.units import Network
 from bench.plan.patterns import Pattern
 from bench.plan.precision import Choice
-from bench.plan.spec import BackboneRef, DataRef, Engine
+from bench.spec.refs import BackboneRef, DataRef, Engine
 from bench.store import Record, Store
 
 K = TypeVar("K")

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from bench.backbones.units import NORMS, Network
 from bench.engine.evaluate import estimate_statistics
 from bench.engine.images import Images, prepare
-from bench.plan.spec import FitSpec
+from bench.network.units import NORMS, Network
+from bench.spec.job import FitSpec
 
 NEARLY_ZERO = 0.1  # the largest start of a layer scale in the literature (CaiT)
 GAINS = ("gamma", "gain", "scale", "ls")  # in the last part of a parameter's name

@@ -1,8 +1,7 @@
 """Scoring images: every one counts exactly once, at any batch size."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,7 +11,8 @@ from torch.nn import functional as F
 from bench.engine.images import Images
 from bench.engine.precision import full
 from bench.engine.supply import Inputs, Part, Pixels, Supply
-from bench.plan.spec import Pipeline
+from bench.network.capture import in_eval_mode
+from bench.spec.refs import Pipeline
 
 BATCH = 256
 
@@ -101,16 +101,3 @@ def estimate_statistics(
     finally:
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
-
-
-@contextmanager
-def in_eval_mode(module: nn.Module) -> Iterator[None]:
-    """Leaves every module in the mode it was in."""
-    modes = {m: m.training for m in module.modules()}
-    module.eval()
-    try:
-        yield
-    finally:
-        for each, training in modes.items():
-            each.training = training
-

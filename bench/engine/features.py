@@ -1,17 +1,16 @@
 """Values at the edge between what is frozen and what trains, computed once for each image and kept.
 
 A table is named by all that determines it: the weights and the structure of the frozen part, the image pipeline, the
-arithmetic, the images. It lies in a file that every worker maps into memory, so workers share it and later runs find
-it; a file that is damaged, or half written, is computed anew. Where it cannot be written it stays in memory.
+arithmetic, the images. It lies in a safetensors file that every worker maps into memory, so workers share it and later
+runs find it; a file that is damaged, half written, or another's, is computed anew. Where it cannot be written it stays
+in memory.
 """
 
 import contextlib
 import fcntl
-import json
 import logging
 import os
 import time
-import warnings
 import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -19,8 +18,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
 
-import numpy as np
 import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 log = logging.getLogger(__name__)
@@ -28,10 +28,7 @@ log = logging.getLogger(__name__)
 DISK_BYTES = 8 << 30  # of all suites together; the files that were not used for longest go first
 OPEN_BYTES = 8 << 30  # of tables that one worker has open; on a CPU they are only mapped
 DEVICE_SHARE = 0.25  # of a device's memory that open tables may take
-ALIGNED = 4096  # bytes before the values, so that they can be mapped
-DTYPES = {str(dtype): dtype for dtype in (
-    torch.float32, torch.float64, torch.bfloat16, torch.float16, torch.int64, torch.int32, torch.uint8, torch.bool,
-)}  # fmt: skip
+VALUES = "values"  # the name of the one tensor in a file
 
 
 @dataclass
@@ -125,40 +122,36 @@ class Features:
 
 
 def _write(path: Path, table: Tensor) -> None:
-    """The header is written last of all into a file that has no name yet, so a named file is whole."""
-    data = _as_bytes(table)
-    about = {"dtype": str(table.dtype), "shape": list(table.shape), "bytes": data.size, "crc32": zlib.crc32(data.data)}
-    header = json.dumps(about).encode()
+    """Under the name only when it is whole."""
     temporary = path.with_name(f".{path.name}.{uuid4().hex}")
     try:
-        with temporary.open("xb") as file:
-            file.write(header.ljust(ALIGNED))
-            file.write(data.data)
+        save_file({VALUES: table.contiguous()}, temporary, {"key": path.name, "crc32": str(_checksum(table))})
         temporary.rename(path)
+    except SafetensorError as error:  # what it makes of a full disk
+        raise OSError(str(error)) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def _read(path: Path) -> Tensor | None:
-    """None: there is no such file, or none that can be trusted."""
-    try:
-        with path.open("rb") as file:
-            about = json.loads(file.read(ALIGNED))
-        dtype, shape, size = DTYPES[about["dtype"]], tuple(about["shape"]), about["bytes"]
-        if path.stat().st_size != ALIGNED + size:
-            raise ValueError("not as long as it was")
-        data = np.memmap(path, np.uint8, "r", ALIGNED, size) if size else np.empty(0, np.uint8)
-        if zlib.crc32(data.data) != about["crc32"]:
-            raise ValueError("other bytes than were written")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # it is read-only, and nobody writes
-            return torch.from_numpy(data).view(dtype).view(shape)
-    except FileNotFoundError:
+    """Mapped into memory. None: there is no such file, or none that can be trusted."""
+    if not path.exists():
         return None
-    except (OSError, ValueError, TypeError, KeyError, RuntimeError) as error:
+    try:
+        with safe_open(path, "pt") as file:
+            about = file.metadata() or {}
+            if about.get("key") != path.name:
+                raise ValueError("it is another table under this name")
+            table: Tensor = file.get_tensor(VALUES)
+        if str(_checksum(table)) != about["crc32"]:
+            raise ValueError("other bytes than were written")
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
         log.warning("%s is computed anew: %s", path, error)
         return None
+    return table
 
 
-def _as_bytes(table: Tensor) -> "np.ndarray[tuple[int], np.dtype[np.uint8]]":
-    return table.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy()
+def _checksum(table: Tensor) -> int:
+    kind = zlib.crc32(f"{table.dtype} {tuple(table.shape)}".encode())
+    return zlib.crc32(table.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data, kind)

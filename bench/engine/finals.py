@@ -31,7 +31,7 @@ from bench.engine.stage import Stages
 from bench.engine.staging import stages_for
 from bench.engine.team import Solo, Team
 from bench.errors import StoreError
-from bench.plan.spec import FitSpec, Job, unchosen_key
+from bench.spec.job import FitSpec, Job, unchosen_key
 from bench.store import Record
 
 

@@ -10,9 +10,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench.backbones.build import adapted, build_network, load_pretrained, read_state, redraw
-from bench.backbones.units import Network
-from bench.backbones.weights import Loaded, WeightsError
 from bench.backbones.weights_file import file_sha256
 from bench.engine import labels as labels_of
 from bench.engine.context import Context, OnDevice
@@ -22,10 +19,15 @@ from bench.engine.loop import Outcome, Stream
 from bench.engine.optimize import Hyper
 from bench.engine.search import Tried
 from bench.keys import seed_for
-from bench.plan.spec import BackboneRef, FitSpec, Weights
+from bench.network.build import adapted, build_network, load_pretrained, read_state, redraw
+from bench.network.capture import in_eval_mode
+from bench.network.units import Network
+from bench.network.weights import Loaded, WeightsError
+from bench.spec.job import FitSpec
+from bench.spec.recipe import Recipe
+from bench.spec.refs import BackboneRef, Weights
 from bench.store import Record, blobs
 from bench.store.record import Status
-from bench.strategies.recipe import Recipe
 
 ROUNDING = 1e-6  # of float32: a head that is all zeros comes to ln K, but for this
 
@@ -45,6 +47,8 @@ class Start:
         with torch.no_grad():
             for name, tensor in self.network.module.state_dict().items():
                 tensor.copy_(self.state[name])
+        with in_eval_mode(self.network.module):
+            pass  # a network that remembers what it made of its weights (LeViT) forgets it when its mode is set
         return self.network
 
 

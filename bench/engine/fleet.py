@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench.backbones.units import Network
-from bench.engine.evaluate import Scored, in_eval_mode, score
+from bench.engine.evaluate import Scored, score
 from bench.engine.forms import Form, losses
 from bench.engine.images import Images
 from bench.engine.optimize import Hyper
@@ -19,8 +18,10 @@ from bench.engine.precision import arithmetic, full
 from bench.engine.stacked import Hypers, StackedOptimizer, keep_members, repeat, slots_of
 from bench.engine.stage import Stage
 from bench.engine.supply import Inputs
-from bench.plan.spec import Training
-from bench.strategies.recipe import Learning, Recipe
+from bench.network.capture import in_eval_mode
+from bench.network.units import Network
+from bench.spec.recipe import Learning, Recipe
+from bench.spec.refs import Training
 
 State = dict[str, Tensor]
 MakeForm = Callable[[torch.nn.Module], tuple[str, Form]]  # a form and its name
@@ -69,9 +70,9 @@ class Fleet:
             parameter.requires_grad_(name in learns)
         # In the arithmetic of the training: a form that does not work in it then says so here.
         with arithmetic(self._begin[next(iter(self._begin))].device, self.training.precision):
-            self.form, self._train = self._make_form(stage.train)
+            self.form, self._train = self._make_form(stage.live)
             with in_eval_mode(self.network.module):
-                _, self._evaluate = self._make_form(stage.evaluate)
+                _, self._evaluate = self._make_form(stage.live)
 
     def step(self, inputs: Inputs, labels: Tensor, rates: tuple[float, ...]) -> Tensor:
         with arithmetic(labels.device, self.training.precision):

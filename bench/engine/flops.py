@@ -1,16 +1,16 @@
 """What a training costs on any machine: FLOPs of the whole network in every step, however little of it was run here."""
 
 import copy
+from collections.abc import Callable
 
 import torch
-from torch import nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from bench.backbones.units import Network
 from bench.engine.optimize import numbered_phases
-from bench.plan.spec import Pipeline, Training
-from bench.strategies.recipe import Learning, Recipe
+from bench.network.units import Network
+from bench.spec.recipe import Learning, Recipe
+from bench.spec.refs import Pipeline, Training
 
 COUNTED = 2  # images; the work is proportional to them, and BatchNorm refuses a single one
 
@@ -64,8 +64,8 @@ def _count(network: Network, active: Learning, image_size: int) -> int:
     return int(counter.get_total_flops())
 
 
-def forward_flops(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> int:
-    """Of one pass over these inputs; the module is run."""
+def forward_flops(module: Callable[..., object], inputs: tuple[torch.Tensor, ...]) -> int:
+    """Of one pass over these inputs, which is made."""
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         module(*inputs)
     return int(counter.get_total_flops())

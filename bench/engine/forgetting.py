@@ -9,19 +9,20 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bench.backbones.units import Network
 from bench.datasets.sampling import split_holdout
-from bench.engine.closed_forms import ridge_path
 from bench.engine.context import Context
-from bench.engine.evaluate import BATCH, in_eval_mode
+from bench.engine.evaluate import BATCH
 from bench.engine.fit import Start
 from bench.engine.images import Images, prepare
 from bench.engine.origins import root_of, source_of
-from bench.engine.setting import classifier_of, watched
 from bench.engine.team import Team
 from bench.errors import NotApplicable
 from bench.keys import seed_for
-from bench.plan.spec import FitSpec, Pipeline
+from bench.network.capture import classifier_of, in_eval_mode, watched
+from bench.network.units import Network
+from bench.solve.closed_forms import ridge_path
+from bench.spec.job import FitSpec
+from bench.spec.refs import Pipeline
 
 SEEN = 512  # source images of each kind (more where there are more classes), the same before and after
 PENALTY = 0.01  # of the classifier that is fitted anew

@@ -1,5 +1,5 @@
-"""How the logits of many replicas of one network come out of one pass: as one matrix product, under `torch.func.vmap`,
-or side by side in the channels (`grouped.py`). Which is fastest depends on the network and the device: measure.
+"""How the logits of many replicas of one network come out of one pass: as one matrix product, where only a
+linear head learns, or under `torch.func.vmap`. Whether that is faster depends on the network and the device: measure.
 
 Every form computes what each replica would compute alone, up to rounding, and replicas never mix: what backward takes
 from the sum of their losses is each one's own gradient, and one that is lost (NaN) stays alone with it. A function
@@ -14,11 +14,13 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
+
+from bench.engine.replay import Live
 
 Tensors = dict[str, Tensor]
 Inputs = tuple[Tensor, ...]
@@ -33,7 +35,7 @@ class Form(Protocol):
         `parameters`, `buffers`: those that differ between replicas, by their names in the module, stacked [S, M, ...];
         the module's own serve where a name is missing. `inputs`: [S, B, ...] each, the same for a stream's members.
         BatchNorm in training mode updates its statistics in `buffers`, in place: they must be there.
-        The module's training flags are read at each call, as far as modules (not traced code) look at them.
+        The module's training flags are read at each call, as far as modules look at them.
         """
         ...
 
@@ -48,23 +50,6 @@ def losses(logits: Tensor, labels: Tensor, label_smoothing: float) -> Tensor:
     return each.view(num_streams, num_members, num).mean(2)
 
 
-def traced(module: nn.Module, leaves: set[type[nn.Module]]) -> fx.Graph | None:
-    """The module's forward as a graph of leaf modules, functions and methods; None where it cannot be had."""
-    if type(module) in leaves:  # of itself fx would trace into a root
-        graph = fx.Graph()
-        graph.output(graph.create_node("call_module", "", (graph.placeholder("x"),)))
-        return graph
-
-    class Tracer(fx.Tracer):
-        def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-            return type(m) in leaves or super().is_leaf_module(m, module_qualified_name)
-
-    try:
-        return Tracer().trace(stand_in(module))
-    except Exception:  # the network's own code ran on symbols instead of tensors, which may fail in any way
-        return None
-
-
 def stand_in(module: nn.Module) -> nn.Module:
     """Has the same parameters; whatever else a strange call changes is its own: statistics, or what a network remembers
     (LeViT keeps its attention biases between evaluations)."""
@@ -77,13 +62,6 @@ def remembered(module: nn.Module) -> list[dict[str, object]]:
         {key: {k: id(v) for k, v in value.items()} if isinstance(value, dict) else id(value) for key, value in held}
         for held in (vars(each).items() for each in module.modules())
     ]
-
-
-def is_idle_dropout(module: nn.Module) -> bool:
-    """Dropout of any sort (timm's DropPath too) that passes everything on."""
-    rates = [getattr(module, name, None) for name in ("p", "drop_prob")]
-    is_dropout = isinstance(module, nn.modules.dropout._DropoutNd) or type(module).__name__ == "DropPath"
-    return is_dropout and (not module.training or rates[0] == 0 or rates[1] == 0)
 
 
 def statistics(module: nn.Module) -> list[tuple[str, nn.Module]]:
@@ -130,45 +108,19 @@ def products(weight: Tensor, bias: Tensor | None, rows: Tensor) -> Tensor:
 
 
 def head_form(module: nn.Module, examples: Inputs = ()) -> Form | None:
-    """One linear layer, in one matrix product per stream. Of `examples` only the number matters."""
-    graph = traced(module, {nn.Linear})
-    if graph is None or len(examples) > 1:
-        return None
-    found, flattens = None, False
-    idle: list[nn.Module] = []
-    node = next(node for node in graph.nodes if node.op == "output").args[0]
-    while isinstance(node, fx.Node) and node.op != "placeholder":
-        layer = module.get_submodule(str(node.target)) if node.op == "call_module" else None
-        if type(layer) is nn.Linear and found is None:
-            found = str(node.target)
-        elif _is_flatten(node, layer):
-            flattens = True
-        elif layer is not None and is_idle_dropout(layer):
-            idle.append(layer)
-        elif type(layer) is not nn.Identity:
-            return None
-        node = node.args[0]
-    return None if found is None else _Head(module, found, flattens, idle)
-
-
-def _is_flatten(node: fx.Node, layer: nn.Module | None) -> bool:
-    """After the layer it does nothing, before it the batch stays."""
-    if layer is not None:
-        return type(layer) is nn.Flatten and (layer.start_dim, layer.end_dim) == (1, -1)
-    return node.target in (torch.flatten, "flatten") and node.args[1:] == (1,) and not node.kwargs
+    """One linear layer on one feature, in one matrix product per stream. `examples` are not needed."""
+    name = module.only_head if isinstance(module, Live) else "" if type(module) is nn.Linear else None
+    layer = module.get_submodule(name) if name is not None else None
+    return _Head(layer, name) if name is not None and type(layer) is nn.Linear else None
 
 
 class _Head:
-    def __init__(self, module: nn.Module, name: str, flattens: bool, idle: list[nn.Module]) -> None:
-        layer = module.get_submodule(name)
-        assert isinstance(layer, nn.Linear)
-        self._layer, self._flattens, self._idle = layer, flattens, idle
+    def __init__(self, layer: nn.Linear, name: str) -> None:
+        self._layer = layer
         self._weight, self._bias = joined(name, "weight"), joined(name, "bias")
 
     def logits(self, parameters: Tensors, buffers: Tensors, inputs: Inputs) -> Tensor:
-        assert all(map(is_idle_dropout, self._idle)), "dropout is active now"
         (x,) = inputs
-        x = x.flatten(2) if self._flattens else x
         assert x.ndim == 3, "a head's input is flat"
         shape, layer = shape_of(parameters, buffers), self._layer
         weight = parameters.get(self._weight, layer.weight.expand(*shape, -1, -1)).flatten(1, 2)

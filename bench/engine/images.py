@@ -15,10 +15,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench.datasets.base import Metric
 from bench.engine.crops import NUM_DRAWS, boxes_of, resized
 from bench.keys import seed_for
-from bench.plan.spec import Pipeline, Training
+from bench.spec.refs import Metric, Pipeline, Training
 
 
 @dataclass(frozen=True)

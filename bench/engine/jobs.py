@@ -13,7 +13,7 @@ from bench.engine.pretrain import run_pretraining
 from bench.engine.records import crashed, guarded, record_of, write
 from bench.engine.searches import make_searches
 from bench.engine.solving import solve_finals, solve_searches
-from bench.plan.spec import FitSpec, Job, PretrainSpec
+from bench.spec.job import FitSpec, Job, PretrainSpec
 
 
 def perform(jobs: Sequence[Job] | Job, context: Context) -> bool:

@@ -5,7 +5,7 @@ import numpy.typing as npt
 
 from bench.datasets import sampling
 from bench.keys import seed_for
-from bench.plan.spec import FitSpec
+from bench.spec.job import FitSpec
 
 Indices = npt.NDArray[np.int64]
 

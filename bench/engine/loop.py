@@ -9,17 +9,17 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 
-from bench.backbones.units import Network
 from bench.engine.evaluate import Scored
 from bench.engine.images import Images, Order
 from bench.engine.optimize import Hyper, numbered_phases, schedule
 from bench.engine.setting import Setting
 from bench.engine.stage import Stages, plain_stages
-from bench.engine.supply import Inputs, Part
+from bench.engine.supply import Inputs, Part, Through
 from bench.engine.team import Solo, Team
 from bench.keys import seed_for
-from bench.plan.spec import Pipeline, Training
-from bench.strategies.recipe import Recipe
+from bench.network.units import Network
+from bench.spec.recipe import Recipe
+from bench.spec.refs import Pipeline, Training
 
 T = TypeVar("T")
 
@@ -148,8 +148,9 @@ class Session:
 
     def _batches(self, num: int) -> Iterator[tuple[Inputs, torch.Tensor]]:
         """Inputs and labels of so many steps. Where images are read from a file, the next batch is fetched while the
-        one before it is learned from."""
-        if not any(stream.images.is_streamed for stream in self.streams):
+        one before it is learned from, unless fetching runs the network too."""
+        is_streamed = any(stream.images.is_streamed for stream in self.streams)
+        if not is_streamed or isinstance(self.stage.feed, Through):
             for _ in range(num):
                 yield self._batch()
             return

@@ -17,7 +17,7 @@ from bench.engine.stage import Stages
 from bench.engine.staging import stages_for
 from bench.engine.supply import Inputs, Part
 from bench.engine.team import Solo
-from bench.plan.spec import FitSpec
+from bench.spec.job import FitSpec
 
 EXAMPLES = 4  # images that a form is tried out on
 

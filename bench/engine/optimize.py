@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from bench.backbones.units import Network
-from bench.plan.spec import Training
-from bench.strategies.parts import Pull
-from bench.strategies.recipe import Phase, Recipe, Schedule
+from bench.network.units import Network
+from bench.spec.parts import Pull
+from bench.spec.recipe import Phase, Recipe, Schedule
+from bench.spec.refs import Training
 
 
 @dataclass(frozen=True)

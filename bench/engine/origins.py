@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import torch
 
-from bench.backbones.build import build_network
 from bench.engine.context import Context
 from bench.engine.fit import Start, pretrained_state, pretraining_of
 from bench.engine.images import Images
@@ -12,7 +11,9 @@ from bench.engine.loop import Stream
 from bench.engine.setting import Setting, Source
 from bench.errors import NotApplicable
 from bench.keys import digest
-from bench.plan.spec import BackboneRef, DataRef, FitSpec, Weights
+from bench.network.build import build_network
+from bench.spec.job import FitSpec
+from bench.spec.refs import BackboneRef, DataRef, Weights
 
 
 def setting_for(spec: FitSpec, begin: Start, stream: Stream, context: Context) -> Setting:

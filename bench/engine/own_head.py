@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from bench.backbones.class_names import Names, hub_classes
-from bench.backbones.weights import Loaded, sha256_of
 from bench.engine.context import Context
 from bench.engine.evaluate import Scored, score
 from bench.engine.fit import Finished, pretrained_state, pretraining_of
@@ -18,8 +17,10 @@ from bench.engine.records import crashed, guarded, record_of, write
 from bench.engine.setting import Source
 from bench.engine.supply import Inputs, Pixels
 from bench.errors import NotApplicable, nearest
-from bench.plan.spec import BackboneRef, DataRef, FitSpec, Job
-from bench.strategies.recipe import OwnHead
+from bench.network.weights import Loaded, sha256_of
+from bench.spec.job import FitSpec, Job
+from bench.spec.recipe import OwnHead
+from bench.spec.refs import BackboneRef, DataRef
 
 SHOWN = 3  # classes that a message names
 

@@ -6,16 +6,17 @@ import math
 
 import torch
 
-from bench.backbones.build import build_network, load_pretrained
 from bench.engine.context import Context
 from bench.engine.fit import Finished, pretrained_state
 from bench.engine.flops import training_flops
 from bench.engine.loop import Assignment, train
 from bench.engine.optimize import Hyper
 from bench.keys import seed_for
-from bench.plan.spec import PretrainSpec, Training
+from bench.network.build import build_network, load_pretrained
+from bench.spec.job import PretrainSpec
+from bench.spec.recipe import Recipe, uniform
+from bench.spec.refs import Training
 from bench.store import blobs
-from bench.strategies.recipe import Recipe, uniform
 
 EVALUATIONS = 4
 

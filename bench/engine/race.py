@@ -16,8 +16,8 @@ from bench.engine.measure import Meter, Spent
 from bench.engine.optimize import Hyper
 from bench.plan.halving import num_kept, rungs
 from bench.plan.ranking import ranking
-from bench.plan.spec import FitSpec
-from bench.strategies.recipe import StopEarly
+from bench.spec.job import FitSpec
+from bench.spec.recipe import StopEarly
 
 OWN_IMAGES = 500  # on which a trial is asked whether it has collapsed; a final is asked on more
 

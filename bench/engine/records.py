@@ -15,7 +15,8 @@ from bench.engine.search import Tried
 from bench.engine.seen import told_of_data
 from bench.errors import NotApplicable, StoreError
 from bench.plan.precision import FULL
-from bench.plan.spec import FitSpec, Job, arithmetic_key, trial_key, unchosen_key
+from bench.spec.job import FitSpec, Job, trial_key, unchosen_key
+from bench.spec.refs import arithmetic_key
 from bench.store import Record, Store
 from bench.store.record import Status
 

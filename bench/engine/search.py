@@ -14,8 +14,9 @@ from bench.engine.optimize import Hyper
 from bench.keys import seed_for
 from bench.plan.halving import grid_size
 from bench.plan.ranking import ranking
-from bench.plan.spec import FitSpec, Search
-from bench.strategies.spans import spread
+from bench.spec.job import FitSpec
+from bench.spec.refs import Search
+from bench.spec.spans import spread
 from bench.strategies.varied import recipe_at
 
 # Imported where it is used: Optuna takes half a second, and a suite's first training waits for whatever a worker

@@ -16,7 +16,7 @@ from bench.engine.search import Tried, ask_cohort, at_point
 from bench.engine.soups import keep_ingredient
 from bench.errors import StoreError
 from bench.plan.halving import cohorts
-from bench.plan.spec import FitSpec, Job, trial_key
+from bench.spec.job import FitSpec, Job, trial_key
 from bench.store import Record
 
 

@@ -9,7 +9,8 @@ from bench.datasets.overlap import num_test_in_train, overlap
 from bench.engine.context import Context
 from bench.engine.fit import pretraining_of
 from bench.keys import digest
-from bench.plan.spec import DataRef, FitSpec, Weights
+from bench.spec.job import FitSpec
+from bench.spec.refs import DataRef, Weights
 
 
 def told_of_data(spec: FitSpec, context: Context) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What the coded parts of a recipe (`strategies/parts.py`) may know of a training and of each of its steps."""
+"""What the coded parts of a recipe (`spec/parts.py`) may know of a training and of each of its steps."""
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
@@ -8,19 +8,17 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from bench.backbones.units import Network
-from bench.engine.evaluate import in_eval_mode
 from bench.engine.images import Images, prepare
 from bench.errors import NotApplicable
 from bench.keys import seed_for
-from bench.plan.spec import Pipeline, Training
+from bench.network.capture import classifier_of, in_eval_mode
+from bench.network.units import Network
+from bench.spec.refs import Pipeline, Training
 
 State = dict[str, Tensor]
 
 DRAWN = 0.01  # spread of a head that stands in for one of zeros
-ROUNDING = 1e-2  # distance of rows of length one that differ by bf16's rounding at most
 
 
 @dataclass(frozen=True)
@@ -116,15 +114,6 @@ class Setting:
             yield prepare(self.images.take(index).pixels, self.pipeline), self.images.labels[index]
 
 
-@dataclass
-class Term:
-    """What a penalty keeps for one training."""
-
-    kept: Any = None
-    modules: nn.Module | None = None  # learns too, as fast as the head
-    is_source_head: bool = False  # whether these are the pretraining's own head
-
-
 @dataclass(frozen=True)
 class Step:
     """One step, between its forward and its backward pass."""
@@ -138,67 +127,3 @@ class Step:
     loss: Tensor  # of the labels alone
     features: Tensor  # [B, D], what reaches the classifier
     units: Sequence[Tensor]  # what each unit puts out, where the penalty reads images
-
-
-@dataclass
-class Seen:
-    """What passed by while a network ran."""
-
-    features: list[Tensor] = field(default_factory=list)
-    units: dict[int, Tensor] = field(default_factory=dict)
-    channels_last: bool = False  # whether maps come as [B, H, W, C]
-
-    def row(self) -> Tensor:
-        """[B, D]: what every unit puts out, pooled over places and of length one each; the classifier's input last, and
-        once: in most convolutional networks it is what the last unit puts out, pooled."""
-        pooled = [F.normalize(_pooled(value, self.channels_last).float()) for _, value in sorted(self.units.items())]
-        last = F.normalize(self.features[0].float())
-        if pooled and pooled[-1].shape == last.shape and float((pooled[-1] - last).norm(dim=1).max()) < ROUNDING:
-            pooled.pop()
-        return torch.cat([*pooled, last], 1)
-
-
-def _pooled(value: Tensor, channels_last: bool) -> Tensor:
-    """[B, C, H, W] or [B, H, W, C], [B, N, C] or [B, C] -> [B, C]"""
-    if value.ndim == 4:
-        return value.mean((1, 2) if channels_last else (2, 3))
-    return value.mean(1) if value.ndim == 3 else value
-
-
-@contextmanager
-def watched(network: Network, features: bool = True, units: bool = False) -> Iterator[Seen]:
-    """What reaches the classifier and, if asked for, what each unit puts out: the last of its parts to speak."""
-    assert features or not units
-    seen = Seen(channels_last=getattr(network.module, "output_fmt", "") == "NHWC")  # timm's word
-
-    def keep(number: int) -> Callable[[nn.Module, Any, Any], None]:
-        def hook(module: nn.Module, inputs: Any, output: Any) -> None:
-            if isinstance(output, Tensor) and not seen.features:  # what comes after the classifier is no unit's
-                seen.units[number] = output
-
-        return hook
-
-    handles = []
-    if features:
-        handles.append(classifier_of(network).register_forward_pre_hook(
-            lambda module, inputs: seen.features.append(inputs[0].flatten(1))))  # fmt: skip
-    for number, modules in enumerate(network.modules[:-1] if units else ()):
-        handles += [module.register_forward_hook(keep(number)) for module in _outermost(modules)]
-    try:
-        yield seen
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
-def _outermost(modules: Sequence[nn.Module]) -> list[nn.Module]:
-    """Those that lie in none of the others."""
-    inside = {id(child) for module in modules for child in module.modules() if child is not module}
-    return [module for module in modules if id(module) not in inside]
-
-
-def classifier_of(network: Network) -> nn.Linear:
-    heads = [module for module in network.modules[-1] if any(True for _ in module.parameters(recurse=False))]
-    if len(heads) != 1 or not isinstance(heads[0], nn.Linear):
-        raise NotApplicable("needs one linear layer as the head, and this network has another")
-    return heads[0]

@@ -11,12 +11,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bench.engine import labels as labels_of
-from bench.engine.closed_forms import logistic_path, prototypes, ridge_folds, ridge_path
 from bench.engine.context import Context, OnDevice
-from bench.engine.evaluate import BATCH, Scored, class_weights, in_eval_mode
+from bench.engine.evaluate import BATCH, Scored, class_weights
 from bench.engine.fit import Finished, Start, labelled_images, start, weights_of
 from bench.engine.flops import forward_flops
-from bench.engine.heads import Head
 from bench.engine.images import Images, prepare
 from bench.engine.measure import Spent
 from bench.engine.precision import arithmetic
@@ -29,13 +27,15 @@ from bench.engine.records import (
     why_no_score,
     write,
 )
-from bench.engine.setting import watched
 from bench.engine.stage import Stage, plain_stages
 from bench.engine.staging import stages_for
 from bench.engine.supply import Part
-from bench.plan.spec import FitSpec, Job, trial_key, unchosen_key
+from bench.network.capture import in_eval_mode, watched
+from bench.solve.closed_forms import logistic_path, prototypes, ridge_folds, ridge_path
+from bench.spec.job import FitSpec, Job, trial_key, unchosen_key
+from bench.spec.parts import Head
+from bench.spec.recipe import Solve
 from bench.store import Record
-from bench.strategies.recipe import Solve
 
 
 def solve_searches(jobs: Sequence[Job], context: Context) -> bool:
@@ -264,7 +264,7 @@ def _features(matrix: _Matrix, images: Images, spec: FitSpec) -> Tensor:
             index = torch.arange(begin, min(begin + BATCH, len(images)), device=images.device)
             inputs = matrix.stage.plain.batches([Part(images, index)])
             with watched(network, units=of_units) as seen, arithmetic(images.device, spec.training.precision):
-                matrix.stage.evaluate(*(value[0] for value in inputs))
+                matrix.stage.live(*(value[0] for value in inputs))
             rows.append(seen.row() if of_units else seen.features[0])
     return torch.cat(rows)
 

@@ -21,7 +21,7 @@ from bench.engine.search import Tried
 from bench.engine.stage import plain_stages
 from bench.engine.team import Solo
 from bench.plan.ranking import ranking
-from bench.plan.spec import FitSpec, trial_key
+from bench.spec.job import FitSpec, trial_key
 from bench.store import Store, blobs
 
 State = dict[str, Tensor]

@@ -11,8 +11,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from bench.backbones.units import Network
-from bench.plan.spec import Training
+from bench.network.units import Network
+from bench.spec.refs import Training
 
 
 @dataclass(frozen=True)

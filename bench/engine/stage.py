@@ -7,16 +7,15 @@ from typing import Literal
 
 from torch import nn
 
-from bench.backbones.units import Network
 from bench.engine.images import Augment
 from bench.engine.supply import Pixels, Supply
-from bench.plan.spec import Pipeline, Training
+from bench.network.units import Network
+from bench.spec.refs import Pipeline, Training
 
 
 @dataclass(frozen=True)
 class Stage:
-    train: nn.Module  # inputs -> logits, as in training
-    evaluate: nn.Module  # the same in evaluation
+    live: nn.Module  # inputs -> logits
     feed: Supply  # inputs of training images, with their random changes
     plain: Supply  # inputs of images as they are
     frozen: Literal["none", "kept", "recomputed"] = "none"  # what became of a part that cannot change
@@ -28,6 +27,6 @@ Stages = Callable[[int], Stage]  # number of a phase -> what is trained in it
 
 def plain_stages(network: Network, pipeline: Pipeline, training: Training) -> Stages:
     """The whole network from pixels, in every phase. Every other way must come to the same result."""
-    stage = Stage(network.module, network.module, Pixels(pipeline, Augment.of(training)), Pixels(pipeline))
+    stage = Stage(network.module, Pixels(pipeline, Augment.of(training)), Pixels(pipeline))
     return lambda phase: stage
 

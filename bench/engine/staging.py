@@ -11,25 +11,25 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from bench.backbones.weights import sha256_of
 from bench.engine.context import Context
 from bench.engine.fit import Start
 from bench.engine.flops import forward_flops
 from bench.engine.images import Augment, Images, prepare, view_of
-from bench.engine.partition import Cut, Whole, cut, join
 from bench.engine.precision import arithmetic
+from bench.engine.replay import Cut, Static, Whole, cut, join
 from bench.engine.stage import Stage, Stages, plain_stages
 from bench.engine.supply import Pixels, Supply, Table, Tables, Through
 from bench.keys import digest
+from bench.network.weights import sha256_of
 from bench.plan.patterns import has_one_body, pattern_group
-from bench.plan.spec import FitSpec
-from bench.strategies.recipe import Learning
+from bench.spec.job import FitSpec
+from bench.spec.recipe import Learning
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1  # of tables; a change makes old ones unknown, not wrong
+FORMAT = 2  # of tables; a change makes old ones unknown, not wrong
 VERSIONS = [torch.__version__, version("timm")]  # of what computes them
 BATCH_PIXELS = 256 * 64 * 64  # of one pass: the working memory of a network grows with the area of its images
 # Operations and bytes per second, as powers of ten that suffice to tell a bargain from a loss.
@@ -58,7 +58,8 @@ def stages_for(spec: FitSpec, begin: Start, bases: Sequence[Images], context: Co
 
     def stage(number: int) -> Stage:
         touched = spec.recipe.touched(number)
-        known = None if _is_live_throughout(touched) else _known(spec, begin, touched, bases[0], context)
+        _begin_again(begin, touched)
+        known = None if touched.units[0] else _known(spec, begin, touched, bases[0], context)
         begin.network.set_active(spec.recipe.active(number))
         if known is None or isinstance(known, str):
             return replace(plain(number), whole=known or "")
@@ -74,18 +75,22 @@ def _cut_stage(known: Known, bases: Sequence[Images], maker: "_Maker") -> Stage:
     still = Through(Pixels(spec.pipeline), one.static, training.precision)
     largest = max(len(base) for base in bases) * known.bytes_per_image * (how.num_views or 1)
     if not known.is_worth_keeping or largest > LARGEST:
-        return Stage(one.live_train, one.live_eval, through, still, "recomputed")
+        return Stage(one.live, through, still, "recomputed")
     plain = maker.tables(known, bases, Augment())
     feed: Supply = plain
     if how.changes_pixels:
         training_sets = [base for base in bases if base.origin == bases[0].origin]
         feed = maker.tables(known, training_sets, how) if how.num_views is not None else through
-    return Stage(one.live_train, one.live_eval, feed, plain, "kept")
+    return Stage(one.live, feed, plain, "kept")
 
 
-def _is_live_throughout(what: Learning) -> bool:
-    """The stem's very first tensors learn, so nothing comes before."""
-    return what.units[0] and what.tensors == "all"
+def _begin_again(begin: Start, touched: Learning) -> None:
+    """What no phase so far has trained is put back to the start: the network is shared, and whoever had it last may
+    have left other weights in it."""
+    state = begin.network.module.state_dict()
+    with torch.no_grad():
+        for name in set(state) - set(begin.network.moving(touched)):
+            state[name].copy_(begin.state[name])
 
 
 def _known(
@@ -96,12 +101,13 @@ def _known(
     shelf = context.cuts(begin.network)
     if name not in shelf:
         x = prepare(sample.take(torch.arange(2)).pixels, spec.pipeline)
-        found = _cut(begin, touched, x)
+        begin.network.set_active(touched)  # what was trained before stays live where it is frozen now
+        found = cut(begin.network, x)
         if isinstance(found, Whole):
             context.notice(f"{spec.backbone.name} runs whole: {found.reason}")
             shelf[name] = found.reason
         else:
-            shelf[name] = _measured(found, x, context.device.type)
+            shelf[name] = _measured(found, begin, x, context.device.type)
     known = shelf[name]
     assert isinstance(known, Known | str)
     return known
@@ -114,25 +120,15 @@ def _body(spec: FitSpec) -> list[object]:
     return [weights.origin, weights.identity, *drawn]
 
 
-def _cut(begin: Start, touched: Learning, x: Tensor) -> Cut | Whole:
-    """What was trained before stays live where it is frozen now: it no longer is what the start computes. The rest is
-    put back to the start: the network is shared, and whoever had it last may have left other weights in it."""
-    network = begin.network
-    state = network.module.state_dict()
-    for name in set(state) - set(network.moving(touched)):
-        state[name].copy_(begin.state[name])
-    network.set_active(touched)
-    return cut(network.module, x)
-
-
-def _measured(found: Cut, x: Tensor, device: str) -> Known:
+def _measured(found: Cut, begin: Start, x: Tensor, device: str) -> Known:
     values = found.static(x)
     size = sum(value.nbytes for value in values) // len(x)
     operations, bandwidth = SPEED.get(device, SPEED["cpu"])
     computing = forward_flops(found.static, (x,)) / len(x) / operations
-    # Class tokens and position tables are buffers that a state dict leaves out.
-    tensors = {**found.static.state_dict(), **dict(found.static.named_buffers())}
-    return Known(found, sha256_of(tensors), computing > WORTH * size / bandwidth, size)
+    # Some networks have buffers that a state dict leaves out.
+    tensors = {**begin.state, **{n: b for n, b in begin.network.module.named_buffers() if n not in begin.state}}
+    frozen = {name: tensors[name] for name in found.frozen}
+    return Known(found, sha256_of(frozen), computing > WORTH * size / bandwidth, size)
 
 
 @dataclass(frozen=True)
@@ -167,7 +163,7 @@ class _Maker:
         # Strides, paddings and the like are in no tensor: the backbone's name and options stand for them.
         network = [spec.backbone.name, spec.backbone.options, spec.recipe.adapt, VERSIONS, known.sha256]
         images = [spec.pipeline, spec.training.precision, base.origin, _rows_name(base), how]
-        return [digest([FORMAT, network, images, one]) for one in known.cut.digests]
+        return [digest([FORMAT, network, images, one]) for one in known.cut.names]
 
     def _compute(self, known: Known, base: Images, how: Augment) -> dict[str, Tensor]:
         """Of this cut, and of all others that the plan will want of these images."""
@@ -186,14 +182,14 @@ class _Maker:
         return {
             key: whole[name]
             for one in wanted
-            for key, name in zip(self._keys(one, base, how), one.cut.digests, strict=True)
+            for key, name in zip(self._keys(one, base, how), one.cut.names, strict=True)
         }
 
-    def _run(self, joint: nn.Module, base: Images, how: Augment, size: int) -> dict[str, Tensor]:
+    def _run(self, joint: Static, base: Images, how: Augment, size: int) -> dict[str, Tensor]:
         found: dict[str, list[Tensor]] = {}
         for x in _views(base, how, self.spec, size):
             with torch.no_grad(), arithmetic(x.device, self.spec.training.precision):
-                for name, value in joint(x).items():
+                for name, value in zip(joint.names, joint(x), strict=True):
                     found.setdefault(name, []).append(value.cpu())  # from there to the file
         return {name: torch.cat(parts) for name, parts in found.items()}
 
@@ -206,7 +202,7 @@ class _Maker:
             moves = self.begin.network.moving
             is_start = self.phase == 0 or set(moves(mine)) <= set(moves(touched))
             other = _known(spec, self.begin, touched, blank, self.context) if is_start else None
-            if isinstance(other, Known) and other.is_worth_keeping and other.cut.digests != known.cut.digests:
+            if isinstance(other, Known) and other.is_worth_keeping and other.cut.names != known.cut.names:
                 yield other
 
 

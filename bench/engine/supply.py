@@ -3,16 +3,16 @@
 A supply is asked for whole batches of several streams at once; each stream is some images in some order.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from bench.engine.images import Augment, Changed, Images, augment, choose_views, prepare
 from bench.engine.precision import arithmetic
-from bench.plan.spec import Pipeline
+from bench.spec.refs import Pipeline
 
 Inputs = tuple[Tensor, ...]
 
@@ -64,7 +64,7 @@ class Through:
     """Pixels through the static part, again in each step: where keeping its values would cost more than it saves."""
 
     pixels: Pixels
-    static: nn.Module
+    static: Callable[[Tensor], Inputs]
     precision: str
 
     @torch.no_grad()

@@ -11,17 +11,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.backbones.units import Network
-from bench.engine.evaluate import Scored, estimate_statistics, in_eval_mode, score
+from bench.engine.evaluate import Scored, estimate_statistics, score
 from bench.engine.images import Images
 from bench.engine.optimize import Hyper, make_optimizer, set_rates, step_toward
 from bench.engine.precision import arithmetic, full
-from bench.engine.setting import Setting, Step, Term, watched
+from bench.engine.setting import Setting, Step
 from bench.engine.stage import Stage
 from bench.engine.supply import Inputs
-from bench.plan.spec import Training
-from bench.strategies.parts import Pull
-from bench.strategies.recipe import Learning, Recipe
+from bench.network.capture import in_eval_mode, watched
+from bench.network.units import Network
+from bench.spec.parts import Pull, Term
+from bench.spec.recipe import Learning, Recipe
+from bench.spec.refs import Training
 
 
 class Team(Protocol):
@@ -170,7 +171,7 @@ class Solo:
         for start in range(0, len(labels), size):
             part = slice(start, start + size)
             with arithmetic(labels.device, self.training.precision):
-                logits = full(self.stage.train(*(value[part] for value in inputs)))
+                logits = full(self.stage.live(*(value[part] for value in inputs)))
             loss = F.cross_entropy(logits, labels[part], label_smoothing=self.training.label_smoothing)
             if self.pieces > 1:
                 loss = loss * (len(logits) / len(labels))
@@ -185,7 +186,7 @@ class Solo:
         assert term is not None
         with arithmetic(labels.device, self.training.precision):
             with watched(self.network, penalty.reads != "parameters", penalty.reads == "images") as seen:
-                logits = full(self.stage.train(*inputs))
+                logits = full(self.stage.live(*inputs))
             features = full(seen.features[0]) if seen.features else logits
             loss = F.cross_entropy(logits, labels, label_smoothing=self.training.label_smoothing)
             step = Step(
@@ -237,7 +238,7 @@ class Solo:
 
     def _logits(self, inputs: Inputs) -> Tensor:
         with arithmetic(inputs[0].device, self.training.precision):
-            return full(self.stage.evaluate(*(value[0] for value in inputs))[None])
+            return full(self.stage.live(*(value[0] for value in inputs))[None])
 
     def keep(self, members: list[list[int]]) -> None:
         assert members == [[0]]

@@ -6,7 +6,8 @@ from typing import Any
 
 from bench.plan.patterns import Pattern
 from bench.plan.precision import Choice
-from bench.plan.spec import Engine, Job
+from bench.spec.job import Job
+from bench.spec.refs import Engine
 from bench.store import Record
 
 

@@ -2,7 +2,7 @@
 
 from bench.execute.roots import Roots, forget_record
 from bench.plan.plan import Plan
-from bench.plan.spec import FitSpec, Job
+from bench.spec.job import FitSpec, Job
 from bench.store import Record
 from bench.store.record import BROKEN
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from bench.errors import StoreError
 from bench.plan.plan import Plan
-from bench.plan.spec import FitSpec, Job
+from bench.spec.job import FitSpec, Job
 from bench.store import Record, Store, blobs
 from bench.store.atomic import explain
 

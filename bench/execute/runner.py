@@ -9,9 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.datasets.ingest import images_at_hand, ingest
 from bench.errors import StoreError
 from bench.execute.display import Display
+from bench.execute.ingest import images_at_hand, ingest
 from bench.execute.messages import Broken, Bundle, Finished, Notice, Recorded, Setup, Starting, Stuck
 from bench.execute.placement import Placement
 from bench.execute.pool import Died, NoWorkers, Pool, Worker, tail
@@ -21,7 +21,8 @@ from bench.plan.bundles import bundles
 from bench.plan.exams import examine, refuse_overlaps, sentences
 from bench.plan.patterns import frozen_patterns
 from bench.plan.plan import Plan
-from bench.plan.spec import Engine, Job
+from bench.spec.job import Job
+from bench.spec.refs import Engine
 from bench.store import Record
 from bench.store.record import went_wrong
 

@@ -21,7 +21,7 @@ from bench.errors import StoreError
 from bench.execute.messages import Broken, Bundle, Finished, Message, Notice, Recorded, Setup, Starting, Stuck
 from bench.execute.signals import STOPPING
 from bench.places import machine_cache
-from bench.plan.spec import Job, PretrainSpec
+from bench.spec.job import Job, PretrainSpec
 from bench.store import Store
 from bench.store.atomic import explain
 

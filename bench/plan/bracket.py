@@ -21,9 +21,8 @@ class Seen:
     """One trial of a search, as far as the next points may know it."""
 
     lr: float
-    score: float | None  # None: it diverged or failed
+    score: float | None  # None: it diverged, collapsed or failed
     loss: float | None = None
-    collapsed: bool = False
 
 
 def cohort_sizes(trials: int) -> list[int]:
@@ -50,7 +49,7 @@ def next_points(centre: float, history: Sequence[Seen], num: int, step: float = 
 
 def _ranked(history: Sequence[Seen]) -> list[Seen]:
     scored = [one for one in history if one.score is not None]
-    return sorted(scored, key=lambda one: ranking(one.score, one.loss, one.lr, one.collapsed))
+    return sorted(scored, key=lambda one: ranking(one.score, one.loss, one.lr))
 
 
 def _next(ranked: list[float], broken: set[float], taken: list[float], step: float) -> float:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from bench.keys import digest
 from bench.plan.patterns import has_one_body
-from bench.plan.spec import FitSpec, Job
+from bench.spec.job import FitSpec, Job
 
 
 def bundles(jobs: Iterable[Job], is_gpu: bool) -> list[tuple[Job, ...]]:

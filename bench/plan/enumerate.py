@@ -5,9 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench import backbones, datasets
-from bench.backbones import probe
 from bench.errors import BenchError, Missing, MissingInputs, SuiteError
 from bench.keys import digest
+from bench.plan import probe
 from bench.plan.exams import refuse_same
 from bench.plan.origins import origin_of
 from bench.plan.plan import Cell, Declared, Finds, Plan, Source
@@ -23,8 +23,9 @@ from bench.plan.resolve import (
     resolve_strategy,
 )
 from bench.plan.settings import head_of, optimizer_of, search_of, training_of, undrawn
-from bench.plan.spec import FitSpec, Job, PretrainSpec, arithmetic_key
 from bench.plan.tasks import Task, tasks_of
+from bench.spec.job import FitSpec, Job, PretrainSpec
+from bench.spec.refs import arithmetic_key
 from bench.suite.load import LoadedSuite
 from bench.suite.schema import BackboneSpec, Suite
 

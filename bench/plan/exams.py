@@ -12,7 +12,7 @@ from bench.datasets.overlap import Overlap, overlap
 from bench.errors import SuiteError
 from bench.keys import digest
 from bench.plan.plan import Cell, Lesson, Plan
-from bench.plan.spec import DataRef
+from bench.spec.refs import DataRef
 from bench.suite.load import LoadedSuite
 
 REMEDY = "take other images, or write `allow_overlap: true` beside it to do this knowingly"

@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import accumulate
 
 from bench.plan.bracket import cohort_sizes
-from bench.plan.spec import Search
+from bench.spec.refs import Search
 
 ETA = 3  # one trial in so many goes on to the next rung, which is so many times as long
 FINALISTS = 2  # at the least: a choice among one would have been made before the rates fell

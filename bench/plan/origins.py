@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 
 from bench.plan.plan import Lesson
 from bench.plan.resolve import ResolvedBackbone, ResolvedStrategy, pipeline
-from bench.plan.spec import Job, PretrainSpec, Weights
+from bench.spec.job import Job, PretrainSpec
+from bench.spec.refs import Weights
 
 STAGE_SEED = 0  # of what an intermediate stage draws; the target's repeats have seeds of their own
 

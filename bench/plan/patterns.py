@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 
 from bench.keys import digest
-from bench.plan.spec import FitSpec, Job
-from bench.strategies.recipe import Learning
+from bench.spec.job import FitSpec, Job
+from bench.spec.recipe import Learning
 
 Pattern = Learning
 

@@ -10,7 +10,8 @@ from bench.datasets.base import DatasetFacts
 from bench.errors import BenchError, NothingSelected, nearest
 from bench.keys import digest
 from bench.plan.precision import Choice, Machine
-from bench.plan.spec import DataRef, Job, LabelBudget, Weights
+from bench.spec.job import Job
+from bench.spec.refs import DataRef, LabelBudget, Weights
 from bench.suite.load import LoadedSuite
 from bench.suite.schema import BackboneSpec, DatasetSpec, StrategySpec
 

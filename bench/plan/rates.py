@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from bench.strategies.recipe import Family
+from bench.spec.recipe import Family
 
 Optimizer = Literal["sgd", "adamw"]
 

@@ -8,18 +8,20 @@ from bench import backbones, datasets, strategies
 from bench.backbones import hub
 from bench.backbones.base import BackboneFacts
 from bench.catalogue import OptionProblems, Options, parse_options
-from bench.datasets.base import DatasetEntry, DatasetFacts, Metric
+from bench.datasets.base import DatasetEntry, DatasetFacts
 from bench.datasets.files import digests_of
 from bench.errors import BenchError, Missing
 from bench.keys import digest
 from bench.places import DATA, find_file
 from bench.plan.plan import Finds, Lesson, Source
 from bench.plan.precision import ASKED, Choice
-from bench.plan.spec import BackboneRef, DataRef, Job, Pipeline, PretrainSpec, Weights
+from bench.spec.job import Job, PretrainSpec
+from bench.spec.recipe import Recipe, Via
+from bench.spec.refs import BackboneRef, DataRef, Metric, Pipeline, Weights
+from bench.spec.spans import Span, Varied
 from bench.strategies import varied
+from bench.strategies.entry import StrategyEntry
 from bench.strategies.inline import build_inline, stops
-from bench.strategies.recipe import Recipe, StrategyEntry, Via
-from bench.strategies.spans import Span, Varied
 from bench.suite.load import LoadedSuite
 from bench.suite.schema import BackboneSpec, StrategySpec, Suite, head_text
 

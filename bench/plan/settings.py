@@ -7,8 +7,9 @@ from bench.backbones.base import BackboneFacts
 from bench.plan.halving import steps_taken, trials_within
 from bench.plan.precision import FULL
 from bench.plan.rates import RANGES, Optimizer, begin_of
-from bench.plan.spec import FitSpec, LabelBudget, NewHead, Search, Training
-from bench.strategies.recipe import Recipe, Solve
+from bench.spec.job import FitSpec
+from bench.spec.recipe import Recipe, Solve
+from bench.spec.refs import LabelBudget, NewHead, Search, Training
 from bench.suite.schema import FoldsSpec, HeadSpec, SearchSpec, Suite
 
 WEIGHT_DECAY: dict[Optimizer, float] = {"sgd": 5e-4, "adamw": 0.05}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from bench import datasets
 from bench.plan.resolve import Problems, ResolvedDataset, resolve_dataset
-from bench.plan.spec import LabelBudget
+from bench.spec.refs import LabelBudget
 from bench.suite.schema import DatasetSpec, FoldsSpec, Suite
 
 

@@ -6,7 +6,8 @@ from bench.datasets.base import DatasetFacts
 from bench.keys import digest
 from bench.plan.halving import step_share
 from bench.plan.plan import Plan, Source
-from bench.plan.spec import DataRef, FitSpec, Job, PretrainSpec, Training
+from bench.spec.job import FitSpec, Job, PretrainSpec
+from bench.spec.refs import DataRef, Training
 
 BACKWARD = 2.0  # a backward pass costs about two forward passes
 

@@ -1,6 +1,7 @@
 """The strategy catalogue: one file each, one line each. Third parties add theirs as entry points `bench.strategies`."""
 
 from bench import catalogue
+from bench.spec.recipe import Phase, Recipe
 from bench.strategies import (
     adapter,
     auto_rgn,
@@ -53,7 +54,7 @@ from bench.strategies import (
     vpt,
     wise_ft,
 )
-from bench.strategies.recipe import Phase, Recipe, StrategyEntry
+from bench.strategies.entry import StrategyEntry
 
 STRATEGIES: dict[str, StrategyEntry] = {
     "own_head": own_head.STRATEGY,

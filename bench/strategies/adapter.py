@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic import Field
 
 from bench.catalogue import Options
-from bench.strategies import spans
-from bench.strategies.parts import Adaptation
-from bench.strategies.recipe import Recipe, StrategyEntry, uniform
+from bench.spec import spans
+from bench.spec.parts import Adaptation
+from bench.spec.recipe import Recipe, uniform
+from bench.strategies.entry import StrategyEntry
 from bench.strategies.targets import blocks
 
 if TYPE_CHECKING:

@@ -10,14 +10,11 @@ the network is measured; its size cancels out of the comparison.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from bench.catalogue import Options
-from bench.strategies.parts import TensorRates
-from bench.strategies.recipe import Phase, Recipe, StrategyEntry
-
-if TYPE_CHECKING:
-    from bench.engine.setting import Setting
+from bench.spec.parts import Setting, TensorRates
+from bench.spec.recipe import Phase, Recipe
+from bench.strategies.entry import StrategyEntry
 
 MEASURED = 5  # times, and batches each time
 
@@ -28,7 +25,7 @@ class RelativeGradient(TensorRates):
 
     name: str = "relative_gradient"
 
-    def measure(self, setting: "Setting") -> Mapping[str, float]:
+    def measure(self, setting: Setting) -> Mapping[str, float]:
         from torch.nn import functional as F
 
         body = {name: p for unit in setting.network.parameters[:-1] for name, p in unit.items()}

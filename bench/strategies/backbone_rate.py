@@ -10,8 +10,9 @@ from typing import Annotated
 from pydantic import Field
 
 from bench.catalogue import Options
-from bench.strategies import spans
-from bench.strategies.recipe import Recipe, StrategyEntry, uniform
+from bench.spec import spans
+from bench.spec.recipe import Recipe, uniform
+from bench.strategies.entry import StrategyEntry
 
 
 class BackboneRateOptions(Options):

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import Field
 
 from bench.catalogue import Options
-from bench.strategies import spans
-from bench.strategies.parts import Penalty
-from bench.strategies.recipe import Recipe, StrategyEntry, uniform
+from bench.spec import spans
+from bench.spec.parts import Penalty, Setting, Step, Term
+from bench.spec.recipe import Recipe, uniform
+from bench.strategies.entry import StrategyEntry
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from bench.engine.setting import Setting, Step, Term
 
 PROJECTED, MOMENTUM, TEMPERATURE = 128, 0.999, 0.07
 
@@ -34,13 +34,13 @@ class TwoContrasts(Penalty):
     reads: ClassVar = "images"
     passes: ClassVar[float] = 1.0
 
-    def begin(self, setting: "Setting") -> "Term":
+    def begin(self, setting: Setting) -> Term:
         import copy
 
         import torch
         from torch import nn
 
-        from bench.engine.setting import Term, classifier_of
+        from bench.network.capture import classifier_of
 
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(setting.seed)
@@ -49,10 +49,10 @@ class TwoContrasts(Penalty):
         kept: dict[str, Any] = {"twin": twin, "projector": copy.deepcopy(projector), "keys": [], "labels": []}
         return Term(kept, projector)
 
-    def loss(self, term: "Term", step: "Step") -> "Tensor":
+    def loss(self, term: Term, step: Step) -> "Tensor":
         import torch
 
-        from bench.engine.setting import classifier_of, watched
+        from bench.network.capture import classifier_of, watched
 
         assert term.modules is not None
         kept = term.kept

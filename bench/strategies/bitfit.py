@@ -6,7 +6,8 @@ saying so. Those are the biases there; its statistics stay as they are.
 """
 
 from bench.catalogue import Options
-from bench.strategies.recipe import Recipe, StrategyEntry, uniform
+from bench.spec.recipe import Recipe, uniform
+from bench.strategies.entry import StrategyEntry
 
 
 def build(options: Options, num_units: int) -> Recipe:

@@ -5,7 +5,8 @@ People get wrong: calling it a linear probe. The features move with every batch,
 """
 
 from bench.catalogue import Options
-from bench.strategies.recipe import Recipe, StrategyEntry, head_only
+from bench.spec.recipe import Recipe, head_only
+from bench.strategies.entry import StrategyEntry
 from bench.strategies.required import RequiresBatchNorm
 
 

@@ -8,7 +8,8 @@ keeps them.
 from typing import Literal
 
 from bench.catalogue import Options
-from bench.strategies.recipe import Recipe, StrategyEntry, uniform
+from bench.spec.recipe import Recipe, uniform
+from bench.strategies.entry import StrategyEntry
 from bench.strategies.required import RequiresBatchNorm
 
 

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic import Field
 
 from bench.catalogue import Options
-from bench.strategies import spans
-from bench.strategies.parts import Penalty
-from bench.strategies.recipe import Recipe, StrategyEntry, uniform
+from bench.spec import spans
+from bench.spec.parts import Penalty, Setting, Step, Term
+from bench.spec.recipe import Recipe, uniform
+from bench.strategies.entry import StrategyEntry
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from bench.engine.setting import Setting, Step, Term
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,12 +30,10 @@ class SpectralShrinkage(Penalty):
     name: str = "bss"
     reads: ClassVar = "features"
 
-    def begin(self, setting: "Setting") -> "Term":
-        from bench.engine.setting import Term
-
+    def begin(self, setting: Setting) -> Term:
         return Term()
 
-    def loss(self, term: "Term", step: "Step") -> "Tensor":
+    def loss(self, term: Term, step: Step) -> "Tensor":
         import torch
 
         if not bool(step.features.isfinite().all()):

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic import Field
 
 from bench.catalogue import Options
-from bench.strategies import spans
-from bench.strategies.parts import Penalty
-from bench.strategies.recipe import Recipe, StrategyEntry, uniform
+from bench.spec import spans
+from bench.spec.parts import Penalty, Setting, Step, Term
+from bench.spec.recipe import Recipe, uniform
+from bench.strategies.entry import StrategyEntry
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from bench.engine.setting import Setting, Step, Term
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,10 +30,8 @@ class Relationship(Penalty):
     needs: ClassVar[tuple[str, ...]] = ("the source head",)
     reads: ClassVar = "features"
 
-    def begin(self, setting: "Setting") -> "Term":
+    def begin(self, setting: Setting) -> Term:
         import torch
-
-        from bench.engine.setting import Term
 
         source = setting.source()
         with torch.no_grad():
@@ -41,7 +39,7 @@ class Relationship(Penalty):
         answers, labels = (torch.cat(part) for part in zip(*found, strict=True))
         return Term(means_by_class(answers, labels), source.own_head(), is_source_head=True)
 
-    def loss(self, term: "Term", step: "Step") -> "Tensor":
+    def loss(self, term: Term, step: Step) -> "Tensor":
         from torch.nn import functional as F
 
         assert term.modules is not None

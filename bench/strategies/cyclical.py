@@ -10,7 +10,8 @@ from typing import Annotated
 from pydantic import Field
 
 from bench.catalogue import Options
-from bench.strategies.recipe import Recipe, Schedule, StrategyEntry, uniform
+from bench.spec.recipe import Recipe, Schedule, uniform
+from bench.strategies.entry import StrategyEntry
 
 
 class CyclicalOptions(Options):

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic import Field
 
 from bench.catalogue import Options
-from bench.strategies.parts import Penalty
-from bench.strategies.recipe import Recipe, StrategyEntry, uniform
+from bench.spec.parts import Penalty, Setting, Step, Term
+from bench.spec.recipe import Recipe, uniform
+from bench.strategies.entry import StrategyEntry
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from bench.engine.setting import Setting, Step, Term
 
 WIDTH = 64  # of the adversary
 
@@ -31,11 +31,11 @@ class Adversary(Penalty):
     reads: ClassVar = "images"
     passes: ClassVar[float] = 6.0
 
-    def begin(self, setting: "Setting") -> "Term":
+    def begin(self, setting: Setting) -> Term:
         import torch
         from torch import nn
 
-        from bench.engine.setting import Term, classifier_of
+        from bench.network.capture import classifier_of
 
         setting.source_images()
         num = classifier_of(setting.network).in_features
@@ -44,12 +44,11 @@ class Adversary(Penalty):
             adversary = nn.Sequential(nn.Linear(num, WIDTH), nn.ReLU(), nn.Linear(WIDTH, 1))
         return Term((setting, setting.generator("dann")), adversary.to(setting.images.device))
 
-    def loss(self, term: "Term", step: "Step") -> "Tensor":
+    def loss(self, term: Term, step: Step) -> "Tensor":
         import torch
         from torch.nn import functional as F
 
-        from bench.engine.evaluate import in_eval_mode
-        from bench.engine.setting import watched
+        from bench.network.capture import in_eval_mode, watched
 
         assert term.modules is not None
         setting, draw = term.kept

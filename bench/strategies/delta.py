@@ -16,16 +16,15 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic import Field
 
 from bench.catalogue import Options
-from bench.strategies import spans
-from bench.strategies.parts import Penalty, Pull
-from bench.strategies.recipe import Recipe, StrategyEntry, uniform
+from bench.spec import spans
+from bench.spec.parts import Net, Penalty, Pull, Setting, Step, Term
+from bench.spec.recipe import Recipe, uniform
+from bench.strategies.entry import StrategyEntry
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from bench.backbones.units import Network
-    from bench.engine.heads import LinearHead
-    from bench.engine.setting import Setting, Step, Term
+    from bench.solve.heads import LinearHead
 
 SHARPNESS = 5.0  # the attention is softmax(z / this), as in Jiang et al.'s library
 MEASURED = 10  # batches
@@ -42,18 +41,16 @@ class FeatureMaps(Penalty):
     reads: ClassVar = "images"
     passes: ClassVar[float] = 1.0
 
-    def begin(self, setting: "Setting") -> "Term":
-        from bench.engine.setting import Term
-
+    def begin(self, setting: Setting) -> Term:
         if "twin" not in setting.memo:  # many trials wait in a race, and all of them look at the same network
             setting.memo["twin"] = setting.frozen_copy()
         twin = setting.memo["twin"]
         return Term((twin, attention_of(twin, setting) if self.attention else None))
 
-    def loss(self, term: "Term", step: "Step") -> "Tensor":
+    def loss(self, term: Term, step: Step) -> "Tensor":
         import torch
 
-        from bench.engine.setting import watched
+        from bench.network.capture import watched
 
         twin, attention = term.kept
         with torch.no_grad(), watched(twin, units=True) as seen:
@@ -65,7 +62,7 @@ class FeatureMaps(Penalty):
             total = total + self.alpha / 2 * distance(now, then, weights, seen.channels_last)
         return total
 
-    def pulls(self, term: "Term", network: "Network") -> Mapping[str, Pull]:
+    def pulls(self, term: Term, network: Net) -> Mapping[str, Pull]:
         return {name: Pull(0.0, self.beta) for name in network.parameters[-1]}
 
 
@@ -77,13 +74,13 @@ def distance(now: "Tensor", then: "Tensor", weights: "Tensor | None", channels_l
     return each.sum() if weights is None else len(each) * (weights * each).sum()
 
 
-def attention_of(twin: "Network", setting: "Setting") -> list["Tensor"]:
+def attention_of(twin: Net, setting: Setting) -> list["Tensor"]:
     """For each stage softmax(z / 5) over its channels: z, the first-order rise of the loss without a channel, less the
     mean over the stage's channels and divided by their spread."""
     import torch
 
-    from bench.engine.closed_forms import ridge_path
-    from bench.engine.setting import watched
+    from bench.network.capture import watched
+    from bench.solve.closed_forms import ridge_path
 
     batches = list(setting.batches(MEASURED, rest=True))
     features = []
@@ -99,12 +96,12 @@ def attention_of(twin: "Network", setting: "Setting") -> list["Tensor"]:
     return [torch.softmax(standardised(total) / SHARPNESS, 0) for total in totals]
 
 
-def rises(twin: "Network", head: "LinearHead", images: "Tensor", labels: "Tensor") -> list["Tensor"]:
+def rises(twin: Net, head: "LinearHead", images: "Tensor", labels: "Tensor") -> list["Tensor"]:
     """[C] for each stage: what the batch's summed loss would gain without the channel, by its gradient."""
     import torch
     from torch.nn import functional as F
 
-    from bench.engine.setting import watched
+    from bench.network.capture import watched
 
     twin.module.requires_grad_(True)
     with watched(twin, units=True) as seen:

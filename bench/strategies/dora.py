@@ -8,9 +8,10 @@ count them.
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bench.strategies import spans
+from bench.spec import spans
+from bench.spec.recipe import Recipe
+from bench.strategies.entry import StrategyEntry
 from bench.strategies.lora import LowRankOptions, LowRankUpdate, beside
-from bench.strategies.recipe import Recipe, StrategyEntry
 
 if TYPE_CHECKING:
     from bench.strategies.layers.weights import LowRank

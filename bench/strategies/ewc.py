@@ -16,15 +16,14 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic import Field
 
 from bench.catalogue import Options
-from bench.strategies import spans
-from bench.strategies.parts import Penalty, Pull
-from bench.strategies.recipe import Recipe, StrategyEntry, uniform
+from bench.spec import spans
+from bench.spec.parts import Net, Penalty, Pull, Setting, Term
+from bench.spec.recipe import Recipe, uniform
+from bench.strategies.entry import StrategyEntry
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from bench.backbones.units import Network
-    from bench.engine.setting import Setting, Term
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,25 +35,23 @@ class Consolidation(Penalty):
     name: str = "ewc"
     needs: ClassVar[tuple[str, ...]] = ("the source head", "source data")
 
-    def begin(self, setting: "Setting") -> "Term":
-        from bench.engine.setting import Term
-
+    def begin(self, setting: Setting) -> Term:
         source, shown = setting.source(), setting.source_images()
         if ("fisher", self.images) not in source.memo:
             drawn = setting.batch(shown, setting.generator_for_all("fisher"), self.images)
             source.memo["fisher", self.images] = scaled(fisher(source.network.module, *drawn), source.network)
         return Term((setting.start, source.memo["fisher", self.images]))
 
-    def pulls(self, term: "Term", network: "Network") -> Mapping[str, Pull]:
+    def pulls(self, term: Term, network: Net) -> Mapping[str, Pull]:
         start, information = term.kept
         return {name: Pull(start[name], self.strength, information[name]) for name in body_of(network)}
 
 
-def body_of(network: "Network") -> list[str]:
+def body_of(network: Net) -> list[str]:
     return [name for unit in network.parameters[:-1] for name in unit]
 
 
-def scaled(information: Mapping[str, "Tensor"], network: "Network") -> dict[str, "Tensor"]:
+def scaled(information: Mapping[str, "Tensor"], network: Net) -> dict[str, "Tensor"]:
     """Of the body alone, with a mean of 1."""
     body = {name: information[name] for name in body_of(network)}
     total = sum(float(one.double().sum()) for one in body.values())

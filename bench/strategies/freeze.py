@@ -11,7 +11,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from bench.catalogue import Options
-from bench.strategies.recipe import Recipe, StrategyEntry, uniform
+from bench.spec.recipe import Recipe, uniform
+from bench.strategies.entry import StrategyEntry
 
 
 class FreezeOptions(Options):

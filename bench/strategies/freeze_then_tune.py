@@ -10,7 +10,8 @@ from typing import Annotated
 from pydantic import Field
 
 from bench.catalogue import Options
-from bench.strategies.recipe import Phase, Recipe, Schedule, StrategyEntry
+from bench.spec.recipe import Phase, Recipe, Schedule
+from bench.strategies.entry import StrategyEntry
 
 
 class FreezeThenTuneOptions(Options):

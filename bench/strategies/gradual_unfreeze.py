@@ -11,7 +11,8 @@ from typing import Annotated
 from pydantic import Field
 
 from bench.catalogue import Options
-from bench.strategies.recipe import Recipe, StrategyEntry, thawing
+from bench.spec.recipe import Recipe, thawing
+from bench.strategies.entry import StrategyEntry
 
 
 class GradualUnfreezeOptions(Options):

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from bench.catalogue import Options
-from bench.strategies.parts import Solver
-from bench.strategies.recipe import Recipe, Solve, StrategyEntry, head_only
+from bench.spec.parts import Head, Solver
+from bench.spec.recipe import Recipe, Solve, head_only
+from bench.strategies.entry import StrategyEntry
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from bench.engine.heads import Head
 
 STRENGTH = 0.01  # of the least penalty that selects nothing
 RIDGE = 0.01  # penalty of the classifier on what was selected
@@ -31,12 +31,12 @@ class Selected(Solver):
     name: str = "head2toe"
     reads: ClassVar = "units"
 
-    def heads(self, features: "Tensor", labels: "Tensor", num_classes: int, penalties: list[float]) -> "list[Head]":
+    def heads(self, features: "Tensor", labels: "Tensor", num_classes: int, penalties: list[float]) -> list[Head]:
         import torch
 
-        from bench.engine.closed_forms import ridge_path
-        from bench.engine.group_lasso import group_lasso
-        from bench.engine.heads import LinearHead
+        from bench.solve.closed_forms import ridge_path
+        from bench.solve.group_lasso import group_lasso
+        from bench.solve.heads import LinearHead
 
         lasso = group_lasso(features, labels, num_classes, STRENGTH)
         found: list[Head] = []

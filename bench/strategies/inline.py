@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from bench.strategies.recipe import Phase, Recipe, Schedule, StopEarly
+from bench.spec.recipe import Phase, Recipe, Schedule, StopEarly
 from bench.suite.recipe_schema import RecipeSpec, StopSpec
 
 

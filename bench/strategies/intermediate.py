@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from bench.catalogue import Options
-from bench.strategies.recipe import Recipe, StrategyEntry, Via, uniform
+from bench.spec.recipe import Recipe, Via, uniform
+from bench.strategies.entry import StrategyEntry
 
 DEFAULTS = {"sgd": (0.05, 5e-4), "adamw": (1e-3, 0.05)}  # rate and weight decay
 

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bench.catalogue import Options
-from bench.strategies.parts import Solver
-from bench.strategies.recipe import Recipe, Solve, StrategyEntry, head_only
+from bench.spec.parts import Head, Solver
+from bench.spec.recipe import Recipe, Solve, head_only
+from bench.strategies.entry import StrategyEntry
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from bench.engine.heads import Head
 
 LEAST_SHARE = 0.002  # one image, where there are fewer than 750
 TEMPERATURE = 0.07
@@ -51,7 +51,7 @@ class Neighbours:
 class NearestNeighbours(Solver):
     name: str = "knn"
 
-    def heads(self, features: "Tensor", labels: "Tensor", num_classes: int, penalties: list[float]) -> "list[Head]":
+    def heads(self, features: "Tensor", labels: "Tensor", num_classes: int, penalties: list[float]) -> list[Head]:
         from torch.nn import functional as F
 
         rows = F.normalize(features.double())

@@ -9,19 +9,15 @@ one's weight decay does.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from bench.catalogue import Options
-from bench.strategies import spans
-from bench.strategies.parts import Penalty, Pull
-from bench.strategies.recipe import Recipe, StrategyEntry, uniform
-
-if TYPE_CHECKING:
-    from bench.backbones.units import Network
-    from bench.engine.setting import Setting, Term
-
+from bench.spec import spans
+from bench.spec.parts import Net, Penalty, Pull, Setting, Term
+from bench.spec.recipe import Recipe, uniform
+from bench.strategies.entry import StrategyEntry
 
 Pulled = Literal["weights", "all"]
 
@@ -35,12 +31,10 @@ class StartingPoint(Penalty):
     pulled: Pulled
     name: str = "l2_sp"
 
-    def begin(self, setting: "Setting") -> "Term":
-        from bench.engine.setting import Term
-
+    def begin(self, setting: Setting) -> Term:
         return Term(setting.start)
 
-    def pulls(self, term: "Term", network: "Network") -> Mapping[str, Pull]:
+    def pulls(self, term: Term, network: Net) -> Mapping[str, Pull]:
         *body, head = network.parameters
         found = {name: Pull(term.kept[name], self.alpha) for unit in body for name in unit}
         found |= {name: Pull(0.0, self.beta) for name in head}

@@ -6,7 +6,8 @@ to batch.
 """
 
 from bench.catalogue import Options
-from bench.strategies.recipe import Recipe, StrategyEntry, head_only
+from bench.spec.recipe import Recipe, head_only
+from bench.strategies.entry import StrategyEntry
 
 
 def build(options: Options, num_units: int) -> Recipe:

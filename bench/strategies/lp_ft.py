@@ -12,7 +12,8 @@ from typing import Annotated
 from pydantic import Field
 
 from bench.catalogue import Options
-from bench.strategies.recipe import Recipe, Statistics, StrategyEntry, head_first
+from bench.spec.recipe import Recipe, Statistics, head_first
+from bench.strategies.entry import StrategyEntry
 
 
 class LpFtOptions(Options):

@@ -5,7 +5,8 @@ People get wrong: keeping BatchNorm's running statistics, which belong to featur
 """
 
 from bench.catalogue import Options
-from bench.strategies.recipe import Recipe, StrategyEntry, uniform
+from bench.spec.recipe import Recipe, uniform
+from bench.strategies.entry import StrategyEntry
 
 
 def build(options: Options, num_units: int) -> Recipe:

@@ -9,7 +9,8 @@ among the data set's own, unless `among: all` says otherwise.
 from typing import Literal
 
 from bench.catalogue import Options
-from bench.strategies.recipe import OwnHead, Recipe, StrategyEntry, head_only
+from bench.spec.recipe import OwnHead, Recipe, head_only
+from bench.strategies.entry import StrategyEntry
 
 
 class OwnHeadOptions(Options):

@@ -5,7 +5,8 @@ People get wrong: leaving it out. At one or two labels per class few strategies 
 """
 
 from bench.catalogue import Options
-from bench.strategies.recipe import Recipe, Solve, StrategyEntry, head_only
+from bench.spec.recipe import Recipe, Solve, head_only
+from bench.strategies.entry import StrategyEntry
 
 
 def build(options: Options, num_units: int) -> Recipe:

@@ -5,7 +5,8 @@ People get wrong: leaving it out. Where it comes near the linear probe, the prob
 """
 
 from bench.catalogue import Options
-from bench.strategies.recipe import Recipe, StrategyEntry, head_only
+from bench.spec.recipe import Recipe, head_only
+from bench.strategies.entry import StrategyEntry
 
 
 def build(options: Options, num_units: int) -> Recipe:

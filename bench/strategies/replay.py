@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic import Field
 
 from bench.catalogue import Options
-from bench.strategies import spans
-from bench.strategies.parts import Penalty
-from bench.strategies.recipe import Recipe, StrategyEntry, uniform
+from bench.spec import spans
+from bench.spec.parts import Penalty, Setting, Step, Term
+from bench.spec.recipe import Recipe, uniform
+from bench.strategies.entry import StrategyEntry
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from bench.engine.setting import Setting, Step, Term
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,17 +31,14 @@ class Rehearsal(Penalty):
     reads: ClassVar = "images"
     passes: ClassVar[float] = 3.0
 
-    def begin(self, setting: "Setting") -> "Term":
-        from bench.engine.setting import Term
-
+    def begin(self, setting: Setting) -> Term:
         setting.source_images()
         return Term((setting, setting.generator("replay")), setting.source().own_head(), is_source_head=True)
 
-    def loss(self, term: "Term", step: "Step") -> "Tensor":
+    def loss(self, term: Term, step: Step) -> "Tensor":
         from torch.nn import functional as F
 
-        from bench.engine.evaluate import in_eval_mode
-        from bench.engine.setting import watched
+        from bench.network.capture import in_eval_mode, watched
 
         assert term.modules is not None
         setting, draw = term.kept

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from bench.errors import NotApplicable
-from bench.strategies.parts import Adaptation
+from bench.spec.parts import Adaptation
 
 if TYPE_CHECKING:
     from torch import nn

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 from bench.catalogue import Options
 from bench.errors import NotApplicable
-from bench.strategies.parts import Adaptation
-from bench.strategies.recipe import Recipe, StrategyEntry, uniform
+from bench.spec.parts import Adaptation
+from bench.spec.recipe import Recipe, uniform
+from bench.strategies.entry import StrategyEntry
 
 if TYPE_CHECKING:
     from torch import nn

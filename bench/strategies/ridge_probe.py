@@ -6,7 +6,8 @@ scale here, so a penalty means the same for every network.
 """
 
 from bench.catalogue import Options
-from bench.strategies.recipe import Recipe, Solve, StrategyEntry, head_only
+from bench.spec.recipe import Recipe, Solve, head_only
+from bench.strategies.entry import StrategyEntry
 
 
 def build(options: Options, num_units: int) -> Recipe:

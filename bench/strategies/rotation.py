@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic import Field
 
 from bench.catalogue import Options
-from bench.strategies.parts import Penalty
-from bench.strategies.recipe import Phase, Recipe, StrategyEntry
+from bench.spec.parts import Penalty, Setting, Step, Term
+from bench.spec.recipe import Phase, Recipe
+from bench.strategies.entry import StrategyEntry
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from bench.engine.setting import Setting, Step, Term
 
 TURNS = 4
 
@@ -33,22 +33,22 @@ class Turned(Penalty):
     def passes_in(self, phase: int) -> float:
         return self.passes if phase == 0 else 0.0
 
-    def begin(self, setting: "Setting") -> "Term":
+    def begin(self, setting: Setting) -> Term:
         import torch
         from torch import nn
 
-        from bench.engine.setting import Term, classifier_of
+        from bench.network.capture import classifier_of
 
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(setting.seed)
             head = nn.Linear(classifier_of(setting.network).in_features, TURNS)
         return Term((setting, setting.generator("rotation")), head.to(setting.images.device))
 
-    def loss(self, term: "Term", step: "Step") -> "Tensor":
+    def loss(self, term: Term, step: Step) -> "Tensor":
         import torch
         from torch.nn import functional as F
 
-        from bench.engine.setting import watched
+        from bench.network.capture import watched
 
         if step.phase > 0:
             return step.loss

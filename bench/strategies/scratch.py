@@ -6,7 +6,8 @@ rate of the range, the report says so, and the suite should reach further.
 """
 
 from bench.catalogue import Options
-from bench.strategies.recipe import Recipe, StrategyEntry, uniform
+from bench.spec.recipe import Recipe, uniform
+from bench.strategies.entry import StrategyEntry
 
 
 def build(options: Options, num_units: int) -> Recipe:

@@ -11,7 +11,8 @@ authors' code asks for better.
 from typing import Literal
 
 from bench.catalogue import Options
-from bench.strategies.recipe import Recipe, StrategyEntry, uniform
+from bench.spec.recipe import Recipe, uniform
+from bench.strategies.entry import StrategyEntry
 
 
 class SoupOptions(Options):

@@ -9,9 +9,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from bench.strategies import spans
+from bench.spec import spans
+from bench.spec.recipe import Recipe, Schedule, thawing
+from bench.strategies.entry import StrategyEntry
 from bench.strategies.gradual_unfreeze import GradualUnfreezeOptions
-from bench.strategies.recipe import Recipe, Schedule, StrategyEntry, thawing
 
 
 class UlmfitOptions(GradualUnfreezeOptions):

@@ -7,8 +7,9 @@ from typing import Any
 
 from bench import strategies
 from bench.catalogue import OptionProblems
-from bench.strategies.recipe import Phase, Recipe, StrategyEntry
-from bench.strategies.spans import Span, Varied, is_searched, read_span
+from bench.spec.recipe import Phase, Recipe
+from bench.spec.spans import Span, Varied, is_searched, read_span
+from bench.strategies.entry import StrategyEntry
 
 
 def split(entry: StrategyEntry, raw: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Span]]:

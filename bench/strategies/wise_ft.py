@@ -11,8 +11,9 @@ from typing import Annotated
 from pydantic import Field
 
 from bench.catalogue import Options
-from bench.strategies import spans
-from bench.strategies.recipe import Recipe, StrategyEntry, head_first
+from bench.spec import spans
+from bench.spec.recipe import Recipe, head_first
+from bench.strategies.entry import StrategyEntry
 
 
 class WiseFtOptions(Options):

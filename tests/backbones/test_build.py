@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from bench.backbones.build import build_network, load_pretrained, read_state
-from bench.backbones.weights import WeightsError, sha256_of
-from bench.plan.spec import BackboneRef, Weights
+from bench.network.build import build_network, load_pretrained, read_state
+from bench.network.weights import WeightsError, sha256_of
+from bench.spec.refs import BackboneRef, Weights
 from tests.engine import toys
 
 pytestmark = [pytest.mark.usefixtures("tiny")]

@@ -5,9 +5,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from bench.backbones.build import build_network, load_pretrained, read_state
-from bench.backbones.weights import WeightsError
-from bench.plan.spec import BackboneRef, Weights
+from bench.network.build import build_network, load_pretrained, read_state
+from bench.network.weights import WeightsError
+from bench.spec.refs import BackboneRef, Weights
 
 CLASSES = 10
 

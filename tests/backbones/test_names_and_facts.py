@@ -9,9 +9,10 @@ import pytest
 import timm
 
 from bench import backbones
-from bench.backbones import probe, timm_names
+from bench.backbones import timm_names
 from bench.backbones.base import BackboneFacts
 from bench.errors import BenchError
+from bench.plan import probe
 from bench.suite.schema import BackboneSpec
 
 

@@ -7,10 +7,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from bench.backbones.build import build_network, load_pretrained
-from bench.backbones.new_head import give_head
 from bench.errors import BenchError
-from bench.plan.spec import BackboneRef, NewHead, Weights
+from bench.network.build import build_network, load_pretrained
+from bench.network.new_head import give_head
+from bench.spec.refs import BackboneRef, NewHead, Weights
 
 LIBRARY = [
     ("mobilenetv2_035", {}), ("resnet18", {}), ("torchvision:squeezenet1_1", {}), ("torchvision:mobilenet_v2", {}),

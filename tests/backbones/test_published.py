@@ -6,12 +6,13 @@ import torch
 import torchvision
 
 from bench import backbones
-from bench.backbones import hub, probe
-from bench.backbones.build import build_network, load_pretrained, read_state
+from bench.backbones import hub
 from bench.backbones.torchvision_names import index
-from bench.backbones.weights import WeightsError
 from bench.errors import BenchError
-from bench.plan.spec import BackboneRef, Weights
+from bench.network.build import build_network, load_pretrained, read_state
+from bench.network.weights import WeightsError
+from bench.plan import probe
+from bench.spec.refs import BackboneRef, Weights
 from bench.suite.schema import BackboneSpec
 
 LAYERS = {3: (20, 269_722), 5: (32, 464_154), 9: (56, 853_018)}  # with ten classes; layers that have weights
@@ -58,7 +59,7 @@ def test_torchvision_names_are_read_as_torchvision_has_them():
 def test_torchvisions_networks_divide_into_units(name, units):
     module = torchvision.models.get_model(name, num_classes=7)
     from bench.backbones.torchvision_models import adapted
-    from bench.backbones.units import cut_into_units
+    from bench.network.units import cut_into_units
 
     net = cut_into_units(adapted(module, 7), coarse=True)
     assert net.unit_names[0] == "stem"

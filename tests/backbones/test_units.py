@@ -5,9 +5,9 @@ import timm
 import torch
 from torch import nn
 
-from bench.backbones.units import cut_into_units
 from bench.engine.evaluate import evaluate
-from bench.strategies.recipe import Learning
+from bench.network.units import cut_into_units
+from bench.spec.recipe import Learning
 from tests.engine import toys
 
 # name -> coarse units' names, and how many fine ones there are

@@ -7,8 +7,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from bench.backbones.weights import WeightsError, fit, read_file, sha256_of
 from bench.backbones.weights_file import file_sha256
+from bench.network.weights import WeightsError, fit, read_file, sha256_of
 
 PLAIN = {"conv.weight": torch.arange(12.0).reshape(3, 4), "conv.bias": torch.tensor([1.0, 2.0, 3.0])}
 

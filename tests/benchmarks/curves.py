@@ -20,7 +20,7 @@ from bench.engine.stage import plain_stages
 from bench.engine.team import Solo
 from bench.plan.halving import num_kept, rungs
 from bench.plan.ranking import ranking
-from bench.plan.spec import BackboneRef, DataRef, Weights
+from bench.spec.refs import BackboneRef, DataRef, Weights
 from tests.benchmarks import workshop
 from tests.benchmarks.sizes import sized
 
@@ -128,7 +128,7 @@ def _fleet(shop, specs):
     rates = workshop.rates(specs[0])
     hypers = [[Hyper(rate, specs[0].search.weight_decay) for rate in rates]] * len(specs)
     stages = plain_stages(starts[0].network, specs[0].pipeline, specs[0].training)
-    session = fleet_session(specs[0], stages, (streams, starts, hypers), Choice(1000, "grouped"))
+    session = fleet_session(specs[0], stages, (streams, starts, hypers), Choice(1000, "vmap"))
     looks = []
     for epoch in range(1, EPOCHS + 1):
         session.advance(epoch * EPOCH, {epoch * EPOCH})

@@ -6,7 +6,6 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from bench.backbones.units import Network
 from bench.engine.calibrate import form_maker
 from bench.engine.fleet import Fleet
 from bench.engine.images import Images, Order
@@ -14,7 +13,8 @@ from bench.engine.loop import Session, Stream
 from bench.engine.optimize import Hyper, make_optimizer, schedule, set_rates
 from bench.engine.stage import Stage
 from bench.engine.supply import Table, Tables
-from bench.strategies.recipe import Recipe, uniform
+from bench.network.units import Network
+from bench.spec.recipe import Recipe, uniform
 
 ONE_UNIT = Recipe(uniform([1.0]))
 

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from bench.plan.spec import BackboneRef, Weights
+from bench.spec.refs import BackboneRef, Weights
 from tests.benchmarks import workshop
 from tests.benchmarks.arms import Arm
 from tests.benchmarks.pool import Pool

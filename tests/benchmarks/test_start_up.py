@@ -4,12 +4,12 @@ import dataclasses
 
 from torch.utils.data import DataLoader
 
-from bench.backbones.build import build_network, load_pretrained, read_state
 from bench.engine.fit import labelled_images, start, trial_streams
 from bench.engine.loop import Session
 from bench.engine.optimize import Hyper, make_optimizer
 from bench.engine.staging import stages_for
 from bench.engine.team import Solo
+from bench.network.build import build_network, load_pretrained, read_state
 from tests.benchmarks import workshop
 from tests.benchmarks.arms import Arm
 from tests.benchmarks.plain import WORKERS, Pictures

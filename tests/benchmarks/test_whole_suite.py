@@ -6,7 +6,7 @@ import pytest
 
 from bench.execute.placement import compute_capability
 from bench.plan.precision import machine_of
-from bench.strategies.recipe import Phase, Recipe, uniform
+from bench.spec.recipe import Phase, Recipe, uniform
 from tests.benchmarks import workshop
 from tests.benchmarks.arms import Arm
 from tests.benchmarks.plain import Trial

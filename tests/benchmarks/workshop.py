@@ -10,26 +10,15 @@ import torch
 from safetensors.torch import save_file
 
 from bench import strategies
-from bench.backbones.build import build_network
 from bench.backbones.weights_file import file_sha256
 from bench.engine.context import Context
 from bench.engine.images import prepare
 from bench.engine.jobs import perform
 from bench.keys import digest
+from bench.network.build import build_network
 from bench.plan.patterns import frozen_patterns
-from bench.plan.spec import (
-    BackboneRef,
-    DataRef,
-    Engine,
-    FitSpec,
-    Job,
-    LabelBudget,
-    NewHead,
-    Pipeline,
-    Search,
-    Training,
-    Weights,
-)
+from bench.spec.job import FitSpec, Job
+from bench.spec.refs import BackboneRef, DataRef, Engine, LabelBudget, NewHead, Pipeline, Search, Training, Weights
 from bench.store import Store
 from tests.benchmarks import data
 

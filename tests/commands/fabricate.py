@@ -7,7 +7,7 @@ from bench.execute.roots import Roots
 from bench.keys import seed_for
 from bench.plan.halving import num_kept, rungs
 from bench.plan.plan import Plan
-from bench.plan.spec import FitSpec, Job
+from bench.spec.job import FitSpec, Job
 from bench.store import Record, blobs
 from bench.store.record import Status
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bench.commands.suites import plan_from_file, remember
-from bench.datasets import ingest
+from bench.execute import ingest
 
 from .conftest import SMALL
 from .fabricate import fabricate

@@ -4,18 +4,17 @@ import copy
 
 import timm
 import torch
-from torch import fx, nn
+from torch import nn
 from torch.nn import functional as F
 
-from bench.backbones.build import build_network
 from bench.engine.forms import head_form, losses, vmap_form
-from bench.engine.grouped import grouped_form
-from bench.plan.spec import BackboneRef, Weights
+from bench.network.build import build_network
+from bench.spec.refs import BackboneRef, Weights
 
 torch.set_num_threads(1)
 
 CLASSES = 5
-FORMS = {"head": head_form, "vmap": vmap_form, "grouped": grouped_form}
+FORMS = {"head": head_form, "vmap": vmap_form}
 
 
 class Block(nn.Module):
@@ -105,10 +104,6 @@ class TwoInputs(nn.Module):
         maps = self.conv(maps)
         maps += more
         return self.fc(F.relu(maps).flatten(1))
-
-
-def graph_of(module):
-    return fx.GraphModule(module, fx.Tracer().trace(module))
 
 
 class Replicas:

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from bench.engine import closed_forms
-from bench.engine.closed_forms import logistic_path, prototypes, ridge_folds, ridge_path
+from bench.solve import closed_forms
+from bench.solve.closed_forms import logistic_path, prototypes, ridge_folds, ridge_path
 
 torch.set_num_threads(1)
 

@@ -15,11 +15,10 @@ from bench.engine.images import Images
 from bench.engine.jobs import perform
 from bench.engine.loop import Stream, first_drawn
 from bench.engine.optimize import Hyper
-from bench.engine.search import Tried, choose
+from bench.engine.search import Tried, ask_cohort, choose
 from bench.engine.team import Solo
 from bench.keys import digest
-from bench.plan.bracket import Seen, next_points
-from bench.plan.spec import Engine
+from bench.spec.refs import Engine
 from tests.conftest import CLASSES
 from tests.engine import toys
 from tests.engine.test_fleet import forced, several
@@ -105,7 +104,7 @@ def test_a_rate_far_too_high_collapses_and_one_that_fits_does_not(tmp_path):
 @pytest.mark.parametrize(("fleet", "folds"), [(1, 0), (1, 2), ("auto", 2)])
 def test_a_trial_is_judged_by_the_images_of_each_fold(tmp_path, monkeypatch, double, fleet, folds):
     """A rate that fits and one that breaks the network: who has collapsed on any fold is said to have."""
-    forced(monkeypatch, "grouped", 100)
+    forced(monkeypatch, "vmap", 100)
     search = dataclasses.replace(
         toys.SEARCH, trials=2, sampler="grid", lr_low=0.02, lr_high=TOO_HIGH, folds=folds, pruner="none"
     )
@@ -135,8 +134,12 @@ def test_what_has_collapsed_is_chosen_only_where_all_have():
     history = [Tried(n, Hyper(lr, 0.0), 0.9 - 0.1 * n, 1.0, collapsed=n < 2) for n, lr in enumerate(rates)]
     assert choose(history).number == 2
     assert choose(history[:2]).number == 0
-    seen = [Seen(one.hyper.lr, one.score, one.loss, one.collapsed) for one in history]
-    assert next_points(0.01, seen, 1) == [pytest.approx(1e-4)]  # past the end where the only sound one lies
+    search = dataclasses.replace(toys.SEARCH, sampler="bracket", trials=4)
+    (after,) = ask_cohort(toys.fit_spec(search=search), history, range(3, 4))
+    assert after.lr == pytest.approx(1e-3 / search.step)  # past the end where the only sound one lies
+    broken = [dataclasses.replace(one, collapsed=True) for one in history]
+    (after,) = ask_cohort(toys.fit_spec(search=search), broken, range(3, 4))
+    assert after.lr == pytest.approx(1e-3 / search.step)  # all too high, whichever looks best
     columns = {"status": "ok", "pruned": False, "loss": 1.0}
     rows = [{**columns, "number": n, "lr": one.hyper.lr, "score": one.score, "collapsed": float(one.collapsed)}
             for n, one in enumerate(history)]  # fmt: skip
@@ -216,7 +219,7 @@ def test_a_soup_is_judged_by_its_mean(tmp_path):
 
 def test_each_replica_of_a_fleet_is_judged_by_its_own(tmp_path, monkeypatch, double):
     """One repeat's search offers a rate that breaks it, so one of three collapses, as it does alone."""
-    forced(monkeypatch, "grouped", 100)
+    forced(monkeypatch, "vmap", 100)
     spec = toys.fit_spec(training=dataclasses.replace(toys.TRAINING, batch_size=4))
     found = {}
     for name, engine in (("alone", Engine(fleet=1)), ("fleet", Engine())):

@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import nn
 
-from bench.backbones.build import build_network
 from bench.engine.controls import enliven
 from bench.engine.fit import start
 from bench.engine.images import prepare
-from bench.plan.spec import BackboneRef, NewHead, Weights
-from bench.strategies.recipe import Recipe, head_only, uniform
+from bench.network.build import build_network
+from bench.spec.recipe import Recipe, head_only, uniform
+from bench.spec.refs import BackboneRef, NewHead, Weights
 from tests.engine import toys
 
 pytestmark = [pytest.mark.usefixtures("tiny")]

@@ -11,7 +11,7 @@ from torchvision.transforms.v2 import functional as reference
 from bench.engine.crops import NUM_DRAWS, boxes_of, resized
 from bench.engine.images import Augment, augment, prepare, view_of
 from bench.engine.supply import Part, Pixels
-from bench.plan.spec import Pipeline
+from bench.spec.refs import Pipeline
 from tests.engine import toys
 
 TOLERANCE = 1e-5  # of a range of 1: both round in single precision

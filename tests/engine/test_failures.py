@@ -5,13 +5,13 @@ import dataclasses
 import pytest
 import torch
 
-from bench.backbones.weights import sha256_of
 from bench.backbones.weights_file import file_sha256
 from bench.engine import finals
 from bench.engine.jobs import perform
 from bench.engine.loop import Outcome, Session
 from bench.errors import StoreError
-from bench.plan.spec import BackboneRef, Weights
+from bench.network.weights import sha256_of
+from bench.spec.refs import BackboneRef, Weights
 from tests.engine import toys
 
 pytestmark = [pytest.mark.usefixtures("tiny")]

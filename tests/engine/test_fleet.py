@@ -8,7 +8,8 @@ import torch
 from bench.engine import calibrate, race
 from bench.engine.calibrate import Choice
 from bench.engine.jobs import perform
-from bench.plan.spec import BackboneRef, Engine, Job, Weights
+from bench.spec.job import Job
+from bench.spec.refs import BackboneRef, Engine, Weights
 from tests.engine import toys
 from tests.engine.test_staging import assert_alike
 
@@ -46,9 +47,8 @@ def records(folder, spec, needs, repeats=3, **fields):
 
 @pytest.mark.parametrize(("strategy", "form", "name"), [
     ("linear_probe", "head", "toy_conv"),
-    ("full_finetune", "vmap", "toy_conv"), ("full_finetune", "grouped", "toy_conv"),
-    ("gradual_unfreeze", "grouped", "toy_conv"), ("gradual_unfreeze", "vmap", "toy_conv"),
-    ("scratch", "grouped", "toy_conv"), ("linear_probe", "head", "toy_vit"),
+    ("full_finetune", "vmap", "toy_conv"), ("gradual_unfreeze", "vmap", "toy_conv"), ("scratch", "vmap", "toy_conv"),
+    ("linear_probe", "head", "toy_vit"),
 ])  # fmt: skip
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
 def test_every_record_is_that_of_one_after_another(tmp_path, monkeypatch, double, strategy, form, name, optimizer):
@@ -91,7 +91,7 @@ def test_halving_leaves_the_best_and_says_where_the_others_left(tmp_path):
 @pytest.mark.parametrize("fleet", [1, "auto"])
 @pytest.mark.parametrize("lost", [(0,), (1, 4), (0, 1, 2, 3, 4, 5), (5,)])
 def test_a_halved_search_that_was_interrupted_is_the_unbroken_one(tmp_path, monkeypatch, fleet, lost):
-    forced(monkeypatch, "grouped", 100)
+    forced(monkeypatch, "vmap", 100)
     context = toys.context(tmp_path, engine=Engine(fleet=fleet))
     spec = toys.fit_spec(search=HALVING)
     trials, _ = toys.everything(context, spec)
@@ -117,7 +117,7 @@ def test_stopping_in_a_race_keeps_what_is_out_of_it(tmp_path):
 
 
 def test_memory_that_does_not_suffice_makes_fleets_smaller_and_no_batch(tmp_path, monkeypatch):
-    forced(monkeypatch, "grouped", 12)
+    forced(monkeypatch, "vmap", 12)
     from bench.engine.fleet import Fleet
 
     spec = toys.fit_spec(search=HALVING, training=dataclasses.replace(toys.TRAINING, batch_size=4))
@@ -142,7 +142,7 @@ def test_memory_that_does_not_suffice_makes_fleets_smaller_and_no_batch(tmp_path
 
 
 def test_a_fault_in_a_fleet_is_one_trainings_in_the_end(tmp_path, monkeypatch):
-    forced(monkeypatch, "grouped", 100)
+    forced(monkeypatch, "vmap", 100)
     real = race._rung
     monkeypatch.setattr("bench.engine.fleet.Fleet.step", lambda *_: 1 / 0)
     trials, final = toys.everything(toys.context(tmp_path, engine=Engine()), toys.fit_spec(search=HALVING))
@@ -151,7 +151,7 @@ def test_a_fault_in_a_fleet_is_one_trainings_in_the_end(tmp_path, monkeypatch):
 
 
 def test_a_replica_that_diverges_leaves_the_others_alone(tmp_path, monkeypatch):
-    forced(monkeypatch, "grouped", 100)
+    forced(monkeypatch, "vmap", 100)
     wild = dataclasses.replace(HALVING, lr_high=1e30, pruner="none", trials=3)
     spec = toys.fit_spec(search=wild, training=dataclasses.replace(toys.TRAINING, batch_size=4))
     alone = records(tmp_path / "alone", spec, [], repeats=1)
@@ -169,7 +169,7 @@ def test_what_is_found_quickest_is_kept_for_the_next_time(tmp_path, monkeypatch)
 
     def seconds(team, *_):
         timed.append(team.shape)
-        team.form = "grouped"
+        team.form = "vmap"
         return 1.0 if team.is_fleet else 0.5
 
     monkeypatch.setattr(calibrate, "_seconds", seconds)
@@ -187,7 +187,7 @@ def test_what_is_found_quickest_is_kept_for_the_next_time(tmp_path, monkeypatch)
 
 def test_squads_that_lose_everybody_early_do_not_stop_the_others(tmp_path, monkeypatch):
     """Three squads of two; the wild half of the range diverges at once, and the race goes on in fleets."""
-    forced(monkeypatch, "grouped", 4)
+    forced(monkeypatch, "vmap", 4)
     wild = dataclasses.replace(HALVING, lr_low=1e-3, lr_high=1e30)
     said = []
     context = toys.context(tmp_path, engine=Engine(), notice=said.append)

@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from bench.engine import forgetting
-from bench.engine.evaluate import evaluate, in_eval_mode
+from bench.engine.evaluate import evaluate
 from bench.engine.fit import start
 from bench.engine.images import prepare
 from bench.engine.origins import source_of
-from bench.engine.setting import classifier_of, watched
+from bench.network.capture import classifier_of, in_eval_mode, watched
 from tests.engine import toys
 
 pytestmark = [pytest.mark.usefixtures("tiny")]

@@ -9,19 +9,19 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from bench.engine.forms import head_form, losses
-from bench.engine.grouped import grouped_form
+from bench.engine.forms import head_form, losses, vmap_form
 from bench.engine.optimize import Hyper, make_optimizer, set_rates
+from bench.engine.replay import cut
 from bench.engine.stacked import Hypers, StackedOptimizer, keep_members, slots_of
-from bench.strategies.recipe import Learning
+from bench.network.units import cut_into_units
+from bench.spec.recipe import Learning
 from tests.engine import toys
-from tests.engine.replicas import CLASSES, FORMS, Replicas, TwoInputs, batch, case, close, graph_of
+from tests.engine.replicas import CLASSES, FORMS, Replicas, TwoInputs, batch, case, close, small_resnet
 
 SHAPES = [(1, 1), (1, 4), (3, 2)]
 HAS = [
-    ("linear", "head"), ("linear", "vmap"), ("linear", "grouped"), ("resnet8", "vmap"), ("resnet8", "grouped"),
-    ("small_resnet", "vmap"), ("small_resnet", "grouped"), ("vit", "vmap"), ("pooled_mlp", "vmap"),
-    ("pooled_mlp", "grouped"),
+    ("linear", "head"), ("linear", "vmap"), ("resnet8", "vmap"), ("small_resnet", "vmap"), ("vit", "vmap"),
+    ("pooled_mlp", "vmap"),
 ]  # fmt: skip
 
 
@@ -37,19 +37,9 @@ def test_all_replicas_at_once_are_each_alone(network, form, shape, training):
     replicas.check(made, x.flip(1), y, smoothing=0.0)  # again: statistics go on from where they are
 
 
-@pytest.mark.parametrize(("form", "frozen"), [("vmap", ("layer4",)), ("grouped", ()), ("grouped", ("layer4", "conv1"))])
-def test_a_larger_network_of_timm(form, frozen):
-    replicas, x, y = case("resnet18", (1, 2), frozen=frozen)
-    replicas.check(FORMS[form](replicas.module, (x[0],)), x, y)
-
-
-@pytest.mark.parametrize("channels_last", [True, False])
-@pytest.mark.parametrize("shape", SHAPES)
-def test_both_memory_formats_of_the_grouped_form(shape, channels_last):
-    for network in ("resnet8", "pooled_mlp"):
-        replicas, x, y = case(network, shape)
-        replicas.check(grouped_form(replicas.module, (x[0],), channels_last), x, y)
-        replicas.check(grouped_form(replicas.module, (x[0],), channels_last), x.contiguous(), y)
+def test_a_larger_network_of_timm():
+    replicas, x, y = case("resnet18", (1, 2), frozen=("layer4",))
+    replicas.check(vmap_form(replicas.module, (x[0],)), x, y)
 
 
 FROZEN = [
@@ -62,35 +52,29 @@ FROZEN = [
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize(("network", "frozen"), FROZEN)
 def test_what_is_frozen_is_shared(network, frozen, shape):
-    for form in ("vmap", "grouped"):
-        replicas, x, y = case(network, shape, frozen=frozen)
-        before = {name: tensor.clone() for name, tensor in replicas.module.state_dict().items()}
-        made = FORMS[form](replicas.module, (x[0],))
-        assert (made is None) == (network == "vit" and form == "grouped")
-        if made is not None:
-            replicas.check(made, x, y)
-            assert all(torch.equal(tensor, before[name]) for name, tensor in replicas.module.state_dict().items())
-            assert all(p.grad is None for p in replicas.module.parameters())
+    replicas, x, y = case(network, shape, frozen=frozen)
+    before = {name: tensor.clone() for name, tensor in replicas.module.state_dict().items()}
+    replicas.check(vmap_form(replicas.module, (x[0],)), x, y)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in replicas.module.state_dict().items())
+    assert all(p.grad is None for p in replicas.module.parameters())
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("form", ["vmap", "grouped"])
-def test_a_trained_norm_may_come_first_of_all(form, shape):
+def test_a_trained_norm_may_come_first_of_all(shape):
     """Its input is shared, its statistics are not."""
     module = nn.Sequential(nn.BatchNorm2d(3), nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(48, CLASSES))
     replicas = Replicas(module, shape)
     x, y = batch(shape, (6, 3, 4, 4))
-    replicas.check(FORMS[form](module, (x[0],)), x, y)
+    replicas.check(vmap_form(module, (x[0],)), x, y)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("form", ["vmap", "grouped"])
-def test_several_inputs(form, shape):
+def test_several_inputs(shape):
     module = TwoInputs()
     replicas = Replicas(module, shape)
     (x, _), (more, _) = batch(shape, (6, 3, 2, 2)), batch(shape, (6, 3, 2, 2), 1)
     kept = more.clone()
-    logits = FORMS[form](module, (x[0], more[0])).logits(replicas.parameters, {}, (x, more))
+    logits = vmap_form(module, (x[0], more[0])).logits(replicas.parameters, {}, (x, more))
     for s, row in enumerate(replicas.plain):
         for m, one in enumerate(row):
             close(logits[s, m], one(x[s], more[s]))
@@ -98,26 +82,29 @@ def test_several_inputs(form, shape):
     assert head_form(module, (x[0], more[0])) is None
 
 
-def test_a_head_may_be_wrapped():
-    linear = nn.Linear(12, CLASSES)
-    idle = nn.Dropout(0.5).eval()
-    wrapped = [
-        linear, nn.Sequential(nn.Identity(), linear), nn.Sequential(idle, linear),
-        nn.Sequential(nn.Flatten(), nn.Dropout(0.0), linear, nn.Identity()),
-        graph_of(nn.Sequential(nn.Flatten(), linear)),
-    ]  # fmt: skip
+def test_a_head_without_a_bias_or_with_frozen_weights():
     x, y = batch((2, 3), (6, 12))
-    for module in wrapped:
-        replicas = Replicas(module, (2, 3))
-        replicas.check(head_form(module, (x[0],)), x, y)
-    maps, y = batch((2, 3), (6, 3, 2, 2))
-    for module in wrapped[3:]:
-        Replicas(module, (2, 3)).check(head_form(module, (maps[0],)), maps, y)
     without = nn.Linear(12, CLASSES, bias=False)
-    Replicas(without, (2, 3)).check(head_form(without, (x[0],)), x, y)
+    Replicas(without, (2, 3)).check(head_form(without), x, y)
     for frozen in ("weight", "bias"):
         replicas = Replicas(nn.Linear(12, CLASSES), (2, 3), frozen=(frozen,))
-        replicas.check(head_form(replicas.module, (x[0],)), x, y)
+        replicas.check(head_form(replicas.module), x, y)
+
+
+def test_a_head_on_what_is_kept_of_a_network():
+    """The live part of a probe is its linear layer, whatever lies before it."""
+    x, y = batch((2, 3), (6, 3, 16, 16))
+    network = cut_into_units(small_resnet().double(), coarse=True)
+    network.set_active(Learning(tuple(unit == network.num_units - 1 for unit in range(network.num_units))))
+    found = cut(network, x[0])
+    features = torch.stack([found.static(one)[0] for one in x])
+    frozen = tuple(name for name, _ in network.module.named_children() if not name.startswith("head"))
+    replicas = Replicas(network.module, (2, 3), frozen=frozen)
+    logits = head_form(found.live).logits(replicas.parameters, {}, (features,))
+    for s, row in enumerate(replicas.plain):
+        for m, one in enumerate(row):
+            close(logits[s, m], one(x[s]))
+    assert head_form(network.module) is None
 
 
 LOST = [(math.nan, torch.float32), (math.inf, torch.float32), (math.nan, torch.float64)]
@@ -125,7 +112,7 @@ LOST = [(math.nan, torch.float32), (math.inf, torch.float32), (math.nan, torch.f
 
 @pytest.mark.parametrize(("spoilt", "dtype"), LOST)
 @pytest.mark.parametrize("shape", SHAPES[1:])
-@pytest.mark.parametrize(("network", "form"), [*HAS, ("wide", "grouped"), ("wide", "vmap")])
+@pytest.mark.parametrize(("network", "form"), [*HAS, ("wide", "vmap")])
 def test_a_lost_replica_spoils_no_other(network, form, shape, dtype, spoilt):
     replicas, x, y = case(network, shape)
     module, x = replicas.module.to(dtype), x.to(dtype)
@@ -189,12 +176,11 @@ def test_losses_are_torchs(smoothing, classes_inside):
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
-@pytest.mark.parametrize(("toy", "form"), [("toy_conv", "grouped"), ("toy_conv", "vmap")])
-def test_a_whole_training_with_its_optimizer(tiny, toy, form, optimizer):
+def test_a_whole_training_with_its_optimizer(tiny, optimizer):
     """Twelve steps, units that freeze and thaw, members that leave half-way."""
     shape, lrs, decays = (2, 3), [[0.05, 0.01, 0.1], [0.02, 0.03, 0.003]], [[0.0, 0.1, 0.01], [0.1, 0.0, 0.2]]
     training = dataclasses.replace(toys.TRAINING, optimizer=optimizer)
-    net = toys.network(toy)
+    net = toys.network("toy_conv")
     replicas = Replicas(net.module, shape)
     nets = [[copy.deepcopy(net) for _ in row] for row in replicas.plain]
     for s, row in enumerate(nets):
@@ -212,7 +198,7 @@ def test_a_whole_training_with_its_optimizer(tiny, toy, form, optimizer):
         for name, parameter in stacked.parameters.items():
             parameter.requires_grad_(active[stacked.slots[name].unit])
         x, y = batch(shape, (6, 3, 8, 8), step)
-        made = FORMS[form](net.module, (x[0],))
+        made = vmap_form(net.module, (x[0],))
         losses(made.logits(stacked.parameters, replicas.buffers, (x,)), y % 3, 0.1).sum().backward()
         rates = tuple(on * (1 - step / 12) for on in active)
         stacked.step(rates)

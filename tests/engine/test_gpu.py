@@ -12,7 +12,7 @@ from bench.engine.optimize import Hyper
 from bench.engine.staging import stages_for
 from bench.engine.team import Solo
 from bench.plan.patterns import frozen_patterns
-from bench.plan.spec import BackboneRef, Engine, Weights
+from bench.spec.refs import BackboneRef, Engine, Weights
 from tests.engine import toys
 from tests.engine.test_fleet import HALVING, forced, records
 from tests.engine.test_staging import assert_alike
@@ -45,7 +45,7 @@ def test_partition_and_plain_loop_agree(tmp_path, device, double, strategy):
 
 
 @pytest.mark.parametrize(("strategy", "form"), [
-    ("linear_probe", "head"), ("scratch", "grouped"), ("full_finetune", "vmap"), ("gradual_unfreeze", "grouped"),
+    ("linear_probe", "head"), ("scratch", "vmap"), ("full_finetune", "vmap"), ("gradual_unfreeze", "vmap"),
 ])  # fmt: skip
 def test_fleets_and_one_after_another_agree(tmp_path, monkeypatch, device, double, strategy, form):
     forced(monkeypatch, form, 100)

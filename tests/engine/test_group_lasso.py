@@ -6,8 +6,8 @@ import torch
 from sklearn.linear_model import MultiTaskLasso
 from torch.nn import functional as F
 
-from bench.engine import group_lasso as module
-from bench.engine.group_lasso import group_lasso
+from bench.solve import group_lasso as module
+from bench.solve.group_lasso import group_lasso
 
 CLASSES = 4
 

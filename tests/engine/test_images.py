@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional as F
 
 from bench.engine.images import Augment, Images, Order, augment, prepare
-from bench.plan.spec import Pipeline
+from bench.spec.refs import Pipeline
 from tests.engine import toys
 
 PLAIN = Pipeline(4, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))

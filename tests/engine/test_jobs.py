@@ -14,7 +14,8 @@ from bench.engine.loop import Outcome, Point
 from bench.engine.records import read_history
 from bench.engine.search import choose
 from bench.keys import digest
-from bench.plan.spec import BackboneRef, LabelBudget, Weights, trial_key
+from bench.spec.job import trial_key
+from bench.spec.refs import BackboneRef, LabelBudget, Weights
 from bench.store import blobs
 from tests.conftest import put_in_place
 from tests.engine import toys

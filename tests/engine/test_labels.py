@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bench.engine import labels as labels_of
-from bench.plan.spec import DataRef, LabelBudget
+from bench.spec.refs import DataRef, LabelBudget
 from tests.engine import toys
 
 LABELS = np.random.default_rng(0).permutation(np.arange(60) % 3)

@@ -13,7 +13,7 @@ from bench.engine.flops import training_flops
 from bench.engine.images import Images, prepare
 from bench.engine.loop import train
 from bench.engine.optimize import Hyper, schedule
-from bench.strategies.recipe import Phase, Recipe, uniform
+from bench.spec.recipe import Phase, Recipe, uniform
 from tests.engine import toys
 
 BARE = {"schedule": "constant", "warmup": 0.0, "batch_size": 4}

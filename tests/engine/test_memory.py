@@ -11,7 +11,7 @@ from bench.engine.images import Images
 from bench.engine.loop import Session, Stream, train
 from bench.engine.stage import Stage, plain_stages
 from bench.engine.team import Solo
-from bench.plan.spec import BackboneRef, Weights
+from bench.spec.refs import BackboneRef, Weights
 from tests.engine import toys
 
 pytestmark = [pytest.mark.usefixtures("tiny")]
@@ -58,7 +58,7 @@ def narrow_session(net, task, room):
     narrow = Narrow(net.module, room)
     plain = plain_stages(net, task.pipeline, task.training)(0)
     what = (task.recipe, task.training)
-    stage = Stage(narrow, net.module, plain.feed, plain.plain)
+    stage = Stage(narrow, plain.feed, plain.plain)
     stream = Stream(task.images, task.order_seed)
     return narrow, Session(Solo(net, what, task.hyper), lambda phase: stage, what, [stream])
 

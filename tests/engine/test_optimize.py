@@ -8,7 +8,7 @@ import torch
 
 from bench.engine.loop import evaluation_steps
 from bench.engine.optimize import Hyper, make_optimizer, phase_steps, schedule
-from bench.strategies.recipe import Phase, Recipe
+from bench.spec.recipe import Phase, Recipe
 from tests.engine import toys
 
 

@@ -11,7 +11,7 @@ from torch import nn
 from bench.engine.images import prepare
 from bench.engine.loop import train
 from bench.engine.optimize import Hyper, step_toward
-from bench.strategies.parts import Pull
+from bench.spec.parts import Pull
 from tests.engine import toys
 
 pytestmark = [pytest.mark.usefixtures("tiny", "double")]

@@ -9,7 +9,8 @@ from bench.datasets import DATASETS
 from bench.datasets.base import Dataset, DatasetEntry, PublicSize, Split
 from bench.engine import seen
 from bench.engine.jobs import perform
-from bench.plan.spec import DataRef, Job, Weights
+from bench.spec.job import Job
+from bench.spec.refs import DataRef, Weights
 from tests.conftest import TINY, TinyOptions, tiny_facts, tiny_load
 from tests.engine import toys
 

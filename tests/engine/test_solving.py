@@ -8,12 +8,13 @@ import torch
 from torch import nn
 
 from bench.engine import labels as labels_of
-from bench.engine.closed_forms import logistic_path, prototypes, ridge_path
 from bench.engine.fit import labelled_images, start
 from bench.engine.images import prepare
 from bench.engine.jobs import perform
 from bench.engine.solving import penalties
-from bench.plan.spec import BackboneRef, Engine, Weights, trial_key
+from bench.solve.closed_forms import logistic_path, prototypes, ridge_path
+from bench.spec.job import trial_key
+from bench.spec.refs import BackboneRef, Engine, Weights
 from tests.engine import toys
 from tests.engine.test_staging import assert_alike
 

@@ -8,8 +8,8 @@ from bench.engine.images import Augment
 from bench.engine.jobs import perform
 from bench.engine.staging import _Maker
 from bench.plan.patterns import frozen_patterns
-from bench.plan.spec import BackboneRef, Engine, Weights
-from bench.strategies.recipe import Phase, Recipe, uniform
+from bench.spec.recipe import Phase, Recipe, uniform
+from bench.spec.refs import BackboneRef, Engine, Weights
 from tests.engine import toys
 
 pytestmark = [pytest.mark.usefixtures("tiny")]
@@ -146,7 +146,7 @@ def test_one_pass_serves_every_cell_of_the_plan(tmp_path):
 
 
 def test_a_network_that_cannot_be_cut_runs_whole_and_says_so(tmp_path, monkeypatch):
-    from bench.engine.partition import Whole
+    from bench.engine.replay import Whole
 
     monkeypatch.setattr("bench.engine.staging.cut", lambda *_: Whole("it refuses"))
     said = []
@@ -195,6 +195,6 @@ def test_an_option_that_is_in_no_tensor_is_in_the_name_of_a_table(tmp_path):
         backbone = BackboneRef("toy_conv", options, "coarse", Weights("random"))
         spec = toys.fit_spec(recipe=RECIPES["probe"], backbone=backbone)
         base = context.data(spec.data).train
-        known = type("Known", (), {"sha256": "same", "cut": type("Cut", (), {"digests": ("d",)})})
+        known = type("Known", (), {"sha256": "same", "cut": type("Cut", (), {"names": ("d",)})})
         names.add(_Maker(spec, None, 0, context)._keys(known, base, Augment())[0])
     assert len(names) == 2

@@ -5,7 +5,8 @@ import dataclasses
 import pytest
 
 from bench.engine.jobs import perform
-from bench.plan.spec import Engine, Job
+from bench.spec.job import Job
+from bench.spec.refs import Engine
 from tests.engine import toys
 
 pytestmark = pytest.mark.usefixtures("tiny")

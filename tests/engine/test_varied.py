@@ -8,8 +8,9 @@ from bench.engine.jobs import perform
 from bench.engine.records import read_history
 from bench.engine.search import ask_cohort, at_point, choose
 from bench.plan.halving import cohorts
-from bench.plan.spec import Engine, Job
-from bench.strategies.spans import Varied, choices, log
+from bench.spec.job import Job
+from bench.spec.refs import Engine
+from bench.spec.spans import Varied, choices, log
 from tests.engine import toys
 
 pytestmark = [pytest.mark.usefixtures("tiny")]

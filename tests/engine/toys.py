@@ -7,8 +7,6 @@ import torch
 from torch import nn
 
 from bench import strategies
-from bench.backbones.build import adapted, build_network
-from bench.backbones.units import Network
 from bench.engine import team
 from bench.engine.context import Context
 from bench.engine.images import Images
@@ -16,22 +14,12 @@ from bench.engine.jobs import perform
 from bench.engine.loop import Assignment
 from bench.engine.optimize import Hyper
 from bench.engine.setting import Setting, Source
-from bench.plan.spec import (
-    BackboneRef,
-    DataRef,
-    Engine,
-    FitSpec,
-    Job,
-    LabelBudget,
-    NewHead,
-    Pipeline,
-    PretrainSpec,
-    Search,
-    Training,
-    Weights,
-)
+from bench.network.build import adapted, build_network
+from bench.network.units import Network
+from bench.spec.job import FitSpec, Job, PretrainSpec
+from bench.spec.recipe import Recipe, uniform
+from bench.spec.refs import BackboneRef, DataRef, Engine, LabelBudget, NewHead, Pipeline, Search, Training, Weights
 from bench.store import Store
-from bench.strategies.recipe import Recipe, uniform
 from tests.conftest import CLASSES, TinyOptions, tiny_load
 
 torch.set_num_threads(1)

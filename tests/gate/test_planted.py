@@ -88,7 +88,7 @@ def test_a_rate_that_is_scaled_wrong(gated):
 def test_a_weight_tensor_that_is_disturbed(gated):
     """One tensor of the pretrained body is lost on its way into the network: who uses it falls, scratch does not."""
     code, words, _ = gated((
-        "backbones/build.py",
+        "network/build.py",
         "    network.module.load_state_dict(taken, strict=False)\n",
         "    spoilt = sorted(name for name in taken if taken[name].ndim == 4)[2]\n"
         "    taken = {**taken, spoilt: torch.zeros_like(taken[spoilt])}\n"

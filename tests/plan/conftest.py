@@ -2,8 +2,8 @@
 
 import pytest
 
-from bench.backbones import probe
 from bench.errors import SuiteError
+from bench.plan import probe
 from bench.plan.enumerate import make_plan
 from bench.suite.load import load_suite
 

@@ -4,26 +4,13 @@ import dataclasses
 
 import pytest
 
-from bench.plan.spec import (
-    BackboneRef,
-    DataRef,
-    FitSpec,
-    Job,
-    LabelBudget,
-    NewHead,
-    Pipeline,
-    PretrainSpec,
-    Search,
-    Training,
-    Weights,
-    trial_key,
-    unchosen_key,
-)
+from bench.spec.job import FitSpec, Job, PretrainSpec, trial_key, unchosen_key
+from bench.spec.recipe import OwnHead, Phase, Recipe, Schedule, Solve, StopEarly, Via, uniform
+from bench.spec.refs import BackboneRef, DataRef, LabelBudget, NewHead, Pipeline, Search, Training, Weights
+from bench.spec.spans import Varied, choices, linear, log
 from bench.strategies.auto_rgn import RelativeGradient
 from bench.strategies.bss import SpectralShrinkage
-from bench.strategies.recipe import OwnHead, Phase, Recipe, Schedule, Solve, StopEarly, Via, uniform
 from bench.strategies.required import RequiresBatchNorm
-from bench.strategies.spans import Varied, choices, linear, log
 from tests.plan.conftest import SMALL
 
 FIT = FitSpec(

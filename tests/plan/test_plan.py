@@ -9,7 +9,7 @@ from bench.datasets.base import DatasetEntry, DatasetFacts
 from bench.engine.labels import labelled
 from bench.errors import BenchError, NothingSelected
 from bench.plan.titles import titles_of
-from bench.strategies.recipe import StopEarly
+from bench.spec.recipe import StopEarly
 from tests.conftest import TinyOptions, tiny_load
 from tests.plan.conftest import SMALL
 

@@ -2,11 +2,11 @@
 
 import pytest
 
-from bench.backbones import BACKBONES, probe
+from bench.backbones import BACKBONES
 from bench.backbones.base import BackboneEntry, BackboneFacts
-from bench.plan import precision
+from bench.plan import precision, probe
 from bench.plan.precision import PLAIN, Machine, choose, machine_of
-from bench.plan.spec import arithmetic_key
+from bench.spec.refs import arithmetic_key
 from tests.conftest import CONV_UNITS, HALF, build_toy_conv
 from tests.plan.conftest import SMALL
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from bench.backbones import probe
 from bench.errors import SuiteError
+from bench.plan import probe
 from tests.plan.conftest import SMALL
 
 CONV = "{name: toy_conv, pretrain: {dataset: tiny, options: {shade: 1}, epochs: 1}}"

@@ -5,7 +5,7 @@ import pytest
 
 from bench import strategies
 from bench.plan.rates import CENTRES
-from bench.strategies.recipe import Recipe
+from bench.spec.recipe import Recipe
 from tests.plan.conftest import SMALL
 
 FAMILIES = {

@@ -4,7 +4,7 @@ import pytest
 
 from bench import strategies
 from bench.plan.halving import steps_taken
-from bench.strategies.spans import Varied, choices, log
+from bench.spec.spans import Varied, choices, log
 from tests.plan.conftest import SMALL
 
 HALVED = SMALL.replace("trials: 3", "trials: 3, sampler: grid, pruner: halving")

@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 
 from bench.plan.halving import cohorts, num_kept, rung_shares, rungs, step_share, steps_taken, trials_within
-from bench.plan.spec import Search
 from bench.plan.work import Estimator
+from bench.spec.refs import Search
 
 from .conftest import SMALL
 

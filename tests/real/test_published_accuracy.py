@@ -8,13 +8,13 @@ import torch
 
 from bench import datasets
 from bench.backbones.base import IMAGENET_MEAN, IMAGENET_STD
-from bench.backbones.build import build_network
-from bench.backbones.weights import read_file
 from bench.datasets import cache as dataset_cache
 from bench.datasets.labelled import PictureOptions
 from bench.engine.evaluate import evaluate
 from bench.engine.images import Images
-from bench.plan.spec import BackboneRef, Pipeline, Weights
+from bench.network.build import build_network
+from bench.network.weights import read_file
+from bench.spec.refs import BackboneRef, Pipeline, Weights
 from tests.real.test_transfer import run
 
 pytestmark = [pytest.mark.real]

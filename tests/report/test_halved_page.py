@@ -94,7 +94,6 @@ def test_protocol(page: str) -> None:
     ({"training": {"steps": None, "epochs": 9}}, "are compared after 22 % and 67 % of their steps"),
     ({"search": {"first_rung": 0.5}}, "are compared after 100 of 200 steps"),
     ({"search": {"sampler": "tpe"}}, "Each half is such a race of its own."),
-    ({"search": {"sampler": "bracket"}}, "Each 3 trials are such a race of their own."),
     ({"search": {"sampler": "bracket"}}, "first learning rates lie from 0.001 to 1, the next ones extend"),
     ({"search": {"sampler": "bracket", "lr": None}}, "lie around what fits its optimizer and what it trains, the next"),
     ({"search": {"budget": "steps"}}, "search takes the steps of 6 trials of a strategy of one phase"),

@@ -3,7 +3,7 @@
 from timm.models.vision_transformer import VisionTransformer
 
 from bench import strategies
-from bench.backbones.units import cut_into_units
+from bench.network.units import cut_into_units
 
 
 def build(name, num_units=4, **options):

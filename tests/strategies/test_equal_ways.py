@@ -11,7 +11,7 @@ from bench.engine.jobs import perform
 from bench.plan.bundles import bundles
 from bench.plan.patterns import frozen_patterns
 from bench.plan.settings import undrawn
-from bench.plan.spec import BackboneRef, Engine, Weights
+from bench.spec.refs import BackboneRef, Engine, Weights
 from bench.strategies import STRATEGIES
 from tests.engine import toys
 from tests.engine.test_fleet import several

@@ -5,7 +5,7 @@ import torch
 
 from bench.engine.loop import train
 from bench.engine.optimize import schedule
-from bench.strategies.recipe import Phase, Recipe
+from bench.spec.recipe import Phase, Recipe
 from tests.engine import toys
 
 pytestmark = [pytest.mark.usefixtures("tiny")]

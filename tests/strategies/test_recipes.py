@@ -5,8 +5,8 @@ from pydantic import ValidationError
 
 from bench import strategies
 from bench.catalogue import OptionProblems, parse_options
+from bench.spec.recipe import Phase, Recipe, uniform
 from bench.strategies.inline import build_inline, resolve_rates
-from bench.strategies.recipe import Phase, Recipe, uniform
 from bench.suite.recipe_schema import PhaseSpec, RecipeSpec
 
 UNITS = ("stem", "layer1", "layer2", "head")

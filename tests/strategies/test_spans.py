@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from bench.catalogue import OptionProblems
+from bench.spec.spans import Varied, choices, linear, log, read_span, spread
 from bench.strategies import STRATEGIES
-from bench.strategies.spans import Varied, choices, linear, log, read_span, spread
 from bench.strategies.varied import recipe_at, split, why_not
 
 RANGED = [(name, option) for name, entry in STRATEGIES.items() for option in entry.ranges]

@@ -8,12 +8,11 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from bench.engine.evaluate import in_eval_mode
 from bench.engine.fit import final_stream, labelled_images, start, trial_streams
 from bench.engine.loop import train
 from bench.engine.optimize import Hyper
 from bench.engine.origins import setting_for
-from bench.engine.setting import classifier_of, watched
+from bench.network.capture import classifier_of, in_eval_mode, watched
 from bench.strategies import dann
 from bench.strategies.bss import SpectralShrinkage
 from tests.engine import toys

@@ -11,11 +11,11 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from bench.backbones.build import adapted
-from bench.backbones.units import cut_into_units
 from bench.engine.images import prepare
 from bench.engine.loop import train
 from bench.errors import NotApplicable
+from bench.network.build import adapted
+from bench.network.units import cut_into_units
 from bench.strategies.layers import beside, stochastic_norm, weights
 from tests.engine import toys
 

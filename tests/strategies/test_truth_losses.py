@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from bench.engine.closed_forms import ridge_path
-from bench.engine.setting import classifier_of, watched
+from bench.network.capture import classifier_of, watched
+from bench.solve.closed_forms import ridge_path
 from bench.strategies import bi_tuning, co_tuning, delta, ewc, lwf
 from tests.engine import toys
 from tests.strategies.under_way import batch, beside, extra, under_way

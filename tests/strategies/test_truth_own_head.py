@@ -10,17 +10,17 @@ import torch
 from safetensors.torch import load_file
 from torch.nn import functional as F
 
-from bench.backbones.build import build_network
 from bench.backbones.class_names import hub_classes
 from bench.datasets import DATASETS
 from bench.datasets.base import Dataset, DatasetEntry, DatasetFacts, Split
 from bench.engine.jobs import perform
 from bench.engine.own_head import rows_of
 from bench.errors import NotApplicable
+from bench.network.build import build_network
 from bench.plan.settings import undrawn
-from bench.plan.spec import BackboneRef, DataRef, Weights
+from bench.spec.recipe import OwnHead
+from bench.spec.refs import BackboneRef, DataRef, Weights
 from bench.store import blobs
-from bench.strategies.recipe import OwnHead
 from tests.conftest import TinyOptions, tiny_load
 from tests.engine import toys
 

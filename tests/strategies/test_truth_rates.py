@@ -12,7 +12,7 @@ from bench.engine.loop import train
 from bench.engine.optimize import Hyper
 from bench.engine.stage import plain_stages
 from bench.engine.team import Solo
-from bench.strategies.recipe import Recipe, uniform
+from bench.spec.recipe import Recipe, uniform
 from tests.engine import toys
 from tests.strategies.said import blocks_of, build, rates
 

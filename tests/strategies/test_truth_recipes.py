@@ -8,15 +8,15 @@ from torch import nn
 from torch.nn import functional as F
 
 from bench import strategies
-from bench.backbones.build import redraw
-from bench.backbones.units import cut_into_units
-from bench.engine.evaluate import in_eval_mode
 from bench.engine.images import prepare
 from bench.engine.loop import Session, Stream, train
 from bench.engine.optimize import Hyper
 from bench.engine.stage import plain_stages
 from bench.engine.team import Solo
 from bench.keys import seed_for
+from bench.network.build import redraw
+from bench.network.capture import in_eval_mode
+from bench.network.units import cut_into_units
 from bench.plan.settings import training_of
 from bench.suite.schema import Suite
 from tests.engine import toys

@@ -10,9 +10,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier, NearestCentroid
 from torch.nn import functional as F
 
-from bench.engine.closed_forms import logistic_path, prototypes, ridge_path
-from bench.engine.group_lasso import group_lasso
-from bench.engine.setting import Seen
+from bench.network.capture import Seen
+from bench.solve.closed_forms import logistic_path, prototypes, ridge_path
+from bench.solve.group_lasso import group_lasso
 from bench.strategies import STRATEGIES
 from bench.strategies.head2toe import Selected, num_kept
 from bench.strategies.knn import NearestNeighbours

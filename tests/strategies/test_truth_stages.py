@@ -15,10 +15,11 @@ from bench.engine.race import _rung
 from bench.engine.soups import ingredients_of, shelf
 from bench.keys import seed_for
 from bench.plan.settings import search_of, training_of
-from bench.plan.spec import BackboneRef, Job, Weights
+from bench.spec.job import Job
+from bench.spec.recipe import StopEarly
+from bench.spec.refs import BackboneRef, Weights
 from bench.store import blobs
 from bench.strategies import STRATEGIES
-from bench.strategies.recipe import StopEarly
 from bench.suite.schema import Suite
 from tests.engine import toys
 from tests.strategies.said import build, rates
@@ -184,7 +185,8 @@ def test_two_soups_of_equal_trainings_leave_each_other_alone(tmp_path):
 
 def test_a_search_for_a_soup_is_not_halved():
     suite = Suite.model_validate({"name": "x", "datasets": ({"name": "tiny"},), "backbones": ({"name": "toy_conv"},),
-                                  "strategies": ({"name": "soup"},), "training": {"steps": 50}})  # fmt: skip
+                                  "strategies": ({"name": "soup"},), "training": {"steps": 50},
+                                  "search": {"sampler": "grid", "pruner": "halving"}})  # fmt: skip
     found = search_of(suite, (30, 3), build("soup"), toys.TRAINING)
     assert (found.pruner, found.first_rung) == ("none", 1.0)
     assert search_of(suite, (30, 3), build("full_finetune"), toys.TRAINING).pruner == "halving"

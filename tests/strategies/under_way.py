@@ -4,7 +4,8 @@ import torch
 from torch.nn import functional as F
 
 from bench.engine.images import prepare
-from bench.engine.setting import Step, watched
+from bench.engine.setting import Step
+from bench.network.capture import watched
 from tests.engine import toys
 
 

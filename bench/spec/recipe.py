@@ -1,13 +1,11 @@
 """A strategy is data, and this is it. Strategies build it, `plan/` hashes it, `engine/` obeys it and knows no names."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
-from bench.catalogue import Options
-from bench.strategies.parts import Adaptation, Penalty, Solver, TensorRates
-from bench.strategies.spans import Span
+from bench.spec.parts import Adaptation, Penalty, Solver, TensorRates
 
 SHARE_TOLERANCE = 1e-6
 
@@ -60,8 +58,8 @@ class Schedule:
 class Solve:
     """A classifier that is computed from the features instead of trained. What is searched is its penalty."""
 
-    form: str  # one of engine/closed_forms.py, or what `solver` is called
-    low: float  # penalties; their meaning does not depend on the features' scale (engine/closed_forms.py)
+    form: str  # one of solve/closed_forms.py, or what `solver` is called
+    low: float  # penalties; their meaning does not depend on the features' scale (solve/closed_forms.py)
     high: float
     solver: Solver | None = None
 
@@ -232,23 +230,3 @@ def thawing(rates: Sequence[float], last: float) -> tuple[Phase, ...]:
         for thawed in range(1, top + 1)
     ]
     return (*early, Phase(last if early else 1.0, tuple(rates)))
-
-
-def only_this(options: Any, num_units: int) -> tuple[Any, ...]:
-    return (options,)
-
-
-@dataclass(frozen=True)
-class StrategyEntry:
-    """One line of the catalogue. `build` gets the options and the backbone's number of units, head included."""
-
-    name: str
-    summary: str
-    paper: str
-    build: Callable[[Any, int], Recipe]
-    options: type[Options] = Options
-    # One suite line may stand for several strategies, as `upto: all` does.
-    expand: Callable[[Any, int], tuple[Any, ...]] = only_this
-    baseline: bool = False  # what transfer is measured against
-    needs: tuple[str, ...] = ()  # beside pretrained weights, in words; a cell without it is recorded as not applicable
-    ranges: Mapping[str, Span] = field(default_factory=dict)  # of options, where a suite says `search: default`

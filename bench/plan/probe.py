@@ -1,7 +1,7 @@
 """Facts about timm models that only timm knows: units, image size, mean and std. Asked in a process of its own, once.
 
 `facts_for` keeps the answers in a cache folder, so that `plan` stays free of torch and quick.
-`python -m bench.backbones.probe` is the asking side: JSON in on standard input, JSON out on standard output.
+`python -m bench.plan.probe` is the asking side: JSON in on standard input, JSON out on standard output.
 """
 
 import dataclasses
@@ -89,7 +89,7 @@ def _keep(path: Path, answer: Any) -> None:
 
 def _ask(questions: dict[str, dict[str, Any]]) -> dict[str, Any]:
     sys.stderr.write(f"looking at {', '.join(sorted({q['name'] for q in questions.values()}))}; once\n")
-    command = [sys.executable, "-m", "bench.backbones.probe"]
+    command = [sys.executable, "-m", "bench.plan.probe"]
     done = subprocess.run(command, input=json.dumps(questions), capture_output=True, text=True, check=False)
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["no word why"])[-1]
@@ -102,7 +102,7 @@ def _without_memory(name: str, options: dict[str, Any]) -> Any:
     """On the meta device; some models of older timm versions can only be built for real."""
     import torch
 
-    from bench.backbones.build import build_from_library
+    from bench.network.build import build_from_library
 
     try:
         with torch.device("meta"):
@@ -113,7 +113,7 @@ def _without_memory(name: str, options: dict[str, Any]) -> Any:
 
 def _answer(question: dict[str, Any]) -> dict[str, Any]:
     """Builds the model without memory (meta device) and looks at it."""
-    from bench.backbones.units import cut_into_units
+    from bench.network.units import cut_into_units
 
     try:
         model = _without_memory(question["name"], question["options"])

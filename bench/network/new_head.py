@@ -7,7 +7,7 @@ from collections import OrderedDict
 from torch import nn
 
 from bench.errors import BenchError
-from bench.plan.spec import NewHead
+from bench.spec.refs import NewHead
 
 SMALL = 0.01  # standard deviation
 LINEAR = (nn.Linear, nn.Conv2d)

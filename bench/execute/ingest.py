@@ -1,6 +1,6 @@
 """Decoding: before the first training, once for each content, in a process of its own, which says how far it is.
 
-`python -m bench.datasets.ingest`: JSON in on standard input, progress on standard error.
+`python -m bench.execute.ingest`: JSON in on standard input, progress on standard error.
 """
 
 import json
@@ -17,7 +17,8 @@ from bench.datasets.base import Dataset
 from bench.errors import BenchError
 from bench.keys import digest
 from bench.plan.plan import Source
-from bench.plan.spec import DataRef, Job
+from bench.spec.job import Job
+from bench.spec.refs import DataRef
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -35,7 +36,7 @@ def ingest(jobs: Iterable[Job], sources: Mapping[str, Source], cache: Path) -> N
     if not left:
         return
     question = json.dumps({"cache": str(cache), "datasets": left})
-    done = subprocess.run([sys.executable, "-m", "bench.datasets.ingest"], input=question, text=True,
+    done = subprocess.run([sys.executable, "-m", "bench.execute.ingest"], input=question, text=True,
                           stdout=subprocess.PIPE, check=False)
     if done.returncode != 0:
         raise BenchError(done.stdout.strip() or f"decoding images ended with code {done.returncode}")

@@ -9,14 +9,14 @@ from torch import nn
 
 from bench import backbones
 from bench.backbones import torchvision_names
-from bench.backbones import weights as weights_io
 from bench.backbones.base import BackboneEntry
-from bench.backbones.new_head import give_head
-from bench.backbones.units import Network, cut_into_units
-from bench.backbones.weights import Loaded, State, WeightsError
 from bench.errors import BenchError
-from bench.plan.spec import BackboneRef, NewHead
-from bench.strategies.parts import Adaptation
+from bench.network import weights as weights_io
+from bench.network.new_head import give_head
+from bench.network.units import Network, cut_into_units
+from bench.network.weights import Loaded, State, WeightsError
+from bench.spec.parts import Adaptation
+from bench.spec.refs import BackboneRef, NewHead
 
 
 def build_network(ref: BackboneRef, num_classes: int, init_seed: int, head: NewHead | None = None) -> Network:

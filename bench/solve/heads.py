@@ -1,27 +1,11 @@
 """Classifiers that are computed, not trained."""
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
 BLOCK = 4096  # rows turned into float64 at a time
-
-
-class Head(Protocol):
-    """For features as they came. What else it tells is of its making, as of a `LinearHead`."""
-
-    @property
-    def evaluations(self) -> int: ...
-
-    @property
-    def gradient_norm(self) -> float: ...
-
-    @property
-    def converged(self) -> bool: ...
-
-    def logits(self, features: Tensor) -> Tensor: ...
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from bench.strategies.recipe import Learning
+from bench.spec.recipe import Learning
 
 NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
 

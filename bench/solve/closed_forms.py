@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench.engine.heads import BLOCK, LinearHead
+from bench.solve.heads import BLOCK, LinearHead
 
 ROUNDING = 1e-12  # features that vary by less than this share of their size are constant
 TOLERANCE = 1e-7  # on each entry of the gradient, in units in which the curvature along its axis starts as 1

@@ -1,0 +1,91 @@
+"""What passes by while a network runs, and its modes."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from bench.errors import NotApplicable
+from bench.spec.parts import Net
+
+ROUNDING = 1e-2  # distance of rows of length one that differ by bf16's rounding at most
+
+
+@contextmanager
+def in_eval_mode(module: nn.Module) -> Iterator[None]:
+    """Leaves every module in the mode it was in."""
+    modes = {m: m.training for m in module.modules()}
+    module.eval()
+    try:
+        yield
+    finally:
+        for each, training in modes.items():
+            each.training = training
+
+
+@dataclass
+class Seen:
+    """What passed by while a network ran."""
+
+    features: list[Tensor] = field(default_factory=list)
+    units: dict[int, Tensor] = field(default_factory=dict)
+    channels_last: bool = False  # whether maps come as [B, H, W, C]
+
+    def row(self) -> Tensor:
+        """[B, D]: what every unit puts out, pooled over places and of length one each; the classifier's input last, and
+        once: in most convolutional networks it is what the last unit puts out, pooled."""
+        pooled = [F.normalize(_pooled(value, self.channels_last).float()) for _, value in sorted(self.units.items())]
+        last = F.normalize(self.features[0].float())
+        if pooled and pooled[-1].shape == last.shape and float((pooled[-1] - last).norm(dim=1).max()) < ROUNDING:
+            pooled.pop()
+        return torch.cat([*pooled, last], 1)
+
+
+def _pooled(value: Tensor, channels_last: bool) -> Tensor:
+    """[B, C, H, W] or [B, H, W, C], [B, N, C] or [B, C] -> [B, C]"""
+    if value.ndim == 4:
+        return value.mean((1, 2) if channels_last else (2, 3))
+    return value.mean(1) if value.ndim == 3 else value
+
+
+@contextmanager
+def watched(network: Net, features: bool = True, units: bool = False) -> Iterator[Seen]:
+    """What reaches the classifier and, if asked for, what each unit puts out: the last of its parts to speak."""
+    assert features or not units
+    seen = Seen(channels_last=getattr(network.module, "output_fmt", "") == "NHWC")  # timm's word
+
+    def keep(number: int) -> Callable[[nn.Module, Any, Any], None]:
+        def hook(module: nn.Module, inputs: Any, output: Any) -> None:
+            if isinstance(output, Tensor) and not seen.features:  # what comes after the classifier is no unit's
+                seen.units[number] = output
+
+        return hook
+
+    handles = []
+    if features:
+        handles.append(classifier_of(network).register_forward_pre_hook(
+            lambda module, inputs: seen.features.append(inputs[0].flatten(1))))  # fmt: skip
+    for number, modules in enumerate(network.modules[:-1] if units else ()):
+        handles += [module.register_forward_hook(keep(number)) for module in outermost(modules)]
+    try:
+        yield seen
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def outermost(modules: Sequence[nn.Module]) -> list[nn.Module]:
+    """Those that lie in none of the others."""
+    inside = {id(child) for module in modules for child in module.modules() if child is not module}
+    return [module for module in modules if id(module) not in inside]
+
+
+def classifier_of(network: Net) -> nn.Linear:
+    heads = [module for module in network.modules[-1] if any(True for _ in module.parameters(recurse=False))]
+    if len(heads) != 1 or not isinstance(heads[0], nn.Linear):
+        raise NotApplicable("needs one linear layer as the head, and this network has another")
+    return heads[0]

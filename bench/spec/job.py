@@ -1,0 +1,78 @@
+"""The content of a job: all that determines its numbers, defaults filled. Its digest is the job's key.
+
+Paths, devices and labels are not here. `enumerate.py` fills these from a suite; `engine/` reads them.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+from bench.keys import PROTOCOL, digest
+from bench.spec.recipe import Recipe
+from bench.spec.refs import BackboneRef, DataRef, LabelBudget, NewHead, Pipeline, Search, Training
+from bench.spec.spans import Varied
+
+
+@dataclass(frozen=True)
+class FitSpec:
+    """One search (all its trials), one final, or the finals of what a search did not choose: told apart by the `kind`
+    that goes into the key."""
+
+    data: DataRef
+    budget: LabelBudget
+    backbone: BackboneRef
+    recipe: Recipe
+    pipeline: Pipeline
+    training: Training
+    search: Search
+    head: NewHead
+    repeat: int
+    seed: int
+    varied: Varied | None = None  # options that are searched with the rate; `recipe` is then that of their middle
+
+
+@dataclass(frozen=True)
+class PretrainSpec:
+    data: DataRef
+    backbone: BackboneRef
+    pipeline: Pipeline
+    epochs: int
+    batch_size: int
+    optimizer: Literal["sgd", "adamw"]
+    lr: float
+    weight_decay: float
+    shift: int
+    seed: int
+
+
+Spec = FitSpec | PretrainSpec
+
+
+@dataclass(frozen=True)
+class Job:
+    """The unit of scheduling. A search is done when all its trial records exist, else the one record says so."""
+
+    kind: Literal["pretrain", "search", "final", "unchosen"]
+    spec: Spec
+    needs: tuple[str, ...] = ()  # keys of jobs whose outcome this one reads
+
+    @cached_property
+    def key(self) -> str:
+        return digest({"protocol": PROTOCOL, "kind": self.kind, "spec": self.spec, "needs": self.needs})
+
+    @property
+    def record_keys(self) -> tuple[str, ...]:
+        if isinstance(self.spec, FitSpec) and self.kind == "search":
+            return tuple(trial_key(self.key, number) for number in range(self.spec.search.trials))
+        if isinstance(self.spec, FitSpec) and self.kind == "unchosen":
+            return tuple(unchosen_key(self.key, number) for number in range(self.spec.search.trials - 1))
+        return (self.key,)
+
+
+def trial_key(search_key: str, number: int) -> str:
+    return digest({"protocol": PROTOCOL, "kind": "trial", "search": search_key, "number": number})
+
+
+def unchosen_key(job_key: str, number: int) -> str:
+    """`number`: counts a search's trials without the chosen one."""
+    return digest({"protocol": PROTOCOL, "kind": "unchosen", "job": job_key, "number": number})
