@@ -51,7 +51,7 @@ def low_data(tmp_path_factory, real):
     os.environ["BENCH_DATA"] = str(real)
     place = tmp_path_factory.mktemp("low")
     finals = run(place, ROOT / "suites" / "real_low_data.yaml", "--set", "datasets=[{name: \"folder:hymenoptera\", "
-                 "labels_per_class: 25}]", "--set", "repeats=3")
+                 "labels_per_class: 25}]", "--set", "repeats=3", "--set", "search={trials: 4, validation: {folds: 2}}")
     return finals, place
 
 
