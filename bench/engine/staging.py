@@ -14,11 +14,12 @@ import torch
 from torch import Tensor
 
 from bench.engine.context import Context
+from bench.engine.cutting import Cut, Whole, cut, join
 from bench.engine.fit import Start
 from bench.engine.flops import forward_flops
 from bench.engine.images import Augment, Images, prepare, view_of
 from bench.engine.precision import arithmetic
-from bench.engine.replay import Cut, Static, Whole, cut, join
+from bench.engine.replay import Static
 from bench.engine.stage import Stage, Stages, plain_stages
 from bench.engine.supply import Pixels, Supply, Table, Tables, Through
 from bench.keys import digest

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.analysis.frame import SuiteResults
+from bench.store.atomic import write_bytes
 
 if TYPE_CHECKING:
     from bench.gate.series import Series
@@ -33,8 +34,5 @@ def write_trend(suite: str, series: "Sequence[Series]", path: Path) -> Path:
 
 def _replace(path: Path, text: str) -> Path:
     """A reader sees the old page or the new one, never half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    half = path.with_name(path.name + ".part")
-    half.write_text(text, encoding="utf-8", newline="\n")
-    half.replace(path)
+    write_bytes(path, text.encode())
     return path

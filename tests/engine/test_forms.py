@@ -9,9 +9,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from bench.engine.cutting import cut
 from bench.engine.forms import head_form, losses, vmap_form
 from bench.engine.optimize import Hyper, make_optimizer, set_rates
-from bench.engine.replay import cut
 from bench.engine.stacked import Hypers, StackedOptimizer, keep_members, slots_of
 from bench.network.units import cut_into_units
 from bench.spec.recipe import Learning

@@ -146,7 +146,7 @@ def test_one_pass_serves_every_cell_of_the_plan(tmp_path):
 
 
 def test_a_network_that_cannot_be_cut_runs_whole_and_says_so(tmp_path, monkeypatch):
-    from bench.engine.replay import Whole
+    from bench.engine.cutting import Whole
 
     monkeypatch.setattr("bench.engine.staging.cut", lambda *_: Whole("it refuses"))
     said = []

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from bench.analysis.frame import FINALS, PRETRAININGS, TRIALS, SuiteResults, empty
+from bench.errors import StoreError
 from bench.report import render, write
 from tests.analysis.synthetic import World, make, typed
 
@@ -279,3 +280,10 @@ def test_write_leaves_no_half_page(tmp_path: Path) -> None:
     path = write(results, tmp_path / "deep" / "report.html")
     assert path.read_text(encoding="utf-8") == render(results)
     assert [file.name for file in path.parent.iterdir()] == ["report.html"]
+
+
+def test_where_a_page_cannot_be_written_one_line_says_why(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    results = make(World(datasets=("near",), budgets=(5,), gaps=False))
+    with pytest.raises(StoreError, match="cannot write .*report.html: a file stands where a folder is needed"):
+        write(results, tmp_path / "file" / "report.html")
