@@ -79,13 +79,12 @@ def without_fault(find: Callable[[], Choice], context: Context) -> Choice:
         return Choice()
 
 
-def form_maker(wanted: str, examples: Callable[[], Inputs]) -> MakeForm:
-    """The form of that name where a module has one, else the next that it has. `examples`: a batch [B, ...] as the
-    modules of the phase at hand take it."""
+def form_maker(examples: Callable[[], Inputs]) -> MakeForm:
+    """The first form that a module has. `examples`: a batch [B, ...] as the modules of the phase at hand take it."""
 
     def make(module: nn.Module) -> tuple[str, Form]:
-        for name in dict.fromkeys(("head", wanted, "vmap")):
-            form = FORMS[name](module, examples())
+        for name, make_form in FORMS.items():
+            form = make_form(module, examples())
             if form is not None:
                 return name, form
         raise RuntimeError(f"{type(module).__name__} has no form for a fleet")
@@ -110,7 +109,7 @@ def _fastest(spec: FitSpec, begin: Start, stages: Stages, images: Images, contex
     best, least = Choice(), alone / GAIN
     for width in WIDTHS.get(context.device.type, ()):
         try:
-            fleet = Fleet(begin.network, what, [[hyper] * width], [begin.state], form_maker("vmap", lambda: examples))
+            fleet = Fleet(begin.network, what, [[hyper] * width], [begin.state], form_maker(lambda: examples))
             seconds = _seconds(fleet, spec, stages, inputs) / width
         except RuntimeError as error:  # no such form, or out of memory
             log.info("no fleet of %d: %s", width, error)

@@ -25,7 +25,7 @@ from bench.network.units import Network
 
 MOST = 4  # values that are kept of one image
 NOISE = 0.01  # by which weights that learn are moved for the proof: behind a head of zeros all logits are equal
-TOLERANCE = 1e-3  # of single precision, for other orders of summation
+TOLERANCE = 1e-4  # of single precision, for other orders of summation
 
 
 @dataclass(frozen=True)
@@ -88,14 +88,14 @@ def _cut(network: Network, depth: int, example: Tensor) -> Cut:
     # What does not grow with the batch was made without the images: a table of positions, say. It is made again.
     static = tuple(one for one in (_call(name, three[name], two.get(name)) for name in settled) if one.grows)
     if not static:
-        raise CannotCut("no frozen module comes to the same in every step")
+        raise CannotCut("no frozen module gives the same output in every step")
     image, names = _shape(images, images[:2]), network.names_below(depth)
     why = ""
     for num, with_input in product(range(1, min(MOST, len(static)) + 1), (False, True)):
         kept = static[-num:]
         cannot = [call for call in kept if not _can_be_kept(call)]
         if cannot:
-            raise CannotCut(f"what {cannot[0].name[0]} puts out is not one row for each image")
+            raise CannotCut(f"the output of {cannot[0].name[0]} is not one row for each image")
         replay = Replay(module, static, kept, None if with_input else image)
         found = Cut(Static(module, kept, with_input), Live(module, replay), tuple(sorted(names)))
         refusal = _refusal(network, found, images)
@@ -155,7 +155,7 @@ def _call(name: Name, at_three: Any, at_two: Any) -> Call:
     (leaves, tree), (others, _) = tree_flatten(at_three), tree_flatten(at_two)
     if len(leaves) != len(others) or any(a != b for a, b in zip(leaves, others, strict=True)
                                          if not isinstance(a, Tensor)):  # fmt: skip
-        raise CannotCut(f"{name[0]} puts out something else for other sizes of a batch")
+        raise CannotCut(f"the output of {name[0]} changes with the size of the batch")
     shapes = tuple(_shape(a, b) if isinstance(a, Tensor) else None for a, b in zip(leaves, others, strict=True))
     return Call(name, tree, shapes, tuple(None if isinstance(x, Tensor) else x for x in leaves))
 
@@ -191,7 +191,7 @@ def _disagreement(network: Network, found: Cut, images: Tensor) -> str:
     replay, features = found.live.replay, found.static(images)
     for one, other in zip(features, found.static(images[:2]), strict=True):
         if not _is_near(one[:2], other):
-            return "what it computes of an image depends on the others of the batch"
+            return "the features of an image depend on the rest of its batch"
     for evaluating, num in product((True, False), (3, 2)):
         given = tuple(one[:num].clone() for one in features)
         with in_eval_mode(network.module) if evaluating else contextlib.nullcontext():
@@ -202,9 +202,9 @@ def _disagreement(network: Network, found: Cut, images: Tensor) -> str:
             return "it returns more than logits"
         when = "evaluation" if evaluating else "training"
         if not bool(parts.logits.isfinite().all()) or not _is_near(parts.logits, whole.logits):
-            return f"the live part reads something else before the cut in {when}"
+            return f"in {when}, the live part reads more than is kept"
         if any(not _is_near(one, other) for one, other in zip(parts.buffers, whole.buffers, strict=True)):
-            return f"its statistics depend on something else before the cut in {when}"
+            return f"in {when}, its statistics depend on more than is kept"
     return ""
 
 

@@ -166,7 +166,7 @@ def _train(finals: list[_Final], choice: Choice, before: Spent, context: Context
     if len(finals) > 1:
         hypers = [[final.chosen.hyper] for final in finals]
         rows = (streams, [final.begin for final in finals], hypers)
-        session = fleet_session(spec, _stages(finals, context), rows, choice)
+        session = fleet_session(spec, _stages(finals, context), rows)
     else:
         setting = setting_for(spec, begin, first.stream, context)
         team = Solo(begin.network, what, first.chosen.hyper, begin.renew, setting)

@@ -20,7 +20,7 @@ from bench.engine.optimize import Hyper
 from bench.engine.search import Tried
 from bench.keys import seed_for
 from bench.network.build import adapted, build_network, load_pretrained, read_state, redraw
-from bench.network.capture import in_eval_mode
+from bench.network.capture import put
 from bench.network.units import Network
 from bench.network.weights import Loaded, WeightsError
 from bench.spec.job import FitSpec
@@ -44,11 +44,7 @@ class Start:
 
     def renew(self) -> Network:
         """In place: the parameters stay the same objects, so nothing has to be built again."""
-        with torch.no_grad():
-            for name, tensor in self.network.module.state_dict().items():
-                tensor.copy_(self.state[name])
-        with in_eval_mode(self.network.module):
-            pass  # a network that remembers what it made of its weights (LeViT) forgets it when its mode is set
+        put(self.state, self.network.module)
         return self.network
 
 

@@ -18,7 +18,7 @@ from bench.engine.precision import arithmetic, full
 from bench.engine.stacked import Hypers, StackedOptimizer, keep_members, repeat, slots_of
 from bench.engine.stage import Stage
 from bench.engine.supply import Inputs
-from bench.network.capture import in_eval_mode
+from bench.network.capture import in_eval_mode, put
 from bench.network.units import Network
 from bench.spec.recipe import Learning, Recipe
 from bench.spec.refs import Training
@@ -133,9 +133,7 @@ class Fleet:
 
     def resume(self) -> None:
         """Only what is frozen is read from the network, and only the modes of its modules."""
-        with torch.no_grad():
-            for name, tensor in self.network.module.state_dict().items():
-                tensor.copy_(self._begin[name])
+        put(self._begin, self.network.module)
         if self._active is not None:
             self.network.set_active(self._active)
 

@@ -8,7 +8,6 @@ here answers None where it cannot promise that: for anything random (active drop
 
 import contextlib
 import copy
-import io
 import warnings
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -137,8 +136,8 @@ def vmap_form(module: nn.Module, examples: Inputs) -> Form | None:
     # Fused attention has no batching rule on a CPU.
     attention = (SDPBackend.MATH,) if examples[0].device.type == "cpu" else ()
     try:
-        # A missing batching rule only warns, and then runs replica by replica. torch.fx prints what its modules raise.
-        with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
+        # A missing batching rule only warns, and then runs replica by replica.
+        with warnings.catch_warnings():
             warnings.filterwarnings("error", message="There is a performance drop", category=UserWarning)
             actor = stand_in(module)
             before = remembered(actor)

@@ -80,19 +80,19 @@ def _fleets(lanes: Sequence[Lane], choice: Choice, context: Context) -> list[Squ
     width = max(1, choice.width // len(streams))
     entrants = len(lanes[0].entrants)
     return [
-        _fleet(lanes, range(start, min(start + width, entrants)), choice, context)
+        _fleet(lanes, range(start, min(start + width, entrants)), context)
         for start in range(0, entrants, width)
     ]
 
 
-def _fleet(lanes: Sequence[Lane], members: range, choice: Choice, context: Context) -> Squad:
+def _fleet(lanes: Sequence[Lane], members: range, context: Context) -> Squad:
     slots = [[lane.entrants[m] for m in members] for lane in lanes]
     streams = [stream for lane in lanes for stream in lane.streams]
     hypers = [[e.hyper for e in slot] for lane, slot in zip(lanes, slots, strict=True) for _ in lane.streams]
     begins = [lane.begin for lane in lanes for _ in lane.streams]
     first = lanes[0]
     stages = stages_for(first.spec, first.begin, [lane.images for lane in lanes], context)
-    session = fleet_session(first.spec, stages, (streams, begins, hypers), choice)
+    session = fleet_session(first.spec, stages, (streams, begins, hypers))
     place = 0
     for lane, slot in zip(lanes, slots, strict=True):
         for member, entrant in enumerate(slot):
@@ -103,7 +103,7 @@ def _fleet(lanes: Sequence[Lane], members: range, choice: Choice, context: Conte
 
 
 def fleet_session(
-    spec: FitSpec, stages: Stages, rows: tuple[list[Stream], list[Start], list[list[Hyper]]], choice: Choice
+    spec: FitSpec, stages: Stages, rows: tuple[list[Stream], list[Start], list[list[Hyper]]]
 ) -> Session:
     """`rows`: for each stream its images, the start of its members, and their points."""
     streams, begins, hypers = rows
@@ -116,7 +116,7 @@ def fleet_session(
         return tuple(value[0] for value in session.stage.plain.batches([Part(images, index)]))
 
     fleet = Fleet(
-        begins[0].network, what, hypers, [begin.state for begin in begins], form_maker(choice.form, examples)
+        begins[0].network, what, hypers, [begin.state for begin in begins], form_maker(examples)
     )
     session = Session(fleet, stages, what, streams)
     return session

@@ -40,7 +40,8 @@ class Shape:
         )
 
     def poison(self, num_images: int, device: torch.device, solid: bool) -> Tensor:
-        """One number in the shape of many takes no memory; `solid` for networks that write to it."""
+        """One number in the shape of many takes no memory; `solid` is for networks that write to it. Whole numbers have
+        no NaN: there the proof rests on equal logits alone."""
         value, sizes = float("nan") if self.dtype.is_floating_point else 0, self.of(num_images)
         if solid:
             return torch.full(sizes, value, dtype=self.dtype, device=device)
@@ -149,8 +150,9 @@ class Replay:
                 for shape, constant in zip(call.shapes, call.constants, strict=True)
             ]
 
+        given = self._own(features[-1]) if self.image is None else self.image.poison(num, device, self.solid)
         with _answering(self.whole, self.static, answer):
-            return self.whole(features[-1] if self.image is None else self.image.poison(num, device, self.solid))
+            return self.whole(given)
 
     def _answers(self, features: tuple[Tensor, ...]) -> dict[Name, list[Any]]:
         given = iter(features)
@@ -169,6 +171,9 @@ class Replay:
         if shape.order != tuple(range(len(shape.order))):
             back = sorted(range(len(shape.order)), key=shape.order.__getitem__)
             feature = feature.permute(shape.order).contiguous().permute(back)
+        return self._own(feature)
+
+    def _own(self, feature: Tensor) -> Tensor:
         return feature.clone() if self.copies else feature
 
 

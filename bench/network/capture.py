@@ -1,6 +1,6 @@
 """What passes by while a network runs, and its modes."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,6 +25,15 @@ def in_eval_mode(module: nn.Module) -> Iterator[None]:
     finally:
         for each, training in modes.items():
             each.training = training
+
+
+def put(state: Mapping[str, Tensor], module: nn.Module) -> None:
+    """Sets every tensor of the module's state in place."""
+    with torch.no_grad():
+        for name, tensor in module.state_dict().items():
+            tensor.copy_(state[name])
+    with in_eval_mode(module):
+        pass  # LeViT remembers what it made of its weights until its mode is set
 
 
 @dataclass

@@ -27,7 +27,8 @@ def grid_size(search: Search) -> int:
 
 def cohorts(search: Search) -> list[range]:
     """Numbers of the trials that are asked together. Halving needs rivals, so there TPE proposes all at once what is
-    left to it; without it TPE learns from each. A bracket is never halved: its points are placed by how trials end."""
+    left to it; without it TPE learns from each. A bracket cannot be halved, because it places its points by final
+    scores."""
     if search.sampler == "bracket":
         ends = list(accumulate(cohort_sizes(search.trials)))
         return [range(start, end) for start, end in zip([0, *ends], ends, strict=False)]

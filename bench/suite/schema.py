@@ -229,10 +229,10 @@ class SearchSpec(Section):
     halve the steps around the best. `grid`: evenly over a range of rates, on a logarithmic axis. `tpe`: half of the
     trials on that grid, then Optuna's proposals. `random`: drawn from the range."""
     pruner: Literal["halving", "none"] = "none"
-    """`none`: every trial trains to its end. `halving`, for every sampler but `bracket`, whose points are placed by how
-    trials end: they train side by side and are compared after `first_rung` of the steps and again after three times as
-    many; each time the best third goes on (rounded up, two at the least), the others keep their last score. The same
-    for every strategy."""
+    """`none`: every trial trains to its end. `halving`: trials train side by side and are compared after `first_rung`
+    of the steps and again after three times as many; each time the best third goes on (rounded up, two at the least),
+    and the others keep their last score. The same for every strategy. A `bracket` cannot be halved, because it places its
+    points by final scores."""
     first_rung: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = 2 / 9
     """Share of the step budget after which trials are compared for the first time, where the pruner is `halving`. Of a
     recipe of several phases: of what follows the first one."""
@@ -255,7 +255,8 @@ class SearchSpec(Section):
     @model_validator(mode="after")
     def _a_bracket_is_not_halved(self) -> "SearchSpec":
         if self.sampler == "bracket" and self.pruner == "halving":
-            raise ValueError("a bracket places its points by how trials end: choose `sampler: grid`, tpe or random")
+            raise ValueError("a bracket cannot be halved, because it places its points by final scores: "
+                             "choose `sampler: grid`, `tpe` or `random`")
         return self
 
 

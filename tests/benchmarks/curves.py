@@ -11,7 +11,6 @@ from bench.catalogue import Options
 from bench.datasets import DATASETS
 from bench.datasets.base import Dataset, DatasetEntry, DatasetFacts, Split
 from bench.datasets.sampling import subset_per_class
-from bench.engine.calibrate import Choice
 from bench.engine.fit import labelled_images, start, trial_streams
 from bench.engine.loop import Session
 from bench.engine.muster import fleet_session
@@ -128,7 +127,7 @@ def _fleet(shop, specs):
     rates = workshop.rates(specs[0])
     hypers = [[Hyper(rate, specs[0].search.weight_decay) for rate in rates]] * len(specs)
     stages = plain_stages(starts[0].network, specs[0].pipeline, specs[0].training)
-    session = fleet_session(specs[0], stages, (streams, starts, hypers), Choice(1000, "vmap"))
+    session = fleet_session(specs[0], stages, (streams, starts, hypers))
     looks = []
     for epoch in range(1, EPOCHS + 1):
         session.advance(epoch * EPOCH, {epoch * EPOCH})

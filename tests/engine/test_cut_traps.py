@@ -33,7 +33,7 @@ def test_what_comes_after_noise_is_not_kept():
         def forward(self, x):
             return self.classify(self.side(self.stem(x + torch.rand_like(x))))
 
-    assert refused(Input()) == "no frozen module comes to the same in every step"
+    assert refused(Input()) == "no frozen module gives the same output in every step"
 
 
 def test_noise_that_nothing_reads_moves_the_generator():
@@ -87,7 +87,7 @@ def test_images_of_a_batch_that_are_mixed():
         def forward(self, x):
             return self.classify(self.side(self.mean(self.stem(x))))
 
-    assert refused(Mixes()) == "what it computes of an image depends on the others of the batch"
+    assert refused(Mixes()) == "the features of an image depend on the rest of its batch"
 
 
 class Windows(nn.Module):
@@ -115,7 +115,7 @@ def test_windows_are_features_of_their_image(across):
             return self.head(x.mean((1, 3, 4)))
 
     if across:
-        assert refused(Cuts()) == "what it computes of an image depends on the others of the batch"
+        assert refused(Cuts()) == "the features of an image depend on the rest of its batch"
     else:
         assert [f.shape[1:] for f in checked(network_of(Cuts())).static(images_of(3))] == [(4, 4, 4, 4)]
 
@@ -227,7 +227,7 @@ def test_what_depends_on_the_size_of_the_batch_is_not_frozen_at_one_size():
             x, num = self.sized(self.stem(x))
             return self.classify(self.side(x)) / num
 
-    assert refused(Divides()) == "sized puts out something else for other sizes of a batch"
+    assert refused(Divides()) == "the output of sized changes with the size of the batch"
 
 
 def test_a_head_that_is_not_all_there_is_in_evaluation():
@@ -279,4 +279,4 @@ def test_a_mistake_behind_a_head_of_zeros_is_found(monkeypatch):
 
     right = replay.Static.__call__
     monkeypatch.setattr(replay.Static, "__call__", lambda self, images: tuple(f + 1e-2 for f in right(self, images)))
-    assert refused(network.module).startswith("the live part reads something else before the cut in ")
+    assert refused(network.module).endswith("the live part reads more than is kept")

@@ -60,8 +60,8 @@ APPENDED = {
 
 # `search: {trials: 2}` of SMALL replaced, on line 9.
 SEARCH = {
-    "{pruner: halving}": "9:9: search: a bracket places its points by how trials end: choose `sampler: grid`, tpe or "
-    "random",
+    "{pruner: halving}": "9:9: search: a bracket cannot be halved, because it places its points by final scores: "
+    "choose `sampler: grid`, `tpe` or `random`",
     "{lr: fast}": "9:14: search.lr: expected a range [low, high] of finite numbers above 0, got 'fast' (text)",
     "{lr: 0.1}": "9:14: search.lr: expected a range [low, high] of finite numbers above 0, got 0.1",
     "{lr: [-1, 1]}": "9:15: search.lr.low: expected a finite number above 0, got -1",

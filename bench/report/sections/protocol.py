@@ -49,8 +49,8 @@ def protocol_section(facts: Facts) -> Section:
         _budget(search),
         *_search(search),
         *_halving(search, part(suite, "training").get("steps")),
-        "The point with the highest validation accuracy is chosen; ties go to the lower validation loss. One that "
-        "ended no better than a uniform guess on its own training images is chosen only where all did.",
+        "The point with the highest validation accuracy is chosen; ties go to the lower validation loss. A "
+        "trial that ended no better than a uniform guess on its own training images is chosen only if all of them did.",
         *_validation(search),
         *_head(part(suite, "head")),
         *_training(part(suite, "training")),
