@@ -231,8 +231,8 @@ class SearchSpec(Section):
     pruner: Literal["halving", "none"] = "none"
     """`none`: every trial trains to its end. `halving`: trials train side by side and are compared after `first_rung`
     of the steps and again after three times as many; each time the best third goes on (rounded up, two at the least),
-    and the others keep their last score. The same for every strategy. A `bracket` cannot be halved, because it places its
-    points by final scores."""
+    and the others keep their last score. The same for every strategy. A `bracket` cannot be halved, because it places
+    its points by final scores."""
     first_rung: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = 2 / 9
     """Share of the step budget after which trials are compared for the first time, where the pruner is `halving`. Of a
     recipe of several phases: of what follows the first one."""
