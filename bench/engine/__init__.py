@@ -1,1 +1,1 @@
-"""One job: data + backbone + recipe -> trained, scored -> Record. Start reading at `jobs.py`, then `loop.py`."""
+"""Trains what a plan asks for. From the ground up: `train`, `common`, `reuse`, `fleet`, `search`, `jobs`."""

@@ -14,9 +14,9 @@ from pathlib import Path
 import timm  # noqa: F401  imported here so that the fork server has paid for it
 import torch
 
-from bench.engine import precision
-from bench.engine.context import Context, device_name
-from bench.engine.jobs import perform
+from bench.engine.common.context import Context, device_name
+from bench.engine.jobs.perform import perform
+from bench.engine.train import precision
 from bench.errors import StoreError
 from bench.execute.messages import Broken, Bundle, Finished, Message, Notice, Recorded, Setup, Starting, Stuck
 from bench.execute.signals import STOPPING

@@ -1,7 +1,7 @@
 """Where a bracket's next rates lie: a rule of rates and scores alone, so that it can be tried out without any training.
 
 The first points lie a step apart around a centre. The next ones extend a step past an end while the best lies there,
-then halve the steps around the best. `engine/bracket_sampler.py` brings the rule to Optuna.
+then halve the steps around the best. `engine/search/bracket_sampler.py` brings the rule to Optuna.
 """
 
 import math

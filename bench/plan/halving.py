@@ -1,6 +1,6 @@
 """Which trials of a search start together, and which of them go on: a rule that plans, estimates and reports know too.
 
-`engine/race.py` runs by it. Nothing here imports torch.
+`engine/search/run.py` runs by it. Nothing here imports torch.
 """
 
 import math

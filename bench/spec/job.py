@@ -14,6 +14,15 @@ from bench.spec.spans import Varied
 
 
 @dataclass(frozen=True)
+class Procedure:
+    """How a network is trained: all but the data, and what a search chooses."""
+
+    recipe: Recipe
+    training: Training
+    pipeline: Pipeline
+
+
+@dataclass(frozen=True)
 class FitSpec:
     """One search (all its trials), one final, or the finals of what a search did not choose: told apart by the `kind`
     that goes into the key."""
@@ -29,6 +38,10 @@ class FitSpec:
     repeat: int
     seed: int
     varied: Varied | None = None  # options that are searched with the rate; `recipe` is then that of their middle
+
+    @property
+    def procedure(self) -> Procedure:
+        return Procedure(self.recipe, self.training, self.pipeline)
 
 
 @dataclass(frozen=True)

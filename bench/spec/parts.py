@@ -226,7 +226,8 @@ class Pull:
 @dataclass(frozen=True, kw_only=True)
 class Penalty(Part):
     """Changes the loss. What is quadratic in the parameters it states as pulls instead: they count in the
-    loss that is reported, and the engine follows them without their gradient (`engine/optimize.py`, `step_toward`)."""
+    loss that is reported, and the engine follows them without their gradient (`step_toward` in
+    `engine/train/optimize.py`)."""
 
     # `parameters` and the classifier's `features` are there however the network is run; who reads `images`, or what
     # units put out, has the whole network run in each step.

@@ -24,7 +24,7 @@ from bench.analysis.search import (
     validation_regret,
     with_all_finals,
 )
-from bench.engine.search import ranking
+from bench.engine.search.points import ranking
 from bench.plan.halving import num_kept
 from tests.analysis.synthetic import World, make, typed
 from tests.engine import toys

@@ -5,7 +5,7 @@ import timm
 import torch
 from torch import nn
 
-from bench.engine.evaluate import evaluate
+from bench.engine.train.evaluate import evaluate
 from bench.network.units import cut_into_units
 from bench.spec.recipe import Learning
 from tests.engine import toys

@@ -30,7 +30,7 @@ def machine():
 
     import torch
 
-    from bench.engine import precision
+    from bench.engine.train import precision
     from tests.benchmarks.sizes import THREADS
 
     torch.set_num_threads(THREADS)

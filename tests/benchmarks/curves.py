@@ -11,12 +11,12 @@ from bench.catalogue import Options
 from bench.datasets import DATASETS
 from bench.datasets.base import Dataset, DatasetEntry, DatasetFacts, Split
 from bench.datasets.sampling import subset_per_class
-from bench.engine.fit import labelled_images, start, trial_streams
-from bench.engine.loop import Session
-from bench.engine.muster import fleet_session
-from bench.engine.optimize import Hyper
-from bench.engine.stage import plain_stages
-from bench.engine.team import Solo
+from bench.engine.common.start import labelled_images, start, trial_streams
+from bench.engine.fleet.together import Row, fleet_session
+from bench.engine.train.loop import Session
+from bench.engine.train.optimize import Hyper
+from bench.engine.train.solo import Solo
+from bench.engine.train.stage import plain_stages
 from bench.plan.halving import num_kept, rungs
 from bench.plan.ranking import ranking
 from bench.spec.refs import BackboneRef, DataRef, Weights
@@ -71,10 +71,10 @@ def pretrained(shop):
         source = half(False, 0)
         one = workshop.spec(source, NETWORK, workshop.recipe("scratch", 5), steps=sized(150, 5), batch_size=32, side=8)
         context = shop.context(source)
-        begin, what = start(one, context), (one.recipe, one.training)
+        begin = start(one, context)
         (stream,) = trial_streams(one, labelled_images(one, context.data(source)))
-        team = Solo(begin.network, what, Hyper(0.05, 5e-4), begin.renew)
-        session = Session(team, plain_stages(begin.network, one.pipeline, one.training), what, [stream])
+        team = Solo(begin.network, one.procedure, Hyper(0.05, 5e-4), begin.renew)
+        session = Session(team, plain_stages(begin.network, one.procedure), [stream])
         session.advance(one.training.steps, set())
         state = begin.network.module.state_dict()
         save_file({name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}, path)
@@ -125,9 +125,10 @@ def _fleet(shop, specs):
     data = [context.data(one.data) for one, context in zip(specs, contexts, strict=True)]
     streams = [trial_streams(one, labelled_images(one, its))[0] for one, its in zip(specs, data, strict=True)]
     rates = workshop.rates(specs[0])
-    hypers = [[Hyper(rate, specs[0].search.weight_decay) for rate in rates]] * len(specs)
-    stages = plain_stages(starts[0].network, specs[0].pipeline, specs[0].training)
-    session = fleet_session(specs[0], stages, (streams, starts, hypers))
+    hypers = [Hyper(rate, specs[0].search.weight_decay) for rate in rates]
+    rows = [Row(stream, begin, hypers) for stream, begin in zip(streams, starts, strict=True)]
+    stages = plain_stages(starts[0].network, specs[0].procedure)
+    session = fleet_session(specs[0].procedure, stages, rows)
     looks = []
     for epoch in range(1, EPOCHS + 1):
         session.advance(epoch * EPOCH, {epoch * EPOCH})

@@ -6,17 +6,20 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from bench.engine.calibrate import form_maker
-from bench.engine.fleet import Fleet
-from bench.engine.images import Images, Order
-from bench.engine.loop import Session, Stream
-from bench.engine.optimize import Hyper, make_optimizer, schedule, set_rates
-from bench.engine.stage import Stage
-from bench.engine.supply import Table, Tables
+from bench.engine.fleet.calibrate import form_maker
+from bench.engine.fleet.fleet import Fleet
+from bench.engine.train.images import Images, Order
+from bench.engine.train.inputs import Table, Tables
+from bench.engine.train.loop import Session, Stream
+from bench.engine.train.optimize import Hyper, make_optimizer, schedule, set_rates
+from bench.engine.train.stage import Stage
 from bench.network.units import Network
+from bench.spec.job import Procedure
 from bench.spec.recipe import Recipe, uniform
+from bench.spec.refs import Pipeline
 
 ONE_UNIT = Recipe(uniform([1.0]))
+PIPELINE = Pipeline(1, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))  # features are there already
 
 
 @dataclass
@@ -45,12 +48,12 @@ class Heads:
         num = len(self.labels)
         images = Images(torch.zeros(num, 3, 1, 1, dtype=torch.uint8), self.labels, origin="features")
         supply = Tables({"features": Table((self.features,), torch.arange(num, device=self.device), num)})
-        network, what = self.network(), (ONE_UNIT, self.training)
-        stage = Stage(network.module, network.module, supply, supply, "kept")
+        network, procedure = self.network(), Procedure(ONE_UNIT, self.training, PIPELINE)
+        stage = Stage(network.module, supply, supply, "kept")
         hypers = [[Hyper(rate, 5e-4) for rate in self.rates]] * self.num_streams
-        fleet = Fleet(network, what, hypers, self.begins, form_maker("head", lambda: (self.features[:4],)))
+        fleet = Fleet(network, procedure, hypers, self.begins, form_maker(lambda: (self.features[:4],)))
         streams = [Stream(images, seed) for seed in range(self.num_streams)]
-        session = Session(fleet, lambda phase: stage, what, streams)
+        session = Session(fleet, lambda phase: stage, streams)
         session.advance(self.training.steps, set())
         return fleet.optimizer.parameters["weight"].detach()
 

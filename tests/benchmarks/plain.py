@@ -11,9 +11,9 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from bench.engine.fit import labelled_images, start, trial_streams
-from bench.engine.images import Order, prepare
-from bench.engine.optimize import Hyper, make_optimizer, numbered_phases, schedule, set_rates
+from bench.engine.common.start import labelled_images, start, trial_streams
+from bench.engine.train.images import Order, prepare
+from bench.engine.train.optimize import Hyper, make_optimizer, numbered_phases, schedule, set_rates
 
 WORKERS = 2
 EVALUATED = 256  # images at a time

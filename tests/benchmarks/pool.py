@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from bench.engine import precision
+from bench.engine.train import precision
 from tests.benchmarks import workshop
 
 _kept = {}  # in a worker: its workshop, and the context of the run at hand

@@ -6,8 +6,8 @@ from torch.utils.data import DataLoader
 from torchvision import transforms
 from torchvision.transforms import functional as TF
 
-from bench.engine.images import Augment, _changed, prepare
-from bench.engine.supply import Part, Pixels
+from bench.engine.train.images import Augment, _changed, prepare
+from bench.engine.train.inputs import Part, Pixels
 from tests.benchmarks import workshop
 from tests.benchmarks.arms import Arm
 from tests.benchmarks.plain import WORKERS, Pictures

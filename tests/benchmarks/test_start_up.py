@@ -4,11 +4,11 @@ import dataclasses
 
 from torch.utils.data import DataLoader
 
-from bench.engine.fit import labelled_images, start, trial_streams
-from bench.engine.loop import Session
-from bench.engine.optimize import Hyper, make_optimizer
-from bench.engine.staging import stages_for
-from bench.engine.team import Solo
+from bench.engine.common.start import labelled_images, start, trial_streams
+from bench.engine.reuse.stages import stages_for
+from bench.engine.train.loop import Session
+from bench.engine.train.optimize import Hyper, make_optimizer
+from bench.engine.train.solo import Solo
 from bench.network.build import build_network, load_pretrained, read_state
 from tests.benchmarks import workshop
 from tests.benchmarks.arms import Arm
@@ -24,13 +24,14 @@ def test_start_up(race, shop):
     spec = workshop.spec(ref, shop.resnet18(64), workshop.recipe("full_finetune"))
     context = shop.context(ref)
     begin, images = start(spec, context), labelled_images(spec, context.data(ref))
-    streams, what = trial_streams(spec, images), (spec.recipe, dataclasses.replace(spec.training, steps=0))
+    streams = trial_streams(spec, images)
+    procedure = dataclasses.replace(spec, training=dataclasses.replace(spec.training, steps=0)).procedure
     rates = workshop.rates(spec)
 
     def in_place():
         for number in range(TRIALS):
-            team = Solo(begin.network, what, Hyper(rates[number % len(rates)], 5e-4), begin.renew)
-            session = Session(team, stages_for(spec, begin, [images], context), what, streams)
+            team = Solo(begin.network, procedure, Hyper(rates[number % len(rates)], 5e-4), begin.renew)
+            session = Session(team, stages_for(spec, begin, [images], context), streams)
             session.advance(0, set())
         return {name: tensor.clone() for name, tensor in begin.network.module.state_dict().items()}
 

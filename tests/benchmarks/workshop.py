@@ -11,9 +11,9 @@ from safetensors.torch import save_file
 
 from bench import strategies
 from bench.backbones.weights_file import file_sha256
-from bench.engine.context import Context
-from bench.engine.images import prepare
-from bench.engine.jobs import perform
+from bench.engine.common.context import Context
+from bench.engine.jobs.perform import perform
+from bench.engine.train.images import prepare
 from bench.keys import digest
 from bench.network.build import build_network
 from bench.plan.patterns import frozen_patterns
@@ -120,7 +120,7 @@ def results(jobs, context):
 
 def rates(one):
     """Of the grid."""
-    from bench.engine.search import ask_cohort
+    from bench.engine.search.points import ask_cohort
 
     return [hyper.lr for hyper in ask_cohort(one, [], range(one.search.trials))]
 

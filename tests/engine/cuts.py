@@ -7,7 +7,7 @@ import timm
 import torch
 from torch import nn
 
-from bench.engine.cutting import Cut, Whole, cut
+from bench.engine.reuse.cut import Cut, Whole, cut
 from bench.network.units import Network, cut_into_units
 from bench.spec.recipe import Learning
 

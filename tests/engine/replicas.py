@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from bench.engine.forms import head_form, losses, vmap_form
+from bench.engine.fleet.forms import head_form, losses, vmap_form
 from bench.network.build import build_network
 from bench.spec.refs import BackboneRef, Weights
 

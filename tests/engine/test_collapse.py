@@ -8,15 +8,16 @@ import pytest
 import torch
 
 from bench.analysis.search import choice
-from bench.engine import loop
-from bench.engine.context import OnDevice
-from bench.engine.fit import final_stream, labelled_images
-from bench.engine.images import Images
-from bench.engine.jobs import perform
-from bench.engine.loop import Stream, first_drawn
-from bench.engine.optimize import Hyper
-from bench.engine.search import Tried, ask_cohort, choose
-from bench.engine.team import Solo
+from bench.engine.common.context import OnDevice
+from bench.engine.common.history import Tried
+from bench.engine.common.start import final_stream, labelled_images
+from bench.engine.jobs.perform import perform
+from bench.engine.search.points import ask_cohort, choose
+from bench.engine.train import loop
+from bench.engine.train.images import Images
+from bench.engine.train.loop import Stream, first_drawn
+from bench.engine.train.optimize import Hyper
+from bench.engine.train.solo import Solo
 from bench.keys import digest
 from bench.spec.refs import Engine
 from tests.conftest import CLASSES
@@ -51,7 +52,7 @@ def with_scaled_head(monkeypatch, factor):
                     parameter.mul_(factor)
         return real(session, *arguments)
 
-    monkeypatch.setattr("bench.engine.team.Solo.resume", lambda team: None)
+    monkeypatch.setattr("bench.engine.train.solo.Solo.resume", lambda team: None)
     monkeypatch.setattr(loop.Session, "advance", advance)
 
 

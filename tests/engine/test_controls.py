@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from bench.engine.controls import enliven
-from bench.engine.fit import start
-from bench.engine.images import prepare
+from bench.engine.common.controls import enliven
+from bench.engine.common.start import start
+from bench.engine.train.images import prepare
 from bench.network.build import build_network
 from bench.spec.recipe import Recipe, head_only, uniform
 from bench.spec.refs import BackboneRef, NewHead, Weights

@@ -8,9 +8,9 @@ import torch
 from torchvision.transforms import InterpolationMode, RandomResizedCrop
 from torchvision.transforms.v2 import functional as reference
 
-from bench.engine.crops import NUM_DRAWS, boxes_of, resized
-from bench.engine.images import Augment, augment, prepare, view_of
-from bench.engine.supply import Part, Pixels
+from bench.engine.train.crops import NUM_DRAWS, boxes_of, resized
+from bench.engine.train.images import Augment, augment, prepare, view_of
+from bench.engine.train.inputs import Part, Pixels
 from bench.spec.refs import Pipeline
 from tests.engine import toys
 

@@ -8,7 +8,7 @@ from torch import nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
-from bench.engine.cutting import Cut, Whole, cut, join
+from bench.engine.reuse.cut import Cut, Whole, cut, join
 from bench.network.units import Network, cut_into_units
 from bench.spec.recipe import Learning
 from tests.engine.cuts import (

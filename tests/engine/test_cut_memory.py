@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from bench.engine.cutting import Cut, cut
+from bench.engine.reuse.cut import Cut, cut
 from tests.engine.cuts import Net, assert_near, checked, images_of, network_of, refused
 
 

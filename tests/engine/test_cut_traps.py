@@ -7,8 +7,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from bench.engine.cutting import Cut, cut
-from bench.engine.replay import Static
+from bench.engine.reuse.cut import Cut, cut
+from bench.engine.reuse.replay import Static
 from tests.engine.cuts import Net, assert_near, checked, images_of, network_of, refused
 
 
@@ -275,7 +275,7 @@ def test_a_mistake_behind_a_head_of_zeros_is_found(monkeypatch):
         network.module.head.weight.zero_()
         network.module.head.bias.zero_()
     checked(network)
-    from bench.engine import replay
+    from bench.engine.reuse import replay
 
     right = replay.Static.__call__
     monkeypatch.setattr(replay.Static, "__call__", lambda self, images: tuple(f + 1e-2 for f in right(self, images)))

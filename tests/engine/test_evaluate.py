@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from bench.engine.evaluate import class_weights, evaluate
-from bench.engine.images import Images
+from bench.engine.train.evaluate import class_weights, evaluate
+from bench.engine.train.images import Images
 from tests.engine import toys
 
 AS_STORED = toys.Pipeline(8, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))

@@ -6,9 +6,8 @@ import pytest
 import torch
 
 from bench.backbones.weights_file import file_sha256
-from bench.engine import finals
-from bench.engine.jobs import perform
-from bench.engine.loop import Outcome, Session
+from bench.engine.jobs.perform import finals, perform
+from bench.engine.train.loop import Outcome, Session
 from bench.errors import StoreError
 from bench.network.weights import sha256_of
 from bench.spec.refs import BackboneRef, Weights
@@ -61,7 +60,7 @@ def test_one_bad_trial_costs_one_trial(tmp_path, monkeypatch):
 
 
 def test_a_crash_in_pretraining_becomes_a_record_and_its_users_fail_alike(tmp_path, monkeypatch):
-    monkeypatch.setattr("bench.engine.pretrain.train", lambda *_: 1 / 0)
+    monkeypatch.setattr("bench.engine.jobs.pretrain.train", lambda *_: 1 / 0)
     context = toys.context(tmp_path)
     spec, job = toys.pretrained(context)
     assert context.shared.read(job.key).status == "failed"

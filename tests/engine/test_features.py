@@ -7,8 +7,8 @@ import pytest
 import torch
 from safetensors import SafetensorError
 
-from bench.engine import features as module
-from bench.engine.features import Features
+from bench.engine.common import features as module
+from bench.engine.common.features import Features
 
 CPU = torch.device("cpu")
 

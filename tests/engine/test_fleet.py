@@ -5,9 +5,9 @@ import dataclasses
 import pytest
 import torch
 
-from bench.engine import calibrate, race
-from bench.engine.calibrate import Choice
-from bench.engine.jobs import perform
+from bench.engine.fleet import calibrate
+from bench.engine.fleet.calibrate import Choice
+from bench.engine.jobs.perform import perform
 from bench.spec.job import Job
 from bench.spec.refs import BackboneRef, Engine, Weights
 from tests.engine import toys
@@ -27,8 +27,8 @@ def forced(monkeypatch, form, width):
     def choose(spec, begin, stages, images, context):
         return Choice() if context.engine.fleet == 1 else Choice(width, form)
 
-    monkeypatch.setattr("bench.engine.muster.choose_form", choose)
-    monkeypatch.setattr("bench.engine.finals.choose_form", choose)
+    monkeypatch.setattr("bench.engine.search.run.choose_form", choose)
+    monkeypatch.setattr("bench.engine.jobs.finals.choose_form", choose)
 
 
 def several(spec, repeats, *needs):
@@ -118,7 +118,7 @@ def test_stopping_in_a_race_keeps_what_is_out_of_it(tmp_path):
 
 def test_memory_that_does_not_suffice_makes_fleets_smaller_and_no_batch(tmp_path, monkeypatch):
     forced(monkeypatch, "vmap", 12)
-    from bench.engine.fleet import Fleet
+    from bench.engine.fleet.fleet import Fleet
 
     spec = toys.fit_spec(search=HALVING, training=dataclasses.replace(toys.TRAINING, batch_size=4))
     expected = records(tmp_path / "alone", spec, [], repeats=1)
@@ -143,10 +143,8 @@ def test_memory_that_does_not_suffice_makes_fleets_smaller_and_no_batch(tmp_path
 
 def test_a_fault_in_a_fleet_is_one_trainings_in_the_end(tmp_path, monkeypatch):
     forced(monkeypatch, "vmap", 100)
-    real = race._rung
-    monkeypatch.setattr("bench.engine.fleet.Fleet.step", lambda *_: 1 / 0)
+    monkeypatch.setattr("bench.engine.fleet.fleet.Fleet.step", lambda *_: 1 / 0)
     trials, final = toys.everything(toys.context(tmp_path, engine=Engine()), toys.fit_spec(search=HALVING))
-    assert real is race._rung
     assert {record.status for record in (*trials, final)} == {"ok"}
 
 

@@ -5,11 +5,11 @@ import dataclasses
 import pytest
 import torch
 
-from bench.engine import forgetting
-from bench.engine.evaluate import evaluate
-from bench.engine.fit import start
-from bench.engine.images import prepare
-from bench.engine.origins import source_of
+from bench.engine.common.sources import source_of
+from bench.engine.common.start import start
+from bench.engine.jobs.perform import forgetting
+from bench.engine.train.evaluate import evaluate
+from bench.engine.train.images import prepare
 from bench.network.capture import classifier_of, in_eval_mode, watched
 from tests.engine import toys
 
@@ -35,9 +35,9 @@ def test_before_is_the_pretraining_s_own_score(tmp_path):
 
 def test_after_is_what_the_trained_body_says_with_the_old_head(tmp_path):
     """Trained once more by the plain loop, then scored with the pretrained head put back."""
-    from bench.engine.fit import final_stream
-    from bench.engine.loop import train
-    from bench.engine.optimize import Hyper
+    from bench.engine.common.start import final_stream
+    from bench.engine.train.loop import train
+    from bench.engine.train.optimize import Hyper
 
     context, spec, final = finals(tmp_path, "full_finetune")
     begin = start(spec, context)

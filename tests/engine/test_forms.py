@@ -9,10 +9,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from bench.engine.cutting import cut
-from bench.engine.forms import head_form, losses, vmap_form
-from bench.engine.optimize import Hyper, make_optimizer, set_rates
-from bench.engine.stacked import Hypers, StackedOptimizer, keep_members, slots_of
+from bench.engine.fleet.forms import head_form, losses, vmap_form
+from bench.engine.fleet.stacked import Hypers, StackedOptimizer, keep_members, slots_of
+from bench.engine.reuse.cut import cut
+from bench.engine.train.optimize import Hyper, make_optimizer, set_rates
 from bench.network.units import cut_into_units
 from bench.spec.recipe import Learning
 from tests.engine import toys

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from bench.engine.forms import head_form, vmap_form
+from bench.engine.fleet.forms import head_form, vmap_form
 from tests.engine.replicas import CLASSES, FORMS, NETWORKS, case, resnet8, vit
 
 

@@ -5,12 +5,12 @@ import dataclasses
 import pytest
 import torch
 
-from bench.engine import precision
-from bench.engine.fit import start
-from bench.engine.jobs import perform
-from bench.engine.optimize import Hyper
-from bench.engine.staging import stages_for
-from bench.engine.team import Solo
+from bench.engine.common.start import start
+from bench.engine.jobs.perform import perform
+from bench.engine.reuse.stages import stages_for
+from bench.engine.train import precision
+from bench.engine.train.optimize import Hyper
+from bench.engine.train.solo import Solo
 from bench.plan.patterns import frozen_patterns
 from bench.spec.refs import BackboneRef, Engine, Weights
 from tests.engine import toys
@@ -75,7 +75,7 @@ def test_images_that_do_not_fit_are_fetched_batch_by_batch(tmp_path, device, mon
     spec = toys.fit_spec(recipe=toys.recipe("full_finetune", 6))
     found = []
     for name, share in (("resident", 0.2), ("streamed", 0.0)):
-        monkeypatch.setattr("bench.engine.context.RESIDENT_SHARE", share)
+        monkeypatch.setattr("bench.engine.common.context.RESIDENT_SHARE", share)
         context = toys.context(tmp_path / name, device=device)
         assert context.data(toys.DATA).train.is_streamed == (share == 0)
         trials, final = toys.everything(context, spec)
@@ -91,7 +91,7 @@ def test_low_precision_is_really_used(tmp_path, device):
     begin.renew()
     images = context.data(spec.data).train
     stage = stages_for(spec, begin, [images], context)(0)
-    team = Solo(begin.network, (spec.recipe, spec.training), Hyper(0.1, 0.0), begin.renew)
+    team = Solo(begin.network, spec.procedure, Hyper(0.1, 0.0), begin.renew)
     team.enter(stage, spec.recipe.active(0), 0)
     seen = []
     begin.network.modules[-1][0].register_forward_hook(lambda module, inputs, output: seen.append(output.dtype))

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from bench.engine.images import Augment, Images, Order, augment, prepare
+from bench.engine.train.images import Augment, Images, Order, augment, prepare
 from bench.spec.refs import Pipeline
 from tests.engine import toys
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from bench.engine import finals, fit
-from bench.engine.context import OnDevice
-from bench.engine.evaluate import Scored
-from bench.engine.jobs import perform
-from bench.engine.loop import Outcome, Point
-from bench.engine.records import read_history
-from bench.engine.search import choose
+from bench.engine.common import start as fit
+from bench.engine.common.context import OnDevice
+from bench.engine.common.history import read_history
+from bench.engine.jobs.perform import finals, perform
+from bench.engine.search.points import choose
+from bench.engine.train.evaluate import Scored
+from bench.engine.train.loop import Outcome, Point
 from bench.keys import digest
 from bench.spec.job import trial_key
 from bench.spec.refs import BackboneRef, LabelBudget, Weights

@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from bench.engine import labels as labels_of
+from bench.engine.common import labels as labels_of
 from bench.spec.refs import DataRef, LabelBudget
 from tests.engine import toys
 

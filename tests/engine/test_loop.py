@@ -7,12 +7,13 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from bench.engine import loop, team
-from bench.engine.evaluate import evaluate
-from bench.engine.flops import training_flops
-from bench.engine.images import Images, prepare
-from bench.engine.loop import train
-from bench.engine.optimize import Hyper, schedule
+from bench.engine.train import loop
+from bench.engine.train import solo as team
+from bench.engine.train.evaluate import evaluate
+from bench.engine.train.flops import training_flops
+from bench.engine.train.images import Images, prepare
+from bench.engine.train.loop import train
+from bench.engine.train.optimize import Hyper, schedule
 from bench.spec.recipe import Phase, Recipe, uniform
 from tests.engine import toys
 
@@ -38,7 +39,7 @@ def linear():
 
 def flops(net, task):
     batch_size = min(task.training.batch_size, len(task.images))
-    return training_flops(net, (task.recipe, task.training), task.pipeline, (batch_size, task.training.steps), {})
+    return training_flops(net, task.procedure, batch_size, task.training.steps, {})
 
 
 def gradients(x, labels, weight, bias, smoothing=0.0):

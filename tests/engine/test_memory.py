@@ -5,12 +5,12 @@ import dataclasses
 import pytest
 import torch
 
-from bench.engine.context import OnDevice
-from bench.engine.evaluate import evaluate
-from bench.engine.images import Images
-from bench.engine.loop import Session, Stream, train
-from bench.engine.stage import Stage, plain_stages
-from bench.engine.team import Solo
+from bench.engine.common.context import OnDevice
+from bench.engine.train.evaluate import evaluate
+from bench.engine.train.images import Images
+from bench.engine.train.loop import Session, Stream, train
+from bench.engine.train.solo import Solo
+from bench.engine.train.stage import Stage, plain_stages
 from bench.spec.refs import BackboneRef, Weights
 from tests.engine import toys
 
@@ -24,7 +24,7 @@ def test_images_from_a_file_are_the_same_images(tmp_path, monkeypatch, changes, 
     spec = toys.fit_spec(recipe=toys.recipe(strategy, 6), training=training)
     found = []
     for name, room in (("resident", 1 << 30), ("streamed", 0)):
-        monkeypatch.setattr("bench.engine.context.RESIDENT_BYTES", room)
+        monkeypatch.setattr("bench.engine.common.context.RESIDENT_BYTES", room)
         context = toys.context(tmp_path / name)
         assert context.data(toys.DATA).train.is_streamed == (room == 0)
         trials, final = toys.everything(context, spec)
@@ -56,11 +56,10 @@ class Narrow(torch.nn.Module):
 
 def narrow_session(net, task, room):
     narrow = Narrow(net.module, room)
-    plain = plain_stages(net, task.pipeline, task.training)(0)
-    what = (task.recipe, task.training)
+    plain = plain_stages(net, task.procedure)(0)
     stage = Stage(narrow, plain.feed, plain.plain)
     stream = Stream(task.images, task.order_seed)
-    return narrow, Session(Solo(net, what, task.hyper), lambda phase: stage, what, [stream])
+    return narrow, Session(Solo(net, task.procedure, task.hyper), lambda phase: stage, [stream])
 
 
 @pytest.mark.parametrize(("room", "piece"), [(8, 8), (7, 4), (3, 2), (1, 1)])

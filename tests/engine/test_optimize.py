@@ -6,8 +6,8 @@ import math
 import pytest
 import torch
 
-from bench.engine.loop import evaluation_steps
-from bench.engine.optimize import Hyper, make_optimizer, phase_steps, schedule
+from bench.engine.train.loop import evaluation_steps
+from bench.engine.train.optimize import Hyper, make_optimizer, phase_steps, schedule
 from bench.spec.recipe import Phase, Recipe
 from tests.engine import toys
 

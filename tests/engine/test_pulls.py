@@ -8,9 +8,9 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
-from bench.engine.images import prepare
-from bench.engine.loop import train
-from bench.engine.optimize import Hyper, step_toward
+from bench.engine.train.images import prepare
+from bench.engine.train.loop import train
+from bench.engine.train.optimize import Hyper, step_toward
 from bench.spec.parts import Pull
 from tests.engine import toys
 

@@ -6,8 +6,9 @@ import math
 import numpy as np
 import pytest
 
-from bench.engine.optimize import Hyper
-from bench.engine.search import Tried, ask_cohort, choose, edge_of
+from bench.engine.common.history import Tried
+from bench.engine.search.points import ask_cohort, choose, edge_of
+from bench.engine.train.optimize import Hyper
 from bench.plan.bracket import Seen, next_points
 from bench.plan.halving import cohorts
 from tests.engine import toys

@@ -7,8 +7,8 @@ import pytest
 
 from bench.datasets import DATASETS
 from bench.datasets.base import Dataset, DatasetEntry, PublicSize, Split
-from bench.engine import seen
-from bench.engine.jobs import perform
+from bench.engine.common import seen
+from bench.engine.jobs.perform import perform
 from bench.spec.job import Job
 from bench.spec.refs import DataRef, Weights
 from tests.conftest import TINY, TinyOptions, tiny_facts, tiny_load

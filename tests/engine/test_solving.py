@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import nn
 
-from bench.engine import labels as labels_of
-from bench.engine.fit import labelled_images, start
-from bench.engine.images import prepare
-from bench.engine.jobs import perform
-from bench.engine.solving import penalties
+from bench.engine.common import labels as labels_of
+from bench.engine.common.start import labelled_images, start
+from bench.engine.jobs.perform import perform
+from bench.engine.jobs.solved import penalties
+from bench.engine.train.images import prepare
 from bench.solve.closed_forms import logistic_path, prototypes, ridge_path
 from bench.spec.job import trial_key
 from bench.spec.refs import BackboneRef, Engine, Weights
@@ -136,14 +136,14 @@ def test_a_network_without_a_linear_head_is_told_apart_from_a_failure(tmp_path, 
         head = nn.Bilinear(2, 2, 2)
         return dataclasses.replace(net, modules=(*net.modules[:-1], (head,)))
 
-    monkeypatch.setattr("bench.engine.fit.build_network", other)
+    monkeypatch.setattr("bench.engine.common.start.build_network", other)
     trials, final = toys.everything(toys.context(tmp_path), solved("ridge_probe"))
     assert {record.status for record in (*trials, final)} == {"not_applicable"}
     assert final.error == "needs one linear layer as the head, and this network has another"
 
 
 def test_a_fault_is_every_trials_and_the_final_says_so(tmp_path, monkeypatch):
-    monkeypatch.setattr("bench.engine.solving.ridge_folds", lambda *_: 1 / 0)
+    monkeypatch.setattr("bench.engine.jobs.solved.ridge_folds", lambda *_: 1 / 0)
     trials, final = toys.everything(toys.context(tmp_path), solved("ridge_probe"))
     assert {record.status for record in trials} == {"failed"}
     assert (final.status, final.error) == ("failed", "none of the 5 trials of its search has a score")

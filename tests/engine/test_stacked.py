@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 import torch
 
-from bench.engine.optimize import Hyper, make_optimizer, set_rates
-from bench.engine.stacked import Hypers, Slot, StackedOptimizer, keep_members, repeat, slots_of
+from bench.engine.fleet.stacked import Hypers, Slot, StackedOptimizer, keep_members, repeat, slots_of
+from bench.engine.train.optimize import Hyper, make_optimizer, set_rates
 from tests.engine import toys
 
 torch.set_num_threads(1)

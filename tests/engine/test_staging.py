@@ -4,9 +4,9 @@ import dataclasses
 
 import pytest
 
-from bench.engine.images import Augment
-from bench.engine.jobs import perform
-from bench.engine.staging import _Maker
+from bench.engine.jobs.perform import perform
+from bench.engine.reuse.stages import _Maker
+from bench.engine.train.images import Augment
 from bench.plan.patterns import frozen_patterns
 from bench.spec.recipe import Phase, Recipe, uniform
 from bench.spec.refs import BackboneRef, Engine, Weights
@@ -117,7 +117,7 @@ def test_in_single_precision_the_paths_stay_together(tmp_path):
 
 
 def test_a_value_that_is_cheap_to_compute_is_not_kept(tmp_path, double, monkeypatch):
-    monkeypatch.setattr("bench.engine.staging.WORTH", 1e9)
+    monkeypatch.setattr("bench.engine.reuse.stages.WORTH", 1e9)
     (_, expected), (cut, found) = both_ways(tmp_path, RECIPES["freeze 3"])
     assert_alike(found, expected)
     assert cut.features.computed == 0
@@ -146,9 +146,9 @@ def test_one_pass_serves_every_cell_of_the_plan(tmp_path):
 
 
 def test_a_network_that_cannot_be_cut_runs_whole_and_says_so(tmp_path, monkeypatch):
-    from bench.engine.cutting import Whole
+    from bench.engine.reuse.cut import Whole
 
-    monkeypatch.setattr("bench.engine.staging.cut", lambda *_: Whole("it refuses"))
+    monkeypatch.setattr("bench.engine.reuse.stages.cut", lambda *_: Whole("it refuses"))
     said = []
     spec = toys.fit_spec(recipe=RECIPES["probe"])
     context = toys.context(tmp_path, notice=said.append)

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from bench.engine.jobs import perform
+from bench.engine.jobs.perform import perform
 from bench.spec.job import Job
 from bench.spec.refs import Engine
 from tests.engine import toys

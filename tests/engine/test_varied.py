@@ -4,9 +4,9 @@ import dataclasses
 
 import pytest
 
-from bench.engine.jobs import perform
-from bench.engine.records import read_history
-from bench.engine.search import ask_cohort, at_point, choose
+from bench.engine.common.history import read_history
+from bench.engine.jobs.perform import perform
+from bench.engine.search.points import ask_cohort, at_point, choose
 from bench.plan.halving import cohorts
 from bench.spec.job import Job
 from bench.spec.refs import Engine
@@ -96,16 +96,16 @@ def test_unchosen_points_have_their_own_options(tmp_path, name):
 def test_a_value_that_does_not_fit_is_a_trial_that_failed(tmp_path, monkeypatch):
     """The others go on, and one of them is chosen."""
     context, spec = toys.context(tmp_path), varied("lora")
-    from bench.engine import searches
+    from bench.engine.search import race
 
-    real = searches.start
+    real = race.start
 
     def start(one, where):
         if one.recipe.adapt.rank == 4:
             raise RuntimeError("made to fail")
         return real(one, where)
 
-    monkeypatch.setattr(searches, "start", start)
+    monkeypatch.setattr(race, "start", start)
     trials, final = toys.everything(context, spec)
     failed = {r.spec["number"] for r in trials if r.status == "failed"}
     assert failed == {r.spec["number"] for r in trials if r.spec["hyper"]["options"]["rank"] == 4}

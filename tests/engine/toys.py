@@ -7,16 +7,16 @@ import torch
 from torch import nn
 
 from bench import strategies
-from bench.engine import team
-from bench.engine.context import Context
-from bench.engine.images import Images
-from bench.engine.jobs import perform
-from bench.engine.loop import Assignment
-from bench.engine.optimize import Hyper
-from bench.engine.setting import Setting, Source
+from bench.engine.common.context import Context
+from bench.engine.jobs.perform import perform
+from bench.engine.train import solo as team
+from bench.engine.train.images import Images
+from bench.engine.train.loop import Assignment
+from bench.engine.train.optimize import Hyper
+from bench.engine.train.setting import Setting, Source
 from bench.network.build import adapted, build_network
 from bench.network.units import Network
-from bench.spec.job import FitSpec, Job, PretrainSpec
+from bench.spec.job import FitSpec, Job, PretrainSpec, Procedure
 from bench.spec.recipe import Recipe, uniform
 from bench.spec.refs import BackboneRef, DataRef, Engine, LabelBudget, NewHead, Pipeline, Search, Training, Weights
 from bench.store import Store
@@ -65,6 +65,11 @@ def setting_of(net, training=TRAINING, on=None):
 
     start = {name: tensor.clone() for name, tensor in net.module.state_dict().items()}
     return Setting(net, start, on, PIPELINE, training, 7, images(), functools.cache(source))
+
+
+def procedure(of, **changes):
+    """`changes`: fields of the training that differ."""
+    return Procedure(of, dataclasses.replace(TRAINING, **changes), PIPELINE)
 
 
 def assignment(of, changes=None, net=None, **fields):

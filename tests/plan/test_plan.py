@@ -6,7 +6,7 @@ import pytest
 
 from bench import datasets
 from bench.datasets.base import DatasetEntry, DatasetFacts
-from bench.engine.labels import labelled
+from bench.engine.common.labels import labelled
 from bench.errors import BenchError, NothingSelected
 from bench.plan.titles import titles_of
 from bench.spec.recipe import StopEarly

@@ -10,8 +10,8 @@ from bench import datasets
 from bench.backbones.base import IMAGENET_MEAN, IMAGENET_STD
 from bench.datasets import cache as dataset_cache
 from bench.datasets.labelled import PictureOptions
-from bench.engine.evaluate import evaluate
-from bench.engine.images import Images
+from bench.engine.train.evaluate import evaluate
+from bench.engine.train.images import Images
 from bench.network.build import build_network
 from bench.network.weights import read_file
 from bench.spec.refs import BackboneRef, Pipeline, Weights

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from bench.engine.evaluate import evaluate
-from bench.engine.loop import train
-from bench.engine.optimize import Hyper, phase_steps
+from bench.engine.train.evaluate import evaluate
+from bench.engine.train.loop import train
+from bench.engine.train.optimize import Hyper, phase_steps
 from bench.errors import NotApplicable
 from bench.strategies import STRATEGIES
 from bench.strategies.inline import build_inline

@@ -6,8 +6,8 @@ import dataclasses
 import pytest
 import torch
 
-from bench.engine.calibrate import Choice
-from bench.engine.jobs import perform
+from bench.engine.fleet.calibrate import Choice
+from bench.engine.jobs.perform import perform
 from bench.plan.bundles import bundles
 from bench.plan.patterns import frozen_patterns
 from bench.plan.settings import undrawn
@@ -65,8 +65,8 @@ def test_every_way_comes_to_the_same_records(tmp_path, monkeypatch, double, pret
         heads_only = not any(any(phase.rates[:-1]) for phase in spec.recipe.phases)
         return Choice() if is_alone else Choice(100, "head" if heads_only else "vmap")
 
-    monkeypatch.setattr("bench.engine.muster.choose_form", choose)
-    monkeypatch.setattr("bench.engine.finals.choose_form", choose)
+    monkeypatch.setattr("bench.engine.search.run.choose_form", choose)
+    monkeypatch.setattr("bench.engine.jobs.finals.choose_form", choose)
     shared, job = pretrained(toy)
     recipe = toys.recipe(name, toys.network(toy).num_units, **OPTIONS.get(name, {}))
     recipe = dataclasses.replace(recipe, via=None)  # planning makes a pretraining of it

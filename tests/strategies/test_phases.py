@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from bench.engine.loop import train
-from bench.engine.optimize import schedule
+from bench.engine.train.loop import train
+from bench.engine.train.optimize import schedule
 from bench.spec.recipe import Phase, Recipe
 from tests.engine import toys
 

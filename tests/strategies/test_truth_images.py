@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from bench.engine.fit import final_stream, labelled_images, start, trial_streams
-from bench.engine.loop import train
-from bench.engine.optimize import Hyper
-from bench.engine.origins import setting_for
+from bench.engine.common.sources import setting_for
+from bench.engine.common.start import final_stream, labelled_images, start, trial_streams
+from bench.engine.train.loop import train
+from bench.engine.train.optimize import Hyper
 from bench.network.capture import classifier_of, in_eval_mode, watched
 from bench.strategies import dann
 from bench.strategies.bss import SpectralShrinkage

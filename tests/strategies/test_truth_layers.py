@@ -11,8 +11,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from bench.engine.images import prepare
-from bench.engine.loop import train
+from bench.engine.train.images import prepare
+from bench.engine.train.loop import train
 from bench.errors import NotApplicable
 from bench.network.build import adapted
 from bench.network.units import cut_into_units

@@ -13,8 +13,8 @@ from torch.nn import functional as F
 from bench.backbones.class_names import hub_classes
 from bench.datasets import DATASETS
 from bench.datasets.base import Dataset, DatasetEntry, DatasetFacts, Split
-from bench.engine.jobs import perform
-from bench.engine.own_head import rows_of
+from bench.engine.jobs.own_head import rows_of
+from bench.engine.jobs.perform import perform
 from bench.errors import NotApplicable
 from bench.network.build import build_network
 from bench.plan.settings import undrawn

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from bench.engine.images import prepare
-from bench.engine.loop import train
-from bench.engine.optimize import Hyper
-from bench.engine.stage import plain_stages
-from bench.engine.team import Solo
+from bench.engine.train.images import prepare
+from bench.engine.train.loop import train
+from bench.engine.train.optimize import Hyper
+from bench.engine.train.solo import Solo
+from bench.engine.train.stage import plain_stages
 from bench.spec.recipe import Recipe, uniform
 from tests.engine import toys
 from tests.strategies.said import blocks_of, build, rates
@@ -22,8 +22,8 @@ pytestmark = [pytest.mark.usefixtures("tiny", "double")]
 def rates_of_tensors(name, net, hyper=0.1, **options):
     """Rate of every parameter in torch's own optimizer, at the highest point of a constant schedule."""
     recipe = build(name, net.num_units, **options)
-    team = Solo(net, (recipe, dataclasses.replace(toys.TRAINING, warmup=0.0)), Hyper(hyper, 0.0))
-    stage = plain_stages(net, toys.PIPELINE, toys.TRAINING)(0)
+    team = Solo(net, toys.procedure(recipe, warmup=0.0), Hyper(hyper, 0.0))
+    stage = plain_stages(net, toys.procedure(recipe))(0)
     team.enter(stage, recipe.active(len(recipe.phases) - 1), len(recipe.phases) - 1)
     x = prepare(toys.images().take(torch.arange(8)).pixels, toys.PIPELINE)
     team.step((x[None],), toys.images().labels[None, :8], recipe.phases[-1].rates)

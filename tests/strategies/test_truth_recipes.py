@@ -8,11 +8,11 @@ from torch import nn
 from torch.nn import functional as F
 
 from bench import strategies
-from bench.engine.images import prepare
-from bench.engine.loop import Session, Stream, train
-from bench.engine.optimize import Hyper
-from bench.engine.stage import plain_stages
-from bench.engine.team import Solo
+from bench.engine.train.images import prepare
+from bench.engine.train.loop import Session, Stream, train
+from bench.engine.train.optimize import Hyper
+from bench.engine.train.solo import Solo
+from bench.engine.train.stage import plain_stages
 from bench.keys import seed_for
 from bench.network.build import redraw
 from bench.network.capture import in_eval_mode
@@ -177,8 +177,8 @@ def test_truth_auto_rgn_reaches_the_optimizer():
     recipe = build("auto_rgn", net.num_units)
     net.set_active(recipe.active(0))
     factors = recipe.tensor_rates.measure(toys.setting_of(net))
-    team = Solo(net, (recipe, toys.TRAINING), Hyper(0.1, 0.0), setting=toys.setting_of(net))
-    stage = plain_stages(net, toys.PIPELINE, toys.TRAINING)(0)
+    team = Solo(net, toys.procedure(recipe), Hyper(0.1, 0.0), setting=toys.setting_of(net))
+    stage = plain_stages(net, toys.procedure(recipe))(0)
     team.enter(stage, recipe.active(0), 0)
     x = prepare(toys.images().take(torch.arange(8)).pixels, toys.PIPELINE)
     team.step((x[None],), toys.images().labels[None, :8], recipe.phases[0].rates)
@@ -240,8 +240,8 @@ def test_truth_norm_tune():
 def wise(alpha, net, look):
     recipe = build("wise_ft", net.num_units, alpha=alpha)
     setting = toys.setting_of(net)
-    team = Solo(net, (recipe, toys.TRAINING), Hyper(0.1, 0.0), setting=setting)
-    session = Session(team, plain_stages(net, toys.PIPELINE, toys.TRAINING), (recipe, toys.TRAINING),
+    team = Solo(net, toys.procedure(recipe), Hyper(0.1, 0.0), setting=setting)
+    session = Session(team, plain_stages(net, toys.procedure(recipe)),
                       [Stream(toys.images(), 3, toys.images("test"))])  # fmt: skip
     session.advance(6, set())
     middle = {n: t.clone() for n, t in net.module.state_dict().items()}

@@ -5,14 +5,14 @@ import dataclasses
 import pytest
 import torch
 
-from bench.engine.evaluate import Scored, evaluate
-from bench.engine.fit import Rung, final_stream, labelled_images, start, trial_streams
-from bench.engine.flops import COUNTED, step_flops, training_flops
-from bench.engine.jobs import perform
-from bench.engine.loop import Outcome, train
-from bench.engine.optimize import Hyper, phase_steps
-from bench.engine.race import _rung
-from bench.engine.soups import ingredients_of, shelf
+from bench.engine.common.start import Rung, final_stream, labelled_images, start, trial_streams
+from bench.engine.jobs.perform import perform
+from bench.engine.search.race import _rung
+from bench.engine.search.soup import ingredients_of, shelf
+from bench.engine.train.evaluate import Scored, evaluate
+from bench.engine.train.flops import COUNTED, step_flops, training_flops
+from bench.engine.train.loop import Outcome, train
+from bench.engine.train.optimize import Hyper, phase_steps
 from bench.keys import seed_for
 from bench.plan.settings import search_of, training_of
 from bench.spec.job import Job
@@ -233,7 +233,7 @@ def test_truth_stop_early(tmp_path, name, pruner, by):
     def run(stream, record, evaluations):
         begin.renew()
         hyper = Hyper(record.result["lr"], record.result["weight_decay"])
-        from bench.engine.origins import setting_for
+        from bench.engine.common.sources import setting_for
 
         task = toys.assignment(build(name, 6), images=stream.images, order_seed=stream.order_seed, hyper=hyper,
                                scored=stream.scored, evaluations=evaluations,
@@ -264,7 +264,7 @@ def test_a_final_that_stops_early_costs_what_it_did():
     assert 0 < head < everything
     for stop in (first - 1, first, first + 2, 12):
         by_hand = head * min(stop, first) + everything * max(0, stop - first)
-        assert training_flops(net, (recipe, toys.TRAINING), toys.PIPELINE, (8, stop), {}) == by_hand
+        assert training_flops(net, toys.procedure(recipe), 8, stop, {}) == by_hand
 
 
 def test_truth_the_moment_of_least_loss_and_that_of_highest_accuracy():

@@ -3,8 +3,8 @@
 import torch
 from torch.nn import functional as F
 
-from bench.engine.images import prepare
-from bench.engine.setting import Step
+from bench.engine.train.images import prepare
+from bench.engine.train.setting import Step
 from bench.network.capture import watched
 from tests.engine import toys
 

@@ -1,0 +1,185 @@
+"""What a worker keeps between jobs: where records go, which device it owns, and the datasets it has loaded."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from bench import datasets
+from bench.datasets import cache as dataset_cache
+from bench.datasets.base import Dataset, Split
+from bench.engine.common.features import Features
+from bench.engine.train.flops import Known
+from bench.engine.train.images import Images
+from bench.engine.train.meter import Meter
+from bench.errors import BenchError
+from bench.keys import digest
+from bench.network.units import Network
+from bench.plan.patterns import Pattern
+from bench.plan.precision import Choice
+from bench.spec.refs import BackboneRef, DataRef, Engine
+from bench.store import Record, Store
+
+K = TypeVar("K")
+
+RESIDENT_BYTES = 1 << 30  # larger datasets stay in their file
+RESIDENT_SHARE = 0.2  # of a device's free memory
+DATASETS, NETWORKS, STATES, CUTS = 4, 3, 2, 64  # kept at once; cuts of each network
+
+
+@dataclass(frozen=True)
+class OnDevice:
+    train: Images
+    test: Images
+    sha256: str
+    classes: tuple[str, ...] = ()
+
+    @property
+    def train_labels(self) -> npt.NDArray[np.int64]:
+        labels: npt.NDArray[np.int64] = self.train.labels.cpu().numpy()
+        return labels
+
+
+@dataclass
+class Kept:
+    network: Network
+    cuts: OrderedDict[str, object] = field(default_factory=OrderedDict)
+    flops: Known = field(default_factory=dict)
+
+
+@dataclass
+class Context:
+    store: Store  # the suite's records
+    shared: Store  # pretrainings and their weights, for all suites
+    cache: Path
+    device: torch.device
+    weights_files: dict[str, Path]  # identity of weights -> local checkpoint
+    provenance: dict[str, Any]
+    # Before trainings, with the records that a crash in them would leave, and how many train together: where trials
+    # that have a record train along, more than there are records.
+    begins: Callable[[list[Record], int], None]
+    announce: Callable[[Record], None]  # called with each record once it is on disk
+    stopping: Callable[[], bool]  # True: finish the training at hand, start no other
+    notice: Callable[[str], None] = print  # something that a person should know
+    engine: Engine = field(default_factory=Engine)
+    patterns: Mapping[str, tuple[Pattern, ...]] = field(default_factory=dict)  # what the plan leaves frozen
+    sources: Mapping[str, dict[str, Any]] = field(default_factory=dict)  # options with paths, by digest of the DataRef
+    arithmetic: Mapping[str, Choice] = field(default_factory=dict)  # by `arithmetic_key`; only told in records
+    forms_folder: Path | None = None  # where this machine's choices are kept; None: in the cache
+    told: dict[str, dict[str, Any]] = field(default_factory=dict)  # what `seen.py` found out
+    features: Features = field(init=False)
+    _loaded: OrderedDict[str, OnDevice] = field(default_factory=OrderedDict)
+    _networks: OrderedDict[str, Kept] = field(default_factory=OrderedDict)
+    _states: OrderedDict[str, dict[str, torch.Tensor] | None] = field(default_factory=OrderedDict)
+    _shared: OrderedDict[str, Any] = field(default_factory=OrderedDict)
+
+    def __post_init__(self) -> None:
+        self.features = Features(self.cache / "features", self.device)
+
+    def meter(self) -> Meter:
+        return Meter(self.device, lambda: self.features.seconds).start()
+
+    @property
+    def forms(self) -> Path:
+        return self.forms_folder or self.cache / "forms"
+
+    def alone(self) -> "Context":
+        """The same, but nothing trains together."""
+        other = replace(self, engine=replace(self.engine, fleet=1))
+        other.features = self.features
+        return other
+
+    def data(self, ref: DataRef) -> OnDevice:
+        return _kept(self._loaded, digest(ref), DATASETS, lambda: self._load(ref))
+
+    def stored(self, ref: DataRef) -> Dataset:
+        options = datasets.find(ref.name).options.model_validate(self.sources.get(digest(ref), ref.options))
+        return dataset_cache.load(ref.name, options, self.cache, ref.revision)
+
+    def _load(self, ref: DataRef) -> OnDevice:
+        loaded = self.stored(ref)
+        _check(ref, loaded)
+        # Of what is trained on, not of what the cache says of itself.
+        sha256 = Dataset(loaded.classes, loaded.train, loaded.test).sha256
+        size = loaded.train.images.nbytes + loaded.test.images.nbytes
+        place = Images.on_device if size <= _room(self.device) else Images.mapped
+
+        def placed(split: Split, name: str) -> Images:
+            images = place(split.images, split.labels, self.device, f"{sha256}/{name}")
+            return replace(images, by_class=ref.metric == "mean_per_class")
+
+        return OnDevice(
+            train=placed(loaded.train, "train"),
+            test=placed(loaded.test, "test"),
+            sha256=sha256,
+            classes=loaded.classes,
+        )
+
+    def network(self, ref: BackboneRef, built: tuple[object, ...], fresh: Network) -> Network:
+        """One network of each kind serves all trainings, so that what is derived from it can be kept with it. `built`:
+        for how many classes, with which head, and how it was adapted."""
+        kind = [ref.name, ref.options, ref.units, *built]
+        return _kept(self._networks, digest(kind), NETWORKS, lambda: Kept(fresh)).network
+
+    def flops(self, network: Network) -> Known:
+        """What `flops.py` has counted of a network."""
+        return next((kept.flops for kept in self._networks.values() if kept.network is network), {})
+
+    def cuts(self, network: Network) -> OrderedDict[str, object]:
+        """What `staging.py` keeps with a network; gone when the network is."""
+        for kept in self._networks.values():
+            if kept.network is network:
+                while len(kept.cuts) > CUTS:
+                    kept.cuts.popitem(last=False)
+                return kept.cuts
+        return OrderedDict()
+
+    def kept(self, key: str, make: Callable[[], K]) -> K:
+        """Something that many trainings share; the last few are kept."""
+        found: K = _kept(self._shared, key, STATES, make)
+        return found
+
+    def pretrained_state(
+        self, ref: BackboneRef, read: Callable[[], dict[str, torch.Tensor] | None]
+    ) -> dict[str, torch.Tensor] | None:
+        return _kept(self._states, digest(ref), STATES, read)
+
+
+def _room(device: torch.device) -> int:
+    """Bytes that one dataset may take of the device's memory. On a CPU every worker has a copy of its own."""
+    if device.type != "cuda":
+        return RESIDENT_BYTES
+    free, _ = torch.cuda.mem_get_info(device)
+    return int(free * RESIDENT_SHARE)
+
+
+def device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+
+
+def _kept(shelf: OrderedDict[str, K], key: str, limit: int, make: Callable[[], K]) -> K:
+    """The last few are kept."""
+    if key not in shelf:
+        shelf[key] = make()
+        if len(shelf) > limit:
+            shelf.popitem(last=False)
+    shelf.move_to_end(key)
+    return shelf[key]
+
+
+def _check(ref: DataRef, loaded: Dataset) -> None:
+    """Third parties' arrays against what their entry promised to planning."""
+    for name, split in (("train", loaded.train), ("test", loaded.test)):
+        if len(split.labels) == 0:
+            raise BenchError(f"dataset {ref.name!r}: its {name} split is empty")
+        low, high = int(split.labels.min()), int(split.labels.max())
+        if low < 0 or high >= ref.num_classes:
+            raise BenchError(
+                f"dataset {ref.name!r}: {name} labels run from {low} to {high}, its facts promise 0 to "
+                f"{ref.num_classes - 1}"
+            )

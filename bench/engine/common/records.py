@@ -1,0 +1,115 @@
+"""From what happened to a record, and from records to a search's history."""
+
+import dataclasses
+import logging
+import traceback
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import torch
+
+from bench.engine.common.context import Context
+from bench.engine.common.seen import told_of_data
+from bench.engine.common.start import Finished
+from bench.engine.train.optimize import Hyper
+from bench.errors import NotApplicable, StoreError
+from bench.plan.precision import FULL
+from bench.spec.job import FitSpec, Job, trial_key, unchosen_key
+from bench.spec.refs import arithmetic_key
+from bench.store import Record, Store
+from bench.store.record import Status
+
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
+TRACEBACK_CHARACTERS = 4000
+NOTHING = Finished("crashed", {}, {}, "the worker process died")
+
+
+def crashed(record: Record) -> Record:
+    """What a death of this process would leave of a training."""
+    return dataclasses.replace(record, status="crashed", result={}, cost={}, error=NOTHING.error)
+
+
+def record_of(job: Job, context: Context, finished: Finished = NOTHING) -> Record:
+    spec: dict[str, Any] = {"job": job.kind, "needs": list(job.needs), **dataclasses.asdict(job.spec)}
+    is_score = job.kind == "final" and finished.status == "ok"
+    about = told_of_data(job.spec, context) if isinstance(job.spec, FitSpec) and is_score else {}
+    return Record(
+        key=job.key,
+        kind="pretrain" if job.kind == "pretrain" else "final",
+        status=finished.status,
+        spec=spec,
+        result={**finished.result, **about},
+        cost=_with_precision(job, finished.cost, context),
+        provenance=context.provenance,
+        error=finished.error,
+    )
+
+
+def _with_precision(job: Job, cost: dict[str, Any], context: Context) -> dict[str, Any]:
+    """And why it was this one, which is in no key."""
+    if not cost or not isinstance(job.spec, FitSpec):
+        return cost
+    known = FULL if job.spec.recipe.own_head is not None else context.arithmetic.get(arithmetic_key(job.spec.backbone))
+    return {**cost, "precision": {"used": job.spec.training.precision, "why": known.why if known is not None else ""}}
+
+
+def trial_record(
+    job: Job, point: tuple[int, Hyper | dict[str, Any]], context: Context, finished: Finished = NOTHING
+) -> Record:
+    number, hyper = point
+    record = record_of(job, context, finished)
+    told = hyper.as_dict() if isinstance(hyper, Hyper) else hyper
+    spec = {**record.spec, "number": number, "hyper": told}
+    return dataclasses.replace(record, key=trial_key(job.key, number), kind="trial", spec=spec)
+
+
+def unchosen_record(
+    job: Job, place: int, point: tuple[int, Hyper | dict[str, Any]], context: Context, finished: Finished = NOTHING
+) -> Record:
+    """`place`: among the points that were not chosen. `point`: as of its trial."""
+    record = trial_record(job, point, context, finished)
+    return dataclasses.replace(record, key=unchosen_key(job.key, place), kind="unchosen")
+
+
+def why_no_score(search_key: str, spec: FitSpec, store: Store) -> Finished:
+    """What a final comes to where no trial of its search has a score."""
+    trials = [store.read(trial_key(search_key, number)) for number in range(spec.search.trials)]
+    reasons = [trial.error or "" for trial in trials if trial is not None and trial.status == "not_applicable"]
+    if len(reasons) == len(trials):
+        return Finished("not_applicable", {}, {}, reasons[0])
+    return Finished("failed", {}, {}, f"none of the {len(trials)} trials of its search has a score")
+
+
+def scoreless(search_key: str, number: int, store: Store) -> Finished:
+    """What a final comes to of a trial that has no score."""
+    trial = store.read(trial_key(search_key, number))
+    assert trial is not None
+    status: Status = "diverged" if trial.status == "diverged" else "not_applicable"
+    return Finished(status, {}, {}, f"its trial has no score ({trial.status}): {trial.error}")
+
+
+def guarded(run: Callable[[], T]) -> T | Finished:
+    """What `run` gives, or what its exception comes to as a record."""
+    try:
+        return run()
+    except StoreError:
+        raise  # nothing could be written: no record of it either, the runner must stop
+    except Exception as error:
+        return failure(error)
+
+
+def failure(error: Exception) -> Finished:
+    if isinstance(error, NotApplicable):
+        return Finished("not_applicable", {}, {}, str(error))
+    status: Status = "oom" if isinstance(error, torch.OutOfMemoryError | MemoryError) else "failed"
+    logger.debug("training failed", exc_info=error)
+    trace = "".join(traceback.format_exception(error))[-TRACEBACK_CHARACTERS:]
+    return Finished(status, {"traceback": trace}, {}, f"{type(error).__name__}: {error}")
+
+
+def write(store: Store, record: Record, context: Context) -> None:
+    store.write(record)
+    context.announce(record)

@@ -1,0 +1,77 @@
+"""Where a network comes from: its original head, and the images it was pretrained on, for those strategies that ask."""
+
+from dataclasses import replace
+
+import torch
+
+from bench.engine.common.context import Context
+from bench.engine.common.start import Start, pretrained_state, pretraining_of
+from bench.engine.train.images import Images
+from bench.engine.train.loop import Stream
+from bench.engine.train.setting import Setting, Source
+from bench.errors import NotApplicable
+from bench.keys import digest
+from bench.network.build import build_network
+from bench.spec.job import FitSpec
+from bench.spec.refs import BackboneRef, DataRef, Weights
+
+
+def setting_for(spec: FitSpec, begin: Start, stream: Stream, context: Context) -> Setting:
+    return Setting(
+        network=begin.network,
+        start=begin.state,
+        images=stream.images,
+        pipeline=spec.pipeline,
+        training=spec.training,
+        seed=stream.order_seed,
+        unlabelled=_unlabelled(context.data(spec.data).train, stream),
+        find_source=lambda: source_of(spec, context),
+        memo=begin.memo,
+    )
+
+
+def _unlabelled(train: Images, stream: Stream) -> Images:
+    """The training split without its labels, and without what this training is scored on."""
+    free = torch.ones(train.stored.shape[0], dtype=torch.bool, device=train.device)
+    scored = stream.scored
+    if scored is not None and scored.origin == train.origin and scored.rows is not None:
+        free[scored.rows] = False
+    rows = free.nonzero().flatten()
+    return replace(train, rows=rows, labels=torch.full((len(rows),), -1, dtype=torch.int64, device=train.device))
+
+
+def root_of(ref: BackboneRef, context: Context) -> BackboneRef:
+    """The backbone before any stage on the way to the target."""
+    while ref.weights.origin == "pretrain":
+        before = Weights(**pretraining_of(ref.weights, context).spec["backbone"]["weights"])
+        if before.origin == "random":
+            break
+        ref = replace(ref, weights=before)
+    return ref
+
+
+def source_of(spec: FitSpec, context: Context) -> Source:
+    """Made once for each backbone and kept while a few others are."""
+    return context.kept(digest(["source", spec.backbone, spec.pipeline]), lambda: _source(spec, context))
+
+
+def _source(spec: FitSpec, context: Context) -> Source:
+    ref = root_of(spec.backbone, context)
+    state = pretrained_state(ref, context)
+    if state is None:
+        raise NotApplicable("needs the head that the backbone was pretrained with; its weights are random")
+    plain = type(ref)(ref.name, ref.options, ref.units, Weights("random"))
+    names = [name for name, p in build_network(plain, spec.data.num_classes, 0).parameters[-1].items() if p.ndim > 1]
+    if not all(name in state for name in names):
+        raise NotApplicable("needs the head that the backbone was pretrained with; these weights came without it")
+    num_classes = len(state[names[0]])
+    network = build_network(plain, num_classes, 0)
+    missing = [name for name in network.module.load_state_dict(state, strict=False).missing_keys
+               if not name.endswith("num_batches_tracked")]  # fmt: skip
+    if missing:
+        raise NotApplicable(f"needs the whole network as it was pretrained; its weights lack {', '.join(missing[:3])}")
+    network.module.to(context.device, memory_format=torch.channels_last).eval().requires_grad_(False)  # type: ignore[call-overload]
+    if ref.weights.origin != "pretrain":
+        return Source(network, num_classes)
+    data = context.data(DataRef(**pretraining_of(ref.weights, context).spec["data"]))
+    return Source(network, num_classes, data.train, data.test)

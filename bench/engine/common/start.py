@@ -1,0 +1,204 @@
+"""A network as trainings find it, and what each training leaves to be recorded."""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bench.backbones.weights_file import file_sha256
+from bench.engine.common import labels as labels_of
+from bench.engine.common.context import Context, OnDevice
+from bench.engine.common.controls import Enlivened, enliven
+from bench.engine.common.history import Tried
+from bench.engine.train.images import Images
+from bench.engine.train.loop import Outcome, Stream
+from bench.keys import seed_for
+from bench.network.build import adapted, build_network, load_pretrained, read_state, redraw
+from bench.network.capture import put
+from bench.network.units import Network
+from bench.network.weights import Loaded, WeightsError
+from bench.spec.job import FitSpec
+from bench.spec.recipe import Recipe
+from bench.spec.refs import BackboneRef, Weights
+from bench.store import Record, blobs
+from bench.store.record import Status
+
+ROUNDING = 1e-6  # of float32: a head that is all zeros comes to ln K, but for this
+
+
+@dataclass(frozen=True)
+class Start:
+    """A network as every training of a job finds it."""
+
+    network: Network
+    state: dict[str, Tensor]
+    loaded: Loaded | None  # None: nothing pretrained in it
+    enlivened: Enlivened | None = None  # what was done to random weights that do not learn
+    memo: dict[str, Any] = field(default_factory=dict, compare=False)  # what was found out about it
+
+    def renew(self) -> Network:
+        """In place: the parameters stay the same objects, so nothing has to be built again."""
+        put(self.state, self.network.module)
+        return self.network
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What one record is made of."""
+
+    status: Status
+    result: dict[str, Any]
+    cost: dict[str, Any]
+    error: str | None = None
+
+
+def start(spec: FitSpec, context: Context) -> Start:
+    """Head and random weights come from the seed named `init`, the same for every strategy of a repeat."""
+    recipe = spec.recipe
+    assert recipe.via is None, "planning makes a pretraining of it"
+    seed = seed_for("init", spec.seed, spec.repeat)
+    fresh = build_network(spec.backbone, spec.data.num_classes, seed, spec.head)
+    loaded, upto = None, 0
+    if recipe.init != "random":
+        state = pretrained_state(spec.backbone, context)
+        if state is not None:
+            upto = fresh.num_units - 1 if recipe.reinit is None else recipe.reinit
+            loaded = load_pretrained(fresh, state, upto)
+    drawing = torch.Generator().manual_seed(seed_for("moments", spec.seed, spec.repeat))
+    if recipe.init == "moments":
+        redraw(fresh, drawing)
+    if recipe.adapt is not None:
+        fresh = adapted(fresh, recipe.adapt, (spec.backbone.units, seed_for("adapt", spec.seed, spec.repeat)))
+    fresh.module.to(context.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    enlivened = enliven(fresh, spec, upto, labelled_images(spec, context.data(spec.data)))
+    network = context.network(spec.backbone, (spec.data.num_classes, spec.head, recipe.adapt), fresh)
+    kept = {name: tensor.detach().clone() for name, tensor in fresh.module.state_dict().items()}
+    return Start(network, kept, loaded, enlivened)
+
+
+def pretrained_state(backbone: BackboneRef, context: Context) -> dict[str, Tensor] | None:
+    return context.pretrained_state(backbone, lambda: read_state(backbone, weights_path(backbone, context)))
+
+
+def pretraining_of(weights: Weights, context: Context) -> Record:
+    record = context.shared.read(weights.identity)
+    if record is None or record.status != "ok":
+        raise RuntimeError(f"the pretraining {weights.identity} left no weights")
+    return record
+
+
+def weights_path(backbone: BackboneRef, context: Context) -> Path | None:
+    if backbone.weights.origin in ("file", "hub"):
+        path = context.weights_files[backbone.weights.identity]
+        if file_sha256(path) != backbone.weights.identity.rpartition("@")[2]:
+            raise WeightsError(f"{path.name} was changed after this run was planned; start it again")
+        return path
+    if backbone.weights.origin != "pretrain":
+        return None
+    sha256 = pretraining_of(backbone.weights, context).result["weights_sha256"]
+    blobs.get(context.shared.root, sha256)  # verifies
+    return blobs.path_of(context.shared.root, sha256)
+
+
+def labelled_images(spec: FitSpec, data: OnDevice) -> Images:
+    """The label budget of this repeat."""
+    return data.train.take(labels_of.labelled(spec, data.train_labels))
+
+
+def trial_streams(spec: FitSpec, images: Images) -> list[Stream]:
+    """One for each split of the labelled images: trained on its training part, scored on its validation part."""
+    parts = labels_of.splits(spec, images.labels.cpu().numpy())
+    return [
+        Stream(
+            images.take(train_part),
+            seed_for("order", spec.seed, spec.data.name, spec.repeat, fold),
+            images.take(validation),
+        )
+        for fold, (train_part, validation) in enumerate(parts)
+    ]
+
+
+def final_stream(spec: FitSpec, data: OnDevice) -> Stream:
+    """All labels of the repeat, scored on the test split."""
+    images = labelled_images(spec, data)
+    return Stream(images, seed_for("order", spec.seed, spec.data.name, spec.repeat, "final"), data.test)
+
+
+def describe_final(
+    spec: FitSpec, chosen: Tried, outcome: Outcome, begin: Start, rest: tuple[int, OnDevice, dict[str, Any]]
+) -> Finished:
+    """`rest`: how many labels there were, the data, the cost."""
+    num_labels, data, cost = rest
+    result = {
+        **chosen.hyper.as_dict(),
+        "trial": chosen.number,
+        "stop": chosen.stop,
+        "lr_edge": chosen.edge,
+        "num_labels": num_labels,
+        "dataset_sha256": data.sha256,
+        **weights_of(begin),
+    }
+    if outcome.diverged_at is not None:
+        error = f"loss not finite at step {outcome.diverged_at}, rate {chosen.hyper.lr:g}"
+        return Finished("diverged", result, cost, error)
+    return Finished("ok", {**result, **_test_scores(outcome, data), **_own_loss(outcome, spec.data.num_classes)}, cost)
+
+
+def _own_loss(outcome: Outcome, num_classes: int) -> dict[str, Any]:
+    """Cross-entropy on the training images, after the end and in evaluation."""
+    if outcome.own is None:
+        return {}
+    return {"train_loss_end": outcome.own.loss, "collapsed": has_collapsed(outcome, num_classes)}
+
+
+def has_collapsed(outcome: Outcome, num_classes: int) -> bool:
+    """Whether the network does no better than a uniform guess on its own training images, at the end and in evaluation.
+    The test split has no say in that. False where nobody looked."""
+    if outcome.own is None:
+        return False
+    loss = outcome.own.loss
+    return loss is None or loss >= math.log(num_classes) * (1 - ROUNDING)
+
+
+def weights_of(begin: Start) -> dict[str, Any]:
+    """Where a final's weights came from, as its record tells it."""
+    return {
+        "weights": dataclasses.asdict(begin.loaded) if begin.loaded is not None else None,
+        "enlivened": dataclasses.asdict(begin.enlivened) if begin.enlivened is not None else None,
+    }
+
+
+def _test_scores(outcome: Outcome, data: OnDevice) -> dict[str, Any]:
+    last = outcome.last
+    assert last is not None
+    assert last.num == len(data.test)
+    return {
+        "metric": data.test.metric,
+        "score": last.accuracy,
+        "loss": last.loss,
+        "num_test": last.num,
+        # What choosing the moment of stopping on the test split would have claimed. A diagnosis, never a result.
+        "best_on_test": max(point.accuracy for point in outcome.curve),
+        "curve": [dataclasses.asdict(point) for point in outcome.curve],
+    }
+
+
+def logical_cost(outcomes: Sequence[Outcome], network: Network, recipe: Recipe) -> dict[str, int]:
+    """What the strategy costs on its own, on any machine."""
+    every = dict(network.module.named_parameters())
+    trained = [
+        sum(every[name].numel() for name in network.learned(recipe.active(number)))
+        for number in range(len(recipe.phases))
+    ]
+    return {
+        "steps": sum(o.steps for o in outcomes),
+        "samples": sum(o.samples for o in outcomes),
+        "trainable_params": max(trained),
+        "added_params": sum(every[name].numel() for name in network.added),
+        "total_params": sum(p.numel() for p in network.module.parameters()),
+    }

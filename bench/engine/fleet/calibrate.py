@@ -1,0 +1,167 @@
+"""How many trainings run as one on this device, and in which form: a short trial decides, once for each kind of work.
+
+Forms come to the same numbers up to rounding, so the choice is in no key; it is kept for the machine, so that what runs
+again computes as it did before, and every record tells of it.
+"""
+
+import json
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from bench.engine.common.context import Context, device_name
+from bench.engine.common.start import Start
+from bench.engine.fleet.fleet import Fleet, MakeForm
+from bench.engine.fleet.forms import Form, head_form, vmap_form
+from bench.engine.train.flops import COUNTED, step_flops
+from bench.engine.train.images import Images
+from bench.engine.train.inputs import Inputs, Part
+from bench.engine.train.optimize import Hyper
+from bench.engine.train.solo import Solo, Team
+from bench.engine.train.stage import Stages
+from bench.errors import StoreError
+from bench.keys import digest
+from bench.network.units import Network
+from bench.spec.job import FitSpec
+
+log = logging.getLogger(__name__)
+
+FORMS: dict[str, Callable[[nn.Module, Inputs], Form | None]] = {
+    "head": head_form,
+    "vmap": vmap_form,
+}
+FORMAT = 2  # of the files that keep a choice
+GAIN = 1.3  # a fleet must be so much faster for each replica to be worth its memory
+TIMED = 3  # steps; the quickest counts
+WIDTHS = {"cpu": (16,), "cuda": (8, 32)}  # replicas that are tried
+LARGEST = {"cpu": 1.5e8, "cuda": 2e11}  # FLOPs of one replica's step that keep the device busy without company
+
+
+@dataclass(frozen=True)
+class Choice:
+    width: int = 1  # replicas, all streams together
+    form: str = "alone"
+
+
+def choose_form(spec: FitSpec, begin: Start, stages: Stages, images: Images, context: Context) -> Choice:
+    """`images`: some that these trainings use. Heads need no trial: one matrix product is always best."""
+    limit = context.engine.fleet
+    if limit == 1 or spec.recipe.trains_alone:
+        return Choice()
+    begin.renew()  # others may have left anything in the network
+    most = 10_000 if limit == "auto" else limit
+    if not any(any(phase.rates[:-1]) for phase in spec.recipe.phases):
+        stage = stages(0)
+        if not stage.whole and head_form(stage.live, ()) is not None:
+            return Choice(most, "head")
+    if _work(spec, begin.network, context) > LARGEST.get(context.device.type, 0):
+        return Choice()
+    path = context.forms / f"{_name(spec, context)}.json"
+    kept = _read(path)
+    if kept is None:
+        kept = _keep(path, _fastest(spec, begin, stages, images, context))
+    return Choice(min(kept.width, most), kept.form) if most > 1 else Choice()
+
+
+def without_fault(find: Callable[[], Choice], context: Context) -> Choice:
+    """A trial of forms that fails is no training's fault: then nothing trains together."""
+    try:
+        return find()
+    except StoreError:
+        raise
+    except Exception as error:
+        context.notice(f"no fleet: {type(error).__name__}: {error}".splitlines()[0])
+        return Choice()
+
+
+def form_maker(examples: Callable[[], Inputs]) -> MakeForm:
+    """The first form that a module has. `examples`: a batch [B, ...] as the modules of the phase at hand take it."""
+
+    def make(module: nn.Module) -> tuple[str, Form]:
+        for name, make_form in FORMS.items():
+            form = make_form(module, examples())
+            if form is not None:
+                return name, form
+        raise RuntimeError(f"{type(module).__name__} has no form for a fleet")
+
+    return make
+
+
+def _work(spec: FitSpec, network: Network, context: Context) -> float:
+    active = spec.recipe.active(len(spec.recipe.phases) - 1)
+    counted = step_flops(network, active, spec.pipeline.image_size, context.flops(network))
+    return counted / COUNTED * spec.training.batch_size
+
+
+def _fastest(spec: FitSpec, begin: Start, stages: Stages, images: Images, context: Context) -> Choice:
+    begin.renew()
+    index = torch.arange(spec.training.batch_size, device=images.device) % len(images)
+    inputs = stages(len(spec.recipe.phases) - 1).plain.batches([Part(images, index)])
+    examples = tuple(value[0] for value in inputs)
+    hyper = Hyper(spec.search.lr_low, spec.search.weight_decay)
+    alone = _seconds(Solo(begin.network, spec.procedure, hyper, begin.renew), spec, stages, inputs)
+    best, least = Choice(), alone / GAIN
+    for width in WIDTHS.get(context.device.type, ()):
+        try:
+            fleet = Fleet(begin.network, spec.procedure, [[hyper] * width], [begin.state], form_maker(lambda: examples))
+            seconds = _seconds(fleet, spec, stages, inputs) / width
+        except RuntimeError as error:  # no such form, or out of memory
+            log.info("no fleet of %d: %s", width, error)
+            break
+        if seconds < least:
+            best, least = Choice(width, fleet.form), seconds
+    log.info("%s: %s; alone %.2g s a step, so %.2g s", spec.backbone.name, best, alone, least)
+    return best
+
+
+def _seconds(team: Team, spec: FitSpec, stages: Stages, inputs: Inputs) -> float:
+    """Of one step in the last phase."""
+    last = len(spec.recipe.phases) - 1
+    team.resume()
+    team.enter(stages(last), spec.recipe.active(last), last)
+    labels = torch.zeros(inputs[0].shape[:2], dtype=torch.int64, device=inputs[0].device)
+    rates = tuple(0.0 * rate for rate in spec.recipe.phases[last].rates)
+    times = []
+    for _ in range(TIMED + 1):
+        began = time.perf_counter()
+        team.step(inputs, labels, rates).sum().item()
+        times.append(time.perf_counter() - began)
+    return min(times[1:])
+
+
+def _name(spec: FitSpec, context: Context) -> str:
+    last = len(spec.recipe.phases) - 1
+    return digest([
+        FORMAT, device_name(context.device), context.provenance.get("processor"), torch.__version__,
+        torch.get_num_threads(), context.engine.partition,
+        spec.backbone.name, spec.backbone.options, spec.data.num_classes, spec.pipeline.image_size,
+        spec.recipe.touched(last), spec.recipe.active(last), spec.recipe.adapt,
+        spec.training.batch_size, spec.training.optimizer, spec.training.precision,
+    ])  # fmt: skip
+
+
+def _keep(path: Path, found: Choice) -> Choice:
+    """Whoever writes first decides for all."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("x") as file:
+            file.write(json.dumps(asdict(found)))
+    except FileExistsError:
+        return _read(path) or found
+    except OSError:
+        pass
+    return found
+
+
+def _read(path: Path) -> Choice | None:
+    try:
+        return Choice(**json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+

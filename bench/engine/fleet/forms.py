@@ -1,0 +1,193 @@
+"""How the logits of many replicas of one network come out of one pass: as one matrix product, where only a
+linear head learns, or under `torch.func.vmap`. Whether that is faster depends on the network and the device: measure.
+
+Every form computes what each replica would compute alone, up to rounding, and replicas never mix: what backward takes
+from the sum of their losses is each one's own gradient, and one that is lost (NaN) stays alone with it. A function
+here answers None where it cannot promise that: for anything random (active dropout) above all.
+"""
+
+import contextlib
+import copy
+import warnings
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.overrides import TorchFunctionMode
+
+from bench.engine.reuse.replay import Live
+
+Tensors = dict[str, Tensor]
+Inputs = tuple[Tensor, ...]
+
+FEW = 4  # images suffice to try a form
+
+
+class Form(Protocol):
+    def logits(self, parameters: Tensors, buffers: Tensors, inputs: Inputs) -> Tensor:
+        """[S, M, B, C], perhaps as a view.
+
+        `parameters`, `buffers`: those that differ between replicas, by their names in the module, stacked [S, M, ...];
+        the module's own serve where a name is missing. `inputs`: [S, B, ...] each, the same for a stream's members.
+        BatchNorm in training mode updates its statistics in `buffers`, in place: they must be there.
+        The module's training flags are read at each call, as far as modules look at them.
+        """
+        ...
+
+
+def losses(logits: Tensor, labels: Tensor, label_smoothing: float) -> Tensor:
+    """F.cross_entropy of each replica, [S, M]; logits [S, M, B, C], labels [S, B]."""
+    num_streams, num_members, num, _ = logits.shape
+    # Classes before images, as most forms leave them: short rows make a slow softmax.
+    columns = logits.transpose(2, 3).flatten(0, 1)
+    repeated = labels.repeat_interleave(num_members, 0)
+    each = F.cross_entropy(columns, repeated, label_smoothing=label_smoothing, reduction="none")
+    return each.view(num_streams, num_members, num).mean(2)
+
+
+def stand_in(module: nn.Module) -> nn.Module:
+    """Has the same parameters; whatever else a strange call changes is its own: statistics, or what a network remembers
+    (LeViT keeps its attention biases between evaluations)."""
+    return copy.deepcopy(module, {id(parameter): parameter for parameter in module.parameters()})
+
+
+def remembered(module: nn.Module) -> list[dict[str, object]]:
+    """What its modules hold, by identity."""
+    return [
+        {key: {k: id(v) for k, v in value.items()} if isinstance(value, dict) else id(value) for key, value in held}
+        for held in (vars(each).items() for each in module.modules())
+    ]
+
+
+def statistics(module: nn.Module) -> list[tuple[str, nn.Module]]:
+    """The norms that keep running statistics, by name."""
+    norms = [(name, m) for name, m in module.named_modules() if isinstance(m, nn.modules.batchnorm._NormBase)]
+    return [(name, norm) for name, norm in norms if norm.running_mean is not None]
+
+
+def check_statistics(norms: list[tuple[str, nn.Module]], buffers: Tensors) -> None:
+    """Shared statistics must not be moved by anyone's batches."""
+    for name, norm in norms:
+        has_own = all(joined(name, key) in buffers for key, own in norm._buffers.items() if own is not None)
+        assert has_own or not norm.training, f"{name} trains without statistics for each replica"
+
+
+def joined(module: str, tensor: str) -> str:
+    return f"{module}.{tensor}" if module else tensor
+
+
+def shape_of(parameters: Tensors, buffers: Tensors) -> tuple[int, int]:
+    """(S, M)"""
+    stacked = next(iter((parameters or buffers).values()), None)
+    assert stacked is not None, "nothing differs between the replicas"
+    return stacked.shape[0], stacked.shape[1]
+
+
+def trial(form: Form, module: nn.Module, examples: Inputs) -> Tensor:
+    """Logits of 2 x 2 equal replicas that stand in no optimizer; whatever `form` cannot do, it raises here."""
+    norms = {joined(name, key) for name, norm in statistics(module) for key, _ in norm.named_buffers(recurse=False)}
+    own = dict(module.named_buffers())
+    with torch.no_grad():
+        return form.logits(
+            {name: parameter.expand(2, 2, *parameter.shape) for name, parameter in module.named_parameters()},
+            {name: own[name].expand(2, 2, *own[name].shape).clone() for name in norms},
+            # Not torch.stack, which would not keep channels_last.
+            tuple(torch.unflatten(torch.cat([x[:FEW], x[:FEW]]), 0, (2, -1)) for x in examples),
+        )
+
+
+def products(weight: Tensor, bias: Tensor | None, rows: Tensor) -> Tensor:
+    """[G, O, D], [G, O], [G, D, B] -> [G, O, B]. With weights first their gradients come in the weights' own layout,
+    and need not be copied."""
+    return torch.bmm(weight, rows) if bias is None else torch.baddbmm(bias.unsqueeze(2), weight, rows)
+
+
+def head_form(module: nn.Module, examples: Inputs = ()) -> Form | None:
+    """One linear layer on one feature, in one matrix product per stream. `examples` are not needed."""
+    name = module.only_head if isinstance(module, Live) else "" if type(module) is nn.Linear else None
+    layer = module.get_submodule(name) if name is not None else None
+    return _Head(layer, name) if name is not None and type(layer) is nn.Linear else None
+
+
+class _Head:
+    def __init__(self, layer: nn.Linear, name: str) -> None:
+        self._layer = layer
+        self._weight, self._bias = joined(name, "weight"), joined(name, "bias")
+
+    def logits(self, parameters: Tensors, buffers: Tensors, inputs: Inputs) -> Tensor:
+        (x,) = inputs
+        assert x.ndim == 3, "a head's input is flat"
+        shape, layer = shape_of(parameters, buffers), self._layer
+        weight = parameters.get(self._weight, layer.weight.expand(*shape, -1, -1)).flatten(1, 2)
+        bias: Tensor | None = layer.bias  # typed as if there always were one
+        if bias is not None:
+            bias = parameters.get(self._bias, bias.expand(*shape, -1)).flatten(1)
+        outputs = products(weight, bias, x.transpose(1, 2))
+        return torch.unflatten(outputs, 1, (shape[1], -1)).transpose(2, 3)
+
+
+def vmap_form(module: nn.Module, examples: Inputs) -> Form | None:
+    """Any network whose operations all have a batching rule, in full precision: under vmap autocast leaves some
+    operations out. `examples`: a batch [B, ...] as the module takes it."""
+    # Fused attention has no batching rule on a CPU.
+    attention = (SDPBackend.MATH,) if examples[0].device.type == "cpu" else ()
+    try:
+        # A missing batching rule only warns, and then runs replica by replica.
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", message="There is a performance drop", category=UserWarning)
+            actor = stand_in(module)
+            before = remembered(actor)
+            trial(_Vmap(actor, attention), actor, examples)
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, ValueError, TypeError, UserWarning):
+        return None
+    # Whoever keeps tensors from one call for the next would keep those of all replicas.
+    return _Vmap(module, attention) if remembered(actor) == before else None
+
+
+class _Means(TorchFunctionMode):
+    """Pooling to a single number, of channels_last maps, has no batching rule; a mean is the same."""
+
+    def __torch_function__(
+        self, function: Callable[..., Any], types: object, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        if function is F.adaptive_avg_pool2d and args[1:] in ((1,), ((1, 1),)):
+            return args[0].mean((-2, -1), keepdim=True)
+        return function(*args, **(kwargs or {}))
+
+
+class _Vmap:
+    def __init__(self, module: nn.Module, attention: tuple[SDPBackend, ...]) -> None:
+        """`attention`: the only ways in which attention may be computed; any, where it is empty."""
+        self._module, self._attention = module, list(attention)
+        self._parameters = {name for name, _ in module.named_parameters()}
+        self._buffers = {name for name, _ in module.named_buffers()}
+        self._norms = statistics(module)
+
+    def logits(self, parameters: Tensors, buffers: Tensors, inputs: Inputs) -> Tensor:
+        check_statistics(self._norms, buffers)
+        if torch.is_autocast_enabled(inputs[0].device.type):
+            raise RuntimeError("under vmap autocast is not what it is elsewhere")
+        parameters = {name: tensor for name, tensor in parameters.items() if name in self._parameters}
+        buffers = {name: tensor for name, tensor in buffers.items() if name in self._buffers}
+        num_streams, _ = shape_of(parameters, buffers)
+        with _Means(), sdpa_kernel(self._attention) if self._attention else contextlib.nullcontext():
+            return self._of_all(parameters, buffers, inputs, num_streams)
+
+    def _of_all(self, parameters: Tensors, buffers: Tensors, inputs: Inputs, num_streams: int) -> Tensor:
+        of_members = vmap(self._of_one, in_dims=(0, 0, None))
+        if num_streams > 1:
+            return vmap(of_members)(parameters, buffers, inputs)
+        # One level less is faster. Views, so that statistics are still updated in place.
+        first = {name: tensor.squeeze(0) for name, tensor in parameters.items()}
+        held = {name: tensor.squeeze(0) for name, tensor in buffers.items()}
+        return of_members(first, held, tuple(x[0] for x in inputs)).unsqueeze(0)
+
+    def _of_one(self, parameters: Tensors, buffers: Tensors, inputs: Inputs) -> Tensor:
+        logits: Tensor = functional_call(self._module, (parameters, buffers), inputs)
+        return logits

@@ -1,0 +1,216 @@
+"""Finals: trained on all labels of the repeat at the chosen point; the last weights are the result."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from bench.engine.common.context import Context
+from bench.engine.common.history import Tried, read_history
+from bench.engine.common.records import (
+    NOTHING,
+    crashed,
+    failure,
+    guarded,
+    record_of,
+    scoreless,
+    unchosen_record,
+    why_no_score,
+    write,
+)
+from bench.engine.common.sources import setting_for
+from bench.engine.common.start import Finished, Start, describe_final, final_stream, logical_cost, start
+from bench.engine.fleet.calibrate import Choice, choose_form, without_fault
+from bench.engine.fleet.together import Row, fleet_session, have_equal_batches, narrower, why_narrower
+from bench.engine.jobs.forgetting import forgetting
+from bench.engine.reuse.stages import stages_for
+from bench.engine.search.points import at_point, choose, unchosen
+from bench.engine.search.soup import drop_ingredients, make_soup
+from bench.engine.train.flops import training_flops
+from bench.engine.train.loop import Outcome, Session, Stream, evaluation_steps
+from bench.engine.train.meter import Spent
+from bench.engine.train.solo import Solo, Team
+from bench.engine.train.stage import Stages
+from bench.errors import StoreError
+from bench.spec.job import FitSpec, Job, unchosen_key
+from bench.store import Record
+
+
+@dataclass(frozen=True)
+class _Final:
+    """One final, ready to train."""
+
+    job: Job
+    spec: FitSpec
+    chosen: Tried
+    begin: Start
+    stream: Stream
+    place: int | None = None  # among the points that the search did not choose; None: the chosen one
+
+    @property
+    def end(self) -> int:
+        """Steps that it trains for."""
+        return self.chosen.stop or self.spec.training.steps
+
+    def record(self, context: Context, finished: Finished = NOTHING) -> Record:
+        if self.place is None:
+            return record_of(self.job, context, finished)
+        return unchosen_record(self.job, self.place, (self.chosen.number, self.chosen.hyper), context, finished)
+
+
+def make_finals(jobs: Sequence[Job], context: Context) -> bool:
+    """False: told to stop before the last one."""
+    ready = [final for job in jobs for final in (_others if job.kind == "unchosen" else _prepare)(job, context)]
+    meter = context.meter()
+    choice = without_fault(lambda: _choose(ready, context), context)
+    before = Spent(feature_seconds=meter.read().feature_seconds)  # whoever comes first has paid
+    while ready:
+        together = ready[: choice.width] if _may_be_fleet(ready) else ready[:1]
+        context.begins([crashed(final.record(context)) for final in together], len(together))
+        try:
+            finished = _train(together, choice, before, context)
+            before = Spent()
+        except StoreError:
+            raise
+        except Exception as error:
+            if len(together) > 1:
+                choice = narrower(choice, error, len(together))
+                context.notice(why_narrower(together[0].spec, choice, error))
+                continue
+            finished = [failure(error)]
+        for final, one in zip(together, finished, strict=True):
+            write(context.store, final.record(context, one), context)
+            if final.spec.recipe.soup is not None and one.status == "ok":
+                drop_ingredients(final.job.needs[-1], context.store)
+        ready = ready[len(together) :]
+        if ready and context.stopping():
+            return False
+    return True
+
+
+def _prepare(job: Job, context: Context) -> list[_Final]:
+    """None at all: it has its record, or it cannot train, and then its record says why."""
+    spec = job.spec
+    assert isinstance(spec, FitSpec)
+    if context.store.read(job.key) is not None:
+        return []
+    history = read_history(job.needs[-1], spec, context.store)
+    context.begins([crashed(record_of(job, context))], 1)
+    chosen = choose(history)
+    try:
+        if chosen is not None:
+            spec = at_point(spec, chosen.hyper)
+            return [_Final(job, spec, chosen, start(spec, context), final_stream(spec, context.data(spec.data)))]
+        finished = why_no_score(job.needs[-1], spec, context.store)
+    except StoreError:
+        raise
+    except Exception as error:
+        finished = failure(error)
+    write(context.store, record_of(job, context, finished), context)
+    return []
+
+
+def _others(job: Job, context: Context) -> list[_Final]:
+    """The points that the search did not choose, those without a record. One that had no score in the search gets none
+    here."""
+    spec = job.spec
+    assert isinstance(spec, FitSpec)
+    missing = [point for point in unchosen(read_history(job.needs[-1], spec, context.store))
+               if context.store.read(unchosen_key(job.key, point[0])) is None]  # fmt: skip
+    if not missing:
+        return []
+    first, one = missing[0]
+    context.begins([crashed(unchosen_record(job, first, (one.number, one.hyper), context))], 1)
+    begin = guarded(lambda: start(at_point(spec, one.hyper), context))
+    ready = []
+    for place, tried in missing:
+        own = at_point(spec, tried.hyper)
+        if spec.varied is not None and tried is not one:  # another network, or another loss
+            begin = guarded(lambda own=own: start(own, context))  # type: ignore[misc]
+        if isinstance(begin, Finished) or tried.score is None:
+            finished = begin if isinstance(begin, Finished) else scoreless(job.needs[-1], tried.number, context.store)
+            record = unchosen_record(job, place, (tried.number, tried.hyper), context, finished)
+            write(context.store, record, context)
+        else:
+            stream = final_stream(own, context.data(own.data))
+            ready.append(_Final(job, own, tried, begin, stream, place))
+    return ready
+
+
+def _may_be_fleet(finals: list[_Final]) -> bool:
+    if len({final.end for final in finals}) > 1:
+        return False
+    return have_equal_batches([final.stream for final in finals], finals[0].spec.training.batch_size)
+
+
+def _choose(finals: list[_Final], context: Context) -> Choice:
+    first = finals[0] if finals else None
+    if first is None or len(finals) < 2 or first.spec.varied is not None:
+        return Choice()
+    return choose_form(first.spec, first.begin, _stages(finals, context), first.stream.images, context)
+
+
+def _stages(finals: list[_Final], context: Context) -> Stages:
+    first = finals[0]
+    bases = [final.stream.images for final in finals]
+    return stages_for(first.spec, first.begin, [*bases, context.data(first.spec.data).test], context)
+
+
+def _train(finals: list[_Final], choice: Choice, before: Spent, context: Context) -> list[Finished]:
+    first = finals[0]
+    if first.spec.recipe.soup is not None:
+        return [_stir(first, before, context)]
+    spec, begin = first.spec, first.begin
+    meter = context.meter()
+    if len(finals) > 1:
+        rows = [Row(final.stream, final.begin, [final.chosen.hyper]) for final in finals]
+        session = fleet_session(spec.procedure, _stages(finals, context), rows)
+    else:
+        setting = setting_for(spec, begin, first.stream, context)
+        team = Solo(begin.network, spec.procedure, first.chosen.hyper, begin.renew, setting)
+        session = Session(team, _stages(finals, context), [first.stream])
+    session.advance(first.end, evaluation_steps(first.end, spec.training.evaluations))
+    spent = Spent().plus(before.plus(meter.read()), len(finals))
+    session.look_at_own()  # not part of the training's time
+    known = context.flops(begin.network)
+    flops = training_flops(begin.network, spec.procedure, session.batch_size, first.end, known)
+    told = [
+        _describe(final, outcomes[0], (session.told(), spent, flops), context)
+        for final, outcomes in zip(finals, session.outcomes, strict=True)
+    ]
+    return [_with_source(one, final, (session.team, number), context)
+            for number, (one, final) in enumerate(zip(told, finals, strict=True))]
+
+
+def _stir(final: _Final, before: Spent, context: Context) -> Finished:
+    """A soup costs what its ingredients cost, though no one trains for it."""
+    spec, begin = final.spec, final.begin
+    meter = context.meter()
+    soup = make_soup(spec, begin, final.chosen, (final.job.needs[-1], final.stream, context))
+    batch_size = min(spec.training.batch_size, len(final.stream.images))
+    known = context.flops(begin.network)
+    each = training_flops(begin.network, spec.procedure, batch_size, spec.training.steps, known)
+    told = _describe(final, soup.outcome, (soup.told, before.plus(meter.read()), round(each * soup.share)), context)
+    told = replace(told, result={**told.result, "soup": soup.numbers})
+    return _with_source(told, final, (soup.team, 0), context)
+
+
+def _with_source(finished: Finished, final: _Final, where: tuple[Team, int], context: Context) -> Finished:
+    """And what became of the source task; not part of the training's time."""
+    if finished.status != "ok" or final.place is not None:
+        return finished
+    found = forgetting(final.spec, final.begin, where, context)
+    return replace(finished, result={**finished.result, "source": found})
+
+
+def _describe(
+    final: _Final, outcome: Outcome, told: tuple[dict[str, Any], Spent, int], context: Context
+) -> Finished:
+    """`told`: how the work was done, what it took here, its FLOPs."""
+    engine, spent, flops = told
+    cost = {
+        "logical": {**logical_cost([outcome], final.begin.network, final.spec.recipe), "flops": flops},
+        "measured": spent.as_dict(),
+        "engine": engine,
+    }
+    data = context.data(final.spec.data)
+    return describe_final(final.spec, final.chosen, outcome, final.begin, (len(final.stream.images), data, cost))

@@ -1,0 +1,79 @@
+"""Pretraining inside a suite: the whole source split, every unit at one rate; the weights go into the shared store.
+It begins with random weights, or with the backbone's where a strategy learns another data set on the way."""
+
+import dataclasses
+import math
+
+import torch
+
+from bench.engine.common.context import Context
+from bench.engine.common.start import Finished, pretrained_state
+from bench.engine.train.flops import training_flops
+from bench.engine.train.loop import Assignment, train
+from bench.engine.train.optimize import Hyper
+from bench.keys import seed_for
+from bench.network.build import build_network, load_pretrained
+from bench.spec.job import PretrainSpec
+from bench.spec.recipe import Recipe, uniform
+from bench.spec.refs import Training
+from bench.store import blobs
+
+EVALUATIONS = 4
+
+
+def run_pretraining(spec: PretrainSpec, context: Context) -> Finished:
+    from safetensors.torch import save
+
+    data = context.data(spec.data)
+    meter = context.meter()
+    network = build_network(spec.backbone, spec.data.num_classes, seed_for("pretrain init", spec.seed))
+    state = pretrained_state(spec.backbone, context)
+    loaded = load_pretrained(network, state, network.num_units) if state is not None else None
+    network.module.to(context.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    task = Assignment(
+        recipe=Recipe(init="random", phases=uniform([1.0] * network.num_units)),
+        training=_training(spec, len(data.train)),
+        hyper=Hyper(spec.lr, spec.weight_decay),
+        pipeline=spec.pipeline,
+        images=data.train,
+        order_seed=seed_for("pretrain order", spec.seed),
+        scored=data.test,
+        evaluations=EVALUATIONS,
+    )
+    outcome = train(network, task)
+    batch_size = min(spec.batch_size, len(data.train))
+    flops = training_flops(network, task.procedure, batch_size, task.training.steps, {})
+    cost = {
+        "logical": {"steps": outcome.steps, "samples": outcome.samples, "flops": flops},
+        "measured": meter.read().as_dict(),
+    }
+    if outcome.diverged_at is not None or outcome.last is None:
+        return Finished("diverged", {}, cost, f"loss not finite at step {outcome.diverged_at}, rate {spec.lr:g}")
+    state = {name: tensor.contiguous().cpu() for name, tensor in network.module.state_dict().items()}
+    result = {
+        "metric": spec.data.metric,
+        "score": outcome.last.accuracy,
+        "num_test": outcome.last.num,
+        "curve": [dataclasses.asdict(point) for point in outcome.curve],
+        "dataset_sha256": data.sha256,
+        "weights": dataclasses.asdict(loaded) if loaded is not None else None,
+        "weights_sha256": blobs.put(context.shared.root, save(state)),
+    }
+    return Finished("ok", result, cost)
+
+
+def _training(spec: PretrainSpec, num_images: int) -> Training:
+    return Training(
+        steps=spec.epochs * math.ceil(num_images / min(spec.batch_size, num_images)),
+        batch_size=spec.batch_size,
+        optimizer=spec.optimizer,
+        momentum=0.9,
+        schedule="cosine",
+        warmup=0.1,
+        label_smoothing=0.0,
+        flip=False,
+        shift=spec.shift,
+        views=0,
+        evaluations=EVALUATIONS,
+        precision="fp32",
+    )

@@ -1,0 +1,307 @@
+"""Strategies whose classifier is computed instead of trained: all penalties of a split from one feature matrix."""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from bench.engine.common import labels as labels_of
+from bench.engine.common.context import Context, OnDevice
+from bench.engine.common.records import (
+    crashed,
+    guarded,
+    record_of,
+    trial_record,
+    unchosen_record,
+    why_no_score,
+    write,
+)
+from bench.engine.common.start import Finished, Start, labelled_images, start, weights_of
+from bench.engine.reuse.stages import stages_for
+from bench.engine.train.evaluate import BATCH, Scored, class_weights
+from bench.engine.train.flops import forward_flops
+from bench.engine.train.images import Images, prepare
+from bench.engine.train.inputs import Part
+from bench.engine.train.meter import Spent
+from bench.engine.train.precision import arithmetic
+from bench.engine.train.stage import Stage, plain_stages
+from bench.network.capture import in_eval_mode, watched
+from bench.solve.closed_forms import logistic_path, prototypes, ridge_folds, ridge_path
+from bench.spec.job import FitSpec, Job, trial_key, unchosen_key
+from bench.spec.parts import Head
+from bench.spec.recipe import Solve
+from bench.store import Record
+
+
+def solve_searches(jobs: Sequence[Job], context: Context) -> bool:
+    """False: told to stop before the last one. A search that was interrupted solves all of its path again."""
+    for job in jobs:
+        spec = _spec(job)
+        missing = [n for n in range(spec.search.trials) if context.store.read(trial_key(job.key, n)) is None]
+        if not missing:
+            continue
+        if context.stopping():
+            return False
+        points = penalties(spec)
+        context.begins([trial_record(job, (missing[0], _point(points[missing[0]])), context)], 1)
+        finished = guarded(lambda spec=spec: _trials(spec, context))  # type: ignore[misc]
+        for number in missing:
+            one = finished if isinstance(finished, Finished) else finished[number]
+            write(context.store, trial_record(job, (number, _point(points[number])), context, one), context)
+    return True
+
+
+def solve_finals(jobs: Sequence[Job], context: Context) -> bool:
+    for job in jobs:
+        if job.kind == "unchosen":
+            _others(job, context)
+        elif context.store.read(job.key) is None:
+            context.begins([crashed(record_of(job, context))], 1)
+            finished = guarded(lambda job=job: _final(job, context))  # type: ignore[misc]
+            write(context.store, record_of(job, context, finished), context)
+    return True
+
+
+def _others(job: Job, context: Context) -> None:
+    """Classifiers of the penalties that were not chosen."""
+    spec = _spec(job)
+    trials, chosen = _chosen(job, context)
+    others = [trial for trial in trials if trial is not (chosen or trials[-1])]
+    for place, trial in enumerate(others):
+        if context.store.read(unchosen_key(job.key, place)) is not None:
+            continue
+        point = (trial.spec["number"], trial.spec["hyper"])
+        context.begins([crashed(unchosen_record(job, place, point, context))], 1)
+        penalty = trial.spec["hyper"]["penalty"]
+        finished = guarded(lambda penalty=penalty: _classifier(spec, penalty, context))  # type: ignore[misc]
+        write(context.store, unchosen_record(job, place, point, context, finished), context)
+
+
+def penalties(spec: FitSpec) -> list[float]:
+    """On a logarithmic grid with exact ends, whatever the sampler of the suite."""
+    solve, num = _solve(spec), spec.search.trials
+    if num == 1:
+        return [math.sqrt(solve.low * solve.high)]
+    step = math.log(solve.high / solve.low) / (num - 1)
+    return [solve.low, *(solve.low * math.exp(i * step) for i in range(1, num - 1)), solve.high]
+
+
+@dataclass(frozen=True)
+class _Matrix:
+    """What a network makes of some images, as its classifier would see it."""
+
+    features: Tensor  # [n, D]
+    labels: Tensor
+    begin: Start
+    stage: Stage
+    by_class: bool  # how it is scored
+
+
+def _trials(spec: FitSpec, context: Context) -> list[Finished]:
+    meter = context.meter()
+    images = labelled_images(spec, context.data(spec.data))
+    matrix = _matrix(spec, images, [images], context)
+    points = penalties(spec)
+    parts = labels_of.splits(spec, images.labels.cpu().numpy())
+    splits = [(torch.from_numpy(a).to(images.device), torch.from_numpy(b).to(images.device)) for a, b in parts]
+    heads = _paths(spec, matrix, [train for train, _ in splits], [held for _, held in splits])
+    scores = [
+        [_score(head, matrix, held, _solve(spec)) for head in path]
+        for path, (_, held) in zip(heads, splits, strict=True)
+    ]
+    cost = _cost(spec, matrix, context, Spent().plus(meter.read(), len(points)))
+    # One pass over the images serves all penalties, so each trial has its share of it.
+    for name in ("samples", "flops"):
+        cost["logical"][name] = round(cost["logical"][name] / len(points))
+    return [
+        Finished("ok", _trial(point, [one[n] for one in scores], [path[n] for path in heads]), cost)
+        for n, point in enumerate(points)
+    ]
+
+
+def _paths(spec: FitSpec, matrix: _Matrix, train: list[Tensor], held: list[Tensor]) -> list[list[Head]]:
+    points, num_classes = penalties(spec), spec.data.num_classes
+    features, labels = matrix.features, matrix.labels
+    if _solve(spec).form == "ridge" and len(held) > 1:
+        return [list(path) for path in ridge_folds(features, labels, num_classes, points, held)]
+    return [_path(spec, matrix, points, index) for index in train]
+
+
+def _path(spec: FitSpec, matrix: _Matrix, points: list[float], index: Tensor | None) -> list[Head]:
+    features, labels, num_classes = matrix.features, matrix.labels, spec.data.num_classes
+    solve = _solve(spec)
+    if solve.solver is not None:
+        chosen = slice(None) if index is None else index
+        return solve.solver.heads(features[chosen], labels[chosen], num_classes, points)
+    match solve.form:
+        case "ridge":
+            return [*ridge_path(features, labels, num_classes, points, index)]
+        case "logistic":
+            return [*logistic_path(features, labels, num_classes, points, index)]
+        case _:
+            return [prototypes(features, labels, num_classes, index)]
+
+
+def _score(head: Head, matrix: _Matrix, index: Tensor | None, solve: Solve) -> Scored:
+    features = matrix.features if index is None else matrix.features[index]
+    labels = matrix.labels if index is None else matrix.labels[index]
+    logits = head.logits(features)
+    # Only logistic regression's scores are log-likelihoods.
+    loss = float(F.cross_entropy(logits, labels)) if solve.form == "logistic" else math.inf
+    right = logits.argmax(1) == labels
+    correct = float((right * class_weights(labels)).sum() if matrix.by_class else right.sum())
+    return Scored(correct, len(labels), loss if math.isfinite(loss) else None)
+
+
+def _trial(penalty: float, scores: list[Scored], heads: list[Head]) -> dict[str, Any]:
+    num = sum(one.num for one in scores)
+    losses = [one.loss * one.num for one in scores if one.loss is not None]
+    return {
+        "penalty": penalty,
+        "score": sum(one.correct for one in scores) / num,
+        "loss": sum(losses) / num if len(losses) == len(scores) else None,
+        "num_validation": num,
+        "folds": [{"score": one.accuracy, "loss": one.loss} for one in scores],
+        **_solver(heads),
+    }
+
+
+def _solver(heads: list[Head]) -> dict[str, Any]:
+    return {
+        "converged": all(head.converged for head in heads),
+        "evaluations": sum(head.evaluations for head in heads),
+        "gradient_norm": max(head.gradient_norm for head in heads),
+    }
+
+
+def _final(job: Job, context: Context) -> Finished:
+    spec = _spec(job)
+    _, chosen = _chosen(job, context)
+    if chosen is None:
+        return why_no_score(job.needs[-1], spec, context.store)
+    return _classifier(spec, chosen.result["penalty"], context)
+
+
+def _chosen(job: Job, context: Context) -> tuple[list[Record], Record | None]:
+    """All trials of its search, and the one that is chosen, if any."""
+    found = [context.store.read(key) for key in (trial_key(job.needs[-1], n) for n in range(_spec(job).search.trials))]
+    trials = [trial for trial in found if trial is not None]
+    if len(trials) < len(found):
+        raise RuntimeError(f"a trial of search {job.needs[-1]} has no record")
+    scored = [trial for trial in trials if trial.status == "ok"]
+    return trials, min(scored, key=lambda trial: _standing(trial.result), default=None)
+
+
+def _standing(result: dict[str, Any]) -> tuple[float, float, float]:
+    """Sorts the best first; of equal ones the stronger penalty."""
+    return -result["score"], math.inf if result["loss"] is None else result["loss"], -result["penalty"]
+
+
+def _classifier(spec: FitSpec, penalty: float, context: Context) -> Finished:
+    """Made of all labels, scored on the test split."""
+    meter = context.meter()
+    data = context.data(spec.data)
+    images = labelled_images(spec, data)
+    matrix = _matrix(spec, images, [images, data.test], context)
+    (head,) = _path(spec, matrix, [penalty], None)
+    test = dataclasses.replace(matrix, features=_features(matrix, data.test, spec), labels=data.test.labels)
+    scored_test = _score(head, test, None, _solve(spec))
+    cost = _cost(spec, matrix, context, meter.read())
+    number = penalties(spec).index(penalty)
+    return Finished("ok", {**_result(spec, number, (images, data), scored_test), **_solver([head]),
+                           **weights_of(matrix.begin)}, cost)  # fmt: skip
+
+
+def _result(spec: FitSpec, number: int, where: tuple[Images, OnDevice], test: Scored) -> dict[str, Any]:
+    images, data = where
+    return {
+        "penalty": penalties(spec)[number],
+        "penalty_edge": _edge(number, spec.search.trials),
+        "trial": number,
+        "lr_edge": "",
+        "num_labels": len(images),
+        "dataset_sha256": data.sha256,
+        "metric": spec.data.metric,
+        "score": test.accuracy,
+        "loss": test.loss,
+        "num_test": test.num,
+        "best_on_test": test.accuracy,  # there is no moment of stopping to choose
+        "curve": [{"step": 0, "train_loss": None, "accuracy": test.accuracy, "loss": test.loss}],
+    }
+
+
+def _edge(number: int, trials: int) -> str:
+    if trials == 1:
+        return ""
+    return "low" if number == 0 else "high" if number == trials - 1 else ""
+
+
+def _matrix(spec: FitSpec, images: Images, bases: list[Images], context: Context) -> _Matrix:
+    begin = start(spec, context)
+    begin.renew()
+    solver = _solve(spec).solver
+    if solver is not None and solver.reads == "units":
+        stage = plain_stages(begin.network, spec.procedure)(0)
+        begin.network.set_active(spec.recipe.active(0))
+    else:
+        stage = stages_for(spec, begin, bases, context)(0)
+    found = _Matrix(torch.empty(0), images.labels, begin, stage, images.by_class)
+    return dataclasses.replace(found, features=_features(found, images, spec))
+
+
+def _features(matrix: _Matrix, images: Images, spec: FitSpec) -> Tensor:
+    """What reaches the classifier, the network in evaluation and the images as they are. [n, D]"""
+    network, solver = matrix.begin.network, _solve(spec).solver
+    of_units = solver is not None and solver.reads == "units"
+    rows: list[Tensor] = []
+    with torch.no_grad(), in_eval_mode(network.module):
+        for begin in range(0, len(images), BATCH):
+            index = torch.arange(begin, min(begin + BATCH, len(images)), device=images.device)
+            inputs = matrix.stage.plain.batches([Part(images, index)])
+            with watched(network, units=of_units) as seen, arithmetic(images.device, spec.training.precision):
+                matrix.stage.live(*(value[0] for value in inputs))
+            rows.append(seen.row() if of_units else seen.features[0])
+    return torch.cat(rows)
+
+
+def _cost(spec: FitSpec, matrix: _Matrix, context: Context, spent: Spent) -> dict[str, Any]:
+    num, width = matrix.features.shape
+    num_classes = spec.data.num_classes
+    module = matrix.begin.network.module
+    with in_eval_mode(module):
+        blank = torch.zeros(1, 3, 8, 8, dtype=torch.uint8, device=context.device)
+        forward = forward_flops(module, (prepare(blank, spec.pipeline),))
+    rank = min(num, width)
+    decomposed = 2 * num * width * rank + 9 * rank**3  # the counter does not see eigendecompositions
+    solving = 2 * num * width * num_classes if _solve(spec).form == "prototypes" else decomposed
+    return {
+        "logical": {
+            "steps": 0,
+            "samples": num,
+            "trainable_params": num_classes * (width + 1),
+            "total_params": sum(p.numel() for p in module.parameters()),
+            "flops": forward * num + solving,
+        },
+        "measured": spent.as_dict(),
+        "engine": {"frozen": [matrix.stage.frozen], "forms": [_solve(spec).form], "replicas": 1}
+        | ({"whole": matrix.stage.whole} if matrix.stage.whole else {}),
+    }
+
+
+def _point(penalty: float) -> dict[str, float | None]:
+    return {"lr": None, "weight_decay": None, "penalty": penalty}
+
+
+def _spec(job: Job) -> FitSpec:
+    assert isinstance(job.spec, FitSpec)
+    return job.spec
+
+
+def _solve(spec: FitSpec) -> Solve:
+    assert spec.recipe.solve is not None
+    return spec.recipe.solve

@@ -1,0 +1,1 @@
+"""What cannot change is computed once: where a network is cut, and what is kept."""

@@ -1,0 +1,240 @@
+"""The cheapest way to the same result: what of a network is computed once, for which images, and what trains.
+
+The plan says which cuts of a network its cells will want (`Context.patterns`), so that one pass over the images fills
+the tables of all of them.
+"""
+
+import hashlib
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+
+import torch
+from torch import Tensor
+
+from bench.engine.common.context import Context
+from bench.engine.common.start import Start
+from bench.engine.reuse.cut import Cut, Whole, cut, join
+from bench.engine.reuse.replay import Static
+from bench.engine.train.flops import forward_flops
+from bench.engine.train.images import Augment, Images, prepare, view_of
+from bench.engine.train.inputs import Pixels, Supply, Table, Tables, Through
+from bench.engine.train.precision import arithmetic
+from bench.engine.train.stage import Stage, Stages, plain_stages
+from bench.keys import digest
+from bench.network.weights import sha256_of
+from bench.plan.patterns import has_one_body, pattern_group
+from bench.spec.job import FitSpec
+from bench.spec.recipe import Learning
+
+log = logging.getLogger(__name__)
+
+FORMAT = 2  # of tables; a change makes old ones unknown, not wrong
+VERSIONS = [torch.__version__, version("timm")]  # of what computes them
+BATCH_PIXELS = 256 * 64 * 64  # of one pass: the working memory of a network grows with the area of its images
+# Operations and bytes per second, as powers of ten that suffice to tell a bargain from a loss.
+SPEED = {"cpu": (1e11, 3e9), "cuda": (3e13, 1e12)}
+WORTH = 2.0  # how many times cheaper reading must be than computing
+LARGEST = 2 << 30  # bytes of one table
+
+
+@dataclass(frozen=True)
+class Known:
+    """A cut and what is known of it."""
+
+    cut: Cut
+    sha256: str  # of its frozen weights
+    is_worth_keeping: bool
+    bytes_per_image: int
+
+
+def stages_for(spec: FitSpec, begin: Start, bases: Sequence[Images], context: Context) -> Stages:
+    """`bases`: the sets that all images of these trainings come from; tables are made for whole sets."""
+    plain = plain_stages(begin.network, spec.procedure)
+    if not context.engine.partition:
+        return plain
+    if spec.recipe.penalty is not None and spec.recipe.penalty.reads == "images":
+        return plain
+
+    def stage(number: int) -> Stage:
+        touched = spec.recipe.touched(number)
+        _begin_again(begin, touched)
+        known = None if touched.units[0] else _known(spec, begin, touched, bases[0], context)
+        begin.network.set_active(spec.recipe.active(number))
+        if known is None or isinstance(known, str):
+            return replace(plain(number), whole=known or "")
+        return _cut_stage(known, bases, _Maker(spec, begin, number, context))
+
+    return stage
+
+
+def _cut_stage(known: Known, bases: Sequence[Images], maker: "_Maker") -> Stage:
+    one, spec, training = known.cut, maker.spec, maker.spec.training
+    how = Augment.of(training)
+    through = Through(Pixels(spec.pipeline, how), one.static, training.precision)
+    still = Through(Pixels(spec.pipeline), one.static, training.precision)
+    largest = max(len(base) for base in bases) * known.bytes_per_image * (how.num_views or 1)
+    if not known.is_worth_keeping or largest > LARGEST:
+        return Stage(one.live, through, still, "recomputed")
+    plain = maker.tables(known, bases, Augment())
+    feed: Supply = plain
+    if how.changes_pixels:
+        training_sets = [base for base in bases if base.origin == bases[0].origin]
+        feed = maker.tables(known, training_sets, how) if how.num_views is not None else through
+    return Stage(one.live, feed, plain, "kept")
+
+
+def _begin_again(begin: Start, touched: Learning) -> None:
+    """What no phase so far has trained is put back to the start: the network is shared, and whoever had it last may
+    have left other weights in it."""
+    state = begin.network.module.state_dict()
+    with torch.no_grad():
+        for name in set(state) - set(begin.network.moving(touched)):
+            state[name].copy_(begin.state[name])
+
+
+def _known(
+    spec: FitSpec, begin: Start, touched: Learning, sample: Images, context: Context
+) -> Known | str:
+    """Text: the network runs whole, and this is why. A notice and the records say so."""
+    name = digest([_body(spec), touched, spec.pipeline.image_size])
+    shelf = context.cuts(begin.network)
+    if name not in shelf:
+        x = prepare(sample.take(torch.arange(2)).pixels, spec.pipeline)
+        begin.network.set_active(touched)  # what was trained before stays live where it is frozen now
+        found = cut(begin.network, x)
+        if isinstance(found, Whole):
+            context.notice(f"{spec.backbone.name} runs whole: {found.reason}")
+            shelf[name] = found.reason
+        else:
+            shelf[name] = _measured(found, begin, x, context.device.type)
+    known = shelf[name]
+    assert isinstance(known, Known | str)
+    return known
+
+
+def _body(spec: FitSpec) -> list[object]:
+    """What the frozen weights depend on."""
+    recipe, weights = spec.recipe, spec.backbone.weights
+    drawn = [] if has_one_body(spec) else [recipe.init, recipe.reinit, spec.seed, spec.repeat, spec.data, spec.budget]
+    return [weights.origin, weights.identity, *drawn]
+
+
+def _measured(found: Cut, begin: Start, x: Tensor, device: str) -> Known:
+    values = found.static(x)
+    size = sum(value.nbytes for value in values) // len(x)
+    operations, bandwidth = SPEED.get(device, SPEED["cpu"])
+    computing = forward_flops(found.static, (x,)) / len(x) / operations
+    # Some networks have buffers that a state dict leaves out.
+    tensors = {**begin.state, **{n: b for n, b in begin.network.module.named_buffers() if n not in begin.state}}
+    frozen = {name: tensors[name] for name in found.frozen}
+    return Known(found, sha256_of(frozen), computing > WORTH * size / bandwidth, size)
+
+
+@dataclass(frozen=True)
+class _Maker:
+    """Makes tables for one kind of network and data."""
+
+    spec: FitSpec
+    begin: Start
+    phase: int
+    context: Context
+
+    def tables(self, known: Known, bases: Sequence[Images], how: Augment) -> Tables:
+        by_origin: dict[str, Table] = {}
+        for base in {(base.origin, _rows_name(base)): base for base in bases}.values():
+            table = self._table(known, base, how)
+            if base.origin in by_origin:
+                table = _both(by_origin[base.origin], table, how)
+            by_origin[base.origin] = table
+        return Tables(by_origin, how)
+
+    def _table(self, known: Known, base: Images, how: Augment) -> Table:
+        keys = self._keys(known, base, how)
+        group = digest(["group", known.sha256, base.origin, _rows_name(base)])
+        values = self.context.features.get(keys, group, lambda: self._compute(known, base, how))
+        where = torch.full((base.stored.shape[0],), -1, device=base.device)
+        rows = torch.arange(len(base), device=base.device)
+        where[base.rows if base.rows is not None else rows] = rows
+        return Table(tuple(values), where, len(base))
+
+    def _keys(self, known: Known, base: Images, how: Augment) -> list[str]:
+        spec = self.spec
+        # Strides, paddings and the like are in no tensor: the backbone's name and options stand for them.
+        network = [spec.backbone.name, spec.backbone.options, spec.recipe.adapt, VERSIONS, known.sha256]
+        images = [spec.pipeline, spec.training.precision, base.origin, _rows_name(base), how]
+        return [digest([FORMAT, network, images, one]) for one in known.cut.names]
+
+    def _compute(self, known: Known, base: Images, how: Augment) -> dict[str, Tensor]:
+        """Of this cut, and of all others that the plan will want of these images."""
+        num_images = len(base) * (how.num_views or 1)
+        wanted = [known, *(one for one in self._others(known) if num_images * one.bytes_per_image <= LARGEST)]
+        joint = join([one.cut for one in wanted])
+        size = max(1, BATCH_PIXELS // self.spec.pipeline.image_size**2)
+        while True:
+            try:
+                whole = self._run(joint, base, how, size)
+                break
+            except torch.OutOfMemoryError:
+                if size == 1:
+                    raise
+                size //= 2
+        return {
+            key: whole[name]
+            for one in wanted
+            for key, name in zip(self._keys(one, base, how), one.cut.names, strict=True)
+        }
+
+    def _run(self, joint: Static, base: Images, how: Augment, size: int) -> dict[str, Tensor]:
+        found: dict[str, list[Tensor]] = {}
+        for x in _views(base, how, self.spec, size):
+            with torch.no_grad(), arithmetic(x.device, self.spec.training.precision):
+                for name, value in zip(joint.names, joint(x), strict=True):
+                    found.setdefault(name, []).append(value.cpu())  # from there to the file
+        return {name: torch.cat(parts) for name, parts in found.items()}
+
+    def _others(self, known: Known) -> Iterator[Known]:
+        spec, mine = self.spec, self.spec.recipe.touched(self.phase)
+        pixels = torch.zeros(2, 3, 8, 8, dtype=torch.uint8, device=self.context.device)
+        blank = Images(pixels, torch.zeros(2, dtype=torch.int64, device=self.context.device))
+        for touched in self.context.patterns.get(pattern_group(spec), ()) if has_one_body(spec) else ():
+            # After the first phase some units of the network are no longer as they were at the start.
+            moves = self.begin.network.moving
+            is_start = self.phase == 0 or set(moves(mine)) <= set(moves(touched))
+            other = _known(spec, self.begin, touched, blank, self.context) if is_start else None
+            if isinstance(other, Known) and other.is_worth_keeping and other.cut.names != known.cut.names:
+                yield other
+
+
+def _both(one: Table, other: Table, how: Augment) -> Table:
+    """Rows that stand in both hold the same values."""
+    num_views = how.num_views or 1
+    blocks = [
+        torch.cat([part for view in range(num_views) for part in (_block(a, one, view), _block(b, other, view))])
+        for a, b in zip(one.values, other.values, strict=True)
+    ]
+    where = torch.where(other.where >= 0, other.where + one.num_rows, one.where)
+    return Table(tuple(blocks), where, one.num_rows + other.num_rows)
+
+
+def _block(values: Tensor, table: Table, view: int) -> Tensor:
+    return values[view * table.num_rows : (view + 1) * table.num_rows]
+
+
+def _views(base: Images, how: Augment, spec: FitSpec, size: int) -> Iterator[Tensor]:
+    """All prepared images in batches, one view of all of them after the other."""
+    for view in range(how.num_views or 1):
+        for start in range(0, len(base), size):
+            index = torch.arange(start, min(start + size, len(base)), device=base.device)
+            pixels, boxes = base.take(index).pixels, None
+            if how.changes_pixels:
+                rows = index if base.rows is None else base.rows[index]
+                pixels, boxes = view_of(pixels, rows, torch.full((len(index),), view), how)
+            yield prepare(pixels, spec.pipeline, boxes)
+
+
+def _rows_name(base: Images) -> str:
+    if base.rows is None:
+        return "all"
+    return hashlib.sha256(base.rows.cpu().numpy().tobytes()).hexdigest()

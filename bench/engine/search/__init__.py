@@ -1,0 +1,1 @@
+"""The search for hyperparameters. Start reading at `run.py`."""

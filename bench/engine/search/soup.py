@@ -1,0 +1,154 @@
+"""Soups: the mean of what the trials of a search ended as. Nothing is trained for it. Where a search validates by
+folds, each trial ended as one network for each fold; all began with the same weights, so all of them are averaged.
+"""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bench.engine.common.context import Context
+from bench.engine.common.history import Tried, read_history
+from bench.engine.common.sources import setting_for
+from bench.engine.common.start import Start, labelled_images, trial_streams
+from bench.engine.train.evaluate import Scored, estimate_statistics
+from bench.engine.train.loop import OWN_IMAGES, Outcome, Point, Session, Stream, first_drawn
+from bench.engine.train.solo import Solo
+from bench.engine.train.stage import plain_stages
+from bench.plan.ranking import ranking
+from bench.spec.job import FitSpec, trial_key
+from bench.store import Store, blobs
+
+State = dict[str, Tensor]
+
+
+def shelf(search_key: str, store: Store) -> Path:
+    """Where a search's ingredients lie: by itself, for another soup may be made of equal ones."""
+    return store.root / "ingredients" / search_key
+
+
+def keep_ingredient(session: Session, search_key: str, context: Context) -> str:
+    """The digest of what training has moved, as it is now."""
+    from safetensors.torch import save
+
+    network = session.team.network
+    state = network.module.state_dict()
+    moving = network.moving(session.recipe.touched(len(session.recipe.phases) - 1))
+    return blobs.put(shelf(search_key, context.store), save({name: state[name].contiguous().cpu() for name in moving}))
+
+
+def ingredients_of(search_key: str, spec: FitSpec, store: Store) -> dict[int, list[str]]:
+    """Digests, by trial and fold, of the trials that came to their end."""
+    found = {}
+    for number in range(spec.search.trials):
+        record = store.read(trial_key(search_key, number))
+        if record is not None and "ingredients" in record.result:
+            found[number] = list(record.result["ingredients"])
+    return found
+
+
+def drop_ingredients(search_key: str, store: Store) -> None:
+    """The soup is made; `--rerun all` makes them again."""
+    shutil.rmtree(shelf(search_key, store), ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class Soup:
+    outcome: Outcome
+    team: Solo  # whose network it is
+    numbers: list[int]  # of the trials in it
+    told: dict[str, Any]  # how the work was done
+    share: float  # steps of all its ingredients, in trainings of the whole budget
+
+
+def make_soup(spec: FitSpec, begin: Start, chosen: Tried, where: tuple[str, Stream, Context]) -> Soup:
+    """`where`: key of the search, the labels and what they are scored on, the context."""
+    search_key, stream, context = where
+    found = ingredients_of(search_key, spec, context.store)
+    pot = _Pot(spec, begin, chosen, (found, shelf(search_key, context.store)), context)
+    ranked = sorted(
+        (tried for tried in read_history(search_key, spec, context.store) if tried.number in pot.digests),
+        key=lambda tried: ranking(tried.score, tried.loss, tried.hyper.lr, tried.collapsed),
+    )
+    numbers = [tried.number for tried in ranked]
+    if spec.recipe.soup == "greedy":
+        numbers = pot.greedy(numbers)
+    pot.pour(numbers, stream)
+    seen, learned = pot.score(stream.scored), pot.score(first_drawn(stream, OWN_IMAGES))
+    outcome = Outcome(last=seen, own=learned)
+    for number in numbers:
+        record = context.store.read(trial_key(search_key, number))
+        assert record is not None, "its history was read"
+        outcome.steps += record.cost["logical"]["steps"]
+        outcome.samples += record.cost["logical"]["samples"]
+    if learned.loss is None:
+        outcome.diverged_at = outcome.steps
+    else:
+        outcome.curve.append(Point(spec.training.steps, learned.loss, seen.accuracy, seen.loss))
+    told = {"frozen": [], "forms": ["soup"], "replicas": 1}
+    return Soup(outcome, pot.team, numbers, told, outcome.steps / spec.training.steps)
+
+
+class _Pot:
+    """A network that holds one mean after another."""
+
+    def __init__(
+        self, spec: FitSpec, begin: Start, chosen: Tried, kept: tuple[dict[int, list[str]], Path], context: Context
+    ) -> None:
+        self.spec, self.begin, self.context = spec, begin, context
+        self.digests, self.shelf = kept
+        self.team = Solo(begin.network, spec.procedure, chosen.hyper, begin.renew)
+        self.team.resume()
+        stage = plain_stages(begin.network, spec.procedure)(0)
+        self.team.enter(stage, spec.recipe.active(len(spec.recipe.phases) - 1), 0)
+
+    def greedy(self, ranked: Sequence[int]) -> list[int]:
+        """From the best on, each trial that does not make the mean worse on the validation images."""
+        images = labelled_images(self.spec, self.context.data(self.spec.data))
+        streams = trial_streams(self.spec, images)
+        kept: list[int] = []
+        best = -1.0
+        for number in ranked:
+            right = self._out_of_fold([*kept, number], streams)
+            if right >= best:
+                kept.append(number)
+                best = right
+        return kept
+
+    def _out_of_fold(self, numbers: Sequence[int], streams: Sequence[Stream]) -> float:
+        """Validation images told right: those of each fold by the mean of the networks that have not seen them."""
+        right = 0.0
+        for fold, stream in enumerate(streams):
+            self._hold([self._read(number, fold) for number in numbers], stream)
+            right += self.score(stream.scored).correct
+        return right
+
+    def pour(self, numbers: Sequence[int], stream: Stream) -> None:
+        """From now on the network is the mean of these trials over all their folds."""
+        folds = range(len(self.digests[numbers[0]]))
+        self._hold([self._read(number, fold) for number in numbers for fold in folds], stream)
+
+    def score(self, images: Any) -> Scored:
+        assert images is not None
+        return self.team.score([images])[0][0]
+
+    def _read(self, number: int, fold: int) -> State:
+        from safetensors.torch import load
+
+        return load(blobs.get(self.shelf, self.digests[number][fold]))
+
+    def _hold(self, states: Sequence[State], stream: Stream) -> None:
+        """BatchNorm's statistics belong to no mean of weights: they are taken anew from the training images."""
+        own = self.begin.network.module.state_dict()
+        with torch.no_grad():
+            for name, first in states[0].items():
+                mean = first
+                if first.is_floating_point():
+                    mean = torch.stack([state[name].double() for state in states]).mean(0).to(first.dtype)
+                own[name].copy_(mean)
+            setting = setting_for(self.spec, self.begin, stream, self.context)
+            estimate_statistics(self.begin.network.module, (images for images, _ in setting.batches()))

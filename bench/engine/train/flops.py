@@ -1,0 +1,67 @@
+"""What a training costs on any machine: FLOPs of the whole network in every step, however little of it was run here."""
+
+import copy
+from collections.abc import Callable
+
+import torch
+from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
+
+from bench.engine.train.optimize import numbered_phases
+from bench.network.units import Network
+from bench.spec.job import Procedure
+from bench.spec.recipe import Learning
+
+COUNTED = 2  # images; the work is proportional to them, and BatchNorm refuses a single one
+
+
+Known = dict[tuple[Learning, int], int]  # of one network: by what learns and image size
+
+
+def training_flops(network: Network, procedure: Procedure, batch_size: int, steps: int, known: Known) -> int:
+    """Forward and backward passes of so many steps. The work per step does not change within a phase."""
+    recipe, image_size = procedure.recipe, procedure.pipeline.image_size
+    total = 0.0
+    for number, start, planned in numbered_phases(recipe, procedure.training.steps):
+        end = min(planned, steps)
+        if end <= start:
+            break
+        counted = step_flops(network, recipe.active(number), image_size, known)
+        if recipe.penalty is not None and (passes := recipe.penalty.passes_in(number)):
+            counted += round(passes * _pass_flops(network, image_size))
+        total += counted / COUNTED * batch_size * (end - start)
+    return round(total)
+
+
+def step_flops(network: Network, active: Learning, image_size: int, known: Known) -> int:
+    """Of one step on `COUNTED` images. Counting copies the network, so it is done once for each kind of step."""
+    key = (active, image_size)
+    if key not in known:
+        known[key] = _count(network, active, image_size)
+    return known[key]
+
+
+def _pass_flops(network: Network, image_size: int) -> int:
+    """Of a forward pass of `COUNTED` images."""
+    shadow = copy.deepcopy(network.module).to("meta")
+    x = torch.empty(COUNTED, 3, image_size, image_size, device="meta", dtype=next(shadow.parameters()).dtype)
+    return forward_flops(shadow, (x,))
+
+
+def _count(network: Network, active: Learning, image_size: int) -> int:
+    """On a copy: nothing is computed, and neither weights nor flags of the network move."""
+    twin = copy.deepcopy(network)
+    twin.set_active(active)
+    shadow = twin.module.to("meta")
+    x = torch.empty(COUNTED, 3, image_size, image_size, device="meta")
+    with FlopCounterMode(display=False) as counter:
+        logits = shadow(x.to(next(shadow.parameters()).dtype))
+        F.cross_entropy(logits, torch.zeros(COUNTED, dtype=torch.int64, device="meta")).backward()  # type: ignore[no-untyped-call]
+    return int(counter.get_total_flops())
+
+
+def forward_flops(module: Callable[..., object], inputs: tuple[torch.Tensor, ...]) -> int:
+    """Of one pass over these inputs, which is made."""
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        module(*inputs)
+    return int(counter.get_total_flops())

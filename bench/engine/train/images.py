@@ -1,0 +1,241 @@
+"""Images as they lie on the device (uint8, whole splits) and as the network sees them (float, resized, normalised).
+
+Everything random is decided per image, for whole batches at once. `crops.py` draws and shows rectangles of images.
+"""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from bench.engine.train.crops import NUM_DRAWS, boxes_of, resized
+from bench.keys import seed_for
+from bench.spec.refs import Metric, Pipeline, Training
+
+
+@dataclass(frozen=True)
+class Images:
+    """Some images of a split. Taking a part copies no pixels: it keeps the rows of the split that belong to it."""
+
+    stored: Tensor  # uint8 [N, 3, H, W], the whole split; on the device, or mapped from a file where it does not fit
+    labels: Tensor  # int64 [n], on the device
+    rows: Tensor | None = None  # int64 [n] into `stored`, on the device; None: all of it
+    origin: str = ""  # identity of the split by content; "": nobody else can have the same one
+    is_streamed: bool = False  # read from the file with every batch
+    by_class: bool = False  # scored by the mean over the classes of each one's share, not by images alike
+
+    @staticmethod
+    def on_device(
+        images: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64], device: torch.device, origin: str = ""
+    ) -> "Images":
+        pixels = torch.from_numpy(np.array(images)).permute(0, 3, 1, 2).contiguous()
+        return Images(pixels.to(device), torch.from_numpy(np.array(labels)).to(device), origin=origin)
+
+    @staticmethod
+    def mapped(
+        images: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64], device: torch.device, origin: str = ""
+    ) -> "Images":
+        """The pixels stay where they are, in a file mapped into memory, say; each batch is fetched from there."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # the file is read-only, and nobody writes
+            pixels = torch.from_numpy(images).permute(0, 3, 1, 2)
+        return Images(pixels, torch.from_numpy(np.array(labels)).to(device), origin=origin, is_streamed=True)
+
+    def __len__(self) -> int:
+        return self.labels.shape[0]
+
+    @property
+    def metric(self) -> Metric:
+        return "mean_per_class" if self.by_class else "accuracy"
+
+    @property
+    def device(self) -> torch.device:
+        return self.labels.device
+
+    @property
+    def pixels(self) -> Tensor:
+        if self.rows is None:
+            return self.stored.to(self.device)
+        if self.stored.device == self.device:
+            return self.stored.index_select(0, self.rows)  # many times faster than indexing, on a CPU
+        fetched = self.stored.index_select(0, self.rows.to(self.stored.device))
+        return fetched.pin_memory().to(self.device, non_blocking=True)
+
+    def take(self, index: npt.NDArray[np.int64] | Tensor) -> "Images":
+        if not isinstance(index, Tensor):
+            index = torch.from_numpy(np.ascontiguousarray(index))
+        chosen = index.to(self.device)
+        rows = chosen if self.rows is None else self.rows[chosen]
+        return Images(self.stored, self.labels.index_select(0, chosen), rows, self.origin, self.is_streamed,
+                      self.by_class)
+
+
+@dataclass(frozen=True)
+class Augment:
+    flip: bool = False
+    shift: int = 0  # pixels of the stored image
+    views: int = 0  # so many changed views of each image, drawn once; 0: changed anew each time
+    crop: float = 0.0  # smallest share of the area that is shown; 0: all of it
+
+    @staticmethod
+    def of(training: Training) -> "Augment":
+        return Augment(training.flip, training.shift, training.views, training.crop)
+
+    @property
+    def changes_pixels(self) -> bool:
+        return self.flip or self.shift > 0 or self.crop > 0
+
+    @property
+    def num_views(self) -> int | None:
+        """How many different images one image can become; None: too many to keep. Flipping alone makes two."""
+        if not self.changes_pixels:
+            return 1
+        if self.views:
+            return self.views
+        return None if self.shift or self.crop else 2
+
+
+class Changed(NamedTuple):
+    """Images of a batch after their random changes, and what of each is to be shown."""
+
+    pixels: Tensor  # uint8 [B, 3, H, W]
+    boxes: Tensor | None = None  # int64 [B, 4], as `crops.boxes_of` draws them; None: all of each image
+
+
+def prepare(pixels: Tensor, pipeline: Pipeline, boxes: Tensor | None = None) -> Tensor:
+    """uint8 [B, 3, H, W] -> float [B, 3, S, S], channels last in memory. A box is shown whole: the pipeline's own crop
+    is for images as they are."""
+    x = pixels.to(torch.get_default_dtype()).div_(255)  # in place from here on: a fresh tensor costs more than a pass
+    side = pipeline.image_size
+    if boxes is not None:
+        x = resized(x, boxes, side, pipeline.interpolation).clamp_(0, 1)
+    else:
+        x = _middle(x, side, pipeline)
+    mean = torch.tensor(pipeline.mean, device=x.device).view(1, 3, 1, 1)
+    std = torch.tensor(pipeline.std, device=x.device).view(1, 3, 1, 1)
+    return x.sub_(mean).div_(std).contiguous(memory_format=torch.channels_last)
+
+
+def _middle(x: Tensor, side: int, pipeline: Pipeline) -> Tensor:
+    whole = round(side / pipeline.crop)
+    if x.shape[-2:] != (whole, whole):
+        size, mode = (whole, whole), pipeline.interpolation
+        x = F.interpolate(x, size=size, mode=mode, antialias=True, align_corners=False).clamp_(0, 1)
+    if whole != side:
+        edge = (whole - side) // 2
+        x = x[:, :, edge : edge + side, edge : edge + side]
+    return x
+
+
+def augment(pixels: Tensor, how: Augment, generator: torch.Generator, rows: Tensor | None = None) -> Changed:
+    """Mirror, move and crop each image on its own. The generator lives on the CPU, so devices draw alike.
+
+    `rows`: the images' places in their split; needed where views are drawn once.
+    """
+    if how.views:
+        assert rows is not None
+        return view_of(pixels, rows, choose_views(len(pixels), how, generator), how)
+    batch = len(pixels)
+    mirrored = torch.rand(batch, generator=generator) < 0.5 if how.flip else None
+    offsets = _draw_offsets(batch, how, generator) if how.shift else None
+    boxes = None
+    if how.crop:
+        draws = torch.rand(batch, NUM_DRAWS, generator=generator, dtype=torch.float64)
+        boxes = boxes_of(draws, how.crop, (pixels.shape[2], pixels.shape[3]))
+    return _changed(pixels, mirrored, offsets, boxes)
+
+
+def choose_views(batch: int, how: Augment, generator: torch.Generator) -> Tensor:
+    """int64 [B]: which view each image of a batch is seen in."""
+    if how.views:
+        return torch.randint(0, how.views, (batch,), generator=generator)
+    return (torch.rand(batch, generator=generator) < 0.5).long()  # as `augment` draws flips
+
+
+def view_of(pixels: Tensor, rows: Tensor, views: Tensor, how: Augment) -> Changed:
+    """Each image in its own view, which depends on its place in the split and on nothing else."""
+    if not how.views:
+        return _changed(pixels, views.bool(), None)
+    views, height, width = views.cpu(), pixels.shape[2], pixels.shape[3]
+    places = (views, rows.cpu(), 1 << int(rows.max()).bit_length())  # seldom another number, so that draws are kept
+    moves = _by_view(places, _drawn_moves)
+    mirrored = moves[:, 0] < 0.5 if how.flip else None
+    offsets = None
+    if how.shift:
+        # Uniform on -shift .. shift, from the same draws whatever the shift.
+        span = 2 * how.shift + 1
+        offsets = (moves[:, 1:].T * span).floor().long().clamp_(max=span - 1).unsqueeze(2) - how.shift
+    boxes = _by_view(places, lambda *which: _drawn_boxes(*which, how.crop, (height, width))) if how.crop else None
+    return _changed(pixels, mirrored, offsets, boxes)
+
+
+def _by_view(places: tuple[Tensor, Tensor, int], drawn: Callable[[int, int], Tensor]) -> Tensor:
+    """`places`: view and row of each image, and how many rows there may be. `drawn`: of a view, for all rows."""
+    views, rows, num_rows = places
+    tables = {view: drawn(view, num_rows) for view in set(views.tolist())}
+    one = next(iter(tables.values()))
+    found = torch.empty(len(rows), one.shape[1], dtype=one.dtype)
+    for view, table in tables.items():
+        chosen = (views == view).nonzero().flatten()
+        found[chosen] = table[rows[chosen]]
+    return found
+
+
+@lru_cache(maxsize=64)
+def _drawn_moves(view: int, num_rows: int) -> Tensor:
+    """[N, 3] uniform numbers: flip, rows, columns. Drawn image by image, so that a longer split begins alike."""
+    generator = torch.Generator().manual_seed(seed_for("view", view))
+    return torch.rand(num_rows, 3, generator=generator, dtype=torch.float64)
+
+
+@lru_cache(maxsize=64)
+def _drawn_boxes(view: int, num_rows: int, share: float, size: tuple[int, int]) -> Tensor:
+    """int64 [N, 4], drawn image by image likewise."""
+    generator = torch.Generator().manual_seed(seed_for("view crop", view))
+    return boxes_of(torch.rand(num_rows, NUM_DRAWS, generator=generator, dtype=torch.float64), share, size)
+
+
+def _draw_offsets(batch: int, how: Augment, generator: torch.Generator) -> Tensor:
+    return torch.randint(-how.shift, how.shift + 1, (2, batch, 1), generator=generator)
+
+
+def _changed(
+    pixels: Tensor, mirrored: Tensor | None, offsets: Tensor | None, boxes: Tensor | None = None
+) -> Changed:
+    batch, _, height, width = pixels.shape
+    if mirrored is not None:
+        pixels = torch.where(mirrored.to(pixels.device).view(-1, 1, 1, 1), pixels.flip(3), pixels)
+    if offsets is not None:
+        # Moving reads beyond the border; the nearest pixel is repeated there.
+        rows = (torch.arange(height) + offsets[0]).clamp(0, height - 1).to(pixels.device)
+        columns = (torch.arange(width) + offsets[1]).clamp(0, width - 1).to(pixels.device)
+        which = torch.arange(batch, device=pixels.device).view(-1, 1, 1, 1)
+        channel = torch.arange(3, device=pixels.device).view(1, -1, 1, 1)
+        pixels = pixels[which, channel, rows.view(batch, 1, height, 1), columns.view(batch, 1, 1, width)]
+    return Changed(pixels, boxes)
+
+
+class Order:
+    """Batches of indices without end: one shuffled pass after another, cut into batches of equal size.
+
+    A pass may end within a batch, so no image is dropped and no batch is short (one image alone breaks BatchNorm).
+    """
+
+    def __init__(self, num_images: int, batch_size: int, seed: int) -> None:
+        self.batch_size = min(batch_size, num_images)
+        self._num_images = num_images
+        self._generator = np.random.default_rng(seed)
+        self._left: npt.NDArray[np.int64] = np.empty(0, np.int64)
+
+    def next(self) -> npt.NDArray[np.int64]:
+        while len(self._left) < self.batch_size:
+            self._left = np.concatenate([self._left, self._generator.permutation(self._num_images)])
+        batch, self._left = self._left[: self.batch_size], self._left[self.batch_size :]
+        return batch
