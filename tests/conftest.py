@@ -36,7 +36,7 @@ def tiny_load(options):
     def split(labels):
         images = draw.integers(0, 150, (len(labels), 8, 8, 3), np.uint8)
         images[np.arange(len(labels)), :, :, labels] += 60
-        return Split(images, labels.astype(np.int64))
+        return Split.of_images(images, labels.astype(np.int64))
 
     train = split(draw.permutation(np.arange(CLASSES * PER_CLASS) % CLASSES))
     return Dataset(("red", "green", "blue"), train, split(draw.integers(0, CLASSES, TEST)))

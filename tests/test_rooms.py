@@ -10,9 +10,9 @@ ROOT = Path(__file__).parent.parent / "bench"
 # From the ground up. What a room imports stands before it, wherever in a file the import is: at its top, in a function,
 # or for types alone.
 ROOMS = (
-    "errors", "text", "places", "keys", "provenance", "catalogue", "spec", "store", "suite", "backbones", "network",
-    "solve", "datasets", "strategies", "fetching", "plan", "engine.train", "engine.common", "engine.reuse",
-    "engine.fleet", "engine.search", "engine.jobs", "engine", "execute", "analysis", "gate", "report",
+    "errors", "text", "places", "keys", "provenance", "catalogue", "spec", "modalities", "store", "suite",
+    "backbones", "network", "solve", "datasets", "strategies", "fetching", "plan", "engine.train", "engine.common",
+    "engine.reuse", "engine.fleet", "engine.search", "engine.jobs", "engine", "execute", "analysis", "gate", "report",
     "commands", "cli_types", "cli_gate", "cli", "pytest_plugin", "__main__",
 )  # fmt: skip
 
@@ -20,7 +20,8 @@ ROOMS = (
 # Torch's own code; everything else starts without it. A catalogue's entry imports its file here when it is built.
 ROOMS_WITH_TORCH = {"network", "solve", "engine", "execute"}  # with the rooms in them
 FILES_WITH_TORCH = {
-    "bench.backbones.cifar_resnet_net", "bench.backbones.torchvision_models", "bench.strategies.layers.beside",
+    "bench.modalities.pixels", "bench.modalities.crops", "bench.backbones.cifar_resnet_net",
+    "bench.backbones.torchvision_models", "bench.strategies.layers.beside",
     "bench.strategies.layers.stochastic_norm", "bench.strategies.layers.weights",
 }  # fmt: skip
 

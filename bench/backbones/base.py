@@ -23,6 +23,7 @@ class BackboneFacts:
     has_batchnorm: bool = True
     interpolation: str = "bicubic"  # or bilinear, as the weights were evaluated
     is_depthwise: bool = False  # has convolutions with one channel in each group
+    modality: str = "image"  # what it takes in
 
 
 @dataclass(frozen=True)

@@ -73,7 +73,7 @@ def load(options: ArrayOptions) -> Dataset:
     most = _largest((train[0], found[test_x]), path)
     parts = [(train[0], train_x, train[1]), (found[test_x], test_x, found[test_y])]
     splits = [
-        Split(_images(images, most, (path, name)), np.searchsorted(values, labels.ravel()).astype(np.int64))
+        Split.of_images(_images(images, most, (path, name)), np.searchsorted(values, labels.ravel()).astype(np.int64))
         for images, name, labels in parts
     ]
     return Dataset(tuple(names), *splits)

@@ -5,7 +5,7 @@ No torch here: `plan` and `list` read entries. The catalogue itself is `bench/da
 
 import hashlib
 import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.catalogue import Options
+from bench.modalities import MODALITIES
+from bench.modalities.base import Columns
 from bench.spec.refs import Metric
 
 __all__ = ["Dataset", "DatasetEntry", "DatasetFacts", "Options", "Split"]
@@ -24,37 +26,46 @@ Prints = npt.NDArray[np.uint64]
 
 @dataclass(frozen=True)
 class Split:
-    images: npt.NDArray[np.uint8]  # [N, H, W, 3]
+    columns: Columns  # what the modality stores of each example, by name: each [N, ...]
     labels: npt.NDArray[np.int64]  # [N], 0 .. classes - 1
     wholes: Prints | None = None  # [N], of the pictures before they were cut to squares; None: nothing was cut
+    modality: str = "image"
+
+    @staticmethod
+    def of_images(
+        images: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64], wholes: Prints | None = None
+    ) -> "Split":
+        """`images`: [N, H, W, 3]"""
+        return Split({"images": images}, labels, wholes)
+
+    @property
+    def images(self) -> npt.NDArray[np.uint8]:
+        return self.columns["images"]
 
     @cached_property
     def prints(self) -> Prints:
-        """[N, 2]: each image as it is kept, and as it was before. Equal images have equal prints."""
-        stored = prints_of(self.images)
+        """[N, 2]: each example as it is kept, and as it was before. Equal ones have equal prints."""
+        stored = np.fromiter((print_of(*row) for row in zip(*self.columns.values(), strict=True)), np.uint64)
         return np.stack([stored, stored if self.wholes is None else self.wholes], 1)
 
     def __post_init__(self) -> None:
-        assert self.images.dtype == np.uint8
-        assert self.images.ndim == 4
-        assert self.images.shape[3] == 3
+        modality = MODALITIES[self.modality]
+        assert tuple(self.columns) == modality.columns
+        modality.check(self.columns)
         assert self.labels.dtype == np.int64
-        assert self.labels.shape == self.images.shape[:1]
+        assert all(self.labels.shape == column.shape[:1] for column in self.columns.values())
         assert self.wholes is None or self.wholes.shape == self.labels.shape
 
 
-def prints_of(images: Iterable[npt.NDArray[np.uint8]]) -> Prints:
-    """[N]: 64 bits of a digest of each image's shape and pixels."""
-    return np.fromiter(map(print_of, images), np.uint64)
-
-
-def print_of(content: npt.NDArray[np.uint8] | bytes) -> int:
-    """Of pixels, or of a file."""
-    if isinstance(content, bytes):
-        found = hashlib.blake2b(content, digest_size=8)
-    else:
-        found = hashlib.blake2b(repr(content.shape).encode(), digest_size=8)
-        found.update(np.ascontiguousarray(content).data)
+def print_of(*contents: npt.NDArray[Any] | bytes) -> int:
+    """64 bits of a digest: of an example's columns, their shapes included, or of a file."""
+    found = hashlib.blake2b(digest_size=8)
+    for content in contents:
+        if isinstance(content, bytes):
+            found.update(content)
+        else:
+            found.update(repr(content.shape).encode())
+            found.update(np.ascontiguousarray(content).data)
     return int.from_bytes(found.digest(), "little")
 
 
@@ -66,11 +77,12 @@ class Dataset:
 
     @cached_property
     def sha256(self) -> str:
-        """Digest of every pixel and label; two copies that differ are two datasets."""
+        """Digest of every example and label; two copies that differ are two datasets."""
         digest = hashlib.sha256(repr(self.classes).encode())
         for split in (self.train, self.test):
-            digest.update(repr(split.images.shape).encode())
-            digest.update(np.ascontiguousarray(split.images).data)
+            for column in split.columns.values():
+                digest.update(repr(column.shape).encode())
+                digest.update(np.ascontiguousarray(column).data)
             digest.update(np.ascontiguousarray(split.labels).data)
         return digest.hexdigest()
 
@@ -129,3 +141,4 @@ class DatasetEntry:
     where: tuple[str, ...] = ()  # options that say where the data lie: in no key, which has the content's digest
     is_hub: bool = False  # what they say is a hub's name where no file is called so
     public: PublicSize | None = None  # of the set that it is named after
+    modality: str = "image"

@@ -21,11 +21,11 @@ from bench.datasets import find
 from bench.datasets.base import Dataset, DatasetEntry, Split
 from bench.errors import BenchError
 from bench.keys import digest
+from bench.modalities import MODALITIES
 
 FORMAT = 2  # of the folder; a change makes old entries unknown, not wrong
 ABOUT = "about.json"
 SPLITS = ("train", "test")
-PARTS = ("images", "labels", "prints")
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ def kept(name: str, options: Options, cache_dir: Path, revision: str) -> Dataset
 def _shelf(entry: DatasetEntry, options: Options, cache_dir: Path, revision: str) -> "_Shelf":
     settings = options.model_dump(mode="json", exclude=set(entry.where))
     identity = [FORMAT, entry.name, settings, revision]
-    return _Shelf(cache_dir, digest(identity), identity)
+    return _Shelf(cache_dir, digest(identity), identity, entry.modality)
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,16 @@ class _Shelf:
     root: Path
     key: str
     identity: list[Any]  # what the key is made of, kept in the entry so that a person can tell what it is
+    modality: str
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return MODALITIES[self.modality].columns
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Files of each split."""
+        return (*self.columns, "labels", "prints")
 
     @property
     def place(self) -> Path:
@@ -90,7 +100,7 @@ class _Shelf:
 
     def _open_split(self, split: str, arrays: dict[str, Any]) -> Split:
         opened = {}
-        for part in PARTS:
+        for part in self.parts:
             name = f"{split}_{part}.npy"
             path = self.place / name
             if path.stat().st_size != arrays[name]["bytes"]:
@@ -98,7 +108,7 @@ class _Shelf:
             opened[part] = _map(path)
             if [list(opened[part].shape), str(opened[part].dtype)] != [arrays[name]["shape"], arrays[name]["dtype"]]:
                 raise ValueError(f"{path} holds another array")
-        found = Split(opened["images"], opened["labels"])
+        found = Split({name: opened[name] for name in self.columns}, opened["labels"], modality=self.modality)
         vars(found)["prints"] = opened["prints"]  # likewise
         return found
 
@@ -115,9 +125,9 @@ class _Shelf:
     def _write(self, dataset: Dataset, folder: Path) -> None:
         arrays = {}
         for split in SPLITS:
-            for part in PARTS:
+            own: Split = getattr(dataset, split)
+            for part, array in {**own.columns, "labels": own.labels, "prints": own.prints}.items():
                 path = folder / f"{split}_{part}.npy"
-                array = getattr(getattr(dataset, split), part)
                 with path.open("wb") as file:
                     np.save(file, array, allow_pickle=False)
                     _settle(file)

@@ -47,8 +47,8 @@ def load(options: DigitsOptions) -> Dataset:
     test = np.setdiff1d(np.arange(NUM_IMAGES), train)
     return Dataset(
         classes=tuple(str(digit) for digit in range(NUM_CLASSES)),
-        train=Split(images[train], labels[train]),
-        test=Split(images[test], labels[test]),
+        train=Split.of_images(images[train], labels[train]),
+        test=Split.of_images(images[test], labels[test]),
     )
 
 

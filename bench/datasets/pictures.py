@@ -64,8 +64,8 @@ class Decoded:
     def split(self, labels: npt.NDArray[np.int64], rows: npt.NDArray[np.int64] | None = None) -> Split:
         """Of all images, or of some. `labels`: of all."""
         if rows is None:
-            return Split(self.pixels, labels, self.wholes)
-        return Split(self.pixels[rows], labels[rows], self.wholes[rows])
+            return Split.of_images(self.pixels, labels, self.wholes)
+        return Split.of_images(self.pixels[rows], labels[rows], self.wholes[rows])
 
 
 def decode(kept: Sequence[Kept], side: int, fit: Fit) -> Decoded:

@@ -90,7 +90,7 @@ class World:
                 count = min(CHUNK, per_class - start)
                 images[start : start + count, label] = paint(streams, DRAW[kind](name, streams, count, style), style)
         labels = np.tile(np.arange(num_classes, dtype=np.int64), per_class)
-        return Split(images.reshape(-1, SIDE, SIDE, 3), labels)
+        return Split.of_images(images.reshape(-1, SIDE, SIDE, 3), labels)
 
 
 def _shapes_and_textures(seen: bool) -> tuple[tuple[str, str], ...]:

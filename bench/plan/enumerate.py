@@ -51,6 +51,7 @@ def make_plan(
     shelf = [replace(backbone, arithmetic=choose(asked, machine, backbone.facts.is_depthwise))
              for backbone in _backbones(suite, cache, problems)]
     recipes = _strategies(suite, shelf, problems)
+    _check_modalities(tasks, shelf, problems)
     refuse(problems)
     _check_size(loaded, tasks, recipes, max_runs)
     jobs: dict[str, Job] = {}
@@ -124,6 +125,17 @@ def _backbones(suite: Suite, cache: Path, problems: Problems) -> list[ResolvedBa
             problems.add(("backbones", number), text)
         resolved.append(backbone)
     return resolved
+
+
+def _check_modalities(tasks: list[Task], shelf: list[ResolvedBackbone], problems: Problems) -> None:
+    for number, backbone in enumerate(shelf):
+        takes = backbone.facts.modality
+        taught = [] if backbone.pretraining is None else [backbone.pretraining.spec.data]
+        for ref in {digest(ref): ref for ref in [*(task.dataset.ref for task in tasks), *taught]}.values():
+            given = datasets.find(ref.name).modality
+            if given != takes:
+                text = f"backbone {backbone.label!r} is for {takes} data, and data set {ref.name!r} is {given}"
+                problems.add(("backbones", number), text)
 
 
 def _check_outside_weights(number: int, spec: BackboneSpec, problems: Problems) -> None:

@@ -48,7 +48,7 @@ def load(options):
     images = np.repeat((images * (255 / 16)).astype(np.uint8), 3, axis=3)
     train = subset_per_class(labels, 36, options.seed)
     test = np.setdiff1d(np.arange(len(labels)), train)
-    return Dataset(tuple("01234"), Split(images[train], labels[train]), Split(images[test], labels[test]))
+    return Dataset(tuple("01234"), *(Split.of_images(images[rows], labels[rows]) for rows in (train, test)))
 
 
 def half(upper, seed):

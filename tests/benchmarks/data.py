@@ -45,7 +45,7 @@ def load(options):
         for image, label in zip(images, labels, strict=True):
             image += 110 * blob(centres[label] + draw.normal(0, 0.06, 2), 0.02)[..., None] * colours[label]
             image += 90 * blob(draw.uniform(0, 1, 2), 0.02)[..., None] * draw.uniform(0, 1, 3)
-        return Split(images.clip(0, 255).astype(np.uint8), labels.astype(np.int64))
+        return Split.of_images(images.clip(0, 255).astype(np.uint8), labels.astype(np.int64))
 
     return Dataset(tuple(map(str, range(options.classes))), split(options.train), split(options.test))
 

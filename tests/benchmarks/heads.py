@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from bench.engine.fleet.calibrate import form_maker
 from bench.engine.fleet.fleet import Fleet
-from bench.engine.train.images import Images, Order
+from bench.engine.train.examples import Examples, Order
 from bench.engine.train.inputs import Table, Tables
 from bench.engine.train.loop import Session, Stream
 from bench.engine.train.optimize import Hyper, make_optimizer, schedule, set_rates
@@ -46,7 +46,7 @@ class Heads:
     def together(self):
         """[S, M, C, D] weights."""
         num = len(self.labels)
-        images = Images(torch.zeros(num, 3, 1, 1, dtype=torch.uint8), self.labels, origin="features")
+        images = Examples((torch.zeros(num, 3, 1, 1, dtype=torch.uint8),), self.labels, origin="features")
         supply = Tables({"features": Table((self.features,), torch.arange(num, device=self.device), num)})
         network, procedure = self.network(), Procedure(ONE_UNIT, self.training, PIPELINE)
         stage = Stage(network.module, supply, supply, "kept")

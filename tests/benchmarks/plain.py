@@ -12,8 +12,9 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 from bench.engine.common.start import labelled_images, start, trial_streams
-from bench.engine.train.images import Order, prepare
+from bench.engine.train.examples import Order
 from bench.engine.train.optimize import Hyper, make_optimizer, numbered_phases, schedule, set_rates
+from bench.modalities.pixels import prepare
 
 WORKERS = 2
 EVALUATED = 256  # images at a time
@@ -29,7 +30,7 @@ class Pictures(Dataset):
     """As torchvision's data sets hold theirs: arrays, made into PIL images one by one."""
 
     def __init__(self, images, pipeline, changes=()):
-        self.arrays = images.pixels.cpu().permute(0, 2, 3, 1).contiguous().numpy()
+        self.arrays = images.values[0].cpu().permute(0, 2, 3, 1).contiguous().numpy()
         self.labels = images.labels.tolist()
         end = [transforms.ToTensor(), transforms.Normalize(pipeline.mean, pipeline.std)]
         self.transform = transforms.Compose([*changes, *end])
@@ -79,7 +80,7 @@ class Trial:
     def in_memory(self, lr):
         if self._tensors is None:
             self._tensors = [
-                (prepare(images.pixels, self.spec.pipeline).contiguous(), images.labels)
+                (prepare(images.values[0], self.spec.pipeline).contiguous(), images.labels)
                 for images in (self.stream.images, self.stream.scored)
             ]
         (train, labels), held = self._tensors

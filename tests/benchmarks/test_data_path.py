@@ -6,8 +6,8 @@ from torch.utils.data import DataLoader
 from torchvision import transforms
 from torchvision.transforms import functional as TF
 
-from bench.engine.train.images import Augment, _changed, prepare
-from bench.engine.train.inputs import Part, Pixels
+from bench.engine.train.inputs import Direct, Part
+from bench.modalities.pixels import Augment, _changed, prepare
 from tests.benchmarks import workshop
 from tests.benchmarks.arms import Arm
 from tests.benchmarks.plain import WORKERS, Pictures
@@ -30,7 +30,7 @@ def test_data_path(race, shop, changed, target, floor):
     loader = DataLoader(
         Pictures(images, pipeline, changes), BATCH, shuffle=changed, num_workers=WORKERS, persistent_workers=True
     )
-    supply = Pixels(pipeline, Augment(changed, SHIFT if changed else 0))
+    supply = Direct(pipeline, Augment(changed, SHIFT if changed else 0))
     generator = torch.Generator().manual_seed(0) if changed else None
 
     def resident():
@@ -52,13 +52,13 @@ def test_data_path(race, shop, changed, target, floor):
 def check(images, pipeline):
     """The same pixels, as they are and for the same draws."""
     index = torch.arange(16, device=images.device)
-    pixels = images.take(index).pixels
+    pixels = images.take(index).values[0]
     mirrored = torch.rand(16, generator=torch.Generator().manual_seed(1)) < 0.5
     offsets = torch.randint(-SHIFT, SHIFT + 1, (2, 16, 1), generator=torch.Generator().manual_seed(2))
     plain, moved = Pictures(images, pipeline), prepare(_changed(pixels, mirrored, offsets), pipeline).cpu()
     for number in range(16):
         expected = plain[number][0]
-        found = Pixels(pipeline).batches([Part(images, index)])[0][0, number].cpu()
+        found = Direct(pipeline).batches([Part(images, index)])[0][0, number].cpu()
         torch.testing.assert_close(found, expected)
         flipped = TF.hflip(pixels[number]) if mirrored[number] else pixels[number]
         down, right = (SHIFT + int(offset[number]) for offset in offsets)

@@ -13,8 +13,8 @@ from bench import strategies
 from bench.backbones.weights_file import file_sha256
 from bench.engine.common.context import Context
 from bench.engine.jobs.perform import perform
-from bench.engine.train.images import prepare
 from bench.keys import digest
+from bench.modalities.pixels import prepare
 from bench.network.build import build_network
 from bench.plan.patterns import frozen_patterns
 from bench.spec.job import FitSpec, Job
@@ -51,7 +51,7 @@ class Workshop:
             ref = self.blobs(side, 64, 64)
             with torch.no_grad():
                 for _ in range(30):
-                    module.train()(prepare(self.context(ref).data(ref).train.pixels.cpu(), pipeline(side)))
+                    module.train()(prepare(self.context(ref).data(ref).train.values[0].cpu(), pipeline(side)))
             save_file({name: tensor.contiguous() for name, tensor in module.state_dict().items()}, path)
         sha256 = file_sha256(path)
         self.files[sha256] = path

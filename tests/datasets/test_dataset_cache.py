@@ -59,7 +59,7 @@ def test_the_digest_is_kept_not_computed(tmp_path):
 
 def test_prints_are_kept_not_computed(tmp_path, monkeypatch):
     load("near", OPTIONS, tmp_path)
-    monkeypatch.setattr("bench.datasets.base.prints_of", None)
+    monkeypatch.setattr("bench.datasets.base.print_of", None)
     dataset = load("near", OPTIONS, tmp_path)
     monkeypatch.undo()
     fresh = DATASETS["near"].load(OPTIONS)

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from bench import datasets
-from bench.datasets.base import Dataset, Split, prints_of
+from bench.datasets.base import Dataset, Split, print_of
 from bench.datasets.overlap import Overlap, num_test_in_train, overlap
 from tests.datasets.pictured import class_folders, picture
 
@@ -18,7 +18,7 @@ def noise(num, side=8, seed=0):
 
 
 def dataset(train, test):
-    return Dataset(("a", "b"), *(Split(images, np.arange(len(images)) % 2) for images in (train, test)))
+    return Dataset(("a", "b"), *(Split.of_images(images, np.arange(len(images)) % 2) for images in (train, test)))
 
 
 def opened(name, **options):
@@ -55,9 +55,9 @@ def test_one_pixel_and_a_turn_make_another_image():
     other = image.copy()
     other[0, 3, 3, 1] ^= 1
     wide = np.zeros((1, 4, 9, 3), np.uint8)
-    prints = [int(prints_of(one)[0]) for one in (image, other, image[:, ::-1], wide, wide.transpose(0, 2, 1, 3))]
+    prints = [print_of(one[0]) for one in (image, other, image[:, ::-1], wide, wide.transpose(0, 2, 1, 3))]
     assert len(set(prints)) == 5
-    assert prints[0] == int(prints_of(image.copy())[0])
+    assert prints[0] == print_of(image.copy()[0])
 
 
 def test_a_folder_under_other_names_at_another_size(tmp_path):
@@ -120,5 +120,5 @@ def test_a_subset_of_a_set_and_another_seed_of_it():
 def test_sixty_thousand_small_images_take_a_second_or_two():
     images = noise(6_000, 32)
     begin = time.process_time()
-    prints_of(images)
+    [print_of(image) for image in images]
     assert 10 * (time.process_time() - begin) < 4

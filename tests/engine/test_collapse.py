@@ -14,7 +14,7 @@ from bench.engine.common.start import final_stream, labelled_images
 from bench.engine.jobs.perform import perform
 from bench.engine.search.points import ask_cohort, choose
 from bench.engine.train import loop
-from bench.engine.train.images import Images
+from bench.engine.train.examples import Examples
 from bench.engine.train.loop import Stream, first_drawn
 from bench.engine.train.optimize import Hyper
 from bench.engine.train.solo import Solo
@@ -59,7 +59,7 @@ def with_scaled_head(monkeypatch, factor):
 def plain_loss(spec, context, module, images=None):
     """Cross-entropy in evaluation, every image alike, written out."""
     images = images if images is not None else labelled_images(spec, context.data(spec.data))
-    pixels = (images.pixels.double() / 255 - 0.5) / 0.5
+    pixels = (images.values[0].double() / 255 - 0.5) / 0.5
     module.eval()
     with torch.no_grad():
         log_probabilities = module(pixels).log_softmax(1)
@@ -239,7 +239,7 @@ def test_each_replica_of_a_fleet_is_judged_by_its_own(tmp_path, monkeypatch, dou
 
 
 def test_of_very_many_images_the_first_ones_of_the_training_are_asked(monkeypatch):
-    images = Images(torch.zeros(10, 3, 8, 8, dtype=torch.uint8), torch.arange(10) // 5)
+    images = Examples((torch.zeros(10, 3, 8, 8, dtype=torch.uint8),), torch.arange(10) // 5)
     stream = Stream(images, 3)
     assert first_drawn(stream, 10) is images
     few = first_drawn(stream, 4)

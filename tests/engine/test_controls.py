@@ -8,7 +8,7 @@ from torch import nn
 
 from bench.engine.common.controls import enliven
 from bench.engine.common.start import start
-from bench.engine.train.images import prepare
+from bench.modalities.pixels import prepare
 from bench.network.build import build_network
 from bench.spec.recipe import Recipe, head_only, uniform
 from bench.spec.refs import BackboneRef, NewHead, Weights
@@ -44,7 +44,7 @@ def test_a_residual_network_of_timm_is_dead_before_and_alive_after():
             for stage in (twin.module.layer1, twin.module.layer2):
                 for block in stage:
                     block.conv1.weight.copy_(2 * torch.randn_like(block.conv1.weight))
-            images = prepare(toys.images().pixels, toys.PIPELINE)
+            images = prepare(toys.images().values[0], toys.PIPELINE)
             both = [net.module.eval().forward_features(images) for net in (network, twin)]
         return not torch.allclose(*both)
 
@@ -63,7 +63,7 @@ def test_statistics_are_those_of_the_training_images():
     images = toys.images()
     assert done.statistics == sum(isinstance(m, nn.BatchNorm2d) for m in network.module.modules())
     with torch.no_grad():
-        reached = network.module.conv1(prepare(images.pixels, toys.PIPELINE))
+        reached = network.module.conv1(prepare(images.values[0], toys.PIPELINE))
     assert len(images) <= 64  # one batch, so the mean over batches is the mean
     torch.testing.assert_close(network.module.bn1.running_mean, reached.mean((0, 2, 3)))
     torch.testing.assert_close(network.module.bn1.running_var, reached.transpose(0, 1).flatten(1).var(1))
@@ -75,7 +75,7 @@ def test_what_reaches_a_late_norm_was_normalised_by_the_norms_before_it():
     values = []
     network.module.layer2[0].bn1.register_forward_pre_hook(lambda module, given: values.append(given[0]))
     with torch.no_grad():
-        network.module.eval()(prepare(toys.images().pixels, toys.PIPELINE))
+        network.module.eval()(prepare(toys.images().values[0], toys.PIPELINE))
     found, expected = network.module.layer2[0].bn1.running_mean, values[0].mean((0, 2, 3))
     torch.testing.assert_close(found, expected, atol=0.02, rtol=0)  # a batch's variance is biased, a running one is not
     assert expected.abs().max() > 0.2

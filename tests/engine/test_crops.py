@@ -8,9 +8,9 @@ import torch
 from torchvision.transforms import InterpolationMode, RandomResizedCrop
 from torchvision.transforms.v2 import functional as reference
 
-from bench.engine.train.crops import NUM_DRAWS, boxes_of, resized
-from bench.engine.train.images import Augment, augment, prepare, view_of
-from bench.engine.train.inputs import Part, Pixels
+from bench.engine.train.inputs import Direct, Part
+from bench.modalities.crops import NUM_DRAWS, boxes_of, resized
+from bench.modalities.pixels import Augment, ImageHandling, augment, prepare, view_of
 from bench.spec.refs import Pipeline
 from tests.engine import toys
 
@@ -115,21 +115,21 @@ def test_a_view_of_an_image_depends_on_its_row_alone():
 
 def test_training_images_are_cropped_and_scored_ones_are_not():
     images, how = toys.images(), Augment(crop=0.3)
-    supply = Pixels(PIPELINE, how)
+    supply = Direct(PIPELINE, how)
     index = torch.arange(20)
     (seen,) = supply.batches([Part(images, index, generator())])
     (plain,) = supply.batches([Part(images, index)])
-    torch.testing.assert_close(plain[0], prepare(images.take(index).pixels, PIPELINE))
-    expected = augment(images.take(index).pixels, how, generator())
+    torch.testing.assert_close(plain[0], prepare(images.take(index).values[0], PIPELINE))
+    expected = augment(images.take(index).values[0], how, generator())
     assert (expected.boxes[:, 2:] < 8).any()
     for number, (top, left, height, width) in enumerate(expected.boxes.tolist()):
-        theirs = reference.resized_crop(images.take(index).pixels[number].float() / 255, top, left, height, width,
+        theirs = reference.resized_crop(images.take(index).values[0][number].float() / 255, top, left, height, width,
                                         [24, 24], InterpolationMode.BICUBIC, antialias=True)  # fmt: skip
         torch.testing.assert_close(seen[0, number], theirs.clamp(0, 1), atol=TOLERANCE, rtol=0)
 
 
 def test_several_streams_are_cropped_each_by_its_own_generator():
-    images, supply = toys.images(), Pixels(PIPELINE, Augment(crop=0.3))
+    images, supply = toys.images(), Direct(PIPELINE, Augment(crop=0.3))
     index = torch.arange(10)
     (both,) = supply.batches([Part(images, index, generator(1)), Part(images, index, generator(2))])
     for number, seed in enumerate((1, 2)):
@@ -140,4 +140,4 @@ def test_several_streams_are_cropped_each_by_its_own_generator():
 
 def test_a_training_hands_its_crop_on():
     training = dataclasses.replace(toys.TRAINING, crop=0.4, views=2)
-    assert Augment.of(training) == Augment(False, 0, 2, 0.4)
+    assert ImageHandling().variation(training) == Augment(False, 0, 2, 0.4)

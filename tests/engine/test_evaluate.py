@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from bench.engine.train.evaluate import class_weights, evaluate
-from bench.engine.train.images import Images
+from bench.engine.train.examples import Examples
 from tests.engine import toys
 
 AS_STORED = toys.Pipeline(8, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
@@ -30,7 +30,7 @@ def written(logits, labels):
     pixels = torch.zeros(len(logits), 3, 8, 8, dtype=torch.uint8)
     pixels[:, :, 0, 0] = torch.tensor(logits, dtype=torch.uint8)
     pixels[:, 0, 7, 7] = torch.arange(len(logits))
-    return Images(pixels, torch.tensor(labels))
+    return Examples((pixels,), torch.tensor(labels))
 
 
 @pytest.mark.parametrize("batch_size", [1, 10, 64, 103, 500])

@@ -7,9 +7,9 @@ import torch
 
 from bench.engine.common.sources import source_of
 from bench.engine.common.start import start
-from bench.engine.jobs.perform import forgetting
+from bench.engine.jobs import forgetting
 from bench.engine.train.evaluate import evaluate
-from bench.engine.train.images import prepare
+from bench.modalities.pixels import prepare
 from bench.network.capture import classifier_of, in_eval_mode, watched
 from tests.engine import toys
 
@@ -73,7 +73,7 @@ def test_a_refitted_head_keeps_what_was_only_moved(tmp_path):
         rows = []
         for images in (source.train, source.test):
             with watched(source.network) as seen:
-                source.network.module(prepare(images.pixels, toys.PIPELINE))
+                source.network.module(prepare(images.values[0], toys.PIPELINE))
             rows.append(seen.features[0].double())
     train, test = rows
     scale = (train - train.mean(0)).square().sum(1).mean().sqrt()

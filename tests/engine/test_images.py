@@ -5,7 +5,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from bench.engine.train.images import Augment, Images, Order, augment, prepare
+from bench.datasets.base import Split
+from bench.engine.train.examples import Examples, Order
+from bench.modalities.pixels import Augment, augment, prepare
 from bench.spec.refs import Pipeline
 from tests.engine import toys
 
@@ -23,16 +25,16 @@ def generator(seed=3):
 
 def test_on_device_keeps_every_pixel_in_its_place():
     arrays = np.arange(2 * 3 * 5 * 3, dtype=np.uint8).reshape(2, 3, 5, 3)
-    images = Images.on_device(arrays, np.array([4, 7]), torch.device("cpu"))
-    assert images.pixels.shape == (2, 3, 3, 5)
-    assert images.pixels[1, 2, 0, 4] == arrays[1, 0, 4, 2]
+    images = Examples.on_device(Split.of_images(arrays, np.array([4, 7])), torch.device("cpu"))
+    assert images.values[0].shape == (2, 3, 3, 5)
+    assert images.values[0][1, 2, 0, 4] == arrays[1, 0, 4, 2]
     assert images.labels.tolist() == [4, 7]
     assert len(images) == 2
     arrays[:] = 0  # a copy, not a view of a file that may be mapped
-    assert images.pixels.any()
+    assert images.values[0].any()
     taken = images.take(np.array([1, 1, 0]))
     assert taken.labels.tolist() == [7, 7, 4]
-    assert torch.equal(taken.pixels[0], images.pixels[1])
+    assert torch.equal(taken.values[0][0], images.values[0][1])
 
 
 def test_normalisation_by_hand():

@@ -9,7 +9,8 @@ import torch
 from bench.engine.common import start as fit
 from bench.engine.common.context import OnDevice
 from bench.engine.common.history import read_history
-from bench.engine.jobs.perform import finals, perform
+from bench.engine.jobs import finals
+from bench.engine.jobs.perform import perform
 from bench.engine.search.points import choose
 from bench.engine.train.evaluate import Scored
 from bench.engine.train.loop import Outcome, Point
@@ -190,8 +191,8 @@ def test_a_search_looks_at_the_labels_of_its_budget_only(tmp_path):
     index = fit.labels_of.labelled(spec, toys.images("train").labels.numpy())
     clean = toys.images("train")
     outside = np.setdiff1d(np.arange(60), index)
-    spoilt = toys.Images(clean.pixels.clone(), clean.labels)
-    spoilt.pixels[torch.from_numpy(outside)] = 255
+    spoilt = toys.Examples((clean.values[0].clone(),), clean.labels)
+    spoilt.values[0][torch.from_numpy(outside)] = 255
     results = []
     for number, images in enumerate((clean, spoilt)):
         context = toys.context(tmp_path / str(number))

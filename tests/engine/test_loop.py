@@ -10,10 +10,11 @@ from torch.nn import functional as F
 from bench.engine.train import loop
 from bench.engine.train import solo as team
 from bench.engine.train.evaluate import evaluate
+from bench.engine.train.examples import Examples
 from bench.engine.train.flops import training_flops
-from bench.engine.train.images import Images, prepare
 from bench.engine.train.loop import train
 from bench.engine.train.optimize import Hyper, schedule
+from bench.modalities.pixels import prepare
 from bench.spec.recipe import Phase, Recipe, uniform
 from tests.engine import toys
 
@@ -22,7 +23,7 @@ BARE = {"schedule": "constant", "warmup": 0.0, "batch_size": 4}
 
 def four_images():
     pixels = torch.arange(4 * 3 * 4, dtype=torch.uint8).reshape(4, 3, 2, 2) * 5
-    return Images(pixels, torch.tensor([0, 1, 1, 0]))
+    return Examples((pixels,), torch.tensor([0, 1, 1, 0]))
 
 
 def linear_task(changes, hyper):
@@ -58,7 +59,7 @@ def test_sgd_by_hand(momentum, smoothing):
     weight, bias = module.fc.weight.detach().clone(), module.fc.bias.detach().clone()
     task = linear_task({"steps": 3, "momentum": momentum, "label_smoothing": smoothing}, hyper)
     train(toys.one_unit(module), task)
-    x, labels = prepare(task.images.pixels, task.pipeline).flatten(1), task.images.labels
+    x, labels = prepare(task.images.values[0], task.pipeline).flatten(1), task.images.labels
     speed = [torch.zeros_like(weight), torch.zeros_like(bias)]
     for _ in range(3):
         d_weight, d_bias = gradients(x, labels, weight, bias, smoothing)
@@ -75,7 +76,7 @@ def test_adamw_by_hand():
     weight, bias = module.fc.weight.detach().clone(), module.fc.bias.detach().clone()
     task = linear_task({"steps": 1, "optimizer": "adamw"}, hyper)
     train(toys.one_unit(module), task)
-    x = prepare(task.images.pixels, task.pipeline).flatten(1)
+    x = prepare(task.images.values[0], task.pipeline).flatten(1)
     d_weight, d_bias = gradients(x, task.images.labels, weight, bias)
     # The first step of Adam is the sign of the gradient; the decay is decoupled and spares the bias.
     decayed = weight * (1 - hyper.lr * hyper.weight_decay)
@@ -216,7 +217,8 @@ def test_weights_spoilt_by_the_very_last_step_are_caught():
     module = linear()
     task = dataclasses.replace(linear_task({"steps": 1}, Hyper(1e38, 0.0)), scored=four_images())
     pipeline = dataclasses.replace(task.pipeline, std=(1e-3, 1e-3, 1e-3))  # large inputs, so large gradients
-    task = dataclasses.replace(task, images=Images(task.images.pixels + 50, task.images.labels), pipeline=pipeline)
+    bright = Examples((task.images.values[0] + 50,), task.images.labels)
+    task = dataclasses.replace(task, images=bright, pipeline=pipeline)
     outcome = train(toys.one_unit(module), task)
     assert outcome.diverged_at == 0
     assert outcome.curve == []
@@ -225,7 +227,7 @@ def test_weights_spoilt_by_the_very_last_step_are_caught():
 def test_what_is_scored_never_decides_whether_a_training_diverged():
     """Huge weights that the training images keep finite and the scored ones do not: a score without a loss."""
     task = dataclasses.replace(linear_task({"steps": 1}, Hyper(1e38, 0.0)), scored=four_images())
-    task = dataclasses.replace(task, images=Images(task.images.pixels + 50, task.images.labels))
+    task = dataclasses.replace(task, images=Examples((task.images.values[0] + 50,), task.images.labels))
     outcome = train(toys.one_unit(linear()), task)
     assert outcome.diverged_at is None
     assert [point.loss for point in outcome.curve] == [None]

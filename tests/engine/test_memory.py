@@ -7,7 +7,7 @@ import torch
 
 from bench.engine.common.context import OnDevice
 from bench.engine.train.evaluate import evaluate
-from bench.engine.train.images import Images
+from bench.engine.train.examples import Examples
 from bench.engine.train.loop import Session, Stream, train
 from bench.engine.train.solo import Solo
 from bench.engine.train.stage import Stage, plain_stages
@@ -34,10 +34,10 @@ def test_images_from_a_file_are_the_same_images(tmp_path, monkeypatch, changes, 
 
 def test_a_part_of_streamed_images_is_streamed():
     arrays = toys.tiny_load(toys.TinyOptions()).train
-    images = Images.mapped(arrays.images, arrays.labels, torch.device("cpu"))
+    images = Examples.mapped(arrays, torch.device("cpu"))
     part = images.take(torch.tensor([5, 3])).take(torch.tensor([1]))
     assert part.is_streamed
-    assert torch.equal(part.pixels[0], torch.from_numpy(arrays.images[3].copy()).permute(2, 0, 1))
+    assert torch.equal(part.values[0][0], torch.from_numpy(arrays.images[3].copy()).permute(2, 0, 1))
 
 
 class Narrow(torch.nn.Module):

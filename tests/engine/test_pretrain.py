@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from bench.engine.jobs.perform import perform
-from bench.engine.train.images import Order
+from bench.engine.train.examples import Order
 from bench.keys import seed_for
 from bench.store import blobs
 from tests.conftest import TinyOptions, tiny_load

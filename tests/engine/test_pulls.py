@@ -8,9 +8,9 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
-from bench.engine.train.images import prepare
 from bench.engine.train.loop import train
 from bench.engine.train.optimize import Hyper, step_toward
+from bench.modalities.pixels import prepare
 from bench.spec.parts import Pull
 from tests.engine import toys
 
@@ -37,7 +37,7 @@ def test_truth_training_ends_where_the_penalised_loss_is_least(momentum, beta):
     net = head_alone()
     outcome = trained(net, beta, {"momentum": momentum})
     assert outcome.diverged_at is None
-    x = prepare(toys.images().pixels, toys.PIPELINE).flatten(1).numpy()
+    x = prepare(toys.images().values[0], toys.PIPELINE).flatten(1).numpy()
     found = LogisticRegression(C=1 / (60 * beta), tol=1e-13, max_iter=10000).fit(x, toys.images().labels)
     weight = net.module.fc.weight.detach().numpy()
     np.testing.assert_allclose(weight, found.coef_, rtol=1e-3, atol=1e-3 * np.abs(found.coef_).max())

@@ -23,7 +23,7 @@ def leaky_load(options):
     """Images of its own, and some that `tiny` is tested on."""
     own, tiny = tiny_load(options), tiny_load(TinyOptions())
     images = np.concatenate([own.train.images, tiny.test.images[:LEAKS]])
-    return Dataset(own.classes, Split(images, np.arange(len(images)) % toys.CLASSES), own.test)
+    return Dataset(own.classes, Split.of_images(images, np.arange(len(images)) % toys.CLASSES), own.test)
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ from bench.engine.common import labels as labels_of
 from bench.engine.common.start import labelled_images, start
 from bench.engine.jobs.perform import perform
 from bench.engine.jobs.solved import penalties
-from bench.engine.train.images import prepare
+from bench.modalities.pixels import prepare
 from bench.solve.closed_forms import logistic_path, prototypes, ridge_path
 from bench.spec.job import trial_key
 from bench.spec.refs import BackboneRef, Engine, Weights
@@ -36,7 +36,7 @@ def features(net, images):
     seen = []
     hook = net.modules[-1][0].register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].flatten(1)))
     with torch.no_grad():
-        net.module(prepare(images.pixels, toys.PIPELINE))
+        net.module(prepare(images.values[0], toys.PIPELINE))
     hook.remove()
     return seen[0]
 

@@ -6,7 +6,7 @@ import pytest
 
 from bench.engine.jobs.perform import perform
 from bench.engine.reuse.stages import _Maker
-from bench.engine.train.images import Augment
+from bench.modalities.pixels import Augment
 from bench.plan.patterns import frozen_patterns
 from bench.spec.recipe import Phase, Recipe, uniform
 from bench.spec.refs import BackboneRef, Engine, Weights
@@ -85,6 +85,7 @@ def both_ways(tmp_path, recipe, name="toy_conv", **fields):
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_record_is_that_of_the_plain_loop(tmp_path, double, name):
     (plain, expected), (cut, found) = both_ways(tmp_path, RECIPES[name])
+    assert {record.status for record in expected} == {"ok"}, expected[0].error
     assert_alike(found, expected)
     assert plain.features.computed == 0
     assert cut.features.computed == (2 if name not in DEAR else 0)  # the labels, the test split

@@ -10,7 +10,7 @@ from bench import strategies
 from bench.engine.common.context import Context
 from bench.engine.jobs.perform import perform
 from bench.engine.train import solo as team
-from bench.engine.train.images import Images
+from bench.engine.train.examples import Examples
 from bench.engine.train.loop import Assignment
 from bench.engine.train.optimize import Hyper
 from bench.engine.train.setting import Setting, Source
@@ -39,7 +39,7 @@ def network(name="toy_conv", seed=1):
 
 def images(split="train"):
     loaded = getattr(tiny_load(TinyOptions()), split)
-    return Images.on_device(loaded.images, loaded.labels, torch.device("cpu"))
+    return Examples.on_device(loaded, torch.device("cpu"))
 
 
 def recipe(name, num_units, **options):

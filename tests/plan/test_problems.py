@@ -1,7 +1,10 @@
 """What a person reads when a suite cannot be planned: where, what came, what was expected; all of it at once."""
 
+import dataclasses
+
 import pytest
 
+from bench.datasets import DATASETS
 from bench.errors import SuiteError
 from bench.plan import probe
 from tests.plan.conftest import SMALL
@@ -148,3 +151,9 @@ def test_a_data_set_on_the_way_is_looked_for_like_any_other(refused):
     unknown, early = refused(text)
     assert "unknown dataset 'tyny'; did you mean 'tiny'?" in unknown
     assert "stop_early" in early
+
+
+def test_a_network_of_another_modality_is_refused(refused, monkeypatch):
+    monkeypatch.setitem(DATASETS, "tiny", dataclasses.replace(DATASETS["tiny"], modality="sound"))
+    found = refused(SMALL.replace("pretrain: {dataset: tiny, options: {shade: 1}, epochs: 1}", "weights: random"))
+    assert found == ["5:5: backbones[0]: backbone 'toy_conv (random)' is for image data, and data set 'tiny' is sound"]

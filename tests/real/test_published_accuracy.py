@@ -11,7 +11,7 @@ from bench.backbones.base import IMAGENET_MEAN, IMAGENET_STD
 from bench.datasets import cache as dataset_cache
 from bench.datasets.labelled import PictureOptions
 from bench.engine.train.evaluate import evaluate
-from bench.engine.train.images import Images
+from bench.engine.train.examples import Examples
 from bench.network.build import build_network
 from bench.network.weights import read_file
 from bench.spec.refs import BackboneRef, Pipeline, Weights
@@ -40,7 +40,7 @@ def test_published_accuracy(real, cache, layers):
     state = read_file(real / "weights" / f"cifar10_resnet{layers}_akamaster.pth")
     module.load_state_dict(state)  # strict: every tensor, the head too
     test = dataset_cache.load("cifar10", PictureOptions(), cache).test
-    images = Images.on_device(test.images, test.labels, torch.device("cpu"))
+    images = Examples.on_device(test, torch.device("cpu"))
     pipeline = Pipeline(32, IMAGENET_MEAN, IMAGENET_STD)
     with torch.no_grad():
         scored = evaluate(module.to(memory_format=torch.channels_last), images, pipeline)

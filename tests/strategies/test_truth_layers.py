@@ -11,9 +11,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from bench.engine.train.images import prepare
 from bench.engine.train.loop import train
 from bench.errors import NotApplicable
+from bench.modalities.pixels import prepare
 from bench.network.build import adapted
 from bench.network.units import cut_into_units
 from bench.strategies.layers import beside, stochastic_norm, weights
@@ -28,7 +28,7 @@ def _seed():
 
 
 def some():
-    return prepare(toys.images().take(torch.arange(8)).pixels, toys.PIPELINE)
+    return prepare(toys.images().take(torch.arange(8)).values[0], toys.PIPELINE)
 
 
 def made(name, toy, trained=True, **options):

@@ -36,7 +36,7 @@ def turned_load(options):
 
     def part(split):
         kept = np.flatnonzero(split.labels != 1)
-        return Split(split.images[kept], np.array([OLD[label] for label in split.labels[kept]]))
+        return Split.of_images(split.images[kept], np.array([OLD[label] for label in split.labels[kept]]))
 
     return Dataset(TURNED, part(loaded.train), part(loaded.test))
 

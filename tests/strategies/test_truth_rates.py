@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from bench.engine.train.images import prepare
 from bench.engine.train.loop import train
 from bench.engine.train.optimize import Hyper
 from bench.engine.train.solo import Solo
 from bench.engine.train.stage import plain_stages
+from bench.modalities.pixels import prepare
 from bench.spec.recipe import Recipe, uniform
 from tests.engine import toys
 from tests.strategies.said import blocks_of, build, rates
@@ -25,7 +25,7 @@ def rates_of_tensors(name, net, hyper=0.1, **options):
     team = Solo(net, toys.procedure(recipe, warmup=0.0), Hyper(hyper, 0.0))
     stage = plain_stages(net, toys.procedure(recipe))(0)
     team.enter(stage, recipe.active(len(recipe.phases) - 1), len(recipe.phases) - 1)
-    x = prepare(toys.images().take(torch.arange(8)).pixels, toys.PIPELINE)
+    x = prepare(toys.images().take(torch.arange(8)).values[0], toys.PIPELINE)
     team.step((x[None],), toys.images().labels[None, :8], recipe.phases[-1].rates)
     names = {id(p): n for n, p in net.module.named_parameters()}
     return {names[id(p)]: group["lr"] for group in team.optimizer.param_groups for p in group["params"]}

@@ -8,12 +8,12 @@ from torch import nn
 from torch.nn import functional as F
 
 from bench import strategies
-from bench.engine.train.images import prepare
 from bench.engine.train.loop import Session, Stream, train
 from bench.engine.train.optimize import Hyper
 from bench.engine.train.solo import Solo
 from bench.engine.train.stage import plain_stages
 from bench.keys import seed_for
+from bench.modalities.pixels import prepare
 from bench.network.build import redraw
 from bench.network.capture import in_eval_mode
 from bench.network.units import cut_into_units
@@ -84,7 +84,7 @@ def test_truth_linear_probe():
     """The head's gradient by hand: (p - onehot)^T z / n, one step of plain gradient descent."""
     net = toys.network()
     recipe = build("linear_probe", net.num_units)
-    x = prepare(toys.images().pixels, toys.PIPELINE)
+    x = prepare(toys.images().values[0], toys.PIPELINE)
     y = toys.images().labels
     with torch.no_grad(), in_eval_mode(net.module):
         z = net.module.forward_head(net.module.forward_features(x), pre_logits=True)
@@ -180,7 +180,7 @@ def test_truth_auto_rgn_reaches_the_optimizer():
     team = Solo(net, toys.procedure(recipe), Hyper(0.1, 0.0), setting=toys.setting_of(net))
     stage = plain_stages(net, toys.procedure(recipe))(0)
     team.enter(stage, recipe.active(0), 0)
-    x = prepare(toys.images().take(torch.arange(8)).pixels, toys.PIPELINE)
+    x = prepare(toys.images().take(torch.arange(8)).values[0], toys.PIPELINE)
     team.step((x[None],), toys.images().labels[None, :8], recipe.phases[0].rates)
     named = {id(p): n for n, p in net.module.named_parameters()}
     for group in team.optimizer.param_groups:
@@ -196,7 +196,7 @@ def test_truth_bn_frozen_and_bn_adapt(name, moves):
     recipe = build(name, net.num_units)
     norm = next(m for m in net.modules[0] if isinstance(m, nn.BatchNorm2d))
     convolution = next(m for m in net.modules[0] if isinstance(m, nn.Conv2d))
-    x = prepare(toys.images().pixels, toys.PIPELINE)
+    x = prepare(toys.images().values[0], toys.PIPELINE)
     with torch.no_grad():
         expected = 0.1 * convolution(x).mean((0, 2, 3)) if moves else torch.zeros_like(norm.running_mean)
     train(net, toys.assignment(recipe, {"steps": 1, "batch_size": 60, "warmup": 0.0}, hyper=Hyper(1e-9, 0.0)))
@@ -287,7 +287,7 @@ def test_truth_wise_ft_statistics():
     def look(net):
         norm = next(m for m in net.modules[0] if isinstance(m, nn.BatchNorm2d))
         convolution = next(m for m in net.modules[0] if isinstance(m, nn.Conv2d))
-        x = prepare(toys.images().pixels, toys.PIPELINE)[in_order(60)]
+        x = prepare(toys.images().values[0], toys.PIPELINE)[in_order(60)]
         means = [convolution(x[start : start + 8]).mean((0, 2, 3)) for start in range(0, 56, 8)]
         found["ours"], found["by hand"] = norm.running_mean.clone(), torch.stack(means).mean(0).detach()
 

@@ -5,9 +5,9 @@ import dataclasses
 import pytest
 import torch
 
-from bench.engine.common.start import Rung, final_stream, labelled_images, start, trial_streams
+from bench.engine.common.start import final_stream, labelled_images, start, trial_streams
 from bench.engine.jobs.perform import perform
-from bench.engine.search.race import _rung
+from bench.engine.search.outcome import Rung, standing
 from bench.engine.search.soup import ingredients_of, shelf
 from bench.engine.train.evaluate import Scored, evaluate
 from bench.engine.train.flops import COUNTED, step_flops, training_flops
@@ -259,7 +259,7 @@ def test_a_final_that_stops_early_costs_what_it_did():
     """Phase by phase: nothing after the stop is counted."""
     net = toys.network()
     recipe = build("lp_ft", net.num_units)
-    head, everything = (step_flops(net, recipe.active(phase), 8, {}) * 8 // COUNTED for phase in (0, 1))
+    head, everything = (step_flops(net, recipe.active(phase), toys.PIPELINE, {}) * 8 // COUNTED for phase in (0, 1))
     first = phase_steps(recipe, 12)[0][2]
     assert 0 < head < everything
     for stop in (first - 1, first, first + 2, 12):
@@ -272,10 +272,10 @@ def test_truth_the_moment_of_least_loss_and_that_of_highest_accuracy():
     course = {10: (0.86, 0.60), 20: (0.84, 0.50), 30: (0.86, 0.55), 40: (0.85, None)}
     outcome = Outcome(seen={step: Scored(round(100 * accuracy), 100, loss)
                             for step, (accuracy, loss) in course.items()})  # fmt: skip
-    found = {by: _rung(40, [outcome], set(course), StopEarly(4, by)) for by in ("accuracy", "loss")}
+    found = {by: standing(40, [outcome], set(course), StopEarly(4, by)) for by in ("accuracy", "loss")}
     assert (found["accuracy"].stop, found["accuracy"].score) == (30, 0.86), "of equal accuracy, the lower loss"
     assert (found["loss"].stop, found["loss"].score, found["loss"].loss) == (20, 0.84, 0.50)
-    assert _rung(40, [outcome], set(), None) == Rung(40, 0.85, None)
+    assert standing(40, [outcome], set(), None) == Rung(40, 0.85, None)
 
 
 @pytest.mark.parametrize("name", ["ridge_probe", "wise_ft", "soup", "own_head"])

@@ -3,15 +3,15 @@
 import torch
 from torch.nn import functional as F
 
-from bench.engine.train.images import prepare
 from bench.engine.train.setting import Step
+from bench.modalities.pixels import prepare
 from bench.network.capture import watched
 from tests.engine import toys
 
 
 def batch(num=8):
     images = toys.images().take(torch.arange(num))
-    return prepare(images.pixels, toys.PIPELINE), images.labels
+    return prepare(images.values[0], toys.PIPELINE), images.labels
 
 
 def under_way(name, toy="toy_conv", number=0, phase=0, **options):

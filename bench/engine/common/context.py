@@ -14,8 +14,8 @@ from bench import datasets
 from bench.datasets import cache as dataset_cache
 from bench.datasets.base import Dataset, Split
 from bench.engine.common.features import Features
+from bench.engine.train.examples import Examples
 from bench.engine.train.flops import Known
-from bench.engine.train.images import Images
 from bench.engine.train.meter import Meter
 from bench.errors import BenchError
 from bench.keys import digest
@@ -34,8 +34,8 @@ DATASETS, NETWORKS, STATES, CUTS = 4, 3, 2, 64  # kept at once; cuts of each net
 
 @dataclass(frozen=True)
 class OnDevice:
-    train: Images
-    test: Images
+    train: Examples
+    test: Examples
     sha256: str
     classes: tuple[str, ...] = ()
 
@@ -106,11 +106,11 @@ class Context:
         _check(ref, loaded)
         # Of what is trained on, not of what the cache says of itself.
         sha256 = Dataset(loaded.classes, loaded.train, loaded.test).sha256
-        size = loaded.train.images.nbytes + loaded.test.images.nbytes
-        place = Images.on_device if size <= _room(self.device) else Images.mapped
+        size = sum(column.nbytes for split in (loaded.train, loaded.test) for column in split.columns.values())
+        place = Examples.on_device if size <= _room(self.device) else Examples.mapped
 
-        def placed(split: Split, name: str) -> Images:
-            images = place(split.images, split.labels, self.device, f"{sha256}/{name}")
+        def placed(split: Split, name: str) -> Examples:
+            images = place(split, self.device, f"{sha256}/{name}")
             return replace(images, by_class=ref.metric == "mean_per_class")
 
         return OnDevice(

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.engine.train.evaluate import estimate_statistics
-from bench.engine.train.images import Images, prepare
+from bench.engine.train.examples import Examples
 from bench.network.units import NORMS, Network
 from bench.spec.job import FitSpec
 
@@ -27,7 +27,7 @@ class Enlivened:
     statistics: int  # BatchNorms whose statistics are those of the training images now
 
 
-def enliven(network: Network, spec: FitSpec, upto: int, images: Images) -> Enlivened | None:
+def enliven(network: Network, spec: FitSpec, upto: int, images: Examples) -> Enlivened | None:
     """In place. `upto`: units below it hold pretrained weights. None: all that is random learns, so the network keeps
     the start that its architecture gives it."""
     random = _names(network, upto) - set(network.moving(spec.recipe.touched(len(spec.recipe.phases) - 1)))
@@ -63,8 +63,8 @@ def _is_dead(gain: Tensor) -> bool:
     return bool((gain == gain.flatten()[0]).all()) and bool(gain.flatten()[0].abs() <= NEARLY_ZERO)
 
 
-def _batches(spec: FitSpec, images: Images) -> Iterator[Tensor]:
+def _batches(spec: FitSpec, images: Examples) -> Iterator[Tensor]:
     """All of them once, in a mixed order: sets often lie class by class."""
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0)).to(images.device)
     for part in torch.split(order, BATCH):
-        yield prepare(images.take(part).pixels, spec.pipeline)
+        yield images.take(part).inputs(spec.pipeline)

@@ -6,7 +6,7 @@ import torch
 
 from bench.engine.common.context import Context
 from bench.engine.common.start import Start, pretrained_state, pretraining_of
-from bench.engine.train.images import Images
+from bench.engine.train.examples import Examples
 from bench.engine.train.loop import Stream
 from bench.engine.train.setting import Setting, Source
 from bench.errors import NotApplicable
@@ -30,9 +30,9 @@ def setting_for(spec: FitSpec, begin: Start, stream: Stream, context: Context) -
     )
 
 
-def _unlabelled(train: Images, stream: Stream) -> Images:
+def _unlabelled(train: Examples, stream: Stream) -> Examples:
     """The training split without its labels, and without what this training is scored on."""
-    free = torch.ones(train.stored.shape[0], dtype=torch.bool, device=train.device)
+    free = torch.ones(train.split_size, dtype=torch.bool, device=train.device)
     scored = stream.scored
     if scored is not None and scored.origin == train.origin and scored.rows is not None:
         free[scored.rows] = False

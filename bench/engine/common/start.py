@@ -15,7 +15,7 @@ from bench.engine.common import labels as labels_of
 from bench.engine.common.context import Context, OnDevice
 from bench.engine.common.controls import Enlivened, enliven
 from bench.engine.common.history import Tried
-from bench.engine.train.images import Images
+from bench.engine.train.examples import Examples
 from bench.engine.train.loop import Outcome, Stream
 from bench.keys import seed_for
 from bench.network.build import adapted, build_network, load_pretrained, read_state, redraw
@@ -105,12 +105,12 @@ def weights_path(backbone: BackboneRef, context: Context) -> Path | None:
     return blobs.path_of(context.shared.root, sha256)
 
 
-def labelled_images(spec: FitSpec, data: OnDevice) -> Images:
+def labelled_images(spec: FitSpec, data: OnDevice) -> Examples:
     """The label budget of this repeat."""
     return data.train.take(labels_of.labelled(spec, data.train_labels))
 
 
-def trial_streams(spec: FitSpec, images: Images) -> list[Stream]:
+def trial_streams(spec: FitSpec, images: Examples) -> list[Stream]:
     """One for each split of the labelled images: trained on its training part, scored on its validation part."""
     parts = labels_of.splits(spec, images.labels.cpu().numpy())
     return [

@@ -18,8 +18,8 @@ from bench.engine.common.context import Context, device_name
 from bench.engine.common.start import Start
 from bench.engine.fleet.fleet import Fleet, MakeForm
 from bench.engine.fleet.forms import Form, head_form, vmap_form
+from bench.engine.train.examples import Examples
 from bench.engine.train.flops import COUNTED, step_flops
-from bench.engine.train.images import Images
 from bench.engine.train.inputs import Inputs, Part
 from bench.engine.train.optimize import Hyper
 from bench.engine.train.solo import Solo, Team
@@ -35,7 +35,7 @@ FORMS: dict[str, Callable[[nn.Module, Inputs], Form | None]] = {
     "head": head_form,
     "vmap": vmap_form,
 }
-FORMAT = 2  # of the files that keep a choice
+FORMAT = 3  # of the files that keep a choice
 GAIN = 1.3  # a fleet must be so much faster for each replica to be worth its memory
 TIMED = 3  # steps; the quickest counts
 WIDTHS = {"cpu": (16,), "cuda": (8, 32)}  # replicas that are tried
@@ -48,7 +48,7 @@ class Choice:
     form: str = "alone"
 
 
-def choose_form(spec: FitSpec, begin: Start, stages: Stages, images: Images, context: Context) -> Choice:
+def choose_form(spec: FitSpec, begin: Start, stages: Stages, images: Examples, context: Context) -> Choice:
     """`images`: some that these trainings use. Heads need no trial: one matrix product is always best."""
     limit = context.engine.fleet
     if limit == 1 or spec.recipe.trains_alone:
@@ -94,11 +94,11 @@ def form_maker(examples: Callable[[], Inputs]) -> MakeForm:
 
 def _work(spec: FitSpec, network: Network, context: Context) -> float:
     active = spec.recipe.active(len(spec.recipe.phases) - 1)
-    counted = step_flops(network, active, spec.pipeline.image_size, context.flops(network))
+    counted = step_flops(network, active, spec.pipeline, context.flops(network))
     return counted / COUNTED * spec.training.batch_size
 
 
-def _fastest(spec: FitSpec, begin: Start, stages: Stages, images: Images, context: Context) -> Choice:
+def _fastest(spec: FitSpec, begin: Start, stages: Stages, images: Examples, context: Context) -> Choice:
     begin.renew()
     index = torch.arange(spec.training.batch_size, device=images.device) % len(images)
     inputs = stages(len(spec.recipe.phases) - 1).plain.batches([Part(images, index)])
@@ -139,7 +139,7 @@ def _name(spec: FitSpec, context: Context) -> str:
     return digest([
         FORMAT, device_name(context.device), context.provenance.get("processor"), torch.__version__,
         torch.get_num_threads(), context.engine.partition,
-        spec.backbone.name, spec.backbone.options, spec.data.num_classes, spec.pipeline.image_size,
+        spec.backbone.name, spec.backbone.options, spec.data.num_classes, spec.pipeline,
         spec.recipe.touched(last), spec.recipe.active(last), spec.recipe.adapt,
         spec.training.batch_size, spec.training.optimizer, spec.training.precision,
     ])  # fmt: skip

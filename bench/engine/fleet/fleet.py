@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from bench.engine.fleet.forms import Form, losses
 from bench.engine.fleet.stacked import Hypers, StackedOptimizer, keep_members, repeat, slots_of
 from bench.engine.train.evaluate import Scored, score
-from bench.engine.train.images import Images
+from bench.engine.train.examples import Examples
 from bench.engine.train.inputs import Inputs
 from bench.engine.train.optimize import Hyper
 from bench.engine.train.precision import arithmetic, full
@@ -83,7 +83,7 @@ class Fleet:
         self.optimizer.step(rates)
         return each.detach()
 
-    def score(self, images: Sequence[Images]) -> list[list[Scored]]:
+    def score(self, images: Sequence[Examples]) -> list[list[Scored]]:
         with in_eval_mode(self.network.module):
             return [
                 score(lambda inputs, s=number: self._logits(inputs, s)[0], of_stream, self.stage.plain)  # type: ignore[misc]

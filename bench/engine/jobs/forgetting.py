@@ -14,7 +14,7 @@ from bench.engine.common.context import Context
 from bench.engine.common.sources import root_of, source_of
 from bench.engine.common.start import Start
 from bench.engine.train.evaluate import BATCH
-from bench.engine.train.images import Images, prepare
+from bench.engine.train.examples import Examples
 from bench.engine.train.solo import Team
 from bench.errors import NotApplicable
 from bench.keys import seed_for
@@ -74,7 +74,7 @@ def _body_moves(spec: FitSpec, network: Network) -> bool:
     return bool(set(network.moving(spec.recipe.touched(len(spec.recipe.phases) - 1))) - head)
 
 
-def _told(network: Network, head: nn.Module, shown: tuple[Images, Images, int], pipeline: Pipeline) -> Told:
+def _told(network: Network, head: nn.Module, shown: tuple[Examples, Examples, int], pipeline: Pipeline) -> Told:
     """`shown`: images to fit a head on, images to be told, and of how many classes."""
     fitted, test, num_classes = shown
     with torch.no_grad(), in_eval_mode(network.module):
@@ -85,21 +85,21 @@ def _told(network: Network, head: nn.Module, shown: tuple[Images, Images, int], 
     return Told(_share(said, test), _share(anew.logits(features), test))
 
 
-def _share(logits: Tensor, images: Images) -> float:
+def _share(logits: Tensor, images: Examples) -> float:
     return float((logits.argmax(1) == images.labels).double().mean())
 
 
-def _features(network: Network, images: Images, pipeline: Pipeline) -> Tensor:
+def _features(network: Network, images: Examples, pipeline: Pipeline) -> Tensor:
     found = []
     for start in range(0, len(images), BATCH):
         index = torch.arange(start, min(start + BATCH, len(images)), device=images.device)
         with watched(network) as seen:
-            network.module(prepare(images.take(index).pixels, pipeline))
+            network.module(images.take(index).inputs(pipeline))
         found.append(seen.features[0])
     return torch.cat(found)
 
 
-def _some(images: Images) -> Images:
+def _some(images: Examples) -> Examples:
     """The same ones every time, every class with its share."""
     if len(images) <= SEEN:
         return images

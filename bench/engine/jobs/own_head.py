@@ -14,7 +14,7 @@ from bench.engine.common.records import crashed, guarded, record_of, write
 from bench.engine.common.sources import root_of, source_of
 from bench.engine.common.start import Finished, pretrained_state, pretraining_of
 from bench.engine.train.evaluate import Scored, score
-from bench.engine.train.inputs import Inputs, Pixels
+from bench.engine.train.inputs import Direct, Inputs
 from bench.engine.train.setting import Source
 from bench.errors import NotApplicable, nearest
 from bench.network.weights import Loaded, sha256_of
@@ -80,7 +80,7 @@ def _score(source: Source, rows: Sequence[int], spec: FitSpec, context: Context)
         logits: Tensor = source.network.module(inputs[0][0])  # in evaluation
         return logits[None, :, order]
 
-    (scored,) = score(logits_of, context.data(spec.data).test, Pixels(spec.pipeline))
+    (scored,) = score(logits_of, context.data(spec.data).test, Direct(spec.pipeline))
     return scored
 
 

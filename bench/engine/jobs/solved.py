@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from bench import modalities
 from bench.engine.common import labels as labels_of
 from bench.engine.common.context import Context, OnDevice
 from bench.engine.common.records import (
@@ -24,8 +25,8 @@ from bench.engine.common.records import (
 from bench.engine.common.start import Finished, Start, labelled_images, start, weights_of
 from bench.engine.reuse.stages import stages_for
 from bench.engine.train.evaluate import BATCH, Scored, class_weights
+from bench.engine.train.examples import Examples
 from bench.engine.train.flops import forward_flops
-from bench.engine.train.images import Images, prepare
 from bench.engine.train.inputs import Part
 from bench.engine.train.meter import Spent
 from bench.engine.train.precision import arithmetic
@@ -217,7 +218,7 @@ def _classifier(spec: FitSpec, penalty: float, context: Context) -> Finished:
                            **weights_of(matrix.begin)}, cost)  # fmt: skip
 
 
-def _result(spec: FitSpec, number: int, where: tuple[Images, OnDevice], test: Scored) -> dict[str, Any]:
+def _result(spec: FitSpec, number: int, where: tuple[Examples, OnDevice], test: Scored) -> dict[str, Any]:
     images, data = where
     return {
         "penalty": penalties(spec)[number],
@@ -241,7 +242,7 @@ def _edge(number: int, trials: int) -> str:
     return "low" if number == 0 else "high" if number == trials - 1 else ""
 
 
-def _matrix(spec: FitSpec, images: Images, bases: list[Images], context: Context) -> _Matrix:
+def _matrix(spec: FitSpec, images: Examples, bases: list[Examples], context: Context) -> _Matrix:
     begin = start(spec, context)
     begin.renew()
     solver = _solve(spec).solver
@@ -254,7 +255,7 @@ def _matrix(spec: FitSpec, images: Images, bases: list[Images], context: Context
     return dataclasses.replace(found, features=_features(found, images, spec))
 
 
-def _features(matrix: _Matrix, images: Images, spec: FitSpec) -> Tensor:
+def _features(matrix: _Matrix, images: Examples, spec: FitSpec) -> Tensor:
     """What reaches the classifier, the network in evaluation and the images as they are. [n, D]"""
     network, solver = matrix.begin.network, _solve(spec).solver
     of_units = solver is not None and solver.reads == "units"
@@ -274,8 +275,8 @@ def _cost(spec: FitSpec, matrix: _Matrix, context: Context, spent: Spent) -> dic
     num_classes = spec.data.num_classes
     module = matrix.begin.network.module
     with in_eval_mode(module):
-        blank = torch.zeros(1, 3, 8, 8, dtype=torch.uint8, device=context.device)
-        forward = forward_flops(module, (prepare(blank, spec.pipeline),))
+        blank = modalities.of(spec.pipeline).handling().blank(spec.pipeline, 1, str(context.device))
+        forward = forward_flops(module, (blank,))
     rank = min(num, width)
     decomposed = 2 * num * width * rank + 9 * rank**3  # the counter does not see eigendecompositions
     solving = 2 * num * width * num_classes if _solve(spec).form == "prototypes" else decomposed

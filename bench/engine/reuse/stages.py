@@ -9,20 +9,23 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from bench import modalities
 from bench.engine.common.context import Context
 from bench.engine.common.start import Start
 from bench.engine.reuse.cut import Cut, Whole, cut, join
 from bench.engine.reuse.replay import Static
+from bench.engine.train.examples import Examples
 from bench.engine.train.flops import forward_flops
-from bench.engine.train.images import Augment, Images, prepare, view_of
-from bench.engine.train.inputs import Pixels, Supply, Table, Tables, Through
+from bench.engine.train.inputs import Direct, Supply, Table, Tables, Through
 from bench.engine.train.precision import arithmetic
 from bench.engine.train.stage import Stage, Stages, plain_stages
 from bench.keys import digest
+from bench.modalities.base import Handling, Variation
 from bench.network.weights import sha256_of
 from bench.plan.patterns import has_one_body, pattern_group
 from bench.spec.job import FitSpec
@@ -32,7 +35,6 @@ log = logging.getLogger(__name__)
 
 FORMAT = 2  # of tables; a change makes old ones unknown, not wrong
 VERSIONS = [torch.__version__, version("timm")]  # of what computes them
-BATCH_PIXELS = 256 * 64 * 64  # of one pass: the working memory of a network grows with the area of its images
 # Operations and bytes per second, as powers of ten that suffice to tell a bargain from a loss.
 SPEED = {"cpu": (1e11, 3e9), "cuda": (3e13, 1e12)}
 WORTH = 2.0  # how many times cheaper reading must be than computing
@@ -49,7 +51,7 @@ class Known:
     bytes_per_image: int
 
 
-def stages_for(spec: FitSpec, begin: Start, bases: Sequence[Images], context: Context) -> Stages:
+def stages_for(spec: FitSpec, begin: Start, bases: Sequence[Examples], context: Context) -> Stages:
     """`bases`: the sets that all images of these trainings come from; tables are made for whole sets."""
     plain = plain_stages(begin.network, spec.procedure)
     if not context.engine.partition:
@@ -69,17 +71,18 @@ def stages_for(spec: FitSpec, begin: Start, bases: Sequence[Images], context: Co
     return stage
 
 
-def _cut_stage(known: Known, bases: Sequence[Images], maker: "_Maker") -> Stage:
+def _cut_stage(known: Known, bases: Sequence[Examples], maker: "_Maker") -> Stage:
     one, spec, training = known.cut, maker.spec, maker.spec.training
-    how = Augment.of(training)
-    through = Through(Pixels(spec.pipeline, how), one.static, training.precision)
-    still = Through(Pixels(spec.pipeline), one.static, training.precision)
+    handling = modalities.of(spec.pipeline).handling()
+    how = handling.variation(training)
+    through = Through(Direct(spec.pipeline, how), one.static, training.precision)
+    still = Through(Direct(spec.pipeline), one.static, training.precision)
     largest = max(len(base) for base in bases) * known.bytes_per_image * (how.num_views or 1)
     if not known.is_worth_keeping or largest > LARGEST:
         return Stage(one.live, through, still, "recomputed")
-    plain = maker.tables(known, bases, Augment())
+    plain = maker.tables(known, bases, handling.still())
     feed: Supply = plain
-    if how.changes_pixels:
+    if how.is_random:
         training_sets = [base for base in bases if base.origin == bases[0].origin]
         feed = maker.tables(known, training_sets, how) if how.num_views is not None else through
     return Stage(one.live, feed, plain, "kept")
@@ -95,13 +98,13 @@ def _begin_again(begin: Start, touched: Learning) -> None:
 
 
 def _known(
-    spec: FitSpec, begin: Start, touched: Learning, sample: Images, context: Context
+    spec: FitSpec, begin: Start, touched: Learning, sample: Examples, context: Context
 ) -> Known | str:
     """Text: the network runs whole, and this is why. A notice and the records say so."""
-    name = digest([_body(spec), touched, spec.pipeline.image_size])
+    name = digest([_body(spec), touched, spec.pipeline])
     shelf = context.cuts(begin.network)
     if name not in shelf:
-        x = prepare(sample.take(torch.arange(2)).pixels, spec.pipeline)
+        x = sample.take(torch.arange(2)).inputs(spec.pipeline)
         begin.network.set_active(touched)  # what was trained before stays live where it is frozen now
         found = cut(begin.network, x)
         if isinstance(found, Whole):
@@ -141,37 +144,41 @@ class _Maker:
     phase: int
     context: Context
 
-    def tables(self, known: Known, bases: Sequence[Images], how: Augment) -> Tables:
+    @property
+    def handling(self) -> Handling:
+        return modalities.of(self.spec.pipeline).handling()
+
+    def tables(self, known: Known, bases: Sequence[Examples], how: Variation) -> Tables:
         by_origin: dict[str, Table] = {}
         for base in {(base.origin, _rows_name(base)): base for base in bases}.values():
             table = self._table(known, base, how)
             if base.origin in by_origin:
                 table = _both(by_origin[base.origin], table, how)
             by_origin[base.origin] = table
-        return Tables(by_origin, how)
+        return Tables(by_origin, self.handling, how)
 
-    def _table(self, known: Known, base: Images, how: Augment) -> Table:
+    def _table(self, known: Known, base: Examples, how: Variation) -> Table:
         keys = self._keys(known, base, how)
         group = digest(["group", known.sha256, base.origin, _rows_name(base)])
         values = self.context.features.get(keys, group, lambda: self._compute(known, base, how))
-        where = torch.full((base.stored.shape[0],), -1, device=base.device)
+        where = torch.full((base.split_size,), -1, device=base.device)
         rows = torch.arange(len(base), device=base.device)
         where[base.rows if base.rows is not None else rows] = rows
         return Table(tuple(values), where, len(base))
 
-    def _keys(self, known: Known, base: Images, how: Augment) -> list[str]:
+    def _keys(self, known: Known, base: Examples, how: Variation) -> list[str]:
         spec = self.spec
         # Strides, paddings and the like are in no tensor: the backbone's name and options stand for them.
         network = [spec.backbone.name, spec.backbone.options, spec.recipe.adapt, VERSIONS, known.sha256]
         images = [spec.pipeline, spec.training.precision, base.origin, _rows_name(base), how]
         return [digest([FORMAT, network, images, one]) for one in known.cut.names]
 
-    def _compute(self, known: Known, base: Images, how: Augment) -> dict[str, Tensor]:
+    def _compute(self, known: Known, base: Examples, how: Variation) -> dict[str, Tensor]:
         """Of this cut, and of all others that the plan will want of these images."""
         num_images = len(base) * (how.num_views or 1)
-        wanted = [known, *(one for one in self._others(known) if num_images * one.bytes_per_image <= LARGEST)]
+        wanted = [known, *(one for one in self._others(known, base) if num_images * one.bytes_per_image <= LARGEST)]
         joint = join([one.cut for one in wanted])
-        size = max(1, BATCH_PIXELS // self.spec.pipeline.image_size**2)
+        size = self.handling.per_pass(self.spec.pipeline)
         while True:
             try:
                 whole = self._run(joint, base, how, size)
@@ -186,28 +193,37 @@ class _Maker:
             for key, name in zip(self._keys(one, base, how), one.cut.names, strict=True)
         }
 
-    def _run(self, joint: Static, base: Images, how: Augment, size: int) -> dict[str, Tensor]:
+    def _run(self, joint: Static, base: Examples, how: Variation, size: int) -> dict[str, Tensor]:
         found: dict[str, list[Tensor]] = {}
-        for x in _views(base, how, self.spec, size):
+        for x in self._views(base, how, size):
             with torch.no_grad(), arithmetic(x.device, self.spec.training.precision):
                 for name, value in zip(joint.names, joint(x), strict=True):
                     found.setdefault(name, []).append(value.cpu())  # from there to the file
         return {name: torch.cat(parts) for name, parts in found.items()}
 
-    def _others(self, known: Known) -> Iterator[Known]:
+    def _views(self, base: Examples, how: Variation, size: int) -> Iterator[Tensor]:
+        """All inputs in batches, one view of all examples after the other."""
+        for number in range(how.num_views or 1):
+            for start in range(0, len(base), size):
+                index = torch.arange(start, min(start + size, len(base)), device=base.device)
+                part: Any = base.take(index).values
+                if how.is_random:
+                    rows = index if base.rows is None else base.rows[index]
+                    part = self.handling.view(part, how, rows, torch.full((len(index),), number))
+                yield self.handling.inputs([part], self.spec.pipeline)
+
+    def _others(self, known: Known, base: Examples) -> Iterator[Known]:
         spec, mine = self.spec, self.spec.recipe.touched(self.phase)
-        pixels = torch.zeros(2, 3, 8, 8, dtype=torch.uint8, device=self.context.device)
-        blank = Images(pixels, torch.zeros(2, dtype=torch.int64, device=self.context.device))
         for touched in self.context.patterns.get(pattern_group(spec), ()) if has_one_body(spec) else ():
             # After the first phase some units of the network are no longer as they were at the start.
             moves = self.begin.network.moving
             is_start = self.phase == 0 or set(moves(mine)) <= set(moves(touched))
-            other = _known(spec, self.begin, touched, blank, self.context) if is_start else None
+            other = _known(spec, self.begin, touched, base, self.context) if is_start else None
             if isinstance(other, Known) and other.is_worth_keeping and other.cut.names != known.cut.names:
                 yield other
 
 
-def _both(one: Table, other: Table, how: Augment) -> Table:
+def _both(one: Table, other: Table, how: Variation) -> Table:
     """Rows that stand in both hold the same values."""
     num_views = how.num_views or 1
     blocks = [
@@ -222,19 +238,7 @@ def _block(values: Tensor, table: Table, view: int) -> Tensor:
     return values[view * table.num_rows : (view + 1) * table.num_rows]
 
 
-def _views(base: Images, how: Augment, spec: FitSpec, size: int) -> Iterator[Tensor]:
-    """All prepared images in batches, one view of all of them after the other."""
-    for view in range(how.num_views or 1):
-        for start in range(0, len(base), size):
-            index = torch.arange(start, min(start + size, len(base)), device=base.device)
-            pixels, boxes = base.take(index).pixels, None
-            if how.changes_pixels:
-                rows = index if base.rows is None else base.rows[index]
-                pixels, boxes = view_of(pixels, rows, torch.full((len(index),), view), how)
-            yield prepare(pixels, spec.pipeline, boxes)
-
-
-def _rows_name(base: Images) -> str:
+def _rows_name(base: Examples) -> str:
     if base.rows is None:
         return "all"
     return hashlib.sha256(base.rows.cpu().numpy().tobytes()).hexdigest()

@@ -13,7 +13,7 @@ from bench.engine.common.records import guarded, trial_record, write
 from bench.engine.common.start import Finished, Start, labelled_images, start, trial_streams
 from bench.engine.search.outcome import Rung, describe_trial, moments_of, standing
 from bench.engine.search.points import ask_cohort, at_point
-from bench.engine.train.images import Images
+from bench.engine.train.examples import Examples
 from bench.engine.train.loop import Outcome, Session, Stream
 from bench.engine.train.meter import Spent
 from bench.engine.train.optimize import Hyper
@@ -79,7 +79,7 @@ class Race:
         return self.job.spec
 
     @cached_property
-    def images(self) -> Images:
+    def images(self) -> Examples:
         """All that the search may see."""
         return labelled_images(self.spec, self.context.data(self.spec.data))
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from bench.engine.train.images import Images
-from bench.engine.train.inputs import Inputs, Part, Pixels, Supply
+from bench.engine.train.examples import Examples
+from bench.engine.train.inputs import Direct, Inputs, Part, Supply
 from bench.engine.train.precision import full
 from bench.network.capture import in_eval_mode
 from bench.spec.refs import Pipeline
@@ -28,7 +28,7 @@ class Scored:
         return self.correct / self.num
 
 
-def evaluate(module: nn.Module, images: Images, pipeline: Pipeline, batch_size: int = BATCH) -> Scored:
+def evaluate(module: nn.Module, images: Examples, pipeline: Pipeline, batch_size: int = BATCH) -> Scored:
     """The whole network, from pixels, in full precision."""
 
     def logits_of(inputs: Inputs) -> Tensor:
@@ -36,13 +36,13 @@ def evaluate(module: nn.Module, images: Images, pipeline: Pipeline, batch_size: 
         return logits[None]
 
     with in_eval_mode(module):
-        (scored,) = score(logits_of, images, Pixels(pipeline), batch_size)
+        (scored,) = score(logits_of, images, Direct(pipeline), batch_size)
     return scored
 
 
 @torch.no_grad()
 def score(
-    logits_of: Callable[[Inputs], Tensor], images: Images, supply: Supply, batch_size: int = BATCH
+    logits_of: Callable[[Inputs], Tensor], images: Examples, supply: Supply, batch_size: int = BATCH
 ) -> list[Scored]:
     """One score per member of a stream: `logits_of` takes inputs [1, B, ...] and gives [M, B, C]."""
     correct: Tensor | int = 0

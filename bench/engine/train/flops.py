@@ -2,11 +2,14 @@
 
 import copy
 from collections.abc import Callable
+from typing import Any
 
 import torch
+from torch import nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
+from bench import modalities
 from bench.engine.train.optimize import numbered_phases
 from bench.network.units import Network
 from bench.spec.job import Procedure
@@ -15,49 +18,52 @@ from bench.spec.recipe import Learning
 COUNTED = 2  # images; the work is proportional to them, and BatchNorm refuses a single one
 
 
-Known = dict[tuple[Learning, int], int]  # of one network: by what learns and image size
+Known = dict[tuple[Learning, Any], int]  # of one network: by what learns and pipeline
 
 
 def training_flops(network: Network, procedure: Procedure, batch_size: int, steps: int, known: Known) -> int:
     """Forward and backward passes of so many steps. The work per step does not change within a phase."""
-    recipe, image_size = procedure.recipe, procedure.pipeline.image_size
+    recipe, pipeline = procedure.recipe, procedure.pipeline
     total = 0.0
     for number, start, planned in numbered_phases(recipe, procedure.training.steps):
         end = min(planned, steps)
         if end <= start:
             break
-        counted = step_flops(network, recipe.active(number), image_size, known)
+        counted = step_flops(network, recipe.active(number), pipeline, known)
         if recipe.penalty is not None and (passes := recipe.penalty.passes_in(number)):
-            counted += round(passes * _pass_flops(network, image_size))
+            counted += round(passes * _pass_flops(network, pipeline))
         total += counted / COUNTED * batch_size * (end - start)
     return round(total)
 
 
-def step_flops(network: Network, active: Learning, image_size: int, known: Known) -> int:
+def step_flops(network: Network, active: Learning, pipeline: Any, known: Known) -> int:
     """Of one step on `COUNTED` images. Counting copies the network, so it is done once for each kind of step."""
-    key = (active, image_size)
+    key = (active, pipeline)
     if key not in known:
-        known[key] = _count(network, active, image_size)
+        known[key] = _count(network, active, pipeline)
     return known[key]
 
 
-def _pass_flops(network: Network, image_size: int) -> int:
+def _pass_flops(network: Network, pipeline: Any) -> int:
     """Of a forward pass of `COUNTED` images."""
     shadow = copy.deepcopy(network.module).to("meta")
-    x = torch.empty(COUNTED, 3, image_size, image_size, device="meta", dtype=next(shadow.parameters()).dtype)
-    return forward_flops(shadow, (x,))
+    return forward_flops(shadow, (_blank(pipeline, shadow),))
 
 
-def _count(network: Network, active: Learning, image_size: int) -> int:
+def _count(network: Network, active: Learning, pipeline: Any) -> int:
     """On a copy: nothing is computed, and neither weights nor flags of the network move."""
     twin = copy.deepcopy(network)
     twin.set_active(active)
     shadow = twin.module.to("meta")
-    x = torch.empty(COUNTED, 3, image_size, image_size, device="meta")
     with FlopCounterMode(display=False) as counter:
-        logits = shadow(x.to(next(shadow.parameters()).dtype))
+        logits = shadow(_blank(pipeline, shadow))
         F.cross_entropy(logits, torch.zeros(COUNTED, dtype=torch.int64, device="meta")).backward()  # type: ignore[no-untyped-call]
     return int(counter.get_total_flops())
+
+
+def _blank(pipeline: Any, shadow: nn.Module) -> torch.Tensor:
+    x = modalities.of(pipeline).handling().blank(pipeline, COUNTED, "meta")
+    return x.to(next(shadow.parameters()).dtype) if x.is_floating_point() else x
 
 
 def forward_flops(module: Callable[..., object], inputs: tuple[torch.Tensor, ...]) -> int:

@@ -1,18 +1,19 @@
-"""Where the inputs of a network, or of the part of it that trains, come from: pixels on their way, or kept features.
+"""Where the inputs of a network, or of the part of it that trains, come from: stored examples, or kept features.
 
 A supply is asked for whole batches of several streams at once; each stream is some images in some order.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from bench.engine.train.images import Augment, Changed, Images, augment, choose_views, prepare
+from bench import modalities
+from bench.engine.train.examples import Examples
 from bench.engine.train.precision import arithmetic
-from bench.spec.refs import Pipeline
+from bench.modalities.base import Handling, Variation
 
 Inputs = tuple[Tensor, ...]
 
@@ -21,7 +22,7 @@ Inputs = tuple[Tensor, ...]
 class Part:
     """One stream's share of a batch."""
 
-    images: Images
+    images: Examples
     index: Tensor  # int64 [B] into `images`
     generator: torch.Generator | None = None  # for random changes of the images; lives on the CPU
 
@@ -38,38 +39,39 @@ def split(batches: Tensor, num: int) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Pixels:
-    """Straight from the stored images."""
+class Direct:
+    """Straight from the stored examples."""
 
-    pipeline: Pipeline
-    how: Augment = field(default_factory=Augment)
+    pipeline: Any
+    how: Variation | None = None  # None: nothing changes
+
+    @property
+    def handling(self) -> Handling:
+        return modalities.of(self.pipeline).handling()
 
     def batches(self, parts: Sequence[Part]) -> Inputs:
-        seen = [self._changed(part) for part in parts]
-        pixels = torch.cat([one.pixels for one in seen]) if len(seen) > 1 else seen[0].pixels
-        boxes = [one.boxes for one in seen if one.boxes is not None]
-        x = prepare(pixels, self.pipeline, torch.cat(boxes) if boxes else None)
+        x = self.handling.inputs([self._varied(part) for part in parts], self.pipeline)
         return (split(x, len(parts)),)
 
-    def _changed(self, part: Part) -> Changed:
-        images = part.images.take(part.index)
-        if part.generator is None or not self.how.changes_pixels:
-            return Changed(images.pixels)
-        rows = part.index if images.rows is None else images.rows
-        return augment(images.pixels, self.how, part.generator, rows)
+    def _varied(self, part: Part) -> Any:
+        examples = part.images.take(part.index)
+        if part.generator is None or self.how is None or not self.how.is_random:
+            return examples.values
+        rows = part.index if examples.rows is None else examples.rows
+        return self.handling.vary(examples.values, self.how, part.generator, rows)
 
 
 @dataclass(frozen=True)
 class Through:
-    """Pixels through the static part, again in each step: where keeping its values would cost more than it saves."""
+    """Inputs through the static part, again in each step: where keeping its values would cost more than it saves."""
 
-    pixels: Pixels
+    direct: Direct
     static: Callable[[Tensor], Inputs]
     precision: str
 
     @torch.no_grad()
     def batches(self, parts: Sequence[Part]) -> Inputs:
-        (x,) = self.pixels.batches(parts)
+        (x,) = self.direct.batches(parts)
         with arithmetic(x.device, self.precision):
             values = self.static(x.flatten(0, 1))
         return tuple(split(value, len(parts)) for value in values)
@@ -89,7 +91,8 @@ class Tables:
     """Values that were computed before, found by the images' origin."""
 
     by_origin: dict[str, Table]
-    how: Augment = field(default_factory=Augment)
+    handling: Handling
+    how: Variation
 
     def batches(self, parts: Sequence[Part]) -> Inputs:
         table = self.by_origin[parts[0].images.origin]
@@ -102,7 +105,7 @@ class Tables:
         images = part.images
         rows = part.index if images.rows is None else images.rows[part.index]
         kept = table.where[rows]
-        if part.generator is None or not self.how.changes_pixels:
+        if part.generator is None or not self.how.is_random:
             return kept
-        views = choose_views(len(part.index), self.how, part.generator).to(kept.device)
+        views = self.handling.choose_views(len(part.index), self.how, part.generator).to(kept.device)
         return kept + views * table.num_rows

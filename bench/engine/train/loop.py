@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from bench.engine.train.evaluate import Scored
-from bench.engine.train.images import Images, Order
+from bench.engine.train.examples import Examples, Order
 from bench.engine.train.inputs import Inputs, Part, Through
 from bench.engine.train.optimize import Hyper, numbered_phases, schedule
 from bench.engine.train.setting import Setting
@@ -33,9 +33,9 @@ OWN_IMAGES = 2000  # training images that a final is scored on, at the most
 class Stream:
     """What one network, or several that share their batches, learn from."""
 
-    images: Images
+    images: Examples
     order_seed: int
-    scored: Images | None = None
+    scored: Examples | None = None
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,9 @@ class Assignment:
     training: Training
     hyper: Hyper
     pipeline: Pipeline
-    images: Images
+    images: Examples
     order_seed: int
-    scored: Images | None = None  # scored along the way, the last one after the last step
+    scored: Examples | None = None  # scored along the way, the last one after the last step
     evaluations: int = 1
     setting: Setting | None = None  # for the coded parts of a recipe
 
@@ -194,7 +194,7 @@ class Session:
         for (s, m), scored in _cells(own):
             self.outcomes[s][m].own = scored
 
-    def _scores(self, images: Sequence[Images]) -> list[list[Scored | None]]:
+    def _scores(self, images: Sequence[Examples]) -> list[list[Scored | None]]:
         return [
             [None if outcome.diverged_at is not None else one for outcome, one in zip(*pair, strict=True)]
             for pair in zip(self.outcomes, self.team.score(images), strict=True)
@@ -266,7 +266,7 @@ def _global_state(seed: int) -> GlobalState:
     return _swap_global_state(before)
 
 
-def first_drawn(stream: Stream, most: int) -> Images:
+def first_drawn(stream: Stream, most: int) -> Examples:
     """The training images; of very many, those that the training meets first. Data sets often lie class by class."""
     num = len(stream.images)
     return stream.images if num <= most else stream.images.take(np.sort(Order(num, most, stream.order_seed).next()))

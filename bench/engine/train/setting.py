@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench.engine.train.images import Images, prepare
+from bench.engine.train.examples import Examples
 from bench.errors import NotApplicable
 from bench.keys import seed_for
 from bench.network.capture import classifier_of, in_eval_mode
@@ -27,8 +27,8 @@ class Source:
 
     network: Network  # with its original head, in evaluation, frozen
     num_classes: int
-    train: Images | None = None
-    test: Images | None = None
+    train: Examples | None = None
+    test: Examples | None = None
     memo: dict[Any, Any] = field(default_factory=dict)  # what was found out about it
 
     def own_head(self) -> nn.Linear:
@@ -42,11 +42,11 @@ class Setting:
 
     network: Network
     start: State  # what every training of the job begins with
-    images: Images  # what it learns from
+    images: Examples  # what it learns from
     pipeline: Pipeline
     training: Training
     seed: int  # for all that a part draws; the same for every strategy
-    unlabelled: Images  # of the training split, those of this training among them; their labels are -1
+    unlabelled: Examples  # of the training split, those of this training among them; their labels are -1
     find_source: Callable[[], Source]
     memo: dict[str, Any] = field(default_factory=dict)  # shared by all trainings that start alike
 
@@ -54,7 +54,7 @@ class Setting:
         """Raises NotApplicable where there is no such head."""
         return self.find_source()
 
-    def source_images(self) -> Images:
+    def source_images(self) -> Examples:
         found = self.find_source().train
         if found is None:
             raise NotApplicable("needs the images that the backbone was pretrained on: `pretrain: {dataset: ...}`")
@@ -97,11 +97,11 @@ class Setting:
         """The same for every training of a backbone."""
         return torch.Generator().manual_seed(seed_for(purpose))
 
-    def batch(self, images: Images, draw: torch.Generator, size: int | None = None) -> tuple[Tensor, Tensor]:
+    def batch(self, images: Examples, draw: torch.Generator, size: int | None = None) -> tuple[Tensor, Tensor]:
         """A random batch as the network takes it, and its labels."""
         size = min(size or self.training.batch_size, len(images))
         index = torch.randperm(len(images), generator=draw)[:size].to(images.device)
-        return prepare(images.take(index).pixels, self.pipeline), images.labels[index]
+        return images.take(index).inputs(self.pipeline), images.labels[index]
 
     def batches(self, num: int | None = None, rest: bool = False) -> Iterator[tuple[Tensor, Tensor]]:
         """The training images, shuffled, as the network takes them: so many batches, or as many as there are. `rest`:
@@ -111,7 +111,7 @@ class Setting:
         starts = list(range(0, total if rest else total - size + 1, size))
         for start in starts[:num]:
             index = order[start : start + size]
-            yield prepare(self.images.take(index).pixels, self.pipeline), self.images.labels[index]
+            yield self.images.take(index).inputs(self.pipeline), self.images.labels[index]
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.engine.train.evaluate import Scored, estimate_statistics, score
-from bench.engine.train.images import Images
+from bench.engine.train.examples import Examples
 from bench.engine.train.inputs import Inputs
 from bench.engine.train.optimize import Hyper, make_optimizer, set_rates, step_toward
 from bench.engine.train.precision import arithmetic, full
@@ -41,7 +41,7 @@ class Team(Protocol):
         returns the losses [S, M], detached."""
         ...
 
-    def score(self, images: Sequence[Images]) -> list[list[Scored]]:
+    def score(self, images: Sequence[Examples]) -> list[list[Scored]]:
         """[S][M], each stream on images of its own."""
         ...
 
@@ -199,7 +199,7 @@ class Solo:
         with torch.no_grad():
             return total + sum(pull.value(parameter) for parameter, pull in self._pulls.items())
 
-    def score(self, images: Sequence[Images]) -> list[list[Scored]]:
+    def score(self, images: Sequence[Examples]) -> list[list[Scored]]:
         with self._reported(), in_eval_mode(self.network.module):
             return [score(self._logits, images[0], self.stage.plain)]
 

@@ -7,8 +7,8 @@ from typing import Literal
 
 from torch import nn
 
-from bench.engine.train.images import Augment
-from bench.engine.train.inputs import Pixels, Supply
+from bench import modalities
+from bench.engine.train.inputs import Direct, Supply
 from bench.network.units import Network
 from bench.spec.job import Procedure
 
@@ -27,7 +27,7 @@ Stages = Callable[[int], Stage]  # number of a phase -> what is trained in it
 
 def plain_stages(network: Network, procedure: Procedure) -> Stages:
     """The whole network from pixels, in every phase. Every other way must come to the same result."""
-    pipeline = procedure.pipeline
-    stage = Stage(network.module, Pixels(pipeline, Augment.of(procedure.training)), Pixels(pipeline))
+    how = modalities.of(procedure.pipeline).handling().variation(procedure.training)
+    stage = Stage(network.module, Direct(procedure.pipeline, how), Direct(procedure.pipeline))
     return lambda phase: stage
 

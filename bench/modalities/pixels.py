@@ -1,80 +1,23 @@
-"""Images as they lie on the device (uint8, whole splits) and as the network sees them (float, resized, normalised).
+"""Images from stored (uint8) to input (float, resized, normalised), and their random changes.
 
 Everything random is decided per image, for whole batches at once. `crops.py` draws and shows rectangles of images.
 """
 
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench.engine.train.crops import NUM_DRAWS, boxes_of, resized
 from bench.keys import seed_for
-from bench.spec.refs import Metric, Pipeline, Training
+from bench.modalities.base import Columns
+from bench.modalities.crops import NUM_DRAWS, boxes_of, resized
+from bench.spec.refs import Pipeline, Training
 
-
-@dataclass(frozen=True)
-class Images:
-    """Some images of a split. Taking a part copies no pixels: it keeps the rows of the split that belong to it."""
-
-    stored: Tensor  # uint8 [N, 3, H, W], the whole split; on the device, or mapped from a file where it does not fit
-    labels: Tensor  # int64 [n], on the device
-    rows: Tensor | None = None  # int64 [n] into `stored`, on the device; None: all of it
-    origin: str = ""  # identity of the split by content; "": nobody else can have the same one
-    is_streamed: bool = False  # read from the file with every batch
-    by_class: bool = False  # scored by the mean over the classes of each one's share, not by images alike
-
-    @staticmethod
-    def on_device(
-        images: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64], device: torch.device, origin: str = ""
-    ) -> "Images":
-        pixels = torch.from_numpy(np.array(images)).permute(0, 3, 1, 2).contiguous()
-        return Images(pixels.to(device), torch.from_numpy(np.array(labels)).to(device), origin=origin)
-
-    @staticmethod
-    def mapped(
-        images: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64], device: torch.device, origin: str = ""
-    ) -> "Images":
-        """The pixels stay where they are, in a file mapped into memory, say; each batch is fetched from there."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # the file is read-only, and nobody writes
-            pixels = torch.from_numpy(images).permute(0, 3, 1, 2)
-        return Images(pixels, torch.from_numpy(np.array(labels)).to(device), origin=origin, is_streamed=True)
-
-    def __len__(self) -> int:
-        return self.labels.shape[0]
-
-    @property
-    def metric(self) -> Metric:
-        return "mean_per_class" if self.by_class else "accuracy"
-
-    @property
-    def device(self) -> torch.device:
-        return self.labels.device
-
-    @property
-    def pixels(self) -> Tensor:
-        if self.rows is None:
-            return self.stored.to(self.device)
-        if self.stored.device == self.device:
-            return self.stored.index_select(0, self.rows)  # many times faster than indexing, on a CPU
-        fetched = self.stored.index_select(0, self.rows.to(self.stored.device))
-        return fetched.pin_memory().to(self.device, non_blocking=True)
-
-    def take(self, index: npt.NDArray[np.int64] | Tensor) -> "Images":
-        if not isinstance(index, Tensor):
-            index = torch.from_numpy(np.ascontiguousarray(index))
-        chosen = index.to(self.device)
-        rows = chosen if self.rows is None else self.rows[chosen]
-        return Images(self.stored, self.labels.index_select(0, chosen), rows, self.origin, self.is_streamed,
-                      self.by_class)
+PASS_PIXELS = 256 * 64 * 64  # of one pass without learning
 
 
 @dataclass(frozen=True)
@@ -84,18 +27,14 @@ class Augment:
     views: int = 0  # so many changed views of each image, drawn once; 0: changed anew each time
     crop: float = 0.0  # smallest share of the area that is shown; 0: all of it
 
-    @staticmethod
-    def of(training: Training) -> "Augment":
-        return Augment(training.flip, training.shift, training.views, training.crop)
-
     @property
-    def changes_pixels(self) -> bool:
+    def is_random(self) -> bool:
         return self.flip or self.shift > 0 or self.crop > 0
 
     @property
     def num_views(self) -> int | None:
         """How many different images one image can become; None: too many to keep. Flipping alone makes two."""
-        if not self.changes_pixels:
+        if not self.is_random:
             return 1
         if self.views:
             return self.views
@@ -222,20 +161,37 @@ def _changed(
     return Changed(pixels, boxes)
 
 
-class Order:
-    """Batches of indices without end: one shuffled pass after another, cut into batches of equal size.
+class ImageHandling:
+    """`modalities.base.Handling` of pictures."""
 
-    A pass may end within a batch, so no image is dropped and no batch is short (one image alone breaks BatchNorm).
-    """
+    def stored(self, columns: Columns) -> tuple[Tensor, ...]:
+        return (torch.from_numpy(columns["images"]).permute(0, 3, 1, 2),)
 
-    def __init__(self, num_images: int, batch_size: int, seed: int) -> None:
-        self.batch_size = min(batch_size, num_images)
-        self._num_images = num_images
-        self._generator = np.random.default_rng(seed)
-        self._left: npt.NDArray[np.int64] = np.empty(0, np.int64)
+    def variation(self, training: Training) -> Augment:
+        return Augment(training.flip, training.shift, training.views, training.crop)
 
-    def next(self) -> npt.NDArray[np.int64]:
-        while len(self._left) < self.batch_size:
-            self._left = np.concatenate([self._left, self._generator.permutation(self._num_images)])
-        batch, self._left = self._left[: self.batch_size], self._left[self.batch_size :]
-        return batch
+    def still(self) -> Augment:
+        return Augment()
+
+    def vary(
+        self, values: tuple[Tensor, ...], how: Augment, generator: torch.Generator, rows: Tensor | None
+    ) -> Changed:
+        return augment(values[0], how, generator, rows)
+
+    def choose_views(self, num: int, how: Augment, generator: torch.Generator) -> Tensor:
+        return choose_views(num, how, generator)
+
+    def view(self, values: tuple[Tensor, ...], how: Augment, rows: Tensor, views: Tensor) -> Changed:
+        return view_of(values[0], rows, views, how)
+
+    def inputs(self, parts: Sequence[Changed | tuple[Tensor, ...]], pipeline: Pipeline) -> Tensor:
+        seen = [part if isinstance(part, Changed) else Changed(part[0]) for part in parts]
+        pixels = torch.cat([one.pixels for one in seen]) if len(seen) > 1 else seen[0].pixels
+        boxes = [one.boxes for one in seen if one.boxes is not None]
+        return prepare(pixels, pipeline, torch.cat(boxes) if boxes else None)
+
+    def blank(self, pipeline: Pipeline, num: int, device: str) -> Tensor:
+        return torch.zeros(num, 3, pipeline.image_size, pipeline.image_size, device=device)
+
+    def per_pass(self, pipeline: Pipeline) -> int:
+        return max(1, PASS_PIXELS // pipeline.image_size**2)

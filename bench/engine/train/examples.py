@@ -1,0 +1,102 @@
+"""Examples as they lie on the device, whole splits, and the order in which a training meets them."""
+
+import warnings
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from bench import modalities
+from bench.datasets.base import Split
+from bench.spec.refs import Metric
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Some examples of a split. Taking a part copies nothing: it keeps the rows of the split that belong to it."""
+
+    stored: tuple[Tensor, ...]  # columns [N, ...] of the whole split; on the device, or mapped from a file
+    labels: Tensor  # int64 [n], on the device
+    rows: Tensor | None = None  # int64 [n] into `stored`, on the device; None: all of it
+    origin: str = ""  # identity of the split by content; "": nobody else can have the same one
+    is_streamed: bool = False  # read from the file with every batch
+    by_class: bool = False  # scored by the mean over the classes of each one's share, not by examples alike
+
+    @staticmethod
+    def on_device(split: Split, device: torch.device, origin: str = "") -> "Examples":
+        copies = tuple(column.clone(memory_format=torch.contiguous_format).to(device) for column in _columns(split))
+        return Examples(copies, torch.from_numpy(np.array(split.labels)).to(device), origin=origin)
+
+    @staticmethod
+    def mapped(split: Split, device: torch.device, origin: str = "") -> "Examples":
+        """The columns stay where they are, in a file mapped into memory, say; each batch is fetched from there."""
+        labels = torch.from_numpy(np.array(split.labels)).to(device)
+        return Examples(_columns(split), labels, origin=origin, is_streamed=True)
+
+    def __len__(self) -> int:
+        return self.labels.shape[0]
+
+    @property
+    def split_size(self) -> int:
+        """Examples of the whole split."""
+        return self.stored[0].shape[0]
+
+    @property
+    def metric(self) -> Metric:
+        return "mean_per_class" if self.by_class else "accuracy"
+
+    @property
+    def device(self) -> torch.device:
+        return self.labels.device
+
+    @property
+    def values(self) -> tuple[Tensor, ...]:
+        """The columns of these examples, on the device."""
+        return tuple(self._fetched(column) for column in self.stored)
+
+    def _fetched(self, column: Tensor) -> Tensor:
+        if self.rows is None:
+            return column.to(self.device)
+        if column.device == self.device:
+            return column.index_select(0, self.rows)  # many times faster than indexing, on a CPU
+        fetched = column.index_select(0, self.rows.to(column.device))
+        return fetched.pin_memory().to(self.device, non_blocking=True)
+
+    def take(self, index: npt.NDArray[np.int64] | Tensor) -> "Examples":
+        if not isinstance(index, Tensor):
+            index = torch.from_numpy(np.ascontiguousarray(index))
+        chosen = index.to(self.device)
+        rows = chosen if self.rows is None else self.rows[chosen]
+        return replace(self, labels=self.labels.index_select(0, chosen), rows=rows)
+
+    def inputs(self, pipeline: Any) -> Tensor:
+        """As a network takes them, unchanged by chance."""
+        return modalities.of(pipeline).handling().inputs([self.values], pipeline)
+
+
+def _columns(split: Split) -> tuple[Tensor, ...]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # the file is read-only, and nobody writes
+        return modalities.MODALITIES[split.modality].handling().stored(split.columns)
+
+
+class Order:
+    """Batches of indices without end: one shuffled pass after another, cut into batches of equal size.
+
+    A pass may end within a batch, so no example is dropped and no batch is short (one image alone breaks BatchNorm).
+    """
+
+    def __init__(self, num_examples: int, batch_size: int, seed: int) -> None:
+        self.batch_size = min(batch_size, num_examples)
+        self._num_examples = num_examples
+        self._generator = np.random.default_rng(seed)
+        self._left: npt.NDArray[np.int64] = np.empty(0, np.int64)
+
+    def next(self) -> npt.NDArray[np.int64]:
+        while len(self._left) < self.batch_size:
+            self._left = np.concatenate([self._left, self._generator.permutation(self._num_examples)])
+        batch, self._left = self._left[: self.batch_size], self._left[self.batch_size :]
+        return batch

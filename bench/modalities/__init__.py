@@ -1,0 +1,16 @@
+"""The catalogue of modalities. An entry says what a split stores, how that becomes a network's input, and how it is
+changed at random; the rest of the house knows none of them by name."""
+
+from typing import Any
+
+from bench.modalities import image
+from bench.modalities.base import Modality
+
+MODALITIES: dict[str, Modality] = {
+    "image": image.MODALITY,
+}
+
+
+def of(pipeline: Any) -> Modality:
+    """The one whose pipeline it is."""
+    return next(one for one in MODALITIES.values() if type(pipeline) is one.pipeline)

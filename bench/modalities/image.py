@@ -1,0 +1,29 @@
+"""Pictures: 8-bit RGB of one size in a split, resized and normalised as the weights expect. `pixels.py` computes."""
+
+import numpy as np
+
+from bench.modalities.base import Columns, Handling, Modality
+from bench.spec.refs import Pipeline
+
+
+def _check(columns: Columns) -> None:
+    images = columns["images"]
+    assert images.dtype == np.uint8
+    assert images.ndim == 4
+    assert images.shape[3] == 3
+
+
+def _handling() -> Handling:
+    from bench.modalities.pixels import ImageHandling
+
+    return ImageHandling()
+
+
+MODALITY = Modality(
+    name="image",
+    summary="pictures, uint8 [N, H, W, 3]",
+    columns=("images",),
+    check=_check,
+    pipeline=Pipeline,
+    handling=_handling,
+)
