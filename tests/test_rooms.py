@@ -88,6 +88,15 @@ def test_the_catalogues_and_the_ground_floor_start_without_torch(arrows):
             assert not names & {"torch", "torchvision", "timm"}, module
 
 
+def test_strategies_import_at_their_top():
+    """Torch comes from `lazy.py`, so nothing is left to import inside a function."""
+    for module, path in files().items():
+        if module.startswith("bench.strategies") and module != "bench.strategies.lazy":
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            inside = {node.lineno for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)}
+            assert inside == {n.lineno for n in tree.body if isinstance(n, ast.Import | ast.ImportFrom)}, module
+
+
 def test_no_two_files_import_each_other(arrows):
     reached = defaultdict(set)
 

@@ -135,7 +135,7 @@ def _summary(rows: list[Row]) -> Row:
     if is_undrawn(rows):
         scores = scores.without_ends()
     edges = [row["lr_edge"] for row in done if row["lr_edge"]]
-    fixed = ("labels_per_class", "baseline", "depth", "num_units", "metric")
+    fixed = ("labels_per_class", "baseline", "axis", "axis_value", "axis_kind", "num_units", "metric")
     means = ("flops", "samples", "steps", "trainable_params", "total_params", "seconds", "peak_memory_bytes")
     applicable = [row for row in rows if row["status"] != OUT_OF_SCOPE]
     return {
@@ -172,8 +172,8 @@ def cell_summary(finals: pd.DataFrame) -> pd.DataFrame:
 
 
 EMPTY_SUMMARY = [
-    "labels_per_class", "baseline", "depth", "num_units", "metric", "lr_low", "lr_high", "mean", "low", "high", "sd",
-    "n", "num_collapsed", "mean_without", "planned", "undrawn", "complete", "applicable", "statuses", "lr",
-    "weight_decay", "lr_edge", "num_edges", "penalty_edge", "num_trials", "inflation", "flops", "samples", "steps",
-    "trainable_params", "total_params", "seconds", "peak_memory_bytes",
+    "labels_per_class", "baseline", "axis", "axis_value", "axis_kind", "num_units", "metric", "lr_low", "lr_high",
+    "mean", "low", "high", "sd", "n", "num_collapsed", "mean_without", "planned", "undrawn", "complete", "applicable",
+    "statuses", "lr", "weight_decay", "lr_edge", "num_edges", "penalty_edge", "num_trials", "inflation", "flops",
+    "samples", "steps", "trainable_params", "total_params", "seconds", "peak_memory_bytes",
 ]  # fmt: skip

@@ -32,7 +32,9 @@ FINALS: dict[str, str] = {
     "baseline": "bool",  # True for scratch
     # "ridge" or another closed form, or OWN_HEAD: these take no steps and have no rate; "" for what is trained
     "solved": "str",
-    "depth": "float64",  # units frozen from the stem on throughout training; NaN where that is not what it does
+    "axis": "str",  # what its strategy stands on by its own account: "depth"; "" where on nothing
+    "axis_value": "float64",  # its place there; NaN where there is none
+    "axis_kind": "str",  # the line of the figure that it belongs to, where an axis has several; else ""
     "num_units": "int64",  # of the backbone, head included
     "repeat": "int64",
     "status": "str",  # a record's status, or "missing"

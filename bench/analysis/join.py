@@ -60,6 +60,12 @@ def _cell_columns(cell: Cell, spec: FitSpec) -> dict[str, Any]:
     }
 
 
+def _axis_columns(cell: Cell) -> dict[str, Any]:
+    if cell.axis is None:
+        return {"axis": "", "axis_value": NAN, "axis_kind": ""}
+    return {"axis": cell.axis.name, "axis_value": cell.axis.value, "axis_kind": cell.axis.kind}
+
+
 def _instead_of_training(recipe: Recipe) -> str:
     if recipe.own_head is not None:
         return OWN_HEAD
@@ -79,7 +85,7 @@ def _finals(plan: Plan, cell: Cell, records: dict[str, Record]) -> list[dict[str
         ok = record is not None and record.status == "ok"
         rows.append({
             **_cell_columns(cell, spec),
-            "depth": NAN if cell.depth is None else cell.depth,
+            **_axis_columns(cell),
             "num_units": cell.num_units,
             "repeat": repeat,
             "status": "missing" if record is None else record.status,

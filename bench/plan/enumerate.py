@@ -242,7 +242,7 @@ def _cell(
         num_labels=task.num_labels,
         num_classes=task.dataset.facts.num_classes,
         num_units=len(backbone.facts.unit_names),
-        depth=recipe.freeze_depth,
+        axis=strategy.axis,
         pretraining=origin.needs[0] if origin.needs else None,
         searches=tuple(search.key for search, _ in made),
         finals=tuple(final.key for _, final in made),

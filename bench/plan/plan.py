@@ -12,6 +12,7 @@ from bench.keys import digest
 from bench.plan.precision import Choice, Machine
 from bench.spec.job import Job
 from bench.spec.refs import DataRef, LabelBudget, Weights
+from bench.strategies.entry import Axis
 from bench.suite.load import LoadedSuite
 from bench.suite.schema import BackboneSpec, DatasetSpec, StrategySpec
 
@@ -52,7 +53,7 @@ class Cell:
     num_labels: int
     num_classes: int
     num_units: int
-    depth: int | None  # units frozen from the stem on, where that is all the strategy does
+    axis: Axis | None  # as its strategy declares it
     pretraining: str | None  # key
     searches: tuple[str, ...]  # keys, one per repeat; all the same where the cell searches once
     finals: tuple[str, ...]  # keys, one per repeat

@@ -20,8 +20,8 @@ from bench.spec.recipe import Recipe, Via
 from bench.spec.refs import BackboneRef, DataRef, Metric, Pipeline, Weights
 from bench.spec.spans import Span, Varied
 from bench.strategies import varied
-from bench.strategies.entry import StrategyEntry
-from bench.strategies.inline import build_inline, stops
+from bench.strategies.entry import Axis, StrategyEntry
+from bench.strategies.inline import axis_inline, build_inline, stops
 from bench.suite.load import LoadedSuite
 from bench.suite.schema import BackboneSpec, StrategySpec, Suite, head_text
 
@@ -85,6 +85,7 @@ class ResolvedStrategy:
     recipe: Recipe
     baseline: bool
     spec: StrategySpec
+    axis: Axis | None = None
     stage: Via | None = None  # what stands between the backbone's weights and the target, taken out of the recipe
     via: ResolvedDataset | None = None  # the data set that it names
     lesson: Lesson | None = None  # the same
@@ -272,7 +273,8 @@ def resolve_strategy(
     loc: Loc = ("strategies", number)
     try:
         if spec.recipe is not None:
-            return [ResolvedStrategy(spec.recipe.name, build_inline(spec.recipe, unit_names), False, spec)]
+            recipe = build_inline(spec.recipe, unit_names)
+            return [ResolvedStrategy(spec.recipe.name, recipe, False, spec, axis_inline(spec.recipe, len(unit_names)))]
         entry = strategies.find(spec.name)
         fixed, spans = varied.split(entry, spec.options)
         at = (problems, (*loc, "options"))
@@ -290,7 +292,9 @@ def resolve_strategy(
             searched = _searched(entry, one, spans)
             for name, text in varied.why_not(searched, recipe) if searched is not None else ():
                 problems.add((*at[1], name), f"option {name!r} of strategy {spec.name!r} cannot be searched: {text}")
-            strategy = ResolvedStrategy(_label(spec, one, spans), recipe, entry.baseline, spec, varied=searched)
+            # A training that may stop early is another one than those of the axis.
+            axis = entry.axis(one, len(unit_names)) if spec.stop_early is None else None
+            strategy = ResolvedStrategy(_label(spec, one, spans), recipe, entry.baseline, spec, axis, varied=searched)
             found.append(_by_way(strategy, at[1], problems))
         return found
     except OptionProblems as error:

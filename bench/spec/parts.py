@@ -1,7 +1,8 @@
 """What a recipe can carry beyond numbers: pieces of code that are values too. A strategy's file subclasses one of these
 as a frozen dataclass; its fields, `name` among them, are in the key, so another meaning needs another name.
 
-Methods import torch inside: recipes are made where there is none. The protocols say what the engine gives them.
+Recipes are made where there is no torch, so such a file takes it from `bench/strategies/lazy.py`. The protocols say
+what the engine gives a part.
 """
 
 from abc import ABC, abstractmethod

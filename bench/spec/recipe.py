@@ -196,15 +196,6 @@ class Recipe:
         parts = (self.adapt, self.penalty, self.tensor_rates, self.solve.solver if self.solve else None)
         return tuple(need for part in parts if part is not None for need in part.needs)
 
-    @property
-    def freeze_depth(self) -> int | None:
-        """Units frozen from the stem on, where freezing a prefix is all that the recipe does; else None."""
-        if len(self.phases) > 1 or self != Recipe(phases=self.phases):
-            return None
-        rates = self.phases[0].rates
-        depth = next(i for i, rate in enumerate(rates) if rate)
-        return depth if all(rate == 1.0 for rate in rates[depth:]) else None
-
 
 def uniform(rates: Iterable[float]) -> tuple[Phase, ...]:
     """One phase over the whole budget."""

@@ -5,9 +5,11 @@ People get wrong: how the bottleneck starts. Its upper layer starts at 0, so the
 And where its output goes: straight to the sum, not through a LayerScale, whose factors may be as small as 1e-5.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -16,10 +18,8 @@ from bench.spec import spans
 from bench.spec.parts import Adaptation
 from bench.spec.recipe import Recipe, uniform
 from bench.strategies.entry import StrategyEntry
+from bench.strategies.lazy import beside, nn
 from bench.strategies.targets import blocks
-
-if TYPE_CHECKING:
-    from torch import nn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,24 +29,16 @@ class Bottlenecks(Adaptation):
     name: str = "adapter"
     needs: ClassVar[tuple[str, ...]] = ("a vision transformer",)
 
-    def apply(self, module: "nn.Module", body: Sequence[str]) -> None:
-        from torch import nn
-
-        from bench.strategies.layers.beside import Bottleneck, replace
-
+    def apply(self, module: nn.Module, body: Sequence[str]) -> None:
         for name in blocks(module):
             mlp = module.get_submodule(f"{name}.mlp")
             first = next(layer for layer in mlp.modules() if isinstance(layer, nn.Linear))
             inner = nn.Sequential(mlp, taken_scale(module.get_submodule(name)))
-            replace(module, f"{name}.mlp", Bottleneck(inner, first.in_features, self.width, self.scale))
+            beside.replace(module, f"{name}.mlp", beside.Bottleneck(inner, first.in_features, self.width, self.scale))
 
 
-def taken_scale(block: "nn.Module") -> "nn.Module":
+def taken_scale(block: nn.Module) -> nn.Module:
     """What the block multiplies its MLP's output by, out of the block: LayerScale, or factors of its own."""
-    from torch import nn
-
-    from bench.strategies.layers.beside import Scaled
-
     scale = getattr(block, "ls2", None)
     if isinstance(scale, nn.Module):
         block.ls2 = nn.Identity()
@@ -56,7 +48,7 @@ def taken_scale(block: "nn.Module") -> "nn.Module":
         return nn.Identity()
     del block.gamma_2
     block.register_buffer("gamma_2", factors.new_ones(()))  # the block multiplies by it still
-    return Scaled(factors)
+    return beside.Scaled(factors)
 
 
 class AdapterOptions(Options):

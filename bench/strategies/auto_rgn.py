@@ -8,6 +8,8 @@ the rest of the body is compared. Below a head that is 0 no gradient arrives, so
 the network is measured; its size cancels out of the comparison.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -15,6 +17,7 @@ from bench.catalogue import Options
 from bench.spec.parts import Setting, TensorRates
 from bench.spec.recipe import Phase, Recipe
 from bench.strategies.entry import StrategyEntry
+from bench.strategies.lazy import F
 
 MEASURED = 5  # times, and batches each time
 
@@ -26,8 +29,6 @@ class RelativeGradient(TensorRates):
     name: str = "relative_gradient"
 
     def measure(self, setting: Setting) -> Mapping[str, float]:
-        from torch.nn import functional as F
-
         body = {name: p for unit in setting.network.parameters[:-1] for name, p in unit.items()}
         learning = {name: p for name, p in body.items() if p.requires_grad and bool(setting.start[name].any())}
         sums = dict.fromkeys(learning, 0.0)

@@ -8,8 +8,11 @@ keys. One queue holds as many keys as one per class would; images are not change
 A head that starts at 0 points nowhere, so the classifier's contrast moves nothing in the first step.
 """
 
+from __future__ import annotations
+
+import copy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
@@ -18,10 +21,7 @@ from bench.spec import spans
 from bench.spec.parts import Penalty, Setting, Step, Term
 from bench.spec.recipe import Recipe, uniform
 from bench.strategies.entry import StrategyEntry
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
+from bench.strategies.lazy import F, capture, nn, torch
 
 PROJECTED, MOMENTUM, TEMPERATURE = 128, 0.999, 0.07
 
@@ -35,25 +35,15 @@ class TwoContrasts(Penalty):
     passes: ClassVar[float] = 1.0
 
     def begin(self, setting: Setting) -> Term:
-        import copy
-
-        import torch
-        from torch import nn
-
-        from bench.network.capture import classifier_of
-
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(setting.seed)
-            projector = nn.Linear(classifier_of(setting.network).in_features, PROJECTED).to(setting.images.device)
+            projector = nn.Linear(capture.classifier_of(setting.network).in_features, PROJECTED)
+        projector = projector.to(setting.images.device)
         twin = setting.frozen_copy()
         kept: dict[str, Any] = {"twin": twin, "projector": copy.deepcopy(projector), "keys": [], "labels": []}
         return Term(kept, projector)
 
-    def loss(self, term: Term, step: Step) -> "Tensor":
-        import torch
-
-        from bench.network.capture import classifier_of, watched
-
+    def loss(self, term: Term, step: Step) -> torch.Tensor:
         assert term.modules is not None
         kept = term.kept
         with torch.no_grad():
@@ -62,9 +52,9 @@ class TwoContrasts(Penalty):
                 _follow(tensor, own[name])
             for slow, quick in zip(kept["projector"].parameters(), term.modules.parameters(), strict=True):
                 _follow(slow, quick)
-            with watched(kept["twin"]) as seen:
+            with capture.watched(kept["twin"]) as seen:
                 kept["twin"].module(step.inputs)
-            head = classifier_of(step.network)
+            head = capture.classifier_of(step.network)
             bias = head.bias if head.bias is not None else head.weight.new_zeros(len(head.weight))
             weights = torch.cat([head.weight, bias[:, None]], 1)
             keys = (_with_one(seen.features[0]), kept["projector"](seen.features[0]))
@@ -80,26 +70,23 @@ class TwoContrasts(Penalty):
         return step.loss + self.weight * (both[0] + both[1])
 
 
-def _with_one(features: "Tensor") -> "Tensor":
+def _with_one(features: torch.Tensor) -> torch.Tensor:
     """[B, D + 1]: the bias's input among them."""
-    from torch.nn import functional as F
-
     return F.pad(features, (0, 1), value=1.0)
 
 
-def _follow(slow: "Tensor", quick: "Tensor") -> None:
+def _follow(slow: torch.Tensor, quick: torch.Tensor) -> None:
     if slow.is_floating_point():
         slow.lerp_(quick, 1 - MOMENTUM)
     else:
         slow.copy_(quick)
 
 
-def contrast(queries: "Tensor", keys: tuple["Tensor", "Tensor"], labels: tuple["Tensor", "Tensor"]) -> "Tensor":
+def contrast(
+    queries: torch.Tensor, keys: tuple[torch.Tensor, torch.Tensor], labels: tuple[torch.Tensor, torch.Tensor]
+) -> torch.Tensor:
     """Mean over queries, and over a query's own key and the earlier ones of its class, of minus the log share of the
     key among its own and all earlier ones. `keys`: own [B, D], earlier [N, D]. A query of 0 is equally far from all."""
-    import torch
-    from torch.nn import functional as F
-
     q, (own, earlier) = F.normalize(queries), map(F.normalize, keys)
     likeness = torch.cat([(q * own).sum(1, keepdim=True), q @ earlier.T], 1) / TEMPERATURE
     same = (labels[0][:, None] == labels[1][None]).to(likeness.dtype)

@@ -5,8 +5,10 @@ People get wrong: forgetting that it depends on the batch: with more features th
 exist as there are images.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -15,10 +17,7 @@ from bench.spec import spans
 from bench.spec.parts import Penalty, Setting, Step, Term
 from bench.spec.recipe import Recipe, uniform
 from bench.strategies.entry import StrategyEntry
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
+from bench.strategies.lazy import torch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,13 +32,11 @@ class SpectralShrinkage(Penalty):
     def begin(self, setting: Setting) -> Term:
         return Term()
 
-    def loss(self, term: Term, step: Step) -> "Tensor":
-        import torch
-
+    def loss(self, term: Term, step: Step) -> torch.Tensor:
         if not bool(step.features.isfinite().all()):
             return step.loss  # which is not finite either, and says so
         smallest = torch.linalg.svdvals(step.features)[-self.k :]
-        total: Tensor = step.loss + self.eta * smallest.square().sum()
+        total: torch.Tensor = step.loss + self.eta * smallest.square().sum()
         return total
 
 

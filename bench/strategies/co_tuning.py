@@ -5,8 +5,10 @@ People get wrong: counting validation images into that average. It is taken over
 from.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -15,10 +17,7 @@ from bench.spec import spans
 from bench.spec.parts import Penalty, Setting, Step, Term
 from bench.spec.recipe import Recipe, uniform
 from bench.strategies.entry import StrategyEntry
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
+from bench.strategies.lazy import F, torch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,25 +30,19 @@ class Relationship(Penalty):
     reads: ClassVar = "features"
 
     def begin(self, setting: Setting) -> Term:
-        import torch
-
         source = setting.source()
         with torch.no_grad():
             found = [(torch.softmax(source.network.module(x), 1), y) for x, y in setting.batches(rest=True)]
         answers, labels = (torch.cat(part) for part in zip(*found, strict=True))
         return Term(means_by_class(answers, labels), source.own_head(), is_source_head=True)
 
-    def loss(self, term: Term, step: Step) -> "Tensor":
-        from torch.nn import functional as F
-
+    def loss(self, term: Term, step: Step) -> torch.Tensor:
         assert term.modules is not None
         return step.loss + self.weight * F.cross_entropy(term.modules(step.features), term.kept[step.labels])
 
 
-def means_by_class(answers: "Tensor", labels: "Tensor") -> "Tensor":
+def means_by_class(answers: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """[n, S] and [n] -> [C, S]; a class without images has zeros, and never asks."""
-    from torch.nn import functional as F
-
     member = F.one_hot(labels).to(answers.dtype)
     return member.T @ answers / member.sum(0).clamp_min(1)[:, None]
 

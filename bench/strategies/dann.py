@@ -5,9 +5,11 @@ People get wrong: the strength, which grows from 0 over the training; from the s
 a classifier. New images are taken from all of the training split, without their labels.
 """
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -15,10 +17,7 @@ from bench.catalogue import Options
 from bench.spec.parts import Penalty, Setting, Step, Term
 from bench.spec.recipe import Recipe, uniform
 from bench.strategies.entry import StrategyEntry
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
+from bench.strategies.lazy import F, capture, nn, torch
 
 WIDTH = 64  # of the adversary
 
@@ -32,29 +31,19 @@ class Adversary(Penalty):
     passes: ClassVar[float] = 6.0
 
     def begin(self, setting: Setting) -> Term:
-        import torch
-        from torch import nn
-
-        from bench.network.capture import classifier_of
-
         setting.source_images()
-        num = classifier_of(setting.network).in_features
+        num = capture.classifier_of(setting.network).in_features
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(setting.seed)
             adversary = nn.Sequential(nn.Linear(num, WIDTH), nn.ReLU(), nn.Linear(WIDTH, 1))
         return Term((setting, setting.generator("dann")), adversary.to(setting.images.device))
 
-    def loss(self, term: Term, step: Step) -> "Tensor":
-        import torch
-        from torch.nn import functional as F
-
-        from bench.network.capture import in_eval_mode, watched
-
+    def loss(self, term: Term, step: Step) -> torch.Tensor:
         assert term.modules is not None
         setting, draw = term.kept
         old, _ = setting.batch(setting.source_images(), draw)
         new, _ = setting.batch(setting.unlabelled, draw, len(old))
-        with in_eval_mode(step.network.module), watched(step.network) as seen:
+        with capture.in_eval_mode(step.network.module), capture.watched(step.network) as seen:
             step.network.module(torch.cat([old, new]))
         strength = self.weight * growth(step.number / setting.training.steps)
         said = term.modules(reversed_gradient(seen.features[0], strength))[:, 0]
@@ -66,7 +55,7 @@ def growth(progress: float) -> float:
     return 2 / (1 + math.exp(-10 * progress)) - 1
 
 
-def reversed_gradient(x: "Tensor", strength: float) -> "Tensor":
+def reversed_gradient(x: torch.Tensor, strength: float) -> torch.Tensor:
     """The value of x; its gradient times -strength."""
     return x.detach() * (1 + strength) - x * strength
 

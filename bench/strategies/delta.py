@@ -9,9 +9,11 @@ The pull is a mean over the batch: Jiang et al.'s library sums, so its .01 at a 
 default is less: .5 held back a transformer.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -20,11 +22,7 @@ from bench.spec import spans
 from bench.spec.parts import Net, Penalty, Pull, Setting, Step, Term
 from bench.spec.recipe import Recipe, uniform
 from bench.strategies.entry import StrategyEntry
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from bench.solve.heads import LinearHead
+from bench.strategies.lazy import F, capture, closed_forms, heads, torch
 
 SHARPNESS = 5.0  # the attention is softmax(z / this), as in Jiang et al.'s library
 MEASURED = 10  # batches
@@ -47,13 +45,9 @@ class FeatureMaps(Penalty):
         twin = setting.memo["twin"]
         return Term((twin, attention_of(twin, setting) if self.attention else None))
 
-    def loss(self, term: Term, step: Step) -> "Tensor":
-        import torch
-
-        from bench.network.capture import watched
-
+    def loss(self, term: Term, step: Step) -> torch.Tensor:
         twin, attention = term.kept
-        with torch.no_grad(), watched(twin, units=True) as seen:
+        with torch.no_grad(), capture.watched(twin, units=True) as seen:
             twin.module(step.inputs)
         before = [seen.units[unit] for unit in sorted(seen.units)]
         total = step.loss
@@ -66,7 +60,7 @@ class FeatureMaps(Penalty):
         return {name: Pull(0.0, self.beta) for name in network.parameters[-1]}
 
 
-def distance(now: "Tensor", then: "Tensor", weights: "Tensor | None", channels_last: bool) -> "Tensor":
+def distance(now: torch.Tensor, then: torch.Tensor, weights: torch.Tensor | None, channels_last: bool) -> torch.Tensor:
     """[B, C, H, W] each, or with channels last: C times the weighted mean over channels of the mean square."""
     squared = (now - then).square()
     is_maps = squared.ndim == 4 and not channels_last
@@ -74,37 +68,27 @@ def distance(now: "Tensor", then: "Tensor", weights: "Tensor | None", channels_l
     return each.sum() if weights is None else len(each) * (weights * each).sum()
 
 
-def attention_of(twin: Net, setting: Setting) -> list["Tensor"]:
+def attention_of(twin: Net, setting: Setting) -> list[torch.Tensor]:
     """For each stage softmax(z / 5) over its channels: z, the first-order rise of the loss without a channel, less the
     mean over the stage's channels and divided by their spread."""
-    import torch
-
-    from bench.network.capture import watched
-    from bench.solve.closed_forms import ridge_path
-
     batches = list(setting.batches(MEASURED, rest=True))
     features = []
     with torch.no_grad():
         for images, _ in batches:
-            with watched(twin) as seen:
+            with capture.watched(twin) as seen:
                 twin.module(images)
             features.append(seen.features[0])
     labels = torch.cat([labels for _, labels in batches])
-    (head,) = ridge_path(torch.cat(features), labels, int(labels.max()) + 1, [0.1])
+    (head,) = closed_forms.ridge_path(torch.cat(features), labels, int(labels.max()) + 1, [0.1])
     each = [rises(twin, head, *batch) for batch in batches]
     totals = [torch.stack(of_stage).sum(0) for of_stage in zip(*each, strict=True)]
     return [torch.softmax(standardised(total) / SHARPNESS, 0) for total in totals]
 
 
-def rises(twin: Net, head: "LinearHead", images: "Tensor", labels: "Tensor") -> list["Tensor"]:
+def rises(twin: Net, head: heads.LinearHead, images: torch.Tensor, labels: torch.Tensor) -> list[torch.Tensor]:
     """[C] for each stage: what the batch's summed loss would gain without the channel, by its gradient."""
-    import torch
-    from torch.nn import functional as F
-
-    from bench.network.capture import watched
-
     twin.module.requires_grad_(True)
-    with watched(twin, units=True) as seen:
+    with capture.watched(twin, units=True) as seen:
         twin.module(images)
     features = seen.features[0]
     logits = features @ head.weight.T.to(features.dtype) + head.bias.to(features.dtype).clamp_min(-1e3)
@@ -116,7 +100,7 @@ def rises(twin: Net, head: "LinearHead", images: "Tensor", labels: "Tensor") -> 
     return [(g.sum(places) if g.ndim == 4 else g.sum(1) if g.ndim == 3 else g).sum(0) for g in gains]
 
 
-def standardised(rise: "Tensor") -> "Tensor":
+def standardised(rise: torch.Tensor) -> torch.Tensor:
     """Where all channels are alike, none counts more."""
     spread = rise.std(correction=0)
     return (rise - rise.mean()) / spread if spread > 0 else rise * 0

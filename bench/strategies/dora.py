@@ -5,26 +5,23 @@ People get wrong: taking its gain for a gain of structure. It trains more number
 count them.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from bench.spec import spans
 from bench.spec.recipe import Recipe
 from bench.strategies.entry import StrategyEntry
+from bench.strategies.lazy import weights
 from bench.strategies.lora import LowRankOptions, LowRankUpdate, beside
-
-if TYPE_CHECKING:
-    from bench.strategies.layers.weights import LowRank
 
 
 @dataclass(frozen=True, kw_only=True)
 class DecomposedUpdate(LowRankUpdate):
     name: str = "dora"
 
-    def made(self) -> "type[LowRank]":
-        from bench.strategies.layers.weights import Decomposed
-
-        return Decomposed
+    def made(self) -> type[weights.LowRank]:
+        return weights.Decomposed
 
 
 def build(options: LowRankOptions, num_units: int) -> Recipe:

@@ -9,9 +9,11 @@ The default is the strongest that cost no accuracy on digits and still forgot le
 strength makes training diverge; with AdamW it stands beside the adaptive step, as that one's weight decay does.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -20,10 +22,7 @@ from bench.spec import spans
 from bench.spec.parts import Net, Penalty, Pull, Setting, Term
 from bench.spec.recipe import Recipe, uniform
 from bench.strategies.entry import StrategyEntry
-
-if TYPE_CHECKING:
-    from torch import Tensor, nn
-
+from bench.strategies.lazy import F, nn, torch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +50,7 @@ def body_of(network: Net) -> list[str]:
     return [name for unit in network.parameters[:-1] for name in unit]
 
 
-def scaled(information: Mapping[str, "Tensor"], network: Net) -> dict[str, "Tensor"]:
+def scaled(information: Mapping[str, torch.Tensor], network: Net) -> dict[str, torch.Tensor]:
     """Of the body alone, with a mean of 1."""
     body = {name: information[name] for name in body_of(network)}
     total = sum(float(one.double().sum()) for one in body.values())
@@ -59,11 +58,8 @@ def scaled(information: Mapping[str, "Tensor"], network: Net) -> dict[str, "Tens
     return {name: one / max(mean, 1e-30) for name, one in body.items()}
 
 
-def fisher(module: "nn.Module", images: "Tensor", labels: "Tensor") -> dict[str, "Tensor"]:
+def fisher(module: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> dict[str, torch.Tensor]:
     """Mean over the images of the square of each one's gradient, the network as in evaluation."""
-    import torch
-    from torch.nn import functional as F
-
     module.requires_grad_(True)
     parameters = dict(module.named_parameters())
     total = {name: torch.zeros_like(p) for name, p in parameters.items()}

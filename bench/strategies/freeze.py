@@ -12,7 +12,7 @@ from pydantic import Field
 
 from bench.catalogue import Options
 from bench.spec.recipe import Recipe, uniform
-from bench.strategies.entry import StrategyEntry
+from bench.strategies.entry import Axis, StrategyEntry
 
 
 class FreezeOptions(Options):
@@ -34,6 +34,11 @@ def build(options: FreezeOptions, num_units: int) -> Recipe:
     return Recipe(phases=uniform(float(unit >= options.upto) for unit in range(num_units)))
 
 
+def axis(options: FreezeOptions, num_units: int) -> Axis:
+    assert options.upto != "all", "expand() comes first"
+    return Axis("depth", options.upto)
+
+
 STRATEGY = StrategyEntry(
     name="freeze",
     summary="the first k units stay frozen, the rest is trained; `upto: all` sweeps k",
@@ -41,4 +46,5 @@ STRATEGY = StrategyEntry(
     build=build,
     options=FreezeOptions,
     expand=expand,
+    axis=axis,
 )

@@ -7,18 +7,17 @@ leave a small network a handful and a large one thousands. The final classifier 
 trains one.
 """
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from bench.catalogue import Options
 from bench.spec.parts import Head, Solver
 from bench.spec.recipe import Recipe, Solve, head_only
 from bench.strategies.entry import StrategyEntry
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
+from bench.strategies.lazy import closed_forms, group_lasso, heads, torch
 
 STRENGTH = 0.01  # of the least penalty that selects nothing
 RIDGE = 0.01  # penalty of the classifier on what was selected
@@ -31,21 +30,17 @@ class Selected(Solver):
     name: str = "head2toe"
     reads: ClassVar = "units"
 
-    def heads(self, features: "Tensor", labels: "Tensor", num_classes: int, penalties: list[float]) -> list[Head]:
-        import torch
-
-        from bench.solve.closed_forms import ridge_path
-        from bench.solve.group_lasso import group_lasso
-        from bench.solve.heads import LinearHead
-
-        lasso = group_lasso(features, labels, num_classes, STRENGTH)
+    def heads(
+        self, features: torch.Tensor, labels: torch.Tensor, num_classes: int, penalties: list[float]
+    ) -> list[Head]:
+        lasso = group_lasso.group_lasso(features, labels, num_classes, STRENGTH)
         found: list[Head] = []
         for place in penalties:
             chosen = lasso.ranking[: num_kept(place, features.shape[1], num_classes)].sort().values
-            (head,) = ridge_path(features[:, chosen], labels, num_classes, [RIDGE])
+            (head,) = closed_forms.ridge_path(features[:, chosen], labels, num_classes, [RIDGE])
             weight = torch.zeros(num_classes, features.shape[1], dtype=torch.float64, device=features.device)
             weight[:, chosen] = head.weight
-            found.append(LinearHead(weight, head.bias, lasso.evaluations, 0.0, lasso.converged))
+            found.append(heads.LinearHead(weight, head.bias, lasso.evaluations, 0.0, lasso.converged))
         return found
 
 

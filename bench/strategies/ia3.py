@@ -5,41 +5,37 @@ People get wrong: giving it LoRA's rate. A handful of factors near 1 wants a far
 range reaches there. For networks without attention the paper says nothing: factors on channels are our reading.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from bench.catalogue import Options
 from bench.errors import NotApplicable
 from bench.spec.parts import Adaptation
 from bench.spec.recipe import Recipe, uniform
 from bench.strategies.entry import StrategyEntry
+from bench.strategies.lazy import beside, nn
 from bench.strategies.targets import matrices
-
-if TYPE_CHECKING:
-    from torch import nn
 
 
 @dataclass(frozen=True, kw_only=True)
 class Factors(Adaptation):
     name: str = "ia3"
 
-    def apply(self, module: "nn.Module", body: Sequence[str]) -> None:
-        from torch import nn
-
-        from bench.strategies.layers.beside import ScaledInput, ScaledOutput, replace
-
+    def apply(self, module: nn.Module, body: Sequence[str]) -> None:
         layers = {name: module.get_submodule(name) for name in body}
         found = matrices(module, body, "auto")
         attention = [name for name in found if name.endswith(".qkv")]
         for name, layer in layers.items():
             if name in attention and isinstance(layer, nn.Linear):
-                replace(module, name, ScaledOutput(layer, layer.out_features, skip=layer.out_features // 3))
+                num = layer.out_features
+                beside.replace(module, name, beside.ScaledOutput(layer, num, skip=num // 3))
             elif attention and name.endswith(".mlp.fc2") and isinstance(layer, nn.Linear):
-                replace(module, name, ScaledInput(layer))
+                beside.replace(module, name, beside.ScaledInput(layer))
             elif not attention and isinstance(layer, nn.Conv2d):
-                replace(module, name, ScaledOutput(layer, layer.out_channels))
-        if not any(isinstance(one, ScaledInput | ScaledOutput) for one in module.modules()):
+                beside.replace(module, name, beside.ScaledOutput(layer, layer.out_channels))
+        if not any(isinstance(one, beside.ScaledInput | beside.ScaledOutput) for one in module.modules()):
             raise NotApplicable("this network has neither attention nor convolutions")
 
 

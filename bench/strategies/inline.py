@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from bench.spec.recipe import Phase, Recipe, Schedule, StopEarly
+from bench.strategies.entry import Axis
 from bench.suite.recipe_schema import RecipeSpec, StopSpec
 
 
@@ -14,6 +15,15 @@ def build_inline(spec: RecipeSpec, unit_names: tuple[str, ...]) -> Recipe:
         tensors=spec.tensors, statistics=spec.statistics, schedule=own, length=spec.length, decays=spec.decays,
         average=spec.average, stop_early=stops(spec.stop_early),
     )  # fmt: skip
+
+
+def axis_inline(spec: RecipeSpec, num_units: int) -> Axis | None:
+    if spec.axis is None:
+        return None
+    if spec.axis.value >= num_units:
+        raise ValueError(f"axis: a depth of {spec.axis.value} would freeze the head; this backbone has {num_units} "
+                         f"units, so it is 0 .. {num_units - 1}")
+    return Axis(spec.axis.name, spec.axis.value, spec.axis.kind)
 
 
 def stops(spec: StopSpec | None) -> StopEarly | None:

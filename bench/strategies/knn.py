@@ -6,17 +6,15 @@ searched is the share of the training images that vote: as a plain number, what 
 another rule for all of them.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from bench.catalogue import Options
 from bench.spec.parts import Head, Solver
 from bench.spec.recipe import Recipe, Solve, head_only
 from bench.strategies.entry import StrategyEntry
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
+from bench.strategies.lazy import F, torch
 
 LEAST_SHARE = 0.002  # one image, where there are fewer than 750
 TEMPERATURE = 0.07
@@ -27,18 +25,15 @@ BLOCK = 512  # images at a time
 class Neighbours:
     """Logits are the sums of votes. A class that none of the nearest belongs to has 0."""
 
-    features: "Tensor"  # float64 [n, D], rows of length one
-    labels: "Tensor"  # int64 [n]
+    features: torch.Tensor  # float64 [n, D], rows of length one
+    labels: torch.Tensor  # int64 [n]
     num_classes: int
     k: int
     evaluations: int = 0
     gradient_norm: float = 0.0
     converged: bool = True
 
-    def logits(self, features: "Tensor") -> "Tensor":
-        import torch
-        from torch.nn import functional as F
-
+    def logits(self, features: torch.Tensor) -> torch.Tensor:
         found = []
         for block in torch.split(F.normalize(features.double()), BLOCK):
             likeness, index = (block @ self.features.T).topk(self.k, 1)
@@ -51,9 +46,9 @@ class Neighbours:
 class NearestNeighbours(Solver):
     name: str = "knn"
 
-    def heads(self, features: "Tensor", labels: "Tensor", num_classes: int, penalties: list[float]) -> list[Head]:
-        from torch.nn import functional as F
-
+    def heads(
+        self, features: torch.Tensor, labels: torch.Tensor, num_classes: int, penalties: list[float]
+    ) -> list[Head]:
         rows = F.normalize(features.double())
         counts = [min(len(rows), max(1, round(share * len(rows)))) for share in penalties]
         return [Neighbours(rows, labels, num_classes, k) for k in counts]

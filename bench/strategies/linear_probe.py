@@ -7,11 +7,15 @@ to batch.
 
 from bench.catalogue import Options
 from bench.spec.recipe import Recipe, head_only
-from bench.strategies.entry import StrategyEntry
+from bench.strategies.entry import Axis, StrategyEntry
 
 
 def build(options: Options, num_units: int) -> Recipe:
     return Recipe(phases=head_only(num_units))
+
+
+def axis(options: Options, num_units: int) -> Axis:
+    return Axis("depth", num_units - 1)
 
 
 STRATEGY = StrategyEntry(
@@ -19,4 +23,5 @@ STRATEGY = StrategyEntry(
     summary="only a fresh linear head is trained, on frozen features",
     paper="Alain & Bengio 2016, arXiv:1610.01644",
     build=build,
+    axis=axis,
 )

@@ -5,9 +5,11 @@ People get wrong: leaving BatchNorm in training mode, whose statistics then move
 kept here. Queries, keys and values are one matrix in timm's transformers, so all three are adapted, not two.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from pydantic import Field
 
@@ -16,12 +18,8 @@ from bench.spec import spans
 from bench.spec.parts import Adaptation
 from bench.spec.recipe import Recipe, uniform
 from bench.strategies.entry import StrategyEntry
+from bench.strategies.lazy import nn, weights
 from bench.strategies.targets import Targets, matrices
-
-if TYPE_CHECKING:
-    from torch import nn
-
-    from bench.strategies.layers.weights import LowRank
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,15 +29,11 @@ class LowRankUpdate(Adaptation):
     targets: Targets
     name: str = "lora"
 
-    def apply(self, module: "nn.Module", body: Sequence[str]) -> None:
-        from bench.strategies.layers.weights import add_low_rank
+    def apply(self, module: nn.Module, body: Sequence[str]) -> None:
+        weights.add_low_rank(module, matrices(module, body, self.targets), self.made(), (self.rank, self.alpha))
 
-        add_low_rank(module, matrices(module, body, self.targets), self.made(), (self.rank, self.alpha))
-
-    def made(self) -> "type[LowRank]":
-        from bench.strategies.layers.weights import LowRank
-
-        return LowRank
+    def made(self) -> type[weights.LowRank]:
+        return weights.LowRank
 
 
 class LowRankOptions(Options):

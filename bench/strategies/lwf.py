@@ -5,8 +5,10 @@ People get wrong: keeping the old head as it was. It learns along, as in the pap
 Jiang et al.'s library; whoever adds it must divide the weight by 9.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -15,10 +17,7 @@ from bench.spec import spans
 from bench.spec.parts import Penalty, Setting, Step, Term
 from bench.spec.recipe import Recipe, uniform
 from bench.strategies.entry import StrategyEntry
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
+from bench.strategies.lazy import F, torch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,18 +35,14 @@ class OldAnswers(Penalty):
         source = setting.source()
         return Term(source.network.module, source.own_head(), is_source_head=True)
 
-    def loss(self, term: Term, step: Step) -> "Tensor":
-        import torch
-
+    def loss(self, term: Term, step: Step) -> torch.Tensor:
         assert term.modules is not None
         with torch.no_grad():
             before = term.kept(step.inputs)
         return step.loss + self.weight * softened(term.modules(step.features), before, self.temperature)
 
 
-def softened(now: "Tensor", before: "Tensor", temperature: float) -> "Tensor":
-    from torch.nn import functional as F
-
+def softened(now: torch.Tensor, before: torch.Tensor, temperature: float) -> torch.Tensor:
     return F.kl_div(
         F.log_softmax(now / temperature, 1), F.log_softmax(before / temperature, 1), reduction="batchmean",
         log_target=True,

@@ -5,8 +5,10 @@ People get wrong: running both through BatchNorm in training mode, whose statist
 images go through the network as in evaluation.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -15,10 +17,7 @@ from bench.spec import spans
 from bench.spec.parts import Penalty, Setting, Step, Term
 from bench.spec.recipe import Recipe, uniform
 from bench.strategies.entry import StrategyEntry
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
+from bench.strategies.lazy import F, capture, torch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,15 +34,11 @@ class Rehearsal(Penalty):
         setting.source_images()
         return Term((setting, setting.generator("replay")), setting.source().own_head(), is_source_head=True)
 
-    def loss(self, term: Term, step: Step) -> "Tensor":
-        from torch.nn import functional as F
-
-        from bench.network.capture import in_eval_mode, watched
-
+    def loss(self, term: Term, step: Step) -> torch.Tensor:
         assert term.modules is not None
         setting, draw = term.kept
         images, labels = setting.batch(setting.source_images(), draw)
-        with in_eval_mode(step.network.module), watched(step.network) as seen:
+        with capture.in_eval_mode(step.network.module), capture.watched(step.network) as seen:
             step.network.module(images)
         old = F.cross_entropy(term.modules(seen.features[0]), labels)
         return (1 - self.share) * step.loss + self.share * old

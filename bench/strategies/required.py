@@ -1,14 +1,14 @@
 """What a network must have for a strategy to mean anything on it."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from bench.errors import NotApplicable
 from bench.spec.parts import Adaptation
-
-if TYPE_CHECKING:
-    from torch import nn
+from bench.strategies.lazy import nn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,8 +18,6 @@ class RequiresBatchNorm(Adaptation):
     name: str = "requires_batchnorm"
     needs: ClassVar[tuple[str, ...]] = ("BatchNorm",)
 
-    def apply(self, module: "nn.Module", body: Sequence[str]) -> None:
-        from torch import nn
-
+    def apply(self, module: nn.Module, body: Sequence[str]) -> None:
         if not any(isinstance(one, nn.modules.batchnorm._BatchNorm) for one in module.modules()):
             raise NotApplicable("this network has no BatchNorm")

@@ -5,18 +5,18 @@ People get wrong: keeping BatchNorm as the source left it. Every domain has its 
 statistics learn here too. They count among the parameters that learn, not among those that were added.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from bench.catalogue import Options
 from bench.errors import NotApplicable
 from bench.spec.parts import Adaptation
 from bench.spec.recipe import Recipe, uniform
 from bench.strategies.entry import StrategyEntry
-
-if TYPE_CHECKING:
-    from torch import nn
+from bench.strategies.lazy import beside, nn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,11 +24,7 @@ class ParallelConvolutions(Adaptation):
     name: str = "residual_adapter"
     needs: ClassVar[tuple[str, ...]] = ("convolutions of 3x3 or more",)
 
-    def apply(self, module: "nn.Module", body: Sequence[str]) -> None:
-        from torch import nn
-
-        from bench.strategies.layers.beside import Pointwise, replace
-
+    def apply(self, module: nn.Module, body: Sequence[str]) -> None:
         large = {
             name: layer
             for name in body
@@ -40,7 +36,7 @@ class ParallelConvolutions(Adaptation):
         if 2 * len(found) <= len(large):  # a stem alone is no network of adapters
             raise NotApplicable("this network has no convolution of 3x3 or more to stand beside, or most are grouped")
         for name, layer in found.items():
-            replace(module, name, Pointwise(layer))
+            beside.replace(module, name, beside.Pointwise(layer))
 
 
 def build(options: Options, num_units: int) -> Recipe:

@@ -5,8 +5,10 @@ People get wrong: giving the second stage its own budget. Both come out of one; 
 place in the first.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -14,10 +16,7 @@ from bench.catalogue import Options
 from bench.spec.parts import Penalty, Setting, Step, Term
 from bench.spec.recipe import Phase, Recipe
 from bench.strategies.entry import StrategyEntry
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
+from bench.strategies.lazy import F, capture, nn, torch
 
 TURNS = 4
 
@@ -34,22 +33,12 @@ class Turned(Penalty):
         return self.passes if phase == 0 else 0.0
 
     def begin(self, setting: Setting) -> Term:
-        import torch
-        from torch import nn
-
-        from bench.network.capture import classifier_of
-
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(setting.seed)
-            head = nn.Linear(classifier_of(setting.network).in_features, TURNS)
+            head = nn.Linear(capture.classifier_of(setting.network).in_features, TURNS)
         return Term((setting, setting.generator("rotation")), head.to(setting.images.device))
 
-    def loss(self, term: Term, step: Step) -> "Tensor":
-        import torch
-        from torch.nn import functional as F
-
-        from bench.network.capture import watched
-
+    def loss(self, term: Term, step: Step) -> torch.Tensor:
         if step.phase > 0:
             return step.loss
         assert term.modules is not None
@@ -57,7 +46,7 @@ class Turned(Penalty):
         images, _ = setting.batch(setting.unlabelled, draw)
         turns = torch.randint(TURNS, (len(images),), generator=draw)
         turned = torch.stack([image.rot90(int(turn), (1, 2)) for image, turn in zip(images, turns, strict=True)])
-        with watched(step.network) as seen:
+        with capture.watched(step.network) as seen:
             step.network.module(turned.contiguous(memory_format=torch.channels_last))
         return F.cross_entropy(term.modules(seen.features[0]), turns.to(images.device)) + 0 * step.loss
 

@@ -6,40 +6,35 @@ training every operation carries it. Another trap is the rate: the authors' scri
 above fine-tuning's rates, and the search begins there.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from bench.catalogue import Options
 from bench.spec.parts import Adaptation
 from bench.spec.recipe import Recipe, uniform
 from bench.strategies.entry import StrategyEntry
-
-if TYPE_CHECKING:
-    from torch import nn
+from bench.strategies.lazy import beside, nn
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScaleAndShift(Adaptation):
     name: str = "ssf"
 
-    def apply(self, module: "nn.Module", body: Sequence[str]) -> None:
+    def apply(self, module: nn.Module, body: Sequence[str]) -> None:
         """Behind linear layers, convolutions and norms."""
-        from torch import nn
-
-        from bench.strategies.layers.beside import ScaledShifted, replace
-
         for name, layer in [(name, module.get_submodule(name)) for name in body]:
             match layer:
                 case nn.Linear():
-                    replace(module, name, ScaledShifted(layer, layer.out_features, on_images=False))
+                    beside.replace(module, name, beside.ScaledShifted(layer, layer.out_features, on_images=False))
                 case nn.Conv2d():
-                    replace(module, name, ScaledShifted(layer, layer.out_channels, on_images=True))
+                    beside.replace(module, name, beside.ScaledShifted(layer, layer.out_channels, on_images=True))
                 case nn.BatchNorm2d():
-                    replace(module, name, ScaledShifted(layer, layer.num_features, on_images=True))
+                    beside.replace(module, name, beside.ScaledShifted(layer, layer.num_features, on_images=True))
                 case nn.LayerNorm():
                     on_images = type(layer).__name__.endswith("2d")  # timm's, over the channels of images
-                    replace(module, name, ScaledShifted(layer, layer.normalized_shape[-1], on_images))
+                    beside.replace(module, name, beside.ScaledShifted(layer, layer.normalized_shape[-1], on_images))
 
 
 def build(options: Options, num_units: int) -> Recipe:

@@ -4,9 +4,11 @@ Paper: Kou et al., "Stochastic Normalization", NeurIPS 2020.
 People get wrong: which statistics the second branch uses. They are the running ones as they were before this batch.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -16,9 +18,7 @@ from bench.spec import spans
 from bench.spec.parts import Adaptation
 from bench.spec.recipe import Recipe, uniform
 from bench.strategies.entry import StrategyEntry
-
-if TYPE_CHECKING:
-    from torch import nn
+from bench.strategies.lazy import nn, stochastic_norm
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,14 +28,12 @@ class StochasticNorms(Adaptation):
     needs: ClassVar[tuple[str, ...]] = ("BatchNorm",)
     draws: ClassVar[bool] = True
 
-    def apply(self, module: "nn.Module", body: Sequence[str]) -> None:
-        from bench.strategies.layers.stochastic_norm import KINDS
-
-        found = [layer for name in body if type(layer := module.get_submodule(name)) in KINDS]
+    def apply(self, module: nn.Module, body: Sequence[str]) -> None:
+        found = [layer for name in body if type(layer := module.get_submodule(name)) in stochastic_norm.KINDS]
         if not found:
             raise NotApplicable("this network has no BatchNorm")
         for layer in found:
-            layer.__class__ = KINDS[type(layer)]  # the same tensors, another forward
+            layer.__class__ = stochastic_norm.KINDS[type(layer)]  # the same tensors, another forward
             layer.share = self.share  # type: ignore[assignment]
 
 

@@ -1,21 +1,19 @@
 """Which layers of a network an adaptation acts on, found by what they are."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from bench.errors import NotApplicable
-
-if TYPE_CHECKING:
-    from torch import nn
+from bench.strategies.lazy import nn
 
 Targets = Literal["auto", "attention", "all"]
 
 
-def matrices(module: "nn.Module", body: Sequence[str], wanted: Targets) -> list[str]:
+def matrices(module: nn.Module, body: Sequence[str], wanted: Targets) -> list[str]:
     """Names of linear layers and convolutions of the body: the ones that make queries, keys and values, or all. `auto`:
     those where there are any. Grouped convolutions are passed over: what each group does has little rank to lower."""
-    from torch import nn
-
     layers = {name: module.get_submodule(name) for name in body}
     if wanted != "all" and any(isinstance(layer, nn.MultiheadAttention) for layer in layers.values()):
         raise NotApplicable("this network's attention keeps its matrices to itself; `targets: all` adapts the others")
@@ -33,10 +31,8 @@ def matrices(module: "nn.Module", body: Sequence[str], wanted: Targets) -> list[
     return found
 
 
-def blocks(module: "nn.Module") -> list[str]:
+def blocks(module: nn.Module) -> list[str]:
     """Names of the blocks of a plain vision transformer."""
-    from torch import nn
-
     found = getattr(module, "blocks", None)
     each = list(found) if isinstance(found, nn.Sequential | nn.ModuleList) else []
     is_plain = bool(each) and all(hasattr(block, "attn") and hasattr(block, "mlp") for block in each)

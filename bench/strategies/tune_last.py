@@ -11,7 +11,7 @@ from pydantic import Field
 
 from bench.catalogue import Options
 from bench.spec.recipe import Recipe, uniform
-from bench.strategies.entry import StrategyEntry
+from bench.strategies.entry import Axis, StrategyEntry
 
 
 class TuneLastOptions(Options):
@@ -26,10 +26,15 @@ def build(options: TuneLastOptions, num_units: int) -> Recipe:
     return Recipe(phases=uniform(float(unit >= num_units - 1 - options.units) for unit in range(num_units)))
 
 
+def axis(options: TuneLastOptions, num_units: int) -> Axis:
+    return Axis("depth", num_units - 1 - options.units)
+
+
 STRATEGY = StrategyEntry(
     name="tune_last",
     summary="the last k units and the head are trained",
     paper="Yosinski et al. 2014, arXiv:1411.1792",
     build=build,
     options=TuneLastOptions,
+    axis=axis,
 )

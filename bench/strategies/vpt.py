@@ -6,9 +6,11 @@ higher than other added modules; with AdamW, whose steps do not depend on the gr
 Another trap: the paper's VTAB numbers are of images that were not normalised.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -17,10 +19,8 @@ from bench.spec import spans
 from bench.spec.parts import Adaptation
 from bench.spec.recipe import Recipe, uniform
 from bench.strategies.entry import StrategyEntry
+from bench.strategies.lazy import beside, nn, torch
 from bench.strategies.targets import blocks
-
-if TYPE_CHECKING:
-    from torch import nn
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,12 +30,7 @@ class Prompts(Adaptation):
     name: str = "vpt"
     needs: ClassVar[tuple[str, ...]] = ("a vision transformer",)
 
-    def apply(self, module: "nn.Module", body: Sequence[str]) -> None:
-        import torch
-        from torch import nn
-
-        from bench.strategies.layers.beside import Prompted, replace
-
+    def apply(self, module: nn.Module, body: Sequence[str]) -> None:
         names = blocks(module)
         dim = next(layer.in_features for layer in module.get_submodule(names[0]).modules()
                    if isinstance(layer, nn.Linear))  # fmt: skip
@@ -44,8 +39,8 @@ class Prompts(Adaptation):
         for number, name in enumerate(names):
             first, last = number == 0, number == len(names) - 1
             prompts = torch.empty(1, self.num, dim).uniform_(-bound, bound) if self.deep or first else None
-            block = Prompted(module.get_submodule(name), prompts, self.num, leave=self.deep or last)
-            replace(module, name, block)
+            block = beside.Prompted(module.get_submodule(name), prompts, self.num, leave=self.deep or last)
+            beside.replace(module, name, block)
 
 
 class VptOptions(Options):

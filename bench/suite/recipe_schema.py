@@ -40,6 +40,15 @@ class RecipeScheduleSpec(Section):
     """How often, over the budget or over each phase."""
 
 
+class AxisSpec(Section):
+    name: Literal["depth"]
+    """What is counted. `depth`: units frozen from the stem on, throughout training."""
+    value: Annotated[int, Field(ge=0), BeforeValidator(whole)]
+    """Its place there."""
+    kind: Annotated[str, Field(max_length=300)] = ""
+    """The name of its line in the figure, where the suite draws several."""
+
+
 class RecipeSpec(Section):
     name: Name
     """The name shown in tables."""
@@ -68,6 +77,8 @@ class RecipeSpec(Section):
     """What is scored: this share of the weights at the end, the rest of those at the start of the last phase."""
     stop_early: StopSpec | None = None
     """See `stop_early` of a strategy."""
+    axis: AxisSpec | None = None
+    """Where it stands in the figure of frozen depth; unset: nowhere, whatever it freezes."""
 
     @model_validator(mode="after")
     def _adds_up(self) -> "RecipeSpec":

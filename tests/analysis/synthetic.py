@@ -117,8 +117,9 @@ def _final(world: World, backbone: str, cell: tuple[str, int, str], repeat: int)
     lr, edge = (1.0, "high") if strategy == "linear_probe" and budget == 5 else (0.0631, "")
     return {
         "dataset": dataset, "budget": str(budget), "labels_per_class": float(budget), "backbone": backbone,
-        "strategy": strategy, "baseline": strategy == "scratch", "solved": "", "depth": depth,
-        "num_units": 6, "repeat": repeat,
+        "strategy": strategy, "baseline": strategy == "scratch", "solved": "",
+        "axis": "" if math.isnan(depth) else "depth", "axis_value": depth, "axis_kind": "", "num_units": 6,
+        "repeat": repeat,
         "status": status, "error": error, "metric": "accuracy", "score": score if ok else NAN,
         "best_on_test": min(score + 0.012 * abs(rng.normal()), 1.0) if ok else NAN, "lr": lr if ok else NAN,
         "train_loss_end": (2.6 if collapsed else 0.2) if ok else NAN, "collapsed": float(collapsed) if ok else NAN,

@@ -10,6 +10,7 @@ from bench.engine.common.labels import labelled
 from bench.errors import BenchError, NothingSelected
 from bench.plan.titles import titles_of
 from bench.spec.recipe import StopEarly
+from bench.strategies.entry import Axis
 from tests.conftest import TinyOptions, tiny_load
 from tests.plan.conftest import SMALL
 
@@ -38,7 +39,7 @@ def test_cells_are_tasks_times_backbones_times_strategies(plan):
     assert [cell.baseline for cell in made.cells] == [True, False, False] * 2
     assert {(cell.num_classes, cell.num_units) for cell in made.cells} == {(3, 6)}
     assert [cell.num_labels for cell in made.cells] == [12] * 3 + [30] * 3
-    assert [cell.depth for cell in made.cells] == [None, 5, 0] * 2
+    assert [cell.axis for cell in made.cells] == [None, Axis("depth", 5), Axis("depth", 0)] * 2
     # 1 pretraining, and for each cell one search of 3 trials and 2 finals
     assert made.num_trainings == 1 + 6 * (3 + 2)
     assert len(made.jobs) == 1 + 6 * (1 + 2)
@@ -67,7 +68,38 @@ def test_the_ends_of_the_freeze_sweep_share_their_jobs(plan):
     assert [c.finals for c in cells(zero, strategy="freeze(upto=0)")] == [
         c.finals for c in cells(zero, strategy="full_finetune")
     ]
-    assert [cell.depth for cell in made.cells[:7]] == [1, 2, 3, 4, 5, 5, 0]
+    assert [cell.axis for cell in made.cells[:7]] == [Axis("depth", depth) for depth in (1, 2, 3, 4, 5, 5, 0)]
+
+
+INLINE = "{{recipe: {{name: mine, {axis}phases: [{{rates: {{head: 1, rest: 0}}}}]}}}}"
+
+
+@pytest.mark.parametrize(("written", "axis"), [
+    ("", None),
+    ("axis: {name: depth, value: 4}, ", Axis("depth", 4)),
+    ("axis: {name: depth, value: 5, kind: AnB}, ", Axis("depth", 5, "AnB")),
+])
+def test_labels_that_share_their_jobs_keep_their_own_axes(plan, written, axis):
+    """Nothing is read off a recipe, and what is declared is in no key."""
+    made = plan(SMALL.replace("full_finetune]", f"{INLINE.format(axis=written)}]"))
+    probe, mine = cells(made, strategy="linear_probe"), cells(made, strategy="mine")
+    assert [(c.searches, c.finals) for c in mine] == [(c.searches, c.finals) for c in probe]
+    assert {cell.axis for cell in probe} == {Axis("depth", 5)}
+    assert {cell.axis for cell in mine} == {axis}
+
+
+def test_a_written_depth_leaves_the_head(refused):
+    written = INLINE.format(axis="axis: {name: depth, value: 6}, ")
+    problem = "axis: a depth of 6 would freeze the head; this backbone has 6 units, so it is 0 .. 5"
+    assert refused(SMALL.replace("[scratch,", f"[{written},")) == [f"6:14: strategies[0]: {problem}"]
+
+
+def test_what_may_stop_early_stands_on_no_axis(plan):
+    """It is another training than those of the sweep."""
+    made = plan(SMALL.replace("full_finetune]", "full_finetune, {full_finetune: {}, stop_early: 5}]"))
+    assert {cell.strategy: cell.axis for cell in made.cells[2:4]} == {
+        "full_finetune": Axis("depth", 0), "full_finetune(stop_early=5)": None,
+    }  # fmt: skip
 
 
 def test_scratch_waits_for_no_pretraining_and_is_the_same_for_every_origin(plan, folder):

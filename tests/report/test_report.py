@@ -196,6 +196,16 @@ def test_one_budget_draws_every_figure() -> None:
     assert 'id="depth"' in page
 
 
+def test_kinds_of_an_axis_are_lines_of_their_own() -> None:
+    made = make(World(datasets=("near",), budgets=(20, 100), gaps=False))
+    assert "AnB+" not in Page(render(made)).text
+    kinds = {"freeze(upto=1)": "AnB+", "freeze(upto=2)": "AnB+"}
+    changed = made.finals.assign(axis_kind=made.finals["strategy"].map(kinds).fillna(""))
+    text = Page(render(dataclasses.replace(made, finals=changed))).text
+    legend = "20 labels per class 100 labels per class 20 labels per class, AnB+ 100 labels per class, AnB+"
+    assert legend in text
+
+
 def test_nothing_planned() -> None:
     nothing = SuiteResults("empty", "", "", {}, empty(FINALS), empty(TRIALS), empty(PRETRAININGS))
     text = Page(render(nothing)).text

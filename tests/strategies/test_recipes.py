@@ -6,6 +6,7 @@ from pydantic import ValidationError
 from bench import strategies
 from bench.catalogue import OptionProblems, parse_options
 from bench.spec.recipe import Phase, Recipe, uniform
+from bench.strategies.entry import Axis
 from bench.strategies.inline import build_inline, resolve_rates
 from bench.suite.recipe_schema import PhaseSpec, RecipeSpec
 
@@ -53,7 +54,6 @@ def test_gradual_unfreeze_thaws_one_unit_at_a_time_from_the_head():
 def test_freeze_counts_units_from_the_stem(upto):
     recipe = build("freeze", upto=upto)
     assert rates(recipe) == [tuple([0.0] * upto + [1.0] * (4 - upto))]
-    assert recipe.freeze_depth == upto
 
 
 def test_freeze_all_is_one_strategy_per_depth():
@@ -89,14 +89,23 @@ def test_a_discriminative_factor_is_above_one(factor):
         parse_options("strategy 'discriminative'", strategies.find("discriminative").options, {"factor": factor})
 
 
-def test_depth_is_told_only_of_frozen_prefixes():
-    assert build("linear_probe").freeze_depth == 3
-    assert build("full_finetune").freeze_depth == 0
-    assert build("scratch").freeze_depth is None
-    assert build("gradual_unfreeze").freeze_depth is None
-    assert build("discriminative").freeze_depth is None
-    assert Recipe(uniform([1.0, 0.0, 1.0])).freeze_depth is None
-    assert Recipe(uniform([0.0, 1.0]), reinit=1).freeze_depth is None
+ON_DEPTH = [
+    ("full_finetune", {}, 0), ("linear_probe", {}, 3), *(("freeze", {"upto": k}, k) for k in range(4)),
+    *(("tune_last", {"units": k}, 3 - k) for k in range(4)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "options", "depth"), ON_DEPTH)
+def test_a_strategy_on_the_axis_of_depth_freezes_so_many_units_and_does_nothing_else(name, options, depth):
+    entry = strategies.find(name)
+    assert entry.axis(entry.options.model_validate(options), 4) == Axis("depth", depth)
+    assert build(name, **options) == Recipe(uniform([0.0] * depth + [1.0] * (4 - depth)))
+
+
+def test_no_other_strategy_stands_on_an_axis():
+    given = {"intermediate": {"dataset": "digits"}}
+    others = [e for name, e in strategies.STRATEGIES.items() if name not in {on for on, _, _ in ON_DEPTH}]
+    assert {entry.axis(entry.options.model_validate(given.get(entry.name, {})), 4) for entry in others} == {None}
 
 
 @pytest.mark.parametrize(("fields", "says"), [

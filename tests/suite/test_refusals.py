@@ -99,7 +99,7 @@ STRATEGIES = {
     "'accuracy', got 'luck' (text)",
     "{name: recipe}": "7:5: strategies[0]: a strategy is written inline under `recipe`, and then its name is 'recipe'",
     "{recipe: a}": "7:14: strategies[0].recipe: expected a mapping with name, init, reinit, phases, anneal, "
-    "rate_scale, tensors, statistics, schedule, length, decays, average, stop_early, got 'a' (text)",
+    "rate_scale, tensors, statistics, schedule, length, decays, average, stop_early, axis, got 'a' (text)",
     "{recipe: {name: a}}": "7:14: strategies[0].recipe.phases: missing; expected a list with at least one entry, "
     "each a mapping with share, rates",
     "{recipe: {name: a, phases: []}}": "7:32: strategies[0].recipe.phases: expected a list with at least one entry, "

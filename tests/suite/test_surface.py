@@ -13,7 +13,8 @@ SURFACE = {
     "StrategySpec": "name options recipe stop_early head",
     "RecipeScheduleSpec": "rise start end shape cycles",
     "RecipeSpec": "name init reinit phases anneal rate_scale tensors statistics schedule length decays average "
-    "stop_early",
+    "stop_early axis",
+    "AxisSpec": "name value kind",
     "StopSpec": "moments by",
     "PhaseSpec": "share rates",
     "TrainingSpec": "steps epochs batch_size optimizer momentum weight_decay schedule warmup label_smoothing augment "

@@ -12,7 +12,7 @@ from bench.report.view import Series
 
 @dataclass(frozen=True)
 class Depths:
-    """One budget's line. `scratch` is a baseline's mean in percent, NaN where there is none."""
+    """One line: a budget's, of one kind. `scratch` is a baseline's mean in percent, NaN where there is none."""
 
     series: Series
     points: list[Point]
@@ -27,7 +27,7 @@ def depths_panel(lines: list[Depths], num_units: int, name: str) -> Markup:
         moved = [Point(point.x + shift, point.y, point.low, point.high) for point in found.points]
         whiskers(axes, found.series, moved)
         marks = style(found.series)
-        axes.plot(*_middle_line(moved), color=marks["color"], linewidth=1.5)
+        axes.plot(*_middle_line(moved), color=marks["color"], linewidth=1.5, linestyle=marks["linestyle"])
         axes.plot([p.x for p in moved], [p.y for p in moved], **{**marks, "linestyle": "none"})  # type: ignore[arg-type]
         shown += moved
         if found.scratch == found.scratch:

@@ -1,14 +1,18 @@
 """The figures of scores: against labels, and against frozen depth. `rates.py` has those of the searches."""
 
 import math
+from dataclasses import replace
 
 from bench.analysis.cells import Row
 from bench.analysis.words import labels, shortened
-from bench.report.facts import Facts
+from bench.report.facts import Facts, unique
 from bench.report.figures.budgets import budgets_panel
 from bench.report.figures.depths import Depths, depths_panel
 from bench.report.figures.lines import Point
+from bench.report.palette import SHAPES
 from bench.report.view import Figure, Panel, Section, Series
+
+DASHES: tuple[tuple[float, ...], ...] = ((), (1, 1.5), (6, 2, 1, 2))  # of an axis' kinds, in suite order
 
 
 def point(row: Row, x: float) -> Point:
@@ -49,16 +53,16 @@ def depth_section(facts: Facts) -> Section | None:
         "From left (everything trains) to right (only the head trains): where a line falls, the units frozen there "
         "were too special to the source."
     )
-    panels, used = [], set()
+    panels, used, looks = [], set(), _looks(facts)
     for number, ((dataset, backbone), rows) in enumerate(facts.groups().items()):
-        lines = [line for line in (_depths(facts, budget, rows) for budget in facts.budgets) if line is not None]
+        lines = [line for budget in facts.budgets for line in _depths(looks, budget, rows)]
         if lines:
-            used |= {line.series.name for line in lines}
+            used |= {line.series for line in lines}
             picture = depths_panel(lines, int(rows[0]["num_units"]), f"depth{number}")
             panels.append(Panel(shortened(dataset), _backbone(facts, backbone), picture))
     if not panels:
         return None
-    legend = [Series(labels(name), s.color, s.marker) for name, s in facts.budgets.items() if name in used]
+    legend = [series for series in looks.values() if series in used]
     baseline = any(series.hollow for series in facts.strategies.values())
     caption = (
         f"Test {facts.metric} in percent, mean over the finished repeats; whiskers are 95 % Student t intervals. 0 is "
@@ -68,10 +72,26 @@ def depth_section(facts: Facts) -> Section | None:
     return Section("depth", "Frozen depth", how, [Figure(panels, legend, caption)])
 
 
-def _depths(facts: Facts, budget: str, rows: list[Row]) -> Depths | None:
+def _looks(facts: Facts) -> dict[tuple[str, str], Series]:
+    """Of each line: colours tell budgets apart, dashes the kinds of one; shapes tell both."""
+    kinds = unique(row["axis_kind"] for row in facts.summary if row["axis"] == "depth")
+    found = {}
+    for number, kind in enumerate(kinds):
+        for budget, series in facts.budgets.items():
+            name = f"{labels(budget)}, {shortened(kind)}" if kind else labels(budget)
+            marker = (series.marker + number * len(facts.budgets)) % len(SHAPES)
+            found[budget, kind] = replace(series, name=name, marker=marker, dashes=DASHES[number % len(DASHES)])
+    return found
+
+
+def _depths(looks: dict[tuple[str, str], Series], budget: str, rows: list[Row]) -> list[Depths]:
+    """A line for each kind that has two depths at least."""
     mine = [row for row in rows if row["budget"] == budget and row["n"]]
-    points = [point(row, row["depth"]) for row in mine if math.isfinite(row["depth"]) and not row["baseline"]]
-    if len({p.x for p in points}) < 2:
-        return None
-    scratch = [100 * row["mean"] for row in mine if row["baseline"]]
-    return Depths(facts.budgets[budget], points, scratch[0] if scratch else math.nan)
+    scratch = next((100 * row["mean"] for row in mine if row["baseline"]), math.nan)
+    found = []
+    for (of, kind), series in looks.items():
+        here = [row for row in mine if (of, row["axis"], row["axis_kind"]) == (budget, "depth", kind)]
+        points = [point(row, row["axis_value"]) for row in here]
+        if len({p.x for p in points}) > 1:
+            found.append(Depths(series, points, scratch))
+    return found
