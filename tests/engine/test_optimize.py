@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from bench.engine.train.loop import evaluation_steps
-from bench.engine.train.optimize import Hyper, make_optimizer, phase_steps, schedule
+from bench.engine.train.optimize import Hyper, make_optimizer, schedule
 from bench.spec.recipe import Phase, Recipe
 from tests.engine import toys
 
@@ -61,9 +61,9 @@ SHARES = [(1.0,), (0.5, 0.5), (1 / 3, 1 / 3, 1 / 3), (0.1, 0.9), (0.13, 0.29, 0.
 @pytest.mark.parametrize("steps", [1, 2, 3, 7, 10, 99, 200])
 def test_phases_share_the_budget_without_a_gap(shares, steps):
     recipe = Recipe(tuple(Phase(share, (1.0,)) for share in shares))
-    covered = [step for _, start, end in phase_steps(recipe, steps) for step in range(start, end)]
+    covered = [step for _, start, end in toys.phase_steps(recipe, steps) for step in range(start, end)]
     assert covered == list(range(steps))
-    for phase, start, end in phase_steps(recipe, steps):
+    for phase, start, end in toys.phase_steps(recipe, steps):
         assert abs((end - start) - phase.share * steps) <= 1
 
 
@@ -73,7 +73,7 @@ def test_phases_share_the_budget_without_a_gap(shares, steps):
 ])
 def test_a_phase_ends_at_the_step_nearest_to_its_share(shares, steps, ends):
     recipe = Recipe(tuple(Phase(share, (1.0,)) for share in shares))
-    assert [end for _, _, end in phase_steps(recipe, steps)] == ends
+    assert [end for _, _, end in toys.phase_steps(recipe, steps)] == ends
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 5, 60, 99, 200])

@@ -12,7 +12,7 @@ from bench.engine.jobs.perform import perform
 from bench.engine.train import solo as team
 from bench.engine.train.examples import Examples
 from bench.engine.train.loop import Assignment
-from bench.engine.train.optimize import Hyper
+from bench.engine.train.optimize import Hyper, numbered_phases
 from bench.engine.train.setting import Setting, Source
 from bench.network.build import adapted, build_network
 from bench.network.units import Network
@@ -70,6 +70,11 @@ def setting_of(net, training=TRAINING, on=None):
 def procedure(of, **changes):
     """`changes`: fields of the training that differ."""
     return Procedure(of, dataclasses.replace(TRAINING, **changes), PIPELINE)
+
+
+def phase_steps(of, steps):
+    """(phase, first step, end)"""
+    return [(of.phases[number], start, end) for number, start, end in numbered_phases(of, steps)]
 
 
 def assignment(of, changes=None, net=None, **fields):

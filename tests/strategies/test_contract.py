@@ -5,7 +5,7 @@ import torch
 
 from bench.engine.train.evaluate import evaluate
 from bench.engine.train.loop import train
-from bench.engine.train.optimize import Hyper, phase_steps
+from bench.engine.train.optimize import Hyper
 from bench.errors import NotApplicable
 from bench.strategies import STRATEGIES
 from bench.strategies.inline import build_inline
@@ -106,7 +106,7 @@ def test_every_strategy_learns(name):
 def test_the_budget_is_spent_exactly(name):
     for steps in (7, 13):
         recipe, _ = made(name, "toy_vit" if name in NEEDS_VIT else "toy_conv")
-        spans = phase_steps(recipe, steps)
+        spans = toys.phase_steps(recipe, steps)
         assert [start for _, start, _ in spans] == [0, *(end for _, _, end in spans[:-1])]
         assert spans[-1][2] == steps
 

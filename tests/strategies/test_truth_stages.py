@@ -12,7 +12,7 @@ from bench.engine.search.soup import ingredients_of, shelf
 from bench.engine.train.evaluate import Scored, evaluate
 from bench.engine.train.flops import COUNTED, step_flops, training_flops
 from bench.engine.train.loop import Outcome, train
-from bench.engine.train.optimize import Hyper, phase_steps
+from bench.engine.train.optimize import Hyper
 from bench.keys import seed_for
 from bench.plan.settings import search_of, training_of
 from bench.spec.job import Job
@@ -260,7 +260,7 @@ def test_a_final_that_stops_early_costs_what_it_did():
     net = toys.network()
     recipe = build("lp_ft", net.num_units)
     head, everything = (step_flops(net, recipe.active(phase), toys.PIPELINE, {}) * 8 // COUNTED for phase in (0, 1))
-    first = phase_steps(recipe, 12)[0][2]
+    first = toys.phase_steps(recipe, 12)[0][2]
     assert 0 < head < everything
     for stop in (first - 1, first, first + 2, 12):
         by_hand = head * min(stop, first) + everything * max(0, stop - first)

@@ -104,17 +104,6 @@ class StackedOptimizer:
         )
         self._moving = []
 
-    def state_of(self, stream: int, member: int) -> dict[str, dict[str, Tensor]]:
-        """One replica's state, as its own optimizer in torch would hold it, by the parameters' names."""
-        found: dict[str, dict[str, Tensor]] = {}
-        for name, state in self._state.items():
-            found[name] = {
-                key: tensor[stream, member].clone() for key, tensor in zip(self.rule.state, state, strict=True)
-            }
-            if isinstance(self.rule, AdamW):
-                found[name]["step"] = torch.tensor(float(self._steps[name]))
-        return found
-
     def _prepared(self, name: str) -> Moving:
         parameter, slot = self.parameters[name], self.slots[name]
         if name not in self._state:

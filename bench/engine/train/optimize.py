@@ -10,7 +10,7 @@ from torch import nn
 
 from bench.network.units import Network
 from bench.spec.parts import Pull
-from bench.spec.recipe import Phase, Recipe, Schedule
+from bench.spec.recipe import Recipe, Schedule
 from bench.spec.refs import Training
 
 
@@ -74,13 +74,9 @@ def step_toward(optimizer: torch.optim.Optimizer, pulls: Mapping[nn.Parameter, P
                 parameter -= (parameter - pull.anchor) / (1 + 1 / c)
 
 
-def phase_steps(recipe: Recipe, steps: int) -> list[tuple[Phase, int, int]]:
-    """(phase, first step, end) with the ends rounded, so that the steps always add up to the budget."""
-    return [(recipe.phases[number], start, end) for number, start, end in numbered_phases(recipe, steps)]
-
-
 def numbered_phases(recipe: Recipe, steps: int) -> list[tuple[int, int, int]]:
-    """The same by number; a phase too short for a single step is left out."""
+    """(number of the phase, first step, end), the ends rounded so that the steps always add up to the budget. A phase too
+    short for a single step is left out."""
     ends, total = [], 0.0
     for phase in recipe.phases:
         total += phase.share
