@@ -75,8 +75,8 @@ def step_toward(optimizer: torch.optim.Optimizer, pulls: Mapping[nn.Parameter, P
 
 
 def numbered_phases(recipe: Recipe, steps: int) -> list[tuple[int, int, int]]:
-    """(number of the phase, first step, end), the ends rounded so that the steps always add up to the budget. A phase too
-    short for a single step is left out."""
+    """(number of the phase, first step, end). Ends are rounded so that the steps add up to the budget; a phase that is
+    too short for a single step is left out."""
     ends, total = [], 0.0
     for phase in recipe.phases:
         total += phase.share
