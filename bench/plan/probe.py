@@ -52,17 +52,8 @@ def _facts(spec: BackboneSpec, answers: dict[str, Any]) -> BackboneFacts | Bench
     answer = answers[_question(spec)[0]]
     if "error" in answer:
         return BenchError(f"backbone {spec.name!r}: {answer['error']}")
-    return BackboneFacts(
-        unit_names=tuple(answer["unit_names"]),
-        mean=tuple(answer["mean"]),
-        std=tuple(answer["std"]),
-        image_size=answer["image_size"],
-        is_size_fixed=answer["is_size_fixed"],
-        has_hub_weights=answer["has_hub_weights"],
-        interpolation=answer["interpolation"],
-        has_batchnorm=answer["has_batchnorm"],
-        is_depthwise=answer["is_depthwise"],
-    )
+    lists = {name: tuple(answer[name]) for name in ("unit_names", "mean", "std")}
+    return BackboneFacts(**{**answer, **lists})
 
 
 def _question(spec: BackboneSpec) -> tuple[str, dict[str, Any]]:

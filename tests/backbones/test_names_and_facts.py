@@ -52,6 +52,7 @@ FACTS = {
     "unit_names": ["stem", "layer1", "head"], "mean": [0.1, 0.2, 0.3], "std": [1.0, 1.0, 1.0], "image_size": 64,
     "is_size_fixed": False, "has_batchnorm": True, "has_hub_weights": True, "interpolation": "bicubic",
     "is_depthwise": False,
+    "modality": "image",
 }
 
 
@@ -142,6 +143,7 @@ def test_the_asking_side(monkeypatch):
         "unit_names": ["stem", "layer1", "layer2", "layer3", "layer4", "head"], "mean": [0.485, 0.456, 0.406],
         "std": [0.229, 0.224, 0.225], "image_size": 224, "is_size_fixed": False,
         "has_batchnorm": True, "has_hub_weights": True, "interpolation": "bicubic", "is_depthwise": False,
+        "modality": "image",
     }
     assert answers["two"]["unit_names"] == ["stem", "blocks.0", "blocks.1", "head"]
     assert answers["bad"]["error"].startswith("cannot be built: ")

@@ -20,7 +20,8 @@ repeats: 2
 """
 
 TIMM = {"unit_names": ["stem", "layer1", "head"], "mean": [0.1, 0.2, 0.3], "std": [0.5, 0.5, 0.5], "image_size": 32,
-        "is_size_fixed": False, "has_batchnorm": True, "interpolation": "bicubic", "is_depthwise": False}
+        "is_size_fixed": False, "has_batchnorm": True, "interpolation": "bicubic", "is_depthwise": False,
+        "modality": "image"}
 
 
 @pytest.fixture

@@ -133,7 +133,7 @@ def test_a_size_that_a_network_cannot_take_is_refused(refused, monkeypatch):
     monkeypatch.setattr(probe, "_ask", lambda questions: {
         key: {"unit_names": ["stem", "head"], "mean": [0, 0, 0], "std": [1, 1, 1], "image_size": 224,
               "is_size_fixed": True, "has_batchnorm": True, "has_hub_weights": False, "interpolation": "bicubic",
-              "is_depthwise": False}
+              "is_depthwise": False, "modality": "image"}
         for key in questions
     })
     (line,) = refused(backbone("{name: vit_tiny_patch16_224, weights: random, image_size: 64}"))
