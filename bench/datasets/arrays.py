@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from bench.catalogue import Options
 from bench.datasets.base import Dataset, DatasetEntry, DatasetFacts, Split
+from bench.datasets.facts_cache import cached_facts
 from bench.datasets.files import DataError, digests_of, listed, shown
 from bench.datasets.overlap import TWICE
-from bench.datasets.remembered import remembered
 from bench.keys import digest
 
 REVISION = 1  # bump when the same file comes to other pixels or labels
@@ -36,7 +36,7 @@ def facts(options: ArrayOptions) -> DatasetFacts:
         raise DataError(f"{shown(path)}: no such file")
     sha256 = digests_of([path])[0]
     identity = digest([REVISION, sha256])
-    return remembered(f"npz-{identity}", lambda: _facts(path, identity))
+    return cached_facts(f"npz-{identity}", lambda: _facts(path, identity))
 
 
 def _facts(path: Path, identity: str) -> DatasetFacts:

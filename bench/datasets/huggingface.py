@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 
 from bench.datasets import pictures
-from bench.datasets.apart import ask, reply
 from bench.datasets.base import Dataset, DatasetEntry, DatasetFacts
+from bench.datasets.facts_cache import cached_facts
 from bench.datasets.files import DataError, digests_of, listed, shown, visible, walk
+from bench.datasets.in_subprocess import ask, reply
 from bench.datasets.labelled import Labels, PictureOptions, divided, told_of_split, usual_side
 from bench.datasets.overlap import TWICE
-from bench.datasets.remembered import remembered
 from bench.errors import Missing
 from bench.keys import digest
 
@@ -51,7 +51,7 @@ def facts(options: HubOptions) -> DatasetFacts:
     content = [[path.name, sha256] for path, sha256 in zip(files, digests_of(files), strict=True)]
     identity = digest([REVISION, content, options.model_dump(mode="json", exclude={"path"})])
     question = {"root": str(root), "revision": f"hf-{identity}", "options": options.model_dump(mode="json")}
-    return remembered(f"hf-{identity}", lambda: ask(__name__, question, f"{options.path} in {shown(root)}"))
+    return cached_facts(f"hf-{identity}", lambda: ask(__name__, question, f"{options.path} in {shown(root)}"))
 
 
 def _folder(options: HubOptions) -> Path:

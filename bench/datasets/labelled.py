@@ -14,9 +14,9 @@ from pydantic import Field
 from bench.catalogue import Options
 from bench.datasets import pictures
 from bench.datasets.base import Dataset, DatasetFacts
+from bench.datasets.facts_cache import cached_facts
 from bench.datasets.files import DataError, digests_of, listed, shown
 from bench.datasets.overlap import TWICE
-from bench.datasets.remembered import remembered
 from bench.datasets.sampling import split_holdout
 from bench.keys import digest
 
@@ -72,7 +72,7 @@ def facts_of(found: Labelled, options: PictureOptions) -> DatasetFacts:
     ]
     settings = options.model_dump(mode="json", include=set(PictureOptions.model_fields))
     identity = digest([REVISION, content, found.classes, found.splits, settings])
-    facts = remembered(identity, lambda: _facts(found, options, (sha256s, identity)))
+    facts = cached_facts(identity, lambda: _facts(found, options, (sha256s, identity)))
     return replace(facts, notes=(*found.notes, *facts.notes))
 
 

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from bench.datasets import pictures
-from bench.datasets.apart import ask, reply
 from bench.datasets.base import Dataset, DatasetFacts, print_of
+from bench.datasets.facts_cache import cached_facts
 from bench.datasets.files import digests_of, shown, walk
+from bench.datasets.in_subprocess import ask, reply
 from bench.datasets.labelled import Labels, PictureOptions, divided, told_of_split
-from bench.datasets.remembered import remembered
 from bench.keys import digest
 
 REVISION = 1  # bump when the same files come to other pixels, labels or splits
@@ -75,7 +75,7 @@ def facts(name: str, root: Path, options: PictureOptions) -> DatasetFacts:
     identity = digest([REVISION, name, dataclasses.asdict(loader), content, options.model_dump(mode="json")])
     revision = f"torchvision-{identity}"
     question = {"name": name, "root": str(root), "revision": revision, "options": options.model_dump(mode="json")}
-    return remembered(revision, lambda: ask(__name__, question, f"{name} in {shown(root)}"))
+    return cached_facts(revision, lambda: ask(__name__, question, f"{name} in {shown(root)}"))
 
 
 def _open(loader: Loader, root: Path, parts: Sequence[Part], download: bool = False) -> list[Any]:

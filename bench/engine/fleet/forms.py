@@ -55,7 +55,7 @@ def stand_in(module: nn.Module) -> nn.Module:
     return copy.deepcopy(module, {id(parameter): parameter for parameter in module.parameters()})
 
 
-def remembered(module: nn.Module) -> list[dict[str, object]]:
+def state_held(module: nn.Module) -> list[dict[str, object]]:
     """What its modules hold, by identity."""
     return [
         {key: {k: id(v) for k, v in value.items()} if isinstance(value, dict) else id(value) for key, value in held}
@@ -140,14 +140,14 @@ def vmap_form(module: nn.Module, examples: Inputs) -> Form | None:
         with warnings.catch_warnings():
             warnings.filterwarnings("error", message="There is a performance drop", category=UserWarning)
             actor = stand_in(module)
-            before = remembered(actor)
+            before = state_held(actor)
             trial(_Vmap(actor, attention), actor, examples)
     except torch.OutOfMemoryError:
         raise
     except (RuntimeError, ValueError, TypeError, UserWarning):
         return None
     # Whoever keeps tensors from one call for the next would keep those of all replicas.
-    return _Vmap(module, attention) if remembered(actor) == before else None
+    return _Vmap(module, attention) if state_held(actor) == before else None
 
 
 class _Means(TorchFunctionMode):

@@ -10,7 +10,7 @@ from bench.places import machine_cache
 from bench.store.atomic import write_bytes
 
 
-def remembered(identity: str, find_out: Callable[[], DatasetFacts]) -> DatasetFacts:
+def cached_facts(identity: str, find_out: Callable[[], DatasetFacts]) -> DatasetFacts:
     cache = machine_cache()
     path = cache / "facts" / f"{identity}.json" if cache is not None else None
     try:
