@@ -50,11 +50,6 @@ def missing_records(plan: Plan, roots: Roots) -> dict[str, int]:
     return missing
 
 
-def finished_jobs(plan: Plan, roots: Roots) -> set[str]:
-    """Keys of jobs that have all their records (and, of a pretraining, its weights)."""
-    return set(plan.jobs) - set(missing_records(plan, roots))
-
-
 def forget_lost_weights(plan: Plan, roots: Roots) -> None:
     """A pretraining whose weights are gone or damaged is to be trained again, so its record goes."""
     for job in plan.jobs.values():

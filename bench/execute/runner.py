@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bench.errors import StoreError
+from bench.execute.bundles import bundles
 from bench.execute.display import Display
 from bench.execute.ingest import images_at_hand, ingest
 from bench.execute.messages import Broken, Bundle, Finished, Notice, Recorded, Setup, Starting, Stuck
@@ -17,7 +18,6 @@ from bench.execute.placement import Placement
 from bench.execute.pool import Died, NoWorkers, Pool, Worker, tail
 from bench.execute.roots import Roots, forget_lost_weights, missing_records, pretrained_ok
 from bench.execute.signals import Interrupted, StopSignals
-from bench.plan.bundles import bundles
 from bench.plan.exams import examine, refuse_overlaps, sentences
 from bench.plan.patterns import frozen_patterns
 from bench.plan.plan import Plan
