@@ -29,9 +29,12 @@ class Roots:
     def cache(self) -> Path:
         return self.results / ".cache"
 
-
     def store_of(self, job: Job) -> Store:
         return self.shared if job.kind == "pretrain" else self.store
+
+    def is_done(self, job: Job) -> bool:
+        """All its records are there, whatever they say."""
+        return all(self.store_of(job).read(key) is not None for key in job.record_keys)
 
 
 def missing_records(plan: Plan, roots: Roots) -> dict[str, int]:
