@@ -10,12 +10,12 @@ from bench.commands.output import as_json, console, note, say
 from bench.commands.progress import read_progress
 from bench.commands.suites import Folders, How, machine_here, plan_from_file, remember
 from bench.errors import BenchError, MissingInputs
+from bench.execute.ledger import Summary
 from bench.execute.placement import choose_placement
 from bench.execute.rerun import forget
 from bench.execute.roots import Roots
-from bench.execute.runner import Runner, Summary
+from bench.execute.runner import run_plan
 from bench.plan.plan import Plan
-from bench.plan.titles import titles_of
 from bench.plan.work import Estimator
 from bench.provenance import describe
 from bench.text import printable
@@ -69,9 +69,8 @@ def train(whole: Plan, plan: Plan, options: RunOptions, stand_in_for: tuple[str,
     remember(whole, options.overrides, options.folders, stand_in_for)
     if options.rerun is not None:
         forget(plan, roots, everything=options.rerun == "all")
-    runner = Runner(plan, roots, titles_of(plan), Estimator.of(plan).work)
     stood_in = {"stand_in": list(plan.loaded.stand_ins)} if plan.loaded.stand_ins else {}
-    return runner.run(placement, {**describe(), **stood_in})
+    return run_plan(plan, roots, Estimator.of(plan).work, placement, {**describe(), **stood_in})
 
 
 def plan_with_all_it_needs(options: RunOptions) -> tuple[Plan, tuple[str, ...]]:

@@ -29,9 +29,12 @@ class Roots:
     def cache(self) -> Path:
         return self.results / ".cache"
 
-
     def store_of(self, job: Job) -> Store:
         return self.shared if job.kind == "pretrain" else self.store
+
+    def is_done(self, job: Job) -> bool:
+        """All its records are there, whatever they say."""
+        return all(self.store_of(job).read(key) is not None for key in job.record_keys)
 
 
 def missing_records(plan: Plan, roots: Roots) -> dict[str, int]:
@@ -48,11 +51,6 @@ def missing_records(plan: Plan, roots: Roots) -> dict[str, int]:
         if lacking:
             missing[key] = lacking
     return missing
-
-
-def finished_jobs(plan: Plan, roots: Roots) -> set[str]:
-    """Keys of jobs that have all their records (and, of a pretraining, its weights)."""
-    return set(plan.jobs) - set(missing_records(plan, roots))
 
 
 def forget_lost_weights(plan: Plan, roots: Roots) -> None:

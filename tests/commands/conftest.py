@@ -9,8 +9,8 @@ import pytest
 
 from bench.cli import main
 from bench.commands.suites import Folders, plan_from_file, remember
+from bench.execute.ledger import Summary
 from bench.execute.roots import Roots
-from bench.execute.runner import Summary
 from bench.plan.plan import Plan
 
 from .fabricate import fabricate

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from bench.execute.runner import Summary
+from bench.execute.ledger import Summary
 
 from .gated import BASELINE, change
 

@@ -76,8 +76,8 @@ def no_training(monkeypatch):
     from bench.execute import runner
 
     lines = []
-    monkeypatch.setattr(runner.Runner, "_start", lambda self, run, stop, provenance: None)
-    monkeypatch.setattr(runner.Runner, "_loop", lambda self, run, stop: None)
+    monkeypatch.setattr(runner.Runner, "start", lambda self, setups: None)
+    monkeypatch.setattr(runner.Runner, "walk", lambda self: None)
     monkeypatch.setattr(runner.Display, "say", lambda self, line: lines.append(line))
     return lines
 

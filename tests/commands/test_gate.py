@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.execute.runner import Summary
+from bench.execute.ledger import Summary
 from bench.provenance import describe
 
 from .gated import BASELINE, change, here, raised

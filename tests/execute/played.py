@@ -6,7 +6,7 @@ from bench.execute import runner as runner_module
 from bench.execute.messages import Finished, Recorded, Starting
 from bench.execute.placement import Placement
 from bench.execute.pool import Pool as RealPool
-from bench.execute.runner import Runner
+from bench.execute.runner import run_plan
 from tests.execute.plans import record_of, tiny_plan
 
 
@@ -36,7 +36,7 @@ class Stage:
     """A run of the tiny plan with played workers."""
 
     def __init__(self, place, monkeypatch):
-        self.plan, self.roots, self.titles = tiny_plan(place)
+        self.plan, self.roots, _ = tiny_plan(place)
         self.started, self.killed, self.closed, self.lines = 0, [], [], []
         self.play = self.do
         self.speakers = lambda pool: pool.busy()
@@ -56,7 +56,7 @@ class Stage:
 
     def run(self, workers=1, timeout=None):
         placement = Placement(("cpu",) * workers, 1, timeout)
-        return Runner(self.plan, self.roots, self.titles, lambda job: 1.0).run(placement, {})
+        return run_plan(self.plan, self.roots, lambda job: 1.0, placement, {})
 
     def once(self, strange):
         """`strange` plays the first busy worker; after it all goes well."""

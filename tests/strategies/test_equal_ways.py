@@ -8,7 +8,7 @@ import torch
 
 from bench.engine.fleet.calibrate import Choice
 from bench.engine.jobs.perform import perform
-from bench.plan.bundles import bundles
+from bench.execute.bundles import bundles
 from bench.plan.patterns import frozen_patterns
 from bench.plan.settings import undrawn
 from bench.spec.refs import BackboneRef, Engine, Weights
