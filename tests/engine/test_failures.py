@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from bench.backbones.weights_file import file_sha256
-from bench.engine.jobs.perform import finals, perform
+from bench.engine.jobs import finals
+from bench.engine.jobs.perform import perform
 from bench.engine.train.loop import Outcome, Session
 from bench.errors import StoreError
 from bench.network.weights import sha256_of

@@ -7,7 +7,7 @@ import torch
 
 from bench.engine.common.sources import source_of
 from bench.engine.common.start import start
-from bench.engine.jobs.perform import forgetting
+from bench.engine.jobs import forgetting
 from bench.engine.train.evaluate import evaluate
 from bench.engine.train.images import prepare
 from bench.network.capture import classifier_of, in_eval_mode, watched
