@@ -5,9 +5,9 @@ import dataclasses
 import pytest
 import torch
 
-from bench.engine.common.start import Rung, final_stream, labelled_images, start, trial_streams
+from bench.engine.common.start import final_stream, labelled_images, start, trial_streams
 from bench.engine.jobs.perform import perform
-from bench.engine.search.race import _rung
+from bench.engine.search.outcome import standing
 from bench.engine.search.soup import ingredients_of, shelf
 from bench.engine.train.evaluate import Scored, evaluate
 from bench.engine.train.flops import COUNTED, step_flops, training_flops
@@ -19,6 +19,7 @@ from bench.spec.job import Job
 from bench.spec.recipe import StopEarly
 from bench.spec.refs import BackboneRef, Weights
 from bench.store import blobs
+from bench.store.results import Rung
 from bench.strategies import STRATEGIES
 from bench.suite.schema import Suite
 from tests.engine import toys
@@ -272,10 +273,10 @@ def test_truth_the_moment_of_least_loss_and_that_of_highest_accuracy():
     course = {10: (0.86, 0.60), 20: (0.84, 0.50), 30: (0.86, 0.55), 40: (0.85, None)}
     outcome = Outcome(seen={step: Scored(round(100 * accuracy), 100, loss)
                             for step, (accuracy, loss) in course.items()})  # fmt: skip
-    found = {by: _rung(40, [outcome], set(course), StopEarly(4, by)) for by in ("accuracy", "loss")}
+    found = {by: standing(40, [outcome], set(course), StopEarly(4, by)) for by in ("accuracy", "loss")}
     assert (found["accuracy"].stop, found["accuracy"].score) == (30, 0.86), "of equal accuracy, the lower loss"
     assert (found["loss"].stop, found["loss"].score, found["loss"].loss) == (20, 0.84, 0.50)
-    assert _rung(40, [outcome], set(), None) == Rung(40, 0.85, None)
+    assert standing(40, [outcome], set(), None) == Rung(40, 0.85, None)
 
 
 @pytest.mark.parametrize("name", ["ridge_probe", "wise_ft", "soup", "own_head"])
