@@ -15,6 +15,7 @@ from bench.analysis.statistics import finite, mean_interval
 Row = dict[str, Any]
 Task = tuple[str, str, str]  # dataset, budget, backbone
 OUT_OF_SCOPE = "not_applicable"
+MEANS = ("flops", "samples", "steps", "trainable_params", "total_params", "seconds", "peak_memory_bytes")
 BROKEN = ("diverged", "failed", "oom", "crashed", "timeout")
 
 
@@ -134,9 +135,7 @@ def _summary(rows: list[Row]) -> Row:
     scores = mean_interval(row["score"] for row in done)
     if is_undrawn(rows):
         scores = scores.without_ends()
-    edges = [row["lr_edge"] for row in done if row["lr_edge"]]
     fixed = ("labels_per_class", "baseline", "axis", "axis_value", "axis_kind", "num_units", "metric")
-    means = ("flops", "samples", "steps", "trainable_params", "total_params", "seconds", "peak_memory_bytes")
     applicable = [row for row in rows if row["status"] != OUT_OF_SCOPE]
     return {
         **{name: first[name] for name in (*CELL, *fixed)},
@@ -156,24 +155,14 @@ def _summary(rows: list[Row]) -> Row:
         "weight_decay": _median(done, "weight_decay"),
         "lr_low": min(finite(row["lr_low"] for row in rows), default=math.nan),
         "lr_high": max(finite(row["lr_high"] for row in rows), default=math.nan),
-        "lr_edge": "/".join(sorted(set(edges), reverse=True)),
-        "num_edges": len(edges),
+        "lr_edge": "/".join(sorted({row["lr_edge"] for row in done} - {""}, reverse=True)),
         "penalty_edge": any(row["penalty_edge"] for row in done),
         "num_trials": max(int(row["num_trials"]) for row in rows),
         "inflation": mean_interval(row["best_on_test"] - row["score"] for row in done).mean,
-        **{name: mean_of(done, name) for name in means},
+        **{name: mean_of(done, name) for name in MEANS},
     }
 
 
 def cell_summary(finals: pd.DataFrame) -> pd.DataFrame:
     """One row per cell, in suite order. `n` repeats finished of `planned`; `complete` only where all of them did."""
-    rows = [_summary(rows) for _, rows in cells(finals)]
-    return pd.DataFrame(rows if rows else None, columns=None if rows else [*CELL, *EMPTY_SUMMARY])
-
-
-EMPTY_SUMMARY = [
-    "labels_per_class", "baseline", "axis", "axis_value", "axis_kind", "num_units", "metric", "lr_low", "lr_high",
-    "mean", "low", "high", "sd", "n", "num_collapsed", "mean_without", "planned", "undrawn", "complete", "applicable",
-    "statuses", "lr", "weight_decay", "lr_edge", "num_edges", "penalty_edge", "num_trials", "inflation", "flops",
-    "samples", "steps", "trainable_params", "total_params", "seconds", "peak_memory_bytes",
-]  # fmt: skip
+    return pd.DataFrame([_summary(rows) for _, rows in cells(finals)])

@@ -4,10 +4,8 @@ import math
 
 import pandas as pd
 
-from bench.analysis.cells import Row, Task, mean_of, records, task_of
+from bench.analysis.cells import MEANS, Row, Task, mean_of, records, task_of
 from bench.analysis.statistics import Interval, mean_interval
-
-MEANS = ("score", "flops", "samples", "trainable_params", "total_params", "seconds", "peak_memory_bytes")
 
 
 def cost_summary(finals: pd.DataFrame, trials: pd.DataFrame, tasks: list[Task]) -> pd.DataFrame:
@@ -21,12 +19,12 @@ def cost_summary(finals: pd.DataFrame, trials: pd.DataFrame, tasks: list[Task]) 
     search, steps = _search_seconds(trials, wanted), _search_steps(trials, wanted)
     rows = [
         {"backbone": key[0], "strategy": key[1], "baseline": bool(rows[0]["baseline"])}
-        | {name: mean_of(rows, name) for name in MEANS}
+        | {name: mean_of(rows, name) for name in ("score", *MEANS)}
         | {"search_seconds": search.get(key, math.nan), "search_steps": steps.get(key, math.nan)}
         | {"tasks": len({task_of(row) for row in rows})}
         for key, rows in groups.items()
     ]
-    columns = ["backbone", "strategy", "baseline", *MEANS, "search_seconds", "search_steps", "tasks"]
+    columns = ["backbone", "strategy", "baseline", "score", *MEANS, "search_seconds", "search_steps", "tasks"]
     return pd.DataFrame(rows, columns=columns)
 
 

@@ -17,6 +17,7 @@ from bench.plan.stand_in import MARK
 from bench.spec.job import FitSpec, PretrainSpec, trial_key
 from bench.spec.recipe import Recipe
 from bench.store import Record, Store
+from bench.store.results import Cost, FinalResult, Logical, Measured, Part, Rung, Unscored
 
 NAN = math.nan
 
@@ -79,10 +80,10 @@ def _finals(plan: Plan, cell: Cell, records: dict[str, Record]) -> list[dict[str
         search = plan.jobs[cell.searches[repeat]]
         spec = search.spec
         assert isinstance(spec, FitSpec)
-        result = record.result if record is not None else {}
-        logical = record.cost.get("logical", {}) if record is not None else {}
-        measured = record.cost.get("measured", {}) if record is not None else {}
-        ok = record is not None and record.status == "ok"
+        final = record.final if record is not None else None
+        chosen = record.unscored if record is not None else Unscored()
+        source = final.source if final is not None else None
+        told = (("source", "original"), ("refitted", "refitted"))
         rows.append({
             **_cell_columns(cell, spec),
             **_axis_columns(cell),
@@ -90,41 +91,40 @@ def _finals(plan: Plan, cell: Cell, records: dict[str, Record]) -> list[dict[str
             "repeat": repeat,
             "status": "missing" if record is None else record.status,
             "error": (record.error or "") if record is not None else "",
-            "metric": result.get("metric", "accuracy"),
-            "score": result.get("score", NAN) if ok else NAN,
-            "best_on_test": result.get("best_on_test", NAN) if ok else NAN,
-            "train_loss_end": _number(result.get("train_loss_end")),
-            "collapsed": float(result.get("collapsed", NAN)),
-            "lr": result.get("lr", NAN),
-            "weight_decay": result.get("weight_decay", NAN),
-            "options": _options_text(result),
-            "lr_edge": result.get("lr_edge", ""),
-            "penalty_edge": result.get("penalty_edge", ""),
+            "metric": final.metric if final is not None else "accuracy",
+            **_numbers(final, "score", "best_on_test", "train_loss_end", "collapsed"),
+            **_numbers(chosen, "lr", "weight_decay"),
+            "options": _options_text(chosen.options),
+            "lr_edge": chosen.lr_edge,
+            "penalty_edge": final.penalty_edge if final is not None else "",
             **_search_columns([records[one] for one in search.record_keys if one in records]),
-            **{name: logical.get(name, NAN) for name in _LOGICAL},
-            **_source_columns(result),
-            "seconds": measured.get("seconds", NAN),
-            "peak_memory_bytes": measured.get("peak_memory_bytes", NAN),
-            **_engine_columns(record),
+            **_numbers(record.spent.logical if record is not None else None, *Logical.model_fields),
+            **{f"{column}_before": _number(source and source.before, name) for column, name in told},
+            **{f"{column}_after": _number(source and source.after, name) for column, name in told},
+            **_cost_columns(record, spec),
             "key": key,
         })
     return rows
 
 
-def _options_text(point: dict[str, Any]) -> str:
+def _number(part: Part | None, name: str) -> float:
+    """NaN where the record does not say."""
+    value = getattr(part, name, None)
+    return NAN if value is None else float(value)
+
+
+def _numbers(part: Part | None, *names: str) -> dict[str, float]:
+    return {name: _number(part, name) for name in names}
+
+
+def _options_text(options: dict[str, Any]) -> str:
     """`alpha=0.0316, beta=0.01`"""
-    found = point.get("options", {})
-    return ", ".join(f"{name}={format(v, '.3g') if isinstance(v, float) else v}" for name, v in sorted(found.items()))
+    return ", ".join(f"{name}={format(v, '.3g') if isinstance(v, float) else v}" for name, v in sorted(options.items()))
 
 
 def _search_columns(trials: list[Record]) -> dict[str, Any]:
-    rates = [trial.spec["hyper"]["lr"] for trial in trials]
-    rates = [rate for rate in rates if rate is not None]  # closed forms have none
-    return {
-        "lr_low": min(rates, default=NAN),
-        "lr_high": max(rates, default=NAN),
-        "num_trials": len(trials),
-    }
+    rates = [lr for trial in trials if (lr := trial.point.hyper.lr) is not None]  # closed forms have none
+    return {"lr_low": min(rates, default=NAN), "lr_high": max(rates, default=NAN), "num_trials": len(trials)}
 
 
 def _unchosen(plan: Plan, cell: Cell, records: dict[str, Record]) -> list[dict[str, Any]]:
@@ -134,31 +134,18 @@ def _unchosen(plan: Plan, cell: Cell, records: dict[str, Record]) -> list[dict[s
         assert isinstance(job.spec, FitSpec)
         for key in job.record_keys:
             record = records.get(key)
-            point = record.spec["hyper"] if record is not None else {}
+            point = record.point.hyper if record is not None else None
             rows.append({
                 **_cell_columns(cell, job.spec),
                 "repeat": repeat,
-                "number": -1 if record is None else record.spec["number"],
+                "number": -1 if record is None else record.point.number,
                 "status": "missing" if record is None else record.status,
-                "lr": point.get("lr", NAN),
-                "weight_decay": point.get("weight_decay", NAN),
-                "options": _options_text(point),
-                "score": record.result["score"] if record is not None and record.status == "ok" else NAN,
+                **_numbers(point, "lr", "weight_decay"),
+                "options": _options_text(point.options if point is not None else {}),
+                **_numbers(record.final if record is not None else None, "score"),
                 "key": key,
             })
     return rows
-
-
-_LOGICAL = ("steps", "samples", "flops", "trainable_params", "added_params", "total_params")
-
-
-def _source_columns(result: dict[str, Any]) -> dict[str, float]:
-    found = result.get("source") or {"before": {}, "after": {}}
-    return {
-        f"{column}_{when}": found[when].get(kind, NAN)
-        for column, kind in (("source", "original"), ("refitted", "refitted"))
-        for when in ("before", "after")
-    }
 
 
 def _trials(plan: Plan, cell: Cell, records: dict[str, Record]) -> list[dict[str, Any]]:
@@ -169,31 +156,25 @@ def _trials(plan: Plan, cell: Cell, records: dict[str, Record]) -> list[dict[str
         spec = plan.jobs[search_key].spec
         assert isinstance(spec, FitSpec)
         final = records.get(cell.finals[repeat])
-        chosen = final.result.get("trial") if final is not None else None
+        chosen = final.unscored.trial if final is not None else None
         cohort = {number: place for place, asked in enumerate(_cohorts(spec)) for number in asked}
         for number in range(spec.search.trials):
             record = records.get(trial_key(search_key, number))
             if record is None:
                 continue
-            ok = record.status == "ok"
             rows.append({
                 **_cell_columns(cell, spec),
                 "repeat": spec.repeat,
                 "number": number,
                 "status": record.status,
-                "lr": record.spec["hyper"]["lr"],
-                "weight_decay": record.spec["hyper"]["weight_decay"],
-                "options": _options_text(record.spec["hyper"]),
-                "score": record.result["score"] if ok else NAN,
-                "loss": _number(record.result.get("loss")),
-                "collapsed": float(record.result.get("collapsed", NAN)),
-                "num_validation": record.result.get("num_validation", NAN),
+                **_numbers(record.point.hyper, "lr", "weight_decay"),
+                "options": _options_text(record.point.hyper.options),
+                **_numbers(record.trial, "score", "loss", "collapsed", "num_validation"),
                 "cohort": cohort[number],
                 "planned": spec.search.trials,
                 **_course(record, spec),
                 "chosen": number == chosen,
-                "seconds": record.cost.get("measured", {}).get("seconds", NAN),
-                **_engine_columns(record),
+                **_cost_columns(record, spec),
                 "key": record.key,
             })
     return rows
@@ -203,37 +184,35 @@ def _cohorts(spec: FitSpec) -> list[range]:
     return [range(spec.search.trials)] if spec.recipe.solve is not None else cohorts(spec.search)
 
 
-def _number(value: float | None) -> float:
-    return NAN if value is None else value
-
-
 def _course(record: Record, spec: FitSpec) -> dict[str, Any]:
     """How far a trial came. Where its record does not say, it is from before halving and ran to its end."""
-    full = spec.training.steps
-    spent = record.cost.get("logical", {}).get("steps", NAN)
+    full, trial = spec.training.steps, record.trial
+    spent = _number(record.spent.logical, "steps")
     course = {"steps": NAN, "spent_steps": spent, "full_steps": full, "rungs": (), "pruned": False,
               "first_step": NAN, "first_score": NAN}  # fmt: skip
     if spec.recipe.solve is not None:
         return {**course, "full_steps": NAN}
-    if record.status != "ok":
+    if trial is None:
         return {**course, "steps": spent / max(1, spec.search.folds)}
-    steps = record.result.get("steps", full)
-    last = {"step": steps, "score": record.result["score"], "loss": record.result.get("loss")}
-    rungs = tuple((one["step"], one["score"], _number(one["loss"])) for one in record.result.get("rungs") or [last])
+    steps = full if trial.steps is None else trial.steps
+    rungs = tuple(
+        (one.step, one.score, NAN if one.loss is None else one.loss)
+        for one in trial.rungs or [Rung(steps, trial.score, trial.loss)]
+    )
     course |= {"rungs": rungs, "first_step": rungs[0][0], "first_score": rungs[0][1]}
     return {**course, "steps": steps, "pruned": steps < full}
 
 
-def _engine_columns(record: Record | None) -> dict[str, Any]:
-    engine = record.cost.get("engine", {}) if record is not None else {}
-    measured = record.cost.get("measured", {}) if record is not None else {}
+def _cost_columns(record: Record | None, spec: FitSpec) -> dict[str, Any]:
+    """What it took here, and how it was done."""
+    cost = record.spent if record is not None else Cost()
     return {
-        "precision": record.spec.get("training", {}).get("precision", "") if record is not None else "",
-        "precision_why": record.cost.get("precision", {}).get("why", "") if record is not None else "",
-        "frozen": "/".join(dict.fromkeys(engine.get("frozen", []))),
-        "replicas": engine.get("replicas", NAN),
-        "whole": engine.get("whole", ""),
-        "feature_seconds": measured.get("feature_seconds", NAN),
+        "precision": spec.training.precision if record is not None else "",
+        "precision_why": cost.precision.why if cost.precision is not None else "",
+        "frozen": "/".join(dict.fromkeys(cost.engine.frozen)),
+        "replicas": _number(cost.engine, "replicas"),
+        "whole": cost.engine.whole,
+        **_numbers(cost.measured, *Measured.model_fields),
     }
 
 
@@ -243,17 +222,17 @@ def _pretrainings(plan: Plan, records: dict[str, Record]) -> list[dict[str, Any]
         record = records.get(key)
         job = plan.jobs.get(key)
         spec = job.spec if job is not None else None
-        result = record.result if record is not None else {}
-        cost = record.cost if record is not None else {}
+        made = record.pretraining if record is not None else None
+        cost = record.spent if record is not None else Cost()
         rows.append({
             "backbone": backbone,
             "dataset": dataset,
             "status": "missing" if record is None else record.status,
             "epochs": spec.epochs if isinstance(spec, PretrainSpec) else NAN,
-            "score": result.get("score", NAN),
-            "seconds": cost.get("measured", {}).get("seconds", NAN),
-            "flops": cost.get("logical", {}).get("flops", NAN),
-            "weights_sha256": result.get("weights_sha256", ""),
+            "score": _number(made, "score"),
+            "seconds": _number(cost.measured, "seconds"),
+            "flops": _number(cost.logical, "flops"),
+            "weights_sha256": made.weights_sha256 if made is not None else "",
             "key": key,
         })
     return rows
@@ -288,9 +267,9 @@ def _overlaps(plan: Plan, records: dict[str, Record]) -> list[str]:
     """As records tell; before there are any, as far as planning knows."""
     known: dict[Any, Overlap] = {}
     for cell in plan.cells:
-        found: list[Any] = next((one for key in cell.finals if (one := _told(records.get(key), "overlap"))), [])
+        found = next((one.overlap for one in _scored(cell, records) if one.overlap), [])
         for exam, counts in zip(exams_of([cell]), found, strict=False):
-            known[exam.pair] = Overlap(**{name: counts[name] for name in ("test", "num_test", "train", "num_train")})
+            known[exam.pair] = Overlap(counts.test, counts.num_test, counts.train, counts.num_train)
     return sentences((exam, known.get(exam.pair)) for exam in exams_of(plan.cells))
 
 
@@ -303,15 +282,15 @@ def _twice(plan: Plan, records: dict[str, Record]) -> list[str]:
     }
     found = []
     for label, cell in sorted(silent.items()):
-        counts = [_told(records.get(key), "test_in_train") for key in cell.finals]
-        if most := max((count for count in counts if count), default=0):
+        if most := max((one.test_in_train for one in _scored(cell, records)), default=0):
             num_test = plan.sources[digest(cell.declared.data)].facts.num_test
             found.append(f"{label}: {most} of {num_test} {TWICE}, pixel by pixel.")
     return found
 
 
-def _told(record: Record | None, name: str) -> Any:
-    return record.result.get(name) if record is not None else None
+def _scored(cell: Cell, records: dict[str, Record]) -> list[FinalResult]:
+    found = [records[key].final for key in cell.finals if key in records]
+    return [final for final in found if final is not None]
 
 
 def _starts_random(plan: Plan, cell: Cell) -> bool:

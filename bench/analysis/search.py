@@ -43,7 +43,8 @@ class Search:
 
     @property
     def chosen(self) -> Row | None:
-        return next((row for row in self.trials if row["chosen"]), None)
+        """None, too, where the trial that a final names has no score (any more)."""
+        return next((row for row in self.trials if row["chosen"] and row["status"] == "ok"), None)
 
 
 def searches(trials: pd.DataFrame) -> list[Search]:

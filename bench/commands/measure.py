@@ -17,7 +17,7 @@ from bench.store.atomic import explain
 if TYPE_CHECKING:
     from bench.gate.tonight import Tonight
     from bench.plan.plan import Plan
-    from bench.store import Record
+    from bench.store import Damaged, Record
 
 
 class Stopped(BenchError):
@@ -41,8 +41,12 @@ class Planned:
 
     @property
     def records(self) -> "dict[str, Record]":
+        return self._scan()[0]
+
+    def _scan(self) -> "tuple[dict[str, Record], list[Damaged]]":
         roots = self.folders.roots(self.suite)
-        return {**roots.shared.scan()[0], **roots.store.scan()[0]}
+        (shared, odd), (own, odder) = roots.shared.scan(), roots.store.scan()
+        return {**shared, **own}, [*odd, *odder]
 
     def empty(self) -> None:
         """What this code has measured of this suite; never what `run` has left."""
@@ -69,7 +73,9 @@ class Planned:
         return Measured(tonight, summary.trainings, tuple(self._notes(tonight, summary.trainings)))
 
     def _notes(self, tonight: "Tonight", trainings: int) -> Iterator[str]:
-        here = len(self.records.keys() & {key for job in self.plan.jobs.values() for key in job.record_keys})
+        records, damaged = self._scan()
+        yield from (f"A damaged record counts as absent: {one}." for one in damaged)
+        here = len(records.keys() & {key for job in self.plan.jobs.values() for key in job.record_keys})
         if trainings == 0:
             yield "Nothing was trained tonight: every record was there already, so this compares what is known." + (
                 "" if self.reuse else " `--fresh` measures again.")

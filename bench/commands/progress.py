@@ -11,7 +11,6 @@ from bench.execute.roots import Roots
 from bench.plan.plan import Plan
 from bench.plan.work import Estimator
 from bench.provenance import num_cores
-from bench.spec.job import Job
 from bench.store import Damaged, Record, blobs
 from bench.store.record import went_wrong
 
@@ -42,20 +41,11 @@ def read_progress(plan: Plan, roots: Roots) -> Progress:
     for job in plan.jobs.values():
         for key in job.record_keys:
             record = shared.get(key) if job.kind == "pretrain" else records.get(key)
-            if record is not None and _has_weights(record, roots):
+            made = record.pretraining if record is not None and job.kind == "pretrain" else None
+            # A pretraining without its weights is made again.
+            if record is not None and (made is None or blobs.has(roots.shared.root, made.weights_sha256)):
                 found[key] = record
     return Progress(plan, found, (*damaged, *damaged_shared))
-
-
-def _has_weights(record: Record, roots: Roots) -> bool:
-    """A pretraining without its weights is made again."""
-    if record.kind != "pretrain" or record.status != "ok":
-        return True
-    sha256 = record.result.get("weights_sha256")
-    try:
-        return isinstance(sha256, str) and blobs.has(roots.shared.root, sha256)
-    except ValueError:  # no digest
-        return False
 
 
 def time_left(progress: Progress) -> str:
@@ -75,21 +65,9 @@ def _speed(progress: Progress, estimator: Estimator) -> float | None:
     """Work per second of one worker. A trial that left early counts for the steps that it took."""
     work = seconds = 0.0
     for job in progress.plan.jobs.values():
-        for record in _timed(job, progress):
-            work += estimator.work(job, record.result.get("steps"))
-            seconds += record.cost["measured"]["seconds"]
+        for record in (progress.records[key] for key in job.record_keys if key in progress.records):
+            took = record.spent.measured.seconds
+            if record.status == "ok" and took is not None:
+                work += estimator.work(job, record.trial.steps if job.kind == "search" and record.trial else None)
+                seconds += took
     return work / seconds if seconds > 0 and work > 0 else None
-
-
-def _timed(job: Job, progress: Progress) -> list[Record]:
-    records = [progress.records[key] for key in job.record_keys if key in progress.records]
-    return [r for r in records if r.status == "ok" and "seconds" in r.cost.get("measured", {})]
-
-
-def left_early(record: Record) -> tuple[int, int] | None:
-    """(steps, step budget) of a trial that its search did not let train to the end."""
-    if record.kind != "trial" or record.status != "ok":
-        return None
-    # What old records and closed forms do not have is no number here.
-    steps, budget = record.result.get("steps"), record.spec.get("training", {}).get("steps")
-    return (steps, budget) if isinstance(steps, int) and isinstance(budget, int) and steps < budget else None

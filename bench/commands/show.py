@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from bench.commands.output import say, table
-from bench.commands.progress import left_early
 from bench.errors import BenchError, StoreError
-from bench.store import Record, encoding
+from bench.store import Record
+from bench.store.store import load
 
 SHORTEST = 4  # characters; fewer would rarely mean one record
 MANY = 10  # candidates that a message names
@@ -17,9 +17,12 @@ LIST_WIDTH = 12  # numbers of a list that are shown
 
 def show_record(key: str, results: Path, json: bool) -> int:
     path = _the_one(key, results)
-    data, record = _read(path)
+    record = load(path)
+    if not isinstance(record, Record):
+        reason = record.reason if record is not None else "gone"
+        raise StoreError(f"{path}: damaged record, counted as absent: {reason}")
     if json:
-        sys.stdout.buffer.write(data)  # as it lies there, whatever the terminal's encoding
+        sys.stdout.buffer.write(path.read_bytes())  # as it lies there, whatever the terminal's encoding
     else:
         _print(record, path)
     return 0
@@ -43,18 +46,8 @@ def _the_one(typed: str, results: Path) -> Path:
     return found[0]
 
 
-def _read(path: Path) -> tuple[bytes, Record]:
-    try:
-        if not path.is_file():  # opening a pipe would wait for its other end
-            raise ValueError("not a file")
-        data = path.read_bytes()
-        return data, encoding.decode(data, path.stem)
-    except (OSError, ValueError) as error:
-        raise StoreError(f"{path}: damaged record, counted as absent: {error}") from None
-
-
 def _print(record: Record, path: Path) -> None:
-    early = left_early(record)
+    early = record.left_early
     say(f"{record.kind} {record.key}: {record.status}{', left after {} of {} steps'.format(*early) if early else ''}")
     say(str(path))
     if record.error:

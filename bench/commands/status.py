@@ -7,7 +7,7 @@ from typing import Any
 
 from bench.commands.output import as_json, note, say, table
 from bench.commands.plan import left_in_words
-from bench.commands.progress import Progress, left_early, read_progress, time_left
+from bench.commands.progress import Progress, read_progress, time_left
 from bench.commands.suites import Folders, plan_of, ran_otherwise
 from bench.execute.roots import Roots
 from bench.plan.plan import Plan
@@ -74,7 +74,7 @@ def _tasks(progress: Progress) -> list[dict[str, Any]]:
 
 def _trials(keys: list[str], progress: Progress) -> dict[str, int]:
     found = [progress.records[key] for key in set(keys) if key in progress.records]
-    return {**_count(keys, progress), "left_early": sum(left_early(record) is not None for record in found)}
+    return {**_count(keys, progress), "left_early": sum(record.left_early is not None for record in found)}
 
 
 def _count(keys: Iterable[str], progress: Progress) -> dict[str, int]:

@@ -61,5 +61,5 @@ class Ledger:
         if job.kind != "search":
             return ""
         trials = [self.roots.store.read(key) for key in job.record_keys]
-        scores = [trial.result["score"] for trial in trials if trial is not None and "score" in trial.result]
+        scores = [one.trial.score for one in trials if one is not None and one.trial is not None]
         return f"best {max(scores):.3f}" if scores else ""

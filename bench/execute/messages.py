@@ -61,9 +61,11 @@ class Recorded:
 
     @staticmethod
     def of(record: Record) -> "Recorded":
-        result = record.result
-        collapsed = bool(result.get("collapsed"))
-        return Recorded(record.key, record.kind, record.status, result.get("score"), record.error, collapsed)
+        trained = record.trial if record.kind == "trial" else record.final if record.kind != "pretrain" else None
+        scored = record.pretraining if record.kind == "pretrain" else trained
+        collapsed = trained is not None and bool(trained.collapsed)
+        score = scored.score if scored is not None else None
+        return Recorded(record.key, record.kind, record.status, score, record.error, collapsed)
 
     @property
     def outcome(self) -> str:

@@ -45,7 +45,7 @@ def missing_records(plan: Plan, roots: Roots) -> dict[str, int]:
     for key, job in plan.jobs.items():
         if job.kind == "pretrain":
             record = shared.get(key)
-            lacking = int(record is None or (record.status == "ok" and not _has_weights(record, roots)))
+            lacking = int(record is None or not _has_weights(record, roots))
         else:
             lacking = sum(one not in records for one in job.record_keys)
         if lacking:
@@ -60,7 +60,7 @@ def forget_lost_weights(plan: Plan, roots: Roots) -> None:
             continue
         with roots.shared.lock(job.key) as ours:  # else another runner trains it right now
             record = roots.shared.read(job.key) if ours else None
-            if record is not None and record.status == "ok" and not _has_weights(record, roots):
+            if record is not None and not _has_weights(record, roots):
                 forget_record(roots.shared, job.key)
     for job in plan.jobs.values():
         spec = job.spec
@@ -76,7 +76,7 @@ def _forget_lost_ingredients(final: Job, plan: Plan, store: Store) -> None:
             return
         for key in search.record_keys:
             record = store.read(key)
-            kept = record.result.get("ingredients", []) if record is not None else []
+            kept = record.trial.ingredients if record is not None and record.trial is not None else []
             if not all(blobs.has(store.root / "ingredients" / search.key, sha256) for sha256 in kept):
                 forget_record(store, key)
 
@@ -90,8 +90,10 @@ def forget_record(store: Store, key: str) -> None:
 
 
 def _has_weights(record: Record, roots: Roots) -> bool:
+    """True where there are none to have."""
     try:
-        blobs.get(roots.shared.root, record.result["weights_sha256"])
+        if record.pretraining is not None:
+            blobs.get(roots.shared.root, record.pretraining.weights_sha256)
     except StoreError:
         return False
     return True

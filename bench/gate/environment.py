@@ -21,7 +21,7 @@ class Environment:
         found = provenance.get("libraries") or {}
         return Environment(
             device=str(provenance.get("device") or UNKNOWN),
-            machine=(str(provenance.get("platform") or UNKNOWN)).split()[-1],
+            machine=str(provenance.get("platform") or UNKNOWN).rpartition(" ")[2] or UNKNOWN,
             versions=tuple(str(found.get(name) or UNKNOWN) for name in LIBRARIES),
         )
 

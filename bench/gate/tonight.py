@@ -102,17 +102,17 @@ def _cell(plan: Plan, cell: Cell, records: Mapping[str, Record]) -> TonightCell:
 
 def _row(name: CellName, repeat: int, of: tuple[Record, Fingerprint, int | None]) -> Row:
     record, mark, num_test = of
-    measured = record.cost.get("measured", {})
-    seconds, memory = measured.get("seconds"), measured.get("peak_memory_bytes")
+    measured, final = record.spent.measured, record.final
+    assert final is not None
     return Row(
         cell=name,
         repeat=repeat,
-        score=round(float(record.result["score"]), DECIMALS),
-        metric=str(record.result.get("metric", "accuracy")),
+        score=round(final.score, DECIMALS),
+        metric=final.metric,
         num_test=num_test,
         fingerprint=mark,
-        seconds=None if seconds is None else round(float(seconds), 4),
-        peak_memory_bytes=None if memory is None else int(memory),
+        seconds=None if measured.seconds is None else round(measured.seconds, 4),
+        peak_memory_bytes=measured.peak_memory_bytes,
     )
 
 

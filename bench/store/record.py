@@ -1,8 +1,16 @@
-"""A record: one finished attempt, as it lies in one JSON file. Written by execute/, read by analysis/."""
+"""A record: one finished attempt, as it lies in one JSON file. Written by the engine, read by analysis/.
+
+`spec`, `result`, `cost` and `provenance` are the file's own text. Whoever needs a number out of them asks the typed
+properties, whose fields are in `results.py`. They raise ValueError where something does not fit; the store has asked
+them all before it gives a record away.
+"""
 
 import dataclasses
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal, Protocol
+
+from bench.store import results
 
 SCHEMA = 1  # of the file, not of the numbers (that is keys.PROTOCOL)
 
@@ -37,6 +45,58 @@ class Record:
             if not isinstance(getattr(record, name), kind):
                 raise TypeError(f"record field {name!r} is not a {kind.__name__}")
         return record
+
+    @cached_property
+    def trial(self) -> results.TrialResult | None:
+        """None, here and in the next two, where the training came to no score."""
+        return results.read(results.TrialResult, self.result, "result") if self.status == "ok" else None
+
+    @cached_property
+    def final(self) -> results.FinalResult | None:
+        """Of a point that was not chosen, too."""
+        return results.read(results.FinalResult, self.result, "result") if self.status == "ok" else None
+
+    @cached_property
+    def pretraining(self) -> results.PretrainResult | None:
+        return results.read(results.PretrainResult, self.result, "result") if self.status == "ok" else None
+
+    @cached_property
+    def unscored(self) -> results.Unscored:
+        """What is known of a final whether it came to a score or not."""
+        return self.final or results.read(results.Unscored, self.result, "result")
+
+    @cached_property
+    def spent(self) -> results.Cost:
+        return results.read(results.Cost, self.cost, "cost")
+
+    @cached_property
+    def point(self) -> results.PointAsked:
+        """Of a trial, or of a point that was not chosen."""
+        return results.read(results.PointAsked, self.spec, "spec")
+
+    @cached_property
+    def learned(self) -> results.PretrainAsked:
+        """What a pretraining is of."""
+        return results.read(results.PretrainAsked, self.spec, "spec")
+
+    @property
+    def left_early(self) -> tuple[int, int] | None:
+        """(steps, step budget) of a trial that its search did not let train to its end."""
+        if self.kind != "trial" or self.trial is None:
+            return None
+        steps, budget = self.trial.steps, self.point.training.steps
+        return (steps, budget) if steps is not None and budget is not None and steps < budget else None
+
+    def check(self) -> None:
+        """Raises ValueError where a field that somebody may read does not fit its type."""
+        results.read(results.Provenance, self.provenance, "provenance")
+        for name in ("spent", *READ[self.kind]):
+            getattr(self, name)
+
+
+# By kind, the properties that are asked of a record.
+READ = {"pretrain": ("learned", "pretraining"), "trial": ("point", "trial"), "final": ("unscored",),
+        "unchosen": ("point", "unscored")}  # fmt: skip
 
 
 class Ended(Protocol):

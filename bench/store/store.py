@@ -50,7 +50,7 @@ class Store:
 
     def read(self, key: str) -> Record | None:
         """None where there is no record, or a damaged one, which is reported once."""
-        found = _load(self.path(key))
+        found = load(self.path(key))
         if isinstance(found, Damaged):
             self._report(f"damaged record, counted as absent: {found}")
             return None
@@ -66,7 +66,7 @@ class Store:
             except OSError as error:
                 damaged.append(Damaged(folder, f"cannot be read: {atomic.explain(error)}"))
                 continue
-            for found in map(_load, paths):
+            for found in map(load, paths):
                 if isinstance(found, Record):
                     records[found.key] = found
                 elif found is not None:
@@ -125,14 +125,17 @@ def _listing(folder: Path) -> list[Path]:
         return []
 
 
-def _load(path: Path) -> Record | Damaged | None:
+def load(path: Path) -> Record | Damaged | None:
+    """None where there is nothing."""
     key = path.stem
     if path.suffix != ".json" or not _KEY.fullmatch(key):
         return Damaged(path, "not the name of a record")
     if path.parent.name != key[:2]:
         return Damaged(path, f"in the wrong folder: belongs in {key[:2]}/")
     try:
-        return encoding.decode(_read_regular(path), key)
+        record = encoding.decode(_read_regular(path), key)
+        record.check()
+        return record
     except FileNotFoundError:  # vanished since it was listed, or never there
         return Damaged(path, "a link to nothing") if path.is_symlink() else None
     except OSError as error:

@@ -10,6 +10,7 @@ from bench.plan.plan import Plan
 from bench.spec.job import FitSpec, Job
 from bench.store import Record, blobs
 from bench.store.record import Status
+from tests.made_up import result_of, spec_of
 
 PROVENANCE = {
     "commit": "0" * 40, "dirty": False, "python": "3.11.0", "libraries": {"torch": "2.11.0"}, "cores": 2,
@@ -32,26 +33,22 @@ def fabricate(plan: Plan, roots: Roots, wrong: dict[str, Status] | None = None) 
 
 
 def record_of(job: Job, number: int, key: str, roots: Roots) -> Record:
-    spec: dict[str, Any] = {"job": job.kind, "needs": list(job.needs), **dataclasses.asdict(job.spec)}
-    result: dict[str, Any] = {"metric": "accuracy", "score": _share(key), "loss": 1 - _share(key)}
+    kind: Any = "trial" if job.kind == "search" else job.kind
+    result: dict[str, Any] = result_of(kind, score=_share(key), loss=1 - _share(key))
     curve = [{"step": step, "accuracy": result["score"] * step / 2, "loss": 1.0, "train_loss": 1.0} for step in (1, 2)]
     if job.kind == "pretrain":
         result |= {"curve": curve, "weights_sha256": blobs.put(roots.shared.root, key.encode())}
     elif job.kind == "search":
-        spec |= {"number": number, "hyper": hyper(job.spec, number)}
         climbed = _rungs(job.spec, number, result)
-        result = {**spec["hyper"], **climbed[-1], "num_validation": 10, "folds": [], "rungs": climbed}
-        result["steps"] = result.pop("step")
-    elif job.kind == "unchosen":
-        spec |= {"number": number + 1, "hyper": hyper(job.spec, number + 1)}
-        result |= {**spec["hyper"], "trial": number + 1, "curve": curve[-1:]}
+        result |= {**hyper(job.spec, number), "steps": climbed[-1]["step"], "rungs": climbed}
     else:
-        result |= {**hyper(job.spec, 0), "trial": 0, "lr_edge": "", "best_on_test": result["score"], "curve": curve}
+        number += job.kind == "unchosen"
+        result |= {**hyper(job.spec, number), "trial": number, "best_on_test": result["score"], "curve": curve}
     return Record(
         key=key,
-        kind="trial" if job.kind == "search" else job.kind,
+        kind=kind,
         status="ok",
-        spec=spec,
+        spec=spec_of(job, number, hyper(job.spec, number) if isinstance(job.spec, FitSpec) else None),
         result=result,
         cost={
             "logical": {"steps": 2, "samples": 16, "flops": 1000, "trainable_params": 10, "total_params": 20},

@@ -13,11 +13,12 @@ from bench.engine.jobs import finals
 from bench.engine.jobs.perform import perform
 from bench.engine.search.points import choose
 from bench.engine.train.evaluate import Scored
-from bench.engine.train.loop import Outcome, Point
+from bench.engine.train.loop import Outcome
 from bench.keys import digest
 from bench.spec.job import trial_key
 from bench.spec.refs import BackboneRef, LabelBudget, Weights
 from bench.store import blobs
+from bench.store.results import Point
 from tests.conftest import put_in_place
 from tests.engine import toys
 

@@ -6,6 +6,7 @@ from bench.plan.titles import titles_of
 from bench.store import Record, blobs
 from bench.suite.load import load_suite
 from tests.execute.running import TINY
+from tests.made_up import result_of, spec_of
 
 
 def tiny_plan(place, text=TINY):
@@ -16,11 +17,11 @@ def tiny_plan(place, text=TINY):
 
 
 def record_of(job, roots, key=None, status="ok"):
-    result = {}
+    kind = {"pretrain": "pretrain", "search": "trial", "final": "final"}[job.kind]
+    result = result_of(kind) if status == "ok" else {}
     if job.kind == "pretrain" and status == "ok":
         result["weights_sha256"] = blobs.put(roots.shared.root, b"weights")
-    kind = {"pretrain": "pretrain", "search": "trial", "final": "final"}[job.kind]
-    return Record(key or job.key, kind, status, {}, result, error=None if status == "ok" else status)
+    return Record(key or job.key, kind, status, spec_of(job), result, error=None if status == "ok" else status)
 
 
 def fill(plan, roots, bad=()):

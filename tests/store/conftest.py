@@ -9,6 +9,7 @@ import pytest
 
 import bench
 from bench.store import Record, Store
+from tests.made_up import result_of
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +34,8 @@ def memory_folder(tmp_path):
 @pytest.fixture
 def make_record():
     def make(key="ab" + "0" * 30, **fields):
-        return Record(**{"key": key, "kind": "final", "status": "ok", "spec": {"lr": 0.1}, **fields})
+        whole = {"kind": "final", "status": "ok", "spec": {"lr": 0.1}, "result": result_of("final")}
+        return Record(key=key, **{**whole, **fields})
 
     return make
 

@@ -10,9 +10,10 @@ import pytest
 
 from bench.store import Damaged, Record
 from bench.store.encoding import encode
+from tests.made_up import result_of
 
 KEY, OTHER = "ab" + "0" * 30, "ab" + "1" * 30
-WHOLE = encode(Record(KEY, "final", "ok", {"lr": 0.1}, {"score": 0.5}))
+WHOLE = encode(Record(KEY, "final", "ok", {"lr": 0.1}, result_of("final", score=0.25)))
 
 
 def edit(**fields):
@@ -37,8 +38,8 @@ CONTENTS = {
     "deep": (b"[" * 200_000, "nested too deeply"),
     "NaN": (edit(result={"score": float("nan")}), "holds NaN"),
     "infinity": (edit(result={"score": float("-inf")}), "holds -Infinity"),
-    "infinity in digits": (WHOLE.replace(b"0.5", b"1e999"), "holds 1e999, which is no finite number"),
-    "endless number": (WHOLE.replace(b"0.5", b"9" * 5000), "4300"),
+    "infinity in digits": (WHOLE.replace(b"0.25", b"1e999"), "holds 1e999, which is no finite number"),
+    "endless number": (WHOLE.replace(b"0.25", b"9" * 5000), "4300"),
     "another schema": (edit(schema=2), "record schema 2, this version reads 1"),
     "no schema": (b"{}", "record schema None, this version reads 1"),
     "another key": (edit(key=OTHER), f"holds the record of another key, {OTHER}"),
@@ -48,6 +49,13 @@ CONTENTS = {
     "spec of a wrong type": (edit(spec=[]), "record field 'spec' is not a dict"),
     "cost of a wrong type": (edit(cost=None), "record field 'cost' is not a dict"),
     "error of a wrong type": (edit(error=5), "record field 'error' is neither text nor null"),
+    "a text for a number": (edit(result=result_of("final", score="x")), r"result\.score: expected a number, got 'x'"),
+    "a share above 1": (edit(result=result_of("final", score=2.0)), r"result\.score: expected less than or equal to 1"),
+    "no score": (edit(result={}), r"result\..*: missing"),
+    "a list for a dict": (edit(result=result_of("final", curve=[[]])), r"result\.curve\.0: expected a dictionary"),
+    "no time": (edit(cost={"measured": {"seconds": "1"}}), r"cost\.measured\.seconds: expected a number, got '1'"),
+    "libraries in a list": (edit(provenance={"libraries": []}), r"provenance\.libraries: expected a dictionary"),
+    "a trial without a point": (edit(kind="trial"), r"spec\.number: missing"),
     "unknown status": (edit(status="done"), "record status 'done'; known: ok"),
     "unknown kind": (edit(kind="tune"), "record kind 'tune'; known: pretrain"),
 }
@@ -55,7 +63,7 @@ CONTENTS = {
 
 def check_damaged(store, reason, caplog):
     """The neighbour is still read; the damaged one is absent, named once, and written over."""
-    store.write(Record(OTHER, "trial", "ok", {}))
+    store.write(Record(OTHER, "final", "failed", {}))
     records, damaged = store.scan()
     assert list(records) == [OTHER]
     assert [one.path for one in damaged] == [store.path(KEY)]
@@ -78,7 +86,7 @@ def test_damaged_content(store, caplog, sort):
     store.path(KEY).parent.mkdir(parents=True)
     store.path(KEY).write_bytes(content)
     check_damaged(store, reason, caplog)
-    store.write(Record(KEY, "final", "ok", {}))
+    store.write(Record(KEY, "final", "failed", {}))
     assert set(store.scan()[0]) == {KEY, OTHER}
 
 
@@ -114,7 +122,7 @@ def test_something_else_in_the_place_of_a_file(store, caplog, make, reason, mend
     make(store.path(KEY))
     check_damaged(store, reason, caplog)
     if mends:
-        store.write(Record(KEY, "final", "ok", {}))
+        store.write(Record(KEY, "final", "failed", {}))
         assert store.read(KEY) is not None
 
 
@@ -126,7 +134,7 @@ def test_something_else_in_the_place_of_a_file(store, caplog, make, reason, mend
     ],
 )
 def test_a_file_that_cannot_be_read(store, caplog, monkeypatch, code, reason):
-    store.write(Record(KEY, "final", "ok", {}))
+    store.write(Record(KEY, "final", "failed", {}))
     real = Path.read_bytes
 
     def read_bytes(path):
@@ -140,15 +148,15 @@ def test_a_file_that_cannot_be_read(store, caplog, monkeypatch, code, reason):
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="permissions do not bind root")
 def test_a_file_without_permission(store, caplog):
-    store.write(Record(KEY, "final", "ok", {}))
+    store.write(Record(KEY, "final", "failed", {}))
     store.path(KEY).chmod(0)
     check_damaged(store, "cannot be read: permission denied", caplog)
 
 
 def test_a_folder_that_cannot_be_listed_is_named_and_the_others_are_read(store, monkeypatch):
     far = "cd" + "0" * 30
-    store.write(Record(KEY, "final", "ok", {}))
-    store.write(Record(far, "final", "ok", {}))
+    store.write(Record(KEY, "final", "failed", {}))
+    store.write(Record(far, "final", "failed", {}))
     real = Path.iterdir
 
     def iterdir(path):

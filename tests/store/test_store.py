@@ -17,6 +17,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 from bench.errors import StoreError
 from bench.keys import digest
 from bench.store import Record, Store, atomic, blobs
+from tests.made_up import result_of
 
 KEY, OTHER = "ab" + "0" * 30, "cd" + "0" * 30
 
@@ -170,7 +171,7 @@ class AgainstADict(RuleBasedStateMachine):
 
     @rule(key=keys, status=st.sampled_from(["ok", "failed"]), score=st.floats(0, 1), text=st.text())
     def write(self, key, status, score, text):
-        record = Record(key, "trial", status, {"text": text}, {"score": score})
+        record = Record(key, "final", status, {"text": text}, result_of("final", score=score))
         self.store.write(record)
         self.expected[key] = record
         self.damaged.discard(key)

@@ -7,7 +7,7 @@ import torch
 
 from bench.engine.common.start import final_stream, labelled_images, start, trial_streams
 from bench.engine.jobs.perform import perform
-from bench.engine.search.outcome import Rung, standing
+from bench.engine.search.outcome import standing
 from bench.engine.search.soup import ingredients_of, shelf
 from bench.engine.train.evaluate import Scored, evaluate
 from bench.engine.train.flops import COUNTED, step_flops, training_flops
@@ -19,6 +19,7 @@ from bench.spec.job import Job
 from bench.spec.recipe import StopEarly
 from bench.spec.refs import BackboneRef, Weights
 from bench.store import blobs
+from bench.store.results import Rung
 from bench.strategies import STRATEGIES
 from bench.suite.schema import Suite
 from tests.engine import toys

@@ -24,6 +24,7 @@ from bench.plan.patterns import Pattern
 from bench.plan.precision import Choice
 from bench.spec.refs import BackboneRef, DataRef, Engine
 from bench.store import Record, Store
+from bench.store.results import SeenBefore
 
 K = TypeVar("K")
 
@@ -71,7 +72,7 @@ class Context:
     sources: Mapping[str, dict[str, Any]] = field(default_factory=dict)  # options with paths, by digest of the DataRef
     arithmetic: Mapping[str, Choice] = field(default_factory=dict)  # by `arithmetic_key`; only told in records
     forms_folder: Path | None = None  # where this machine's choices are kept; None: in the cache
-    told: dict[str, dict[str, Any]] = field(default_factory=dict)  # what `seen.py` found out
+    told: dict[str, SeenBefore] = field(default_factory=dict)  # what `seen.py` found out
     features: Features = field(init=False)
     _loaded: OrderedDict[str, OnDevice] = field(default_factory=OrderedDict)
     _networks: OrderedDict[str, Kept] = field(default_factory=OrderedDict)

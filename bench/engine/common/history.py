@@ -33,15 +33,18 @@ def read_history(search_key: str, spec: FitSpec, store: Store) -> list[Tried]:
 
 
 def as_tried(number: int, record: Record) -> Tried:
-    point = record.spec["hyper"]
-    scored = record.status == "ok"
-    steps = record.result.get("steps") if scored else None
+    point, trial = record.point.hyper, record.trial
+    assert point.lr is not None
+    assert point.weight_decay is not None
+    hyper = Hyper(point.lr, point.weight_decay, tuple(point.options.items()))
+    if trial is None:
+        return Tried(number, hyper, None, None)
     return Tried(
         number=number,
-        hyper=Hyper(point["lr"], point["weight_decay"], tuple(point.get("options", {}).items())),
-        score=record.result["score"] if scored else None,
-        loss=record.result["loss"] if scored else None,
-        stop=record.result.get("stop"),
-        collapsed=record.result.get("collapsed", False),
-        pruned_at=steps if steps is not None and steps < record.spec["training"]["steps"] else None,
+        hyper=hyper,
+        score=trial.score,
+        loss=trial.loss,
+        stop=trial.stop,
+        collapsed=bool(trial.collapsed),
+        pruned_at=steps[0] if (steps := record.left_early) is not None else None,
     )

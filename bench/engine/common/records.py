@@ -18,13 +18,14 @@ from bench.spec.job import FitSpec, Job, trial_key, unchosen_key
 from bench.spec.refs import arithmetic_key
 from bench.store import Record, Store
 from bench.store.record import Status
+from bench.store.results import Arithmetic, Cost, SeenBefore, Unscored
 
 T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
 TRACEBACK_CHARACTERS = 4000
-NOTHING = Finished("crashed", {}, {}, "the worker process died")
+NOTHING = Finished("crashed", error="the worker process died")
 
 
 def crashed(record: Record) -> Record:
@@ -35,25 +36,26 @@ def crashed(record: Record) -> Record:
 def record_of(job: Job, context: Context, finished: Finished = NOTHING) -> Record:
     spec: dict[str, Any] = {"job": job.kind, "needs": list(job.needs), **dataclasses.asdict(job.spec)}
     is_score = job.kind == "final" and finished.status == "ok"
-    about = told_of_data(job.spec, context) if isinstance(job.spec, FitSpec) and is_score else {}
+    about = told_of_data(job.spec, context) if isinstance(job.spec, FitSpec) and is_score else SeenBefore()
     return Record(
         key=job.key,
         kind="pretrain" if job.kind == "pretrain" else "final",
         status=finished.status,
         spec=spec,
-        result={**finished.result, **about},
-        cost=_with_precision(job, finished.cost, context),
+        result={**finished.result.plain(), **about.plain()},
+        cost=_with_precision(job, finished.cost, context).plain(),
         provenance=context.provenance,
         error=finished.error,
     )
 
 
-def _with_precision(job: Job, cost: dict[str, Any], context: Context) -> dict[str, Any]:
+def _with_precision(job: Job, cost: Cost, context: Context) -> Cost:
     """And why it was this one, which is in no key."""
-    if not cost or not isinstance(job.spec, FitSpec):
+    if not cost.model_fields_set or not isinstance(job.spec, FitSpec):
         return cost
     known = FULL if job.spec.recipe.own_head is not None else context.arithmetic.get(arithmetic_key(job.spec.backbone))
-    return {**cost, "precision": {"used": job.spec.training.precision, "why": known.why if known is not None else ""}}
+    used = Arithmetic(used=job.spec.training.precision, why=known.why if known is not None else "")
+    return cost.model_copy(update={"precision": used})
 
 
 def trial_record(
@@ -79,8 +81,8 @@ def why_no_score(search_key: str, spec: FitSpec, store: Store) -> Finished:
     trials = [store.read(trial_key(search_key, number)) for number in range(spec.search.trials)]
     reasons = [trial.error or "" for trial in trials if trial is not None and trial.status == "not_applicable"]
     if len(reasons) == len(trials):
-        return Finished("not_applicable", {}, {}, reasons[0])
-    return Finished("failed", {}, {}, f"none of the {len(trials)} trials of its search has a score")
+        return Finished("not_applicable", error=reasons[0])
+    return Finished("failed", error=f"none of the {len(trials)} trials of its search has a score")
 
 
 def scoreless(search_key: str, number: int, store: Store) -> Finished:
@@ -88,7 +90,7 @@ def scoreless(search_key: str, number: int, store: Store) -> Finished:
     trial = store.read(trial_key(search_key, number))
     assert trial is not None
     status: Status = "diverged" if trial.status == "diverged" else "not_applicable"
-    return Finished(status, {}, {}, f"its trial has no score ({trial.status}): {trial.error}")
+    return Finished(status, error=f"its trial has no score ({trial.status}): {trial.error}")
 
 
 def guarded(run: Callable[[], T]) -> T | Finished:
@@ -103,11 +105,11 @@ def guarded(run: Callable[[], T]) -> T | Finished:
 
 def failure(error: Exception) -> Finished:
     if isinstance(error, NotApplicable):
-        return Finished("not_applicable", {}, {}, str(error))
+        return Finished("not_applicable", error=str(error))
     status: Status = "oom" if isinstance(error, torch.OutOfMemoryError | MemoryError) else "failed"
     logger.debug("training failed", exc_info=error)
     trace = "".join(traceback.format_exception(error))[-TRACEBACK_CHARACTERS:]
-    return Finished(status, {"traceback": trace}, {}, f"{type(error).__name__}: {error}")
+    return Finished(status, Unscored(traceback=trace), error=f"{type(error).__name__}: {error}")
 
 
 def write(store: Store, record: Record, context: Context) -> None:

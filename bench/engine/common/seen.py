@@ -2,7 +2,6 @@
 set of that name."""
 
 from dataclasses import asdict
-from typing import Any
 
 from bench import datasets
 from bench.datasets.overlap import num_test_in_train, overlap
@@ -11,9 +10,10 @@ from bench.engine.common.start import pretraining_of
 from bench.keys import digest
 from bench.spec.job import FitSpec
 from bench.spec.refs import DataRef, Weights
+from bench.store.results import SeenBefore, SeenImages
 
 
-def told_of_data(spec: FitSpec, context: Context) -> dict[str, Any]:
+def told_of_data(spec: FitSpec, context: Context) -> SeenBefore:
     """The same for all finals of one target and one network, so it is found out once."""
     key = digest([spec.data, spec.backbone.weights])
     if key not in context.told:
@@ -21,29 +21,29 @@ def told_of_data(spec: FitSpec, context: Context) -> dict[str, Any]:
             context.told[key] = _told_of_data(spec, context)
         except Exception as error:  # such an account is no reason to lose the score
             context.notice(f"{spec.data.name}: nothing is known of what was seen before: {error}")
-            context.told[key] = {}
+            context.told[key] = SeenBefore()
     return context.told[key]
 
 
-def _told_of_data(spec: FitSpec, context: Context) -> dict[str, Any]:
+def _told_of_data(spec: FitSpec, context: Context) -> SeenBefore:
     target = context.stored(spec.data)
     public = datasets.find(spec.data.name).public
     size = len(target.classes), len(target.train.labels), len(target.test.labels)
-    return {
-        "test_in_train": num_test_in_train(target),
-        "unlike_public": public.difference(*size) if public is not None else "",
-        "overlap": [
-            {"dataset": learned.name, **asdict(overlap(context.stored(learned), target))}
+    return SeenBefore(
+        test_in_train=num_test_in_train(target),
+        unlike_public=public.difference(*size) if public is not None else "",
+        overlap=[
+            SeenImages(dataset=learned.name, **asdict(overlap(context.stored(learned), target)))
             for learned in _learned_before(spec.backbone.weights, context)
         ],
-    }
+    )
 
 
 def _learned_before(weights: Weights, context: Context) -> list[DataRef]:
     """What pretrainings inside the suite made these weights of, the first one first."""
     found: list[DataRef] = []
     while weights.origin == "pretrain":
-        spec = pretraining_of(weights, context).spec
-        found.insert(0, DataRef(**spec["data"]))
-        weights = Weights(**spec["backbone"]["weights"])
+        learned = pretraining_of(weights, context).learned
+        found.insert(0, learned.data)
+        weights = learned.backbone.weights
     return found

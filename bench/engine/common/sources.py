@@ -13,7 +13,7 @@ from bench.errors import NotApplicable
 from bench.keys import digest
 from bench.network.build import build_network
 from bench.spec.job import FitSpec
-from bench.spec.refs import BackboneRef, DataRef, Weights
+from bench.spec.refs import BackboneRef, Weights
 
 
 def setting_for(spec: FitSpec, begin: Start, stream: Stream, context: Context) -> Setting:
@@ -43,7 +43,7 @@ def _unlabelled(train: Examples, stream: Stream) -> Examples:
 def root_of(ref: BackboneRef, context: Context) -> BackboneRef:
     """The backbone before any stage on the way to the target."""
     while ref.weights.origin == "pretrain":
-        before = Weights(**pretraining_of(ref.weights, context).spec["backbone"]["weights"])
+        before = pretraining_of(ref.weights, context).learned.backbone.weights
         if before.origin == "random":
             break
         ref = replace(ref, weights=before)
@@ -73,5 +73,5 @@ def _source(spec: FitSpec, context: Context) -> Source:
     network.module.to(context.device, memory_format=torch.channels_last).eval().requires_grad_(False)  # type: ignore[call-overload]
     if ref.weights.origin != "pretrain":
         return Source(network, num_classes)
-    data = context.data(DataRef(**pretraining_of(ref.weights, context).spec["data"]))
+    data = context.data(pretraining_of(ref.weights, context).learned.data)
     return Source(network, num_classes, data.train, data.test)

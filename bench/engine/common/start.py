@@ -14,7 +14,6 @@ from bench.backbones.weights_file import file_sha256
 from bench.engine.common import labels as labels_of
 from bench.engine.common.context import Context, OnDevice
 from bench.engine.common.controls import Enlivened, enliven
-from bench.engine.common.history import Tried
 from bench.engine.train.examples import Examples
 from bench.engine.train.loop import Outcome, Stream
 from bench.keys import seed_for
@@ -27,6 +26,7 @@ from bench.spec.recipe import Recipe
 from bench.spec.refs import BackboneRef, Weights
 from bench.store import Record, blobs
 from bench.store.record import Status
+from bench.store.results import Cost, Logical, Part, Unscored
 
 ROUNDING = 1e-6  # of float32: a head that is all zeros comes to ln K, but for this
 
@@ -52,8 +52,8 @@ class Finished:
     """What one record is made of."""
 
     status: Status
-    result: dict[str, Any]
-    cost: dict[str, Any]
+    result: Part = field(default_factory=Unscored)
+    cost: Cost = field(default_factory=Cost)
     error: str | None = None
 
 
@@ -100,9 +100,10 @@ def weights_path(backbone: BackboneRef, context: Context) -> Path | None:
         return path
     if backbone.weights.origin != "pretrain":
         return None
-    sha256 = pretraining_of(backbone.weights, context).result["weights_sha256"]
-    blobs.get(context.shared.root, sha256)  # verifies
-    return blobs.path_of(context.shared.root, sha256)
+    made = pretraining_of(backbone.weights, context).pretraining
+    assert made is not None
+    blobs.get(context.shared.root, made.weights_sha256)  # verifies
+    return blobs.path_of(context.shared.root, made.weights_sha256)
 
 
 def labelled_images(spec: FitSpec, data: OnDevice) -> Examples:
@@ -129,33 +130,6 @@ def final_stream(spec: FitSpec, data: OnDevice) -> Stream:
     return Stream(images, seed_for("order", spec.seed, spec.data.name, spec.repeat, "final"), data.test)
 
 
-def describe_final(
-    spec: FitSpec, chosen: Tried, outcome: Outcome, begin: Start, rest: tuple[int, OnDevice, dict[str, Any]]
-) -> Finished:
-    """`rest`: how many labels there were, the data, the cost."""
-    num_labels, data, cost = rest
-    result = {
-        **chosen.hyper.as_dict(),
-        "trial": chosen.number,
-        "stop": chosen.stop,
-        "lr_edge": chosen.edge,
-        "num_labels": num_labels,
-        "dataset_sha256": data.sha256,
-        **weights_of(begin),
-    }
-    if outcome.diverged_at is not None:
-        error = f"loss not finite at step {outcome.diverged_at}, rate {chosen.hyper.lr:g}"
-        return Finished("diverged", result, cost, error)
-    return Finished("ok", {**result, **_test_scores(outcome, data), **_own_loss(outcome, spec.data.num_classes)}, cost)
-
-
-def _own_loss(outcome: Outcome, num_classes: int) -> dict[str, Any]:
-    """Cross-entropy on the training images, after the end and in evaluation."""
-    if outcome.own is None:
-        return {}
-    return {"train_loss_end": outcome.own.loss, "collapsed": has_collapsed(outcome, num_classes)}
-
-
 def has_collapsed(outcome: Outcome, num_classes: int) -> bool:
     """Whether the network does no better than a uniform guess on its own training images, at the end and in evaluation.
     The test split has no say in that. False where nobody looked."""
@@ -173,32 +147,17 @@ def weights_of(begin: Start) -> dict[str, Any]:
     }
 
 
-def _test_scores(outcome: Outcome, data: OnDevice) -> dict[str, Any]:
-    last = outcome.last
-    assert last is not None
-    assert last.num == len(data.test)
-    return {
-        "metric": data.test.metric,
-        "score": last.accuracy,
-        "loss": last.loss,
-        "num_test": last.num,
-        # What choosing the moment of stopping on the test split would have claimed. A diagnosis, never a result.
-        "best_on_test": max(point.accuracy for point in outcome.curve),
-        "curve": [dataclasses.asdict(point) for point in outcome.curve],
-    }
-
-
-def logical_cost(outcomes: Sequence[Outcome], network: Network, recipe: Recipe) -> dict[str, int]:
+def logical_cost(outcomes: Sequence[Outcome], network: Network, recipe: Recipe) -> Logical:
     """What the strategy costs on its own, on any machine."""
     every = dict(network.module.named_parameters())
     trained = [
         sum(every[name].numel() for name in network.learned(recipe.active(number)))
         for number in range(len(recipe.phases))
     ]
-    return {
-        "steps": sum(o.steps for o in outcomes),
-        "samples": sum(o.samples for o in outcomes),
-        "trainable_params": max(trained),
-        "added_params": sum(every[name].numel() for name in network.added),
-        "total_params": sum(p.numel() for p in network.module.parameters()),
-    }
+    return Logical(
+        steps=sum(o.steps for o in outcomes),
+        samples=sum(o.samples for o in outcomes),
+        trainable_params=max(trained),
+        added_params=sum(every[name].numel() for name in network.added),
+        total_params=sum(p.numel() for p in network.module.parameters()),
+    )

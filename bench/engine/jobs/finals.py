@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from bench.engine.common.context import Context
 from bench.engine.common.history import Tried, read_history
@@ -18,7 +17,7 @@ from bench.engine.common.records import (
     write,
 )
 from bench.engine.common.sources import setting_for
-from bench.engine.common.start import Finished, Start, describe_final, final_stream, logical_cost, start
+from bench.engine.common.start import Finished, Start, final_stream, has_collapsed, logical_cost, start, weights_of
 from bench.engine.fleet.calibrate import Choice, choose_form, without_fault
 from bench.engine.fleet.together import Row, fleet_session, have_equal_batches, narrower, why_narrower
 from bench.engine.jobs.forgetting import forgetting
@@ -27,12 +26,12 @@ from bench.engine.search.points import at_point, choose, unchosen
 from bench.engine.search.soup import drop_ingredients, make_soup
 from bench.engine.train.flops import training_flops
 from bench.engine.train.loop import Outcome, Session, Stream, evaluation_steps
-from bench.engine.train.meter import Spent
 from bench.engine.train.solo import Solo, Team
 from bench.engine.train.stage import Stages
 from bench.errors import StoreError
 from bench.spec.job import FitSpec, Job, unchosen_key
 from bench.store import Record
+from bench.store.results import Cost, EngineUse, FinalResult, Measured, Unscored
 
 
 @dataclass(frozen=True)
@@ -62,13 +61,13 @@ def make_finals(jobs: Sequence[Job], context: Context) -> bool:
     ready = [final for job in jobs for final in (_others if job.kind == "unchosen" else _prepare)(job, context)]
     meter = context.meter()
     choice = without_fault(lambda: _choose(ready, context), context)
-    before = Spent(feature_seconds=meter.read().feature_seconds)  # whoever comes first has paid
+    before = Measured(feature_seconds=meter.read().feature_seconds)  # whoever comes first has paid
     while ready:
         together = ready[: choice.width] if _may_be_fleet(ready) else ready[:1]
         context.begins([crashed(final.record(context)) for final in together], len(together))
         try:
             finished = _train(together, choice, before, context)
-            before = Spent()
+            before = Measured()
         except StoreError:
             raise
         except Exception as error:
@@ -155,7 +154,7 @@ def _stages(finals: list[_Final], context: Context) -> Stages:
     return stages_for(first.spec, first.begin, [*bases, context.data(first.spec.data).test], context)
 
 
-def _train(finals: list[_Final], choice: Choice, before: Spent, context: Context) -> list[Finished]:
+def _train(finals: list[_Final], choice: Choice, before: Measured, context: Context) -> list[Finished]:
     first = finals[0]
     if first.spec.recipe.soup is not None:
         return [_stir(first, before, context)]
@@ -169,19 +168,18 @@ def _train(finals: list[_Final], choice: Choice, before: Spent, context: Context
         team = Solo(begin.network, spec.procedure, first.chosen.hyper, begin.renew, setting)
         session = Session(team, _stages(finals, context), [first.stream])
     session.advance(first.end, evaluation_steps(first.end, spec.training.evaluations))
-    spent = Spent().plus(before.plus(meter.read()), len(finals))
+    spent = Measured().plus(before.plus(meter.read()), len(finals))
     session.look_at_own()  # not part of the training's time
     known = context.flops(begin.network)
     flops = training_flops(begin.network, spec.procedure, session.batch_size, first.end, known)
-    told = [
-        _describe(final, outcomes[0], (session.told(), spent, flops), context)
-        for final, outcomes in zip(finals, session.outcomes, strict=True)
-    ]
-    return [_with_source(one, final, (session.team, number), context)
-            for number, (one, final) in enumerate(zip(told, finals, strict=True))]
+    found = []
+    for number, (final, (outcome,)) in enumerate(zip(finals, session.outcomes, strict=True)):
+        cost = _cost(final, outcome, flops, spent, session.told())
+        found.append(_finish(final, outcome, cost, (session.team, number), context))
+    return found
 
 
-def _stir(final: _Final, before: Spent, context: Context) -> Finished:
+def _stir(final: _Final, before: Measured, context: Context) -> Finished:
     """A soup costs what its ingredients cost, though no one trains for it."""
     spec, begin = final.spec, final.begin
     meter = context.meter()
@@ -189,28 +187,46 @@ def _stir(final: _Final, before: Spent, context: Context) -> Finished:
     batch_size = min(spec.training.batch_size, len(final.stream.images))
     known = context.flops(begin.network)
     each = training_flops(begin.network, spec.procedure, batch_size, spec.training.steps, known)
-    told = _describe(final, soup.outcome, (soup.told, before.plus(meter.read()), round(each * soup.share)), context)
-    told = replace(told, result={**told.result, "soup": soup.numbers})
-    return _with_source(told, final, (soup.team, 0), context)
+    how = EngineUse(frozen=[], forms=["soup"], replicas=1)
+    cost = _cost(final, soup.outcome, round(each * soup.share), before.plus(meter.read()), how)
+    finished = _finish(final, soup.outcome, cost, (soup.team, 0), context)
+    return replace(finished, result=finished.result.model_copy(update={"soup": soup.numbers}))
 
 
-def _with_source(finished: Finished, final: _Final, where: tuple[Team, int], context: Context) -> Finished:
-    """And what became of the source task; not part of the training's time."""
-    if finished.status != "ok" or final.place is not None:
-        return finished
-    found = forgetting(final.spec, final.begin, where, context)
-    return replace(finished, result={**finished.result, "source": found})
+def _cost(final: _Final, outcome: Outcome, flops: int, spent: Measured, how: EngineUse) -> Cost:
+    logical = logical_cost([outcome], final.begin.network, final.spec.recipe)
+    return Cost(logical=logical.model_copy(update={"flops": flops}), measured=spent, engine=how)
 
 
-def _describe(
-    final: _Final, outcome: Outcome, told: tuple[dict[str, Any], Spent, int], context: Context
-) -> Finished:
-    """`told`: how the work was done, what it took here, its FLOPs."""
-    engine, spent, flops = told
-    cost = {
-        "logical": {**logical_cost([outcome], final.begin.network, final.spec.recipe), "flops": flops},
-        "measured": spent.as_dict(),
-        "engine": engine,
+def _finish(final: _Final, outcome: Outcome, cost: Cost, where: tuple[Team, int], context: Context) -> Finished:
+    chosen, data = final.chosen, context.data(final.spec.data)
+    given = {
+        **chosen.hyper.as_dict(),
+        "trial": chosen.number,
+        "stop": chosen.stop,
+        "lr_edge": chosen.edge,
+        "num_labels": len(final.stream.images),
+        "dataset_sha256": data.sha256,
+        **weights_of(final.begin),
     }
-    data = context.data(final.spec.data)
-    return describe_final(final.spec, final.chosen, outcome, final.begin, (len(final.stream.images), data, cost))
+    if outcome.diverged_at is not None:
+        error = f"loss not finite at step {outcome.diverged_at}, rate {chosen.hyper.lr:g}"
+        return Finished("diverged", Unscored(**given), cost, error)
+    last = outcome.last
+    assert last is not None
+    assert last.num == len(data.test)
+    if outcome.own is not None:
+        collapsed = has_collapsed(outcome, final.spec.data.num_classes)
+        given |= {"train_loss_end": outcome.own.loss, "collapsed": collapsed}
+    if final.place is None:  # not part of the training's time
+        given["source"] = forgetting(final.spec, final.begin, where, context)
+    result = FinalResult(
+        **given,
+        metric=data.test.metric,
+        score=last.accuracy,
+        loss=last.loss,
+        num_test=last.num,
+        best_on_test=max(point.accuracy for point in outcome.curve),
+        curve=outcome.curve,
+    )
+    return Finished("ok", result, cost)

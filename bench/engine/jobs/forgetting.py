@@ -2,9 +2,6 @@
 head and by a head fitted anew. Asked only where the backbone was pretrained inside the suite, so that they are here.
 """
 
-from dataclasses import asdict, dataclass
-from typing import Any
-
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -23,20 +20,13 @@ from bench.network.units import Network
 from bench.solve.closed_forms import ridge_path
 from bench.spec.job import FitSpec
 from bench.spec.refs import Pipeline
+from bench.store.results import Known, Source
 
 SEEN = 512  # source images of each kind (more where there are more classes), the same before and after
 PENALTY = 0.01  # of the classifier that is fitted anew
 
 
-@dataclass(frozen=True)
-class Told:
-    """Shares of the source's test images."""
-
-    original: float  # by the head that the backbone was pretrained with
-    refitted: float  # by ridge regression on other source images
-
-
-def forgetting(spec: FitSpec, begin: Start, team: tuple[Team, int], context: Context) -> dict[str, Any] | None:
+def forgetting(spec: FitSpec, begin: Start, team: tuple[Team, int], context: Context) -> Source | None:
     """None where nothing can be said. `team`: and the stream whose first member is asked about."""
     if spec.recipe.init != "pretrained" or spec.recipe.reinit is not None:
         return None
@@ -49,10 +39,10 @@ def forgetting(spec: FitSpec, begin: Start, team: tuple[Team, int], context: Con
     except Exception as error:  # a diagnosis that fails is no reason to lose the score
         why = f"{type(error).__name__}: {error}"
         context.notice(f"{spec.backbone.name}: what it forgot could not be measured: {why}")
-        return {"before": {}, "after": {}, "num": 0, "error": why}
+        return Source(before=Known(), after=Known(), num=0, error=why)
 
 
-def _forgetting(spec: FitSpec, begin: Start, team: tuple[Team, int], context: Context) -> dict[str, Any]:
+def _forgetting(spec: FitSpec, begin: Start, team: tuple[Team, int], context: Context) -> Source:
     source = source_of(spec, context)
     if source.train is None or source.test is None:
         raise NotApplicable("the source's images are not here")
@@ -66,7 +56,7 @@ def _forgetting(spec: FitSpec, begin: Start, team: tuple[Team, int], context: Co
         with who.hold(stream):
             own = who.source_head or head  # learning without forgetting and its like train the old head along
             after = _told(begin.network, own, (fitted, test, source.num_classes), spec.pipeline)
-    return {"before": asdict(before), "after": asdict(after), "num": len(test)}
+    return Source(before=before, after=after, num=len(test))
 
 
 def _body_moves(spec: FitSpec, network: Network) -> bool:
@@ -74,7 +64,7 @@ def _body_moves(spec: FitSpec, network: Network) -> bool:
     return bool(set(network.moving(spec.recipe.touched(len(spec.recipe.phases) - 1))) - head)
 
 
-def _told(network: Network, head: nn.Module, shown: tuple[Examples, Examples, int], pipeline: Pipeline) -> Told:
+def _told(network: Network, head: nn.Module, shown: tuple[Examples, Examples, int], pipeline: Pipeline) -> Known:
     """`shown`: images to fit a head on, images to be told, and of how many classes."""
     fitted, test, num_classes = shown
     with torch.no_grad(), in_eval_mode(network.module):
@@ -82,7 +72,7 @@ def _told(network: Network, head: nn.Module, shown: tuple[Examples, Examples, in
         said = head(features)
         rows = _features(network, fitted, pipeline)
     (anew,) = ridge_path(rows, fitted.labels, num_classes, [PENALTY])
-    return Told(_share(said, test), _share(anew.logits(features), test))
+    return Known(original=_share(said, test), refitted=_share(anew.logits(features), test))
 
 
 def _share(logits: Tensor, images: Examples) -> float:

@@ -20,7 +20,8 @@ from bench.errors import NotApplicable, nearest
 from bench.network.weights import Loaded, sha256_of
 from bench.spec.job import FitSpec, Job
 from bench.spec.recipe import OwnHead
-from bench.spec.refs import BackboneRef, DataRef
+from bench.spec.refs import BackboneRef
+from bench.store.results import Cost, FinalResult, Logical, Point
 
 SHOWN = 3  # classes that a message names
 
@@ -49,25 +50,25 @@ def _finish(job: Job, context: Context) -> Finished:
     scored = _score(source, rows, spec, context)
     state = pretrained_state(root_of(spec.backbone, context), context)
     assert state is not None
-    result = {
-        "trial": None,
-        "lr_edge": "",
-        "num_labels": 0,
-        "dataset_sha256": data.sha256,
-        "rows": rows,  # of the head, by class of the data set
-        "num_rows": source.num_classes,
-        "among": spec.recipe.own_head.among,
-        "metric": spec.data.metric,
-        "score": scored.accuracy,
-        "loss": scored.loss,
-        "num_test": scored.num,
-        "best_on_test": scored.accuracy,  # there is no moment of stopping to choose
-        "curve": [{"step": 0, "train_loss": None, "accuracy": scored.accuracy, "loss": scored.loss}],
-        "weights": dataclasses.asdict(Loaded(len(state), len(state), (), sha256_of(state))),
-    }
+    result = FinalResult(
+        trial=None,
+        lr_edge="",
+        num_labels=0,
+        dataset_sha256=data.sha256,
+        rows=rows,
+        num_rows=source.num_classes,
+        among=spec.recipe.own_head.among,
+        metric=spec.data.metric,
+        score=scored.accuracy,
+        loss=scored.loss,
+        num_test=scored.num,
+        best_on_test=scored.accuracy,  # there is no moment of stopping to choose
+        curve=[Point(0, None, scored.accuracy, scored.loss)],
+        weights=dataclasses.asdict(Loaded(len(state), len(state), (), sha256_of(state))),
+    )
     size = sum(p.numel() for p in source.network.module.parameters())
-    logical = {"steps": 0, "samples": 0, "flops": 0, "trainable_params": 0, "added_params": 0, "total_params": size}
-    return Finished("ok", result, {"logical": logical, "measured": meter.read().as_dict()})
+    logical = Logical(steps=0, samples=0, flops=0, trainable_params=0, added_params=0, total_params=size)
+    return Finished("ok", result, Cost(logical=logical, measured=meter.read()))
 
 
 def _score(source: Source, rows: Sequence[int], spec: FitSpec, context: Context) -> Scored:
@@ -92,7 +93,7 @@ def _names_of_rows(own: OwnHead, root: BackboneRef, context: Context) -> list[Na
         return None
     match root.weights.origin:
         case "pretrain":
-            data = DataRef(**pretraining_of(root.weights, context).spec["data"])
+            data = pretraining_of(root.weights, context).learned.data
             return [(name,) for name in context.data(data).classes]
         case "hub":
             return hub_classes(root.weights.identity.partition("@")[0])

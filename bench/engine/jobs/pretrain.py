@@ -17,6 +17,7 @@ from bench.spec.job import PretrainSpec
 from bench.spec.recipe import Recipe, uniform
 from bench.spec.refs import Training
 from bench.store import blobs
+from bench.store.results import Cost, Logical, PretrainResult
 
 EVALUATIONS = 4
 
@@ -43,22 +44,21 @@ def run_pretraining(spec: PretrainSpec, context: Context) -> Finished:
     outcome = train(network, task)
     batch_size = min(spec.batch_size, len(data.train))
     flops = training_flops(network, task.procedure, batch_size, task.training.steps, {})
-    cost = {
-        "logical": {"steps": outcome.steps, "samples": outcome.samples, "flops": flops},
-        "measured": meter.read().as_dict(),
-    }
+    logical = Logical(steps=outcome.steps, samples=outcome.samples, flops=flops)
+    cost = Cost(logical=logical, measured=meter.read())
     if outcome.diverged_at is not None or outcome.last is None:
-        return Finished("diverged", {}, cost, f"loss not finite at step {outcome.diverged_at}, rate {spec.lr:g}")
+        error = f"loss not finite at step {outcome.diverged_at}, rate {spec.lr:g}"
+        return Finished("diverged", cost=cost, error=error)
     state = {name: tensor.contiguous().cpu() for name, tensor in network.module.state_dict().items()}
-    result = {
-        "metric": spec.data.metric,
-        "score": outcome.last.accuracy,
-        "num_test": outcome.last.num,
-        "curve": [dataclasses.asdict(point) for point in outcome.curve],
-        "dataset_sha256": data.sha256,
-        "weights": dataclasses.asdict(loaded) if loaded is not None else None,
-        "weights_sha256": blobs.put(context.shared.root, save(state)),
-    }
+    result = PretrainResult(
+        metric=spec.data.metric,
+        score=outcome.last.accuracy,
+        num_test=outcome.last.num,
+        curve=outcome.curve,
+        dataset_sha256=data.sha256,
+        weights=dataclasses.asdict(loaded) if loaded is not None else None,
+        weights_sha256=blobs.put(context.shared.root, save(state)),
+    )
     return Finished("ok", result, cost)
 
 

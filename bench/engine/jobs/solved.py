@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from bench import modalities
 from bench.engine.common import labels as labels_of
-from bench.engine.common.context import Context, OnDevice
+from bench.engine.common.context import Context
 from bench.engine.common.records import (
     crashed,
     guarded,
@@ -28,15 +28,15 @@ from bench.engine.train.evaluate import BATCH, Scored, class_weights
 from bench.engine.train.examples import Examples
 from bench.engine.train.flops import forward_flops
 from bench.engine.train.inputs import Part
-from bench.engine.train.meter import Spent
 from bench.engine.train.precision import arithmetic
 from bench.engine.train.stage import Stage, plain_stages
 from bench.network.capture import in_eval_mode, watched
+from bench.plan.ranking import ranking
 from bench.solve.closed_forms import logistic_path, prototypes, ridge_folds, ridge_path
 from bench.spec.job import FitSpec, Job, trial_key, unchosen_key
 from bench.spec.parts import Head
 from bench.spec.recipe import Solve
-from bench.store import Record
+from bench.store.results import Cost, Edge, EngineUse, FinalResult, Fold, Logical, Measured, Point, TrialResult
 
 
 def solve_searches(jobs: Sequence[Job], context: Context) -> bool:
@@ -71,15 +71,15 @@ def solve_finals(jobs: Sequence[Job], context: Context) -> bool:
 def _others(job: Job, context: Context) -> None:
     """Classifiers of the penalties that were not chosen."""
     spec = _spec(job)
-    trials, chosen = _chosen(job, context)
-    others = [trial for trial in trials if trial is not (chosen or trials[-1])]
-    for place, trial in enumerate(others):
+    last = spec.search.trials - 1
+    chosen = _chosen(job, context)
+    others = [number for number in range(last + 1) if number != (last if chosen is None else chosen)]
+    for place, number in enumerate(others):
         if context.store.read(unchosen_key(job.key, place)) is not None:
             continue
-        point = (trial.spec["number"], trial.spec["hyper"])
+        point = (number, _point(penalties(spec)[number]))
         context.begins([crashed(unchosen_record(job, place, point, context))], 1)
-        penalty = trial.spec["hyper"]["penalty"]
-        finished = guarded(lambda penalty=penalty: _classifier(spec, penalty, context))  # type: ignore[misc]
+        finished = guarded(lambda number=number: _classifier(spec, number, context))  # type: ignore[misc]
         write(context.store, unchosen_record(job, place, point, context, finished), context)
 
 
@@ -115,10 +115,8 @@ def _trials(spec: FitSpec, context: Context) -> list[Finished]:
         [_score(head, matrix, held, _solve(spec)) for head in path]
         for path, (_, held) in zip(heads, splits, strict=True)
     ]
-    cost = _cost(spec, matrix, context, Spent().plus(meter.read(), len(points)))
     # One pass over the images serves all penalties, so each trial has its share of it.
-    for name in ("samples", "flops"):
-        cost["logical"][name] = round(cost["logical"][name] / len(points))
+    cost = _cost(spec, matrix, context, Measured().plus(meter.read(), len(points)), len(points))
     return [
         Finished("ok", _trial(point, [one[n] for one in scores], [path[n] for path in heads]), cost)
         for n, point in enumerate(points)
@@ -159,21 +157,21 @@ def _score(head: Head, matrix: _Matrix, index: Tensor | None, solve: Solve) -> S
     return Scored(correct, len(labels), loss if math.isfinite(loss) else None)
 
 
-def _trial(penalty: float, scores: list[Scored], heads: list[Head]) -> dict[str, Any]:
+def _trial(penalty: float, scores: list[Scored], heads: list[Head]) -> TrialResult:
     num = sum(one.num for one in scores)
     losses = [one.loss * one.num for one in scores if one.loss is not None]
+    return TrialResult(
+        **_solver(penalty, heads),
+        score=sum(one.correct for one in scores) / num,
+        loss=sum(losses) / num if len(losses) == len(scores) else None,
+        num_validation=num,
+        folds=[Fold(score=one.accuracy, loss=one.loss) for one in scores],
+    )
+
+
+def _solver(penalty: float, heads: list[Head]) -> dict[str, Any]:
     return {
         "penalty": penalty,
-        "score": sum(one.correct for one in scores) / num,
-        "loss": sum(losses) / num if len(losses) == len(scores) else None,
-        "num_validation": num,
-        "folds": [{"score": one.accuracy, "loss": one.loss} for one in scores],
-        **_solver(heads),
-    }
-
-
-def _solver(heads: list[Head]) -> dict[str, Any]:
-    return {
         "converged": all(head.converged for head in heads),
         "evaluations": sum(head.evaluations for head in heads),
         "gradient_norm": max(head.gradient_norm for head in heads),
@@ -182,61 +180,54 @@ def _solver(heads: list[Head]) -> dict[str, Any]:
 
 def _final(job: Job, context: Context) -> Finished:
     spec = _spec(job)
-    _, chosen = _chosen(job, context)
+    chosen = _chosen(job, context)
     if chosen is None:
         return why_no_score(job.needs[-1], spec, context.store)
-    return _classifier(spec, chosen.result["penalty"], context)
+    return _classifier(spec, chosen, context)
 
 
-def _chosen(job: Job, context: Context) -> tuple[list[Record], Record | None]:
-    """All trials of its search, and the one that is chosen, if any."""
-    found = [context.store.read(key) for key in (trial_key(job.needs[-1], n) for n in range(_spec(job).search.trials))]
-    trials = [trial for trial in found if trial is not None]
-    if len(trials) < len(found):
-        raise RuntimeError(f"a trial of search {job.needs[-1]} has no record")
-    scored = [trial for trial in trials if trial.status == "ok"]
-    return trials, min(scored, key=lambda trial: _standing(trial.result), default=None)
+def _chosen(job: Job, context: Context) -> int | None:
+    """The number of the best trial, if any has a score; of equal ones the stronger penalty, whose number is larger."""
+    scored = {}
+    for number in range(_spec(job).search.trials):
+        record = context.store.read(trial_key(job.needs[-1], number))
+        if record is None:
+            raise RuntimeError(f"a trial of search {job.needs[-1]} has no record")
+        if record.trial is not None:
+            scored[number] = ranking(record.trial.score, record.trial.loss, -number)
+    return min(scored, key=lambda number: scored[number], default=None)
 
 
-def _standing(result: dict[str, Any]) -> tuple[float, float, float]:
-    """Sorts the best first; of equal ones the stronger penalty."""
-    return -result["score"], math.inf if result["loss"] is None else result["loss"], -result["penalty"]
-
-
-def _classifier(spec: FitSpec, penalty: float, context: Context) -> Finished:
+def _classifier(spec: FitSpec, number: int, context: Context) -> Finished:
     """Made of all labels, scored on the test split."""
     meter = context.meter()
     data = context.data(spec.data)
     images = labelled_images(spec, data)
     matrix = _matrix(spec, images, [images, data.test], context)
+    penalty = penalties(spec)[number]
     (head,) = _path(spec, matrix, [penalty], None)
     test = dataclasses.replace(matrix, features=_features(matrix, data.test, spec), labels=data.test.labels)
-    scored_test = _score(head, test, None, _solve(spec))
+    scored = _score(head, test, None, _solve(spec))
     cost = _cost(spec, matrix, context, meter.read())
-    number = penalties(spec).index(penalty)
-    return Finished("ok", {**_result(spec, number, (images, data), scored_test), **_solver([head]),
-                           **weights_of(matrix.begin)}, cost)  # fmt: skip
+    result = FinalResult(
+        **_solver(penalty, [head]),
+        **weights_of(matrix.begin),
+        penalty_edge=_edge(number, spec.search.trials),
+        trial=number,
+        lr_edge="",
+        num_labels=len(images),
+        dataset_sha256=data.sha256,
+        metric=spec.data.metric,
+        score=scored.accuracy,
+        loss=scored.loss,
+        num_test=scored.num,
+        best_on_test=scored.accuracy,  # there is no moment of stopping to choose
+        curve=[Point(0, None, scored.accuracy, scored.loss)],
+    )
+    return Finished("ok", result, cost)
 
 
-def _result(spec: FitSpec, number: int, where: tuple[Examples, OnDevice], test: Scored) -> dict[str, Any]:
-    images, data = where
-    return {
-        "penalty": penalties(spec)[number],
-        "penalty_edge": _edge(number, spec.search.trials),
-        "trial": number,
-        "lr_edge": "",
-        "num_labels": len(images),
-        "dataset_sha256": data.sha256,
-        "metric": spec.data.metric,
-        "score": test.accuracy,
-        "loss": test.loss,
-        "num_test": test.num,
-        "best_on_test": test.accuracy,  # there is no moment of stopping to choose
-        "curve": [{"step": 0, "train_loss": None, "accuracy": test.accuracy, "loss": test.loss}],
-    }
-
-
-def _edge(number: int, trials: int) -> str:
+def _edge(number: int, trials: int) -> Edge:
     if trials == 1:
         return ""
     return "low" if number == 0 else "high" if number == trials - 1 else ""
@@ -270,7 +261,7 @@ def _features(matrix: _Matrix, images: Examples, spec: FitSpec) -> Tensor:
     return torch.cat(rows)
 
 
-def _cost(spec: FitSpec, matrix: _Matrix, context: Context, spent: Spent) -> dict[str, Any]:
+def _cost(spec: FitSpec, matrix: _Matrix, context: Context, spent: Measured, shared_by: int = 1) -> Cost:
     num, width = matrix.features.shape
     num_classes = spec.data.num_classes
     module = matrix.begin.network.module
@@ -280,18 +271,16 @@ def _cost(spec: FitSpec, matrix: _Matrix, context: Context, spent: Spent) -> dic
     rank = min(num, width)
     decomposed = 2 * num * width * rank + 9 * rank**3  # the counter does not see eigendecompositions
     solving = 2 * num * width * num_classes if _solve(spec).form == "prototypes" else decomposed
-    return {
-        "logical": {
-            "steps": 0,
-            "samples": num,
-            "trainable_params": num_classes * (width + 1),
-            "total_params": sum(p.numel() for p in module.parameters()),
-            "flops": forward * num + solving,
-        },
-        "measured": spent.as_dict(),
-        "engine": {"frozen": [matrix.stage.frozen], "forms": [_solve(spec).form], "replicas": 1}
-        | ({"whole": matrix.stage.whole} if matrix.stage.whole else {}),
-    }
+    logical = Logical(
+        steps=0,
+        samples=round(num / shared_by),
+        trainable_params=num_classes * (width + 1),
+        total_params=sum(p.numel() for p in module.parameters()),
+        flops=round((forward * num + solving) / shared_by),
+    )
+    why = {"whole": matrix.stage.whole} if matrix.stage.whole else {}
+    how = EngineUse(frozen=[matrix.stage.frozen], forms=[_solve(spec).form], replicas=1, **why)
+    return Cost(logical=logical, measured=spent, engine=how)
 
 
 def _point(penalty: float) -> dict[str, float | None]:

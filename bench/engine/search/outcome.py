@@ -1,9 +1,8 @@
 """How a trial stands after a rung, and what its record tells."""
 
-import dataclasses
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from bench.engine.common.start import Finished, Start, has_collapsed, logical_cost
 from bench.engine.train.loop import Outcome, evaluation_steps
@@ -11,16 +10,7 @@ from bench.engine.train.optimize import Hyper
 from bench.plan.ranking import ranking
 from bench.spec.job import FitSpec
 from bench.spec.recipe import StopEarly
-
-
-@dataclass(frozen=True)
-class Rung:
-    """How a trial stood after so many steps."""
-
-    step: int
-    score: float  # accuracy over all validation labels
-    loss: float | None
-    stop: int | None = None  # the best moment to stop so far, whose score this is; None where the recipe has none
+from bench.store.results import Cost, Fold, Rung, TrialResult, Unscored
 
 
 def moments_of(spec: FitSpec) -> set[int]:
@@ -59,25 +49,25 @@ def describe_trial(
     ran = [outcome for outcome in outcomes if outcome.steps]
     lost = next((number for number, outcome in enumerate(ran) if outcome.diverged_at is not None), None)
     ran = ran if lost is None else ran[: lost + 1]
-    cost = {"logical": logical_cost(ran, begin.network, spec.recipe)}
+    cost = Cost(logical=logical_cost(ran, begin.network, spec.recipe))
     if lost is not None:
         error = f"loss not finite at step {ran[lost].diverged_at}, rate {hyper.lr:g}"
-        return Finished("diverged", hyper.as_dict(), cost, error)
+        return Finished("diverged", Unscored(**hyper.as_dict()), cost, error)
     last = rungs[-1]
-    result = {
+    result = TrialResult(
         **hyper.as_dict(),
-        "score": last.score,
-        "loss": last.loss,
-        "num_validation": sum(outcome.last.num for outcome in ran if outcome.last is not None),
-        "steps": last.step,
-        "stop": last.stop,
-        "collapsed": last.stop in (None, last.step)  # else the weights that count are earlier ones
+        score=last.score,
+        loss=last.loss,
+        num_validation=sum(outcome.last.num for outcome in ran if outcome.last is not None),
+        steps=last.step,
+        stop=last.stop,
+        collapsed=last.stop in (None, last.step)  # else the weights that count are earlier ones
         and any(has_collapsed(outcome, spec.data.num_classes) for outcome in ran),
-        "rungs": [dataclasses.asdict(rung) for rung in rungs],
-        "folds": [
-            {"score": scored.accuracy, "loss": scored.loss, "train_loss": outcome.curve[-1].train_loss}
+        rungs=list(rungs),
+        folds=[
+            Fold(score=scored.accuracy, loss=scored.loss, train_loss=outcome.curve[-1].train_loss)
             for outcome in ran
             if (scored := outcome.seen.get(last.stop or last.step)) is not None
         ],
-    }
+    )
     return Finished("ok", result, cost)

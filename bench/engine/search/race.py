@@ -4,23 +4,23 @@ The records are the truth. A race that begins anew, after a restart or because a
 have left already. `groups.py` trains the trials, `run.py` is the way through a search.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from bench.engine.common.context import Context
 from bench.engine.common.history import Tried, as_tried
 from bench.engine.common.records import guarded, trial_record, write
 from bench.engine.common.start import Finished, Start, labelled_images, start, trial_streams
-from bench.engine.search.outcome import Rung, describe_trial, moments_of, standing
+from bench.engine.search.outcome import describe_trial, moments_of, standing
 from bench.engine.search.points import ask_cohort, at_point
 from bench.engine.train.examples import Examples
 from bench.engine.train.loop import Outcome, Session, Stream
-from bench.engine.train.meter import Spent
 from bench.engine.train.optimize import Hyper
 from bench.plan.halving import num_kept
 from bench.plan.ranking import ranking
 from bench.spec.job import FitSpec, Job, trial_key
 from bench.store import Record
+from bench.store.results import Measured, Rung
 
 
 @dataclass(eq=False)
@@ -35,7 +35,7 @@ class Trial:
     seats: list[tuple[Session, int]] = field(default_factory=list)  # for each fold: a session and a stream of it
     member: int = 0  # its place in those streams
     rungs: list[Rung] = field(default_factory=list)
-    spent: Spent = field(default_factory=Spent)
+    spent: Measured = field(default_factory=Measured)
     failed: Finished | None = None
     ingredients: list[str] = field(default_factory=list)  # for each fold the digest of its weights, for a soup
 
@@ -53,10 +53,11 @@ class Trial:
             return self.failed
         how = self.seats[0][0].told()
         finished = describe_trial(self.hyper, self.spec, self.begin, self.outcomes, self.rungs)
-        finished.cost.update({"measured": self.spent.as_dict(), "engine": how})
+        cost = finished.cost.model_copy(update={"measured": self.spent, "engine": how})
+        result = finished.result
         if self.ingredients and finished.status == "ok":
-            finished.result["ingredients"] = self.ingredients
-        return finished
+            result = result.model_copy(update={"ingredients": self.ingredients})
+        return replace(finished, result=result, cost=cost)
 
 
 @dataclass(eq=False)
@@ -159,8 +160,8 @@ class Race:
         """How many trials went on after so many steps before this race began, and do not train in it."""
         steps = self.spec.training.steps
         records = [self.read(number) for number in self._points if number not in self._started]
-        lengths = [record.result["steps"] for record in records if record is not None and record.status == "ok"]
-        return sum(length > end or length == steps for length in lengths)
+        lengths = [record.trial.steps for record in records if record is not None and record.trial is not None]
+        return sum(length is None or length > end or length == steps for length in lengths)
 
     def _leave(self, trial: Trial) -> None:
         self.write(trial.number, trial.finished())

@@ -9,10 +9,10 @@ from bench.engine.reuse.stages import stages_for
 from bench.engine.search.groups import Group, groups_of
 from bench.engine.search.outcome import moments_of
 from bench.engine.search.race import Race
-from bench.engine.train.meter import Spent
 from bench.errors import StoreError
 from bench.plan.halving import cohorts, rungs
 from bench.spec.job import Job
+from bench.store.results import Measured
 
 
 def make_searches(jobs: Sequence[Job], context: Context) -> bool:
@@ -40,7 +40,7 @@ def _run_cohort(races: Sequence[Race], cohort: range, context: Context) -> bool:
     meter = context.meter()
     choice = without_fault(lambda: _choose(racing, context), context)
     # Features that were computed on the way are somebody's; the trial of forms is nobody's training.
-    before = Spent(feature_seconds=meter.read().feature_seconds)
+    before = Measured(feature_seconds=meter.read().feature_seconds)
     while racing:
         for race in racing:
             race.line_up(with_recorded=choice.width > 1)

@@ -16,12 +16,13 @@ from bench.engine.common.history import Tried, read_history
 from bench.engine.common.sources import setting_for
 from bench.engine.common.start import Start, labelled_images, trial_streams
 from bench.engine.train.evaluate import Scored, estimate_statistics
-from bench.engine.train.loop import OWN_IMAGES, Outcome, Point, Session, Stream, first_drawn
+from bench.engine.train.loop import OWN_IMAGES, Outcome, Session, Stream, first_drawn
 from bench.engine.train.solo import Solo
 from bench.engine.train.stage import plain_stages
 from bench.plan.ranking import ranking
 from bench.spec.job import FitSpec, trial_key
 from bench.store import Store, blobs
+from bench.store.results import Point
 
 State = dict[str, Tensor]
 
@@ -46,8 +47,8 @@ def ingredients_of(search_key: str, spec: FitSpec, store: Store) -> dict[int, li
     found = {}
     for number in range(spec.search.trials):
         record = store.read(trial_key(search_key, number))
-        if record is not None and "ingredients" in record.result:
-            found[number] = list(record.result["ingredients"])
+        if record is not None and record.trial is not None and record.trial.ingredients:
+            found[number] = record.trial.ingredients
     return found
 
 
@@ -61,7 +62,6 @@ class Soup:
     outcome: Outcome
     team: Solo  # whose network it is
     numbers: list[int]  # of the trials in it
-    told: dict[str, Any]  # how the work was done
     share: float  # steps of all its ingredients, in trainings of the whole budget
 
 
@@ -83,14 +83,13 @@ def make_soup(spec: FitSpec, begin: Start, chosen: Tried, where: tuple[str, Stre
     for number in numbers:
         record = context.store.read(trial_key(search_key, number))
         assert record is not None, "its history was read"
-        outcome.steps += record.cost["logical"]["steps"]
-        outcome.samples += record.cost["logical"]["samples"]
+        outcome.steps += record.spent.logical.steps or 0
+        outcome.samples += record.spent.logical.samples or 0
     if learned.loss is None:
         outcome.diverged_at = outcome.steps
     else:
         outcome.curve.append(Point(spec.training.steps, learned.loss, seen.accuracy, seen.loss))
-    told = {"frozen": [], "forms": ["soup"], "replicas": 1}
-    return Soup(outcome, pot.team, numbers, told, outcome.steps / spec.training.steps)
+    return Soup(outcome, pot.team, numbers, outcome.steps / spec.training.steps)
 
 
 class _Pot:

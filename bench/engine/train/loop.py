@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from bench.network.units import Network
 from bench.spec.job import Procedure
 from bench.spec.recipe import Recipe
 from bench.spec.refs import Pipeline, Training
+from bench.store.results import EngineUse, Point
 
 T = TypeVar("T")
 
@@ -55,14 +56,6 @@ class Assignment:
     @property
     def procedure(self) -> Procedure:
         return Procedure(self.recipe, self.training, self.pipeline)
-
-
-@dataclass(frozen=True)
-class Point:
-    step: int
-    train_loss: float  # mean since the point before
-    accuracy: float
-    loss: float | None  # None where it is not finite
 
 
 @dataclass(frozen=True)
@@ -176,11 +169,12 @@ class Session:
         """Nothing is left that could be trained further."""
         return all(outcome.diverged_at is not None for stream in self.outcomes for outcome in stream)
 
-    def told(self) -> dict[str, Any]:
+    def told(self) -> EngineUse:
         """How the work was done; numbers do not depend on it, but for rounding."""
         frozen, whole, forms = zip(*self._told, strict=True) if self._told else ((), (), ())
-        told = {"frozen": list(frozen), "forms": list(forms), "replicas": self.team.shape[0] * self.team.shape[1]}
-        return told | ({"whole": reason} if (reason := next(filter(None, whole), "")) else {})
+        reason = {"whole": why} if (why := next(filter(None, whole), "")) else {}
+        replicas = self.team.shape[0] * self.team.shape[1]
+        return EngineUse(frozen=list(frozen), forms=list(forms), replicas=replicas, **reason)
 
     def scores(self) -> list[list[Scored | None]]:
         """[S][M] on each stream's own images, with the weights as they are; None where a replica has diverged."""

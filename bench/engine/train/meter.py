@@ -1,6 +1,5 @@
 """What a training cost here: seconds and the highest memory use."""
 
-import dataclasses
 import resource
 import time
 from collections.abc import Callable
@@ -9,27 +8,9 @@ from pathlib import Path
 
 import torch
 
+from bench.store.results import Measured
+
 KIB = 1024
-
-
-@dataclass(frozen=True)
-class Spent:
-    """What it took here."""
-
-    seconds: float = 0.0
-    feature_seconds: float = 0.0  # on features that others may use as well; not in `seconds`
-    peak_memory_bytes: float = 0.0
-
-    def plus(self, other: "Spent", shared_by: int = 1) -> "Spent":
-        """Seconds add up, and those who ran together share them."""
-        return Spent(
-            self.seconds + other.seconds / shared_by,
-            self.feature_seconds + other.feature_seconds / shared_by,
-            max(self.peak_memory_bytes, other.peak_memory_bytes),
-        )
-
-    def as_dict(self) -> dict[str, float]:
-        return dataclasses.asdict(self)
 
 
 @dataclass
@@ -47,14 +28,15 @@ class Meter:
         self._started, self._features = time.perf_counter(), self.feature_clock()
         return self
 
-    def read(self) -> Spent:
+    def read(self) -> Measured:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
             memory = torch.cuda.max_memory_allocated(self.device)
         else:
             memory = _peak()
         features = self.feature_clock() - self._features
-        return Spent(time.perf_counter() - self._started - features, features, memory)
+        seconds = max(0.0, time.perf_counter() - self._started - features)
+        return Measured(seconds=seconds, feature_seconds=features, peak_memory_bytes=memory)
 
 
 def _reset_peak() -> None:

@@ -26,8 +26,8 @@ DONE, UNREACHED, DIED, REFUSED, INTERRUPTED = 0, 10, 11, 12, 13
 
 KEY, NEIGHBOUR = "ab" + "0" * 30, "ab" + "1" * 30
 OLD = Record(KEY, "final", "failed", {"lr": 0.1}, error="é" * 100)
-NEW = Record(KEY, "final", "ok", {"lr": 0.1}, {"test_score": 0.5, "curve": [i / 7 for i in range(20)]})
-BESIDE = Record(NEIGHBOUR, "trial", "ok", {"lr": 0.2})
+NEW = Record(KEY, "final", "diverged", {"lr": 0.1}, {"weights": {"curve": [i / 7 for i in range(20)]}})
+BESIDE = Record(NEIGHBOUR, "final", "failed", {"lr": 0.2})
 WEIGHTS = bytes(range(256)) * 2
 
 

@@ -25,7 +25,7 @@ def write_for_ever(store, number, sink):
         shared = draw.random() < 0.3
         name = f"shared {draw.randrange(SHARED_KEYS)}" if shared else f"{number} {draw.randrange(OWN_KEYS)}"
         padding = "x" * draw.choice([10, 2_000, 200_000])
-        store.write(Record(digest(name), "trial", "ok", {"name": name}, {"version": version, "padding": padding}))
+        store.write(Record(digest(name), "final", "failed", {"name": name}, {"version": version, "padding": padding}))
         os.write(sink, f"{name}\t{version}\n".encode())  # below PIPE_BUF: one piece or nothing
 
 

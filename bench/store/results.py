@@ -1,0 +1,272 @@
+"""What records hold, typed: the one place that knows their fields, so that a new number is one field here. The engine
+makes these values, `Part.plain` writes them, `read` gets them back. What does not fit its type is no record.
+
+A field that was given no value is not in the file; one that was given None is, as null.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from bench.spec.refs import BackboneRef, DataRef, Metric
+
+MOST = 10**30  # of anything that is counted or measured: more than there is, and small enough for sums
+Flag = Annotated[bool, Field(strict=True)]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Rate = Annotated[Number, Field(gt=0, le=1e100)]
+Amount = Annotated[Number, Field(ge=0, le=MOST)]
+Share = Annotated[Number, Field(ge=0, le=1 + 1e-6)]  # a mean over classes may pass 1 by rounding
+Count = Annotated[int, Field(strict=True, ge=0, le=MOST)]
+Place = Annotated[int, Field(strict=True, ge=0, le=10**9)]  # of a trial in its search
+Edge = Literal["", "low", "high"]
+
+
+class Part(BaseModel):
+    """Fields of a file that this version does not know are passed over."""
+
+    model_config = ConfigDict(frozen=True)
+
+    def plain(self) -> dict[str, Any]:
+        """As it lies in the file."""
+        return self.model_dump(exclude_unset=True)
+
+
+P = TypeVar("P", bound=Part)
+
+
+def read(part: type[P], raw: dict[str, Any], where: str) -> P:
+    """Raises ValueError: `result.score: expected a number, got 'x'`."""
+    try:
+        return part.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join([where, *map(str, first["loc"])])
+        if first["type"] == "missing":
+            raise ValueError(f"{place}: missing") from None
+        words = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ").replace("a valid ", "a ")
+        words = words.partition(" or instance of")[0]
+        raise ValueError(f"{place}: expected {words}, got {repr(first['input'])[:60]}") from None
+
+
+class AtPoint(Part):
+    """At which point of a search: a rate and a decay, or the penalty of a closed form."""
+
+    lr: Rate | None = None
+    weight_decay: Amount | None = None
+    options: dict[str, Any] = {}  # of the strategy, where these are searched too
+    penalty: Rate | None = None
+
+    def check(self) -> None:
+        if (self.lr is None) != (self.weight_decay is None) or (self.lr is None) == (self.penalty is None):
+            raise ValueError("a rate with a decay, or a penalty")
+
+
+class Ran(AtPoint):
+    """How a training ended, or the solver of a closed form."""
+
+    stop: Count | None = None  # steps after which it stopped, where a recipe may stop early
+    collapsed: Flag | None = None  # no better than a guess on its own training images; None: nobody looked
+    converged: Flag | None = None
+    evaluations: Count | None = None
+    gradient_norm: Amount | None = None
+
+
+@dataclass(frozen=True)
+class Point:
+    step: Count
+    train_loss: Number | None  # mean since the point before; closed forms have none
+    accuracy: Share
+    loss: Number | None  # None where it is not finite
+
+
+@dataclass(frozen=True)
+class Rung:
+    """How a trial stood after so many steps."""
+
+    step: Count
+    score: Share  # accuracy over all validation labels
+    loss: Number | None
+    stop: Count | None = None  # the best moment to stop so far, whose score this is; None where the recipe has none
+
+
+class Fold(Part):
+    score: Share
+    loss: Number | None
+    train_loss: Number | None = None
+
+
+class TrialResult(Ran):
+    score: Share  # on the validation labels, after its last step
+    loss: Number | None
+    num_validation: Count
+    folds: list[Fold]
+    steps: Count | None = None  # after which it left; closed forms take none
+    rungs: list[Rung] = []
+    ingredients: list[str] = []  # digests of what each fold learned, for a soup
+
+
+class Known(Part):
+    """Shares of the source's test images that are told right."""
+
+    original: Share | None = None  # by the head that the backbone was pretrained with
+    refitted: Share | None = None  # by ridge regression on other source images
+
+
+class Source(Part):
+    """What became of the source task."""
+
+    before: Known
+    after: Known
+    num: Count
+    error: str = ""
+
+
+class SeenImages(Part):
+    """How many of the target's images are training images of a set that was learned before it."""
+
+    dataset: str
+    test: Count
+    num_test: Count
+    train: Count
+    num_train: Count
+
+
+class SeenBefore(Part):
+    test_in_train: Count = 0  # test images that are training images too
+    unlike_public: str = ""  # how the set differs from the public one of its name
+    overlap: list[SeenImages] = []  # one for each pretraining, the first one first
+
+
+class Unscored(Ran):
+    """What is known of a final without a score: what it was given, or why it failed."""
+
+    trial: Place | None = None  # whose point it has
+    lr_edge: Edge = ""  # whether its rate is the lowest or the highest that was tried
+    num_labels: Count | None = None
+    dataset_sha256: str = ""
+    weights: dict[str, Any] | None = None  # what happened when they were loaded; None: all of them are random
+    enlivened: dict[str, Any] | None = None  # what was done to random weights that stay frozen
+    soup: list[Place] = []  # the trials in it
+    traceback: str = ""
+
+
+class FinalResult(Unscored, SeenBefore):
+    trial: Place | None  # None: a checkpoint that was scored as it came
+    lr_edge: Edge
+    num_labels: Count
+    dataset_sha256: str
+    weights: dict[str, Any] | None
+    metric: Metric
+    score: Share  # of the last weights, on the test split
+    loss: Number | None
+    num_test: Count
+    best_on_test: Share  # what choosing the moment of stopping on the test split would have claimed: a diagnosis
+    curve: list[Point]
+    penalty_edge: Edge = ""
+    train_loss_end: Number | None = None  # on its own training images; None where it is not finite, or nobody looked
+    source: Source | None = None
+    rows: list[int] = []  # of an own head, by class of the data set
+    num_rows: Count | None = None
+    among: str = ""
+
+    @model_validator(mode="after")
+    def _has_a_point(self) -> Self:
+        if self.trial is not None:
+            self.check()
+        return self
+
+
+class PretrainResult(Part):
+    metric: Metric
+    score: Share
+    num_test: Count
+    curve: list[Point]
+    dataset_sha256: str
+    weights: dict[str, Any] | None  # that it began with
+    weights_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+class Logical(Part):
+    """What a strategy costs on its own, on any machine."""
+
+    steps: Count | None = None
+    samples: Count | None = None
+    flops: Count | None = None  # of one final training
+    trainable_params: Count | None = None
+    added_params: Count | None = None  # of these, what the strategy built into the network
+    total_params: Count | None = None
+
+
+class Measured(Part):
+    """What it took here."""
+
+    seconds: Amount | None = None
+    feature_seconds: Amount | None = None  # on features that others may use as well; not in `seconds`
+    peak_memory_bytes: Count | None = None
+
+    def plus(self, other: "Measured", shared_by: int = 1) -> "Measured":
+        """Seconds add up, and those who ran together share them."""
+        return Measured(
+            seconds=(self.seconds or 0.0) + (other.seconds or 0.0) / shared_by,
+            feature_seconds=(self.feature_seconds or 0.0) + (other.feature_seconds or 0.0) / shared_by,
+            peak_memory_bytes=max(self.peak_memory_bytes or 0, other.peak_memory_bytes or 0),
+        )
+
+
+class EngineUse(Part):
+    """How the work was done; numbers do not depend on it, but for rounding."""
+
+    frozen: list[str] = []  # what became of parts that cannot change, by phase
+    forms: list[str] = []
+    replicas: Count | None = None  # networks that trained as one, itself included
+    whole: str = ""  # why a network with frozen units runs whole
+
+
+class Arithmetic(Part):
+    used: str
+    why: str
+
+
+class Cost(Part):
+    logical: Logical = Logical()
+    measured: Measured = Measured()
+    engine: EngineUse = EngineUse()
+    precision: Arithmetic | None = None
+
+
+class Hyper(AtPoint):
+    @model_validator(mode="after")
+    def _is_a_point(self) -> Self:
+        self.check()
+        return self
+
+
+class Budget(Part):
+    steps: Count | None = None
+
+
+class PointAsked(Part):
+    """Of the spec of a trial, or of a point that was not chosen."""
+
+    number: Place
+    hyper: Hyper
+    training: Budget = Budget()
+
+
+class PretrainAsked(Part):
+    """Of the spec of a pretraining."""
+
+    data: DataRef
+    backbone: BackboneRef
+
+
+class Provenance(Part):
+    commit: str | None = None
+    code: str | None = None
+    dirty: Flag | None = None
+    libraries: dict[str, str | None] = {}
+    platform: str | None = None
+    processor: str | None = None
+    device: str | None = None
+    stand_in: list[str] = []
