@@ -24,7 +24,7 @@ Value = Callable[[Row], float]  # what a trial is worth where it is chosen
 
 
 @dataclass(frozen=True, eq=False)
-class Search:
+class SearchStory:
     """One complete search."""
 
     task: Task
@@ -47,13 +47,13 @@ class Search:
         return next((row for row in self.trials if row["chosen"] and row["status"] == "ok"), None)
 
 
-def searches(trials: pd.DataFrame) -> list[Search]:
+def searches(trials: pd.DataFrame) -> list[SearchStory]:
     """Those whose trials all have their records, in the suite's order."""
     found: dict[tuple[Task, str, int], list[Row]] = {}
     for row in records(trials):
         found.setdefault((task_of(row), row["strategy"], int(row["repeat"])), []).append(row)
     return [
-        Search(*name, tuple(sorted(rows, key=lambda row: int(row["number"]))))
+        SearchStory(*name, tuple(sorted(rows, key=lambda row: int(row["number"]))))
         for name, rows in found.items()
         if len(rows) == rows[0]["planned"]
     ]
@@ -100,7 +100,7 @@ def expected_best(values: Sequence[float]) -> list[float]:
     ]
 
 
-def curve(search: Search, value: Value) -> list[float]:
+def curve(search: SearchStory, value: Value) -> list[float]:
     """What the choice among k of its trials is worth, for k from 1 to all. NaN where the records do not say. A choice
     among trials that all broke is worth nothing.
 
@@ -117,7 +117,7 @@ def curve(search: Search, value: Value) -> list[float]:
     return expected_best([0.0] * (len(trials) - len(ranked)) + [value(row) for row in ranked])
 
 
-def _so_far(search: Search, value: Value) -> Iterator[float]:
+def _so_far(search: SearchStory, value: Value) -> Iterator[float]:
     """A race is over with its cohort, not before."""
     trials = search.trials
     for num, row in enumerate(trials, 1):
@@ -126,7 +126,7 @@ def _so_far(search: Search, value: Value) -> Iterator[float]:
         yield math.nan if search.is_halved and not is_end else value(best) if best is not None else 0.0
 
 
-def _replayed(search: Search, value: Value) -> Iterator[float]:
+def _replayed(search: SearchStory, value: Value) -> Iterator[float]:
     trials = search.trials
     ends = sorted({step for row in trials for step, _, _ in row["rungs"]})
     draw = np.random.default_rng(0)
@@ -164,7 +164,7 @@ def by_validation(row: Row) -> float:
 class Checked:
     """A search, and the test score of every one of its points; points that broke in it have none."""
 
-    search: Search
+    search: SearchStory
     repeat: int  # of the finals
     scores: Mapping[int, float]  # by the trial's number
 
@@ -188,7 +188,7 @@ class Checked:
         return self.scores[int(self.search.chosen["number"])]
 
 
-def with_all_finals(found: Sequence[Search], finals: pd.DataFrame, unchosen: pd.DataFrame) -> list[Checked]:
+def with_all_finals(found: Sequence[SearchStory], finals: pd.DataFrame, unchosen: pd.DataFrame) -> list[Checked]:
     """Searches of which every point that came to a score was trained on all labels too."""
     others: dict[tuple[Task, str, int], dict[int, float]] = {}
     for row in finite_rows(records(unchosen), "score"):
@@ -213,7 +213,7 @@ SUMMARY = [
 
 
 def search_summary(
-    found: Sequence[Search], checked: Sequence[Checked], finals: pd.DataFrame, tasks: Sequence[Task]
+    found: Sequence[SearchStory], checked: Sequence[Checked], finals: pd.DataFrame, tasks: Sequence[Task]
 ) -> pd.DataFrame:
     """One row for each backbone and strategy, over `tasks`. `steps`: of one search, all folds, median; `share`: of what
     as many finals would take. `close`: searches in which another trial lies within one validation image of the chosen
@@ -247,7 +247,7 @@ def search_summary(
     return pd.DataFrame(rows, columns=SUMMARY)
 
 
-def validation_regret(search: Search) -> float:
+def validation_regret(search: SearchStory) -> float:
     """Best validation score of all its trials minus the chosen one's: NaN where a trial left early, for what it would
     have come to is not known, and no bound is either."""
     chosen = search.chosen
@@ -257,7 +257,7 @@ def validation_regret(search: Search) -> float:
     return best - float(chosen["score"])
 
 
-def _is_close(search: Search) -> bool:
+def _is_close(search: SearchStory) -> bool:
     """Among trials that ran equally far."""
     chosen = search.chosen
     if chosen is None:
@@ -267,11 +267,11 @@ def _is_close(search: Search) -> bool:
     return any(_end(row) == _end(chosen) and chosen["score"] - row["score"] <= image + 1e-9 for row in rivals)
 
 
-def _steps(search: Search) -> float:
+def _steps(search: SearchStory) -> float:
     return float(sum(row["spent_steps"] for row in search.trials if math.isfinite(row["spent_steps"])))
 
 
-def _full(search: Search) -> float:
+def _full(search: SearchStory) -> float:
     return float(sum(row["full_steps"] for row in search.trials if math.isfinite(row["full_steps"])))
 
 

@@ -12,7 +12,7 @@ from bench.errors import BenchError, MissingInputs, unknown
 from bench.execute.placement import compute_capability, count_gpus
 from bench.execute.roots import Roots
 from bench.plan.enumerate import MAX_RUNS, make_plan
-from bench.plan.plan import Finds, Plan, Source
+from bench.plan.plan import DataSource, Finds, Plan
 from bench.plan.precision import PLAIN, Machine, machine_of
 from bench.plan.stand_in import rehearsal
 from bench.store.atomic import write_bytes
@@ -117,7 +117,7 @@ def typed_for(name: str, folders: Folders) -> Typed:
 
 def _finds(kept: dict[str, Any]) -> Finds:
     sources = {
-        key: Source(one["options"], DatasetFacts(**{**one["facts"], "notes": tuple(one["facts"]["notes"])}))
+        key: DataSource(one["options"], DatasetFacts(**{**one["facts"], "notes": tuple(one["facts"]["notes"])}))
         for key, one in kept.get("sources", {}).items()
     }
     return Finds(sources, dict(kept.get("weights", {})))

@@ -16,7 +16,7 @@ from bench.datasets import pictures
 from bench.datasets.base import Dataset
 from bench.errors import BenchError
 from bench.keys import digest
-from bench.plan.plan import Source
+from bench.plan.plan import DataSource
 from bench.spec.job import Job
 from bench.spec.refs import DataRef
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 
-def ingest(jobs: Iterable[Job], sources: Mapping[str, Source], cache: Path) -> None:
+def ingest(jobs: Iterable[Job], sources: Mapping[str, DataSource], cache: Path) -> None:
     """Raises BenchError where images cannot be used. What is embedded is drawn by the workers."""
     left = []
     for key, ref in {digest(job.spec.data): job.spec.data for job in jobs}.items():
@@ -43,7 +43,7 @@ def ingest(jobs: Iterable[Job], sources: Mapping[str, Source], cache: Path) -> N
 
 
 def images_at_hand(
-    sources: Mapping[str, Source], cache: Path, draws: bool
+    sources: Mapping[str, DataSource], cache: Path, draws: bool
 ) -> Callable[[DataRef], Dataset | None]:
     """For a look at images without training on them: what was decoded before. `draws`: what is embedded too."""
 

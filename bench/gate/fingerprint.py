@@ -14,7 +14,7 @@ from bench.keys import digest
 from bench.plan.plan import Cell, Declared, Plan
 from bench.spec.refs import DataRef
 from bench.suite.schema import Suite
-from bench.suite.section import Section
+from bench.suite.section import SuiteSection
 
 DIGITS = 8  # of each part
 PARTS = ("data", "weights", "settings")
@@ -92,7 +92,7 @@ def _settings(suite: Suite, declared: Declared) -> list[Any]:
     ]
 
 
-def _written(section: Section, *without: str) -> dict[str, Any]:
+def _written(section: SuiteSection, *without: str) -> dict[str, Any]:
     """What was written and says something else than the default, so that an option which this version adds changes
     nobody's fingerprint."""
     return section.model_dump(mode="json", exclude=set(without), exclude_defaults=True)

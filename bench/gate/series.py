@@ -20,7 +20,7 @@ class NightPoint:
     n: int
 
 
-class Segment(NamedTuple):
+class Stretch(NamedTuple):
     """`nights[start:end]` have one level; where the next begins is a step."""
 
     start: int
@@ -29,17 +29,17 @@ class Segment(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Series:
+class NightSeries:
     cell: CellName
     nights: tuple[NightPoint, ...]  # oldest first
-    segments: tuple[Segment | tuple[int, int, float], ...] = ()  # in order; empty: none was looked for
+    segments: tuple[Stretch | tuple[int, int, float], ...] = ()  # in order; empty: none was looked for
     baseline: float | None = None  # the accepted score
 
     @property
-    def steps(self) -> "list[Step]":
-        levels = [Segment(*segment) for segment in self.segments]
+    def steps(self) -> "list[Jump]":
+        levels = [Stretch(*segment) for segment in self.segments]
         return [
-            Step(self, before, after)
+            Jump(self, before, after)
             for before, after in zip(levels, levels[1:], strict=False)
             if 0 < after.start < len(self.nights)
         ]
@@ -57,10 +57,10 @@ class Series:
 
 
 @dataclass(frozen=True)
-class Step:
-    series: Series
-    before: Segment
-    after: Segment
+class Jump:
+    series: NightSeries
+    before: Stretch
+    after: Stretch
 
     @property
     def points(self) -> float:

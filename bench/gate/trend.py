@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from bench.analysis.statistics import mean_interval
 from bench.gate.baseline import Baseline, Row
-from bench.gate.series import NightPoint, Segment, Series
+from bench.gate.series import NightPoint, NightSeries, Stretch
 from bench.gate.steps import Course, courses
 from bench.gate.verdict import CellName
 
 
-def series_of(nights: Sequence[Baseline], accepted: Baseline | None = None) -> list[Series]:
+def series_of(nights: Sequence[Baseline], accepted: Baseline | None = None) -> list[NightSeries]:
     """`nights`: oldest first. Nights of other environments are drawn too; steps are looked for among those that can be
     compared with the last one."""
     cells = [night.cells() for night in nights]
@@ -20,15 +20,15 @@ def series_of(nights: Sequence[Baseline], accepted: Baseline | None = None) -> l
     for name, course in courses(nights).items():
         places = [number for number, of in enumerate(cells) if name in of]
         points = tuple(_point(nights[number], cells[number][name]) for number in places)
-        found.append(Series(name, points, _segments(course, places), means.get(name)))
+        found.append(NightSeries(name, points, _segments(course, places), means.get(name)))
     return found
 
 
-def _segments(course: Course, places: Sequence[int]) -> tuple[Segment, ...]:
+def _segments(course: Course, places: Sequence[int]) -> tuple[Stretch, ...]:
     """Counted along the nights that are drawn."""
     drawn = {night: place for place, night in enumerate(places)}
     at = [drawn[night] for night in course.nights]
-    return tuple(Segment(at[one.start], at[one.end - 1] + 1, one.mean) for one in course.segments)
+    return tuple(Stretch(at[one.start], at[one.end - 1] + 1, one.mean) for one in course.segments)
 
 
 def _point(night: Baseline, rows: Sequence[Row]) -> NightPoint:
@@ -41,6 +41,6 @@ def _mean(rows: Sequence[Row]) -> float:
     return mean_interval(row.score for row in rows).mean
 
 
-def stepped(series: Sequence[Series]) -> dict[CellName, float]:
+def stepped(series: Sequence[NightSeries]) -> dict[CellName, float]:
     """Cells whose level has changed, with the largest step in points."""
     return {one.cell: one.largest for one in series if one.steps}

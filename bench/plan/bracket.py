@@ -17,7 +17,7 @@ SAME = 1e-9  # logarithms nearer than this are one
 
 
 @dataclass(frozen=True)
-class Seen:
+class TriedRate:
     """One trial of a search, as far as the next points may know it."""
 
     lr: float
@@ -32,7 +32,7 @@ def cohort_sizes(trials: int) -> list[int]:
     return [COHORT] * full + [rest] * (rest > 0)
 
 
-def next_points(centre: float, history: Sequence[Seen], num: int, step: float = STEP) -> list[float]:
+def next_points(centre: float, history: Sequence[TriedRate], num: int, step: float = STEP) -> list[float]:
     """The rates of the next `num` trials, given those of all earlier cohorts."""
     if not history:
         return [centre * step ** (number - (num - 1) / 2) for number in range(num)]
@@ -47,7 +47,7 @@ def next_points(centre: float, history: Sequence[Seen], num: int, step: float = 
     return points
 
 
-def _ranked(history: Sequence[Seen]) -> list[Seen]:
+def _ranked(history: Sequence[TriedRate]) -> list[TriedRate]:
     scored = [one for one in history if one.score is not None]
     return sorted(scored, key=lambda one: ranking(one.score, one.loss, one.lr))
 

@@ -10,7 +10,7 @@ from bench.keys import digest
 from bench.plan import probe
 from bench.plan.exams import refuse_same
 from bench.plan.origins import origin_of
-from bench.plan.plan import Cell, Declared, Finds, Plan, Source
+from bench.plan.plan import Cell, DataSource, Declared, Finds, Plan
 from bench.plan.precision import PLAIN, Machine, choose
 from bench.plan.resolve import (
     Problems,
@@ -70,7 +70,9 @@ def make_plan(
     )
 
 
-def _sources(tasks: list[Task], recipes: list[tuple[ResolvedBackbone, list[ResolvedStrategy]]]) -> dict[str, Source]:
+def _sources(
+    tasks: list[Task], recipes: list[tuple[ResolvedBackbone, list[ResolvedStrategy]]]
+) -> dict[str, DataSource]:
     found = {digest(task.dataset.ref): task.dataset.source for task in tasks}
     for backbone, listed in recipes:
         found |= backbone.sources

@@ -69,7 +69,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Source:
+class DataSource:
     """Where a dataset's images come from, and what is known of them. In no key."""
 
     options: dict[str, Any]  # all of them, paths too
@@ -80,7 +80,7 @@ class Source:
 class Finds:
     """What names of a suite came to on this machine: kept with a run, so that its report outlives its data."""
 
-    sources: dict[str, Source] = field(default_factory=dict)  # by digest of a dataset's name and options as written
+    sources: dict[str, DataSource] = field(default_factory=dict)  # by digest of a dataset's name and options as written
     weights: dict[str, str] = field(default_factory=dict)  # identity, by digest of a backbone's name and weights
 
 
@@ -91,7 +91,7 @@ class Plan:
     jobs: dict[str, Job]  # every job once, needs before users
     weights_files: dict[str, Path]  # identity of weights -> the local checkpoint of that content
     pretrain_labels: dict[str, tuple[str, str]]  # key of a pretraining -> (backbone label, dataset)
-    sources: dict[str, Source]  # digest of a DataRef -> its images
+    sources: dict[str, DataSource]  # digest of a DataRef -> its images
     finds: Finds
     machine: Machine  # what `precision: auto` was asked of
     arithmetic: dict[str, Choice]  # what a network trains in and why, by `arithmetic_key`

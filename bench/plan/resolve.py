@@ -13,7 +13,7 @@ from bench.datasets.files import digests_of
 from bench.errors import BenchError, Missing
 from bench.keys import digest
 from bench.places import DATA, find_file
-from bench.plan.plan import Finds, Lesson, Source
+from bench.plan.plan import DataSource, Finds, Lesson
 from bench.plan.precision import ASKED, Choice
 from bench.spec.job import Job, PretrainSpec
 from bench.spec.recipe import Recipe, Via
@@ -55,7 +55,7 @@ class Problems:
 class ResolvedDataset:
     label: str
     ref: DataRef
-    source: Source
+    source: DataSource
 
     @property
     def facts(self) -> DatasetFacts:
@@ -71,7 +71,7 @@ class ResolvedBackbone:
     options: dict[str, Any]
     pretraining: Job | None
     weights_file: Path | None
-    sources: dict[str, Source] = field(default_factory=dict)  # of its pretraining
+    sources: dict[str, DataSource] = field(default_factory=dict)  # of its pretraining
     lesson: Lesson | None = None  # the same
     arithmetic: Choice = Choice("fp32", ASKED)  # what it trains in; `enumerate.py` fills it
 
@@ -105,7 +105,7 @@ def checked_options(owner: str, model: type[Options], raw: dict[str, Any], at: t
 
 def resolve_dataset(
     name: str, raw: dict[str, Any], loc: Loc, problems: Problems, metric: Metric | None = None
-) -> tuple[DataRef, Source] | None:
+) -> tuple[DataRef, DataSource] | None:
     name, given = datasets.split_name(name)
     try:
         entry: DatasetEntry = datasets.find(name)
@@ -132,8 +132,8 @@ def resolve_dataset(
     every = options.model_dump(mode="json")
     told = {option: value for option, value in every.items() if option not in entry.where}
     ref = DataRef(name, told, facts.revision, facts.num_classes, metric or facts.metric)
-    problems.finds.sources[written] = Source(every, facts)
-    return ref, Source(every, facts)
+    problems.finds.sources[written] = DataSource(every, facts)
+    return ref, DataSource(every, facts)
 
 
 def _with_places(entry: DatasetEntry, raw: dict[str, Any], beside: Path) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from bench.suite.recipe_schema import RecipeSpec
 from bench.suite.schema import (
     BackboneSpec,
     DatasetSpec,
-    PretrainSpec,
+    PretrainingSpec,
     SearchSpec,
     StrategySpec,
     Suite,
@@ -80,7 +80,7 @@ def _backbone(number: int, spec: BackboneSpec, missing: Collection[str], told: l
         told.append(f"backbone {shown}: {NETWORK} with random weights")
         return BackboneSpec(name=NETWORK, options={"width": 8 + 4 * number}, image_size=SIDE, label=label)
     told.append(f"backbone {shown}: {NETWORK}, pretrained here on rendered images")
-    source = PretrainSpec(dataset="source", epochs=4, options={"train_per_class": 100}, seed=FIRST_SEED + number)
+    source = PretrainingSpec(dataset="source", epochs=4, options={"train_per_class": 100}, seed=FIRST_SEED + number)
     return BackboneSpec(name=NETWORK, pretrain=source, image_size=SIDE, label=label)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from bench.datasets.base import DatasetFacts
 from bench.keys import digest
 from bench.plan.halving import step_share
-from bench.plan.plan import Plan, Source
+from bench.plan.plan import DataSource, Plan
 from bench.spec.job import FitSpec, Job, PretrainSpec
 from bench.spec.refs import DataRef, Training
 
@@ -13,7 +13,7 @@ BACKWARD = 2.0  # a backward pass costs about two forward passes
 
 
 class Estimator:
-    def __init__(self, sources: Mapping[str, Source], partition: bool = True) -> None:
+    def __init__(self, sources: Mapping[str, DataSource], partition: bool = True) -> None:
         """`partition`: whether frozen parts are computed once."""
         self._sources = sources
         self._partition = partition

@@ -11,7 +11,7 @@ from bench.analysis.frame import SuiteResults
 from bench.store.atomic import write_bytes
 
 if TYPE_CHECKING:
-    from bench.gate.series import Series
+    from bench.gate.series import NightSeries
     from bench.gate.verdict import GateResult
 
 
@@ -26,7 +26,7 @@ def write(results: SuiteResults, path: Path, gate: "GateResult | None" = None) -
     return _replace(path, render(results, gate))
 
 
-def write_trend(suite: str, series: "Sequence[Series]", path: Path) -> Path:
+def write_trend(suite: str, series: "Sequence[NightSeries]", path: Path) -> Path:
     from bench.report.trend import build_trend
 
     return _replace(path, build_trend(suite, series))

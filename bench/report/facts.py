@@ -8,7 +8,7 @@ from bench.analysis.frame import SuiteResults
 from bench.analysis.tables import Counts, Leaderboard, cell_summary, leaderboard, missing, standings, verdicts
 from bench.analysis.words import labels, shortened
 from bench.report.palette import budget_series, strategy_series
-from bench.report.view import Cell, Series
+from bench.report.view import Look, TableCell
 
 METRICS = {"mean_per_class": "mean accuracy per class"}
 
@@ -21,8 +21,8 @@ class Facts:
     board: Leaderboard
     standings: dict[Task, dict[str, str]]
     counts: Counts
-    strategies: dict[str, Series]
-    budgets: dict[str, Series]
+    strategies: dict[str, Look]
+    budgets: dict[str, Look]
 
     @staticmethod
     def of(results: SuiteResults) -> "Facts":
@@ -68,6 +68,6 @@ def unique(values: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(values))
 
 
-def name_cell(name: str, series: Series | None = None) -> Cell:
+def name_cell(name: str, series: Look | None = None) -> TableCell:
     short = shortened(name)
-    return Cell(short, value=name, css="name", title=name if short != name else "", series=series)
+    return TableCell(short, value=name, css="name", title=name if short != name else "", series=series)

@@ -5,7 +5,7 @@ Figures are drawn in sentinel colours, which `svg.py` replaces by CSS variables:
 
 from markupsafe import Markup
 
-from bench.report.view import Series
+from bench.report.view import Look
 
 NUM_COLORS = 10  # --s0 ... --s9 in page.css
 NUM_SHADES = 6  # --q0 ... --q5: budgets, few labels to many
@@ -32,24 +32,24 @@ SENTINELS: dict[str, str] = {
 }
 
 
-def strategy_series(names: list[str], baselines: set[str]) -> dict[str, Series]:
+def strategy_series(names: list[str], baselines: set[str]) -> dict[str, Look]:
     """Baselines in ink, hollow and dashed; the others in colours. Ten colours and nine shapes repeat after ninety."""
-    found: dict[str, Series] = {}
+    found: dict[str, Look] = {}
     count = 0
     for name in names:
         if name in baselines:
-            found[name] = Series(name, "ink", len(found) % len(SHAPES) if baselines - {name} else 0, (4, 3), True)
+            found[name] = Look(name, "ink", len(found) % len(SHAPES) if baselines - {name} else 0, (4, 3), True)
         else:
-            found[name] = Series(name, f"s{count % NUM_COLORS}", (count + 1) % len(SHAPES))
+            found[name] = Look(name, f"s{count % NUM_COLORS}", (count + 1) % len(SHAPES))
             count += 1
     return found
 
 
-def budget_series(budgets: list[str]) -> dict[str, Series]:
+def budget_series(budgets: list[str]) -> dict[str, Look]:
     """Shades of one hue, in the order given: few labels first."""
     last = max(len(budgets) - 1, 1)
     return {
-        name: Series(name, f"q{round(i / last * (NUM_SHADES - 1))}", i % len(SHAPES)) for i, name in enumerate(budgets)
+        name: Look(name, f"q{round(i / last * (NUM_SHADES - 1))}", i % len(SHAPES)) for i, name in enumerate(budgets)
     }
 
 
@@ -62,7 +62,7 @@ def symbols() -> Markup:
     return Markup(f'<svg width="0" height="0" aria-hidden="true" class="defs">{"".join(parts)}</svg>')
 
 
-def swatch(series: Series) -> Markup:
+def swatch(series: Look) -> Markup:
     kind = "key hollow" if series.hollow else "key"
     return Markup(
         f'<svg class="{kind}" style="color:var(--{series.color})" aria-hidden="true">'

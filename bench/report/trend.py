@@ -5,14 +5,14 @@ from dataclasses import replace
 
 from bench.analysis.words import labels, plural, shortened
 from bench.gate.outputs.sentences import share, signed
-from bench.gate.series import NightPoint, Series, Step
+from bench.gate.series import Jump, NightPoint, NightSeries
 from bench.gate.verdict import CellName
 from bench.report.figures.nights import Calendar, nights_panel
 from bench.report.fill import fill
-from bench.report.view import ABSENT, Block, Cell, Column, Figure, Panel, Section, Table, Words
+from bench.report.view import ABSENT, Block, Column, Figure, Panel, Section, Table, TableCell, Words
 from bench.text import printable
 
-__all__ = ["NightPoint", "Series", "build_trend"]
+__all__ = ["NightPoint", "NightSeries", "build_trend"]
 
 NIGHTS = 180  # the latest, so that a page of many cells stays small
 STEPPED, QUIET = 24, 12  # drawings that are not folded
@@ -24,7 +24,7 @@ CAPTION = (
 )
 
 
-def build_trend(suite: str, series: Sequence[Series]) -> str:
+def build_trend(suite: str, series: Sequence[NightSeries]) -> str:
     """The same series give the same bytes."""
     cells = [_printable(one) for one in series]
     calendar = _calendar(cells)
@@ -40,7 +40,7 @@ def build_trend(suite: str, series: Sequence[Series]) -> str:
     )
 
 
-def _printable(series: Series) -> Series:
+def _printable(series: NightSeries) -> NightSeries:
     """Names as one line, so that nothing behind this needs to care."""
     cell = series.cell
     names = CellName(*(printable(text) for text in (cell.dataset, cell.budget, cell.backbone, cell.strategy)))
@@ -51,7 +51,7 @@ def _printable(series: Series) -> Series:
     return replace(series, cell=names, nights=nights)
 
 
-def _calendar(cells: Sequence[Series]) -> Calendar:
+def _calendar(cells: Sequence[NightSeries]) -> Calendar:
     nights = sorted({(night.when, night.environment) for one in cells for night in one.nights})
     whens = list(dict.fromkeys(when for when, _ in nights))[-NIGHTS:]
     environments = list(dict.fromkeys(environment for _, environment in nights))
@@ -61,7 +61,7 @@ def _calendar(cells: Sequence[Series]) -> Calendar:
     )
 
 
-def _findings(cells: list[Series], stepped: list[Series], calendar: Calendar) -> list[str]:
+def _findings(cells: list[NightSeries], stepped: list[NightSeries], calendar: Calendar) -> list[str]:
     whens = list(calendar.places)
     if not whens:
         return ["No night has been measured yet."]
@@ -85,7 +85,7 @@ def _findings(cells: list[Series], stepped: list[Series], calendar: Calendar) ->
     return found
 
 
-def _steps(stepped: list[Series], calendar: Calendar) -> Section | None:
+def _steps(stepped: list[NightSeries], calendar: Calendar) -> Section | None:
     if not stepped:
         return None
     how = (
@@ -108,27 +108,27 @@ def _steps(stepped: list[Series], calendar: Calendar) -> Section | None:
     return Section("steps", "Steps", how, [table, *_figures(stepped, calendar, STEPPED, CAPTION)])
 
 
-def _step(step: Step, calendar: Calendar) -> list[Cell]:
-    fell = step.points < 0
+def _step(step: Jump, calendar: Calendar) -> list[TableCell]:
+    fell, rose = TableCell("▼ fell", value="fell", css="word bad"), TableCell("▲ rose", value="rose", css="word good")
     old, new = (calendar.environments[night.environment] for night in (step.last, step.first))
     return [
         _name(step.series),
-        Cell("▼ fell" if fell else "▲ rose", value="fell" if fell else "rose", css=f"word {'bad' if fell else 'good'}"),
-        Cell(share(step.before.mean), value=100 * step.before.mean),
-        Cell(share(step.after.mean), value=100 * step.after.mean),
-        Cell(signed(step.points), value=step.points),
+        fell if step.points < 0 else rose,
+        TableCell(share(step.before.mean), value=100 * step.before.mean),
+        TableCell(share(step.after.mean), value=100 * step.after.mean),
+        TableCell(signed(step.points), value=step.points),
         _night(step.last),
         _night(step.first),
-        Cell("the same", css="quiet") if old == new else Cell(f"{old} → {new}", css="head"),
+        TableCell("the same", css="quiet") if old == new else TableCell(f"{old} → {new}", css="head"),
     ]
 
 
-def _night(night: NightPoint) -> Cell:
+def _night(night: NightPoint) -> TableCell:
     told = f"{night.when}, commit {night.commit}"
-    return Cell(shortened(night.when, 40), value=told, sub=f"commit {shortened(night.commit, 40)}", title=told)
+    return TableCell(shortened(night.when, 40), value=told, sub=f"commit {shortened(night.commit, 40)}", title=told)
 
 
-def _quiet(quiet: list[Series], calendar: Calendar, stepped: int) -> Section | None:
+def _quiet(quiet: list[NightSeries], calendar: Calendar, stepped: int) -> Section | None:
     if not quiet or not calendar.places:
         return None
     how = "Cells without a step, those that moved most first."
@@ -136,7 +136,7 @@ def _quiet(quiet: list[Series], calendar: Calendar, stepped: int) -> Section | N
     return Section("cells", title, how, _figures(quiet, calendar, QUIET, "As above." if stepped else CAPTION))
 
 
-def _figures(cells: list[Series], calendar: Calendar, num_open: int, caption: str) -> list[Block]:
+def _figures(cells: list[NightSeries], calendar: Calendar, num_open: int, caption: str) -> list[Block]:
     panels = [Panel(_title(one), _where(one), nights_panel(one, calendar, _title(one))) for one in cells]
     found: list[Block] = [Figure(panels[:num_open], [], caption)]
     if rest := panels[num_open:]:
@@ -144,7 +144,7 @@ def _figures(cells: list[Series], calendar: Calendar, num_open: int, caption: st
     return found
 
 
-def _nights(cells: list[Series], calendar: Calendar) -> Section | None:
+def _nights(cells: list[NightSeries], calendar: Calendar) -> Section | None:
     if not calendar.places:
         return None
     how = "What each night was measured with; the latest first."
@@ -154,10 +154,10 @@ def _nights(cells: list[Series], calendar: Calendar) -> Section | None:
         found[key] = found.get(key, 0) + 1
     rows = [
         [
-            Cell(shortened(when), value=when, css="head"),
-            Cell(shortened(commit, 40), value=commit, css="mono", title=commit),
-            Cell(name),
-            Cell(f"{count}", value=count),
+            TableCell(shortened(when), value=when, css="head"),
+            TableCell(shortened(commit, 40), value=commit, css="mono", title=commit),
+            TableCell(name),
+            TableCell(f"{count}", value=count),
         ]
         for (when, commit, name), count in sorted(found.items(), key=lambda item: item[0], reverse=True)
     ]
@@ -166,26 +166,27 @@ def _nights(cells: list[Series], calendar: Calendar) -> Section | None:
     return Section("nights", "Nights and environments", how, [_environments(cells, calendar), nights])
 
 
-def _environments(cells: list[Series], calendar: Calendar) -> Block:
+def _environments(cells: list[NightSeries], calendar: Calendar) -> Block:
     if not calendar.environments:
         return Words([])
     columns = [Column(text, numeric=False) for text in ("Environment", "Versions", "First night", "Last night")]
     rows = []
     for text, name in calendar.environments.items():
         whens = sorted({n.when for one in cells for n in one.nights if n.environment == text})
-        ends = [Cell(shortened(when, 40), value=when, css="line") for when in (whens[0], whens[-1])]
-        rows.append([Cell(name, css="head"), Cell(shortened(text, 300) or ABSENT, value=text, css="error"), *ends])
+        ends = [TableCell(shortened(when, 40), value=when, css="line") for when in (whens[0], whens[-1])]
+        environment = TableCell(shortened(text, 300) or ABSENT, value=text, css="error")
+        rows.append([TableCell(name, css="head"), environment, *ends])
     return Table("environments", columns, rows, "")
 
 
-def _title(series: Series) -> str:
+def _title(series: NightSeries) -> str:
     return shortened(series.cell.strategy)
 
 
-def _where(series: Series) -> str:
+def _where(series: NightSeries) -> str:
     cell = series.cell
     return f"{shortened(cell.dataset)}, {labels(shortened(cell.budget))} · {shortened(cell.backbone)}"
 
 
-def _name(series: Series) -> Cell:
-    return Cell(_title(series), value=str(series.cell), sub=_where(series), css="name", title=str(series.cell))
+def _name(series: NightSeries) -> TableCell:
+    return TableCell(_title(series), value=str(series.cell), sub=_where(series), css="name", title=str(series.cell))

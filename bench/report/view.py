@@ -10,7 +10,7 @@ Value = float | int | str | None
 
 
 @dataclass(frozen=True)
-class Series:
+class Look:
     """How one strategy or budget looks everywhere on the page: colour and shape, so neither has to carry it alone."""
 
     name: str
@@ -21,13 +21,13 @@ class Series:
 
 
 @dataclass(frozen=True)
-class Cell:
+class TableCell:
     text: str
     value: Value = None  # what sorting and the CSV use; the text where it is None
     sub: str = ""  # a second, quiet line
     css: str = ""
     title: str = ""  # the full text, where `text` was shortened
-    series: Series | None = None
+    series: Look | None = None
     picture: Markup = Markup("")
     bounds: tuple[float, float, int] | None = None  # low, high, n: three more columns of the CSV
 
@@ -61,7 +61,7 @@ class Column:
 class Table:
     name: str  # of the CSV file, and the id
     columns: list[Column]
-    rows: list[list[Cell]]
+    rows: list[list[TableCell]]
     caption: str
     title: str = ""
     folded: bool = False
@@ -78,7 +78,7 @@ class Panel:
 @dataclass(frozen=True)
 class Figure:
     panels: list[Panel]
-    legend: list[Series]
+    legend: list[Look]
     caption: str
     title: str = ""
     folded: bool = False

@@ -5,10 +5,10 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from bench.suite.numbers import Below1, Count, Name, Positive, Rate, Share, Whole, whole
-from bench.suite.section import Section
+from bench.suite.section import SuiteSection
 
 
-class StopSpec(Section):
+class StopSpec(SuiteSection):
     moments: Annotated[int, Field(ge=1, le=100), BeforeValidator(whole)]
     """How many moments there are to choose from, evenly spaced over the step budget; the last one is its end."""
     by: Literal["loss", "accuracy"] = "loss"
@@ -19,7 +19,7 @@ class StopSpec(Section):
         return str(self.moments) if self.by == type(self).model_fields["by"].default else f"{self.moments} by {self.by}"
 
 
-class PhaseSpec(Section):
+class PhaseSpec(SuiteSection):
     share: Share = 1.0
     """Share of the step budget; the shares of a recipe's phases add up to 1."""
     rates: dict[str, Rate]
@@ -27,7 +27,7 @@ class PhaseSpec(Section):
     from the head), `head`, or `rest` for every unit not named."""
 
 
-class RecipeScheduleSpec(Section):
+class RecipeScheduleSpec(SuiteSection):
     rise: Share
     """Share of each cycle in which the rate rises."""
     start: Below1 = 0.0
@@ -40,7 +40,7 @@ class RecipeScheduleSpec(Section):
     """How often, over the budget or over each phase."""
 
 
-class AxisSpec(Section):
+class AxisSpec(SuiteSection):
     name: Literal["depth"]
     """What is counted. `depth`: units frozen from the stem on, throughout training."""
     value: Annotated[int, Field(ge=0), BeforeValidator(whole)]
@@ -49,7 +49,7 @@ class AxisSpec(Section):
     """The name of its line in the figure, where the suite draws several."""
 
 
-class RecipeSpec(Section):
+class RecipeSpec(SuiteSection):
     name: Name
     """The name shown in tables."""
     init: Literal["pretrained", "random", "moments"] = "pretrained"

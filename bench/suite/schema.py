@@ -9,10 +9,10 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from bench.suite.numbers import Below1, Count, Name, Positive, Positives, Rate, Rates, Share, Whole, whole
 from bench.suite.recipe_schema import RecipeSpec, StopSpec
-from bench.suite.section import Section
+from bench.suite.section import SuiteSection
 
 
-class Range(Section):
+class Range(SuiteSection):
     """A range on a logarithmic axis, written `[low, high]` in a suite."""
 
     low: Positive
@@ -36,7 +36,7 @@ class Range(Section):
         return self
 
 
-class DatasetSpec(Section):
+class DatasetSpec(SuiteSection):
     name: Name
     """A name from `python -m bench list datasets`."""
     labels_per_class: tuple[Count | Literal["full"], ...] = ()
@@ -55,7 +55,7 @@ class DatasetSpec(Section):
     """The name shown in tables; needed when one dataset stands twice with other options."""
 
 
-class PretrainSpec(Section):
+class PretrainingSpec(SuiteSection):
     dataset: Name
     """The dataset to pretrain on."""
     options: dict[str, Any] = {}
@@ -79,13 +79,13 @@ class PretrainSpec(Section):
     a target's test or training images are among those that are pretrained on, whatever the sets are called."""
 
 
-class BackboneSpec(Section):
+class BackboneSpec(SuiteSection):
     name: Name
     """A name from `python -m bench list backbones`, or any timm model, with or without a weights tag."""
     weights: Name | None = None
     """`hub` (timm's pretrained weights), `random`, or the path of a local checkpoint. Unset: `hub` for a timm name,
     what `pretrain` makes where that is given, else random."""
-    pretrain: PretrainSpec | None = None
+    pretrain: PretrainingSpec | None = None
     """Pretrain inside the suite, as a job of its own; its weights are kept and shared by all suites."""
     options: dict[str, Any] = {}
     """Passed to the architecture's constructor."""
@@ -112,7 +112,7 @@ class BackboneSpec(Section):
         return self
 
 
-class HeadSpec(Section):
+class HeadSpec(SuiteSection):
     start: Literal["zero", "small", "architecture"] = "zero"
     """How the head's last layer starts: at zero, drawn with a standard deviation of 0.01, or as the architecture draws
     it (timm's MobileNets eleven times as wide as `nn.Linear`, which decides scores at few labels)."""
@@ -136,7 +136,7 @@ def head_text(head: HeadSpec) -> str:
     return " ".join([*parts, *([f"dropout {head.dropout:g}"] if head.dropout else [])])
 
 
-class StrategySpec(Section):
+class StrategySpec(SuiteSection):
     name: Name
     """A name from `python -m bench list strategies`, or `recipe`."""
     options: dict[str, Any] = {}
@@ -161,7 +161,7 @@ class StrategySpec(Section):
         return self
 
 
-class AugmentSpec(Section):
+class AugmentSpec(SuiteSection):
     flip: bool = False
     """Mirror training images left to right with probability one half, each on its own."""
     shift: Annotated[int, Field(ge=0), BeforeValidator(whole)] = 0
@@ -174,7 +174,7 @@ class AugmentSpec(Section):
     only once. 0: images are changed anew in every step (flips alone make two views by themselves)."""
 
 
-class TrainingSpec(Section):
+class TrainingSpec(SuiteSection):
     steps: Count | None = None
     """Optimizer steps of every training, whatever its strategy. Unset: 200 (unless epochs is given)."""
     epochs: Count | None = None
@@ -213,12 +213,12 @@ class TrainingSpec(Section):
         return self
 
 
-class FoldsSpec(Section):
+class FoldsSpec(SuiteSection):
     folds: Annotated[int, Field(ge=2, le=20), BeforeValidator(whole)]
     """Stratified folds over the labels, all scored out of fold."""
 
 
-class SearchSpec(Section):
+class SearchSpec(SuiteSection):
     trials: Count = 8
     """Trainings per search, the same number for every strategy."""
     budget: Literal["trials", "steps"] = "trials"
@@ -260,7 +260,7 @@ class SearchSpec(Section):
         return self
 
 
-class EngineSpec(Section):
+class EngineSpec(SuiteSection):
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """Arithmetic of training. `bf16`: autocast; weights and losses stay in full precision. `auto`: `bf16` on GPUs of
     compute capability 8.0 and above, and on CPUs that compute in it (AMX, AVX512-BF16) for networks without depthwise
@@ -271,7 +271,7 @@ class EngineSpec(Section):
     """How many trainings may run as one, at most. `auto`: as many as a short trial on the device finds quickest."""
 
 
-class GateSpec(Section):
+class GateSpec(SuiteSection):
     margin: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.25
     """Points by which a cell may drop before `python -m bench gate` calls it a regression. bench/gate/README.md has the
     false alarms and the drops caught at 0.25 and 0.5."""
@@ -285,7 +285,7 @@ def _free(name: str) -> str:
     return name
 
 
-class Suite(Section):
+class Suite(SuiteSection):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$"), AfterValidator(_free)]
     """Names the results folder and the report: letters, digits, `_`, `.`, `-`; not `pretrained`, `baselines` or
     `history`."""

@@ -12,7 +12,7 @@ import pytest
 
 from bench.analysis.frame import FINALS, UNCHOSEN
 from bench.analysis.search import (
-    Search,
+    SearchStory,
     by_validation,
     choice,
     curve,
@@ -48,8 +48,8 @@ def trial(number: int, rungs: list[tuple[int, float]], **fields: Any) -> dict[st
     return {**standard, **fields}
 
 
-def search(trials: list[dict[str, Any]]) -> Search:
-    return Search(TASK, "a", 0, tuple(trials))
+def search(trials: list[dict[str, Any]]) -> SearchStory:
+    return SearchStory(TASK, "a", 0, tuple(trials))
 
 
 def finished(scores: list[float | None], **fields: Any) -> list[dict[str, Any]]:

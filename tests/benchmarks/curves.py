@@ -12,7 +12,7 @@ from bench.datasets import DATASETS
 from bench.datasets.base import Dataset, DatasetEntry, DatasetFacts, Split
 from bench.datasets.sampling import subset_per_class
 from bench.engine.common.start import labelled_images, start, trial_streams
-from bench.engine.fleet.together import Row, fleet_session
+from bench.engine.fleet.together import FleetStream, fleet_session
 from bench.engine.train.loop import Session
 from bench.engine.train.optimize import Hyper
 from bench.engine.train.solo import Solo
@@ -126,7 +126,7 @@ def _fleet(shop, specs):
     streams = [trial_streams(one, labelled_images(one, its))[0] for one, its in zip(specs, data, strict=True)]
     rates = workshop.rates(specs[0])
     hypers = [Hyper(rate, specs[0].search.weight_decay) for rate in rates]
-    rows = [Row(stream, begin, hypers) for stream, begin in zip(streams, starts, strict=True)]
+    rows = [FleetStream(stream, begin, hypers) for stream, begin in zip(streams, starts, strict=True)]
     stages = plain_stages(starts[0].network, specs[0].procedure)
     session = fleet_session(specs[0].procedure, stages, rows)
     looks = []

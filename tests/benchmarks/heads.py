@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from bench.engine.fleet.calibrate import form_maker
 from bench.engine.fleet.fleet import Fleet
 from bench.engine.train.examples import Examples, Order
-from bench.engine.train.inputs import Table, Tables
+from bench.engine.train.inputs import FeatureTable, Tables
 from bench.engine.train.loop import Session, Stream
 from bench.engine.train.optimize import Hyper, make_optimizer, schedule, set_rates
 from bench.engine.train.stage import Stage
@@ -47,7 +47,7 @@ class Heads:
         """[S, M, C, D] weights."""
         num = len(self.labels)
         images = Examples((torch.zeros(num, 3, 1, 1, dtype=torch.uint8),), self.labels, origin="features")
-        supply = Tables({"features": Table((self.features,), torch.arange(num, device=self.device), num)})
+        supply = Tables({"features": FeatureTable((self.features,), torch.arange(num, device=self.device), num)})
         network, procedure = self.network(), Procedure(ONE_UNIT, self.training, PIPELINE)
         stage = Stage(network.module, supply, supply, "kept")
         hypers = [[Hyper(rate, 5e-4) for rate in self.rates]] * self.num_streams

@@ -6,7 +6,7 @@ from torch.utils.data import DataLoader
 from torchvision import transforms
 from torchvision.transforms import functional as TF
 
-from bench.engine.train.inputs import Direct, Part
+from bench.engine.train.inputs import Direct, Share
 from bench.modalities.pixels import Augment, _changed, prepare
 from tests.benchmarks import workshop
 from tests.benchmarks.arms import Arm
@@ -35,7 +35,7 @@ def test_data_path(race, shop, changed, target, floor):
 
     def resident():
         order = torch.randperm(len(images)) if changed else torch.arange(len(images))
-        parts = [Part(images, index.to(images.device), generator) for index in order.split(BATCH)]
+        parts = [Share(images, index.to(images.device), generator) for index in order.split(BATCH)]
         return sum(supply.batches([part])[0].shape[1] for part in parts)
 
     found = race.measure(
@@ -58,7 +58,7 @@ def check(images, pipeline):
     plain, moved = Pictures(images, pipeline), prepare(_changed(pixels, mirrored, offsets), pipeline).cpu()
     for number in range(16):
         expected = plain[number][0]
-        found = Direct(pipeline).batches([Part(images, index)])[0][0, number].cpu()
+        found = Direct(pipeline).batches([Share(images, index)])[0][0, number].cpu()
         torch.testing.assert_close(found, expected)
         flipped = TF.hflip(pixels[number]) if mirrored[number] else pixels[number]
         down, right = (SHIFT + int(offset[number]) for offset in offsets)

@@ -8,7 +8,7 @@ import torch
 from torchvision.transforms import InterpolationMode, RandomResizedCrop
 from torchvision.transforms.v2 import functional as reference
 
-from bench.engine.train.inputs import Direct, Part
+from bench.engine.train.inputs import Direct, Share
 from bench.modalities.crops import NUM_DRAWS, boxes_of, resized
 from bench.modalities.pixels import Augment, ImageHandling, augment, prepare, view_of
 from bench.spec.refs import Pipeline
@@ -117,8 +117,8 @@ def test_training_images_are_cropped_and_scored_ones_are_not():
     images, how = toys.images(), Augment(crop=0.3)
     supply = Direct(PIPELINE, how)
     index = torch.arange(20)
-    (seen,) = supply.batches([Part(images, index, generator())])
-    (plain,) = supply.batches([Part(images, index)])
+    (seen,) = supply.batches([Share(images, index, generator())])
+    (plain,) = supply.batches([Share(images, index)])
     torch.testing.assert_close(plain[0], prepare(images.take(index).values[0], PIPELINE))
     expected = augment(images.take(index).values[0], how, generator())
     assert (expected.boxes[:, 2:] < 8).any()
@@ -131,9 +131,9 @@ def test_training_images_are_cropped_and_scored_ones_are_not():
 def test_several_streams_are_cropped_each_by_its_own_generator():
     images, supply = toys.images(), Direct(PIPELINE, Augment(crop=0.3))
     index = torch.arange(10)
-    (both,) = supply.batches([Part(images, index, generator(1)), Part(images, index, generator(2))])
+    (both,) = supply.batches([Share(images, index, generator(1)), Share(images, index, generator(2))])
     for number, seed in enumerate((1, 2)):
-        (alone,) = supply.batches([Part(images, index, generator(seed))])
+        (alone,) = supply.batches([Share(images, index, generator(seed))])
         torch.testing.assert_close(both[number], alone[0])
     assert not torch.equal(both[0], both[1])
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from bench.engine.fleet import calibrate
-from bench.engine.fleet.calibrate import Choice
+from bench.engine.fleet.calibrate import FleetChoice
 from bench.engine.jobs.perform import perform
 from bench.spec.job import Job
 from bench.spec.refs import BackboneRef, Engine, Weights
@@ -25,7 +25,7 @@ def forced(monkeypatch, form, width):
     """Every search and every bundle of finals trains in this form."""
 
     def choose(spec, begin, stages, images, context):
-        return Choice() if context.engine.fleet == 1 else Choice(width, form)
+        return FleetChoice() if context.engine.fleet == 1 else FleetChoice(width, form)
 
     monkeypatch.setattr("bench.engine.search.run.choose_form", choose)
     monkeypatch.setattr("bench.engine.jobs.finals.choose_form", choose)

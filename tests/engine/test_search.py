@@ -9,7 +9,7 @@ import pytest
 from bench.engine.common.history import Tried
 from bench.engine.search.points import ask_cohort, choose, edge_of
 from bench.engine.train.optimize import Hyper
-from bench.plan.bracket import Seen, next_points
+from bench.plan.bracket import TriedRate, next_points
 from bench.plan.halving import cohorts
 from tests.engine import toys
 
@@ -164,7 +164,7 @@ def test_optuna_asks_the_bracket_where_the_rule_says():
         for point in points:
             failed = len(by_hand) == 2
             value = score(Hyper(point, 0.0))
-            by_hand.append(Seen(point, None if failed else value, None if failed else 1 - value))
+            by_hand.append(TriedRate(point, None if failed else value, None if failed else 1 - value))
     assert rates(got) == pytest.approx([seen.lr for seen in by_hand], rel=1e-12)
 
 

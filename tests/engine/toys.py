@@ -13,7 +13,7 @@ from bench.engine.train import solo as team
 from bench.engine.train.examples import Examples
 from bench.engine.train.loop import Assignment
 from bench.engine.train.optimize import Hyper, numbered_phases
-from bench.engine.train.setting import Setting, Source
+from bench.engine.train.setting import SourceNetwork, TrainingSetting
 from bench.network.build import adapted, build_network
 from bench.network.units import Network
 from bench.spec.job import FitSpec, Job, PretrainSpec, Procedure
@@ -61,10 +61,10 @@ def setting_of(net, training=TRAINING, on=None):
         plain = build_network(BackboneRef("toy_vit" if net.num_units == 5 else "toy_conv", {}, "coarse",
                                           Weights("random")), CLASSES, 5)  # fmt: skip
         plain.module.eval().requires_grad_(False)
-        return Source(plain, CLASSES, images("test"), images("test"))
+        return SourceNetwork(plain, CLASSES, images("test"), images("test"))
 
     start = {name: tensor.clone() for name, tensor in net.module.state_dict().items()}
-    return Setting(net, start, on, PIPELINE, training, 7, images(), functools.cache(source))
+    return TrainingSetting(net, start, on, PIPELINE, training, 7, images(), functools.cache(source))
 
 
 def procedure(of, **changes):

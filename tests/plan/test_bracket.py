@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from bench.plan.bracket import COHORT, Seen, cohort_sizes, next_points
+from bench.plan.bracket import COHORT, TriedRate, cohort_sizes, next_points
 
 
 def decades(points):
@@ -13,14 +13,14 @@ def decades(points):
 
 def seen(*rows):
     """(decade, score); a score of None is a trial that diverged."""
-    return [Seen(10.0**decade, score) for decade, score in rows]
+    return [TriedRate(10.0**decade, score) for decade, score in rows]
 
 
 def searched(score, trials, centre=1e-2):
     """A whole search; `score` of a decade."""
     history = []
     for num in cohort_sizes(trials):
-        history += [Seen(point, score(math.log10(point))) for point in next_points(centre, history, num)]
+        history += [TriedRate(point, score(math.log10(point))) for point in next_points(centre, history, num)]
     return history
 
 
@@ -68,9 +68,9 @@ def test_a_trial_that_diverged_is_an_end_that_was_tried():
 
 
 def test_ties_go_to_the_lower_loss_then_to_the_smaller_rate():
-    rows = [Seen(1e-3, 0.5, 1.0), Seen(1e-2, 0.5, 0.9), Seen(1e-1, 0.5, 0.8)]
+    rows = [TriedRate(1e-3, 0.5, 1.0), TriedRate(1e-2, 0.5, 0.9), TriedRate(1e-1, 0.5, 0.8)]
     assert decades(next_points(1e-2, rows, 1)) == [0]
-    assert decades(next_points(1e-2, [Seen(one.lr, 0.5, 1.0) for one in rows], 1)) == [-4]
+    assert decades(next_points(1e-2, [TriedRate(one.lr, 0.5, 1.0) for one in rows], 1)) == [-4]
 
 
 @pytest.mark.parametrize("top", [-3.4, -2.9, -2.3, -2.0, -1.45, -0.8])

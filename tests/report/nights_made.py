@@ -5,27 +5,29 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bench.gate.series import NightPoint, Segment, Series
+from bench.gate.series import NightPoint, NightSeries, Stretch
 from bench.gate.verdict import CellName
 
 OLD, NEW = "torch 2.15, timm 1.0.31, NVIDIA H100", "torch 2.16, timm 1.0.31, NVIDIA H100"
 
 
-def one(cell: CellName, levels: Sequence[float], per_level: int = 12, seed: int = 0, moved: bool = False) -> Series:
+def one(
+    cell: CellName, levels: Sequence[float], per_level: int = 12, seed: int = 0, moved: bool = False
+) -> NightSeries:
     """`moved`: the environment is another from the last level on."""
     draw = np.random.default_rng(seed)
     nights, segments = [], []
     for i, level in enumerate(levels):
-        segments.append(Segment(i * per_level, (i + 1) * per_level, level))
+        segments.append(Stretch(i * per_level, (i + 1) * per_level, level))
         for _ in range(per_level):
             day, mean = len(nights), level + float(draw.normal(0, 0.004))
             environment = NEW if moved and i == len(levels) - 1 else OLD
             when = str(np.datetime64("2026-05-01") + day)
             nights.append(NightPoint(when, f"{day:07x}c0ffee", environment, mean, mean - 0.008, mean + 0.008, 5))
-    return Series(cell, tuple(nights), tuple(segments), levels[0])
+    return NightSeries(cell, tuple(nights), tuple(segments), levels[0])
 
 
-def many(count: int, nights: int = 30) -> list[Series]:
+def many(count: int, nights: int = 30) -> list[NightSeries]:
     """The first falls by 3 points, the second rises by 2 with a new environment, the fifth by 1.5 and falls again."""
     found = []
     for i in range(count):
@@ -35,8 +37,8 @@ def many(count: int, nights: int = 30) -> list[Series]:
     return found
 
 
-def lone() -> Series:
+def lone() -> NightSeries:
     """One night without an interval, and one that has no score."""
     night = NightPoint("2026-05-01", "ab12cd3", OLD, 0.9, math.nan, math.nan, 1)
     nothing = NightPoint("2026-05-02", "ff", OLD, math.nan, math.nan, math.nan, 0)
-    return Series(CellName("near", "5", "small", "lone"), (night, nothing))
+    return NightSeries(CellName("near", "5", "small", "lone"), (night, nothing))

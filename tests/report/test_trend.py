@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from bench.gate.series import Segment
+from bench.gate.series import Stretch
 from bench.gate.verdict import CellName
 from bench.report import write_trend
-from bench.report.trend import NIGHTS, QUIET, STEPPED, NightPoint, Series, build_trend
+from bench.report.trend import NIGHTS, QUIET, STEPPED, NightPoint, NightSeries, build_trend
 from tests.gate.made import HOSTILE
 from tests.report.nights_made import NEW, OLD, lone, many, one
 from tests.report.test_report import Page
@@ -27,7 +27,7 @@ def names(page: str) -> list[str]:
     return [re.findall(r"<h4><bdi>(.*?)</bdi>", panel)[0] for panel in panels(page)]
 
 
-def text(series: Sequence[Series]) -> str:
+def text(series: Sequence[NightSeries]) -> str:
     return Page(build_trend("quickstart", series)).text
 
 
@@ -92,7 +92,7 @@ def test_levels_stand_at_their_nights_and_heights() -> None:
 
 def test_a_point_stands_where_its_mean_is() -> None:
     nights = [NightPoint(f"2026-01-0{i + 1}", "c", OLD, mean, mean, mean, 3) for i, mean in enumerate((0.8, 0.9, 0.85))]
-    (panel,) = panels(build_trend("s", [Series(CELL, tuple(nights))]))
+    (panel,) = panels(build_trend("s", [NightSeries(CELL, tuple(nights))]))
     low, high, middle = (float(y) for y in re.findall(r'cy="([\d.]+)"', panel))
     assert middle == pytest.approx((low + high) / 2, abs=0.1)
     assert low > high
@@ -120,10 +120,10 @@ def test_plain_tuples_are_segments_and_lone_nights_have_no_interval() -> None:
 
 
 @pytest.mark.parametrize("series", [
-    [], [Series(CELL, ())], [Series(CELL, (), (Segment(0, 0, 0.5),), 0.5)],
-    [Series(CELL, (NightPoint("2026-05-01", "a", OLD, math.nan, math.nan, math.nan, 0),), (), math.nan)],
+    [], [NightSeries(CELL, ())], [NightSeries(CELL, (), (Stretch(0, 0, 0.5),), 0.5)],
+    [NightSeries(CELL, (NightPoint("2026-05-01", "a", OLD, math.nan, math.nan, math.nan, 0),), (), math.nan)],
 ])  # fmt: skip
-def test_nothing_to_draw(series: list[Series]) -> None:
+def test_nothing_to_draw(series: list[NightSeries]) -> None:
     found = Page(build_trend("quickstart", series))
     assert found.open == []
     assert ("No night has been measured yet." in found.text) == (not series or not series[0].nights)

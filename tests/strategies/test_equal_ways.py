@@ -6,7 +6,7 @@ import dataclasses
 import pytest
 import torch
 
-from bench.engine.fleet.calibrate import Choice
+from bench.engine.fleet.calibrate import FleetChoice
 from bench.engine.jobs.perform import perform
 from bench.execute.bundles import bundles
 from bench.plan.patterns import frozen_patterns
@@ -63,7 +63,7 @@ def test_every_way_comes_to_the_same_records(tmp_path, monkeypatch, double, pret
         """In a fleet wherever there can be one, not only where it is quicker here."""
         is_alone = context.engine.fleet == 1 or spec.recipe.trains_alone
         heads_only = not any(any(phase.rates[:-1]) for phase in spec.recipe.phases)
-        return Choice() if is_alone else Choice(100, "head" if heads_only else "vmap")
+        return FleetChoice() if is_alone else FleetChoice(100, "head" if heads_only else "vmap")
 
     monkeypatch.setattr("bench.engine.search.run.choose_form", choose)
     monkeypatch.setattr("bench.engine.jobs.finals.choose_form", choose)

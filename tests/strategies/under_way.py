@@ -3,7 +3,7 @@
 import torch
 from torch.nn import functional as F
 
-from bench.engine.train.setting import Step
+from bench.engine.train.setting import TrainingStep
 from bench.modalities.pixels import prepare
 from bench.network.capture import watched
 from tests.engine import toys
@@ -28,7 +28,8 @@ def under_way(name, toy="toy_conv", number=0, phase=0, **options):
     with watched(net, units=True) as seen:
         logits = net.module(x)
     loss = F.cross_entropy(logits, y)
-    step = Step(number, phase, net, x, y, logits, loss, seen.features[0], [seen.units[u] for u in sorted(seen.units)])
+    units = [seen.units[unit] for unit in sorted(seen.units)]
+    step = TrainingStep(number, phase, net, x, y, logits, loss, seen.features[0], units)
     return recipe.penalty, setting, term, step
 
 

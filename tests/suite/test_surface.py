@@ -1,14 +1,14 @@
 """Every key a suite may hold. A change here is a change for everybody who has written a suite."""
 
 from bench.suite import recipe_schema, schema
-from bench.suite.section import Section
+from bench.suite.section import SuiteSection
 from bench.suite.words import annotations
 
 SURFACE = {
     "Suite": "name description datasets backbones strategies head training search engine gate repeats seed",
     "DatasetSpec": "name labels_per_class fraction total options metric label",
     "BackboneSpec": "name weights pretrain options units image_size mean std interpolation crop label",
-    "PretrainSpec": "dataset options epochs batch_size optimizer lr weight_decay shift seed allow_overlap",
+    "PretrainingSpec": "dataset options epochs batch_size optimizer lr weight_decay shift seed allow_overlap",
     "HeadSpec": "start mlp dropout",
     "StrategySpec": "name options recipe stop_early head",
     "RecipeScheduleSpec": "rise start end shape cycles",
@@ -34,6 +34,6 @@ def test_the_keys_of_a_suite() -> None:
     found = {
         name: " ".join(annotations(value))
         for name, value in sections.items()
-        if issubclass(value, Section) and value is not Section
+        if issubclass(value, SuiteSection) and value is not SuiteSection
     }
     assert found == SURFACE

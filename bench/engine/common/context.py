@@ -15,7 +15,7 @@ from bench.datasets import cache as dataset_cache
 from bench.datasets.base import Dataset, Split
 from bench.engine.common.features import Features
 from bench.engine.train.examples import Examples
-from bench.engine.train.flops import Known
+from bench.engine.train.flops import FlopCounts
 from bench.engine.train.meter import Meter
 from bench.errors import BenchError
 from bench.keys import digest
@@ -50,7 +50,7 @@ class OnDevice:
 class Kept:
     network: Network
     cuts: OrderedDict[str, object] = field(default_factory=OrderedDict)
-    flops: Known = field(default_factory=dict)
+    flops: FlopCounts = field(default_factory=dict)
 
 
 @dataclass
@@ -127,7 +127,7 @@ class Context:
         kind = [ref.name, ref.options, ref.units, *built]
         return _kept(self._networks, digest(kind), NETWORKS, lambda: Kept(fresh)).network
 
-    def flops(self, network: Network) -> Known:
+    def flops(self, network: Network) -> FlopCounts:
         """What `flops.py` has counted of a network."""
         return next((kept.flops for kept in self._networks.values() if kept.network is network), {})
 

@@ -8,7 +8,7 @@ from bench.engine.common.context import Context
 from bench.engine.common.start import Start, pretrained_state, pretraining_of
 from bench.engine.train.examples import Examples
 from bench.engine.train.loop import Stream
-from bench.engine.train.setting import Setting, Source
+from bench.engine.train.setting import SourceNetwork, TrainingSetting
 from bench.errors import NotApplicable
 from bench.keys import digest
 from bench.network.build import build_network
@@ -16,8 +16,8 @@ from bench.spec.job import FitSpec
 from bench.spec.refs import BackboneRef, Weights
 
 
-def setting_for(spec: FitSpec, begin: Start, stream: Stream, context: Context) -> Setting:
-    return Setting(
+def setting_for(spec: FitSpec, begin: Start, stream: Stream, context: Context) -> TrainingSetting:
+    return TrainingSetting(
         network=begin.network,
         start=begin.state,
         images=stream.images,
@@ -50,12 +50,12 @@ def root_of(ref: BackboneRef, context: Context) -> BackboneRef:
     return ref
 
 
-def source_of(spec: FitSpec, context: Context) -> Source:
+def source_of(spec: FitSpec, context: Context) -> SourceNetwork:
     """Made once for each backbone and kept while a few others are."""
     return context.kept(digest(["source", spec.backbone, spec.pipeline]), lambda: _source(spec, context))
 
 
-def _source(spec: FitSpec, context: Context) -> Source:
+def _source(spec: FitSpec, context: Context) -> SourceNetwork:
     ref = root_of(spec.backbone, context)
     state = pretrained_state(ref, context)
     if state is None:
@@ -72,6 +72,6 @@ def _source(spec: FitSpec, context: Context) -> Source:
         raise NotApplicable(f"needs the whole network as it was pretrained; its weights lack {', '.join(missing[:3])}")
     network.module.to(context.device, memory_format=torch.channels_last).eval().requires_grad_(False)  # type: ignore[call-overload]
     if ref.weights.origin != "pretrain":
-        return Source(network, num_classes)
+        return SourceNetwork(network, num_classes)
     data = context.data(pretraining_of(ref.weights, context).learned.data)
-    return Source(network, num_classes, data.train, data.test)
+    return SourceNetwork(network, num_classes, data.train, data.test)

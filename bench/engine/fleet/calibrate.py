@@ -20,7 +20,7 @@ from bench.engine.fleet.fleet import Fleet, MakeForm
 from bench.engine.fleet.forms import Form, head_form, vmap_form
 from bench.engine.train.examples import Examples
 from bench.engine.train.flops import COUNTED, step_flops
-from bench.engine.train.inputs import Inputs, Part
+from bench.engine.train.inputs import Inputs, Share
 from bench.engine.train.optimize import Hyper
 from bench.engine.train.solo import Solo, Team
 from bench.engine.train.stage import Stages
@@ -43,32 +43,32 @@ LARGEST = {"cpu": 1.5e8, "cuda": 2e11}  # FLOPs of one replica's step that keep 
 
 
 @dataclass(frozen=True)
-class Choice:
+class FleetChoice:
     width: int = 1  # replicas, all streams together
     form: str = "alone"
 
 
-def choose_form(spec: FitSpec, begin: Start, stages: Stages, images: Examples, context: Context) -> Choice:
+def choose_form(spec: FitSpec, begin: Start, stages: Stages, images: Examples, context: Context) -> FleetChoice:
     """`images`: some that these trainings use. Heads need no trial: one matrix product is always best."""
     limit = context.engine.fleet
     if limit == 1 or spec.recipe.trains_alone:
-        return Choice()
+        return FleetChoice()
     begin.renew()  # others may have left anything in the network
     most = 10_000 if limit == "auto" else limit
     if not any(any(phase.rates[:-1]) for phase in spec.recipe.phases):
         stage = stages(0)
         if not stage.whole and head_form(stage.live, ()) is not None:
-            return Choice(most, "head")
+            return FleetChoice(most, "head")
     if _work(spec, begin.network, context) > LARGEST.get(context.device.type, 0):
-        return Choice()
+        return FleetChoice()
     path = context.forms / f"{_name(spec, context)}.json"
     kept = _read(path)
     if kept is None:
         kept = _keep(path, _fastest(spec, begin, stages, images, context))
-    return Choice(min(kept.width, most), kept.form) if most > 1 else Choice()
+    return FleetChoice(min(kept.width, most), kept.form) if most > 1 else FleetChoice()
 
 
-def without_fault(find: Callable[[], Choice], context: Context) -> Choice:
+def without_fault(find: Callable[[], FleetChoice], context: Context) -> FleetChoice:
     """A trial of forms that fails is no training's fault: then nothing trains together."""
     try:
         return find()
@@ -76,7 +76,7 @@ def without_fault(find: Callable[[], Choice], context: Context) -> Choice:
         raise
     except Exception as error:
         context.notice(f"no fleet: {type(error).__name__}: {error}".splitlines()[0])
-        return Choice()
+        return FleetChoice()
 
 
 def form_maker(examples: Callable[[], Inputs]) -> MakeForm:
@@ -98,14 +98,14 @@ def _work(spec: FitSpec, network: Network, context: Context) -> float:
     return counted / COUNTED * spec.training.batch_size
 
 
-def _fastest(spec: FitSpec, begin: Start, stages: Stages, images: Examples, context: Context) -> Choice:
+def _fastest(spec: FitSpec, begin: Start, stages: Stages, images: Examples, context: Context) -> FleetChoice:
     begin.renew()
     index = torch.arange(spec.training.batch_size, device=images.device) % len(images)
-    inputs = stages(len(spec.recipe.phases) - 1).plain.batches([Part(images, index)])
+    inputs = stages(len(spec.recipe.phases) - 1).plain.batches([Share(images, index)])
     examples = tuple(value[0] for value in inputs)
     hyper = Hyper(spec.search.lr_low, spec.search.weight_decay)
     alone = _seconds(Solo(begin.network, spec.procedure, hyper, begin.renew), spec, stages, inputs)
-    best, least = Choice(), alone / GAIN
+    best, least = FleetChoice(), alone / GAIN
     for width in WIDTHS.get(context.device.type, ()):
         try:
             fleet = Fleet(begin.network, spec.procedure, [[hyper] * width], [begin.state], form_maker(lambda: examples))
@@ -114,7 +114,7 @@ def _fastest(spec: FitSpec, begin: Start, stages: Stages, images: Examples, cont
             log.info("no fleet of %d: %s", width, error)
             break
         if seconds < least:
-            best, least = Choice(width, fleet.form), seconds
+            best, least = FleetChoice(width, fleet.form), seconds
     log.info("%s: %s; alone %.2g s a step, so %.2g s", spec.backbone.name, best, alone, least)
     return best
 
@@ -145,7 +145,7 @@ def _name(spec: FitSpec, context: Context) -> str:
     ])  # fmt: skip
 
 
-def _keep(path: Path, found: Choice) -> Choice:
+def _keep(path: Path, found: FleetChoice) -> FleetChoice:
     """Whoever writes first decides for all."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -158,9 +158,9 @@ def _keep(path: Path, found: Choice) -> Choice:
     return found
 
 
-def _read(path: Path) -> Choice | None:
+def _read(path: Path) -> FleetChoice | None:
     try:
-        return Choice(**json.loads(path.read_text()))
+        return FleetChoice(**json.loads(path.read_text()))
     except (OSError, ValueError, TypeError):
         return None
 

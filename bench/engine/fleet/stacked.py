@@ -44,7 +44,7 @@ class Moving:
     state: tuple[Tensor, ...]
 
 
-class Rule(Protocol):
+class UpdateRule(Protocol):
     @property
     def state(self) -> tuple[str, ...]:
         """torch's names of what is kept for each parameter."""
@@ -71,7 +71,7 @@ class StackedOptimizer:
         self.parameters = parameters
         self.slots = {name: slots[name] for name in parameters}
         self.hypers = hypers
-        self.rule: Rule = AdamW() if training.optimizer == "adamw" else SGD(training.momentum)
+        self.rule: UpdateRule = AdamW() if training.optimizer == "adamw" else SGD(training.momentum)
         self._state: dict[str, tuple[Tensor, ...]] = {}
         self._steps = dict.fromkeys(parameters, 0)
         self._moving: list[Moving] = []

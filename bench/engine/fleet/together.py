@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import torch
 
 from bench.engine.common.start import Start
-from bench.engine.fleet.calibrate import Choice, form_maker
+from bench.engine.fleet.calibrate import FleetChoice, form_maker
 from bench.engine.fleet.fleet import Fleet
-from bench.engine.train.inputs import Inputs, Part
+from bench.engine.train.inputs import Inputs, Share
 from bench.engine.train.loop import Session, Stream
 from bench.engine.train.optimize import Hyper
 from bench.engine.train.stage import Stages
@@ -18,7 +18,7 @@ EXAMPLES = 4  # images that a form is tried out on
 
 
 @dataclass(frozen=True)
-class Row:
+class FleetStream:
     """One stream of a fleet and the members that learn from it."""
 
     stream: Stream
@@ -26,12 +26,12 @@ class Row:
     hypers: list[Hyper]  # one for each member
 
 
-def fleet_session(procedure: Procedure, stages: Stages, rows: Sequence[Row]) -> Session:
+def fleet_session(procedure: Procedure, stages: Stages, rows: Sequence[FleetStream]) -> Session:
     def examples() -> Inputs:
         """Of the phase at hand."""
         images = rows[0].stream.images
         index = torch.arange(EXAMPLES, device=images.device) % len(images)
-        return tuple(value[0] for value in session.stage.plain.batches([Part(images, index)]))
+        return tuple(value[0] for value in session.stage.plain.batches([Share(images, index)]))
 
     fleet = Fleet(
         rows[0].begin.network, procedure, [row.hypers for row in rows], [row.begin.state for row in rows],
@@ -46,12 +46,12 @@ def have_equal_batches(streams: Sequence[Stream], batch_size: int) -> bool:
     return len({min(batch_size, len(stream.images)) for stream in streams}) == 1
 
 
-def narrower(choice: Choice, error: Exception, num_replicas: int) -> Choice:
+def narrower(choice: FleetChoice, error: Exception, num_replicas: int) -> FleetChoice:
     """Half as many where memory was short; else each by itself, so that a fault is one training's."""
     if isinstance(error, torch.OutOfMemoryError):
-        return Choice(min(choice.width, num_replicas) // 2, choice.form)
-    return Choice()
+        return FleetChoice(min(choice.width, num_replicas) // 2, choice.form)
+    return FleetChoice()
 
 
-def why_narrower(spec: FitSpec, choice: Choice, error: Exception) -> str:
+def why_narrower(spec: FitSpec, choice: FleetChoice, error: Exception) -> str:
     return f"{spec.backbone.name}: {type(error).__name__} in a fleet; now {choice.width} at a time"

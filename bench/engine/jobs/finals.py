@@ -18,8 +18,8 @@ from bench.engine.common.records import (
 )
 from bench.engine.common.sources import setting_for
 from bench.engine.common.start import Finished, Start, final_stream, has_collapsed, logical_cost, start, weights_of
-from bench.engine.fleet.calibrate import Choice, choose_form, without_fault
-from bench.engine.fleet.together import Row, fleet_session, have_equal_batches, narrower, why_narrower
+from bench.engine.fleet.calibrate import FleetChoice, choose_form, without_fault
+from bench.engine.fleet.together import FleetStream, fleet_session, have_equal_batches, narrower, why_narrower
 from bench.engine.jobs.forgetting import forgetting
 from bench.engine.reuse.stages import stages_for
 from bench.engine.search.points import at_point, choose, unchosen
@@ -141,10 +141,10 @@ def _may_be_fleet(finals: list[_Final]) -> bool:
     return have_equal_batches([final.stream for final in finals], finals[0].spec.training.batch_size)
 
 
-def _choose(finals: list[_Final], context: Context) -> Choice:
+def _choose(finals: list[_Final], context: Context) -> FleetChoice:
     first = finals[0] if finals else None
     if first is None or len(finals) < 2 or first.spec.varied is not None:
-        return Choice()
+        return FleetChoice()
     return choose_form(first.spec, first.begin, _stages(finals, context), first.stream.images, context)
 
 
@@ -154,14 +154,14 @@ def _stages(finals: list[_Final], context: Context) -> Stages:
     return stages_for(first.spec, first.begin, [*bases, context.data(first.spec.data).test], context)
 
 
-def _train(finals: list[_Final], choice: Choice, before: Measured, context: Context) -> list[Finished]:
+def _train(finals: list[_Final], choice: FleetChoice, before: Measured, context: Context) -> list[Finished]:
     first = finals[0]
     if first.spec.recipe.soup is not None:
         return [_stir(first, before, context)]
     spec, begin = first.spec, first.begin
     meter = context.meter()
     if len(finals) > 1:
-        rows = [Row(final.stream, final.begin, [final.chosen.hyper]) for final in finals]
+        rows = [FleetStream(final.stream, final.begin, [final.chosen.hyper]) for final in finals]
         session = fleet_session(spec.procedure, _stages(finals, context), rows)
     else:
         setting = setting_for(spec, begin, first.stream, context)

@@ -15,7 +15,7 @@ from bench.engine.common.sources import root_of, source_of
 from bench.engine.common.start import Finished, pretrained_state, pretraining_of
 from bench.engine.train.evaluate import Scored, score
 from bench.engine.train.inputs import Direct, Inputs
-from bench.engine.train.setting import Source
+from bench.engine.train.setting import SourceNetwork
 from bench.errors import NotApplicable, nearest
 from bench.network.weights import Loaded, sha256_of
 from bench.spec.job import FitSpec, Job
@@ -71,7 +71,7 @@ def _finish(job: Job, context: Context) -> Finished:
     return Finished("ok", result, Cost(logical=logical, measured=meter.read()))
 
 
-def _score(source: Source, rows: Sequence[int], spec: FitSpec, context: Context) -> Scored:
+def _score(source: SourceNetwork, rows: Sequence[int], spec: FitSpec, context: Context) -> Scored:
     """The rows of the data set's classes come first, in its order, so that labels are what they were."""
     assert spec.recipe.own_head is not None
     others = sorted(set(range(source.num_classes)) - set(rows)) if spec.recipe.own_head.among == "all" else []

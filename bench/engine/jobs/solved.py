@@ -27,7 +27,7 @@ from bench.engine.reuse.stages import stages_for
 from bench.engine.train.evaluate import BATCH, Scored, class_weights
 from bench.engine.train.examples import Examples
 from bench.engine.train.flops import forward_flops
-from bench.engine.train.inputs import Part
+from bench.engine.train.inputs import Share
 from bench.engine.train.precision import arithmetic
 from bench.engine.train.stage import Stage, plain_stages
 from bench.network.capture import in_eval_mode, watched
@@ -254,7 +254,7 @@ def _features(matrix: _Matrix, images: Examples, spec: FitSpec) -> Tensor:
     with torch.no_grad(), in_eval_mode(network.module):
         for begin in range(0, len(images), BATCH):
             index = torch.arange(begin, min(begin + BATCH, len(images)), device=images.device)
-            inputs = matrix.stage.plain.batches([Part(images, index)])
+            inputs = matrix.stage.plain.batches([Share(images, index)])
             with watched(network, units=of_units) as seen, arithmetic(images.device, spec.training.precision):
                 matrix.stage.live(*(value[0] for value in inputs))
             rows.append(seen.row() if of_units else seen.features[0])

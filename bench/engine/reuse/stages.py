@@ -21,7 +21,7 @@ from bench.engine.reuse.cut import Cut, Whole, cut, join
 from bench.engine.reuse.replay import Static
 from bench.engine.train.examples import Examples
 from bench.engine.train.flops import forward_flops
-from bench.engine.train.inputs import Direct, Supply, Table, Tables, Through
+from bench.engine.train.inputs import Direct, FeatureTable, Supply, Tables, Through
 from bench.engine.train.precision import arithmetic
 from bench.engine.train.stage import Stage, Stages, plain_stages
 from bench.keys import digest
@@ -42,7 +42,7 @@ LARGEST = 2 << 30  # bytes of one table
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownCut:
     """A cut and what is known of it."""
 
     cut: Cut
@@ -71,7 +71,7 @@ def stages_for(spec: FitSpec, begin: Start, bases: Sequence[Examples], context: 
     return stage
 
 
-def _cut_stage(known: Known, bases: Sequence[Examples], maker: "_Maker") -> Stage:
+def _cut_stage(known: KnownCut, bases: Sequence[Examples], maker: "_Maker") -> Stage:
     one, spec, training = known.cut, maker.spec, maker.spec.training
     handling = modalities.of(spec.pipeline).handling()
     how = handling.variation(training)
@@ -99,7 +99,7 @@ def _begin_again(begin: Start, touched: Learning) -> None:
 
 def _known(
     spec: FitSpec, begin: Start, touched: Learning, sample: Examples, context: Context
-) -> Known | str:
+) -> KnownCut | str:
     """Text: the network runs whole, and this is why. A notice and the records say so."""
     name = digest([_body(spec), touched, spec.pipeline])
     shelf = context.cuts(begin.network)
@@ -113,7 +113,7 @@ def _known(
         else:
             shelf[name] = _measured(found, begin, x, context.device.type)
     known = shelf[name]
-    assert isinstance(known, Known | str)
+    assert isinstance(known, KnownCut | str)
     return known
 
 
@@ -124,7 +124,7 @@ def _body(spec: FitSpec) -> list[object]:
     return [weights.origin, weights.identity, *drawn]
 
 
-def _measured(found: Cut, begin: Start, x: Tensor, device: str) -> Known:
+def _measured(found: Cut, begin: Start, x: Tensor, device: str) -> KnownCut:
     values = found.static(x)
     size = sum(value.nbytes for value in values) // len(x)
     operations, bandwidth = SPEED.get(device, SPEED["cpu"])
@@ -132,7 +132,7 @@ def _measured(found: Cut, begin: Start, x: Tensor, device: str) -> Known:
     # Some networks have buffers that a state dict leaves out.
     tensors = {**begin.state, **{n: b for n, b in begin.network.module.named_buffers() if n not in begin.state}}
     frozen = {name: tensors[name] for name in found.frozen}
-    return Known(found, sha256_of(frozen), computing > WORTH * size / bandwidth, size)
+    return KnownCut(found, sha256_of(frozen), computing > WORTH * size / bandwidth, size)
 
 
 @dataclass(frozen=True)
@@ -148,8 +148,8 @@ class _Maker:
     def handling(self) -> Handling:
         return modalities.of(self.spec.pipeline).handling()
 
-    def tables(self, known: Known, bases: Sequence[Examples], how: Variation) -> Tables:
-        by_origin: dict[str, Table] = {}
+    def tables(self, known: KnownCut, bases: Sequence[Examples], how: Variation) -> Tables:
+        by_origin: dict[str, FeatureTable] = {}
         for base in {(base.origin, _rows_name(base)): base for base in bases}.values():
             table = self._table(known, base, how)
             if base.origin in by_origin:
@@ -157,23 +157,23 @@ class _Maker:
             by_origin[base.origin] = table
         return Tables(by_origin, self.handling, how)
 
-    def _table(self, known: Known, base: Examples, how: Variation) -> Table:
+    def _table(self, known: KnownCut, base: Examples, how: Variation) -> FeatureTable:
         keys = self._keys(known, base, how)
         group = digest(["group", known.sha256, base.origin, _rows_name(base)])
         values = self.context.features.get(keys, group, lambda: self._compute(known, base, how))
         where = torch.full((base.split_size,), -1, device=base.device)
         rows = torch.arange(len(base), device=base.device)
         where[base.rows if base.rows is not None else rows] = rows
-        return Table(tuple(values), where, len(base))
+        return FeatureTable(tuple(values), where, len(base))
 
-    def _keys(self, known: Known, base: Examples, how: Variation) -> list[str]:
+    def _keys(self, known: KnownCut, base: Examples, how: Variation) -> list[str]:
         spec = self.spec
         # Strides, paddings and the like are in no tensor: the backbone's name and options stand for them.
         network = [spec.backbone.name, spec.backbone.options, spec.recipe.adapt, VERSIONS, known.sha256]
         images = [spec.pipeline, spec.training.precision, base.origin, _rows_name(base), how]
         return [digest([FORMAT, network, images, one]) for one in known.cut.names]
 
-    def _compute(self, known: Known, base: Examples, how: Variation) -> dict[str, Tensor]:
+    def _compute(self, known: KnownCut, base: Examples, how: Variation) -> dict[str, Tensor]:
         """Of this cut, and of all others that the plan will want of these images."""
         num_images = len(base) * (how.num_views or 1)
         wanted = [known, *(one for one in self._others(known, base) if num_images * one.bytes_per_image <= LARGEST)]
@@ -212,18 +212,18 @@ class _Maker:
                     part = self.handling.view(part, how, rows, torch.full((len(index),), number))
                 yield self.handling.inputs([part], self.spec.pipeline)
 
-    def _others(self, known: Known, base: Examples) -> Iterator[Known]:
+    def _others(self, known: KnownCut, base: Examples) -> Iterator[KnownCut]:
         spec, mine = self.spec, self.spec.recipe.touched(self.phase)
         for touched in self.context.patterns.get(pattern_group(spec), ()) if has_one_body(spec) else ():
             # After the first phase some units of the network are no longer as they were at the start.
             moves = self.begin.network.moving
             is_start = self.phase == 0 or set(moves(mine)) <= set(moves(touched))
             other = _known(spec, self.begin, touched, base, self.context) if is_start else None
-            if isinstance(other, Known) and other.is_worth_keeping and other.cut.names != known.cut.names:
+            if isinstance(other, KnownCut) and other.is_worth_keeping and other.cut.names != known.cut.names:
                 yield other
 
 
-def _both(one: Table, other: Table, how: Variation) -> Table:
+def _both(one: FeatureTable, other: FeatureTable, how: Variation) -> FeatureTable:
     """Rows that stand in both hold the same values."""
     num_views = how.num_views or 1
     blocks = [
@@ -231,10 +231,10 @@ def _both(one: Table, other: Table, how: Variation) -> Table:
         for a, b in zip(one.values, other.values, strict=True)
     ]
     where = torch.where(other.where >= 0, other.where + one.num_rows, one.where)
-    return Table(tuple(blocks), where, one.num_rows + other.num_rows)
+    return FeatureTable(tuple(blocks), where, one.num_rows + other.num_rows)
 
 
-def _block(values: Tensor, table: Table, view: int) -> Tensor:
+def _block(values: Tensor, table: FeatureTable, view: int) -> Tensor:
     return values[view * table.num_rows : (view + 1) * table.num_rows]
 
 

@@ -7,7 +7,7 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from bench.plan.bracket import Seen, next_points
+from bench.plan.bracket import TriedRate, next_points
 from bench.spec.refs import Search
 
 
@@ -37,7 +37,7 @@ class BracketSampler(BaseSampler):
         return points[trial.number - self._cohort.start]
 
 
-def _seen(trial: FrozenTrial) -> Seen:
+def _seen(trial: FrozenTrial) -> TriedRate:
     lr = trial.params["lr"]
     is_broken = trial.state == TrialState.FAIL or trial.user_attrs["collapsed"]
-    return Seen(lr, None) if is_broken else Seen(lr, trial.value, trial.user_attrs["loss"])
+    return TriedRate(lr, None) if is_broken else TriedRate(lr, trial.value, trial.user_attrs["loss"])

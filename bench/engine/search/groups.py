@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from bench.engine.common.context import Context
 from bench.engine.common.records import guarded
 from bench.engine.common.sources import setting_for
-from bench.engine.fleet.calibrate import Choice
-from bench.engine.fleet.together import Row, fleet_session
+from bench.engine.fleet.calibrate import FleetChoice
+from bench.engine.fleet.together import FleetStream, fleet_session
 from bench.engine.reuse.stages import stages_for
 from bench.engine.search.race import Race, Trial
 from bench.engine.search.soup import keep_ingredient
@@ -62,12 +62,12 @@ class Together:
         self.rows = rows
         first = rows[0][0]
         stages = stages_for(first.spec, first.begin, [row[0].race.images for row in rows], context)
-        places: list[Row] = []
+        places: list[FleetStream] = []
         seats: list[range] = []
         for row in rows:
             streams = row[0].race.streams
             seats.append(range(len(places), len(places) + len(streams)))
-            places += [Row(stream, row[0].begin, [trial.hyper for trial in row]) for stream in streams]
+            places += [FleetStream(stream, row[0].begin, [trial.hyper for trial in row]) for stream in streams]
         self.session: Session | None = fleet_session(first.spec.procedure, stages, places)
         for row, streams_of_row in zip(rows, seats, strict=True):
             for member, trial in enumerate(row):
@@ -109,7 +109,7 @@ class Together:
 Group = Alone | Together
 
 
-def groups_of(races: Sequence[Race], choice: Choice, context: Context) -> Iterator[tuple[list[Race], list[Group]]]:
+def groups_of(races: Sequence[Race], choice: FleetChoice, context: Context) -> Iterator[tuple[list[Race], list[Group]]]:
     """Races that are run at once, and the groups that train their trials."""
     if choice.width < 2 or sum(len(race.trials) * len(race.streams) for race in races) < 2:
         for race in races:
@@ -121,7 +121,7 @@ def groups_of(races: Sequence[Race], choice: Choice, context: Context) -> Iterat
         yield list(races), _fleets(races, choice, context)
 
 
-def _fleets(races: Sequence[Race], choice: Choice, context: Context) -> list[Group]:
+def _fleets(races: Sequence[Race], choice: FleetChoice, context: Context) -> list[Group]:
     width = max(1, choice.width // sum(len(race.streams) for race in races))
     num = len(races[0].trials)
     return [

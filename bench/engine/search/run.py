@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from bench.engine.common.context import Context
-from bench.engine.fleet.calibrate import Choice, choose_form, without_fault
+from bench.engine.fleet.calibrate import FleetChoice, choose_form, without_fault
 from bench.engine.fleet.together import have_equal_batches, narrower, why_narrower
 from bench.engine.reuse.stages import stages_for
 from bench.engine.search.groups import Group, groups_of
@@ -60,13 +60,13 @@ def _run_cohort(races: Sequence[Race], cohort: range, context: Context) -> bool:
     return True
 
 
-def _choose(races: Sequence[Race], context: Context) -> Choice:
+def _choose(races: Sequence[Race], context: Context) -> FleetChoice:
     """How many trials train at once, and in which form."""
     spec, begin = races[0].spec, races[0].trials[0].begin
     streams = [stream for race in races for stream in race.streams]
     # Where options are searched, no two trials train the same thing.
     if spec.varied is not None or not have_equal_batches(streams, spec.training.batch_size):
-        return Choice()
+        return FleetChoice()
     stages = stages_for(spec, begin, [race.images for race in races], context)
     return choose_form(spec, begin, stages, races[0].images, context)
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.engine.train.examples import Examples
-from bench.engine.train.inputs import Direct, Inputs, Part, Supply
+from bench.engine.train.inputs import Direct, Inputs, Share, Supply
 from bench.engine.train.precision import full
 from bench.network.capture import in_eval_mode
 from bench.spec.refs import Pipeline
@@ -52,7 +52,7 @@ def score(
     while start < len(images):
         index = torch.arange(start, min(start + batch_size, len(images)), device=images.device)
         try:
-            logits = logits_of(supply.batches([Part(images, index)]))
+            logits = logits_of(supply.batches([Share(images, index)]))
         except torch.OutOfMemoryError:
             if batch_size == 1:
                 raise

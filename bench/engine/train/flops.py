@@ -18,10 +18,10 @@ from bench.spec.recipe import Learning
 COUNTED = 2  # images; the work is proportional to them, and BatchNorm refuses a single one
 
 
-Known = dict[tuple[Learning, Any], int]  # of one network: by what learns and pipeline
+FlopCounts = dict[tuple[Learning, Any], int]  # of one network: by what learns and pipeline
 
 
-def training_flops(network: Network, procedure: Procedure, batch_size: int, steps: int, known: Known) -> int:
+def training_flops(network: Network, procedure: Procedure, batch_size: int, steps: int, known: FlopCounts) -> int:
     """Forward and backward passes of so many steps. The work per step does not change within a phase."""
     recipe, pipeline = procedure.recipe, procedure.pipeline
     total = 0.0
@@ -36,7 +36,7 @@ def training_flops(network: Network, procedure: Procedure, batch_size: int, step
     return round(total)
 
 
-def step_flops(network: Network, active: Learning, pipeline: Any, known: Known) -> int:
+def step_flops(network: Network, active: Learning, pipeline: Any, known: FlopCounts) -> int:
     """Of one step on `COUNTED` images. Counting copies the network, so it is done once for each kind of step."""
     key = (active, pipeline)
     if key not in known:

@@ -19,7 +19,7 @@ Inputs = tuple[Tensor, ...]
 
 
 @dataclass(frozen=True)
-class Part:
+class Share:
     """One stream's share of a batch."""
 
     images: Examples
@@ -28,7 +28,7 @@ class Part:
 
 
 class Supply(Protocol):
-    def batches(self, parts: Sequence[Part]) -> Inputs:
+    def batches(self, parts: Sequence[Share]) -> Inputs:
         """What the network takes in, each [S, B, ...] for S parts of B images."""
         ...
 
@@ -49,11 +49,11 @@ class Direct:
     def handling(self) -> Handling:
         return modalities.of(self.pipeline).handling()
 
-    def batches(self, parts: Sequence[Part]) -> Inputs:
+    def batches(self, parts: Sequence[Share]) -> Inputs:
         x = self.handling.inputs([self._varied(part) for part in parts], self.pipeline)
         return (split(x, len(parts)),)
 
-    def _varied(self, part: Part) -> Any:
+    def _varied(self, part: Share) -> Any:
         examples = part.images.take(part.index)
         if part.generator is None or self.how is None or not self.how.is_random:
             return examples.values
@@ -70,7 +70,7 @@ class Through:
     precision: str
 
     @torch.no_grad()
-    def batches(self, parts: Sequence[Part]) -> Inputs:
+    def batches(self, parts: Sequence[Share]) -> Inputs:
         (x,) = self.direct.batches(parts)
         with arithmetic(x.device, self.precision):
             values = self.static(x.flatten(0, 1))
@@ -78,7 +78,7 @@ class Through:
 
 
 @dataclass(frozen=True)
-class Table:
+class FeatureTable:
     """Kept values for some rows of one split, one block of rows per view."""
 
     values: Inputs  # each [V * n, ...]
@@ -90,18 +90,18 @@ class Table:
 class Tables:
     """Values that were computed before, found by the images' origin."""
 
-    by_origin: dict[str, Table]
+    by_origin: dict[str, FeatureTable]
     handling: Handling
     how: Variation
 
-    def batches(self, parts: Sequence[Part]) -> Inputs:
+    def batches(self, parts: Sequence[Share]) -> Inputs:
         table = self.by_origin[parts[0].images.origin]
         assert all(part.images.origin == parts[0].images.origin for part in parts)
         found = [self._rows(part, table) for part in parts]
         rows = found[0] if len(found) == 1 else torch.cat(found)
         return tuple(split(value.index_select(0, rows), len(parts)) for value in table.values)
 
-    def _rows(self, part: Part, table: Table) -> Tensor:
+    def _rows(self, part: Share, table: FeatureTable) -> Tensor:
         images = part.images
         rows = part.index if images.rows is None else images.rows[part.index]
         kept = table.where[rows]

@@ -11,9 +11,9 @@ import torch
 
 from bench.engine.train.evaluate import Scored
 from bench.engine.train.examples import Examples, Order
-from bench.engine.train.inputs import Inputs, Part, Through
+from bench.engine.train.inputs import Inputs, Share, Through
 from bench.engine.train.optimize import Hyper, numbered_phases, schedule
-from bench.engine.train.setting import Setting
+from bench.engine.train.setting import TrainingSetting
 from bench.engine.train.solo import Solo, Team
 from bench.engine.train.stage import Stages, plain_stages
 from bench.keys import seed_for
@@ -51,7 +51,7 @@ class Assignment:
     order_seed: int
     scored: Examples | None = None  # scored along the way, the last one after the last step
     evaluations: int = 1
-    setting: Setting | None = None  # for the coded parts of a recipe
+    setting: TrainingSetting | None = None  # for the coded parts of a recipe
 
     @property
     def procedure(self) -> Procedure:
@@ -159,7 +159,7 @@ class Session:
 
     def _batch(self) -> tuple[Inputs, torch.Tensor]:
         parts = [
-            Part(stream.images, torch.from_numpy(order.next()).to(stream.images.device), generator)
+            Share(stream.images, torch.from_numpy(order.next()).to(stream.images.device), generator)
             for stream, order, generator in zip(self.streams, self._orders, self._generators, strict=True)
         ]
         labels = torch.stack([part.images.labels[part.index] for part in parts])

@@ -22,7 +22,7 @@ DRAWN = 0.01  # spread of a head that stands in for one of zeros
 
 
 @dataclass(frozen=True)
-class Source:
+class SourceNetwork:
     """What the backbone was pretrained as and, where that happened inside the suite, on."""
 
     network: Network  # with its original head, in evaluation, frozen
@@ -37,7 +37,7 @@ class Source:
 
 
 @dataclass
-class Setting:
+class TrainingSetting:
     """A training that is about to begin."""
 
     network: Network
@@ -47,10 +47,10 @@ class Setting:
     training: Training
     seed: int  # for all that a part draws; the same for every strategy
     unlabelled: Examples  # of the training split, those of this training among them; their labels are -1
-    find_source: Callable[[], Source]
+    find_source: Callable[[], SourceNetwork]
     memo: dict[str, Any] = field(default_factory=dict)  # shared by all trainings that start alike
 
-    def source(self) -> Source:
+    def source(self) -> SourceNetwork:
         """Raises NotApplicable where there is no such head."""
         return self.find_source()
 
@@ -115,7 +115,7 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Step:
+class TrainingStep:
     """One step, between its forward and its backward pass."""
 
     number: int  # of the steps so far

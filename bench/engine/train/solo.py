@@ -16,7 +16,7 @@ from bench.engine.train.examples import Examples
 from bench.engine.train.inputs import Inputs
 from bench.engine.train.optimize import Hyper, make_optimizer, set_rates, step_toward
 from bench.engine.train.precision import arithmetic, full
-from bench.engine.train.setting import Setting, Step
+from bench.engine.train.setting import TrainingSetting, TrainingStep
 from bench.engine.train.stage import Stage
 from bench.network.capture import in_eval_mode, watched
 from bench.network.units import Network
@@ -89,7 +89,7 @@ class Solo:
         procedure: Procedure,
         hyper: Hyper,
         renew: Callable[[], object] | None = None,
-        setting: Setting | None = None,
+        setting: TrainingSetting | None = None,
     ) -> None:
         """`renew` puts the network into the state that trainings begin with; without it, it is as it is. `setting`:
         for the coded parts of a recipe."""
@@ -190,7 +190,7 @@ class Solo:
                 logits = full(self.stage.live(*inputs))
             features = full(seen.features[0]) if seen.features else logits
             loss = F.cross_entropy(logits, labels, label_smoothing=self.training.label_smoothing)
-            step = Step(
+            step = TrainingStep(
                 self._steps, self._phase, self.network, inputs[0], labels, logits, loss, features,
                 [full(seen.units[unit]) for unit in sorted(seen.units)],
             )  # fmt: skip

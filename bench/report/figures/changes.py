@@ -9,7 +9,7 @@ from markupsafe import Markup, escape
 from bench.analysis.words import shortened
 from bench.report.figures.axis import Axis
 from bench.report.palette import SHAPES
-from bench.report.view import Series
+from bench.report.view import Look
 
 WIDTH, ROW, TOP, FOOT = 330, 21, 16, 20  # CSS pixels at its natural size
 LABELS = 128  # of the width
@@ -17,7 +17,7 @@ NEAR = 26  # labels of the axis that are closer would touch
 
 
 @dataclass(frozen=True)
-class Change:
+class ChangeBar:
     """In points."""
 
     name: str  # of the row
@@ -25,10 +25,10 @@ class Change:
     middle: float
     low: float
     high: float
-    look: Series
+    look: Look
 
 
-def changes_panel(rows: list[Change], margin: float, limits: tuple[float, float], label: str) -> Markup:
+def changes_panel(rows: list[ChangeBar], margin: float, limits: tuple[float, float], label: str) -> Markup:
     axis = Axis(*limits, LABELS + 8, WIDTH - 8)
     bottom = TOP + ROW * len(rows)
     lines = [("zero", 0.0), ("margin", -margin), ("margin", margin)] if margin else [("zero", 0.0)]
@@ -41,7 +41,7 @@ def changes_panel(rows: list[Change], margin: float, limits: tuple[float, float]
     return Markup(head + "".join(parts) + "</svg>")
 
 
-def _row(row: Change, axis: Axis, y: int) -> str:
+def _row(row: ChangeBar, axis: Axis, y: int) -> str:
     x = axis.place(row.middle)
     span = ""
     if math.isfinite(row.low) and math.isfinite(row.high):

@@ -4,27 +4,27 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from bench.report.figures.lines import Point, fit_scores, style, whiskers
+from bench.report.figures.lines import LinePoint, fit_scores, style, whiskers
 from bench.report.palette import SENTINELS
 from bench.report.svg import inline, new_panel
-from bench.report.view import Series
+from bench.report.view import Look
 
 
 @dataclass(frozen=True)
 class Depths:
     """One line: a budget's, of one kind. `scratch` is a baseline's mean in percent, NaN where there is none."""
 
-    series: Series
-    points: list[Point]
+    series: Look
+    points: list[LinePoint]
     scratch: float
 
 
 def depths_panel(lines: list[Depths], num_units: int, name: str) -> Markup:
     figure, axes = new_panel()
-    shown: list[Point] = []
+    shown: list[LinePoint] = []
     for place, found in enumerate(lines):
         shift = 0.07 * (place - (len(lines) - 1) / 2)
-        moved = [Point(point.x + shift, point.y, point.low, point.high) for point in found.points]
+        moved = [LinePoint(point.x + shift, point.y, point.low, point.high) for point in found.points]
         whiskers(axes, found.series, moved)
         marks = style(found.series)
         axes.plot(*_middle_line(moved), color=marks["color"], linewidth=1.5, linestyle=marks["linestyle"])
@@ -32,7 +32,7 @@ def depths_panel(lines: list[Depths], num_units: int, name: str) -> Markup:
         shown += moved
         if found.scratch == found.scratch:
             axes.axhline(found.scratch, color=SENTINELS[found.series.color], linewidth=1.1, linestyle=(0, (4, 3)))
-            shown.append(Point(0, found.scratch))
+            shown.append(LinePoint(0, found.scratch))
     axes.set_xlim(-0.4, num_units - 0.6)
     axes.set_xticks(range(0, num_units, max(1, num_units // 8)))
     fit_scores(axes, shown)
@@ -40,7 +40,7 @@ def depths_panel(lines: list[Depths], num_units: int, name: str) -> Markup:
     return inline(figure, name, "Test score in percent against the number of frozen units")
 
 
-def _middle_line(points: list[Point]) -> tuple[list[float], list[float]]:
+def _middle_line(points: list[LinePoint]) -> tuple[list[float], list[float]]:
     """Through the mean of the strategies at each depth: two may freeze the same units."""
     by_depth: dict[float, list[float]] = {}
     for point in points:

@@ -6,21 +6,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bench.report.palette import SENTINELS, SHAPES
-from bench.report.view import Series
+from bench.report.view import Look
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
 @dataclass(frozen=True)
-class Point:
+class LinePoint:
     x: float
     y: float  # percent
     low: float = math.nan
     high: float = math.nan
 
 
-def style(series: Series, size: float = 6.5) -> dict[str, object]:
+def style(series: Look, size: float = 6.5) -> dict[str, object]:
     color = SENTINELS[series.color]
     return {
         "color": color,
@@ -34,7 +34,7 @@ def style(series: Series, size: float = 6.5) -> dict[str, object]:
     }
 
 
-def whiskers(axes: "Axes", series: Series, points: Sequence[Point]) -> None:
+def whiskers(axes: "Axes", series: Look, points: Sequence[LinePoint]) -> None:
     kept = [point for point in points if math.isfinite(point.low)]
     if kept:
         axes.vlines(
@@ -47,12 +47,12 @@ def whiskers(axes: "Axes", series: Series, points: Sequence[Point]) -> None:
         )
 
 
-def line(axes: "Axes", series: Series, points: Sequence[Point]) -> None:
+def line(axes: "Axes", series: Look, points: Sequence[LinePoint]) -> None:
     whiskers(axes, series, points)
     axes.plot([point.x for point in points], [point.y for point in points], **style(series))  # type: ignore[arg-type]
 
 
-def fit_scores(axes: "Axes", points: Sequence[Point]) -> None:
+def fit_scores(axes: "Axes", points: Sequence[LinePoint]) -> None:
     """Limits from the means, whiskers included as far as they do not squeeze the means together."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from markupsafe import Markup, escape
 
 from bench.gate.outputs.sentences import share, signed
-from bench.gate.series import NightPoint, Segment, Series
+from bench.gate.series import NightPoint, NightSeries, Stretch
 from bench.report.figures.axis import Axis, limits
 
 WIDTH, HEIGHT = 330, 190  # CSS pixels at its natural size
@@ -31,7 +31,7 @@ class Calendar:
         return round(LEFT + 8 + self.places[when] / last * (RIGHT - LEFT - 16), 1)
 
 
-def nights_panel(series: Series, calendar: Calendar, label: str) -> Markup:
+def nights_panel(series: NightSeries, calendar: Calendar, label: str) -> Markup:
     shown = [night for night in series.nights if night.when in calendar.places and math.isfinite(night.mean)]
     axis = _axis(series, shown)
     parts = [_grid(axis, value) for value in axis.ticks(4)]
@@ -48,8 +48,8 @@ def nights_panel(series: Series, calendar: Calendar, label: str) -> Markup:
     return Markup(head + "".join(parts) + "</svg>")
 
 
-def _axis(series: Series, shown: list[NightPoint]) -> Axis:
-    middles = [night.mean for night in shown] + [Segment(*segment).mean for segment in series.segments]
+def _axis(series: NightSeries, shown: list[NightPoint]) -> Axis:
+    middles = [night.mean for night in shown] + [Stretch(*segment).mean for segment in series.segments]
     if series.baseline is not None:
         middles.append(series.baseline)
     ends = [end for night in shown for end in (night.low, night.high)]
@@ -63,7 +63,7 @@ def _grid(axis: Axis, value: float) -> str:
     return f'{line}<text class="right" x="{LEFT - 5}" y="{y + 4:g}">{value:g}</text>'
 
 
-def _changes(series: Series, calendar: Calendar) -> list[str]:
+def _changes(series: NightSeries, calendar: Calendar) -> list[str]:
     """Half way between two nights of this cell that ran in different environments."""
     parts = []
     labelled = -math.inf
@@ -96,7 +96,7 @@ def _point(night: NightPoint, axis: Axis, calendar: Calendar) -> str:
     return f'<circle {place} r="{radius}"><title>{escape(told)}</title></circle>'
 
 
-def _levels(series: Series, axis: Axis, calendar: Calendar) -> list[str]:
+def _levels(series: NightSeries, axis: Axis, calendar: Calendar) -> list[str]:
     """A fall and a rise also have a shape where they begin."""
     parts = []
     before = math.nan

@@ -2,12 +2,12 @@
 
 from markupsafe import Markup
 
-from bench.report.figures.lines import Point, decades, fit_scores, log_ticks, style, whiskers
+from bench.report.figures.lines import LinePoint, decades, fit_scores, log_ticks, style, whiskers
 from bench.report.svg import inline, new_panel
-from bench.report.view import Series, compact
+from bench.report.view import Look, compact
 
 
-def prices_panel(marks: list[tuple[Series, Point]], axis: str, name: str) -> Markup:
+def prices_panel(marks: list[tuple[Look, LinePoint]], axis: str, name: str) -> Markup:
     figure, axes = new_panel(310, 220)
     xs = [point.x for _, point in marks]
     axes.set_xlim(min(xs) / 1.5, max(xs) * 1.5)

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
-from bench.report.figures.lines import Point, decades, fit_scores, log_ticks, style
+from bench.report.figures.lines import LinePoint, decades, fit_scores, log_ticks, style
 from bench.report.palette import SENTINELS
 from bench.report.svg import inline, new_panel
-from bench.report.view import Series, rate
+from bench.report.view import Look, rate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,10 +18,10 @@ CHOSEN, FINISHED = 6.5, 3.5  # sizes of marks
 
 @dataclass(frozen=True)
 class Curve:
-    series: Series
-    points: list[Point]  # scored trials by rate, all after the same number of steps
-    chosen: list[Point]
-    finished: list[Point]  # others that ran to their end, where not all did
+    series: Look
+    points: list[LinePoint]  # scored trials by rate, all after the same number of steps
+    chosen: list[LinePoint]
+    finished: list[LinePoint]  # others that ran to their end, where not all did
     broken: list[float]  # rates of trials without a score
 
 
@@ -47,6 +47,6 @@ def rates_panel(curves: list[Curve], name: str) -> Markup:
     return inline(figure, name, f"Validation score in percent of {len(curves)} strategies against the learning rate")
 
 
-def _marks(axes: "Axes", series: Series, points: list[Point], size: float) -> None:
+def _marks(axes: "Axes", series: Look, points: list[LinePoint], size: float) -> None:
     look = {**style(series, size), "linestyle": "none"}
     axes.plot([p.x for p in points], [p.y for p in points], **look)  # type: ignore[arg-type]

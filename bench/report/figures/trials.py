@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from bench.report.figures.lines import Point, fit_scores, style
+from bench.report.figures.lines import LinePoint, fit_scores, style
 from bench.report.svg import inline, new_panel
-from bench.report.view import Series
+from bench.report.view import Look
 
 
-def trials_panel(lines: Sequence[tuple[Series, Sequence[Point]]], name: str, what: str) -> Markup:
+def trials_panel(lines: Sequence[tuple[Look, Sequence[LinePoint]]], name: str, what: str) -> Markup:
     """`what`: the score that is drawn, "Validation" or "Test"."""
     from matplotlib.ticker import MaxNLocator
 

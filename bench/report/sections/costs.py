@@ -6,17 +6,17 @@ from bench.analysis.cells import Row, records
 from bench.analysis.tables import cost_summary, feature_seconds
 from bench.analysis.words import listed, plural, shortened
 from bench.report.facts import Facts, name_cell, unique
-from bench.report.figures.lines import Point
+from bench.report.figures.lines import LinePoint
 from bench.report.figures.prices import prices_panel
 from bench.report.view import (
     Block,
-    Cell,
     Column,
     Figure,
+    Look,
     Panel,
     Section,
-    Series,
     Table,
+    TableCell,
     Words,
     compact,
     duration,
@@ -85,8 +85,8 @@ def _panels(facts: Facts, rows: list[Row]) -> list[Panel]:
     return panels
 
 
-def _mark(facts: Facts, row: Row, column: str) -> tuple[Series, Point]:
-    return facts.strategies[row["strategy"]], Point(float(row[column]), 100 * row["score"])
+def _mark(facts: Facts, row: Row, column: str) -> tuple[Look, LinePoint]:
+    return facts.strategies[row["strategy"]], LinePoint(float(row[column]), 100 * row["score"])
 
 
 def _table(facts: Facts, rows: list[Row]) -> Table:
@@ -106,7 +106,7 @@ def _table(facts: Facts, rows: list[Row]) -> Table:
     return Table("cost", columns, [_row(facts, row) for row in rows], caption)
 
 
-def _row(facts: Facts, row: Row) -> list[Cell]:
+def _row(facts: Facts, row: Row) -> list[TableCell]:
     names = [name_cell(row["backbone"])] if facts.many_backbones else []
     share = row["trainable_params"] / row["total_params"] if row["total_params"] else math.nan
     return [
@@ -123,5 +123,5 @@ def _row(facts: Facts, row: Row) -> list[Cell]:
     ]
 
 
-def _cell(text: str, value: float) -> Cell:
-    return Cell(text, value=float(value) if math.isfinite(value) else "")
+def _cell(text: str, value: float) -> TableCell:
+    return TableCell(text, value=float(value) if math.isfinite(value) else "")

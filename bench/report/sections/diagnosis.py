@@ -7,7 +7,7 @@ from bench.analysis.tables import inflation
 from bench.analysis.words import labels, plural
 from bench.report.facts import Facts, name_cell
 from bench.report.strip import Scale, strip
-from bench.report.view import ABSENT, Block, Cell, Column, Section, Table, Words, signed
+from bench.report.view import ABSENT, Block, Column, Section, Table, TableCell, Words, signed
 
 LISTED = 200  # rows of the table of gaps
 
@@ -27,8 +27,8 @@ def selection_section(facts: Facts) -> Section | None:
         bounds = (100 * gain.low, 100 * gain.high, gain.n)
         text = f"{signed(gain.mean, 2)}{f' ±{100 * gain.half:.2f}' if math.isfinite(gain.half) else ''}"
         picture = strip(scale, gain.mean, (gain.low, gain.high), f"c-{facts.strategies[name].color}", zero=0.0)
-        cell = Cell(text, value=100 * gain.mean, bounds=bounds)
-        rows.append([name_cell(name, facts.strategies[name]), cell, Cell("", value="", picture=picture)])
+        cell = TableCell(text, value=100 * gain.mean, bounds=bounds)
+        rows.append([name_cell(name, facts.strategies[name]), cell, TableCell("", value="", picture=picture)])
     columns = [Column("Strategy", numeric=False), Column("Inflation", "points", interval=True)]
     columns.append(Column("95 % interval", f"{signed(scale.low)} to {signed(scale.high)}", numeric=False))
     n = max(gain.n for gain in gains.values())
@@ -90,7 +90,7 @@ def _unfit(facts: Facts) -> Table | None:
     if not found:
         return None
     columns = [Column(head, numeric=False) for head in ("Backbone", "Strategy", "Reason")]
-    rows = [[name_cell(backbone), name_cell(strategy), Cell(why)] for (backbone, strategy), why in found.items()]
+    rows = [[name_cell(backbone), name_cell(strategy), TableCell(why)] for (backbone, strategy), why in found.items()]
     caption = "These cannot be used on that backbone. That is no failure, and they are not counted as missing."
     return Table("not_applicable", columns, rows, caption, title=f"Not applicable: {plural(len(found), 'pair')} of "
                  "backbone and strategy")
@@ -105,18 +105,18 @@ def _absent(facts: Facts) -> list[tuple[str, Row]]:
     return sorted(found, key=lambda item: order.get(item[1]["status"], 0))
 
 
-def _gap(facts: Facts, kind: str, row: Row) -> list[Cell]:
+def _gap(facts: Facts, kind: str, row: Row) -> list[TableCell]:
     error = str(row.get("error", "")) or ABSENT
     short = error if len(error) <= 300 else error[:299] + "…"
     budget = row.get("budget")
     return [
-        Cell(kind),
-        Cell(str(row["status"]).replace("_", " "), value=row["status"]),
+        TableCell(kind),
+        TableCell(str(row["status"]).replace("_", " "), value=row["status"]),
         name_cell(row["dataset"]),
-        Cell(labels(budget), value=budget, css="line") if budget else Cell(ABSENT),
+        TableCell(labels(budget), value=budget, css="line") if budget else TableCell(ABSENT),
         *([name_cell(row["backbone"])] if facts.many_backbones else []),
         name_cell(row.get("strategy", "") or ABSENT),
-        Cell(str(row["repeat"]), value=int(row["repeat"])) if "repeat" in row else Cell(ABSENT, value=""),
-        Cell(short, value=error, css="error"),
-        Cell(str(row["key"])[:12], value=str(row["key"]), css="mono", title=str(row["key"])),
+        TableCell(str(row["repeat"]), value=int(row["repeat"])) if "repeat" in row else TableCell(ABSENT, value=""),
+        TableCell(short, value=error, css="error"),
+        TableCell(str(row["key"])[:12], value=str(row["key"]), css="mono", title=str(row["key"])),
     ]

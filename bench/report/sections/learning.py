@@ -8,22 +8,22 @@ from bench.analysis.words import labels, shortened
 from bench.report.facts import Facts, unique
 from bench.report.figures.budgets import budgets_panel
 from bench.report.figures.depths import Depths, depths_panel
-from bench.report.figures.lines import Point
+from bench.report.figures.lines import LinePoint
 from bench.report.palette import SHAPES
-from bench.report.view import Figure, Panel, Section, Series
+from bench.report.view import Figure, Look, Panel, Section
 
 DASHES: tuple[tuple[float, ...], ...] = ((), (1, 1.5), (6, 2, 1, 2))  # of an axis' kinds, in suite order
 
 
-def point(row: Row, x: float) -> Point:
-    return Point(x, 100 * row["mean"], 100 * row["low"], 100 * row["high"])
+def point(row: Row, x: float) -> LinePoint:
+    return LinePoint(x, 100 * row["mean"], 100 * row["low"], 100 * row["high"])
 
 
 def labels_section(facts: Facts) -> Section | None:
     how = "Further left with fewer labels; a strategy that is above the dashed line from scratch gains from transfer."
     panels = []
     for number, ((dataset, backbone), rows) in enumerate(facts.groups().items()):
-        lines: list[tuple[Series, list[Point]]] = []
+        lines: list[tuple[Look, list[LinePoint]]] = []
         for name, series in facts.strategies.items():
             mine = [row for row in rows if row["strategy"] == name and row["n"] and row["labels_per_class"] > 0]
             points = [point(row, row["labels_per_class"]) for row in mine]
@@ -72,7 +72,7 @@ def depth_section(facts: Facts) -> Section | None:
     return Section("depth", "Frozen depth", how, [Figure(panels, legend, caption)])
 
 
-def _looks(facts: Facts) -> dict[tuple[str, str], Series]:
+def _looks(facts: Facts) -> dict[tuple[str, str], Look]:
     """Of each line: colours tell budgets apart, dashes the kinds of one; shapes tell both."""
     kinds = unique(row["axis_kind"] for row in facts.summary if row["axis"] == "depth")
     found = {}
@@ -84,7 +84,7 @@ def _looks(facts: Facts) -> dict[tuple[str, str], Series]:
     return found
 
 
-def _depths(looks: dict[tuple[str, str], Series], budget: str, rows: list[Row]) -> list[Depths]:
+def _depths(looks: dict[tuple[str, str], Look], budget: str, rows: list[Row]) -> list[Depths]:
     """A line for each kind that has two depths at least."""
     mine = [row for row in rows if row["budget"] == budget and row["n"]]
     scratch = next((100 * row["mean"] for row in mine if row["baseline"]), math.nan)

@@ -5,7 +5,19 @@ from typing import Any
 
 from bench.analysis.cells import records
 from bench.report.facts import Facts, name_cell
-from bench.report.view import ABSENT, Block, Cell, Column, Section, Table, Verbatim, Words, compact, duration, percent
+from bench.report.view import (
+    ABSENT,
+    Block,
+    Column,
+    Section,
+    Table,
+    TableCell,
+    Verbatim,
+    Words,
+    compact,
+    duration,
+    percent,
+)
 
 
 def pretraining_section(facts: Facts) -> Section | None:
@@ -25,12 +37,12 @@ def pretraining_section(facts: Facts) -> Section | None:
         [
             name_cell(row["backbone"]),
             name_cell(row["dataset"]),
-            Cell(row["status"]),
+            TableCell(row["status"]),
             _number(percent(row["score"]), 100 * row["score"]),
             _number(f"{row['epochs']:g}", row["epochs"]),
             _number(compact(row["flops"]), row["flops"]),
             _number(duration(row["seconds"]), row["seconds"]),
-            Cell(
+            TableCell(
                 str(row["weights_sha256"])[:12] or ABSENT,
                 value=row["weights_sha256"],
                 css="mono",
@@ -46,8 +58,8 @@ def pretraining_section(facts: Facts) -> Section | None:
     return Section("pretraining", "Pretraining", how, [Table("pretraining", columns, lines, caption)])
 
 
-def _number(text: str, value: float) -> Cell:
-    return Cell(text, value=float(value)) if value == value else Cell(ABSENT, value="")
+def _number(text: str, value: float) -> TableCell:
+    return TableCell(text, value=float(value)) if value == value else TableCell(ABSENT, value="")
 
 
 def provenance_section(facts: Facts) -> Section:
@@ -62,7 +74,7 @@ def provenance_section(facts: Facts) -> Section:
         for name in names:
             texts = [plain(environment.get(name, ABSENT)) for environment in found]
             css = "differs" if len(set(texts)) > 1 and name != "records" else ""
-            rows.append([Cell(str(name), css="head"), *(Cell(text, css=css) for text in texts)])
+            rows.append([TableCell(str(name), css="head"), *(TableCell(text, css=css) for text in texts)])
         blocks.append(Table("environments", columns, rows, "Distinct environments that wrote records of this suite."))
     else:
         blocks.append(Words(["No record says what it was made with."]))

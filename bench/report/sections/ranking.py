@@ -8,7 +8,7 @@ from bench.analysis.standing import BEST, TIED
 from bench.analysis.words import labels, plural
 from bench.report.facts import Facts, name_cell, unique
 from bench.report.strip import Scale, strip
-from bench.report.view import ABSENT, Block, Cell, Column, Section, Table, Words, percent, signed, spread
+from bench.report.view import ABSENT, Block, Column, Section, Table, TableCell, Words, percent, signed, spread
 
 
 def leaderboard_section(facts: Facts) -> Section:
@@ -52,35 +52,37 @@ def _table(facts: Facts, rows: list[Row]) -> Table:
     return Table("leaderboard", columns, [_row(facts, row, scale) for row in rows], caption)
 
 
-def _row(facts: Facts, row: Row, scale: Scale) -> list[Cell]:
+def _row(facts: Facts, row: Row, scale: Scale) -> list[TableCell]:
     name = name_cell(row["strategy"], facts.strategies[row["strategy"]])
-    finished = Cell(
+    finished = TableCell(
         f"{row['complete']} of {row['planned']}",
         value=int(row["complete"]),
         sub=row["gap"],
         css="gap" if row["gap"] else "",
     )
     if not row["ranked"]:
-        absent = Cell(ABSENT, value="", css="quiet")
-        return [name, Cell(ABSENT, value="", sub="not ranked", css="quiet"), absent, absent, absent, absent, finished]
+        absent = TableCell(ABSENT, value="", css="quiet")
+        mean = TableCell(ABSENT, value="", sub="not ranked", css="quiet")
+        return [name, mean, absent, absent, absent, absent, finished]
     bounds = (100 * row["low"], 100 * row["high"], int(row["n"]))
-    mean = Cell(f"{percent(row['mean'])}{spread(row['low'], row['high'])}", value=100 * row["mean"], bounds=bounds)
-    picture = Cell(
+    mean = TableCell(f"{percent(row['mean'])}{spread(row['low'], row['high'])}", value=100 * row["mean"], bounds=bounds)
+    picture = TableCell(
         "",
         value="",
         picture=strip(scale, row["mean"], (row["low"], row["high"]), f"c-{facts.strategies[row['strategy']].color}"),
     )
-    rank = Cell(f"{row['rank']:.1f}", value=row["rank"])
-    return [name, mean, picture, _behind(row), rank, Cell(f"{row['wins']:.3g}", value=round(row["wins"], 3)), finished]
+    rank = TableCell(f"{row['rank']:.1f}", value=row["rank"])
+    wins = TableCell(f"{row['wins']:.3g}", value=round(row["wins"], 3))
+    return [name, mean, picture, _behind(row), rank, wins, finished]
 
 
-def _behind(row: Row) -> Cell:
+def _behind(row: Row) -> TableCell:
     if not math.isfinite(row["behind"]):
-        return Cell("first", value=0.0, css="quiet")
+        return TableCell("first", value=0.0, css="quiet")
     mark = "≈ " if row["tied"] else ""
     bounds = (100 * row["behind_low"], 100 * row["behind_high"], int(row["n"]))
     text = f"{mark}{signed(row['behind'])}{spread(row['behind_low'], row['behind_high'])}"
-    return Cell(text, value=100 * row["behind"], bounds=bounds)
+    return TableCell(text, value=100 * row["behind"], bounds=bounds)
 
 
 def _remarks(facts: Facts, rows: list[Row]) -> list[str]:
@@ -135,11 +137,11 @@ def _scores(facts: Facts, key: tuple[str, str], rows: list[Row]) -> Table:
     return Table(f"scores-{number}", columns, lines, "", title=facts.heading(*key))
 
 
-def _score(facts: Facts, row: Row | None) -> Cell:
+def _score(facts: Facts, row: Row | None) -> TableCell:
     if row is None:
-        return Cell(ABSENT, value="", css="quiet")
+        return TableCell(ABSENT, value="", css="quiet")
     if row["n"] == 0:
-        return Cell(
+        return TableCell(
             ABSENT, value="", sub=row["statuses"].replace("_", " "), css="gap" if row["applicable"] else "quiet"
         )
     place = facts.standings[task_of(row)].get(row["strategy"], "")
@@ -149,7 +151,7 @@ def _score(facts: Facts, row: Row | None) -> Cell:
     css = {BEST: "best", TIED: "tied"}.get(place, "") if row["complete"] else "gap"
     css += " collapsed" if row["num_collapsed"] else ""
     bounds = (100 * row["low"], 100 * row["high"], int(row["n"]))
-    return Cell(("≈ " if place == TIED else "") + text, value=100 * row["mean"], sub=sub, css=css, bounds=bounds)
+    return TableCell(("≈ " if place == TIED else "") + text, value=100 * row["mean"], sub=sub, css=css, bounds=bounds)
 
 
 def _all_cells(facts: Facts) -> Table:
@@ -167,5 +169,5 @@ def _all_cells(facts: Facts) -> Table:
     return Table("cells", columns, rows, caption, title="All cells, long form", folded=True)
 
 
-def _number(value: float) -> Cell:
-    return Cell(f"{value:.6g}" if math.isfinite(value) else ABSENT, value=float(value) if math.isfinite(value) else "")
+def _number(value: float) -> TableCell:
+    return TableCell(f"{value:.6g}", value=float(value)) if math.isfinite(value) else TableCell(ABSENT, value="")

@@ -5,9 +5,9 @@ import math
 from bench.analysis.cells import OUT_OF_SCOPE, Row, Task, records, task_of
 from bench.analysis.words import labels, shortened
 from bench.report.facts import Facts, name_cell
-from bench.report.figures.lines import Point
+from bench.report.figures.lines import LinePoint
 from bench.report.figures.rates import Curve, rates_panel
-from bench.report.view import ABSENT, Block, Cell, Column, Figure, Panel, Section, Series, Table, Words, rate
+from bench.report.view import ABSENT, Block, Column, Figure, Look, Panel, Section, Table, TableCell, Words, rate
 
 SHOWN, DRAWN = 12, 36  # drawings in sight, and at all: a page has an end
 
@@ -73,11 +73,11 @@ def _options(facts: Facts) -> list[Block]:
     columns = [Column("Repeat"), *(Column(name, numeric=False) for name in names), Column("Chosen rate")]
     cells = []
     for row in rows:
-        where = [name_cell(row["dataset"]), Cell(labels(row["budget"]), value=row["budget"], css="line")]
+        where = [name_cell(row["dataset"]), TableCell(labels(row["budget"]), value=row["budget"], css="line")]
         where += [name_cell(row["backbone"])] if facts.many_backbones else []
         strategy = name_cell(row["strategy"], facts.strategies[row["strategy"]])
-        what = [Cell(row["options"], value=row["options"]), Cell(rate(row["lr"]), value=float(row["lr"]))]
-        cells.append([Cell(str(row["repeat"]), value=int(row["repeat"])), *where, strategy, *what])
+        what = [TableCell(row["options"], value=row["options"]), TableCell(rate(row["lr"]), value=float(row["lr"]))]
+        cells.append([TableCell(str(row["repeat"]), value=int(row["repeat"])), *where, strategy, *what])
     about = "Options of a strategy that its search chose along with the rate, in the same number of trials."
     return [Table("options", columns, cells, about, title="Options that were searched", folded=True)]
 
@@ -103,23 +103,23 @@ def _what_is_marked(facts: Facts) -> str:
     )
 
 
-def _edge(facts: Facts, row: Row) -> list[Cell]:
+def _edge(facts: Facts, row: Row) -> list[TableCell]:
     arrow = {"low": "↓ lowest", "high": "↑ highest"}.get(row["lr_edge"], str(row["lr_edge"]))
     bounds = f"{rate(row['lr_low'])} to {rate(row['lr_high'])}" if math.isfinite(row["lr_low"]) else ABSENT
     strategy = name_cell(row["strategy"], facts.strategies[row["strategy"]])
     backbone = [name_cell(row["backbone"])] if facts.many_backbones else []
-    names = [name_cell(row["dataset"]), Cell(labels(row["budget"]), value=row["budget"], css="line")]
+    names = [name_cell(row["dataset"]), TableCell(labels(row["budget"]), value=row["budget"], css="line")]
     return [
         *names,
         *backbone,
         strategy,
-        Cell(arrow, value=row["lr_edge"]),
-        Cell(rate(row["lr"]), value=float(row["lr"])),
-        Cell(bounds),
+        TableCell(arrow, value=row["lr_edge"]),
+        TableCell(rate(row["lr"]), value=float(row["lr"])),
+        TableCell(bounds),
     ]
 
 
-def _curve(rows: list[Row], series: Series) -> Curve | None:
+def _curve(rows: list[Row], series: Look) -> Curve | None:
     mine = [row for row in rows if row["strategy"] == series.name and math.isfinite(row["lr"]) and row["lr"] > 0]
     scored = [row for row in mine if row["status"] == "ok" and math.isfinite(row["first_score"])]
     if not mine:
@@ -127,7 +127,7 @@ def _curve(rows: list[Row], series: Series) -> Curve | None:
     by_rate: dict[float, list[float]] = {}
     for row in scored:
         by_rate.setdefault(float(row["lr"]), []).append(100 * row["first_score"])
-    through = [Point(x, sum(ys) / len(ys)) for x, ys in sorted(by_rate.items())]
+    through = [LinePoint(x, sum(ys) / len(ys)) for x, ys in sorted(by_rate.items())]
     halved = any(row["pruned"] for row in scored)
     return Curve(
         series,
@@ -138,5 +138,5 @@ def _curve(rows: list[Row], series: Series) -> Curve | None:
     )
 
 
-def _points(rows: list[Row]) -> list[Point]:
-    return [Point(float(row["lr"]), 100 * row["first_score"]) for row in rows]
+def _points(rows: list[Row]) -> list[LinePoint]:
+    return [LinePoint(float(row["lr"]), 100 * row["first_score"]) for row in rows]

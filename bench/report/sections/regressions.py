@@ -23,21 +23,21 @@ from bench.gate.outputs.sentences import (
 )
 from bench.gate.verdict import COMPARED, CostVerdict, GateResult, Verdict, Word
 from bench.report.figures.axis import limits
-from bench.report.figures.changes import Change, changes_panel
-from bench.report.view import Block, Cell, Column, Figure, Panel, Section, Series, Table, Words
+from bench.report.figures.changes import ChangeBar, changes_panel
+from bench.report.view import Block, Column, Figure, Look, Panel, Section, Table, TableCell, Words
 from bench.text import printable
 
 DRAWN = 40  # cells; more could not be read
 # A sign, a colour of the page, and a shape: no reader depends on the colour.
-LOOKS: dict[Word, tuple[str, Series]] = {
-    "regressed": ("▼", Series("regressed", "bad", 4)),
-    "missing": ("✕", Series("missing", "bad", 7)),
-    "improved": ("▲", Series("improved", "good", 2)),
-    "inconclusive": ("○", Series("inconclusive", "open", 0, hollow=True)),
-    "incomparable": ("≠", Series("incomparable", "open", 7)),
-    "new": ("+", Series("new", "open", 5)),
-    "equivalent": ("≈", Series("equivalent", "ink", 0)),
-    "identical": ("=", Series("identical", "muted", 1)),
+LOOKS: dict[Word, tuple[str, Look]] = {
+    "regressed": ("▼", Look("regressed", "bad", 4)),
+    "missing": ("✕", Look("missing", "bad", 7)),
+    "improved": ("▲", Look("improved", "good", 2)),
+    "inconclusive": ("○", Look("inconclusive", "open", 0, hollow=True)),
+    "incomparable": ("≠", Look("incomparable", "open", 7)),
+    "new": ("+", Look("new", "open", 5)),
+    "equivalent": ("≈", Look("equivalent", "ink", 0)),
+    "identical": ("=", Look("identical", "muted", 1)),
 }
 CAPTION = (
     "Mean test scores in percent over the n repeats that were compared; change in points with its interval; p that "
@@ -91,12 +91,12 @@ def _table(name: str, verdicts: list[Verdict], caption: str, title: str = "") ->
     return Table(name, columns, [_row(v) for v in verdicts], caption, title=title, folded=bool(title))
 
 
-def _row(verdict: Verdict) -> list[Cell]:
+def _row(verdict: Verdict) -> list[TableCell]:
     sign, look = LOOKS[verdict.word]
     measured = verdict.word in COMPARED
     return [
         _name(verdict),
-        Cell(
+        TableCell(
             f"{sign} {verdict.word}",
             value=verdict.word,
             sub=short(verdict.reason, 160),
@@ -105,32 +105,32 @@ def _row(verdict: Verdict) -> list[Cell]:
         ),
         _number(share(verdict.before), 100 * verdict.before),
         _number(share(verdict.after), 100 * verdict.after),
-        Cell(
+        TableCell(
             signed(verdict.change),
             value=verdict.change if math.isfinite(verdict.change) else "",
             sub=interval(verdict),
             css="change",
             bounds=(verdict.low, verdict.high, verdict.n) if measured else None,
         ),
-        Cell(str(verdict.n), value=verdict.n) if verdict.n else Cell(ABSENT, value=""),
+        TableCell(str(verdict.n), value=verdict.n) if verdict.n else TableCell(ABSENT, value=""),
         _number(chance(verdict.p), verdict.p),
         _number(drop(verdict.smallest), verdict.smallest),
     ]
 
 
-def _name(verdict: Verdict) -> Cell:
+def _name(verdict: Verdict) -> TableCell:
     cell = verdict.cell
     where = f"{short(cell.dataset)}, {labels(short(cell.budget))} · {short(cell.backbone)}"
     full = printable(str(cell))
-    return Cell(short(cell.strategy), value=full, sub=where, css="name", title=full)
+    return TableCell(short(cell.strategy), value=full, sub=where, css="name", title=full)
 
 
 def short(text: str, most: int = 60) -> str:
     return shortened(printable(text), most)
 
 
-def _number(text: str, value: float) -> Cell:
-    return Cell(text, value=float(value)) if math.isfinite(value) else Cell(ABSENT, value="")
+def _number(text: str, value: float) -> TableCell:
+    return TableCell(text, value=float(value)) if math.isfinite(value) else TableCell(ABSENT, value="")
 
 
 def _figure(result: GateResult) -> list[Block]:
@@ -163,9 +163,9 @@ def _figure(result: GateResult) -> list[Block]:
     return [Figure(panels, legend, caption)]
 
 
-def _change(result: GateResult, v: Verdict) -> Change:
+def _change(result: GateResult, v: Verdict) -> ChangeBar:
     told = f"{cell_name(v.cell)}: {reading(result, v)}"
-    return Change(printable(v.cell.strategy), told, v.change, v.low, v.high, LOOKS[v.word][1])
+    return ChangeBar(printable(v.cell.strategy), told, v.change, v.low, v.high, LOOKS[v.word][1])
 
 
 def _costs(costs: tuple[CostVerdict, ...]) -> Table:
@@ -177,9 +177,9 @@ def _costs(costs: tuple[CostVerdict, ...]) -> Table:
         text, color = marks.get(cost.word, ("≠ incomparable", "open"))
         rows.append(
             [
-                Cell(short(cost.name), value=printable(cost.name), css="name", title=printable(cost.name)),
-                Cell(cost.quantity),
-                Cell(text, value=cost.word, sub=short(cost.reason, 160), css=f"word {color}"),
+                TableCell(short(cost.name), value=printable(cost.name), css="name", title=printable(cost.name)),
+                TableCell(cost.quantity),
+                TableCell(text, value=cost.word, sub=short(cost.reason, 160), css=f"word {color}"),
                 _number(amount(cost, cost.before), cost.before),
                 _number(amount(cost, cost.after), cost.after),
                 _number(f"{cost.factor:.2f}", cost.factor),
@@ -202,5 +202,5 @@ def _compared(result: GateResult) -> Table:
         **result.facts,
     }
     columns = [Column("What", numeric=False), Column("Value", numeric=False)]
-    rows = [[Cell(short(k), css="head"), Cell(short(v, 300), css="error")] for k, v in facts.items()]
+    rows = [[TableCell(short(k), css="head"), TableCell(short(v, 300), css="error")] for k, v in facts.items()]
     return Table("gate-compared", columns, rows, "", title="What was compared with what", folded=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from bench.analysis.cells import Row, Task, records
 from bench.analysis.search import (
-    Search,
+    SearchStory,
     by_validation,
     curve,
     mean_curve,
@@ -17,17 +17,17 @@ from bench.analysis.search import (
 from bench.analysis.statistics import Interval
 from bench.analysis.words import labels, plural, shortened
 from bench.report.facts import Facts, name_cell
-from bench.report.figures.lines import Point
+from bench.report.figures.lines import LinePoint
 from bench.report.figures.trials import trials_panel
 from bench.report.view import (
     ABSENT,
     Block,
-    Cell,
     Column,
     Figure,
     Panel,
     Section,
     Table,
+    TableCell,
     Words,
     compact,
     percent,
@@ -40,7 +40,7 @@ NOT_DRAWN = (
     "What fewer trials would have come to is not drawn where most of one race left early: a smaller one would have "
     "trained some of these to an end that nobody knows."
 )
-Curve = tuple[Search, list[float]]
+Curve = tuple[SearchStory, list[float]]
 
 
 def search_section(facts: Facts) -> Section | None:
@@ -67,7 +67,7 @@ def search_section(facts: Facts) -> Section | None:
     return Section("search", "How much the search decided", how, blocks)
 
 
-def _says_enough(search: Search, values: Sequence[float]) -> bool:
+def _says_enough(search: SearchStory, values: Sequence[float]) -> bool:
     """A race kept two to its end, so without any one trial it comes to nearly the same: that draws no line."""
     known = sum(map(math.isfinite, values))
     return known > 2 or (known == 2 and not (search.is_halved and search.is_one_cohort))
@@ -84,27 +84,27 @@ def _table(facts: Facts, rows: Sequence[Row]) -> Table:
     return Table("search", columns, lines, _about(facts, rows, on_test))
 
 
-def _row(facts: Facts, row: Row, on_test: bool) -> list[Cell]:
+def _row(facts: Facts, row: Row, on_test: bool) -> list[TableCell]:
     names = [name_cell(row["backbone"])] if facts.many_backbones else []
-    share = Cell(percent(row["share"], 0), value=100 * row["share"] if math.isfinite(row["share"]) else "")
-    rivals = Cell(f"{row['close']} of {row['searches']}", value=row["close"] / row["searches"])
+    share = TableCell(percent(row["share"], 0), value=100 * row["share"] if math.isfinite(row["share"]) else "")
+    rivals = TableCell(f"{row['close']} of {row['searches']}", value=row["close"] / row["searches"])
     return [
         *names,
         name_cell(row["strategy"], facts.strategies[row["strategy"]]),
-        Cell(percent(row["score"]), value=100 * row["score"]),
-        Cell(f"{row['trials']:.0f}", value=row["trials"]),
-        Cell(compact(row["steps"]) if row["steps"] >= 10_000 else f"{row['steps']:,.0f}", value=row["steps"]),
+        TableCell(percent(row["score"]), value=100 * row["score"]),
+        TableCell(f"{row['trials']:.0f}", value=row["trials"]),
+        TableCell(compact(row["steps"]) if row["steps"] >= 10_000 else f"{row['steps']:,.0f}", value=row["steps"]),
         share,
-        rivals if row["trials"] > 1 else Cell(ABSENT, value=""),
+        rivals if row["trials"] > 1 else TableCell(ABSENT, value=""),
         *([_interval(row["regret"]), _interval(row["gain"])] if on_test else []),
     ]
 
 
-def _interval(found: Interval | None) -> Cell:
+def _interval(found: Interval | None) -> TableCell:
     if found is None:
-        return Cell(ABSENT, value="", css="quiet")
+        return TableCell(ABSENT, value="", css="quiet")
     half = f" ±{100 * found.half:.1f}" if math.isfinite(found.half) else ""
-    return Cell(f"{signed(found.mean)}{half}", value=100 * found.mean,
+    return TableCell(f"{signed(found.mean)}{half}", value=100 * found.mean,
                 bounds=(100 * found.low, 100 * found.high, found.n))  # fmt: skip
 
 
@@ -168,13 +168,13 @@ def _figures(facts: Facts, found: Sequence[Curve], what: str, caption: str) -> l
     return blocks
 
 
-def _points(values: Sequence[float]) -> list[Point]:
-    return [Point(float(k), 100 * value) for k, value in enumerate(values, 1) if math.isfinite(value)]
+def _points(values: Sequence[float]) -> list[LinePoint]:
+    return [LinePoint(float(k), 100 * value) for k, value in enumerate(values, 1) if math.isfinite(value)]
 
 
-def _about_validation(found: Sequence[Search]) -> str:
+def _about_validation(found: Sequence[SearchStory]) -> str:
     """What a line stands for depends on how its search went about it."""
-    kinds: list[tuple[Callable[[Search], bool], str]] = [
+    kinds: list[tuple[Callable[[SearchStory], bool], str]] = [
         (lambda s: s.is_one_cohort and not s.is_halved,
          "Where no point depends on the result of another: the mean over every random subset of the points that this "
          "search tried, drawn without replacement; a trial that diverged counts as 0."),

@@ -6,7 +6,7 @@ from bench.analysis.forgetting import forgotten
 from bench.analysis.statistics import Interval
 from bench.analysis.words import plural
 from bench.report.facts import Facts, name_cell
-from bench.report.view import Cell, Column, Section, Table, percent, signed
+from bench.report.view import Column, Section, Table, TableCell, percent, signed
 
 
 def forgetting_section(facts: Facts) -> Section | None:
@@ -25,8 +25,8 @@ def forgetting_section(facts: Facts) -> Section | None:
         [
             *([name_cell(where)] if facts.many_backbones else []),
             name_cell(strategy, facts.strategies[strategy]),
-            Cell(percent(one.before), value=100 * one.before),
-            Cell(percent(one.after), value=100 * one.after),
+            TableCell(percent(one.before), value=100 * one.before),
+            TableCell(percent(one.after), value=100 * one.after),
             _points(one.change),
             _points(one.refitted),
         ]
@@ -42,7 +42,7 @@ def forgetting_section(facts: Facts) -> Section | None:
     return Section("forgetting", "Forgetting", how, [Table("forgetting", columns, rows, caption)])
 
 
-def _points(interval: Interval) -> Cell:
+def _points(interval: Interval) -> TableCell:
     half = f" ±{100 * interval.half:.1f}" if math.isfinite(interval.half) and interval.half > 0 else ""
     bounds = (100 * interval.low, 100 * interval.high, interval.n)
-    return Cell(f"{signed(interval.mean)}{half}", value=100 * interval.mean, bounds=bounds)
+    return TableCell(f"{signed(interval.mean)}{half}", value=100 * interval.mean, bounds=bounds)

@@ -7,7 +7,7 @@ from bench.analysis.verdicts import HELPS, HURTS, NO_BASELINE, UNDECIDED
 from bench.analysis.words import labels
 from bench.report.facts import Facts, name_cell, unique
 from bench.report.strip import Scale, strip
-from bench.report.view import ABSENT, Block, Cell, Column, Section, Table, Words, signed, spread
+from bench.report.view import ABSENT, Block, Column, Section, Table, TableCell, Words, signed, spread
 
 MARKS = {HELPS: "▲ helps", HURTS: "▼ hurts", UNDECIDED: "○ undecided", NO_BASELINE: "no baseline"}
 CAPTION = (
@@ -68,15 +68,15 @@ def _span(scale: Scale) -> str:
     return f"{signed(scale.low, digits)} to {signed(scale.high, digits)} points"
 
 
-def _cell(row: Row | None, scale: Scale, full: int) -> Cell:
+def _cell(row: Row | None, scale: Scale, full: int) -> TableCell:
     if row is None:
-        return Cell(ABSENT, value="", css="quiet")
+        return TableCell(ABSENT, value="", css="quiet")
     verdict = row["verdict"]
     css = {HELPS: "helps", HURTS: "hurts"}.get(verdict, "undecided")
     if row["n"] == 0:
-        return Cell(ABSENT, value="", sub=row["reason"], css="gap")
+        return TableCell(ABSENT, value="", sub=row["reason"], css="gap")
     pairs = "" if row["n"] == full else f", n = {row['n']}"
-    return Cell(
+    return TableCell(
         f"{signed(row['difference'])}{spread(row['low'], row['high'])}",
         value=100 * row["difference"],
         sub=MARKS[verdict] + pairs,
@@ -103,18 +103,18 @@ def _detectable(facts: Facts) -> Table:
     return Table("detectable", columns, lines, caption, title="What could have been seen", folded=True)
 
 
-def _power(dataset: str, budget: str, rows: list[Row]) -> list[Cell]:
+def _power(dataset: str, budget: str, rows: list[Row]) -> list[TableCell]:
     tested = [row for row in rows if math.isfinite(row["detectable"])]
     best = min(tested, key=lambda row: float(row["detectable"]), default=None)
     counts = [
-        Cell(str(count), value=count)
+        TableCell(str(count), value=count)
         for count in (sum(row["verdict"] == v for row in rows) for v in (HELPS, HURTS, UNDECIDED))
     ]
-    numbers = [Cell(ABSENT, value="")] * 3
+    numbers = [TableCell(ABSENT, value="")] * 3
     if best is not None:
         numbers = [
-            Cell(f"{100 * best['sd']:.2f}", value=100 * best["sd"]),
-            Cell(f"{best['df']:.1f}", value=best["df"]),
-            Cell(f"{100 * best['detectable']:.1f}", value=100 * best["detectable"]),
+            TableCell(f"{100 * best['sd']:.2f}", value=100 * best["sd"]),
+            TableCell(f"{best['df']:.1f}", value=best["df"]),
+            TableCell(f"{100 * best['detectable']:.1f}", value=100 * best["detectable"]),
         ]
-    return [name_cell(dataset), Cell(labels(budget)), *numbers, *counts]
+    return [name_cell(dataset), TableCell(labels(budget)), *numbers, *counts]
