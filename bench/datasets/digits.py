@@ -54,8 +54,9 @@ def load(options: DigitsOptions) -> Dataset:
 def read_scans() -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
     """[N, 64] and [N], from the file that scikit-learn's `load_digits` reads: importing scikit-learn takes a second."""
     spec = find_spec("sklearn")  # finds the package without running it
-    assert spec is not None and spec.submodule_search_locations, "scikit-learn is installed with this project"
-    table = np.loadtxt(Path(spec.submodule_search_locations[0]) / "datasets" / "data" / "digits.csv.gz", delimiter=",")
+    assert spec is not None, "scikit-learn is installed with this project"
+    assert spec.origin is not None, "scikit-learn is a package with an __init__.py"
+    table = np.loadtxt(Path(spec.origin).parent / "datasets" / "data" / "digits.csv.gz", delimiter=",")
     assert table.shape == (NUM_IMAGES, 65), "scikit-learn ships other digits than this file was written for"
     return table[:, :-1], table[:, -1].astype(np.int64)
 

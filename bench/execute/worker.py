@@ -2,7 +2,6 @@
 
 import contextlib
 import faulthandler
-import gc
 import multiprocessing
 import os
 import signal
@@ -11,7 +10,6 @@ import traceback
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
-import timm  # noqa: F401  imported here so that the fork server has paid for it
 import torch
 
 from bench.engine.common.context import Context, device_name
@@ -19,7 +17,7 @@ from bench.engine.jobs.perform import perform
 from bench.engine.train import precision
 from bench.errors import StoreError
 from bench.execute.messages import Broken, Bundle, Finished, Message, Notice, Recorded, Setup, Starting, Stuck
-from bench.execute.signals import STOPPING
+from bench.fork_server import STOPPING
 from bench.places import machine_cache
 from bench.spec.job import Job, PretrainSpec
 from bench.store import Store
@@ -36,7 +34,6 @@ def serve(pipe: "Connection[Message, Bundle | str]", setup: Setup) -> None:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)  # the server's block would reach what a training starts
     _end_with_the_runner()
-    gc.freeze()  # what was imported stays: each full collection would take a tenth of a second to find that out
     try:
         _into_log(setup.log)
         context = make_context(setup, pipe)
