@@ -8,9 +8,10 @@ import gc
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable
 from multiprocessing import forkserver, resource_tracker
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import TypeVar
@@ -41,7 +42,20 @@ def _run(folder: Path, environment: dict[str, str], target: Callable[..., object
     os.environ.update(environment)
     gc.freeze()  # what was imported stays: each full collection would take a tenth of a second to find that out
     gc.enable()  # the server itself does without
+    _end_with_the_parent()
     target(*arguments)
+
+
+def _end_with_the_parent() -> None:
+    """A runner that is killed takes its trainings along: a hanging one would hold its job's lock for ever."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "every fork has one"
+
+    def watch() -> None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _start_server() -> None:
@@ -81,8 +95,8 @@ def ask(what: str, function: Callable[[Question], Answer], question: Question) -
 
 
 def _answer(pipe: "Connection[object, object]", function: Callable[[Question], Answer], question: Question) -> None:
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
     with contextlib.suppress(KeyboardInterrupt, OSError):  # whoever asked has stopped
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
         try:
             pipe.send((function(question), None))
         except BenchError as error:

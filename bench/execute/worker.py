@@ -2,12 +2,10 @@
 
 import contextlib
 import faulthandler
-import multiprocessing
 import os
 import signal
-import threading
 import traceback
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import torch
@@ -33,7 +31,6 @@ def serve(pipe: "Connection[Message, Bundle | str]", setup: Setup) -> None:
     for number in STOPPING:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)  # the server's block would reach what a training starts
-    _end_with_the_runner()
     try:
         _into_log(setup.log)
         context = make_context(setup, pipe)
@@ -51,19 +48,6 @@ def serve(pipe: "Connection[Message, Bundle | str]", setup: Setup) -> None:
 def _say(pipe: "Connection[Message, Bundle | str]", message: Message) -> None:
     with contextlib.suppress(OSError):
         pipe.send(message)
-
-
-def _end_with_the_runner() -> None:
-    """A runner that is killed takes its trainings along: a hanging one would hold its job's lock for ever."""
-    runner = multiprocessing.parent_process()
-    if runner is None:
-        return
-
-    def watch() -> None:
-        wait([runner.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def make_context(setup: Setup, pipe: "Connection[Message, Bundle | str]") -> Context:
