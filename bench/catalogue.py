@@ -3,7 +3,9 @@
 The three catalogues are `bench/datasets`, `bench/backbones` and `bench/strategies`.
 """
 
+import sys
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from types import UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
@@ -37,6 +39,12 @@ class OptionProblems(ValueError):
 
 
 def third_party(kind: str) -> dict[str, EntryPoint]:
+    return _points(kind, tuple(sys.path))
+
+
+@cache
+def _points(kind: str, path: tuple[str, ...]) -> dict[str, EntryPoint]:
+    """Every name of a suite is looked up, and each look reads a file of every installed package on `path`."""
     return {point.name: point for point in entry_points(group=f"bench.{GROUPS[kind]}")}
 
 

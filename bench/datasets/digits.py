@@ -1,5 +1,7 @@
 """Real handwriting: scikit-learn's 1,797 scanned digits, which come with its wheel, enlarged from 8x8 to 32x32."""
 
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Annotated
 
 import numpy as np
@@ -38,11 +40,8 @@ def facts(options: DigitsOptions) -> DatasetFacts:
 
 
 def load(options: DigitsOptions) -> Dataset:
-    from sklearn.datasets import load_digits
-
-    scans, labels = load_digits(return_X_y=True)
-    assert scans.shape == (NUM_IMAGES, 64), "scikit-learn ships other digits than this file was written for"
-    images, labels = _enlarge(scans.reshape(-1, 8, 8)), labels.astype(np.int64)
+    scans, labels = read_scans()
+    images = _enlarge(scans.reshape(-1, 8, 8))
     train = subset_per_class(labels, options.train_per_class, options.seed)
     test = np.setdiff1d(np.arange(NUM_IMAGES), train)
     return Dataset(
@@ -50,6 +49,16 @@ def load(options: DigitsOptions) -> Dataset:
         train=Split.of_images(images[train], labels[train]),
         test=Split.of_images(images[test], labels[test]),
     )
+
+
+def read_scans() -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    """[N, 64] and [N], from the file that scikit-learn's `load_digits` reads: importing scikit-learn takes a second."""
+    spec = find_spec("sklearn")  # finds the package without running it
+    assert spec is not None, "scikit-learn is installed with this project"
+    assert spec.origin is not None, "scikit-learn is a package with an __init__.py"
+    table = np.loadtxt(Path(spec.origin).parent / "datasets" / "data" / "digits.csv.gz", delimiter=",")
+    assert table.shape == (NUM_IMAGES, 65), "scikit-learn ships other digits than this file was written for"
+    return table[:, :-1], table[:, -1].astype(np.int64)
 
 
 def _enlarge(scans: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:

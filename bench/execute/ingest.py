@@ -1,16 +1,11 @@
-"""Decoding: before the first training, once for each content, in a process of its own, which says how far it is.
+"""Decoding: before the first training, once for each content, in a process of its own, which says how far it is."""
 
-`python -m bench.execute.ingest`: JSON in on standard input, progress on standard error.
-"""
-
-import json
-import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import datasets
+from bench import datasets, fork_server
 from bench.datasets import cache as dataset_cache
 from bench.datasets import pictures
 from bench.datasets.base import Dataset
@@ -23,23 +18,20 @@ from bench.spec.refs import DataRef
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
+Unread = tuple[DataRef, dict[str, Any]]  # with its options, paths too
+
 
 def ingest(jobs: Iterable[Job], sources: Mapping[str, DataSource], cache: Path) -> None:
     """Raises BenchError where images cannot be used. What is embedded is drawn by the workers."""
-    left = []
+    left: list[Unread] = []
     for key, ref in {digest(job.spec.data): job.spec.data for job in jobs}.items():
         source = sources[key]
         entry = datasets.find(ref.name)
         options = entry.options.model_validate(source.options)
         if entry.is_read and dataset_cache.kept(ref.name, options, cache, ref.revision) is None:
-            left.append({"name": ref.name, "options": source.options, "revision": ref.revision})
-    if not left:
-        return
-    question = json.dumps({"cache": str(cache), "datasets": left})
-    done = subprocess.run([sys.executable, "-m", "bench.execute.ingest"], input=question, text=True,
-                          stdout=subprocess.PIPE, check=False)
-    if done.returncode != 0:
-        raise BenchError(done.stdout.strip() or f"decoding images ended with code {done.returncode}")
+            left.append((ref, source.options))
+    if left:
+        fork_server.ask("decoding images", _decode, (left, cache))
 
 
 def images_at_hand(
@@ -64,29 +56,23 @@ def _shower(bar: "Progress", task: "TaskID") -> Callable[[int, int], None]:
     return lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def _main(question: dict[str, Any]) -> int:
+def _decode(question: tuple[list[Unread], Path]) -> None:
+    """In the other process: a library's reader may take it down, and what it holds in memory goes with it."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    left, cache = question
     with Progress(*columns, console=Console(file=sys.stderr)) as bar:
-        for one in question["datasets"]:
-            task = bar.add_task(f"decoding {one['name']}", total=None)
+        for ref, options in left:
+            task = bar.add_task(f"decoding {ref.name}", total=None)
             pictures.watcher.set(_shower(bar, task))
-            options = datasets.find(one["name"]).options.model_validate(one["options"])
             try:
-                loaded = dataset_cache.load(one["name"], options, Path(question["cache"]), one["revision"])
+                loaded = dataset_cache.load(
+                    ref.name, datasets.find(ref.name).options.model_validate(options), cache, ref.revision
+                )
             except Exception as error:  # a library's own reader may fail in any way
                 text = str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
-                sys.stdout.write(f"dataset {one['name']}: {text}\n")
-                return 2
+                raise BenchError(f"dataset {ref.name}: {text}") from error
             num = len(loaded.train.labels) + len(loaded.test.labels)
             bar.update(task, completed=num, total=num)
-    return 0
-
-
-if __name__ == "__main__":
-    try:
-        sys.exit(_main(json.load(sys.stdin)))
-    except KeyboardInterrupt:
-        sys.exit(130)  # the command that asked has heard it too

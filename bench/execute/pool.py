@@ -7,19 +7,16 @@ import signal
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+from bench import fork_server
 from bench.errors import BenchError
 from bench.execute.messages import Bundle, Message, Setup
-from bench.execute.signals import STOPPING
 from bench.store import Record
 
 STOP = "stop"
-PRELOAD = "bench.execute.worker"
 GRACE = 10.0  # seconds that a worker which has nothing left to do may take to end
 SERVER_LOST = 255  # multiprocessing's exit code for a child whose server is gone; the child itself may live
 TAIL_BYTES = 4096
@@ -69,8 +66,6 @@ class Pool:
     """One worker per setup, forked from a server that imports torch and timm once for all of them."""
 
     def __init__(self) -> None:
-        self._context: ForkServerContext = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload([PRELOAD])
         self.workers: list[Worker] = []
 
     def start(self, setups: Iterable[Setup]) -> None:
@@ -79,11 +74,9 @@ class Pool:
             self.workers.append(self._start(setup))
 
     def _start(self, setup: Setup) -> Worker:
-        ours, theirs = self._context.Pipe()
-        process = self._context.Process(target=run_worker, args=(theirs, setup), daemon=True)
+        ours, theirs = multiprocessing.Pipe()
         try:
-            start_server()
-            process.start()
+            process = fork_server.fork(run_worker, theirs, setup)
         except (OSError, EOFError) as error:
             why = str(error) or "what imports torch and timm for them ended; it said why above"
             raise NoWorkers(f"workers cannot be started: {why}") from error
@@ -138,17 +131,6 @@ class Pool:
             worker.pipe.close()
         for worker in self.workers:
             _end(worker.process)
-
-
-def start_server() -> None:
-    """A Ctrl-C reaches every process of the terminal, a service's SIGTERM every one of the service. The server must
-    outlive both, or the workers' ends would go unseen; it inherits what is blocked here."""
-    resource_tracker.ensure_running()  # first, since it unblocks these signals itself
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
-    try:
-        forkserver.ensure_running()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _heard(worker: Worker) -> Iterator[tuple[Worker, Message | Died]]:

@@ -4,7 +4,7 @@ import signal
 from types import FrameType
 from typing import Any
 
-STOPPING = (signal.SIGINT, signal.SIGTERM)
+from bench.fork_server import STOPPING
 
 
 class Interrupted(Exception):

@@ -2,16 +2,12 @@
 
 import contextlib
 import faulthandler
-import gc
-import multiprocessing
 import os
 import signal
-import threading
 import traceback
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection
 from pathlib import Path
 
-import timm  # noqa: F401  imported here so that the fork server has paid for it
 import torch
 
 from bench.engine.common.context import Context, device_name
@@ -19,7 +15,7 @@ from bench.engine.jobs.perform import perform
 from bench.engine.train import precision
 from bench.errors import StoreError
 from bench.execute.messages import Broken, Bundle, Finished, Message, Notice, Recorded, Setup, Starting, Stuck
-from bench.execute.signals import STOPPING
+from bench.fork_server import STOPPING
 from bench.places import machine_cache
 from bench.spec.job import Job, PretrainSpec
 from bench.store import Store
@@ -35,8 +31,6 @@ def serve(pipe: "Connection[Message, Bundle | str]", setup: Setup) -> None:
     for number in STOPPING:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)  # the server's block would reach what a training starts
-    _end_with_the_runner()
-    gc.freeze()  # what was imported stays: each full collection would take a tenth of a second to find that out
     try:
         _into_log(setup.log)
         context = make_context(setup, pipe)
@@ -54,19 +48,6 @@ def serve(pipe: "Connection[Message, Bundle | str]", setup: Setup) -> None:
 def _say(pipe: "Connection[Message, Bundle | str]", message: Message) -> None:
     with contextlib.suppress(OSError):
         pipe.send(message)
-
-
-def _end_with_the_runner() -> None:
-    """A runner that is killed takes its trainings along: a hanging one would hold its job's lock for ever."""
-    runner = multiprocessing.parent_process()
-    if runner is None:
-        return
-
-    def watch() -> None:
-        wait([runner.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def make_context(setup: Setup, pipe: "Connection[Message, Bundle | str]") -> Context:

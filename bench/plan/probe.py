@@ -1,18 +1,19 @@
-"""Facts about timm models that only timm knows: units, image size, mean and std. Asked in a process of its own, once.
+"""Facts about timm models that only timm knows: units, image size, mean and std. Asked where torch is, once.
 
-`facts_for` keeps the answers in a cache folder, so that `plan` stays free of torch and quick.
-`python -m bench.plan.probe` is the asking side: JSON in on standard input, JSON out on standard output.
+`facts_for` keeps the answers in a cache folder, so that `plan` stays free of torch and quick. A fork of the server that
+workers come from too looks at the models (`_answers`).
 """
 
+import contextlib
 import dataclasses
+import io
 import json
-import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from bench import backbones
+from bench import backbones, fork_server
 from bench.backbones import torchvision_names
 from bench.backbones.base import BackboneFacts
 from bench.errors import BenchError
@@ -26,7 +27,7 @@ KEYS = {field.name for field in dataclasses.fields(BackboneFacts)}
 
 
 def facts_for(specs: list[BackboneSpec], cache: Path) -> list[BackboneFacts | BenchError]:
-    """In the order of `specs`. Catalogue entries answer at once, timm models from the cache or by one subprocess."""
+    """In the order of `specs`. Catalogue entries answer at once, timm models from the cache or by one look."""
     questions: dict[str, dict[str, Any]] = {}
     answers: dict[str, Any] = {}
     for spec in specs:
@@ -80,13 +81,13 @@ def _keep(path: Path, answer: Any) -> None:
 
 def _ask(questions: dict[str, dict[str, Any]]) -> dict[str, Any]:
     sys.stderr.write(f"looking at {', '.join(sorted({q['name'] for q in questions.values()}))}; once\n")
-    command = [sys.executable, "-m", "bench.plan.probe"]
-    done = subprocess.run(command, input=json.dumps(questions), capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        last = (done.stderr.strip().splitlines() or ["no word why"])[-1]
-        raise BenchError(f"asking timm about backbones failed: {last}")
-    answers: dict[str, Any] = json.loads(done.stdout)
-    return answers
+    return fork_server.ask("asking timm about backbones", _answers, questions)
+
+
+def _answers(questions: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """In the other process."""
+    with contextlib.redirect_stderr(io.StringIO()):  # timm warns of names that it has given up
+        return {key: _answer(question) for key, question in questions.items()}
 
 
 def _without_memory(name: str, options: dict[str, Any]) -> Any:
@@ -150,6 +151,3 @@ def _config(question: dict[str, Any], model: Any) -> dict[str, Any]:
         "interpolation": "bilinear" if config.get("interpolation") == "bilinear" else "bicubic",
     }
 
-
-if __name__ == "__main__":
-    sys.stdout.write(json.dumps({key: _answer(q) for key, q in json.load(sys.stdin).items()}))

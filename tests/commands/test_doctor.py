@@ -168,7 +168,7 @@ def test_an_installed_copy_knows_its_floors(monkeypatch, tmp_path):
 
 def test_broken_entry_points_are_named(monkeypatch):
     point = EntryPoint("bad", "no_such_module:entry", "bench.strategies")
-    monkeypatch.setattr(catalogue, "entry_points", lambda group: [point] if group == "bench.strategies" else [])
+    monkeypatch.setattr(catalogue, "third_party", lambda kind: {"bad": point} if kind == "strategy" else {})
     (check,) = libraries.check_entry_points()
     assert (check.name, check.verdict) == ("strategy bad", "warning")
     assert "no_such_module" in check.text

@@ -88,7 +88,7 @@ def test_timm_without_a_match_names_the_nearest(bench):
 
 def test_a_broken_entry_hides_no_other(bench, monkeypatch):
     broken = EntryPoint("bad", "no_such_module:entry", "bench.anything")
-    monkeypatch.setattr(catalogue, "entry_points", lambda group: [broken])
+    monkeypatch.setattr(catalogue, "third_party", lambda kind: {"bad": broken})
     for what in ("datasets", "backbones", "strategies"):
         said = bench("list", what, "--json")
         assert {"bad"} < set(names(said))

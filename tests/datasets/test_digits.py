@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from bench.datasets.digits import DIGITS, DigitsOptions, _enlarge
+from bench.datasets.digits import DIGITS, DigitsOptions, _enlarge, read_scans
 
 
 @pytest.fixture(scope="module")
@@ -19,6 +19,13 @@ def test_facts_agree_with_what_is_loaded(digits):
 def test_every_scan_is_used_once(digits):
     images = np.concatenate([digits.train.images, digits.test.images])
     assert len({image.tobytes() for image in images}) == len(images) == 1797
+
+
+def test_the_scans_are_those_that_scikit_learn_loads():
+    from sklearn.datasets import load_digits
+
+    for ours, theirs in zip(read_scans(), load_digits(return_X_y=True), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
 
 
 def test_enlarging_keeps_the_scan(digits):

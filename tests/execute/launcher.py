@@ -6,7 +6,6 @@ real process, whose workers are real.
 """
 
 import json
-import multiprocessing
 import os
 import sys
 import threading
@@ -59,16 +58,11 @@ def main():
     import bench.analysis.join
     import bench.commands.run
     import bench.report
-    from bench.execute import pool
+    from bench import fork_server
 
     bench.report.write = lambda results, path: path  # its drawing takes five seconds of each command
 
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([pool.PRELOAD])
-    pool.start_server()
-    first = context.Process(target=int)
-    first.start()  # returns when the server has imported everything
-    first.join()
+    fork_server.fork(int).join()  # once the server has imported everything
     # The server is this process's child, so a fork cannot ask the kernel whether it lives.
     forkserver._forkserver.ensure_running = lambda: None
     forkserver.ensure_running = lambda: None
