@@ -17,7 +17,7 @@ from bench.plan.stand_in import MARK
 from bench.spec.job import FitSpec, PretrainSpec, trial_key
 from bench.spec.recipe import Recipe
 from bench.store import Record, Store
-from bench.store.results import Cost, FinalResult, Logical, Measured, Part, Rung, Unscored
+from bench.store.results import Cost, Fields, FinalResult, Logical, Measured, Rung, Unscored
 
 NAN = math.nan
 
@@ -107,13 +107,13 @@ def _finals(plan: Plan, cell: Cell, records: dict[str, Record]) -> list[dict[str
     return rows
 
 
-def _number(part: Part | None, name: str) -> float:
+def _number(part: Fields | None, name: str) -> float:
     """NaN where the record does not say."""
     value = getattr(part, name, None)
     return NAN if value is None else float(value)
 
 
-def _numbers(part: Part | None, *names: str) -> dict[str, float]:
+def _numbers(part: Fields | None, *names: str) -> dict[str, float]:
     return {name: _number(part, name) for name in names}
 
 

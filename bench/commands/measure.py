@@ -61,7 +61,7 @@ class Planned:
             if job.kind == "pretrain":
                 forget_record(roots.shared, job.key)
 
-    def trained(self) -> "Measured":
+    def trained(self) -> "Timing":
         """What is missing is trained first, and what failed is tried again. Raises Stopped."""
         from bench.gate.tonight import tonight_of
 
@@ -70,7 +70,7 @@ class Planned:
         if summary.stopped_by is not None:
             raise Stopped(summary.stopped_by)
         tonight = tonight_of(self.plan, self.records)
-        return Measured(tonight, summary.trainings, tuple(self._notes(tonight, summary.trainings)))
+        return Timing(tonight, summary.trainings, tuple(self._notes(tonight, summary.trainings)))
 
     def _notes(self, tonight: "Tonight", trainings: int) -> Iterator[str]:
         records, damaged = self._scan()
@@ -87,7 +87,7 @@ class Planned:
 
 
 @dataclass(frozen=True)
-class Measured:
+class Timing:
     tonight: "Tonight"
     trainings: int  # done now
     notes: tuple[str, ...]

@@ -75,7 +75,7 @@ class Recorded:
 
 
 @dataclass(frozen=True)
-class Finished:
+class Done:
     """The jobs have all their records, or the worker was told to stop before."""
 
     complete: bool
@@ -103,4 +103,4 @@ class Notice:
     text: str
 
 
-Message = Notice | Starting | Recorded | Finished | Stuck | Broken
+Message = Notice | Starting | Recorded | Done | Stuck | Broken

@@ -15,7 +15,7 @@ from bench.execute.bundles import Backlog, bundles
 from bench.execute.display import Display
 from bench.execute.ingest import images_at_hand, ingest
 from bench.execute.ledger import Ledger, Summary
-from bench.execute.messages import Broken, Bundle, Finished, Notice, Recorded, Setup, Starting, Stuck
+from bench.execute.messages import Broken, Bundle, Done, Notice, Recorded, Setup, Starting, Stuck
 from bench.execute.placement import Placement
 from bench.execute.pool import Died, NoWorkers, Pool, Worker, tail
 from bench.execute.roots import Roots, forget_lost_weights, missing_records, pretrained_ok
@@ -143,7 +143,7 @@ class Runner:
             case Recorded() if bundle is not None:
                 worker.begun = tuple(record for record in worker.begun if record.key != message.key)
                 self._count(worker, bundle.job_of(message.key), message)
-            case Finished(complete, held) if bundle is not None:
+            case Done(complete, held) if bundle is not None:
                 worker.bundle, worker.begun, worker.together = None, (), 0
                 for job in bundle.jobs:
                     if job.key in held and not self.ledger.roots.is_done(job):

@@ -14,7 +14,7 @@ from bench.engine.common.context import Context, device_name
 from bench.engine.jobs.perform import perform
 from bench.engine.train import precision
 from bench.errors import StoreError
-from bench.execute.messages import Broken, Bundle, Finished, Message, Notice, Recorded, Setup, Starting, Stuck
+from bench.execute.messages import Broken, Bundle, Done, Message, Notice, Recorded, Setup, Starting, Stuck
 from bench.fork_server import STOPPING
 from bench.places import machine_cache
 from bench.spec.job import Job, PretrainSpec
@@ -106,7 +106,7 @@ def _do(bundle: Bundle, context: Context) -> Message:
             else:
                 held.append(job.key)
         try:
-            return Finished(not ours or perform(ours, context.alone() if bundle.alone else context), tuple(held))
+            return Done(not ours or perform(ours, context.alone() if bundle.alone else context), tuple(held))
         except (StoreError, OSError, EOFError):
             raise
         except Exception as error:

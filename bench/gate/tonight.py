@@ -19,7 +19,7 @@ UNFIT = "not_applicable"
 
 
 @dataclass(frozen=True)
-class Origin:
+class MadeBy:
     """What made a record."""
 
     environment: Environment
@@ -29,8 +29,8 @@ class Origin:
     dirty: bool | None
 
     @staticmethod
-    def of(provenance: Mapping[str, Any]) -> "Origin":
-        return Origin(
+    def of(provenance: Mapping[str, Any]) -> "MadeBy":
+        return MadeBy(
             environment=Environment.of(provenance),
             device_model=device_model(provenance),
             commit=provenance.get("commit"),
@@ -64,7 +64,7 @@ class Tonight:
     suite: str
     repeats: int
     cells: tuple[TonightCell, ...]  # in the order of the suite
-    origins: tuple[Origin, ...]  # of all records that were used, trials and pretrainings too; commonest first
+    origins: tuple[MadeBy, ...]  # of all records that were used, trials and pretrainings too; commonest first
     stand_ins: tuple[str, ...] = ()
 
 
@@ -76,7 +76,7 @@ def tonight_of(plan: Plan, records: Mapping[str, Record]) -> Tonight:
         suite=plan.loaded.suite.name,
         repeats=plan.loaded.suite.repeats,
         cells=tuple(_cell(plan, cell, records) for cell in plan.cells),
-        origins=_commonest(Origin.of(record.provenance) for record in used),
+        origins=_commonest(MadeBy.of(record.provenance) for record in used),
         stand_ins=tuple(dict.fromkeys(told)),
     )
 

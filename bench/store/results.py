@@ -1,5 +1,5 @@
 """What records hold, typed: the one place that knows their fields, so that a new number is one field here. The engine
-makes these values, `Part.plain` writes them, `read` gets them back. What does not fit its type is no record.
+makes these values, `Fields.plain` writes them, `read` gets them back. What does not fit its type is no record.
 
 A field that was given no value is not in the file; one that was given None is, as null.
 """
@@ -22,7 +22,7 @@ Place = Annotated[int, Field(strict=True, ge=0, le=10**9)]  # of a trial in its 
 Edge = Literal["", "low", "high"]
 
 
-class Part(BaseModel):
+class Fields(BaseModel):
     """Fields of a file that this version does not know are passed over."""
 
     model_config = ConfigDict(frozen=True)
@@ -32,7 +32,7 @@ class Part(BaseModel):
         return self.model_dump(exclude_unset=True)
 
 
-P = TypeVar("P", bound=Part)
+P = TypeVar("P", bound=Fields)
 
 
 def read(part: type[P], raw: dict[str, Any], where: str) -> P:
@@ -49,7 +49,7 @@ def read(part: type[P], raw: dict[str, Any], where: str) -> P:
         raise ValueError(f"{place}: expected {words}, got {repr(first['input'])[:60]}") from None
 
 
-class AtPoint(Part):
+class AtPoint(Fields):
     """At which point of a search: a rate and a decay, or the penalty of a closed form."""
 
     lr: Rate | None = None
@@ -90,7 +90,7 @@ class Rung:
     stop: Count | None = None  # the best moment to stop so far, whose score this is; None where the recipe has none
 
 
-class Fold(Part):
+class Fold(Fields):
     score: Share
     loss: Number | None
     train_loss: Number | None = None
@@ -106,14 +106,14 @@ class TrialResult(Ran):
     ingredients: list[str] = []  # digests of what each fold learned, for a soup
 
 
-class Known(Part):
+class Known(Fields):
     """Shares of the source's test images that are told right."""
 
     original: Share | None = None  # by the head that the backbone was pretrained with
     refitted: Share | None = None  # by ridge regression on other source images
 
 
-class Source(Part):
+class SourceScores(Fields):
     """What became of the source task."""
 
     before: Known
@@ -122,7 +122,7 @@ class Source(Part):
     error: str = ""
 
 
-class SeenImages(Part):
+class SeenImages(Fields):
     """How many of the target's images are training images of a set that was learned before it."""
 
     dataset: str
@@ -132,7 +132,7 @@ class SeenImages(Part):
     num_train: Count
 
 
-class SeenBefore(Part):
+class SeenBefore(Fields):
     test_in_train: Count = 0  # test images that are training images too
     unlike_public: str = ""  # how the set differs from the public one of its name
     overlap: list[SeenImages] = []  # one for each pretraining, the first one first
@@ -165,7 +165,7 @@ class FinalResult(Unscored, SeenBefore):
     curve: list[Point]
     penalty_edge: Edge = ""
     train_loss_end: Number | None = None  # on its own training images; None where it is not finite, or nobody looked
-    source: Source | None = None
+    source: SourceScores | None = None
     rows: list[int] = []  # of an own head, by class of the data set
     num_rows: Count | None = None
     among: str = ""
@@ -177,7 +177,7 @@ class FinalResult(Unscored, SeenBefore):
         return self
 
 
-class PretrainResult(Part):
+class PretrainResult(Fields):
     metric: Metric
     score: Share
     num_test: Count
@@ -187,7 +187,7 @@ class PretrainResult(Part):
     weights_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
-class Logical(Part):
+class Logical(Fields):
     """What a strategy costs on its own, on any machine."""
 
     steps: Count | None = None
@@ -198,7 +198,7 @@ class Logical(Part):
     total_params: Count | None = None
 
 
-class Measured(Part):
+class Measured(Fields):
     """What it took here."""
 
     seconds: Amount | None = None
@@ -214,7 +214,7 @@ class Measured(Part):
         )
 
 
-class EngineUse(Part):
+class EngineUse(Fields):
     """How the work was done; numbers do not depend on it, but for rounding."""
 
     frozen: list[str] = []  # what became of parts that cannot change, by phase
@@ -223,45 +223,45 @@ class EngineUse(Part):
     whole: str = ""  # why a network with frozen units runs whole
 
 
-class Arithmetic(Part):
+class Arithmetic(Fields):
     used: str
     why: str
 
 
-class Cost(Part):
+class Cost(Fields):
     logical: Logical = Logical()
     measured: Measured = Measured()
     engine: EngineUse = EngineUse()
     precision: Arithmetic | None = None
 
 
-class Hyper(AtPoint):
+class PointFields(AtPoint):
     @model_validator(mode="after")
     def _is_a_point(self) -> Self:
         self.check()
         return self
 
 
-class Budget(Part):
+class Budget(Fields):
     steps: Count | None = None
 
 
-class PointAsked(Part):
+class PointAsked(Fields):
     """Of the spec of a trial, or of a point that was not chosen."""
 
     number: Place
-    hyper: Hyper
+    hyper: PointFields
     training: Budget = Budget()
 
 
-class PretrainAsked(Part):
+class PretrainAsked(Fields):
     """Of the spec of a pretraining."""
 
     data: DataRef
     backbone: BackboneRef
 
 
-class Provenance(Part):
+class Provenance(Fields):
     commit: str | None = None
     code: str | None = None
     dirty: Flag | None = None

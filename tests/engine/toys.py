@@ -174,7 +174,7 @@ def ended(outcome):
         def look_at_own(self):
             pass
 
-        def told(self):
+        def engine_use(self):
             return {}
 
     return Ended

@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 
 from bench.execute import runner as runner_module
-from bench.execute.messages import Finished, Recorded, Starting
+from bench.execute.messages import Done, Recorded, Starting
 from bench.execute.placement import Placement
 from bench.execute.pool import Pool as RealPool
 from bench.execute.runner import run_plan
@@ -52,7 +52,7 @@ class Stage:
                     yield Starting((record_of(job, self.roots, key, "crashed"),))
                     store.write(record)
                     yield Recorded.of(record)
-        yield Finished(True)
+        yield Done(True)
 
     def run(self, workers=1, timeout=None):
         placement = Placement(("cpu",) * workers, 1, timeout)

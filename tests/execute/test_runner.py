@@ -6,7 +6,7 @@ import pytest
 
 from bench.errors import StoreError
 from bench.execute import runner as runner_module
-from bench.execute.messages import Broken, Finished, Recorded, Starting, Stuck
+from bench.execute.messages import Broken, Done, Recorded, Starting, Stuck
 from bench.execute.pool import Died, NoWorkers
 from bench.execute.runner import VAIN_STARTS
 from tests.execute.plans import of_kind, record_of
@@ -85,7 +85,7 @@ def test_a_search_is_told_by_its_best_trial(stage):
                     record = record_with(job, key, scores, stage)
                     stage.roots.store_of(job).write(record)
                     yield Recorded.of(record)
-        yield Finished(True)
+        yield Done(True)
 
     stage.play = play
     stage.run()
@@ -195,7 +195,7 @@ def test_a_job_that_another_runner_finishes_is_waited_for(stage, monkeypatch):
         if len(looks) == 5:  # now the other one is through
             list(stage.do(worker))
             stage.play = stage.do
-        yield Finished(True, tuple(job.key for job in worker.bundle.jobs))
+        yield Done(True, tuple(job.key for job in worker.bundle.jobs))
 
     stage.play = busy
     summary = stage.run()
@@ -212,7 +212,7 @@ def test_a_failed_pretraining_blocks_its_users(stage):
             return stage.do(worker)
         record = record_of(pretraining, stage.roots, status="failed")
         stage.roots.shared.write(record)
-        return [Starting((record,)), Recorded.of(record), Finished(True)]
+        return [Starting((record,)), Recorded.of(record), Done(True)]
 
     stage.play = play
     summary = stage.run()

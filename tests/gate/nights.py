@@ -7,12 +7,12 @@ from bench.gate.baseline import Row
 from bench.gate.environment import LIBRARIES, Environment
 from bench.gate.fingerprint import Fingerprint
 from bench.gate.pairs import Rule
-from bench.gate.tonight import Origin, Tonight, TonightCell
+from bench.gate.tonight import MadeBy, Tonight, TonightCell
 from bench.gate.verdict import CellName
 
 MARK = Fingerprint("d" * 8, "e" * 8, "5" * 8)
 HERE = Environment("cpu", "x86_64", tuple("1.0" for _ in LIBRARIES))
-ORIGIN = Origin(HERE, "a processor", "c" * 40, "f" * 16, False)
+ORIGIN = MadeBy(HERE, "a processor", "c" * 40, "f" * 16, False)
 RULE = Rule(margin=0.5, must_see=2.0)
 
 

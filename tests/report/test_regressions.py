@@ -9,7 +9,7 @@ import pytest
 
 from bench.gate.verdict import CellName, GateResult
 from bench.report import render, write
-from bench.report.figures.axis import Axis, limits
+from bench.report.figures.axis import PictureAxis, limits
 from bench.report.sections.regressions import DRAWN, regressions_section
 from bench.report.view import Figure, Table
 from tests.analysis.synthetic import World, make
@@ -165,9 +165,9 @@ def test_same_bytes_twice(page: str) -> None:
 
 
 def test_axis_by_hand() -> None:
-    axis = Axis(0, 10, 100, 200)
+    axis = PictureAxis(0, 10, 100, 200)
     assert [axis.place(x) for x in (0, 2.5, 10, -5, 99)] == [100, 125, 200, 100, 200]
     assert axis.ticks(5) == [0, 2, 4, 6, 8, 10]
-    assert Axis(88.2, 92.9, 0, 1).ticks(4) == [90, 92]
+    assert PictureAxis(88.2, 92.9, 0, 1).ticks(4) == [90, 92]
     assert limits([1, 3], [-100, 100], 1) == pytest.approx((-0.2, 4.2))
     assert limits([], [], 1) == (0.0, 1)

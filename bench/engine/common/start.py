@@ -26,7 +26,7 @@ from bench.spec.recipe import Recipe
 from bench.spec.refs import BackboneRef, Weights
 from bench.store import Record, blobs
 from bench.store.record import Status
-from bench.store.results import Cost, Logical, Part, Unscored
+from bench.store.results import Cost, Fields, Logical, Unscored
 
 ROUNDING = 1e-6  # of float32: a head that is all zeros comes to ln K, but for this
 
@@ -52,7 +52,7 @@ class Finished:
     """What one record is made of."""
 
     status: Status
-    result: Part = field(default_factory=Unscored)
+    result: Fields = field(default_factory=Unscored)
     cost: Cost = field(default_factory=Cost)
     error: str | None = None
 

@@ -174,7 +174,7 @@ def _train(finals: list[_Final], choice: FleetChoice, before: Measured, context:
     flops = training_flops(begin.network, spec.procedure, session.batch_size, first.end, known)
     found = []
     for number, (final, (outcome,)) in enumerate(zip(finals, session.outcomes, strict=True)):
-        cost = _cost(final, outcome, flops, spent, session.told())
+        cost = _cost(final, outcome, flops, spent, session.engine_use())
         found.append(_finish(final, outcome, cost, (session.team, number), context))
     return found
 

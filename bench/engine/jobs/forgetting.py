@@ -20,13 +20,13 @@ from bench.network.units import Network
 from bench.solve.closed_forms import ridge_path
 from bench.spec.job import FitSpec
 from bench.spec.refs import Pipeline
-from bench.store.results import Known, Source
+from bench.store.results import Known, SourceScores
 
 SEEN = 512  # source images of each kind (more where there are more classes), the same before and after
 PENALTY = 0.01  # of the classifier that is fitted anew
 
 
-def forgetting(spec: FitSpec, begin: Start, team: tuple[Team, int], context: Context) -> Source | None:
+def forgetting(spec: FitSpec, begin: Start, team: tuple[Team, int], context: Context) -> SourceScores | None:
     """None where nothing can be said. `team`: and the stream whose first member is asked about."""
     if spec.recipe.init != "pretrained" or spec.recipe.reinit is not None:
         return None
@@ -39,10 +39,10 @@ def forgetting(spec: FitSpec, begin: Start, team: tuple[Team, int], context: Con
     except Exception as error:  # a diagnosis that fails is no reason to lose the score
         why = f"{type(error).__name__}: {error}"
         context.notice(f"{spec.backbone.name}: what it forgot could not be measured: {why}")
-        return Source(before=Known(), after=Known(), num=0, error=why)
+        return SourceScores(before=Known(), after=Known(), num=0, error=why)
 
 
-def _forgetting(spec: FitSpec, begin: Start, team: tuple[Team, int], context: Context) -> Source:
+def _forgetting(spec: FitSpec, begin: Start, team: tuple[Team, int], context: Context) -> SourceScores:
     source = source_of(spec, context)
     if source.train is None or source.test is None:
         raise NotApplicable("the source's images are not here")
@@ -56,7 +56,7 @@ def _forgetting(spec: FitSpec, begin: Start, team: tuple[Team, int], context: Co
         with who.hold(stream):
             own = who.source_head or head  # learning without forgetting and its like train the old head along
             after = _told(begin.network, own, (fitted, test, source.num_classes), spec.pipeline)
-    return Source(before=before, after=after, num=len(test))
+    return SourceScores(before=before, after=after, num=len(test))
 
 
 def _body_moves(spec: FitSpec, network: Network) -> bool:

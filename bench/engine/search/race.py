@@ -51,7 +51,7 @@ class Trial:
         """What its record is made of."""
         if self.failed is not None:
             return self.failed
-        how = self.seats[0][0].told()
+        how = self.seats[0][0].engine_use()
         finished = describe_trial(self.hyper, self.spec, self.begin, self.outcomes, self.rungs)
         cost = finished.cost.model_copy(update={"measured": self.spent, "engine": how})
         result = finished.result

@@ -169,7 +169,7 @@ class Session:
         """Nothing is left that could be trained further."""
         return all(outcome.diverged_at is not None for stream in self.outcomes for outcome in stream)
 
-    def told(self) -> EngineUse:
+    def engine_use(self) -> EngineUse:
         """How the work was done; numbers do not depend on it, but for rounding."""
         frozen, whole, forms = zip(*self._told, strict=True) if self._told else ((), (), ())
         reason = {"whole": why} if (why := next(filter(None, whole), "")) else {}

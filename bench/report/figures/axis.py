@@ -8,7 +8,7 @@ STEPS = (1, 2, 5, 10)
 
 
 @dataclass(frozen=True)
-class Axis:
+class PictureAxis:
     low: float
     high: float
     start: float  # where `low` stands, in the drawing's units; an upward axis starts below

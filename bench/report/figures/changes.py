@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from markupsafe import Markup, escape
 
 from bench.analysis.words import shortened
-from bench.report.figures.axis import Axis
+from bench.report.figures.axis import PictureAxis
 from bench.report.palette import SHAPES
 from bench.report.view import Look
 
@@ -29,7 +29,7 @@ class ChangeBar:
 
 
 def changes_panel(rows: list[ChangeBar], margin: float, limits: tuple[float, float], label: str) -> Markup:
-    axis = Axis(*limits, LABELS + 8, WIDTH - 8)
+    axis = PictureAxis(*limits, LABELS + 8, WIDTH - 8)
     bottom = TOP + ROW * len(rows)
     lines = [("zero", 0.0), ("margin", -margin), ("margin", margin)] if margin else [("zero", 0.0)]
     places = [(css, axis.place(value)) for css, value in lines]
@@ -41,7 +41,7 @@ def changes_panel(rows: list[ChangeBar], margin: float, limits: tuple[float, flo
     return Markup(head + "".join(parts) + "</svg>")
 
 
-def _row(row: ChangeBar, axis: Axis, y: int) -> str:
+def _row(row: ChangeBar, axis: PictureAxis, y: int) -> str:
     x = axis.place(row.middle)
     span = ""
     if math.isfinite(row.low) and math.isfinite(row.high):
@@ -59,7 +59,7 @@ def _length(text: str) -> float:
     return sum(11 if unicodedata.east_asian_width(c) in "WF" else 9.5 if c in "mwMW@%—…" else 6.5 for c in text)
 
 
-def _labels(axis: Axis, margin: float) -> list[tuple[float, str]]:
+def _labels(axis: PictureAxis, margin: float) -> list[tuple[float, str]]:
     """0 and the margins first, then round values where there is room."""
     found: list[tuple[float, str]] = []
     for value in dict.fromkeys([0.0, -margin, margin, *axis.ticks(4)]):

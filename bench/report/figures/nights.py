@@ -11,7 +11,7 @@ from markupsafe import Markup, escape
 
 from bench.gate.outputs.sentences import share, signed
 from bench.gate.series import NightPoint, NightSeries, Stretch
-from bench.report.figures.axis import Axis, limits
+from bench.report.figures.axis import PictureAxis, limits
 
 WIDTH, HEIGHT = 330, 190  # CSS pixels at its natural size
 LEFT, RIGHT, TOP, BOTTOM = 42, 322, 18, 160
@@ -48,16 +48,16 @@ def nights_panel(series: NightSeries, calendar: Calendar, label: str) -> Markup:
     return Markup(head + "".join(parts) + "</svg>")
 
 
-def _axis(series: NightSeries, shown: list[NightPoint]) -> Axis:
+def _axis(series: NightSeries, shown: list[NightPoint]) -> PictureAxis:
     middles = [night.mean for night in shown] + [Stretch(*segment).mean for segment in series.segments]
     if series.baseline is not None:
         middles.append(series.baseline)
     ends = [end for night in shown for end in (night.low, night.high)]
     low, high = limits([100 * value for value in middles], [100 * value for value in ends], LEAST)
-    return Axis(max(low, -0.5), min(high, 100.5), BOTTOM, TOP)
+    return PictureAxis(max(low, -0.5), min(high, 100.5), BOTTOM, TOP)
 
 
-def _grid(axis: Axis, value: float) -> str:
+def _grid(axis: PictureAxis, value: float) -> str:
     y = axis.place(value)
     line = f'<line class="grid" x1="{LEFT}" x2="{RIGHT}" y1="{y}" y2="{y}"/>'
     return f'{line}<text class="right" x="{LEFT - 5}" y="{y + 4:g}">{value:g}</text>'
@@ -80,14 +80,14 @@ def _changes(series: NightSeries, calendar: Calendar) -> list[str]:
     return parts
 
 
-def _spans(shown: list[NightPoint], axis: Axis, calendar: Calendar) -> str:
+def _spans(shown: list[NightPoint], axis: PictureAxis, calendar: Calendar) -> str:
     kept = [night for night in shown if math.isfinite(night.low) and math.isfinite(night.high)]
     return "".join(
         f"M{calendar.x(night.when)} {axis.place(100 * night.low)}V{axis.place(100 * night.high)}" for night in kept
     )
 
 
-def _point(night: NightPoint, axis: Axis, calendar: Calendar) -> str:
+def _point(night: NightPoint, axis: PictureAxis, calendar: Calendar) -> str:
     radius = 3 if len(calendar.places) <= 60 else 2
     span = f" ({share(night.low)} to {share(night.high)})" if math.isfinite(night.low) else ""
     where = calendar.environments[night.environment]
@@ -96,7 +96,7 @@ def _point(night: NightPoint, axis: Axis, calendar: Calendar) -> str:
     return f'<circle {place} r="{radius}"><title>{escape(told)}</title></circle>'
 
 
-def _levels(series: NightSeries, axis: Axis, calendar: Calendar) -> list[str]:
+def _levels(series: NightSeries, axis: PictureAxis, calendar: Calendar) -> list[str]:
     """A fall and a rise also have a shape where they begin."""
     parts = []
     before = math.nan
