@@ -54,7 +54,7 @@ def run(options: RunOptions) -> int:
         return show_plan(plan, options.folders, options.json)
     summary = train(whole, plan, options, stand_in_for)
     roots = options.folders.roots(plan.loaded.suite.name)
-    conclude(whole, (roots, options), summary)
+    conclude(whole, roots, options, summary)
     if summary.stopped_by is not None:
         return 128 + summary.stopped_by
     return SOME_FAILED if summary.failed or summary.blocked or read_progress(plan, roots).wrong else 0
@@ -95,13 +95,12 @@ def plan_with_all_it_needs(options: RunOptions) -> tuple[Plan, tuple[str, ...]]:
         return made(), ()
 
 
-def conclude(plan: Plan, where: tuple[Roots, RunOptions], summary: Summary) -> None:
+def conclude(plan: Plan, roots: Roots, options: RunOptions, summary: Summary) -> None:
     """Table and report of the whole suite, also after an interruption or failures: what is finished is shown."""
     from bench.analysis.join import collect
     from bench.analysis.tables import terminal_table
     from bench.report import write
 
-    roots, options = where
     results = collect(plan, roots.store, roots.shared)
     report = write(results, options.folders.report(results.name))
     planned = len(results.finals)

@@ -73,7 +73,7 @@ def load(options: ArrayOptions) -> Dataset:
     most = _largest((train[0], found[test_x]), path)
     parts = [(train[0], train_x, train[1]), (found[test_x], test_x, found[test_y])]
     splits = [
-        Split.of_images(_images(images, most, (path, name)), np.searchsorted(values, labels.ravel()).astype(np.int64))
+        Split.of_images(_images(images, most, path, name), np.searchsorted(values, labels.ravel()).astype(np.int64))
         for images, name, labels in parts
     ]
     return Dataset(tuple(names), *splits)
@@ -116,9 +116,8 @@ def _label_values(train: npt.NDArray[Any], test: npt.NDArray[Any], path: Path) -
     return values
 
 
-def _images(array: npt.NDArray[Any], most: float, at: tuple[Path, str]) -> npt.NDArray[np.uint8]:
+def _images(array: npt.NDArray[Any], most: float, path: Path, name: str) -> npt.NDArray[np.uint8]:
     """[N, H, W], [N, H, W, 1 or 3] or [N, 1 or 3, H, W] -> uint8 [N, H, W, 3]"""
-    path, name = at
     shape = array.shape
     if array.ndim == 3:
         array = array[..., None]

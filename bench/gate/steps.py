@@ -38,12 +38,13 @@ def segments(series: Sequence[float], level: float = LEVEL, seed: int = 0) -> li
     if not np.isfinite(values).all():
         raise ValueError("a series of nights has a number for each of them")
     rng = np.random.default_rng(seed)
-    bounds = [0, *_splits(values, (0, len(values)), level, rng), len(values)]
+    bounds = [0, *_splits(values, 0, len(values), level, rng), len(values)]
     return [Segment(a, b, float(values[a:b].mean())) for a, b in zip(bounds, bounds[1:], strict=False) if b > a]
 
 
-def _splits(values: Floats, of: tuple[int, int], level: float, rng: np.random.Generator) -> list[int]:
-    start, end = of
+def _splits(
+    values: Floats, start: int, end: int, level: float, rng: np.random.Generator
+) -> list[int]:
     part = values[start:end]
     if len(part) < 2 * SHORTEST or not np.ptp(part) > 0:
         return []
@@ -55,7 +56,7 @@ def _splits(values: Floats, of: tuple[int, int], level: float, rng: np.random.Ge
     if (1 + int((shuffled >= gains[best] * (1 - 1e-9)).sum())) / (1 + times) > level:
         return []
     middle = start + SHORTEST + best
-    return [*_splits(values, (start, middle), level, rng), middle, *_splits(values, (middle, end), level, rng)]
+    return [*_splits(values, start, middle, level, rng), middle, *_splits(values, middle, end, level, rng)]
 
 
 def _gains(series: Floats) -> Floats:

@@ -91,7 +91,7 @@ def _cell(plan: Plan, cell: Cell, records: Mapping[str, Record]) -> TonightCell:
     return TonightCell(
         name=name,
         fingerprint=mark,
-        rows=tuple(_row(name, repeat, (record, mark, num_test)) for repeat, record in found.items()
+        rows=tuple(_row(name, repeat, record, mark, num_test) for repeat, record in found.items()
                    if record.status == "ok"),
         failures={repeat: _failure(one) for repeat, one in found.items() if one.status not in ("ok", UNFIT)},
         absent=tuple(repeat for repeat in range(len(cell.finals)) if repeat not in found),
@@ -100,8 +100,7 @@ def _cell(plan: Plan, cell: Cell, records: Mapping[str, Record]) -> TonightCell:
     )  # fmt: skip
 
 
-def _row(name: CellName, repeat: int, of: tuple[Record, Fingerprint, int | None]) -> Row:
-    record, mark, num_test = of
+def _row(name: CellName, repeat: int, record: Record, mark: Fingerprint, num_test: int | None) -> Row:
     measured, final = record.spent.measured, record.final
     assert final is not None
     return Row(

@@ -52,6 +52,17 @@ class Problems:
 
 
 @dataclass(frozen=True)
+class Place:
+    """Somewhere in the suite, and what is wrong there."""
+
+    problems: Problems
+    loc: Loc
+
+    def add(self, text: str, *within: str | int) -> None:
+        self.problems.add((*self.loc, *within), text)
+
+
+@dataclass(frozen=True)
 class ResolvedDataset:
     label: str
     ref: DataRef
@@ -92,14 +103,13 @@ class ResolvedStrategy:
     varied: Varied | None = None  # options that are searched
 
 
-def checked_options(owner: str, model: type[Options], raw: dict[str, Any], at: tuple[Problems, Loc]) -> Options | None:
+def checked_options(owner: str, model: type[Options], raw: dict[str, Any], at: Place) -> Options | None:
     """Options with defaults filled; None after saying what is wrong with them."""
-    problems, loc = at
     try:
         return parse_options(owner, model, raw)
     except OptionProblems as error:
         for option, text in error.problems:
-            problems.add((*loc, option) if option else loc, text)
+            at.add(text, *([option] if option else []))
         return None
 
 
@@ -116,7 +126,7 @@ def resolve_dataset(
     kept = problems.kept.sources.get(written)
     try:
         raw = kept.options if kept is not None else _with_places(entry, {**given, **raw}, problems.loaded.path.parent)
-        options = checked_options(f"dataset {name!r}", entry.options, raw, (problems, (*loc, "options")))
+        options = checked_options(f"dataset {name!r}", entry.options, raw, Place(problems, (*loc, "options")))
         if options is None:
             return None
         facts = kept.facts if kept is not None else entry.facts(options)
@@ -160,7 +170,8 @@ def resolve_backbone(
     entry = backbones.find(spec.name)
     options = dict(spec.options)
     if entry is not None:
-        checked = checked_options(f"backbone {spec.name!r}", entry.options, spec.options, (problems, (*loc, "options")))
+        at = Place(problems, (*loc, "options"))
+        checked = checked_options(f"backbone {spec.name!r}", entry.options, spec.options, at)
         if checked is None:
             return None
         options = checked.model_dump(mode="json")
@@ -169,7 +180,7 @@ def resolve_backbone(
                f"`options: {{img_size: {spec.image_size}}}`"
         problems.add((*loc, "image_size"), text)
     if spec.pretrain is not None:
-        return _pretrained_inside(spec, options, facts, (problems, loc))
+        return _pretrained_inside(spec, options, facts, Place(problems, loc))
     try:
         weights, path = _outside_weights(spec, facts, problems)
     except Missing as missing:
@@ -224,9 +235,9 @@ def hub_weights(name: str, problems: Problems) -> tuple[Weights, Path]:
 
 
 def _pretrained_inside(
-    spec: BackboneSpec, options: dict[str, Any], facts: BackboneFacts, at: tuple[Problems, Loc]
+    spec: BackboneSpec, options: dict[str, Any], facts: BackboneFacts, at: Place
 ) -> ResolvedBackbone | None:
-    problems, loc = at
+    problems, loc = at.problems, at.loc
     source = spec.pretrain
     assert source is not None
     resolved = resolve_dataset(source.dataset, source.options, (*loc, "pretrain"), problems)
@@ -277,7 +288,7 @@ def resolve_strategy(
             return [ResolvedStrategy(spec.recipe.name, recipe, False, spec, axis_inline(spec.recipe, len(unit_names)))]
         entry = strategies.find(spec.name)
         fixed, spans = varied.split(entry, spec.options)
-        at = (problems, (*loc, "options"))
+        at = Place(problems, (*loc, "options"))
         options = _checked_everywhere(entry, fixed, spans, at)
         if options is None:
             return []
@@ -291,11 +302,11 @@ def resolve_strategy(
             recipe = replace(entry.build(one, len(unit_names)), stop_early=stops(spec.stop_early))
             searched = _searched(entry, one, spans)
             for name, text in varied.why_not(searched, recipe) if searched is not None else ():
-                problems.add((*at[1], name), f"option {name!r} of strategy {spec.name!r} cannot be searched: {text}")
+                at.add(f"option {name!r} of strategy {spec.name!r} cannot be searched: {text}", name)
             # A training that may stop early is another one than those of the axis.
             axis = entry.axis(one, len(unit_names)) if spec.stop_early is None else None
             strategy = ResolvedStrategy(_label(spec, one, spans), recipe, entry.baseline, spec, axis, varied=searched)
-            found.append(_by_way(strategy, at[1], problems))
+            found.append(_by_way(strategy, at.loc, problems))
         return found
     except OptionProblems as error:
         for option, text in error.problems:
@@ -320,7 +331,7 @@ def _by_way(strategy: ResolvedStrategy, loc: Loc, problems: Problems) -> Resolve
 
 
 def _checked_everywhere(
-    entry: StrategyEntry, fixed: dict[str, Any], spans: dict[str, Span], at: tuple[Problems, Loc]
+    entry: StrategyEntry, fixed: dict[str, Any], spans: dict[str, Span], at: Place
 ) -> Options | None:
     """At the middle of what is searched, if the ends of it are allowed too; None after saying what is wrong."""
     middle = {name: span.at(0.5) for name, span in spans.items()}

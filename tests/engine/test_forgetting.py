@@ -58,8 +58,9 @@ def test_after_is_what_the_trained_body_says_with_the_old_head(tmp_path):
 
 def test_a_frozen_body_forgets_nothing_and_is_not_asked(tmp_path, monkeypatch):
     asked = []
-    real = forgetting._told
-    monkeypatch.setattr(forgetting, "_told", lambda network, *rest: asked.append(network) or real(network, *rest))
+    real = forgetting.Exam.take
+    take = lambda exam, network, head: asked.append(network) or real(exam, network, head)  # noqa: E731
+    monkeypatch.setattr(forgetting.Exam, "take", take)
     _, _, final = finals(tmp_path, "linear_probe")
     assert final.result["source"]["after"] == final.result["source"]["before"]
     assert len(asked) == 1
@@ -115,7 +116,7 @@ def test_a_measurement_that_fails_costs_no_score_and_says_why(tmp_path, monkeypa
     def fail(*_):
         raise torch.OutOfMemoryError("no room")
 
-    monkeypatch.setattr(forgetting, "_told", fail)
+    monkeypatch.setattr(forgetting.Exam, "take", fail)
     _, _, final = finals(tmp_path, "full_finetune")
     assert final.status == "ok"
     assert 0 < final.result["score"] <= 1

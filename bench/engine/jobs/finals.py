@@ -23,10 +23,10 @@ from bench.engine.fleet.together import FleetStream, fleet_session, have_equal_b
 from bench.engine.jobs.forgetting import forgetting
 from bench.engine.reuse.stages import stages_for
 from bench.engine.search.points import at_point, choose, unchosen
-from bench.engine.search.soup import drop_ingredients, make_soup
+from bench.engine.search.soup import SoupPot, drop_ingredients
 from bench.engine.train.flops import training_flops
 from bench.engine.train.loop import Outcome, Session, Stream, evaluation_steps
-from bench.engine.train.solo import Solo, Team
+from bench.engine.train.solo import Solo, Trained
 from bench.engine.train.stage import Stages
 from bench.errors import StoreError
 from bench.spec.job import FitSpec, Job, unchosen_key
@@ -175,7 +175,7 @@ def _train(finals: list[_Final], choice: FleetChoice, before: Measured, context:
     found = []
     for number, (final, (outcome,)) in enumerate(zip(finals, session.outcomes, strict=True)):
         cost = _cost(final, outcome, flops, spent, session.engine_use())
-        found.append(_finish(final, outcome, cost, (session.team, number), context))
+        found.append(_finish(final, outcome, cost, Trained(session.team, number), context))
     return found
 
 
@@ -183,13 +183,13 @@ def _stir(final: _Final, before: Measured, context: Context) -> Finished:
     """A soup costs what its ingredients cost, though no one trains for it."""
     spec, begin = final.spec, final.begin
     meter = context.meter()
-    soup = make_soup(spec, begin, final.chosen, (final.job.needs[-1], final.stream, context))
+    soup = SoupPot(spec, begin, final.chosen, final.job.needs[-1], context).make(final.stream)
     batch_size = min(spec.training.batch_size, len(final.stream.images))
     known = context.flops(begin.network)
     each = training_flops(begin.network, spec.procedure, batch_size, spec.training.steps, known)
     how = EngineUse(frozen=[], forms=["soup"], replicas=1)
     cost = _cost(final, soup.outcome, round(each * soup.share), before.plus(meter.read()), how)
-    finished = _finish(final, soup.outcome, cost, (soup.team, 0), context)
+    finished = _finish(final, soup.outcome, cost, Trained(soup.team), context)
     return replace(finished, result=finished.result.model_copy(update={"soup": soup.numbers}))
 
 
@@ -198,7 +198,7 @@ def _cost(final: _Final, outcome: Outcome, flops: int, spent: Measured, how: Eng
     return Cost(logical=logical.model_copy(update={"flops": flops}), measured=spent, engine=how)
 
 
-def _finish(final: _Final, outcome: Outcome, cost: Cost, where: tuple[Team, int], context: Context) -> Finished:
+def _finish(final: _Final, outcome: Outcome, cost: Cost, trained: Trained, context: Context) -> Finished:
     chosen, data = final.chosen, context.data(final.spec.data)
     given = {
         **chosen.hyper.as_dict(),
@@ -219,7 +219,7 @@ def _finish(final: _Final, outcome: Outcome, cost: Cost, where: tuple[Team, int]
         collapsed = has_collapsed(outcome, final.spec.data.num_classes)
         given |= {"train_loss_end": outcome.own.loss, "collapsed": collapsed}
     if final.place is None:  # not part of the training's time
-        given["source"] = forgetting(final.spec, final.begin, where, context)
+        given["source"] = forgetting(final.spec, final.begin, trained, context)
     result = FinalResult(
         **given,
         metric=data.test.metric,

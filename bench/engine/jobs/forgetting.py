@@ -2,6 +2,8 @@
 head and by a head fitted anew. Asked only where the backbone was pretrained inside the suite, so that they are here.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -12,7 +14,7 @@ from bench.engine.common.sources import root_of, source_of
 from bench.engine.common.start import Start
 from bench.engine.train.evaluate import BATCH
 from bench.engine.train.examples import Examples
-from bench.engine.train.solo import Team
+from bench.engine.train.solo import Trained
 from bench.errors import NotApplicable
 from bench.keys import seed_for
 from bench.network.capture import classifier_of, in_eval_mode, watched
@@ -26,14 +28,32 @@ SEEN = 512  # source images of each kind (more where there are more classes), th
 PENALTY = 0.01  # of the classifier that is fitted anew
 
 
-def forgetting(spec: FitSpec, begin: Start, team: tuple[Team, int], context: Context) -> SourceScores | None:
-    """None where nothing can be said. `team`: and the stream whose first member is asked about."""
+@dataclass(frozen=True)
+class Exam:
+    """Images of the source task, the same before and after."""
+
+    fitted: Examples  # a head is fitted anew on these
+    test: Examples
+    num_classes: int
+    pipeline: Pipeline
+
+    def take(self, network: Network, head: nn.Module) -> Known:
+        with torch.no_grad(), in_eval_mode(network.module):
+            features = _features(network, self.test, self.pipeline)
+            answers = head(features)
+            rows = _features(network, self.fitted, self.pipeline)
+        (anew,) = ridge_path(rows, self.fitted.labels, self.num_classes, [PENALTY])
+        return Known(original=_share(answers, self.test), refitted=_share(anew.logits(features), self.test))
+
+
+def forgetting(spec: FitSpec, begin: Start, trained: Trained, context: Context) -> SourceScores | None:
+    """Asked of the first member of a stream. None where nothing can be said."""
     if spec.recipe.init != "pretrained" or spec.recipe.reinit is not None:
         return None
     if root_of(spec.backbone, context).weights.origin != "pretrain":
         return None
     try:
-        return _forgetting(spec, begin, team, context)
+        return _forgetting(spec, begin, trained, context)
     except NotApplicable:
         return None
     except Exception as error:  # a diagnosis that fails is no reason to lose the score
@@ -42,37 +62,25 @@ def forgetting(spec: FitSpec, begin: Start, team: tuple[Team, int], context: Con
         return SourceScores(before=Known(), after=Known(), num=0, error=why)
 
 
-def _forgetting(spec: FitSpec, begin: Start, team: tuple[Team, int], context: Context) -> SourceScores:
+def _forgetting(spec: FitSpec, begin: Start, trained: Trained, context: Context) -> SourceScores:
     source = source_of(spec, context)
     if source.train is None or source.test is None:
         raise NotApplicable("the source's images are not here")
-    fitted, test = _some(source.train), _some(source.test)
+    exam = Exam(_some(source.train), _some(source.test), source.num_classes, spec.pipeline)
     head = classifier_of(source.network)
-    if "told" not in source.memo:
-        source.memo["told"] = _told(source.network, head, (fitted, test, source.num_classes), spec.pipeline)
-    before = after = source.memo["told"]
+    if "known" not in source.memo:
+        source.memo["known"] = exam.take(source.network, head)
+    before = after = source.memo["known"]
     if _body_moves(spec, begin.network) or root_of(spec.backbone, context) != spec.backbone:
-        who, stream = team
-        with who.hold(stream):
-            own = who.source_head or head  # learning without forgetting and its like train the old head along
-            after = _told(begin.network, own, (fitted, test, source.num_classes), spec.pipeline)
-    return SourceScores(before=before, after=after, num=len(test))
+        with trained.team.hold(trained.stream):
+            own = trained.team.source_head or head  # learning without forgetting and its like train the old head along
+            after = exam.take(begin.network, own)
+    return SourceScores(before=before, after=after, num=len(exam.test))
 
 
 def _body_moves(spec: FitSpec, network: Network) -> bool:
     head = {*network.parameters[-1], *network.buffers[-1]}
     return bool(set(network.moving(spec.recipe.touched(len(spec.recipe.phases) - 1))) - head)
-
-
-def _told(network: Network, head: nn.Module, shown: tuple[Examples, Examples, int], pipeline: Pipeline) -> Known:
-    """`shown`: images to fit a head on, images to be told, and of how many classes."""
-    fitted, test, num_classes = shown
-    with torch.no_grad(), in_eval_mode(network.module):
-        features = _features(network, test, pipeline)
-        said = head(features)
-        rows = _features(network, fitted, pipeline)
-    (anew,) = ridge_path(rows, fitted.labels, num_classes, [PENALTY])
-    return Known(original=_share(said, test), refitted=_share(anew.logits(features), test))
 
 
 def _share(logits: Tensor, images: Examples) -> float:

@@ -65,45 +65,39 @@ class Soup:
     share: float  # steps of all its ingredients, in trainings of the whole budget
 
 
-def make_soup(spec: FitSpec, begin: Start, chosen: Tried, where: tuple[str, Stream, Context]) -> Soup:
-    """`where`: key of the search, the labels and what they are scored on, the context."""
-    search_key, stream, context = where
-    found = ingredients_of(search_key, spec, context.store)
-    pot = _Pot(spec, begin, chosen, (found, shelf(search_key, context.store)), context)
-    ranked = sorted(
-        (tried for tried in read_history(search_key, spec, context.store) if tried.number in pot.digests),
-        key=lambda tried: ranking(tried.score, tried.loss, tried.hyper.lr, tried.collapsed),
-    )
-    numbers = [tried.number for tried in ranked]
-    if spec.recipe.soup == "greedy":
-        numbers = pot.greedy(numbers)
-    pot.pour(numbers, stream)
-    seen, learned = pot.score(stream.scored), pot.score(first_drawn(stream, OWN_IMAGES))
-    outcome = Outcome(last=seen, own=learned)
-    for number in numbers:
-        record = context.store.read(trial_key(search_key, number))
-        assert record is not None, "its history was read"
-        outcome.steps += record.spent.logical.steps or 0
-        outcome.samples += record.spent.logical.samples or 0
-    if learned.loss is None:
-        outcome.diverged_at = outcome.steps
-    else:
-        outcome.curve.append(Point(spec.training.steps, learned.loss, seen.accuracy, seen.loss))
-    return Soup(outcome, pot.team, numbers, outcome.steps / spec.training.steps)
-
-
-class _Pot:
+class SoupPot:
     """A network that holds one mean after another."""
 
-    def __init__(
-        self, spec: FitSpec, begin: Start, chosen: Tried, kept: tuple[dict[int, list[str]], Path], context: Context
-    ) -> None:
-        self.spec, self.begin, self.context = spec, begin, context
-        self.digests, self.shelf = kept
+    def __init__(self, spec: FitSpec, begin: Start, chosen: Tried, search_key: str, context: Context) -> None:
+        self.spec, self.begin, self.search_key, self.context = spec, begin, search_key, context
+        self.digests = ingredients_of(search_key, spec, context.store)
         self.team = Solo(begin.network, spec.procedure, chosen.hyper, begin.renew)
         self.team.resume()
         stage = plain_stages(begin.network, spec.procedure)(0)
         self.team.enter(stage, spec.recipe.active(len(spec.recipe.phases) - 1), 0)
+
+    def make(self, stream: Stream) -> Soup:
+        """`stream`: the labels, and what the soup is scored on."""
+        store = self.context.store
+        history = [one for one in read_history(self.search_key, self.spec, store) if one.number in self.digests]
+        ranked = sorted(history, key=lambda one: ranking(one.score, one.loss, one.hyper.lr, one.collapsed))
+        numbers = [tried.number for tried in ranked]
+        if self.spec.recipe.soup == "greedy":
+            numbers = self.greedy(numbers)
+        self.pour(numbers, stream)
+        seen, learned = self.score(stream.scored), self.score(first_drawn(stream, OWN_IMAGES))
+        outcome = Outcome(last=seen, own=learned)
+        for number in numbers:
+            record = store.read(trial_key(self.search_key, number))
+            assert record is not None, "its history was read"
+            outcome.steps += record.spent.logical.steps or 0
+            outcome.samples += record.spent.logical.samples or 0
+        budget = self.spec.training.steps
+        if learned.loss is None:
+            outcome.diverged_at = outcome.steps
+        else:
+            outcome.curve.append(Point(budget, learned.loss, seen.accuracy, seen.loss))
+        return Soup(outcome, self.team, numbers, outcome.steps / budget)
 
     def greedy(self, ranked: Sequence[int]) -> list[int]:
         """From the best on, each trial that does not make the mean worse on the validation images."""
@@ -138,7 +132,7 @@ class _Pot:
     def _read(self, number: int, fold: int) -> State:
         from safetensors.torch import load
 
-        return load(blobs.get(self.shelf, self.digests[number][fold]))
+        return load(blobs.get(shelf(self.search_key, self.context.store), self.digests[number][fold]))
 
     def _hold(self, states: Sequence[State], stream: Stream) -> None:
         """BatchNorm's statistics belong to no mean of weights: they are taken anew from the training images."""

@@ -5,6 +5,7 @@ A team has S streams of batches and M members for each stream; `Solo` has one of
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -69,6 +70,14 @@ class Team(Protocol):
     def resume(self) -> None:
         """It may begin, or go on."""
         ...
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a team has made of one of its streams."""
+
+    team: Team
+    stream: int = 0
 
 
 def batch_matters(module: nn.Module) -> bool:
