@@ -12,6 +12,8 @@ import pytest
 from bench.analysis.frame import FINALS, PRETRAININGS, TRIALS, SuiteResults, empty
 from bench.errors import StoreError
 from bench.report import render, write
+from bench.report.facts import Facts
+from bench.report.sections.top import warnings
 from tests.analysis.synthetic import World, make, typed
 
 HOSTILE = {
@@ -297,3 +299,12 @@ def test_where_a_page_cannot_be_written_one_line_says_why(tmp_path: Path) -> Non
     results = make(World(datasets=("near",), budgets=(5,), gaps=False))
     with pytest.raises(StoreError, match="cannot write .*report.html: a file stands where a folder is needed"):
         write(results, tmp_path / "file" / "report.html")
+
+
+def test_records_of_two_versions_of_the_code_are_one_environment() -> None:
+    results = make()
+    first = results.provenance[0]
+    results.provenance[1:] = [{**first, "code": "another", "commit": "another", "records": 1}]
+    assert "The code changed while this suite ran: 2 versions of it wrote records." in warnings(Facts.of(results))
+    results.provenance[1]["device"] = "another"
+    assert any("2 different environments" in text for text in warnings(Facts.of(results)))

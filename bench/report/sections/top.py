@@ -1,5 +1,7 @@
 """Above everything: what was found, how much there is, what to be warned of."""
 
+from typing import Any
+
 from bench.analysis.cells import collapse_text, once, task_of
 from bench.analysis.headline import headline
 from bench.analysis.tables import feature_seconds
@@ -9,6 +11,7 @@ from bench.report.sections.protocol import part
 from bench.report.view import duration
 
 LISTED = 8  # cells in one sentence
+CODE = {"code", "commit", "dirty"}  # of an environment
 
 
 def findings(facts: Facts) -> list[str]:
@@ -90,11 +93,16 @@ def warnings(facts: Facts) -> list[str]:
             "and search alone, and ±0.0 means that nothing was left to chance, not that the score is certain."
         )
     if len(results.provenance) > 1:
-        found.append(
-            f"Records come from {len(results.provenance)} different environments; see provenance before comparing "
-            "costs."
-        )
+        found.append(_environments(results.provenance))
     return found
+
+
+def _environments(provenance: list[dict[str, Any]]) -> str:
+    names = {name for environment in provenance for name in environment} - {"records"}
+    differing = {name for name in names if any(one.get(name) != provenance[0].get(name) for one in provenance)}
+    if differing <= CODE:
+        return f"The code changed while this suite ran: {len(provenance)} versions of it wrote records."
+    return f"Records come from {len(provenance)} different environments; see provenance before comparing costs."
 
 
 def _collapsed(facts: Facts) -> list[str]:
