@@ -39,6 +39,7 @@ def fork(target: Callable[..., object], *arguments: object) -> BaseProcess:
 
 def _run(folder: Path, environment: dict[str, str], target: Callable[..., object], *arguments: object) -> None:
     os.chdir(folder)  # both may have changed since the server began
+    os.environ.clear()
     os.environ.update(environment)
     gc.freeze()  # what was imported stays: each full collection would take a tenth of a second to find that out
     gc.enable()  # the server itself does without
@@ -70,7 +71,8 @@ def _start_server() -> None:
 
 
 def ask(what: str, function: Callable[[Question], Answer], question: Question) -> Answer:
-    """`function(question)`, computed in a process of its own. Raises BenchError where that fails; `what` says what."""
+    """`function(question)`, computed in a process of its own. Raises BenchError where that fails; `what` says what. As
+    with all of multiprocessing, a script that comes here needs `if __name__ == "__main__":`."""
     ours, theirs = multiprocessing.Pipe(duplex=False)
     try:
         process = fork(_answer, theirs, function, question)
@@ -97,6 +99,7 @@ def ask(what: str, function: Callable[[Question], Answer], question: Question) -
 def _answer(pipe: "Connection[object, object]", function: Callable[[Question], Answer], question: Question) -> None:
     with contextlib.suppress(KeyboardInterrupt, OSError):  # whoever asked has stopped
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
+        os.dup2(2, 1)  # what a library prints must not stand among the answers of a command
         try:
             pipe.send((function(question), None))
         except BenchError as error:

@@ -1,6 +1,7 @@
 """The house has floors: a room imports from below alone, and no two files import each other."""
 
 import ast
+import re
 from collections import defaultdict
 from pathlib import Path
 
@@ -112,3 +113,12 @@ def test_no_two_files_import_each_other(arrows):
 
     for module in arrows:
         below(module)
+
+
+def test_files_that_a_docstring_names_exist(arrows):
+    paths = [path.relative_to(ROOT.parent).as_posix() for path in ROOT.rglob("*.py")]
+    for module, path in files().items():
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        nodes = (node for node in ast.walk(tree) if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef))
+        for name in re.findall(r"`([\w/]+\.py)`", " ".join(ast.get_docstring(node) or "" for node in nodes)):
+            assert any(f"/{one}".endswith(f"/{name}") for one in paths), (module, name)

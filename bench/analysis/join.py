@@ -91,7 +91,7 @@ def _finals(plan: Plan, cell: Cell, records: dict[str, Record]) -> list[dict[str
             "repeat": repeat,
             "status": "missing" if record is None else record.status,
             "error": (record.error or "") if record is not None else "",
-            "metric": final.metric if final is not None else "accuracy",
+            "metric": spec.data.metric,
             **_numbers(final, "score", "best_on_test", "train_loss_end", "collapsed"),
             **_numbers(chosen, "lr", "weight_decay"),
             "options": _options_text(chosen.options),

@@ -5,7 +5,7 @@ Student's t throughout. A percentile bootstrap over 3-5 values covers 73-84 % wh
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -95,17 +95,6 @@ def mean_interval(values: Iterable[float], level: float = LEVEL) -> Interval:
 def separated(first: Interval, second: Interval) -> bool:
     """Whether two intervals do not touch. False where either is missing: nothing can be said then."""
     return bool(first.low > second.high or second.low > first.high)
-
-
-def pooled_spread(groups: Iterable[Sequence[float]], floor: float = 0.0) -> Spread:
-    """One sd for groups that are independent of each other: squared deviations over degrees of freedom."""
-    squares, df = 0.0, 0
-    for group in groups:
-        kept = finite(group)
-        if len(kept) >= 2:
-            squares += float(((kept - kept.mean()) ** 2).sum())
-            df += len(kept) - 1
-    return Spread(max(math.sqrt(squares / df), floor), df) if df else Spread(math.nan, 0)
 
 
 def shared_spread(differences: Floats, floor: float = 0.0) -> Spread:

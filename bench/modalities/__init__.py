@@ -13,4 +13,7 @@ MODALITIES: dict[str, Modality] = {
 
 def of(pipeline: Any) -> Modality:
     """The one whose pipeline it is."""
-    return next(one for one in MODALITIES.values() if type(pipeline) is one.pipeline)
+    for modality in MODALITIES.values():
+        if type(pipeline) is modality.pipeline:
+            return modality
+    raise TypeError(f"no modality has a pipeline of type {type(pipeline).__name__}; known: {', '.join(MODALITIES)}")

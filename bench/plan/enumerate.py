@@ -51,7 +51,7 @@ def make_plan(
     shelf = [replace(backbone, arithmetic=choose(asked, machine, backbone.facts.is_depthwise))
              for backbone in _backbones(suite, cache, problems)]
     recipes = _strategies(suite, shelf, problems)
-    _check_modalities(tasks, shelf, problems)
+    _check_modalities(tasks, recipes, problems)
     refuse(problems)
     _check_size(loaded, tasks, recipes, max_runs)
     jobs: dict[str, Job] = {}
@@ -129,10 +129,13 @@ def _backbones(suite: Suite, cache: Path, problems: Problems) -> list[ResolvedBa
     return resolved
 
 
-def _check_modalities(tasks: list[Task], shelf: list[ResolvedBackbone], problems: Problems) -> None:
-    for number, backbone in enumerate(shelf):
+def _check_modalities(
+    tasks: list[Task], recipes: list[tuple[ResolvedBackbone, list[ResolvedStrategy]]], problems: Problems
+) -> None:
+    for number, (backbone, listed) in enumerate(recipes):
         takes = backbone.facts.modality
-        taught = [] if backbone.pretraining is None else [backbone.pretraining.spec.data]
+        taught = [one.via.ref for one in listed if one.via is not None]
+        taught += [] if backbone.pretraining is None else [backbone.pretraining.spec.data]
         for ref in {digest(ref): ref for ref in [*(task.dataset.ref for task in tasks), *taught]}.values():
             given = datasets.find(ref.name).modality
             if given != takes:

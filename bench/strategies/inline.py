@@ -18,7 +18,7 @@ def build_inline(spec: RecipeSpec, unit_names: tuple[str, ...]) -> Recipe:
 
 
 def axis_inline(spec: RecipeSpec, num_units: int) -> Axis | None:
-    if spec.axis is None:
+    if spec.axis is None or spec.stop_early is not None:
         return None
     if spec.axis.value >= num_units:
         raise ValueError(f"axis: a depth of {spec.axis.value} would freeze the head; this backbone has {num_units} "

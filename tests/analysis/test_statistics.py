@@ -12,7 +12,6 @@ from bench.analysis.statistics import (
     holm,
     mean_interval,
     paired_differences,
-    pooled_spread,
     resolution,
     separated,
     shared_spread,
@@ -56,15 +55,6 @@ def test_separated() -> None:
     assert separated(high, low)
     assert not separated(low, Interval(3, 1.5, 4.5, 3, 1))  # they touch
     assert not separated(low, mean_interval([9.0]))
-
-
-def test_pooled_sd_by_hand() -> None:
-    # squares: (1 2 3) -> 2, (0 4) -> 8; degrees of freedom 2 + 1; sd = sqrt(10 / 3)
-    found = pooled_spread([[1, 2, 3], [0, 4], [7]])
-    assert found.sd == pytest.approx(math.sqrt(10 / 3))
-    assert found.df == 3
-    assert pooled_spread([[5, 5]], floor=0.1).sd == 0.1
-    assert pooled_spread([[5]]).df == 0
 
 
 def test_shared_sd_by_hand() -> None:

@@ -7,6 +7,7 @@ import torch
 
 from bench.engine.fleet import calibrate
 from bench.engine.fleet.calibrate import FleetChoice
+from bench.engine.fleet.fleet import Fleet
 from bench.engine.jobs.perform import perform
 from bench.spec.job import Job
 from bench.spec.refs import BackboneRef, Engine, Weights
@@ -118,8 +119,6 @@ def test_stopping_in_a_race_keeps_what_is_out_of_it(tmp_path):
 
 def test_memory_that_does_not_suffice_makes_fleets_smaller_and_no_batch(tmp_path, monkeypatch):
     forced(monkeypatch, "vmap", 12)
-    from bench.engine.fleet.fleet import Fleet
-
     spec = toys.fit_spec(search=HALVING, training=dataclasses.replace(toys.TRAINING, batch_size=4))
     expected = records(tmp_path / "alone", spec, [], repeats=1)
     real, tried = Fleet.step, []
@@ -193,3 +192,60 @@ def test_squads_that_lose_everybody_early_do_not_stop_the_others(tmp_path, monke
     assert [record.status for record in trials].count("diverged") >= 3
     assert final.status == "ok"
     assert said == []
+
+
+def feature_seconds(records):
+    return [record.cost["measured"]["feature_seconds"] for record in records]
+
+
+def clocked(monkeypatch):
+    """Choosing a form takes ten seconds on features, and nothing else takes any."""
+    seconds = [0.0]
+
+    def choose(*_):
+        seconds[0] = 10.0
+        return FleetChoice(4, "vmap")
+
+    monkeypatch.setattr("bench.engine.search.run.choose_form", choose)
+    clock = property(lambda _: seconds[0], lambda *_: None)
+    monkeypatch.setattr("bench.engine.common.features.Features.seconds", clock, raising=False)
+
+
+SPEC = toys.fit_spec(search=dataclasses.replace(HALVING, pruner="none"))  # six trials of two folds
+
+
+def test_seconds_on_features_are_one_trials_and_survive_a_fleet_that_fails(tmp_path, monkeypatch):
+    clocked(monkeypatch)
+    real, steps = Fleet.step, []
+
+    def step(fleet, *given):
+        steps.append(fleet)
+        if len({id(one) for one in steps}) == 2:
+            raise RuntimeError("the second fleet fails")
+        return real(fleet, *given)
+
+    monkeypatch.setattr(Fleet, "step", step)
+    search, _ = toys.search_and_final(SPEC)
+    context = toys.context(tmp_path, engine=Engine())
+    assert perform(search, context)
+    assert feature_seconds(context.store.read(key) for key in search.record_keys) == [10.0, 0, 0, 0, 0, 0]
+
+
+def test_a_fleet_that_is_resumed_trains_what_lacks_a_record_and_its_company(tmp_path, monkeypatch):
+    forced(monkeypatch, "vmap", 4)
+    search, _ = toys.search_and_final(SPEC)
+    context = toys.context(tmp_path, engine=Engine())
+    assert perform(search, context)
+    whole = [context.store.read(key) for key in search.record_keys]
+    context.store.path(search.record_keys[3]).unlink()
+    clocked(monkeypatch)
+    trained = []
+    real = Fleet.step
+    monkeypatch.setattr(Fleet, "step", lambda fleet, *given: trained.append(fleet.shape) or real(fleet, *given))
+    again = toys.context(tmp_path, engine=Engine())
+    assert perform(search, again)
+    assert set(trained) == {(2, 2)}
+    assert len(trained) == SPEC.training.steps  # one fleet of three
+    found = [again.store.read(key) for key in search.record_keys]
+    assert list(map(toys.metrics, found)) == list(map(toys.metrics, whole))
+    assert feature_seconds(found)[3] == 10.0

@@ -132,7 +132,7 @@ class Context:
         return next((kept.flops for kept in self._networks.values() if kept.network is network), {})
 
     def cuts(self, network: Network) -> OrderedDict[str, object]:
-        """What `staging.py` keeps with a network; gone when the network is."""
+        """What `reuse/stages.py` keeps with a network; gone when the network is."""
         for kept in self._networks.values():
             if kept.network is network:
                 while len(kept.cuts) > CUTS:

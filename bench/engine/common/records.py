@@ -113,5 +113,6 @@ def failure(error: Exception) -> Finished:
 
 
 def write(store: Store, record: Record, context: Context) -> None:
+    record.check()  # what does not fit its type would count as absent once it is on disk
     store.write(record)
     context.announce(record)

@@ -1,5 +1,5 @@
-"""Jobs in, their records out. This is what a worker process runs. A search goes on in `searches.py`, a final in
-`finals.py`, a closed form in `solving.py`, a checkpoint's own head in `own_head.py`, a pretraining in `pretrain.py`.
+"""Jobs in, their records out. This is what a worker process runs. A search goes on in `search/run.py`, a final in
+`finals.py`, a closed form in `solved.py`, a checkpoint's own head in `own_head.py`, a pretraining in `pretrain.py`.
 
 Whatever goes wrong inside a training becomes a record too, so one bad cell never stops a suite.
 """

@@ -1,7 +1,7 @@
 """Frozen modules that answer from what was kept, while the rest of the network runs as ever.
 
 In a step the network's own forward runs; the last frozen modules answer with what was kept of the images at hand, all
-earlier ones with NaN of the right shape. `cutting.py` finds out where this is the same as the whole network.
+earlier ones with NaN of the right shape. `cut.py` finds out where this is the same as the whole network.
 """
 
 import contextlib

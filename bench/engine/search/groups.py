@@ -122,8 +122,17 @@ def groups_of(races: Sequence[Race], choice: FleetChoice, context: Context) -> I
 
 
 def _fleets(races: Sequence[Race], choice: FleetChoice, context: Context) -> list[Group]:
+    """A fleet in which every trial has its record is not trained again."""
     width = max(1, choice.width // sum(len(race.streams) for race in races))
-    num = len(races[0].trials)
-    return [
-        Together([race.trials[first : first + width] for race in races], context) for first in range(0, num, width)
-    ]
+    found: list[Group] = []
+    done: list[list[list[Trial]]] = []
+    for first in range(0, len(races[0].trials), width):
+        rows = [race.trials[first : first + width] for race in races]
+        if any(race.read(trial.number) is None for race, row in zip(races, rows, strict=True) for trial in row):
+            found.append(Together(rows, context))
+        else:
+            done.append(rows)
+    for rows in done:
+        for race, row in zip(races, rows, strict=True):
+            race.scratch(row)
+    return found

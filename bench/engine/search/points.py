@@ -1,7 +1,7 @@
 """The search for hyperparameters: Optuna, asked and told. The truth is in the records; a study is rebuilt from them.
 
 Which point comes next depends on the records so far and on nothing else, so a resumed search equals an unbroken one.
-Points that need nothing of each other's results are asked together, as a cohort; `race.py` runs it.
+Points that need nothing of each other's results are asked together, as a cohort; `run.py` runs it.
 """
 
 import math

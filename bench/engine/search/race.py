@@ -4,6 +4,7 @@ The records are the truth. A race that begins anew, after a restart or because a
 have left already. `groups.py` trains the trials, `run.py` is the way through a search.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -35,9 +36,12 @@ class Trial:
     seats: list[tuple[Session, int]] = field(default_factory=list)  # for each fold: a session and a stream of it
     member: int = 0  # its place in those streams
     rungs: list[Rung] = field(default_factory=list)
-    spent: Measured = field(default_factory=Measured)
     failed: Finished | None = None
     ingredients: list[str] = field(default_factory=list)  # for each fold the digest of its weights, for a soup
+
+    @property
+    def spent(self) -> Measured:
+        return self.race.spent.get(self.number, Measured())
 
     @property
     def is_racing(self) -> bool:
@@ -73,6 +77,7 @@ class Race:
     _networks: dict[int, tuple[FitSpec, Start]] = field(default_factory=dict)  # of those that had no record
     _start: Start | Finished | None = None  # the latest one; trials of one recipe share it
     _started: set[int] = field(default_factory=set)
+    spent: dict[int, Measured] = field(default_factory=dict)  # by the trials' numbers, fleets that failed included
 
     @property
     def spec(self) -> FitSpec:
@@ -98,7 +103,7 @@ class Race:
     def prepare(self, cohort: range) -> None:
         """Make the networks of the points that have no record. Where that fails, it is their record."""
         self._points = dict(zip(cohort, ask_cohort(self.spec, self.history, cohort), strict=True))
-        self._networks = {}
+        self._networks, self.spent = {}, {}
         for number, hyper in self._points.items():
             if self.read(number) is not None:
                 continue
@@ -123,11 +128,19 @@ class Race:
             if record is None:
                 spec, begin = self._networks[number]
             elif with_recorded and self._networks and record.status in ("ok", "diverged"):
-                spec, begin = next(iter(self._networks.values()))
+                spec, begin = next(iter(self._networks.values()))  # of one recipe, so all are alike
             else:
                 continue
             self.trials.append(Trial(self, number, hyper, spec, begin))
         self._started = {trial.number for trial in self.trials}
+
+    def spend(self, number: int, more: Measured, shared_by: int = 1) -> None:
+        self.spent[number] = self.spent.get(number, Measured()).plus(more, shared_by)
+
+    def scratch(self, trials: Sequence[Trial]) -> None:
+        """These do not start after all: they have their records."""
+        self.trials = [trial for trial in self.trials if trial not in trials]
+        self._started -= {trial.number for trial in trials}
 
     def crashed(self, trial: Trial) -> list[Record]:
         """The record that a crash would leave; none where the trial has one."""
@@ -164,8 +177,9 @@ class Race:
         return sum(length is None or length > end or length == steps for length in lengths)
 
     def _leave(self, trial: Trial) -> None:
-        self.write(trial.number, trial.finished())
+        self.write(trial.number, guarded(trial.finished))
         self.trials.remove(trial)
+        self._networks.pop(trial.number, None)
         trial.seats = []
 
     def remember(self, cohort: range) -> None:

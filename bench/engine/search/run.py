@@ -40,11 +40,10 @@ def _run_cohort(races: Sequence[Race], cohort: range, context: Context) -> bool:
     meter = context.meter()
     choice = without_fault(lambda: _choose(racing, context), context)
     # Features that were computed on the way are somebody's; the trial of forms is nobody's training.
-    before = Measured(feature_seconds=meter.read().feature_seconds)
+    racing[0].spend(racing[0].trials[0].number, Measured(feature_seconds=meter.read().feature_seconds))
     while racing:
         for race in racing:
             race.line_up(with_recorded=choice.width > 1)
-        racing[0].trials[0].spent = before
         num_replicas = sum(len(race.trials) * len(race.streams) for race in racing)
         try:
             return all(_run(together, groups, context) for together, groups in groups_of(racing, choice, context))
@@ -89,7 +88,7 @@ def _run(races: Sequence[Race], groups: Sequence[Group], context: Context) -> bo
             group.advance(end, {end} | moments)
             spent = meter.read()
             for trial in racing:
-                trial.spent = trial.spent.plus(spent, len(racing))
+                trial.race.spend(trial.number, spent, len(racing))
                 trial.race.note(trial, end)
             if not group.racing:
                 group.shrink()

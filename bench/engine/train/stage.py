@@ -1,5 +1,5 @@
 """What is trained in one phase of a recipe, and where its inputs come from. The plain way: the whole network, from
-pixels. `staging.py` finds the cheaper ways."""
+pixels. `reuse/stages.py` finds the cheaper ways."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
