@@ -64,7 +64,7 @@ def nearest(name: str, known: Iterable[str], limit: int = 3) -> list[str]:
 
 
 def unknown(kind: str, name: str, known: Iterable[str], listing: str | None = None) -> str:
-    """The message for a name nobody knows: what came, the nearest three, where the full list is."""
+    """The message for an unknown name: what came, the nearest three, where the full list is."""
     names = sorted(known)
     close = nearest(name, names)
     hint = f"; did you mean {' or '.join(repr(n) for n in close)}?" if close else ""

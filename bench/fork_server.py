@@ -48,7 +48,7 @@ def _run(folder: Path, environment: dict[str, str], target: Callable[..., object
 
 
 def _end_with_the_parent() -> None:
-    """A runner that is killed takes its trainings along: a hanging one would hold its job's lock for ever."""
+    """A runner that is killed takes its trainings along: a hanging one would keep its job's lock."""
     parent = multiprocessing.parent_process()
     assert parent is not None, "every fork has one"
 

@@ -49,9 +49,9 @@ def as_named_here(names: Iterable[str], options: CifarResnetOptions) -> dict[str
     wanted: dict[str, object] = {"shortcut": "B" if has_weights else "A", "blocks": max(numbers) + 1}
     if any(getattr(options, name) != value for name, value in wanted.items()):
         kind = "1x1-convolution shortcuts" if has_weights else "shortcuts without weights"
-        told = ", ".join(f"{name}: {value}" for name, value in wanted.items())
+        wanted_options = ", ".join(f"{name}: {value}" for name, value in wanted.items())
         raise BenchError(f"this file has {kind} and {max(numbers) + 1} blocks in each stage: use "
-                         f"`options: {{{told}}}`")
+                         f"`options: {{{wanted_options}}}`")
     own = NAMES[options.shortcut]
     return {name: HEAD.sub(own.head, SHORTCUT.sub(rf"\1.{own.shortcut}", name)) for name in names}
 

@@ -22,7 +22,7 @@ DECIMALS = 9  # of a score: exact for any test set that fits a disk
 
 
 class BadBaseline(BenchError):
-    """The file is no baseline that this version reads."""
+    """The file is not a baseline that this version reads."""
 
 
 class NoBaseline(BadBaseline):

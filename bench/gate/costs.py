@@ -119,6 +119,6 @@ def _interval(stats: dict[str, Any]) -> Interval:
 
 
 def _machine(info: dict[str, Any]) -> str:
-    """The processor's name, or the kind of machine where nobody knows it."""
+    """The processor's name, or the kind of machine where it is unknown."""
     cpu = info.get("cpu") or {}
     return str(cpu.get("brand_raw") or info.get("processor") or info.get("machine") or "unknown")

@@ -21,10 +21,10 @@ def _power(result: GateResult) -> list[str]:
     if not compared:
         return ["No cell could be compared, so nothing is known about tonight."]
     counts = sorted({verdict.n for verdict in compared})
-    told = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    repeats = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     what = "pairs" if result.method == "pairs" else "repeats"
     notes = [
-        f"{plural(len(compared), 'cell')} compared by {told} {what} each: regressed means surely more than "
+        f"{plural(len(compared), 'cell')} compared by {repeats} {what} each: regressed means surely more than "
         f"{result.margin:g} points worse."
     ]
     if result.method == "pairs" and counts[0] < ENOUGH:

@@ -46,7 +46,7 @@ def _variance(cell: ByRepeat) -> float:
 
 def _prior(variance: Floats, df: Floats) -> Spread | None:
     """What the group says of any of its cells, as a spread with degrees of freedom; None where all are as noisy as
-    each other, as far as can be told."""
+    each other, as far as the data can show."""
     from scipy.special import digamma, polygamma
 
     logs = np.log(variance) - digamma(df / 2) + np.log(df / 2)

@@ -358,7 +358,7 @@ def _label(spec: StrategySpec, options: Options, spans: dict[str, Span]) -> str:
         for key, field_info in type(options).model_fields.items()
         if key in spans or getattr(options, key) != field_info.default
     ]
-    shown += [f"stop_early={spec.stop_early.told}"] if spec.stop_early is not None else []
+    shown += [f"stop_early={spec.stop_early.text}"] if spec.stop_early is not None else []
     shown += [f"head={head_text(spec.head)}"] if spec.head is not None else []
     return f"{spec.name}({', '.join(shown)})" if shown else spec.name
 

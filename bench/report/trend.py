@@ -124,8 +124,8 @@ def _step(step: Jump, calendar: Calendar) -> list[TableCell]:
 
 
 def _night(night: NightPoint) -> TableCell:
-    told = f"{night.when}, commit {night.commit}"
-    return TableCell(shortened(night.when, 40), value=told, sub=f"commit {shortened(night.commit, 40)}", title=told)
+    label = f"{night.when}, commit {night.commit}"
+    return TableCell(shortened(night.when, 40), value=label, sub=f"commit {shortened(night.commit, 40)}", title=label)
 
 
 def _quiet(quiet: list[NightSeries], calendar: Calendar, stepped: int) -> Section | None:

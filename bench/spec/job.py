@@ -24,8 +24,8 @@ class Procedure:
 
 @dataclass(frozen=True)
 class FitSpec:
-    """One search (all its trials), one final, or the finals of what a search did not choose: told apart by the `kind`
-    that goes into the key."""
+    """One search (all its trials), one final, or the finals of what a search did not choose. The job's `kind`, which is
+    in the key too, says which."""
 
     data: DataRef
     budget: LabelBudget

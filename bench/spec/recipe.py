@@ -91,7 +91,7 @@ class Via:
 @dataclass(frozen=True)
 class StopEarly:
     """A search also chooses when to stop: of so many moments, evenly spaced, the one at which a trial's validation
-    images were told best. Trials are compared by accuracy whatever the moments are chosen by."""
+    images were classified best. Trials are always compared by accuracy."""
 
     moments: int
     by: Literal["loss", "accuracy"]

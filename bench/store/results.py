@@ -107,7 +107,7 @@ class TrialResult(Ran):
 
 
 class Known(Fields):
-    """Shares of the source's test images that are told right."""
+    """Shares of the source's test images that are classified correctly."""
 
     original: Share | None = None  # by the head that the backbone was pretrained with
     refitted: Share | None = None  # by ridge regression on other source images

@@ -29,7 +29,7 @@ def _label(spec: Labelled) -> str:
         return spec.label or (spec.name if origin in (None, "hub") else f"{spec.name} ({origin})")
     if spec.recipe is not None:
         return spec.recipe.name
-    given = {**spec.options, **({"stop_early": spec.stop_early.told} if spec.stop_early else {})}
+    given = {**spec.options, **({"stop_early": spec.stop_early.text} if spec.stop_early else {})}
     given |= {"head": head_text(spec.head)} if spec.head is not None else {}
     options = ", ".join(f"{key}={json.dumps(value, sort_keys=True)}" for key, value in sorted(given.items()))
     return f"{spec.name}({options})" if options else spec.name

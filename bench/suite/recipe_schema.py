@@ -15,7 +15,7 @@ class StopSpec(SuiteSection):
     """The moment of the lowest loss of the validation images, or of their highest accuracy (then of the lower loss)."""
 
     @property
-    def told(self) -> str:
+    def text(self) -> str:
         return str(self.moments) if self.by == type(self).model_fields["by"].default else f"{self.moments} by {self.by}"
 
 

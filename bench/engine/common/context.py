@@ -70,9 +70,9 @@ class Context:
     engine: Engine = field(default_factory=Engine)
     patterns: Mapping[str, tuple[Pattern, ...]] = field(default_factory=dict)  # what the plan leaves frozen
     sources: Mapping[str, dict[str, Any]] = field(default_factory=dict)  # options with paths, by digest of the DataRef
-    arithmetic: Mapping[str, Choice] = field(default_factory=dict)  # by `arithmetic_key`; only told in records
+    arithmetic: Mapping[str, Choice] = field(default_factory=dict)  # by `arithmetic_key`; for records only
     forms_folder: Path | None = None  # where this machine's choices are kept; None: in the cache
-    told: dict[str, SeenBefore] = field(default_factory=dict)  # what `seen.py` found out
+    seen_before: dict[str, SeenBefore] = field(default_factory=dict)  # by target and network, of `seen.py`
     features: Features = field(init=False)
     _loaded: OrderedDict[str, OnDevice] = field(default_factory=OrderedDict)
     _networks: OrderedDict[str, Kept] = field(default_factory=OrderedDict)

@@ -59,7 +59,7 @@ def _gains(network: Network, names: set[str]) -> Iterator[tuple[str, nn.Paramete
 
 
 def _is_dead(gain: Tensor) -> bool:
-    """One small number throughout: nobody drew it and nobody learned it."""
+    """The same small number throughout: neither drawn nor learned."""
     return bool((gain == gain.flatten()[0]).all()) and bool(gain.flatten()[0].abs() <= NEARLY_ZERO)
 
 

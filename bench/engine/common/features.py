@@ -92,7 +92,7 @@ class Features:
                 total -= self._open.pop(key).nbytes
 
     def _make_room(self, spared: str) -> None:
-        """Whoever has a removed file open keeps what it has."""
+        """A process that has a removed file open can still read it."""
         files = []
         with contextlib.suppress(OSError):
             for path in self.folder.glob("[!.]*"):  # locks and what others are writing begin with a dot

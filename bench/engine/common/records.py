@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import torch
 
 from bench.engine.common.context import Context
-from bench.engine.common.seen import told_of_data
+from bench.engine.common.seen import seen_before
 from bench.engine.common.start import Finished
 from bench.engine.train.optimize import Hyper
 from bench.errors import NotApplicable, StoreError
@@ -36,7 +36,7 @@ def crashed(record: Record) -> Record:
 def record_of(job: Job, context: Context, finished: Finished = NOTHING) -> Record:
     spec: dict[str, Any] = {"job": job.kind, "needs": list(job.needs), **dataclasses.asdict(job.spec)}
     is_score = job.kind == "final" and finished.status == "ok"
-    about = told_of_data(job.spec, context) if isinstance(job.spec, FitSpec) and is_score else SeenBefore()
+    about = seen_before(job.spec, context) if isinstance(job.spec, FitSpec) and is_score else SeenBefore()
     return Record(
         key=job.key,
         kind="pretrain" if job.kind == "pretrain" else "final",
@@ -63,8 +63,8 @@ def trial_record(
 ) -> Record:
     number, hyper = point
     record = record_of(job, context, finished)
-    told = hyper.as_dict() if isinstance(hyper, Hyper) else hyper
-    spec = {**record.spec, "number": number, "hyper": told}
+    point_fields = hyper.as_dict() if isinstance(hyper, Hyper) else hyper
+    spec = {**record.spec, "number": number, "hyper": point_fields}
     return dataclasses.replace(record, key=trial_key(job.key, number), kind="trial", spec=spec)
 
 

@@ -13,19 +13,19 @@ from bench.spec.refs import DataRef, Weights
 from bench.store.results import SeenBefore, SeenImages
 
 
-def told_of_data(spec: FitSpec, context: Context) -> SeenBefore:
+def seen_before(spec: FitSpec, context: Context) -> SeenBefore:
     """The same for all finals of one target and one network, so it is found out once."""
     key = digest([spec.data, spec.backbone.weights])
-    if key not in context.told:
+    if key not in context.seen_before:
         try:
-            context.told[key] = _told_of_data(spec, context)
-        except Exception as error:  # such an account is no reason to lose the score
+            context.seen_before[key] = _look(spec, context)
+        except Exception as error:  # a failure here must not cost the score
             context.notice(f"{spec.data.name}: nothing is known of what was seen before: {error}")
-            context.told[key] = SeenBefore()
-    return context.told[key]
+            context.seen_before[key] = SeenBefore()
+    return context.seen_before[key]
 
 
-def _told_of_data(spec: FitSpec, context: Context) -> SeenBefore:
+def _look(spec: FitSpec, context: Context) -> SeenBefore:
     target = context.stored(spec.data)
     public = datasets.find(spec.data.name).public
     size = len(target.classes), len(target.train.labels), len(target.test.labels)

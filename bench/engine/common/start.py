@@ -132,7 +132,7 @@ def final_stream(spec: FitSpec, data: OnDevice) -> Stream:
 
 def has_collapsed(outcome: Outcome, num_classes: int) -> bool:
     """Whether the network does no better than a uniform guess on its own training images, at the end and in evaluation.
-    The test split has no say in that. False where nobody looked."""
+    The test split is not consulted. False where this was not measured."""
     if outcome.own is None:
         return False
     loss = outcome.own.loss
@@ -140,7 +140,7 @@ def has_collapsed(outcome: Outcome, num_classes: int) -> bool:
 
 
 def weights_of(begin: Start) -> dict[str, Any]:
-    """Where a final's weights came from, as its record tells it."""
+    """Where a final's weights came from, for its record."""
     return {
         "weights": dataclasses.asdict(begin.loaded) if begin.loaded is not None else None,
         "enlivened": dataclasses.asdict(begin.enlivened) if begin.enlivened is not None else None,

@@ -69,7 +69,7 @@ def choose_form(spec: FitSpec, begin: Start, stages: Stages, images: Examples, c
 
 
 def without_fault(find: Callable[[], FleetChoice], context: Context) -> FleetChoice:
-    """A trial of forms that fails is no training's fault: then nothing trains together."""
+    """If trying out forms fails, nothing trains together; no training is to blame."""
     try:
         return find()
     except StoreError:
@@ -146,7 +146,7 @@ def _name(spec: FitSpec, context: Context) -> str:
 
 
 def _keep(path: Path, found: FleetChoice) -> FleetChoice:
-    """Whoever writes first decides for all."""
+    """The first writer decides for all."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x") as file:

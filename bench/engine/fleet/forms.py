@@ -146,7 +146,7 @@ def vmap_form(module: nn.Module, examples: Inputs) -> Form | None:
         raise
     except (RuntimeError, ValueError, TypeError, UserWarning):
         return None
-    # Whoever keeps tensors from one call for the next would keep those of all replicas.
+    # A module that keeps tensors from one call for the next would keep those of all replicas.
     return _Vmap(module, attention) if state_held(actor) == before else None
 
 

@@ -1,4 +1,4 @@
-"""torch's SGD and AdamW for many replicas of one network in one go, each replica with a rate and a decay of its own.
+"""torch's SGD and AdamW for many replicas of one network in one go, each replica with its own rate and decay.
 
 Every tensor is stacked on two leading axes [S, M, ...]: S streams of batches times M members of each stream.
 `optimize.make_optimizer` is what this must equal, replica by replica; `forms.py` computes the gradients.

@@ -57,7 +57,7 @@ class _Final:
 
 
 def make_finals(jobs: Sequence[Job], context: Context) -> bool:
-    """False: told to stop before the last one."""
+    """False: asked to stop before the last one."""
     ready = [final for job in jobs for final in (_others if job.kind == "unchosen" else _prepare)(job, context)]
     meter = context.meter()
     choice = without_fault(lambda: _choose(ready, context), context)

@@ -1,4 +1,4 @@
-"""What a training forgot: how well images of the pretraining are told apart before it and after it, by the original
+"""What a training forgot: how well images of the pretraining are classified before it and after it, by the original
 head and by a head fitted anew. Asked only where the backbone was pretrained inside the suite, so that they are here.
 """
 
@@ -56,7 +56,7 @@ def forgetting(spec: FitSpec, begin: Start, trained: Trained, context: Context) 
         return _forgetting(spec, begin, trained, context)
     except NotApplicable:
         return None
-    except Exception as error:  # a diagnosis that fails is no reason to lose the score
+    except Exception as error:  # a failed diagnosis must not cost the score
         why = f"{type(error).__name__}: {error}"
         context.notice(f"{spec.backbone.name}: what it forgot could not be measured: {why}")
         return SourceScores(before=Known(), after=Known(), num=0, error=why)

@@ -27,7 +27,7 @@ SHOWN = 3  # classes that a message names
 
 
 def score_own_heads(jobs: Sequence[Job], context: Context) -> bool:
-    """False: told to stop before the last one."""
+    """False: asked to stop before the last one."""
     for job in jobs:
         if context.store.read(job.key) is not None:
             continue
@@ -86,7 +86,7 @@ def _score(source: SourceNetwork, rows: Sequence[int], spec: FitSpec, context: C
 
 
 def _names_of_rows(own: OwnHead, root: BackboneRef, context: Context) -> list[Names] | None:
-    """As the suite gives them, else as the weights' origin tells; None: nobody says."""
+    """As the suite gives them, else as the weights' origin implies; None: unknown."""
     if isinstance(own.classes, tuple) and own.classes and isinstance(own.classes[0], str):
         return [(str(name),) for name in own.classes]
     if own.classes is not None:
@@ -106,8 +106,8 @@ def rows_of(classes: Sequence[str], own: OwnHead, names: Sequence[Names] | None,
     class."""
     if own.classes == "same":
         if num_rows != len(classes):
-            told = f"the head has {num_rows} rows, and the data set {len(classes)} classes"
-            raise NotApplicable(f"`classes: same`: {told}")
+            reason = f"the head has {num_rows} rows, and the data set {len(classes)} classes"
+            raise NotApplicable(f"`classes: same`: {reason}")
         return list(range(num_rows))
     if isinstance(own.classes, tuple) and not names:
         return _numbered([row for row in own.classes if isinstance(row, int)], len(classes), num_rows)
@@ -138,9 +138,9 @@ def _named(classes: Sequence[str], names: Sequence[Names]) -> list[int]:
     for name, rows in zip(classes, found, strict=True):
         twice = [other for other, theirs in zip(classes, found, strict=True) if theirs[0] == rows[0]]
         if len(rows) > 1 or len(twice) > 1:
-            told = f"rows {rows[0]} and {rows[1]} of the head are both called {name!r}" if len(rows) > 1 else (
+            reason = f"rows {rows[0]} and {rows[1]} of the head are both called {name!r}" if len(rows) > 1 else (
                 f"{' and '.join(map(repr, twice))} are one class of the head, row {rows[0]}")
-            raise NotApplicable(f"{told}; give their rows in the option `classes`")
+            raise NotApplicable(f"{reason}; give their rows in the option `classes`")
     return [rows[0] for rows in found]
 
 

@@ -18,7 +18,7 @@ from bench.spec.job import FitSpec, Job, PretrainSpec
 
 def perform(jobs: Sequence[Job] | Job, context: Context) -> bool:
     """Bring every record of the jobs about: one job, or those of several repeats of one cell, which may train
-    together. False: told to stop before the last record."""
+    together. False: asked to stop before the last record."""
     jobs = [jobs] if isinstance(jobs, Job) else list(jobs)
     spec = jobs[0].spec
     if isinstance(spec, FitSpec):

@@ -40,7 +40,7 @@ from bench.store.results import Cost, Edge, EngineUse, FinalResult, Fold, Logica
 
 
 def solve_searches(jobs: Sequence[Job], context: Context) -> bool:
-    """False: told to stop before the last one. A search that was interrupted solves all of its path again."""
+    """False: asked to stop before the last one. A search that was interrupted solves all of its path again."""
     for job in jobs:
         spec = _spec(job)
         missing = [n for n in range(spec.search.trials) if context.store.read(trial_key(job.key, n)) is None]

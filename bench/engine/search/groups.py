@@ -54,7 +54,7 @@ class Alone:
 
 
 class Together:
-    """A fleet of trials of one or several searches. Its failure is raised: nobody could say whose it is."""
+    """A fleet of trials of one or several searches. Its failure is raised, because no single trial can be blamed."""
 
     def __init__(self, rows: list[list[Trial]], context: Context) -> None:
         """`rows`: of each search as many trials. One that has left may stay as ballast, since a fleet is

@@ -16,7 +16,7 @@ from bench.store.results import Measured
 
 
 def make_searches(jobs: Sequence[Job], context: Context) -> bool:
-    """False: told to stop before the last trial."""
+    """False: asked to stop before the last trial."""
     races = [Race(job, context) for job in jobs]
     for cohort in cohorts(races[0].spec.search):
         if not _run_cohort(races, cohort, context):
@@ -27,7 +27,7 @@ def make_searches(jobs: Sequence[Job], context: Context) -> bool:
 
 
 def _run_cohort(races: Sequence[Race], cohort: range, context: Context) -> bool:
-    """False: told to stop before the end."""
+    """False: asked to stop before the end."""
     racing = [race for race in races if race.lacks(cohort)]
     for race in racing:
         if context.stopping():
@@ -39,7 +39,7 @@ def _run_cohort(races: Sequence[Race], cohort: range, context: Context) -> bool:
         return True
     meter = context.meter()
     choice = without_fault(lambda: _choose(racing, context), context)
-    # Features that were computed on the way are somebody's; the trial of forms is nobody's training.
+    # The first trial pays for features that were computed on the way. Trying out forms is no part of a training.
     racing[0].spend(racing[0].trials[0].number, Measured(feature_seconds=meter.read().feature_seconds))
     while racing:
         for race in racing:
@@ -71,7 +71,7 @@ def _choose(races: Sequence[Race], context: Context) -> FleetChoice:
 
 
 def _run(races: Sequence[Race], groups: Sequence[Group], context: Context) -> bool:
-    """Each rung trains the trials that are still in the race, then the better ones go on. False: told to stop."""
+    """Each rung trains the trials that are still in the race, then the better ones go on. False: asked to stop."""
     spec = races[0].spec
     moments = moments_of(spec)
     has_begun = False

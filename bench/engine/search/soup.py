@@ -113,7 +113,8 @@ class SoupPot:
         return kept
 
     def _out_of_fold(self, numbers: Sequence[int], streams: Sequence[Stream]) -> float:
-        """Validation images told right: those of each fold by the mean of the networks that have not seen them."""
+        """Validation images that are classified correctly: each fold's by the mean of the networks that have not seen
+        them."""
         right = 0.0
         for fold, stream in enumerate(streams):
             self._hold([self._read(number, fold) for number in numbers], stream)

@@ -21,7 +21,7 @@ class ChangeBar:
     """In points."""
 
     name: str  # of the row
-    told: str  # in words, for a pointer that rests on it
+    title: str  # in words, for a pointer that rests on it
     middle: float
     low: float
     high: float
@@ -51,7 +51,7 @@ def _row(row: ChangeBar, axis: PictureAxis, y: int) -> str:
     name = shortened(row.name, 20)
     squeezed = f' textLength="{LABELS}" lengthAdjust="spacingAndGlyphs"' if _length(name) > LABELS else ""
     text = f'<text class="label" x="{LABELS}" y="{y + 4}"{squeezed}>{escape(name)}</text>'
-    return f'<g style="color:var(--{row.look.color})"><title>{escape(row.told)}</title>{text}{span}{mark}</g>'
+    return f'<g style="color:var(--{row.look.color})"><title>{escape(row.title)}</title>{text}{span}{mark}</g>'
 
 
 def _length(text: str) -> float:

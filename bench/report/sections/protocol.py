@@ -69,10 +69,10 @@ def protocol_section(facts: Facts) -> Section:
 
 
 def _budget(search: dict[str, Any]) -> str:
-    told = "The label budget is all that a strategy may see: validation labels come out of it"
+    sentence = "The label budget is all that a strategy may see: validation labels come out of it"
     if search.get("scope") == "cell":
-        return f"{told}. The rate is the exception: it was chosen on the labels of repeat 0 for every repeat."
-    return f"{told}, and nothing is added to it."
+        return f"{sentence}. The rate is the exception: it was chosen on the labels of repeat 0 for every repeat."
+    return f"{sentence}, and nothing is added to it."
 
 
 def _search(search: dict[str, Any]) -> list[str]:
@@ -140,11 +140,11 @@ def _validation(search: dict[str, Any]) -> list[str]:
 def _head(head: dict[str, Any]) -> list[str]:
     if not head:
         return []
-    told = f"The last layer of every new head {HEADS[head['start']]}, on every network and for every strategy"
+    sentence = f"The last layer of every new head {HEADS[head['start']]}, on every network and for every strategy"
     if not head.get("mlp"):
-        return [f"{told}. A strategy with a head of its own says so in its name."]
+        return [f"{sentence}. A strategy with a head of its own says so in its name."]
     dropout = f" and dropout of {head['dropout']:g}" if head.get("dropout") else ""
-    return [f"{told}; before it lies a ReLU layer of {head['mlp']} units{dropout}. "
+    return [f"{sentence}; before it lies a ReLU layer of {head['mlp']} units{dropout}. "
             "A strategy with a head of its own says so in its name."]
 
 
@@ -214,8 +214,9 @@ def _precision(facts: Facts) -> list[str]:
 
 def _reasons(facts: Facts, found: dict[str, list[str]]) -> str:
     """` (the CPU computes in bf16: resnet18)`; backbones only where there are several."""
-    told = [f"{why}: {listed(backbones)}" if facts.many_backbones else why for why, backbones in found.items() if why]
-    return f" ({'; '.join(told)})" if told else ""
+    many = facts.many_backbones
+    reasons = [f"{why}: {listed(backbones)}" if many else why for why, backbones in found.items() if why]
+    return f" ({'; '.join(reasons)})" if reasons else ""
 
 
 def _saved(saved: Savings) -> list[Block]:
@@ -229,11 +230,11 @@ def _saved(saved: Savings) -> list[Block]:
         if saved.in_fleets
         else "None ran as a fleet, that is computed as one with others."
     )
-    told = (
+    sentence = (
         f"How the work was done, which moves scores by rounding only: of {total}, {saved.kept:,} had frozen parts that "
         f"were computed once for each image and kept{again}. {fleets}"
     )
-    blocks: list[Block] = [Words([told])]
+    blocks: list[Block] = [Words([sentence])]
     for backbone, reason, count in saved.whole:
         short = reason if len(reason) <= LONGEST else f"{reason[: LONGEST - 1]}…"
         words = (
