@@ -29,9 +29,9 @@ def in_eval_mode(module: nn.Module) -> Iterator[None]:
 
 def put(state: Mapping[str, Tensor], module: nn.Module) -> None:
     """Sets every tensor of the module's state in place."""
+    own = module.state_dict()
     with torch.no_grad():
-        for name, tensor in module.state_dict().items():
-            tensor.copy_(state[name])
+        torch._foreach_copy_(list(own.values()), [state[name] for name in own])
     with in_eval_mode(module):
         pass  # LeViT remembers what it made of its weights until its mode is set
 
