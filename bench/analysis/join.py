@@ -109,7 +109,7 @@ def _finals(plan: Plan, cell: Cell, records: dict[str, Record]) -> list[dict[str
 
 def _number(part: Fields | None, name: str) -> float:
     """NaN where the record does not say."""
-    value = getattr(part, name, None)
+    value = None if part is None else getattr(part, name)
     return NAN if value is None else float(value)
 
 

@@ -11,9 +11,6 @@ import os
 def _import_all() -> None:
     gc.disable()  # each collection would walk through all that is imported so far: a sixth of the time
     atexit.register(os._exit, 0)  # run last; taking all this apart at the end would take a second and helps nobody
-    import optuna.samplers  # noqa: F401
-    import timm  # noqa: F401
-
     import bench.execute.worker  # noqa: F401
 
 

@@ -4,11 +4,12 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+import timm
 import torch
 from torch import nn
 
 from bench import backbones
-from bench.backbones import torchvision_names
+from bench.backbones import torchvision_models, torchvision_names
 from bench.backbones.base import BackboneEntry
 from bench.errors import BenchError
 from bench.network import weights as weights_io
@@ -46,11 +47,7 @@ def _construct(entry: BackboneEntry | None, ref: BackboneRef, num_classes: int) 
 def build_from_library(name: str, num_classes: int, options: dict[str, Any]) -> nn.Module:
     """Of timm or torchvision, by its name."""
     if name.startswith(torchvision_names.PREFIX):
-        from bench.backbones import torchvision_models
-
         return torchvision_models.build(name, num_classes, options)
-    import timm
-
     created: nn.Module = timm.create_model(name, pretrained=False, num_classes=num_classes, **options)
     return created
 
@@ -86,8 +83,6 @@ def _translated(ref: BackboneRef, path: Path) -> State:
 def _from_hub(ref: BackboneRef, path: Path) -> State:
     """A hub's file is in the hub's own form: its library knows how to read it (position tables of another size, say).
     Read by us first, which refuses code and names damage."""
-    import timm
-
     state = weights_io.read_file(path)
     name, _, _ = ref.weights.identity.partition("@")
     if ref.name.startswith(torchvision_names.PREFIX):

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from timm.models._manipulate import group_with_matcher
 from torch import nn
 
 from bench.spec.recipe import Learning
@@ -88,8 +89,6 @@ class Network:
 
 def cut_into_units(module: nn.Module, coarse: bool) -> Network:
     """Units in forward order. The classifier alone is the head; what timm groups with it joins the unit before."""
-    from timm.models._manipulate import group_with_matcher
-
     leaves = [name for name, child in module.named_modules() if name and _is_leaf(child)]
     parameters = dict(module.named_parameters())
     buffers = [name for name, _ in module.named_buffers()]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 
 from bench.errors import BenchError
@@ -47,8 +48,6 @@ def read_file(path: Path) -> State:
         raise WeightsError(f"{path.name}: looks like an HTML page saved under this name, not weights")
     try:
         if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
             return _unwrap(load_file(path), path)
         raw = torch.load(path, map_location="cpu", weights_only=True)
     except WeightsError:

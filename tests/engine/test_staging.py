@@ -54,6 +54,7 @@ def numbers(record):
 def assert_alike(ones, others, tolerance=1e-8):
     for one, other in zip(ones, others, strict=True):
         assert (one.status, one.key) == (other.status, other.key)
+        assert one.status != "failed", one.error  # two failures are alike too
         left, right = numbers(one), numbers(other)
         assert left.keys() == right.keys()
         for place, value in left.items():

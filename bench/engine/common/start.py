@@ -14,6 +14,7 @@ from bench.backbones.weights_file import file_sha256
 from bench.engine.common import labels as labels_of
 from bench.engine.common.context import Context, OnDevice
 from bench.engine.common.controls import Enlivened, enliven
+from bench.engine.train.evaluate import Scored
 from bench.engine.train.examples import Examples
 from bench.engine.train.loop import Outcome, Stream
 from bench.keys import seed_for
@@ -26,7 +27,7 @@ from bench.spec.recipe import Recipe
 from bench.spec.refs import BackboneRef, Weights
 from bench.store import Record, blobs
 from bench.store.record import Status
-from bench.store.results import Cost, Fields, Logical, Unscored
+from bench.store.results import Cost, Fields, Logical, Point, Unscored
 
 ROUNDING = 1e-6  # of float32: a head that is all zeros comes to ln K, but for this
 
@@ -137,6 +138,19 @@ def has_collapsed(outcome: Outcome, num_classes: int) -> bool:
         return False
     loss = outcome.own.loss
     return loss is None or loss >= math.log(num_classes) * (1 - ROUNDING)
+
+
+def scored_once(scored: Scored, data: OnDevice) -> dict[str, Any]:
+    """Fields of a final for which nothing trained in steps, so that there was no moment of stopping to choose."""
+    return {
+        "dataset_sha256": data.sha256,
+        "metric": data.test.metric,
+        "score": scored.accuracy,
+        "loss": scored.loss,
+        "num_test": scored.num,
+        "best_on_test": scored.accuracy,
+        "curve": [Point(0, None, scored.accuracy, scored.loss)],
+    }
 
 
 def weights_of(begin: Start) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from bench.backbones.class_names import Names, hub_classes
 from bench.engine.common.context import Context
 from bench.engine.common.records import crashed, guarded, record_of, write
 from bench.engine.common.sources import root_of, source_of
-from bench.engine.common.start import Finished, pretrained_state, pretraining_of
+from bench.engine.common.start import Finished, pretrained_state, pretraining_of, scored_once
 from bench.engine.train.evaluate import Scored, score
 from bench.engine.train.inputs import Direct, Inputs
 from bench.engine.train.setting import SourceNetwork
@@ -21,7 +21,7 @@ from bench.network.weights import Loaded, sha256_of
 from bench.spec.job import FitSpec, Job
 from bench.spec.recipe import OwnHead
 from bench.spec.refs import BackboneRef
-from bench.store.results import Cost, FinalResult, Logical, Point
+from bench.store.results import Cost, FinalResult, Logical
 
 SHOWN = 3  # classes that a message names
 
@@ -54,16 +54,10 @@ def _finish(job: Job, context: Context) -> Finished:
         trial=None,
         lr_edge="",
         num_labels=0,
-        dataset_sha256=data.sha256,
         rows=rows,
         num_rows=source.num_classes,
         among=spec.recipe.own_head.among,
-        metric=spec.data.metric,
-        score=scored.accuracy,
-        loss=scored.loss,
-        num_test=scored.num,
-        best_on_test=scored.accuracy,  # there is no moment of stopping to choose
-        curve=[Point(0, None, scored.accuracy, scored.loss)],
+        **scored_once(scored, data),
         weights=dataclasses.asdict(Loaded(len(state), len(state), (), sha256_of(state))),
     )
     size = sum(p.numel() for p in source.network.module.parameters())

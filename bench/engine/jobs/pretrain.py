@@ -5,6 +5,7 @@ import dataclasses
 import math
 
 import torch
+from safetensors.torch import save
 
 from bench.engine.common.context import Context
 from bench.engine.common.start import Finished, pretrained_state
@@ -23,8 +24,6 @@ EVALUATIONS = 4
 
 
 def run_pretraining(spec: PretrainSpec, context: Context) -> Finished:
-    from safetensors.torch import save
-
     data = context.data(spec.data)
     meter = context.meter()
     network = build_network(spec.backbone, spec.data.num_classes, seed_for("pretrain init", spec.seed))

@@ -22,7 +22,7 @@ from bench.engine.common.records import (
     why_no_score,
     write,
 )
-from bench.engine.common.start import Finished, Start, labelled_images, start, weights_of
+from bench.engine.common.start import Finished, Start, labelled_images, scored_once, start, weights_of
 from bench.engine.reuse.stages import stages_for
 from bench.engine.train.evaluate import BATCH, Scored, class_weights
 from bench.engine.train.examples import Examples
@@ -36,7 +36,7 @@ from bench.solve.closed_forms import logistic_path, prototypes, ridge_folds, rid
 from bench.spec.job import FitSpec, Job, trial_key, unchosen_key
 from bench.spec.parts import Head
 from bench.spec.recipe import Solve
-from bench.store.results import Cost, Edge, EngineUse, FinalResult, Fold, Logical, Measured, Point, TrialResult
+from bench.store.results import Cost, Edge, EngineUse, FinalResult, Fold, Logical, Measured, TrialResult
 
 
 def solve_searches(jobs: Sequence[Job], context: Context) -> bool:
@@ -216,13 +216,7 @@ def _classifier(spec: FitSpec, number: int, context: Context) -> Finished:
         trial=number,
         lr_edge="",
         num_labels=len(images),
-        dataset_sha256=data.sha256,
-        metric=spec.data.metric,
-        score=scored.accuracy,
-        loss=scored.loss,
-        num_test=scored.num,
-        best_on_test=scored.accuracy,  # there is no moment of stopping to choose
-        curve=[Point(0, None, scored.accuracy, scored.loss)],
+        **scored_once(scored, data),
     )
     return Finished("ok", result, cost)
 

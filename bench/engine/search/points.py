@@ -8,9 +8,15 @@ import math
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution, FloatDistribution
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from bench.engine.common.history import Tried
+from bench.engine.search.bracket_sampler import BracketSampler
 from bench.engine.train.optimize import Hyper
 from bench.keys import seed_for
 from bench.plan.halving import grid_size
@@ -19,13 +25,6 @@ from bench.spec.job import FitSpec
 from bench.spec.refs import Search
 from bench.spec.spans import spread
 from bench.strategies.varied import recipe_at
-
-# Imported where it is used: Optuna takes half a second, and a suite's first training waits for whatever a worker
-# imports.
-if TYPE_CHECKING:
-    from optuna.distributions import BaseDistribution
-    from optuna.samplers import BaseSampler
-    from optuna.trial import FrozenTrial
 
 
 def ask_cohort(spec: FitSpec, history: Sequence[Tried], cohort: range) -> list[Hyper]:
@@ -88,8 +87,6 @@ def _fixed_point(spec: FitSpec, number: int) -> Hyper | None:
 
 def _sampled(spec: FitSpec, history: Sequence[Tried], pending: Sequence[Hyper], cohort: range) -> Hyper:
     """A point of Optuna's, given all finished trials and those under way."""
-    import optuna
-
     search = spec.search
     sampler = _sampler(spec, len(history) + len(pending), cohort)
     verbosity = optuna.logging.get_verbosity()
@@ -107,23 +104,19 @@ def _sampled(spec: FitSpec, history: Sequence[Tried], pending: Sequence[Hyper], 
     return Hyper(params["lr"], params.get("weight_decay", search.weight_decay))
 
 
-def _sampler(spec: FitSpec, number: int, cohort: range) -> "BaseSampler":
+def _sampler(spec: FitSpec, number: int, cohort: range) -> BaseSampler:
     """For the trial of that number alone: a sampler's own state would not survive a restart."""
-    import optuna
-
     search = spec.search
     seed = seed_for("sampler", spec.seed, spec.repeat, number) % 2**32
     match search.sampler:
         case "bracket":
-            from bench.engine.search.bracket_sampler import BracketSampler
-
             return BracketSampler(search, cohort, {"weight_decay": _spread_decay(spec, number)})
         case "random":
-            return optuna.samplers.RandomSampler(seed=seed)
+            return RandomSampler(seed=seed)
         case _:
             # The liar holds points under way for bad ones, else all of a cohort would be the same.
             liar = number > cohort.start
-            return optuna.samplers.TPESampler(seed=seed, n_startup_trials=grid_size(search), constant_liar=liar)
+            return TPESampler(seed=seed, n_startup_trials=grid_size(search), constant_liar=liar)
 
 
 def _spread_decay(spec: FitSpec, number: int) -> float:
@@ -152,9 +145,7 @@ def _at(low: float, high: float, share: float) -> float:
     return math.exp(math.log(low) + share * (math.log(high) - math.log(low)))
 
 
-def _space(search: Search) -> "dict[str, BaseDistribution]":
-    from optuna.distributions import FloatDistribution
-
+def _space(search: Search) -> dict[str, BaseDistribution]:
     low, high = search.lr_low, search.lr_high
     if search.sampler == "bracket":  # has no ends
         low, high = sys.float_info.min, sys.float_info.max
@@ -164,9 +155,7 @@ def _space(search: Search) -> "dict[str, BaseDistribution]":
     return space
 
 
-def _as_trial(tried: Tried, space: "dict[str, BaseDistribution]") -> "FrozenTrial":
-    from optuna.trial import TrialState, create_trial
-
+def _as_trial(tried: Tried, space: dict[str, BaseDistribution]) -> FrozenTrial:
     state, value, seen = TrialState.COMPLETE, tried.score, {}
     if tried.score is None:
         state = TrialState.FAIL
@@ -178,12 +167,10 @@ def _as_trial(tried: Tried, space: "dict[str, BaseDistribution]") -> "FrozenTria
     )  # fmt: skip
 
 
-def _under_way(hyper: Hyper, space: "dict[str, BaseDistribution]") -> "FrozenTrial":
-    from optuna.trial import TrialState, create_trial
-
+def _under_way(hyper: Hyper, space: dict[str, BaseDistribution]) -> FrozenTrial:
     return create_trial(params=_params(hyper, space), distributions=space, state=TrialState.RUNNING)
 
 
-def _params(hyper: Hyper, space: "dict[str, BaseDistribution]") -> dict[str, float]:
+def _params(hyper: Hyper, space: dict[str, BaseDistribution]) -> dict[str, float]:
     params = {"lr": hyper.lr, "weight_decay": hyper.weight_decay}
     return {name: params[name] for name in space}

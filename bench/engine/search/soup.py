@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load, save
 from torch import Tensor
 
 from bench.engine.common.context import Context
@@ -34,8 +35,6 @@ def shelf(search_key: str, store: Store) -> Path:
 
 def keep_ingredient(session: Session, search_key: str, context: Context) -> str:
     """The digest of what training has moved, as it is now."""
-    from safetensors.torch import save
-
     network = session.team.network
     state = network.module.state_dict()
     moving = network.moving(session.recipe.touched(len(session.recipe.phases) - 1))
@@ -131,8 +130,6 @@ class SoupPot:
         return self.team.score([images])[0][0]
 
     def _read(self, number: int, fold: int) -> State:
-        from safetensors.torch import load
-
         return load(blobs.get(shelf(self.search_key, self.context.store), self.digests[number][fold]))
 
     def _hold(self, states: Sequence[State], stream: Stream) -> None:
