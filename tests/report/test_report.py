@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from bench.analysis.frame import FINALS, PRETRAININGS, TRIALS, SuiteResults, empty
@@ -308,3 +309,13 @@ def test_records_of_two_versions_of_the_code_are_one_environment() -> None:
     assert "The code changed while this suite ran: 2 versions of it wrote records." in warnings(Facts.of(results))
     results.provenance[1]["device"] = "another"
     assert any("2 different environments" in text for text in warnings(Facts.of(results)))
+
+
+@pytest.mark.parametrize(("repeats", "said"), [(2, 1), (4, 1), (5, 0)])
+def test_few_repeats_are_said_once(repeats: int, said: int) -> None:
+    results = make()
+    few = results.finals[results.finals["repeat"] == 0]
+    finals = pd.concat([few.assign(repeat=number) for number in range(repeats)])
+    notes = ["Fewer than 3 repeats: intervals are very wide or cannot be given."] if repeats < 3 else []
+    found = warnings(Facts.of(dataclasses.replace(results, finals=finals, notes=notes)))
+    assert sum("Fewer than" in text for text in found) == said

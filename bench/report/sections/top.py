@@ -80,7 +80,7 @@ def warnings(facts: Facts) -> list[str]:
         )
     if results.finals["repeat"].nunique() == 1:
         found.append("One repeat only: no interval can be given, and no difference can be told from chance.")
-    elif results.finals["repeat"].nunique() < 5 and not results.finals.empty:
+    elif 3 <= results.finals["repeat"].nunique() < 5:  # a note of the results speaks of fewer
         found.append("Fewer than 5 repeats: intervals are wide, and many real differences stay undecided.")
     if part(results.suite, "search").get("scope") == "cell" and results.finals["repeat"].nunique() > 1:
         found.append(
