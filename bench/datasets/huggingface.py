@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from bench import fork_server
 from bench.datasets import pictures
 from bench.datasets.base import Dataset, DatasetEntry, DatasetFacts
 from bench.datasets.facts_cache import cached_facts
 from bench.datasets.files import DataError, digests_of, listed, shown, visible, walk
-from bench.datasets.in_subprocess import ask, reply
 from bench.datasets.labelled import Labels, PictureOptions, divided, told_of_split, usual_side
 from bench.datasets.overlap import TWICE
 from bench.errors import Missing
@@ -51,7 +51,8 @@ def facts(options: HubOptions) -> DatasetFacts:
     content = [[path.name, sha256] for path, sha256 in zip(files, digests_of(files), strict=True)]
     identity = digest([REVISION, content, options.model_dump(mode="json", exclude={"path"})])
     question = {"root": str(root), "revision": f"hf-{identity}", "options": options.model_dump(mode="json")}
-    return cached_facts(f"hf-{identity}", lambda: ask(__name__, question, f"{options.path} in {shown(root)}"))
+    what = f"reading {options.path} in {shown(root)}"
+    return cached_facts(f"hf-{identity}", lambda: fork_server.ask(what, answer, question))
 
 
 def _folder(options: HubOptions) -> Path:
@@ -176,7 +177,8 @@ def _sha256s(kept: Sequence[pictures.Packed]) -> list[bytes]:
     return [hashlib.sha256(one.read()).digest() for one in kept]
 
 
-def answer(question: dict[str, Any]) -> dict[str, Any]:
+def answer(question: dict[str, Any]) -> DatasetFacts:
+    """In the process of its own."""
     options = HubOptions.model_validate(question["options"])
     opened = _open(Path(question["root"]), options)
     train, test, notes = opened.train_labels, opened.test_labels, []
@@ -197,9 +199,9 @@ def answer(question: dict[str, Any]) -> dict[str, Any]:
     counts = np.bincount(train, minlength=len(opened.classes))
     if counts.min() == 0:
         raise DataError(f"{options.path}: {opened.classes[int(counts.argmin())]!r} has no training image")
-    return {"num_classes": len(opened.classes), "image_size": options.side or usual_side(kept), "num_train": len(train),
-            "num_test": len(test), "smallest_class": int(counts.min()), "revision": question["revision"],
-            "notes": notes}
+    side = options.side or usual_side(kept)
+    return DatasetFacts(len(opened.classes), side, len(train), len(test), int(counts.min()), question["revision"],
+                        tuple(notes))
 
 
 def load(options: HubOptions) -> Dataset:
@@ -226,6 +228,3 @@ def fetch(name: str) -> None:
 
 HUGGING_FACE = DatasetEntry("hf", "an image set of the Hugging Face hub (extra `hf`), or saved by its library",
                             facts, load, HubOptions, is_read=True, where=("path",), is_hub=True)
-
-if __name__ == "__main__":
-    reply(answer)

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from bench import fork_server
 from bench.datasets import pictures
 from bench.datasets.base import Dataset, DatasetFacts, print_of
 from bench.datasets.facts_cache import cached_facts
 from bench.datasets.files import digests_of, shown, walk
-from bench.datasets.in_subprocess import ask, reply
 from bench.datasets.labelled import Labels, PictureOptions, divided, told_of_split
 from bench.keys import digest
 
@@ -75,7 +75,7 @@ def facts(name: str, root: Path, options: PictureOptions) -> DatasetFacts:
     identity = digest([REVISION, name, dataclasses.asdict(loader), content, options.model_dump(mode="json")])
     revision = f"torchvision-{identity}"
     question = {"name": name, "root": str(root), "revision": revision, "options": options.model_dump(mode="json")}
-    return cached_facts(revision, lambda: ask(__name__, question, f"{name} in {shown(root)}"))
+    return cached_facts(revision, lambda: fork_server.ask(f"reading {name} in {shown(root)}", answer, question))
 
 
 def _open(loader: Loader, root: Path, parts: Sequence[Part], download: bool = False) -> list[Any]:
@@ -132,7 +132,8 @@ def _open_all(loader: Loader, root: Path) -> _Opened:
     return _Opened(train, test, coded[0], coded[1] if test else None, values)
 
 
-def answer(question: dict[str, Any]) -> dict[str, Any]:
+def answer(question: dict[str, Any]) -> DatasetFacts:
+    """In the process of its own."""
     loader = LOADERS[question["name"]]
     options = PictureOptions.model_validate(question["options"])
     opened = _open_all(loader, Path(question["root"]))
@@ -145,8 +146,8 @@ def answer(question: dict[str, Any]) -> dict[str, Any]:
     elif len(loader.parts[0]) > 1:
         notes.append("its validation split was added to the training images")
     smallest = int(np.bincount(train, minlength=len(values)).min())
-    return {"num_classes": len(values), "image_size": options.side or loader.side, "num_train": len(train),
-            "num_test": len(test), "smallest_class": smallest, "revision": question["revision"], "notes": notes}
+    side = options.side or loader.side
+    return DatasetFacts(len(values), side, len(train), len(test), smallest, question["revision"], tuple(notes))
 
 
 def load(name: str, root: Path, options: PictureOptions) -> Dataset:
@@ -173,7 +174,3 @@ def _decoded(opened: Sequence[Any], side: int, fit: pictures.Fit) -> pictures.De
         out.wholes[number] = print_of(np.asarray(picture, np.uint8))
         pictures.watcher.get()(number + 1, total)
     return out
-
-
-if __name__ == "__main__":
-    reply(answer)

@@ -11,7 +11,7 @@ from bench.datasets.base import PublicSize
 from bench.datasets.labelled import PictureOptions
 from bench.datasets.named import PUBLIC
 from bench.datasets.torchvision_sets import LOADERS
-from bench.errors import Missing
+from bench.errors import BenchError, Missing
 from tests.datasets.pictured import class_folders, picture
 
 OPTIONS = PictureOptions()
@@ -169,5 +169,5 @@ def test_a_validation_split_is_more_labels(shelf):
 
 def test_a_layout_that_torchvision_refuses_is_said(shelf):
     (shelf / "dtd" / "dtd").mkdir(parents=True)
-    with pytest.raises(datasets.DataError, match="dtd in .* cannot be read"):
+    with pytest.raises(BenchError, match="reading dtd in .* failed: "):
         datasets.find("dtd").facts(OPTIONS)
