@@ -66,6 +66,7 @@ FINALS: dict[str, str] = {
     "seconds": "float64",  # wall time of the final training here; those who trained as one share it equally
     "peak_memory_bytes": "float64",
     **ENGINE,
+    "predictions": "object",  # a `Kept` of `store/predictions.py`: of every test example, read when asked for
     "key": "str",
 }
 

@@ -17,6 +17,7 @@ from bench.plan.stand_in import MARK
 from bench.spec.job import FitSpec, PretrainSpec, trial_key
 from bench.spec.recipe import Recipe
 from bench.store import Record, Store
+from bench.store.predictions import Kept
 from bench.store.results import Cost, Fields, FinalResult, Logical, Measured, Rung, Unscored
 
 NAN = math.nan
@@ -33,7 +34,7 @@ def collect(plan: Plan, store: Store, shared: Store) -> SuiteResults:
         description=suite.description,
         suite_text=plan.loaded.text,
         suite=suite.model_dump(mode="json"),
-        finals=_frame(FINALS, [row for cell in plan.cells for row in _finals(plan, cell, records)]),
+        finals=_frame(FINALS, [row for cell in plan.cells for row in _finals(plan, cell, records, store)]),
         trials=_frame(TRIALS, [row for cell in plan.cells for row in _trials(plan, cell, records)]),
         pretrainings=_frame(PRETRAININGS, _pretrainings(plan, pretrained)),
         unchosen=_frame(UNCHOSEN, [row for cell in plan.cells for row in _unchosen(plan, cell, records)]),
@@ -73,7 +74,7 @@ def _instead_of_training(recipe: Recipe) -> str:
     return recipe.solve.form if recipe.solve is not None else ""
 
 
-def _finals(plan: Plan, cell: Cell, records: dict[str, Record]) -> list[dict[str, Any]]:
+def _finals(plan: Plan, cell: Cell, records: dict[str, Record], store: Store) -> list[dict[str, Any]]:
     rows = []
     for repeat, key in enumerate(cell.finals):
         record = records.get(key)
@@ -102,6 +103,7 @@ def _finals(plan: Plan, cell: Cell, records: dict[str, Record]) -> list[dict[str
             **{f"{column}_before": _number(source and source.before, name) for column, name in told},
             **{f"{column}_after": _number(source and source.after, name) for column, name in told},
             **_cost_columns(record, spec),
+            "predictions": Kept(store, key, final.predictions if final is not None else None),
             "key": key,
         })
     return rows

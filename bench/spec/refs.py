@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 from bench.keys import digest
 
-# What the score is: the share of images that are right, or the mean over the classes of each one's share.
-Metric = Literal["accuracy", "mean_per_class"]
+Metric = Literal["accuracy", "mean_per_class", "macro_f1", "mcc"]  # what a score is: bench/metrics.py
+Keeps = Literal["none", "bits", "classes", "full"]  # what a final tells of each test example; in no key
 
 
 @dataclass(frozen=True)

@@ -156,7 +156,7 @@ def test_the_last_score_is_that_of_the_weights_left_behind(tiny):
     outcome = train(net, task)
     assert [point.step for point in outcome.curve] == [4, 8, 12]
     assert outcome.last == evaluate(net.module, toys.images("test"), toys.PIPELINE)
-    assert (outcome.curve[-1].accuracy, outcome.curve[-1].loss) == (outcome.last.accuracy, outcome.last.loss)
+    assert (outcome.curve[-1].accuracy, outcome.curve[-1].loss) == (outcome.last.score, outcome.last.loss)
 
 
 def test_more_evaluations_than_steps_still_score_the_last_step(tiny):

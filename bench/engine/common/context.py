@@ -22,7 +22,7 @@ from bench.keys import digest
 from bench.network.units import Network
 from bench.plan.patterns import Pattern
 from bench.plan.precision import Choice
-from bench.spec.refs import BackboneRef, DataRef, Engine
+from bench.spec.refs import BackboneRef, DataRef, Engine, Keeps
 from bench.store import Record, Store
 from bench.store.results import SeenBefore
 
@@ -30,6 +30,7 @@ K = TypeVar("K")
 
 RESIDENT_BYTES = 1 << 30  # larger datasets stay in their file
 RESIDENT_SHARE = 0.2  # of a device's free memory
+MOST_PROBABILITIES = 64 << 20  # bytes of one final's, where all classes' are kept
 DATASETS, NETWORKS, STATES, CUTS = 4, 3, 2, 64  # kept at once; cuts of each network
 
 
@@ -68,6 +69,7 @@ class Context:
     stopping: Callable[[], bool]  # True: finish the training at hand, start no other
     notice: Callable[[str], None] = print  # something that a person should know
     engine: Engine = field(default_factory=Engine)
+    keeps: Keeps = "classes"  # what finals tell of each test example
     patterns: Mapping[str, tuple[Pattern, ...]] = field(default_factory=dict)  # what the plan leaves frozen
     sources: Mapping[str, dict[str, Any]] = field(default_factory=dict)  # options with paths, by digest of the DataRef
     arithmetic: Mapping[str, Choice] = field(default_factory=dict)  # by `arithmetic_key`; for records only
@@ -111,15 +113,22 @@ class Context:
         place = Examples.on_device if size <= _room(self.device) else Examples.mapped
 
         def placed(split: Split, name: str) -> Examples:
-            images = place(split, self.device, f"{sha256}/{name}")
-            return replace(images, by_class=ref.metric == "mean_per_class")
+            return replace(place(split, self.device, f"{sha256}/{name}"), metric=ref.metric)
 
         return OnDevice(
             train=placed(loaded.train, "train"),
-            test=placed(loaded.test, "test"),
+            test=replace(placed(loaded.test, "test"), keeps=self._kept_of(ref, len(loaded.test.labels))),
             sha256=sha256,
             classes=loaded.classes,
         )
+
+    def _kept_of(self, ref: DataRef, num_test: int) -> Keeps:
+        size = num_test * ref.num_classes * 2  # of probabilities in half precision
+        if self.keeps != "full" or size < MOST_PROBABILITIES:
+            return self.keeps
+        self.notice(f"{ref.name}: probabilities of {num_test} test images and {ref.num_classes} classes would take "
+                    f"{size >> 20} MiB for each final; only those of the predicted and the true class are kept")
+        return "classes"
 
     def network(self, ref: BackboneRef, built: tuple[object, ...], fresh: Network) -> Network:
         """One network of each kind serves all trainings, so that what is derived from it can be kept with it. `built`:

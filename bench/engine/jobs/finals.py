@@ -77,7 +77,7 @@ def make_finals(jobs: Sequence[Job], context: Context) -> bool:
                 continue
             finished = [failure(error)]
         for final, one in zip(together, finished, strict=True):
-            write(context.store, final.record(context, one), context)
+            write(context.store, final.record(context, one), context, one.predictions)
             if final.spec.recipe.soup is not None and one.status == "ok":
                 drop_ingredients(final.job.needs[-1], context.store)
         ready = ready[len(together) :]
@@ -223,10 +223,10 @@ def _finish(final: _Final, outcome: Outcome, cost: Cost, trained: Trained, conte
     result = FinalResult(
         **given,
         metric=data.test.metric,
-        score=last.accuracy,
+        score=last.score,
         loss=last.loss,
         num_test=last.num,
         best_on_test=max(point.accuracy for point in outcome.curve),
         curve=outcome.curve,
     )
-    return Finished("ok", result, cost)
+    return Finished("ok", result, cost, predictions=last.predictions if final.place is None else None)

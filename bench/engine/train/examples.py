@@ -11,7 +11,7 @@ from torch import Tensor
 
 from bench import modalities
 from bench.datasets.base import Split
-from bench.spec.refs import Metric
+from bench.spec.refs import Keeps, Metric
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,8 @@ class Examples:
     rows: Tensor | None = None  # int64 [n] into `stored`, on the device; None: all of it
     origin: str = ""  # identity of the split by content; "": nobody else can have the same one
     is_streamed: bool = False  # read from the file with every batch
-    by_class: bool = False  # scored by the mean over the classes of each one's share, not by examples alike
+    metric: Metric = "accuracy"  # that they are scored by
+    keeps: Keeps = "none"  # what is to be told of each one when they are scored
 
     @staticmethod
     def on_device(split: Split, device: torch.device, origin: str = "") -> "Examples":
@@ -43,10 +44,6 @@ class Examples:
     def split_size(self) -> int:
         """Examples of the whole split."""
         return self.stored[0].shape[0]
-
-    @property
-    def metric(self) -> Metric:
-        return "mean_per_class" if self.by_class else "accuracy"
 
     @property
     def device(self) -> torch.device:
