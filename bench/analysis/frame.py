@@ -142,5 +142,11 @@ class SuiteResults:
     notes: list[str] = field(default_factory=list)  # things the reader must know, in full sentences
 
 
+    @property
+    def margin(self) -> float:
+        """Within which a strategy counts as good as the baseline, as a share."""
+        return float(self.suite.get("verdicts", {}).get("margin", 1.0)) / 100
+
+
 def empty(columns: dict[str, str]) -> pd.DataFrame:
     return pd.DataFrame({name: pd.Series(dtype=dtype) for name, dtype in columns.items()})

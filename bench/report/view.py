@@ -123,12 +123,6 @@ def signed(value: float, digits: int = 1) -> str:
     return f"{0:.{digits}f}" if float(text) == 0 else text.replace("-", "−")
 
 
-def spread(low: float, high: float) -> str:
-    """` ±1.3`, or nothing where there is no interval."""
-    half = 50 * (high - low)
-    return f" ±{half:.1f}" if math.isfinite(half) else ""
-
-
 def compact(value: float, unit: str = "") -> str:
     """`311 k`, `1.2 T`: three digits are what these numbers are good for."""
     if not math.isfinite(value):

@@ -288,6 +288,11 @@ class GateSpec(SuiteSection):
     """A drop in points that the gate is expected to catch; where it could not have, it says so."""
 
 
+class VerdictsSpec(SuiteSection):
+    margin: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
+    """Points within which a strategy counts as good as the baseline, where its difference surely lies between them."""
+
+
 def _free(name: str) -> str:
     if name in ("pretrained", "baselines", "history"):
         raise ValueError(f"{name!r} is a folder of the results that all suites share; choose another name")
@@ -317,6 +322,8 @@ class Suite(SuiteSection):
     """How the arithmetic is done."""
     records: RecordsSpec = RecordsSpec()
     """What finals leave beside their numbers."""
+    verdicts: VerdictsSpec = VerdictsSpec()
+    """What the page calls as good as the baseline. Moves no number."""
     gate: GateSpec = GateSpec()
     """What the nightly gate calls a regression. Moves no number."""
     repeats: Count = 5
