@@ -12,11 +12,13 @@ import pandas as pd
 
 from bench.analysis.cells import Row, Task, cells, is_undrawn, task_of
 from bench.analysis.statistics import Floats, Interval, finite, mean_interval
-from bench.metrics import METRICS, Metric, confusion, score
+from bench.metrics import METRICS, Metric, confusion, score_of
 from bench.store.predictions import Predictions
 
 BINS = 15  # of the calibration error, equally wide
+MOST_CLASSES = 20  # of a confusion table that anybody would read
 Table = npt.NDArray[np.int64]
+Classes = npt.NDArray[np.uint16]
 
 
 @dataclass(frozen=True)
@@ -32,15 +34,8 @@ class Mistakes:
     log_loss: Interval
     calibration: Interval
     auroc: Interval
-    table: Table | None  # [K, K], or [K, K + 1] where a checkpoint answered something else; None: bits alone were kept
-
-    @property
-    def recalls(self) -> Floats:
-        """[K]; NaN of a class without examples."""
-        if self.table is None:
-            return np.full(self.num_classes, math.nan)
-        counts = self.table.sum(1)
-        return np.diagonal(self.table) / np.where(counts > 0, counts, math.nan)
+    recalls: Floats  # [K] of all examples together; NaN of a class without examples, and where bits alone were kept
+    table: Table | None  # [K, K], or [K, K + 1] where a checkpoint answered something else; None: of many classes too
 
 
 @dataclass(frozen=True)
@@ -74,35 +69,37 @@ def highest(found: list[Mistakes]) -> list[Mistakes]:
 
 def _of_cell(rows: list[Row], kept: list[Predictions]) -> Mistakes:
     num_classes = int(rows[0]["num_classes"])
-    tables = [table_of(one, num_classes) for one in kept]
-    whole = [table for table in tables if table is not None]
 
     def over(values: list[float]) -> Interval:
         interval = mean_interval(finite(values))
         return interval.without_ends() if is_undrawn(rows) else interval
 
-    scores: dict[Metric, Interval] = {
-        metric: over([math.nan if table is None else score(metric, table) for table in tables]) for metric in METRICS
-    }
+    pairs = [(one.truth, one.classes) for one in kept if one.truth is not None and one.classes is not None]
+    scores = {metric: over([score_of(metric, *pair, num_classes) for pair in pairs]) for metric in METRICS}
     scores["accuracy"] = over([float(one.right.mean()) for one in kept])
+    truth, classes = (np.concatenate(part) for part in zip(*pairs, strict=True)) if pairs else (None, None)
     return Mistakes(
         task_of(rows[0]), rows[0]["strategy"], len(rows), num_classes, rows[0]["metric"], scores,
         log_loss=over([log_loss(one) for one in kept]),
         calibration=over([calibration_error(one) for one in kept]),
         auroc=over([auroc(one, num_classes) for one in kept]),
-        table=_sum(whole) if whole else None,
+        recalls=_recalls(truth, classes, num_classes),
+        table=_table(truth, classes, num_classes),
     )  # fmt: skip
 
 
-def table_of(one: Predictions, num_classes: int) -> Table | None:
-    return None if one.truth is None or one.classes is None else confusion(one.truth, one.classes, num_classes)
+def _table(truth: Classes | None, classes: Classes | None, num_classes: int) -> Table | None:
+    if truth is None or classes is None or num_classes > MOST_CLASSES:
+        return None
+    return confusion(truth, classes, num_classes)
 
 
-def _sum(tables: list[Table]) -> Table:
-    """Those without a column for other answers get an empty one where others have it."""
-    width = max(table.shape[1] for table in tables)
-    padded = [np.pad(table, ((0, 0), (0, width - table.shape[1]))) for table in tables]
-    return np.asarray(np.sum(padded, axis=0))
+def _recalls(truth: Classes | None, classes: Classes | None, num_classes: int) -> Floats:
+    if truth is None or classes is None:
+        return np.full(num_classes, math.nan)
+    counts = np.bincount(truth, minlength=num_classes)
+    right = np.bincount(truth[truth == classes], minlength=num_classes)
+    return np.asarray(right / np.where(counts > 0, counts, math.nan))
 
 
 def log_loss(one: Predictions) -> float:

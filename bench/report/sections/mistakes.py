@@ -11,7 +11,6 @@ from bench.analysis.words import plural, shortened
 from bench.report.facts import Facts, name_cell
 from bench.report.view import ABSENT, Block, Column, Section, Table, TableCell, Words, percent
 
-MOST_CLASSES = 20  # of a confusion table
 LISTED = 20  # files that could not be read
 OPEN = 4  # tables of so many tasks are open; of more, all are folded
 NO_CLASS = "none of these"
@@ -58,7 +57,7 @@ def _tables(facts: Facts, found: Found) -> list[Table]:
     by_task: dict[Task, list[Mistakes]] = {}
     for one in found.cells:
         by_task.setdefault(one.task, []).append(one)
-    best = {one.task: one for one in highest(found.cells) if one.num_classes <= MOST_CLASSES}
+    best = {one.task: one for one in highest(found.cells)}
     tables = []
     for number, (task, rows) in enumerate(by_task.items()):
         tables.append(_scores(facts, rows, number, folded=len(by_task) > OPEN))
