@@ -35,6 +35,7 @@ FINALS: dict[str, str] = {
     "axis": "str",  # what its strategy stands on by its own account: "depth"; "" where on nothing
     "axis_value": "float64",  # its place there; NaN where there is none
     "axis_kind": "str",  # the line of the figure that it belongs to, where an axis has several; else ""
+    "num_classes": "int64",  # of the dataset
     "num_units": "int64",  # of the backbone, head included
     "repeat": "int64",
     "status": "str",  # a record's status, or "missing"

@@ -88,6 +88,7 @@ def _finals(plan: Plan, cell: Cell, records: dict[str, Record], store: Store) ->
         rows.append({
             **_cell_columns(cell, spec),
             **_axis_columns(cell),
+            "num_classes": cell.num_classes,
             "num_units": cell.num_units,
             "repeat": repeat,
             "status": "missing" if record is None else record.status,

@@ -144,11 +144,12 @@ def _no_name_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 TEXT, OR_TEXT, FLAG, LIST, MAPPING = (str,), (str, type(None)), (bool, type(None)), (list,), (dict,)
-COUNT, OR_COUNT, NUMBER, OR_NUMBER = (int,), (int, type(None)), (int, float), (int, float, type(None))
+COUNT, OR_COUNT, OR_NUMBER = (int,), (int, type(None)), (int, float, type(None))
+SCORE = (float, int)  # may be negative
 WORDS = {
     TEXT: "text", OR_TEXT: "text or null", FLAG: "true, false or null", LIST: "a list", MAPPING: "a mapping",
-    COUNT: "a whole number from 0", OR_COUNT: "a whole number from 0, or null", NUMBER: "a number from 0",
-    OR_NUMBER: "a number from 0, or null",
+    COUNT: "a whole number from 0", OR_COUNT: "a whole number from 0, or null",
+    OR_NUMBER: "a number from 0, or null", SCORE: "a number",
 }  # fmt: skip
 Types = Mapping[str, tuple[type, ...]]
 HEADER: Types = {
@@ -157,7 +158,7 @@ HEADER: Types = {
 }  # fmt: skip
 ENVIRONMENT: Types = dict.fromkeys(FIELDS, TEXT)
 RESULT: Types = {
-    "dataset": TEXT, "budget": TEXT, "backbone": TEXT, "strategy": TEXT, "repeat": COUNT, "score": NUMBER,
+    "dataset": TEXT, "budget": TEXT, "backbone": TEXT, "strategy": TEXT, "repeat": COUNT, "score": SCORE,
     "metric": TEXT, "num_test": OR_COUNT, "fingerprint": TEXT, "seconds": OR_NUMBER, "peak_memory_bytes": OR_COUNT,
 }  # fmt: skip
 
@@ -180,7 +181,7 @@ def _fits(value: Any, types: tuple[type, ...]) -> bool:
     if isinstance(value, bool):
         return bool in types
     if isinstance(value, int | float):
-        return isinstance(value, types) and math.isfinite(value) and value >= 0
+        return isinstance(value, types) and math.isfinite(value) and (value >= 0 or types == SCORE)
     return isinstance(value, types)
 
 
@@ -203,8 +204,9 @@ def _decode(raw: Any) -> Baseline:
 
 def _row(raw: Any, where: str) -> Row:
     found = _checked(raw, RESULT, where)
-    if found["score"] > 1:
-        raise ValueError(f"{where}: 'score' is {found['score']}, expected a share between 0 and 1")
+    lowest = -1 if found["metric"] == "mcc" else 0
+    if not lowest <= found["score"] <= 1:
+        raise ValueError(f"{where}: 'score' is {found['score']}, expected a number between {lowest} and 1")
     if found["num_test"] == 0:
         raise ValueError(f"{where}: 'num_test' is 0")
     try:

@@ -12,7 +12,7 @@ from bench.analysis.words import labels, shortened
 from bench.report.palette import budget_series, strategy_series
 from bench.report.view import Look, TableCell
 
-METRICS = {"mean_per_class": "mean accuracy per class"}
+METRICS = {"mean_per_class": "mean accuracy per class", "macro_f1": "macro-F1", "mcc": "Matthews correlation"}
 
 
 @dataclass(frozen=True)

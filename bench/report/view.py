@@ -112,7 +112,7 @@ class Section:
 
 
 def percent(value: float, digits: int = 1) -> str:
-    return f"{100 * value:.{digits}f}" if math.isfinite(value) else ABSENT
+    return f"{100 * value:.{digits}f}".replace("-", "−") if math.isfinite(value) else ABSENT
 
 
 def signed(value: float, digits: int = 1) -> str:

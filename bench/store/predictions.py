@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from bench.errors import StoreError
 from bench.store import atomic
-from bench.store.store import Store
+from bench.store.store import Store, read_regular
 
 BEGINNING = b"predictions 1\n"
 MOST = 1 << 31  # bytes of a column: more than there is
@@ -84,7 +84,7 @@ def get(store: Store, key: str, sha256: str) -> Predictions:
     """Raises StoreError: missing, or damaged."""
     path = store.predictions_path(key, sha256)
     try:
-        data = path.read_bytes()
+        data = read_regular(path)
         if hashlib.sha256(data).hexdigest() != sha256:
             raise StoreError(f"predictions damaged: {path}: {len(data)} bytes of another content")
         return unpack(data)

@@ -160,7 +160,7 @@ def load(path: Path) -> Record | Damaged | None:
     if path.parent.name != key[:2]:
         return Damaged(path, f"in the wrong folder: belongs in {key[:2]}/")
     try:
-        record = encoding.decode(_read_regular(path), key)
+        record = encoding.decode(read_regular(path), key)
         record.check()
         return record
     except FileNotFoundError:  # vanished since it was listed, or never there
@@ -171,7 +171,7 @@ def load(path: Path) -> Record | Damaged | None:
         return Damaged(path, str(error))
 
 
-def _read_regular(path: Path) -> bytes:
+def read_regular(path: Path) -> bytes:
     if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for its other end
         raise ValueError("not a file")
     return path.read_bytes()
