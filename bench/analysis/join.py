@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 
 from bench.analysis.frame import FINALS, OWN_HEAD, PRETRAININGS, TRIALS, UNCHOSEN, SuiteResults
-from bench.datasets.overlap import TWICE, Overlap
+from bench.analysis.sharing import label_overlap, test_overlap
+from bench.datasets.overlap import TWICE, Overlap, worst
 from bench.keys import digest
 from bench.plan.exams import exams_of, sentences
 from bench.plan.halving import cohorts
@@ -67,6 +68,12 @@ def _axis_columns(cell: Cell) -> dict[str, Any]:
     return {"axis": cell.axis.name, "axis_value": cell.axis.value, "axis_kind": cell.axis.kind}
 
 
+def _sharing_columns(plan: Plan, cell: Cell) -> dict[str, float]:
+    facts, is_resplit = plan.sources[digest(cell.declared.data)].facts, bool(cell.splits)
+    return {"label_overlap": label_overlap(cell.budget, facts, is_resplit),
+            "test_overlap": test_overlap(facts, is_resplit)}  # fmt: skip
+
+
 def _instead_of_training(recipe: Recipe) -> str:
     if recipe.own_head is not None:
         return OWN_HEAD
@@ -75,6 +82,7 @@ def _instead_of_training(recipe: Recipe) -> str:
 
 def _finals(plan: Plan, cell: Cell, records: dict[str, Record]) -> list[dict[str, Any]]:
     rows = []
+    shared = _sharing_columns(plan, cell)
     for repeat, key in enumerate(cell.finals):
         record = records.get(key)
         search = plan.jobs[cell.searches[repeat]]
@@ -86,6 +94,7 @@ def _finals(plan: Plan, cell: Cell, records: dict[str, Record]) -> list[dict[str
         told = (("source", "original"), ("refitted", "refitted"))
         rows.append({
             **_cell_columns(cell, spec),
+            **shared,
             **_axis_columns(cell),
             "num_units": cell.num_units,
             "repeat": repeat,
@@ -267,9 +276,9 @@ def _overlaps(plan: Plan, records: dict[str, Record]) -> list[str]:
     """As records tell; before there are any, as far as planning knows."""
     known: dict[Any, Overlap] = {}
     for cell in plan.cells:
-        found = next((one.overlap for one in _scored(cell, records) if one.overlap), [])
-        for exam, counts in zip(exams_of([cell]), found, strict=False):
-            known[exam.pair] = Overlap(counts.test, counts.num_test, counts.train, counts.num_train)
+        told = [one.overlap for one in _scored(cell, records) if one.overlap]  # of each repeat
+        for exam, counts in zip(exams_of([cell]), zip(*told, strict=False), strict=False):
+            known[exam.pair] = worst([Overlap(one.test, one.num_test, one.train, one.num_train) for one in counts])
     return sentences((exam, known.get(exam.pair)) for exam in exams_of(plan.cells))
 
 
@@ -278,7 +287,7 @@ def _twice(plan: Plan, records: dict[str, Record]) -> list[str]:
     silent = {
         cell.dataset: cell
         for cell in plan.cells
-        if not any(TWICE in note for note in plan.sources[digest(cell.declared.data)].facts.notes)
+        if not any(TWICE in note for note in plan.told_of_data(cell))
     }
     found = []
     for label, cell in sorted(silent.items()):

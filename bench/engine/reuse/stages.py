@@ -51,8 +51,11 @@ class KnownCut:
     bytes_per_image: int
 
 
-def stages_for(spec: FitSpec, begin: Start, bases: Sequence[Examples], context: Context) -> Stages:
-    """`bases`: the sets that all images of these trainings come from; tables are made for whole sets."""
+def stages_for(
+    spec: FitSpec, begin: Start, learned: Sequence[Examples], context: Context, scored: Sequence[Examples] = ()
+) -> Stages:
+    """`learned`, `scored`: the sets that all images of these trainings come from, those that are only scored on apart;
+    tables are made for whole sets."""
     plain = plain_stages(begin.network, spec.procedure)
     if not context.engine.partition:
         return plain
@@ -62,29 +65,32 @@ def stages_for(spec: FitSpec, begin: Start, bases: Sequence[Examples], context: 
     def stage(number: int) -> Stage:
         touched = spec.recipe.touched(number)
         _begin_again(begin, touched)
-        known = None if touched.units[0] else _known(spec, begin, touched, bases[0], context)
+        known = None if touched.units[0] else _known(spec, begin, touched, learned[0], context)
         begin.network.set_active(spec.recipe.active(number))
         if known is None or isinstance(known, str):
             return replace(plain(number), whole=known or "")
-        return _cut_stage(known, bases, _Maker(spec, begin, number, context))
+        return _cut_stage(known, learned, scored, _Maker(spec, begin, number, context))
 
     return stage
 
 
-def _cut_stage(known: KnownCut, bases: Sequence[Examples], maker: "_Maker") -> Stage:
+def _cut_stage(
+    known: KnownCut, learned: Sequence[Examples], scored: Sequence[Examples], maker: "_Maker"
+) -> Stage:
     one, spec, training = known.cut, maker.spec, maker.spec.training
     handling = modalities.of(spec.pipeline).handling()
     how = handling.variation(training)
     through = Through(Direct(spec.pipeline, how), one.static, training.precision)
     still = Through(Direct(spec.pipeline), one.static, training.precision)
+    # One table of all images serves every repeat that takes its training and test images from them.
+    bases = [base.whole if base.is_shared else base for base in (*learned, *scored)]
     largest = max(len(base) for base in bases) * known.bytes_per_image * (how.num_views or 1)
     if not known.is_worth_keeping or largest > LARGEST:
         return Stage(one.live, through, still, "recomputed")
     plain = maker.tables(known, bases, handling.still())
     feed: Supply = plain
     if how.is_random:
-        training_sets = [base for base in bases if base.origin == bases[0].origin]
-        feed = maker.tables(known, training_sets, how) if how.num_views is not None else through
+        feed = maker.tables(known, learned, how) if how.num_views is not None else through
     return Stage(one.live, feed, plain, "kept")
 
 

@@ -23,6 +23,7 @@ class Examples:
     rows: Tensor | None = None  # int64 [n] into `stored`, on the device; None: all of it
     origin: str = ""  # identity of the split by content; "": nobody else can have the same one
     is_streamed: bool = False  # read from the file with every batch
+    is_shared: bool = False  # the split holds all images of a set, of which repeats take parts, to train and to test on
     by_class: bool = False  # scored by the mean over the classes of each one's share, not by examples alike
 
     @staticmethod
@@ -71,6 +72,12 @@ class Examples:
         chosen = index.to(self.device)
         rows = chosen if self.rows is None else self.rows[chosen]
         return replace(self, labels=self.labels.index_select(0, chosen), rows=rows)
+
+    @property
+    def whole(self) -> "Examples":
+        """The split that these are of, without labels."""
+        labels = torch.full((self.split_size,), -1, dtype=torch.int64, device=self.device)
+        return replace(self, rows=None, labels=labels)
 
     def inputs(self, pipeline: Any) -> Tensor:
         """As a network takes them, unchanged by chance."""
