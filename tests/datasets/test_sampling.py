@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from bench.datasets.sampling import (
     SamplingError,
-    split_folds,
     split_counts,
+    split_folds,
     split_holdout,
     subset_fraction,
     subset_full,
