@@ -94,11 +94,17 @@ def test_scores_are_those_of_a_set_that_came_with_these_splits(tmp_path, monkeyp
             assert value == (pytest.approx(right[place], abs=1e-8) if isinstance(value, float) else right[place])
 
 
-@pytest.mark.parametrize(("strategy", "form", "changes"), [
-    ("linear_probe", "head", {}), ("full_finetune", "vmap", {}), ("linear_probe", "head", {"flip": True}),
+@pytest.mark.parametrize(("strategy", "form", "changes", "whole"), [
+    ("linear_probe", "head", {}, True), ("full_finetune", "vmap", {}, True), ("linear_probe", "head", {}, False),
+    ("linear_probe", "head", {"flip": True}, True),
 ])  # fmt: skip
-def test_a_fleet_of_repeats_scores_each_on_its_own_images(tmp_path, monkeypatch, double, strategy, form, changes):
+def test_a_fleet_of_repeats_scores_each_on_its_own_images(
+    tmp_path, monkeypatch, double, strategy, form, changes, whole
+):
+    """`whole`: one table of features for all of them."""
     forced(monkeypatch, form, 100)
+    if not whole:
+        monkeypatch.setattr("bench.engine.reuse.stages._bases", lambda images, most: list(images))
     shared = toys.context(tmp_path / "shared")
     job = toys.pretrain_job(data=dataclasses.replace(toys.DATA, options={"shade": 1}, revision="tiny-1"))
     assert perform(job, shared)
@@ -130,6 +136,19 @@ def test_one_table_of_features_serves_every_division(tmp_path):
     for one in repeats_of(spec):
         toys.everything(context, one, pretraining.key)
     assert context.features.computed == 1
+
+
+def test_where_that_is_too_large_each_division_has_its_own(tmp_path, monkeypatch, double):
+    context = toys.context(tmp_path / "whole")
+    spec, pretraining = toys.pretrained(context, recipe=toys.recipe("linear_probe", 6))
+    whole = toys.everything(context, dataclasses.replace(spec, data=divided(11)), pretraining.key)
+    (table,) = context.features._open.values()
+    monkeypatch.setattr("bench.engine.reuse.stages.LARGEST", table.nbytes - 1)
+    parts = toys.context(tmp_path / "parts", shared=context.shared)
+    found = toys.everything(parts, dataclasses.replace(spec, data=divided(11)), pretraining.key)
+    assert_alike([*found[0], found[1]], [*whole[0], whole[1]])
+    assert found[1].cost["engine"]["frozen"] == whole[1].cost["engine"]["frozen"] == ["kept"]
+    assert parts.features.computed > 1
 
 
 def test_what_is_unlabelled_holds_no_image_that_is_tested_on(tmp_path):

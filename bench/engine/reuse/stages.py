@@ -82,16 +82,22 @@ def _cut_stage(
     how = handling.variation(training)
     through = Through(Direct(spec.pipeline, how), one.static, training.precision)
     still = Through(Direct(spec.pipeline), one.static, training.precision)
-    # One table of all images serves every repeat that takes its training and test images from them.
-    bases = [base.whole if base.is_shared else base for base in (*learned, *scored)]
-    largest = max(len(base) for base in bases) * known.bytes_per_image * (how.num_views or 1)
-    if not known.is_worth_keeping or largest > LARGEST:
+    bases = _bases([*learned, *scored], LARGEST // known.bytes_per_image)
+    changed = max(map(len, learned)) * (how.num_views or 1)
+    if not known.is_worth_keeping or max(changed, *map(len, bases)) * known.bytes_per_image > LARGEST:
         return Stage(one.live, through, still, "recomputed")
     plain = maker.tables(known, bases, handling.still())
     feed: Supply = plain
     if how.is_random:
         feed = maker.tables(known, learned, how) if how.num_views is not None else through
     return Stage(one.live, feed, plain, "kept")
+
+
+def _bases(images: Sequence[Examples], most: int) -> list[Examples]:
+    """What tables of unchanged images are made for. One of all images of a set serves every repeat that takes its
+    training and test images from them, if it is not too large. `most`: images of a table."""
+    wholes = [one.whole if one.is_shared else one for one in images]
+    return wholes if max(map(len, wholes)) <= most else list(images)
 
 
 def _begin_again(begin: Start, touched: Learning) -> None:
