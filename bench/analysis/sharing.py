@@ -13,6 +13,8 @@ from bench.spec.refs import LabelBudget
 
 def label_overlap(budget: LabelBudget, facts: DatasetFacts, is_resplit: bool) -> float:
     """Of the labelled images. NaN where the sizes of the classes are not known."""
+    if budget.kind == "full" and not is_resplit:
+        return 1.0
     sizes = _train_sizes(facts)
     if not sizes or (is_resplit and not facts.test_sizes):
         return math.nan
