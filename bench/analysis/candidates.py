@@ -19,8 +19,8 @@ class Place:
     is_candidate: bool
     is_highest: bool  # of all means
     behind: float = math.nan  # to the highest mean, at most 0
-    # How far its true mean lies below the best of the others, at most 0: for any one strategy the interval holds on 95 %
-    # of pages, in all tasks at once.
+    # How far its true mean lies below the best of the others, at most 0: for any one strategy the interval holds on
+    # 95 % of pages, in all tasks at once.
     low: float = math.nan
     high: float = math.nan
     p: float = math.nan  # that no other is better, corrected

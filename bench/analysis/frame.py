@@ -37,6 +37,10 @@ FINALS: dict[str, str] = {
     "axis_kind": "str",  # the line of the figure that it belongs to, where an axis has several; else ""
     "num_classes": "int64",  # of the dataset
     "num_units": "int64",  # of the backbone, head included
+    # Share of its labelled images, and of its test images, that another repeat of the task has too, as expected of
+    # independent draws. NaN where unknown.
+    "label_overlap": "float64",
+    "test_overlap": "float64",
     "repeat": "int64",
     "status": "str",  # a record's status, or "missing"
     "error": "str",  # "" unless it failed

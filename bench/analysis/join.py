@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 
 from bench.analysis.frame import FINALS, OWN_HEAD, PRETRAININGS, TRIALS, UNCHOSEN, SuiteResults
-from bench.datasets.overlap import TWICE, Overlap
+from bench.analysis.sharing import label_overlap, test_overlap
+from bench.datasets.overlap import TWICE, Overlap, worst
 from bench.keys import digest
 from bench.plan.exams import exams_of, sentences
 from bench.plan.halving import cohorts
@@ -68,6 +69,12 @@ def _axis_columns(cell: Cell) -> dict[str, Any]:
     return {"axis": cell.axis.name, "axis_value": cell.axis.value, "axis_kind": cell.axis.kind}
 
 
+def _sharing_columns(plan: Plan, cell: Cell) -> dict[str, float]:
+    facts, is_resplit = plan.sources[digest(cell.declared.data)].facts, bool(cell.splits)
+    return {"label_overlap": label_overlap(cell.budget, facts, is_resplit),
+            "test_overlap": test_overlap(facts, is_resplit)}  # fmt: skip
+
+
 def _instead_of_training(recipe: Recipe) -> str:
     if recipe.own_head is not None:
         return OWN_HEAD
@@ -76,6 +83,7 @@ def _instead_of_training(recipe: Recipe) -> str:
 
 def _finals(plan: Plan, cell: Cell, records: dict[str, Record], store: Store) -> list[dict[str, Any]]:
     rows = []
+    shared = _sharing_columns(plan, cell)
     for repeat, key in enumerate(cell.finals):
         record = records.get(key)
         search = plan.jobs[cell.searches[repeat]]
@@ -87,6 +95,7 @@ def _finals(plan: Plan, cell: Cell, records: dict[str, Record], store: Store) ->
         told = (("source", "original"), ("refitted", "refitted"))
         rows.append({
             **_cell_columns(cell, spec),
+            **shared,
             **_axis_columns(cell),
             "num_classes": cell.num_classes,
             "num_units": cell.num_units,
@@ -270,9 +279,9 @@ def _overlaps(plan: Plan, records: dict[str, Record]) -> list[str]:
     """As records tell; before there are any, as far as planning knows."""
     known: dict[Any, Overlap] = {}
     for cell in plan.cells:
-        found = next((one.overlap for one in _scored(cell, records) if one.overlap), [])
-        for exam, counts in zip(exams_of([cell]), found, strict=False):
-            known[exam.pair] = Overlap(counts.test, counts.num_test, counts.train, counts.num_train)
+        told = [one.overlap for one in _scored(cell, records) if one.overlap]  # of each repeat
+        for exam, counts in zip(exams_of([cell]), zip(*told, strict=False), strict=False):
+            known[exam.pair] = worst([Overlap(one.test, one.num_test, one.train, one.num_train) for one in counts])
     return sentences((exam, known.get(exam.pair)) for exam in exams_of(plan.cells))
 
 
@@ -281,7 +290,7 @@ def _twice(plan: Plan, records: dict[str, Record]) -> list[str]:
     silent = {
         cell.dataset: cell
         for cell in plan.cells
-        if not any(TWICE in note for note in plan.sources[digest(cell.declared.data)].facts.notes)
+        if not any(TWICE in note for note in plan.told_of_data(cell))
     }
     found = []
     for label, cell in sorted(silent.items()):

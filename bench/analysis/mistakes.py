@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from bench.analysis.cells import Row, Task, cells, is_undrawn, task_of
+from bench.analysis.cells import Row, Task, cells, task_of
 from bench.analysis.statistics import Floats, Interval, finite, mean_interval
 from bench.metrics import METRICS, Metric, confusion, score_of
 from bench.store.predictions import Predictions
@@ -72,7 +72,7 @@ def _of_cell(rows: list[Row], kept: list[Predictions]) -> Mistakes:
 
     def over(values: list[float]) -> Interval:
         interval = mean_interval(finite(values))
-        return interval.without_ends() if is_undrawn(rows) else interval
+        return interval if interval.sd > 0 else interval.without_ends()  # the same number every time
 
     pairs = [(one.truth, one.classes) for one in kept if one.truth is not None and one.classes is not None]
     scores = {metric: over([score_of(metric, *pair, num_classes) for pair in pairs]) for metric in METRICS}

@@ -37,6 +37,12 @@ class Range(SuiteSection):
         return self
 
 
+class TestSpec(SuiteSection):
+    resplit: bool | None = None
+    """Divide the images anew in every repeat, so that intervals are over test images too: for sets that come in one
+    split. Unset: where such a set has fewer than 3,000 images and each repeat has a search of its own."""
+
+
 class DatasetSpec(SuiteSection):
     name: Name
     """A name from `python -m bench list datasets`."""
@@ -53,6 +59,8 @@ class DatasetSpec(SuiteSection):
     """What a score is, in validation and test: the share of images that are right; the mean over the classes of each
     one's share (balanced accuracy); the mean of each one's F1; Matthews' correlation, from -1 to 1. Unset: what this
     set's literature reports."""
+    test: TestSpec = TestSpec()
+    """Which images are tested on."""
     label: Name | None = None
     """The name shown in tables; needed when one dataset stands twice with other options."""
 

@@ -1,8 +1,8 @@
 """Suites whose truth is planted: every strategy has a known share of all images that it would get right.
 
-An image is right where strength + difficulty of the image + the strategy's lasting taste for it + the run + the labels of
-the repeat + noise > 0, all normal; the strengths are such that the population's share is what is asked for, whatever the
-spread. So the difference between two strategies of one share is 0, though never on just these images.
+An image is right where strength + difficulty of the image + the strategy's lasting taste for it + the run + the labels
+of the repeat + noise > 0, all normal; the strengths are such that the population's share is what is asked for, whatever
+the spread. So the difference between two strategies of one share is 0, though never on just these images.
 """
 
 from dataclasses import dataclass

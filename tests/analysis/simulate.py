@@ -5,11 +5,6 @@
 Each suite is drawn from a planted truth and goes through the functions that make the page.
 """
 
-import argparse
-import math
-import os
-import time
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -102,7 +97,8 @@ def leaders(world: Planted, suites: int, lead: float = 0.0, seed: int = 3) -> di
         columns = suite(world, draw, shares).columns
         pages = [candidates(one, families) for one in columns.values()]
         if world.tasks > 1:
-            over = {s: average([(name[0], one[s]) for name, one in columns.items()]) for s in next(iter(columns.values()))}
+            names = next(iter(columns.values()))
+            over = {s: average([(name[0], one[s]) for name, one in columns.items()]) for s in names}
             pages.append(candidates(over, families))
         # Where all are equal every one of them is a true best, and one is looked at.
         kept += all(page["s1"].is_candidate for page in pages)

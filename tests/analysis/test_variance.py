@@ -13,9 +13,8 @@ def column(bits: list[list[float]] | np.ndarray, which: list[list[int]] | None =
     """[repeats, images]"""
     table = np.asarray(bits, np.float64)
     splits = None if which is None else {r: np.array(one) for r, one in enumerate(which)}
-    return Column(
-        {r: float(row.mean()) for r, row in enumerate(table)}, {r: Column.centred(row) for r, row in enumerate(table)}, splits
-    )
+    images = {r: Column.centred(row) for r, row in enumerate(table)}
+    return Column({r: float(row.mean()) for r, row in enumerate(table)}, images, splits)
 
 
 def drawn(repeats: int, images: int, seed: int = 0) -> np.ndarray:

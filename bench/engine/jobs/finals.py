@@ -29,6 +29,7 @@ from bench.engine.train.loop import Outcome, Session, Stream, evaluation_steps
 from bench.engine.train.solo import Solo, Trained
 from bench.engine.train.stage import Stages
 from bench.errors import StoreError
+from bench.keys import digest
 from bench.spec.job import FitSpec, Job, unchosen_key
 from bench.store import Record
 from bench.store.results import Cost, EngineUse, FinalResult, Measured, Unscored
@@ -150,8 +151,9 @@ def _choose(finals: list[_Final], context: Context) -> FleetChoice:
 
 def _stages(finals: list[_Final], context: Context) -> Stages:
     first = finals[0]
-    bases = [final.stream.images for final in finals]
-    return stages_for(first.spec, first.begin, [*bases, context.data(first.spec.data).test], context)
+    learned = [final.stream.images for final in finals]
+    scored = list({digest(final.spec.data): context.data(final.spec.data).test for final in finals}.values())
+    return stages_for(first.spec, first.begin, learned, context, scored)
 
 
 def _train(finals: list[_Final], choice: FleetChoice, before: Measured, context: Context) -> list[Finished]:

@@ -108,7 +108,7 @@ class _Matrix:
 def _trials(spec: FitSpec, context: Context) -> list[Finished]:
     meter = context.meter()
     images = labelled_images(spec, context.data(spec.data))
-    matrix = _matrix(spec, images, [images], context)
+    matrix = _matrix(spec, images, [], context)
     points = penalties(spec)
     parts = labels_of.splits(spec, images.labels.cpu().numpy())
     splits = [(torch.from_numpy(a).to(images.device), torch.from_numpy(b).to(images.device)) for a, b in parts]
@@ -201,7 +201,7 @@ def _classifier(spec: FitSpec, number: int, context: Context) -> Finished:
     meter = context.meter()
     data = context.data(spec.data)
     images = labelled_images(spec, data)
-    matrix = _matrix(spec, images, [images, data.test], context)
+    matrix = _matrix(spec, images, [data.test], context)
     penalty = penalties(spec)[number]
     (head,) = _path(spec, matrix, [penalty], None)
     test = dataclasses.replace(matrix, features=_features(matrix, data.test, spec), images=data.test)
@@ -225,7 +225,7 @@ def _edge(number: int, trials: int) -> Edge:
     return "low" if number == 0 else "high" if number == trials - 1 else ""
 
 
-def _matrix(spec: FitSpec, images: Examples, bases: list[Examples], context: Context) -> _Matrix:
+def _matrix(spec: FitSpec, images: Examples, scored: list[Examples], context: Context) -> _Matrix:
     begin = start(spec, context)
     begin.renew()
     solver = _solve(spec).solver
@@ -233,7 +233,7 @@ def _matrix(spec: FitSpec, images: Examples, bases: list[Examples], context: Con
         stage = plain_stages(begin.network, spec.procedure)(0)
         begin.network.set_active(spec.recipe.active(0))
     else:
-        stage = stages_for(spec, begin, bases, context)(0)
+        stage = stages_for(spec, begin, [images], context, scored)(0)
     found = _Matrix(torch.empty(0), images, begin, stage)
     return dataclasses.replace(found, features=_features(found, images, spec))
 

@@ -44,6 +44,7 @@ class Scored:
     metric: Metric = "accuracy"
     keeps: Keeps = "none"
     logs: Logs = Logs()
+    images: npt.NDArray[np.uint32] | None = None  # places in a pool that repeats divide anew [N]
 
     @property
     def num(self) -> int:
@@ -70,10 +71,10 @@ class Scored:
             return None
         right = self.truth == self.predicted
         if self.keeps == "bits" or self.num_classes > MOST_CLASSES:
-            return Predictions(right)
+            return Predictions(right, images=self.images)
         logs = self.logs
         return Predictions(right, self.truth.astype(np.uint16), self.predicted.astype(np.uint16),
-                           logs.log_classes, logs.log_truth, logs.probabilities)
+                           logs.log_classes, logs.log_truth, logs.probabilities, self.images)
 
 
 def pooled(parts: Sequence[Scored]) -> tuple[float, float | None]:
@@ -159,7 +160,7 @@ class Answers:
         return [
             Scored(
                 truth, predicted[m], self._num_classes, total / self._num if math.isfinite(total) else None,
-                self.images.metric, self.images.keeps, Logs(*(one[m] for one in logs)),
+                self.images.metric, self.images.keeps, Logs(*(one[m] for one in logs)), self.images.places,
             )
             for m, total in enumerate(losses)
         ]  # fmt: skip
