@@ -131,7 +131,7 @@ class Context:
         loaded, sha256 = self._checked(ref)
         train, test = (self._placed(split, ref, f"{sha256}/{name}", loaded)
                        for split, name in ((loaded.train, "train"), (loaded.test, "test")))  # fmt: skip
-        return OnDevice(train, test, sha256, loaded.classes)
+        return OnDevice(train, replace(test, keeps=self._kept_of(ref, len(test))), sha256, loaded.classes)
 
     def _pool(self, ref: DataRef) -> Pool:
         loaded, sha256 = self._checked(ref)
