@@ -161,6 +161,13 @@ def scored(num_right, num, loss):
     return Scored(np.zeros(num, np.int32), (np.arange(num) >= num_right).astype(np.int32), 2, loss)
 
 
+def numbers(outcome):
+    """All that became of a replica, as values that can be compared."""
+    scored = [outcome.last, outcome.own, *outcome.seen.values()]
+    told = [None if one is None else (one.score, one.loss, one.predicted.tolist()) for one in scored]
+    return outcome.steps, outcome.samples, outcome.curve, outcome.diverged_at, list(outcome.seen), told
+
+
 def metrics(record):
     """A record without what a clock or the machine's memory says."""
     return (record.status, record.spec, record.result, record.cost.get("logical"), record.error)
