@@ -66,6 +66,7 @@ def facts(baseline: Baseline, tonight: Tonight) -> dict[str, str]:
         "baseline commit": _named(baseline.commit, baseline.dirty),
         "baseline code": baseline.code or "unknown",
         "baseline environment": str(baseline.environment),
+        **({"lineage since": baseline.since} if baseline.since is not None else {}),
     }
     return found | facts_of(tonight)
 

@@ -20,6 +20,7 @@ from tests.gate.made import (
     SAME,
     SLOWER,
     STEADY,
+    WORSE,
     WRONG,
     cell,
     compared,
@@ -68,6 +69,11 @@ def test_nothing_to_attend_to_is_two_lines() -> None:
     (gate(REGRESSED, fail_on=()), "gate: green — 1 cell compared (n = 5); 1 regressed; by the options given, regressed "
      "fails nothing"),
     (gate(STEADY, dataclasses.replace(OPEN, n=3)), "2 cells compared (n = 3 to 5)"),
+    (gate(STEADY, OTHER), "gate: blind — a drop of 2 points could have gone unseen in 1 of 2 cells (1 incomparable); 1 "
+     "incomparable; 1 of 2 cells compared"),
+    (gate(STEADY, dataclasses.replace(SAME, is_whole=False, smallest=9.0)), "unseen in 1 of 2 cells (1 with fewer "
+     "repeats than the baseline)"),
+    (gate(STEADY, mean=WORSE), "gate: red — the mean of all regressed; 1 cell compared"),
     (gate(STEADY, must_see=1.0), "blind: in 1 of 1 compared cell a drop of 1 points could have gone unseen; the "
      "smallest that would have been caught: 1.3 points in every cell, 4 times in 5"),
     (gate(STEADY, dataclasses.replace(OPEN, smallest=math.nan)), "blind: in 1 of 2 compared cells a drop of 2 points "
