@@ -16,7 +16,7 @@ from bench.gate.verdict import CellName, Verdict, Word
 
 ONE_PAIR = "one pair says nothing about chance"
 EXACT = "no chance: this machine repeats itself to the bit"
-ON_MEAN = 0.4  # of a night's 5 %, the part that the mean of the cells may use up; the cells have the rest
+ON_MEAN = 0.3  # of a night's 5 %, the part that the mean of the cells may use up; the cells have the rest
 SHOWN = 3  # repeats that a reason names
 
 
