@@ -13,13 +13,13 @@ from tests.gate.made import (
     ABSENT,
     EVERY,
     HOSTILE,
+    MEAN,
     OPEN,
     OTHER,
     REGRESSED,
     SAME,
     SLOWER,
     STEADY,
-    WORSE,
     WRONG,
     cell,
     compared,
@@ -45,7 +45,7 @@ def test_escapes_of_the_toolkit() -> None:
 
 @pytest.mark.parametrize(("result", "expected"), [
     (gate(STEADY, SAME, OPEN), []),
-    (gate(STEADY, mean=WORSE), ["error"]),
+    (gate(STEADY, mean=MEAN), ["error"]),
     (gate(REGRESSED, ABSENT, STEADY), ["error", "error"]),
     (gate(STEADY, OTHER, WRONG), ["error", "warning"]),
     (gate(STEADY, SAME, OPEN, STEADY, OTHER, OTHER), ["error", "warning"]),
@@ -84,6 +84,12 @@ def test_one_reason_is_one_warning() -> None:
 def test_the_blind_gate_says_what_it_could_not_see() -> None:
     (line,) = annotations(gate(STEADY, STEADY, STEADY, OPEN, must_see=1.5))
     assert "blind: in 1 of 4 compared cells a drop of 1.5 points could have gone unseen" in line
+
+
+def test_the_mean_of_all_is_said() -> None:
+    (line,) = annotations(gate(STEADY, mean=MEAN))
+    assert "mean of all 24 cells: regressed; from 90.00 %25 to 89.50 %25, change −0.50 points" in line
+    assert "- mean of all 24 cells: regressed" in summary(gate(STEADY, mean=MEAN))
 
 
 def test_no_name_becomes_a_command() -> None:
