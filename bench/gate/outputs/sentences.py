@@ -164,7 +164,7 @@ def sight(result: GateResult) -> str:
 
 
 def _causes(result: GateResult) -> str:
-    """Why the gate saw too little, each cell once: `23 incomparable, 1 with fewer repeats than the baseline`."""
+    """Why a gate that saw too little did, each cell once."""
     causes = Counter(
         v.word if v.word not in COMPARED
         else "with fewer repeats than the baseline" if not v.is_whole
@@ -178,7 +178,11 @@ def _causes(result: GateResult) -> str:
 
 def sentence(result: GateResult) -> str:
     """The gate in one line, for people and for a search through logs."""
-    return "; ".join([found(result), *([sight(result)] if result.of(COMPARED) else [])])
+    if not result.of(COMPARED):
+        return found(result)
+    is_said = result.exit_code == BLIND and result.blind  # how many cells it could not see is the first that it says
+    told = f"the smallest that would have been caught: {caught(result)}" if is_said else sight(result)
+    return f"{found(result)}; {told}"
 
 
 def found(result: GateResult) -> str:
