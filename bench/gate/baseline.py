@@ -33,7 +33,7 @@ class NoBaseline(BadBaseline):
 class Row:
     cell: CellName
     repeat: int
-    score: float  # share, rounded to DECIMALS
+    score: float  # share, or a correlation down to -1; rounded to DECIMALS
     metric: str
     num_test: int | None
     fingerprint: Fingerprint
@@ -155,10 +155,11 @@ def _no_name_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 TEXT, OR_TEXT, FLAG, LIST, MAPPING = (str,), (str, type(None)), (bool, type(None)), (list,), (dict,)
 COUNT, OR_COUNT, NUMBER, OR_NUMBER = (int,), (int, type(None)), (int, float), (int, float, type(None))
+SCORE = (float, int)
 WORDS = {
     TEXT: "text", OR_TEXT: "text or null", FLAG: "true, false or null", LIST: "a list", MAPPING: "a mapping",
     COUNT: "a whole number from 0", OR_COUNT: "a whole number from 0, or null", NUMBER: "a number from 0",
-    OR_NUMBER: "a number from 0, or null",
+    OR_NUMBER: "a number from 0, or null", SCORE: "a number from -1 to 1",
 }  # fmt: skip
 Types = Mapping[str, tuple[type, ...]]
 HEADER: Types = {
@@ -166,10 +167,10 @@ HEADER: Types = {
     "environment": MAPPING, "device_model": TEXT, "repeats": COUNT, "allowed": LIST, "results": LIST,
 }  # fmt: skip
 HEADER_MORE: Types = {"since": TEXT}  # these may be absent, as in older files
-RESULT_MORE: Types = {"lr": NUMBER, "penalty": NUMBER, "loss": NUMBER, "weights": TEXT, "first": NUMBER}
+RESULT_MORE: Types = {"lr": NUMBER, "penalty": NUMBER, "loss": NUMBER, "weights": TEXT, "first": SCORE}
 ENVIRONMENT: Types = dict.fromkeys(FIELDS, TEXT)
 RESULT: Types = {
-    "dataset": TEXT, "budget": TEXT, "backbone": TEXT, "strategy": TEXT, "repeat": COUNT, "score": NUMBER,
+    "dataset": TEXT, "budget": TEXT, "backbone": TEXT, "strategy": TEXT, "repeat": COUNT, "score": SCORE,
     "metric": TEXT, "num_test": OR_COUNT, "fingerprint": TEXT, "seconds": OR_NUMBER, "peak_memory_bytes": OR_COUNT,
 }  # fmt: skip
 
@@ -194,7 +195,8 @@ def _fits(value: Any, types: tuple[type, ...]) -> bool:
     if isinstance(value, bool):
         return bool in types
     if isinstance(value, int | float):
-        return isinstance(value, types) and math.isfinite(value) and value >= 0
+        low, high = (-1, 1) if types == SCORE else (0, math.inf)
+        return isinstance(value, types) and math.isfinite(value) and low <= value <= high
     return isinstance(value, types)
 
 
@@ -218,9 +220,6 @@ def _decode(raw: Any) -> Baseline:
 
 def _row(raw: Any, where: str) -> Row:
     found = _checked(raw, RESULT, where, RESULT_MORE)
-    for name in ("score", "first"):
-        if found.get(name, 0) > 1:
-            raise ValueError(f"{where}: {name!r} is {found[name]}, expected a share between 0 and 1")
     if found["num_test"] == 0:
         raise ValueError(f"{where}: 'num_test' is 0")
     try:
