@@ -59,11 +59,9 @@ class Verdict:
     is_whole: bool = True  # every repeat that the baseline has was compared
 
     def sees(self, drop: float) -> bool:
-        """Whether a true drop of so many points would have shown. What is equal to the bit has not dropped, as far as
-        all of the baseline's repeats were trained."""
-        if self.word not in COMPARED:
-            return False
-        return (self.word == "identical" and self.is_whole) or self.smallest <= drop
+        """Whether a true drop of so many points would have shown, in all that the baseline has of the cell. What is
+        equal to the bit has not dropped."""
+        return self.word in COMPARED and self.is_whole and (self.word == "identical" or self.smallest <= drop)
 
 
 @dataclass(frozen=True)

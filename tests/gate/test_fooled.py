@@ -82,6 +82,8 @@ ATTEMPTS = {
     "two repeats, every cell 5 points worse": (0, {1, 4}, lambda rng: few(rng, 2)),
     "three repeats, every cell 5 points worse": (1, {1}, lambda rng: few(rng, 3)),
     "two repeats, nothing changed": (0, {4}, lambda rng: tonight_of(again(rng)[:, :2])),
+    "three repeats, nothing changed": (0, {4}, lambda rng: tonight_of(again(rng)[:, :3])),
+    "exact: four repeats, nothing changed": (0, {4}, lambda _: tonight_of(BASE[:, :4])),
     "exact: one repeat, nothing changed": (0, {4}, lambda _: tonight_of(BASE[:, :1])),
     "settings edited in a cell, 20 points worse": (0, {0}, lambda rng: edited(tonight_of(again(rng)), {TARGET})),
     "23 of 24 cells incomparable, 20 points worse": (0, {4}, lambda rng: edited(tonight_of(again(rng)), range(23))),

@@ -108,6 +108,8 @@ def mean_reading(result: GateResult) -> str:
     """Of all cells together: one line, empty where nothing was compared."""
     if result.mean is None:
         return ""
+    if result.mean.word == "identical":
+        return f"{result.mean.cell.strategy}: identical"
     told = numbers(replace(result, margin=round(result.mean_margin, 3)), result.mean)
     reason = f": {name(result.mean.reason, 500)}" if result.mean.reason else ""
     return f"{result.mean.cell.strategy}: {result.mean.word}{reason}; {told}"
