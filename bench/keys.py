@@ -9,6 +9,9 @@ import json
 import math
 from typing import Any
 
+# Metadata of a dataclass's field that came after keys were given away: left out where it is None, so that they hold.
+LATER = {"later": True}
+
 # Bumped by hand when the meaning of a number changes although no setting did (say, a mended training loop).
 PROTOCOL = 3
 
@@ -16,7 +19,8 @@ PROTOCOL = 3
 def canonical(value: Any) -> Any:
     """Reduce a value to plain JSON types, or refuse: a key must never contain an address or an ordering by chance."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: canonical(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        every = {f: getattr(value, f.name) for f in dataclasses.fields(value)}
+        return {f.name: canonical(v) for f, v in every.items() if v is not None or "later" not in f.metadata}
     if isinstance(value, dict):
         if not all(isinstance(k, str) for k in value):
             raise TypeError(f"a key's mapping needs text keys, got {value!r}")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from bench.keys import canonical, digest, seed_for
+from bench.keys import LATER, canonical, digest, seed_for
 
 LEAVES = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.text(max_size=5)
@@ -42,6 +42,16 @@ def fingerprint(value):
     if isinstance(value, dict):
         return ("dict", tuple(sorted((name, fingerprint(item)) for name, item in value.items())))
     return ("list", *map(fingerprint, value)) if isinstance(value, list) else repr(value)
+
+
+def test_a_later_field_leaves_older_keys_as_they_were():
+    @dataclasses.dataclass(frozen=True)
+    class Longer(Job):
+        split: int | None = dataclasses.field(default=None, metadata=LATER)
+        other: int | None = None
+
+    assert digest(Longer()) == digest({**dataclasses.asdict(Job()), "other": None})
+    assert digest(Longer(split=0)) == digest({**dataclasses.asdict(Job()), "other": None, "split": 0})
 
 
 @settings(deadline=None)

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bench.analysis.columns import column_of
 from bench.analysis.frame import CELL, SuiteResults
-from bench.analysis.statistics import finite, mean_interval
+from bench.analysis.statistics import binomial_interval, finite, mean_interval
+from bench.analysis.variance import Estimate
 
 Row = dict[str, Any]
 Task = tuple[str, str, str]  # dataset, budget, backbone
@@ -108,9 +110,8 @@ def mean_of(rows: list[Row], column: str) -> float:
     return float(values.mean()) if len(values) else math.nan
 
 
-def is_undrawn(rows: list[Row]) -> bool:
-    """Whether all repeats are one and the same record: a number that has no interval over them."""
-    return len(rows) > 1 and rows[0]["key"] != "" and len({row["key"] for row in rows}) == 1
+def lowest_score(metric: str) -> float:
+    return -1.0 if metric == "mcc" else 0.0
 
 
 def has_collapsed(row: Row) -> bool:
@@ -119,35 +120,43 @@ def has_collapsed(row: Row) -> bool:
 
 
 def collapse_text(row: Row) -> str:
-    """Of a cell: `collapsed in 2 of 5 repeats; mean without them 61.2`; nothing where none has."""
+    """Of a cell: `collapsed in 2 of 5 repeats (12 to 77 %); the others 61.2 ±1.1`; nothing where none has."""
     if not row["num_collapsed"]:
         return ""
     if row["num_collapsed"] == row["n"]:
         return "collapsed in its one repeat" if row["n"] == 1 else f"collapsed in all {row['n']} repeats"
-    without = f"mean without them {100 * row['mean_without']:.1f}"
-    return f"collapsed in {row['num_collapsed']} of {row['n']} repeats; {without}"
+    low, high = binomial_interval(row["num_collapsed"], row["n"])
+    half = 50 * (row["without_high"] - row["without_low"])
+    others = f"{100 * row['mean_without']:.1f}" + (f" ±{half:.1f}" if math.isfinite(half) else "")
+    return f"collapsed in {row['num_collapsed']} of {row['n']} repeats ({100 * low:.0f} to {100 * high:.0f} %); " \
+           f"the others {others}"
 
 
 def _summary(rows: list[Row]) -> Row:
     done = [row for row in rows if row["status"] == "ok"]
     sound = [row for row in done if not has_collapsed(row)]
     first = rows[0]
-    scores = mean_interval(row["score"] for row in done)
-    if is_undrawn(rows):
-        scores = scores.without_ends()
+    scores = Estimate.of(column_of(done).alone())
+    others = scores if len(sound) in (0, len(done)) else Estimate.of(column_of(sound).alone())
+    lowest = lowest_score(first["metric"])
+    # A mean over trainings that work and trainings that break has no honest interval.
+    low, high = scores.share_ends(lowest) if others is scores else (math.nan, math.nan)
+    without_low, without_high = others.share_ends(lowest)
     fixed = ("labels_per_class", "baseline", "axis", "axis_value", "axis_kind", "num_units", "metric")
     applicable = [row for row in rows if row["status"] != OUT_OF_SCOPE]
     return {
         **{name: first[name] for name in (*CELL, *fixed)},
         "mean": scores.mean,
-        "low": scores.low,
-        "high": scores.high,
-        "sd": scores.sd,
+        "low": low,
+        "high": high,
         "n": scores.n,
+        "num_images": scores.num_images,
+        "identical": scores.n > 1 and float(np.ptp([row["score"] for row in done])) < 1e-12,
         "num_collapsed": len(done) - len(sound),
         "mean_without": mean_of(sound, "score"),
+        "without_low": without_low,
+        "without_high": without_high,
         "planned": len(rows),
-        "undrawn": is_undrawn(rows),
         "complete": bool(applicable) and scores.n == len(rows),
         "applicable": bool(applicable),
         "statuses": status_text(rows),

@@ -1,80 +1,101 @@
-"""Paired comparisons inside one task: same subset, same split, another strategy. Used by verdicts and leaderboard."""
+"""Paired comparisons inside one task: same labels, same test images, another strategy. `variance.py` says what the
+differences owe to chance; verdicts, candidates and the leaderboard read them here.
+"""
 
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 
-from bench.analysis.cells import Task, has_collapsed, records, task_of
-from bench.analysis.statistics import (
-    Difference,
-    Floats,
-    difference,
-    paired_differences,
-    resolution,
-    shared_spread,
-)
+from bench.analysis.cells import Row, Task, has_collapsed, records, task_of
+from bench.analysis.columns import column_of
+from bench.analysis.statistics import finite, resolution
+from bench.analysis.variance import Column, Estimate, Indices, Sample, pool
 
-ByRepeat = dict[int, float]
-
-UNLIKE = 4.0  # ratio of variances
+Name = TypeVar("Name", bound=Hashable)
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Test scores of the finished repeats, by task and strategy, in suite order."""
+    """Finished repeats, by task and strategy, in suite order."""
 
-    values: dict[Task, dict[str, ByRepeat]]
-    steps: dict[str, float]  # resolution of each dataset's test score
-    collapsed: frozenset[tuple[Task, str]] = frozenset()  # strategies of which a repeat has collapsed there
+    columns: dict[Task, dict[str, Column]]
+    collapsed: dict[tuple[Task, str], frozenset[int]]  # repeats, where there are any
 
     @staticmethod
     def of(finals: pd.DataFrame) -> "Scores":
-        values: dict[Task, dict[str, ByRepeat]] = {}
-        seen: dict[str, list[float]] = {}
-        collapsed = {(task_of(row), row["strategy"]) for row in records(finals) if has_collapsed(row)}
+        cells: dict[Task, dict[str, list[Row]]] = {}
         for row in records(finals):
-            found = values.setdefault(task_of(row), {}).setdefault(row["strategy"], {})
-            if row["status"] == "ok" and np.isfinite(row["score"]):
-                found[int(row["repeat"])] = float(row["score"])
-                seen.setdefault(row["dataset"], []).append(float(row["score"]))
-        steps = {dataset: resolution(scores) for dataset, scores in seen.items()}
-        return Scores(values, steps, frozenset(collapsed))
+            cells.setdefault(task_of(row), {}).setdefault(row["strategy"], []).append(row)
+        seen: dict[str, list[float]] = {}
+        for row in records(finals):
+            seen.setdefault(row["dataset"], []).append(row["score"])
+        steps = {dataset: resolution(finite(scores)) for dataset, scores in seen.items()}
+        columns = {
+            task: {strategy: column_of(rows, steps[task[0]]) for strategy, rows in strategies.items()}
+            for task, strategies in cells.items()
+        }
+        collapsed = {
+            (task, strategy): frozenset(int(row["repeat"]) for row in rows if has_collapsed(row))
+            for task, strategies in cells.items()
+            for strategy, rows in strategies.items()
+        }
+        return Scores(columns, {name: repeats for name, repeats in collapsed.items() if repeats})
 
-    def broken(self, strategies: Iterable[str], tasks: Iterable[Task]) -> set[str]:
-        """Strategies of which a repeat has collapsed on one of the tasks: nobody else is judged by their spread."""
-        wanted = set(tasks)
-        return {name for name in strategies if any(task in wanted for task, one in self.collapsed if one == name)}
+    def breaks(self, task: Task, strategy: str) -> int:
+        """Repeats in which it collapsed, where it did not in all of them: its mean has no honest interval then."""
+        collapsed = self.collapsed.get((task, strategy), frozenset())
+        return len(collapsed) if len(collapsed) < len(self.columns[task][strategy].scores) else 0
 
-
-def differences_to(
-    columns: dict[str, ByRepeat], reference: ByRepeat, floor: float = 0.0, alone: Collection[str] = ()
-) -> dict[str, Difference]:
-    """Each column minus the reference, paired by repeat, judged by the spread they share. `alone`: columns that are
-    judged by their own and lend it to nobody, as one collapsed repeat would drown what the others show."""
-    pairs = {name: paired_differences(column, reference) for name, column in columns.items()}
-    pool = {name: column for name, column in columns.items() if name not in alone}
-    spread = shared_spread(_matrix(pool, reference), floor)
-    own = {*alone, *_unlike({name: pairs[name] for name in pool})}
-    return {name: difference(values, None if name in own else spread) for name, values in pairs.items()}
-
-
-def _unlike(pairs: dict[str, Floats]) -> set[str]:
-    """Columns far noisier than the others: a shared sd would make them look certain, so their own judges them."""
-    variances = {name: float(np.var(values, ddof=1)) for name, values in pairs.items() if len(values) > 1}
-    if len(variances) < 2:
-        return set()
-    total = sum(variances.values())
-    return {n for n, own in variances.items() if own > UNLIKE * (total - own) / (len(variances) - 1) > 0}
+    def judged(self, task: Task, strategy: str) -> Column:
+        """Without the repeats in which it collapsed, unless all of them did."""
+        column = self.columns[task][strategy]
+        if not self.breaks(task, strategy):
+            return column
+        collapsed = self.collapsed[task, strategy]
+        return replace(column, scores={r: score for r, score in column.scores.items() if r not in collapsed})
 
 
-def _matrix(columns: dict[str, ByRepeat], reference: ByRepeat) -> Floats:
-    """[repeats, columns] of differences; a column with fewer pairs than the others does not shape the spread."""
-    repeats = sorted(reference)
-    table = np.array(
-        [[column.get(r, np.nan) - reference[r] for r in repeats] for column in columns.values()], dtype=np.float64
-    ).reshape(len(columns), len(repeats))
-    counts = np.isfinite(table).sum(axis=1)
-    fullest: Floats = table[counts == counts.max(initial=0)].T
-    return fullest
+def estimates(samples: Mapping[Name, Sample]) -> dict[Name, Estimate]:
+    """Each with what all of them say of the spread between repeats."""
+    others = pool(list(samples.values()))
+    return {name: Estimate.of(sample, others) for name, sample in samples.items()}
+
+
+def differences_to(columns: Mapping[Name, Column], reference: Column) -> dict[Name, Estimate]:
+    """Each column minus the reference, paired by repeat."""
+    return estimates({name: column.minus(reference) for name, column in columns.items()})
+
+
+def average(columns: Sequence[tuple[str, Column]]) -> Column:
+    """The mean over tasks, given with their data sets, for each repeat that all of them have. Tasks of one data set
+    share its test images; those of different ones are independent."""
+    repeats = [r for r in columns[0][1].scores if all(r in column.scores for _, column in columns)]
+    size = len(columns)
+    scores = {r: sum(column.scores[r] for _, column in columns) / size for r in repeats}
+    step = min(column.step for _, column in columns) / size
+    if not all(r in column.images for r in repeats for _, column in columns):
+        return Column(scores, {}, None, step)
+    by_dataset: dict[str, list[Column]] = {}
+    for dataset, column in columns:
+        by_dataset.setdefault(dataset, []).append(column)
+    images = {
+        r: np.concatenate([np.sum([one.images[r] for one in same], axis=0) / size for same in by_dataset.values()])
+        for r in repeats
+    }
+    firsts = [same[0] for same in by_dataset.values()]
+    which = {r: _numbered(firsts, r) for r in repeats} if any(one.which is not None for one in firsts) else None
+    return Column(scores, images, which, step)
+
+
+def _numbered(columns: list[Column], repeat: int) -> Indices:
+    """The images of one repeat, no two data sets sharing a number."""
+    numbers: list[Indices] = []
+    start = 0
+    for column in columns:
+        size = len(column.images[repeat])
+        numbers.append(start + (np.arange(size) if column.which is None else column.which[repeat]))
+        start += size if column.which is None else 1 + max(int(one.max()) for one in column.which.values())
+    return np.concatenate(numbers)

@@ -35,7 +35,12 @@ FINALS: dict[str, str] = {
     "axis": "str",  # what its strategy stands on by its own account: "depth"; "" where on nothing
     "axis_value": "float64",  # its place there; NaN where there is none
     "axis_kind": "str",  # the line of the figure that it belongs to, where an axis has several; else ""
+    "num_classes": "int64",  # of the dataset
     "num_units": "int64",  # of the backbone, head included
+    # Share of its labelled images, and of its test images, that another repeat of the task has too, as expected of
+    # independent draws. NaN where unknown.
+    "label_overlap": "float64",
+    "test_overlap": "float64",
     "repeat": "int64",
     "status": "str",  # a record's status, or "missing"
     "error": "str",  # "" unless it failed
@@ -66,6 +71,7 @@ FINALS: dict[str, str] = {
     "seconds": "float64",  # wall time of the final training here; those who trained as one share it equally
     "peak_memory_bytes": "float64",
     **ENGINE,
+    "predictions": "object",  # a `Kept` of `store/predictions.py`: of every test example, read when asked for
     "key": "str",
 }
 
@@ -139,6 +145,12 @@ class SuiteResults:
     damaged: list[str] = field(default_factory=list)  # record files that could not be read
     overlaps: list[str] = field(default_factory=list)  # what was pretrained on and is a target's too, in full sentences
     notes: list[str] = field(default_factory=list)  # things the reader must know, in full sentences
+
+
+    @property
+    def margin(self) -> float:
+        """Within which a strategy counts as good as the baseline, as a share."""
+        return float(self.suite.get("verdicts", {}).get("margin", 1.0)) / 100
 
 
 def empty(columns: dict[str, str]) -> pd.DataFrame:

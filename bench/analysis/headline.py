@@ -6,11 +6,12 @@ from typing import Any
 
 import pandas as pd
 
+from bench.analysis.candidates import Place, standings
 from bench.analysis.cells import Counts, Row, missing, records
+from bench.analysis.comparison import Scores
 from bench.analysis.frame import SuiteResults
 from bench.analysis.leaderboard import Leaderboard, leaderboard
-from bench.analysis.standing import BEHIND, BEST, standings
-from bench.analysis.verdicts import HELPS, HURTS, NO_BASELINE, UNDECIDED, verdicts
+from bench.analysis.verdicts import AS_GOOD, HELPS, HURTS, NO_BASELINE, UNDECIDED, verdicts
 from bench.analysis.words import labels, listed, plural, points, shortened
 
 
@@ -19,8 +20,9 @@ def headline(results: SuiteResults) -> list[str]:
     counts = missing(results)
     if not (results.finals["status"] == "ok").any():
         return [_nothing(results.finals, counts)]
-    verdict_rows = records(verdicts(results.finals))
-    sentences = [_leader(leaderboard(results.finals)), _by_dataset(results.finals)]
+    scores = Scores.of(results.finals)
+    verdict_rows = records(verdicts(results.finals, results.margin, scores))
+    sentences = [_leader(leaderboard(results.finals, scores)), _by_dataset(results.finals, scores)]
     sentences += [_transfer(verdict_rows), _undecided(verdict_rows), _gaps(counts)]
     return [sentence for sentence in sentences if sentence]
 
@@ -49,10 +51,12 @@ def _leader(board: Leaderboard) -> str:
     )
     if first["n"] < 2:
         return f"{sentence}; one repeat cannot tell whether the order is chance."
-    tied = [row["strategy"] for row in others if row["tied"]]
-    if not tied:
-        return f"{sentence}, and every other strategy is measurably behind it."
-    return f"{sentence}. Not separable from it: {listed(tied)}."
+    rivals = [row["strategy"] for row in others if row["candidate"]]
+    if not rivals:
+        return f"{sentence}, and every other strategy is shown to be worse than some other."
+    if len(rivals) == len(others):
+        return f"{sentence}, but none of the others can be ruled out as the best: {listed(rivals)}."
+    return f"{sentence}. Others that may as well be the best: {listed(rivals)}."
 
 
 def _who(count: int) -> str:
@@ -64,23 +68,24 @@ def _half(row: dict[str, Any]) -> str:
     return f" ±{half:.1f} ({row['n']} repeats)" if math.isfinite(half) else ""
 
 
-def _by_dataset(finals: pd.DataFrame) -> str:
-    tasks: dict[str, list[dict[str, str]]] = {}
-    for task, standing in standings(finals).items():
+def _by_dataset(finals: pd.DataFrame, scores: Scores) -> str:
+    tasks: dict[str, list[dict[str, Place]]] = {}
+    for task, standing in standings(finals, scores).items():
         if len(standing) > 1:
             tasks.setdefault(task[0], []).append(standing)
     parts = [f"on {shortened(dataset)}, {_best(found)}" for dataset, found in tasks.items()]
-    return f"Highest mean by dataset: {'; '.join(parts[:8])}." if len(parts) > 1 else ""
+    return f"Best by dataset: {'; '.join(parts[:8])}." if len(parts) > 1 else ""
 
 
-def _best(found: list[dict[str, str]]) -> str:
-    """Who leads most of a dataset's tasks, unless nobody is measurably behind anywhere."""
-    if all(BEHIND not in standing.values() for standing in found):
-        return "no strategy is measurably behind another"
-    leaders = Counter(name for standing in found for name, place in standing.items() if place == BEST)
-    name, count = leaders.most_common(1)[0]
-    often = "" if len(found) == 1 else " in all tasks" if count == len(found) else f" in {count} of {len(found)} tasks"
-    return f"{shortened(name)}{often}"
+def _best(found: list[dict[str, Place]]) -> str:
+    """Who may be the best in all of a dataset's tasks."""
+    candidates = [{name for name, place in standing.items() if place.is_candidate} for standing in found]
+    everywhere = [name for name in found[0] if all(name in one for one in candidates)]
+    if all(len(one) == len(standing) for one, standing in zip(candidates, found, strict=True)):
+        return "no strategy can be ruled out"
+    if not everywhere:
+        return "another one in each task"
+    return listed(everywhere) if len(everywhere) == 1 else f"one of {listed(everywhere)}"
 
 
 def _transfer(rows: list[Row]) -> str:
@@ -90,7 +95,7 @@ def _transfer(rows: list[Row]) -> str:
     count = Counter(row["verdict"] for row in tested)
     sentence = (
         f"Against training from scratch, transfer helps in {count[HELPS]} of {plural(len(tested), 'cell')}, hurts in "
-        f"{count[HURTS]} and is undecided in {count[UNDECIDED]}."
+        f"{count[HURTS]}, is as good in {count[AS_GOOD]} and is undecided in {count[UNDECIDED]}."
     )
     hurt = [row for row in tested if row["verdict"] == HURTS]
     if not hurt:
@@ -98,8 +103,8 @@ def _transfer(rows: list[Row]) -> str:
     worst = min(hurt, key=lambda row: float(row["difference"]))
     where = f"{shortened(worst['strategy'])} on {shortened(worst['dataset'])} with {labels(worst['budget'])}"
     return (
-        f"{sentence} Largest negative transfer: {where}, {points(worst['difference'])} points, 95 % interval "
-        f"{points(worst['low'])} to {points(worst['high'])}."
+        f"{sentence} Largest negative transfer: {where}, {points(worst['difference'])} points, interval "
+        f"{points(worst['low'])} to {points(worst['high'])} (corrected for all comparisons)."
     )
 
 

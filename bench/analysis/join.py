@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 
 from bench.analysis.frame import FINALS, OWN_HEAD, PRETRAININGS, TRIALS, UNCHOSEN, SuiteResults
-from bench.datasets.overlap import TWICE, Overlap
+from bench.analysis.sharing import label_overlap, test_overlap
+from bench.datasets.overlap import TWICE, Overlap, worst
 from bench.keys import digest
 from bench.plan.exams import exams_of, sentences
 from bench.plan.halving import cohorts
@@ -17,6 +18,7 @@ from bench.plan.stand_in import MARK
 from bench.spec.job import FitSpec, PretrainSpec, trial_key
 from bench.spec.recipe import Recipe
 from bench.store import Record, Store
+from bench.store.predictions import Kept
 from bench.store.results import Cost, Fields, FinalResult, Logical, Measured, Rung, Unscored
 
 NAN = math.nan
@@ -33,7 +35,7 @@ def collect(plan: Plan, store: Store, shared: Store) -> SuiteResults:
         description=suite.description,
         suite_text=plan.loaded.text,
         suite=suite.model_dump(mode="json"),
-        finals=_frame(FINALS, [row for cell in plan.cells for row in _finals(plan, cell, records)]),
+        finals=_frame(FINALS, [row for cell in plan.cells for row in _finals(plan, cell, records, store)]),
         trials=_frame(TRIALS, [row for cell in plan.cells for row in _trials(plan, cell, records)]),
         pretrainings=_frame(PRETRAININGS, _pretrainings(plan, pretrained)),
         unchosen=_frame(UNCHOSEN, [row for cell in plan.cells for row in _unchosen(plan, cell, records)]),
@@ -67,14 +69,21 @@ def _axis_columns(cell: Cell) -> dict[str, Any]:
     return {"axis": cell.axis.name, "axis_value": cell.axis.value, "axis_kind": cell.axis.kind}
 
 
+def _sharing_columns(plan: Plan, cell: Cell) -> dict[str, float]:
+    facts, is_resplit = plan.sources[digest(cell.declared.data)].facts, bool(cell.splits)
+    return {"label_overlap": label_overlap(cell.budget, facts, is_resplit),
+            "test_overlap": test_overlap(facts, is_resplit)}  # fmt: skip
+
+
 def _instead_of_training(recipe: Recipe) -> str:
     if recipe.own_head is not None:
         return OWN_HEAD
     return recipe.solve.form if recipe.solve is not None else ""
 
 
-def _finals(plan: Plan, cell: Cell, records: dict[str, Record]) -> list[dict[str, Any]]:
+def _finals(plan: Plan, cell: Cell, records: dict[str, Record], store: Store) -> list[dict[str, Any]]:
     rows = []
+    shared = _sharing_columns(plan, cell)
     for repeat, key in enumerate(cell.finals):
         record = records.get(key)
         search = plan.jobs[cell.searches[repeat]]
@@ -86,7 +95,9 @@ def _finals(plan: Plan, cell: Cell, records: dict[str, Record]) -> list[dict[str
         told = (("source", "original"), ("refitted", "refitted"))
         rows.append({
             **_cell_columns(cell, spec),
+            **shared,
             **_axis_columns(cell),
+            "num_classes": cell.num_classes,
             "num_units": cell.num_units,
             "repeat": repeat,
             "status": "missing" if record is None else record.status,
@@ -102,6 +113,7 @@ def _finals(plan: Plan, cell: Cell, records: dict[str, Record]) -> list[dict[str
             **{f"{column}_before": _number(source and source.before, name) for column, name in told},
             **{f"{column}_after": _number(source and source.after, name) for column, name in told},
             **_cost_columns(record, spec),
+            "predictions": Kept(store, key, final.predictions if final is not None else None),
             "key": key,
         })
     return rows
@@ -267,9 +279,9 @@ def _overlaps(plan: Plan, records: dict[str, Record]) -> list[str]:
     """As records tell; before there are any, as far as planning knows."""
     known: dict[Any, Overlap] = {}
     for cell in plan.cells:
-        found = next((one.overlap for one in _scored(cell, records) if one.overlap), [])
-        for exam, counts in zip(exams_of([cell]), found, strict=False):
-            known[exam.pair] = Overlap(counts.test, counts.num_test, counts.train, counts.num_train)
+        told = [one.overlap for one in _scored(cell, records) if one.overlap]  # of each repeat
+        for exam, counts in zip(exams_of([cell]), zip(*told, strict=False), strict=False):
+            known[exam.pair] = worst([Overlap(one.test, one.num_test, one.train, one.num_train) for one in counts])
     return sentences((exam, known.get(exam.pair)) for exam in exams_of(plan.cells))
 
 
@@ -278,7 +290,7 @@ def _twice(plan: Plan, records: dict[str, Record]) -> list[str]:
     silent = {
         cell.dataset: cell
         for cell in plan.cells
-        if not any(TWICE in note for note in plan.sources[digest(cell.declared.data)].facts.notes)
+        if not any(TWICE in note for note in plan.told_of_data(cell))
     }
     found = []
     for label, cell in sorted(silent.items()):

@@ -5,14 +5,16 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from bench.analysis.cells import Row, Task, cell_summary, records, task_of
-from bench.analysis.comparison import ByRepeat, Scores, differences_to
-from bench.analysis.statistics import LEVEL, holm, mean_interval
+from bench.analysis.candidates import candidates, complete_columns, num_families
+from bench.analysis.cells import Row, Task, cell_summary, lowest_score, records, task_of
+from bench.analysis.comparison import Scores, average
+from bench.analysis.statistics import LEVEL
+from bench.analysis.variance import Estimate
 from bench.analysis.words import shortened
 
 COLUMNS = [
-    "strategy", "baseline", "ranked", "mean", "low", "high", "n", "rank", "wins", "behind", "behind_low",
-    "behind_high", "behind_p", "tied", "complete", "planned", "gap",
+    "strategy", "baseline", "ranked", "mean", "low", "high", "n", "num_images", "rank", "wins", "candidate", "behind",
+    "behind_low", "behind_high", "p", "complete", "planned", "gap",
 ]  # fmt: skip
 
 
@@ -23,8 +25,9 @@ class Leaderboard:
     left_out: list[Task]  # planned, but not finished by all ranked strategies
 
 
-def leaderboard(finals: pd.DataFrame) -> Leaderboard:
-    """Means, ranks and distance to the first, over the common tasks. The interval is over repeats, tasks held fixed."""
+def leaderboard(finals: pd.DataFrame, scores: Scores | None = None) -> Leaderboard:
+    """Means, ranks and who may be the best, over the common tasks, which are held fixed."""
+    scores = scores or Scores.of(finals)
     summary = records(cell_summary(finals))
     tasks = list(dict.fromkeys(task_of(row) for row in summary))
     complete: dict[str, set[Task]] = {row["strategy"]: set() for row in summary}
@@ -33,11 +36,12 @@ def leaderboard(finals: pd.DataFrame) -> Leaderboard:
             complete[row["strategy"]].add(task_of(row))
     ranked, shared = _common(complete)
     common = [task for task in tasks if task in shared]
-    undrawn = {row["strategy"] for row in summary if row["undrawn"]}
-    rows = _ranked_rows(Scores.of(finals), ranked, common)
+    families = num_families(complete_columns(finals, scores))
+    rows = _ranked_rows(scores, ranked, common, families)
+    lowest = min((lowest_score(row["metric"]) for row in summary), default=0.0)
     for row in rows:
-        if row["strategy"] in undrawn:
-            row |= {"low": math.nan, "high": math.nan}
+        estimate = row.pop("estimate")
+        row["low"], row["high"] = (math.nan, math.nan) if row.pop("breaks") else estimate.share_ends(lowest)
     rows += [{"strategy": name, "ranked": False, "n": 0} for name in complete if name not in ranked]
     for row in rows:
         row |= _gaps(row["strategy"], summary)
@@ -56,43 +60,31 @@ def _common(complete: dict[str, set[Task]]) -> tuple[list[str], set[Task]]:
     return [], set()
 
 
-def _ranked_rows(scores: Scores, ranked: list[str], tasks: list[Task]) -> list[Row]:
+def _ranked_rows(scores: Scores, ranked: list[str], tasks: list[Task], families: int) -> list[Row]:
     if not tasks:
         return []
-    columns = {name: _per_repeat(scores, name, tasks) for name in ranked}
-    intervals = {name: mean_interval(column.values()) for name, column in columns.items()}
-    order = sorted(ranked, key=lambda name: -intervals[name].mean)
+    columns = {name: average([(task[0], scores.columns[task][name]) for task in tasks]) for name in ranked}
+    places = candidates(columns, families)
     means = _task_means(scores, ranked, tasks)
     ranks = means.rank(axis=1, ascending=False)  # 1 for the highest; ties share the average of their places
     first = means.rank(axis=1, ascending=False, method="min") == 1
     wins = first.div(first.sum(axis=1), axis=0)  # who share a first place share it out
-    floor = min((scores.steps[task[0]] for task in tasks), default=0.0) / len(tasks)
-    alone = scores.broken(order, tasks)
-    behind = differences_to({name: columns[name] for name in order[1:]}, columns[order[0]], floor, alone)
-    corrected = dict(zip(behind, holm(found.p for found in behind.values()), strict=True))
     rows: list[Row] = []
-    for name in order:
-        cell = intervals[name]
-        row: Row = {"strategy": name, "ranked": True, "mean": cell.mean, "low": cell.low, "high": cell.high}
-        row |= {"n": cell.n, "rank": float(ranks[name].mean()), "wins": float(wins[name].sum()), "tied": True}
-        if name in behind:
-            found = behind[name]
-            row |= {"behind": found.mean, "behind_low": found.low, "behind_high": found.high}
-            row |= {"behind_p": float(corrected[name]), "tied": not corrected[name] < 1 - LEVEL}
-        rows.append(row)
-    return rows
-
-
-def _per_repeat(scores: Scores, name: str, tasks: list[Task]) -> ByRepeat:
-    """Mean over the tasks, for each repeat that all of them have."""
-    columns = [scores.values[task][name] for task in tasks]
-    repeats = [r for r in columns[0] if all(r in column for column in columns)]
-    return {r: sum(column[r] for column in columns) / len(columns) for r in repeats}
+    for name in ranked:
+        estimate, place = Estimate.of(columns[name].alone()), places[name]
+        rows.append({
+            "strategy": name, "ranked": True, "mean": estimate.mean, "n": estimate.n,
+            "num_images": estimate.num_images, "rank": float(ranks[name].mean()), "wins": float(wins[name].sum()),
+            "candidate": place.is_candidate, "behind": place.behind, "behind_low": place.low,
+            "behind_high": place.high, "p": place.p,
+            "estimate": estimate, "breaks": any(scores.breaks(task, name) for task in tasks),
+        })  # fmt: skip
+    return sorted(rows, key=lambda row: -row["mean"])
 
 
 def _task_means(scores: Scores, ranked: list[str], tasks: list[Task]) -> pd.DataFrame:
     """[tasks, strategies], rounded so that equal scores tie."""
-    means = [{name: mean_interval(scores.values[task][name].values()).mean for name in ranked} for task in tasks]
+    means = [{name: scores.columns[task][name].alone().mean for name in ranked} for task in tasks]
     return pd.DataFrame(means, columns=ranked).round(9)
 
 

@@ -1,7 +1,6 @@
-"""Pure functions over a handful of repeats: intervals, paired differences, Holm, what could have been seen.
+"""Pure functions over a handful of numbers: quantiles, plain intervals, Holm, binomial rates.
 
-Student's t throughout. A percentile bootstrap over 3-5 values covers 73-84 % where it says 95 %, so there is none.
-`comparison.py` applies these to the frame.
+`variance.py` comes next: what a mean over repeats and test images owes to chance.
 """
 
 import math
@@ -19,8 +18,7 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean with its interval; `low` and `high` are NaN where one value, or none, or one that is the same by
-    construction, allows no interval."""
+    """A mean with its interval; `low` and `high` are NaN where one value, or none, allows no interval."""
 
     mean: float
     low: float
@@ -49,28 +47,20 @@ class Spread:
     df: float
 
 
-@dataclass(frozen=True)
-class Difference:
-    """A mean paired difference, its interval and the p-value of "no difference" (not corrected for company)."""
-
-    mean: float
-    low: float
-    high: float
-    n: int
-    p: float
-    spread: Spread
-
-
 def t_quantile(share: float, df: float) -> float:
     from scipy.special import stdtrit  # a tenth of the import time of scipy.stats
 
     return float(stdtrit(df, share)) if df > 0 else math.nan
 
 
-def two_sided_p(t: float, df: float) -> float:
+def t_share_below(t: float, df: float) -> float:
     from scipy.special import stdtr
 
-    return float(2 * stdtr(df, -abs(t)))
+    return float(stdtr(df, t)) if df > 0 else math.nan
+
+
+def two_sided_p(t: float, df: float) -> float:
+    return 2 * t_share_below(-abs(t), df)
 
 
 def finite(values: Iterable[float]) -> Floats:
@@ -79,7 +69,7 @@ def finite(values: Iterable[float]) -> Floats:
 
 
 def mean_interval(values: Iterable[float], level: float = LEVEL) -> Interval:
-    """Mean and t interval of the values that are there; NaN counts as absent."""
+    """Mean and Student t interval of the values that are there; NaN counts as absent."""
     kept = finite(values)
     n = len(kept)
     if n == 0:
@@ -97,64 +87,50 @@ def separated(first: Interval, second: Interval) -> bool:
     return bool(first.low > second.high or second.low > first.high)
 
 
-def shared_spread(differences: Floats, floor: float = 0.0) -> Spread:
-    """One sd for columns of differences [repeats, comparisons] that share a reference, hence its noise.
-
-    Such columns are correlated, so their degrees of freedom do not add up. Counting them as if they did lets 10-40 %
-    of suites without any effect show one (simulated: 12 tasks, 8 strategies, 3 or 5 repeats, Holm). Greenhouse and
-    Geisser's estimate from the covariance, (n - 1) tr(S)^2 / tr(S^2), keeps that under 5 % where the columns are about
-    equally noisy, and at 5 repeats it still finds more than separate tests do. Where one column is noisier than the
-    others by far it does not; `comparison.py` judges such a column by its own spread.
-    """
-    complete = differences[np.isfinite(differences).all(axis=1)]
-    rows, columns = complete.shape
-    if rows < 2 or columns == 0:
-        return Spread(math.nan, 0)
-    centred = complete - complete.mean(axis=0)
-    covariance = centred.T @ centred / (rows - 1)
-    trace = float(np.trace(covariance))
-    sd = max(math.sqrt(trace / columns), floor)
-    squared = float((covariance**2).sum())  # the trace of its square, as it is symmetric
-    return Spread(sd, (rows - 1) * trace**2 / squared if squared > 0 else rows - 1)
+def share_interval(mean: float, variance: float, quantile: float, num: int) -> tuple[float, float]:
+    """Ends of Wilson's interval for a share, which stays between 0 and 1, from a mean whose variance is known
+    otherwise: as many independent draws as would have that variance stand behind it (Korn and Graubard). `num`: draws,
+    where no variance is left to tell."""
+    draws = mean * (1 - mean) / variance if variance > 0 and 0 < mean < 1 else float(num)
+    if draws <= 0 or not math.isfinite(quantile):
+        return math.nan, math.nan
+    weight = quantile**2 / draws
+    middle = (mean + weight / 2) / (1 + weight)
+    half = math.sqrt(max(mean * (1 - mean), 0.0) * weight + weight**2 / 4) / (1 + weight)
+    return max(middle - half, 0.0), min(middle + half, 1.0)
 
 
-def difference(values: Iterable[float], spread: Spread | None = None, level: float = LEVEL) -> Difference:
-    """Mean of paired differences, judged by a pooled spread or, without one, by their own."""
-    own = mean_interval(values, level)
-    used = spread if spread is not None and spread.df > 0 else Spread(own.sd, own.n - 1)
-    if own.n < 2:  # one pair says nothing about chance, however well the others are known
-        return Difference(own.mean, math.nan, math.nan, own.n, math.nan, Spread(math.nan, 0))
-    error = used.sd / math.sqrt(own.n)
-    half = t_quantile((1 + level) / 2, used.df) * error
-    certain = 1.0 if own.mean == 0 else 0.0  # without any spread
-    p = two_sided_p(own.mean / error, used.df) if error > 0 else certain
-    return Difference(own.mean, own.mean - half, own.mean + half, own.n, p, used)
+def binomial_interval(hits: int, num: int) -> tuple[float, float]:
+    """Wilson's, for a count."""
+    share = hits / num
+    return share_interval(share, share * (1 - share) / num, t_quantile((1 + LEVEL) / 2, math.inf), num)
 
 
-def paired_differences(first: dict[int, float], second: dict[int, float]) -> Floats:
-    """`first - second` for every repeat that both have."""
-    shared = [repeat for repeat in first if repeat in second]
-    return finite(first[repeat] - second[repeat] for repeat in shared)
+@dataclass(frozen=True)
+class Corrected:
+    """One of several tests, after Holm's step-down correction."""
+
+    p: float  # adjusted
+    level: float  # two-sided level of its step: an interval of 1 - level excludes 0 just where the test rejects
 
 
 def holm(p_values: Iterable[float]) -> Floats:
-    """Holm's step-down correction. NaN (not tested) stays NaN and is not counted."""
+    """Adjusted p-values. NaN (not tested) stays NaN and is not counted."""
+    return np.array([one.p for one in holm_steps(p_values)], dtype=np.float64)
+
+
+def holm_steps(p_values: Iterable[float], alpha: float = 1 - LEVEL) -> list[Corrected]:
     p = np.asarray(list(p_values), dtype=np.float64)
-    adjusted = np.full(p.shape, np.nan)
+    found = [Corrected(math.nan, math.nan)] * len(p)
     tested = np.flatnonzero(np.isfinite(p))
-    running = 0.0
+    running, level = 0.0, math.nan
     for rank, index in enumerate(tested[np.argsort(p[tested], kind="stable")]):
-        running = max(running, (len(tested) - rank) * float(p[index]))
-        adjusted[index] = min(1.0, running)
-    return adjusted
-
-
-def smallest_detectable(spread: Spread, n: int, alpha: float = 1 - LEVEL, power: float = POWER) -> float:
-    """The true difference that n pairs would have shown with this power; NaN where nothing could be tested."""
-    if n < 2 or spread.df <= 0:
-        return math.nan
-    reach = t_quantile(1 - alpha / 2, spread.df) + t_quantile(power, spread.df)
-    return reach * spread.sd / math.sqrt(n)
+        remaining = len(tested) - rank
+        if rank == 0 or running < alpha:  # from the first test that is not rejected on, its level holds for all
+            level = alpha / remaining
+        running = max(running, remaining * float(p[index]))
+        found[index] = Corrected(min(1.0, running), level)
+    return found
 
 
 def resolution(scores: Iterable[float]) -> float:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from bench.analysis.cells import Row, Task, cell_summary, records, task_of
 from bench.analysis.frame import SuiteResults
+from bench.analysis.words import plus_minus
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -14,8 +15,7 @@ def cell_text(row: Row) -> str:
     """`92.1 ±1.3 (3)`; a gap says why it is one."""
     if row["n"] == 0:
         return f"— {row['statuses']}".replace("_", " ")
-    half = 100 * (row["high"] - row["low"]) / 2
-    spread = f" ±{half:.1f}" if math.isfinite(half) else ""
+    spread = plus_minus(row["low"], row["mean"], row["high"])
     short = f"{row['n']} of {row['planned']}" if not row["complete"] else f"{row['n']}"
     if row["num_collapsed"]:
         short += f"; {row['num_collapsed']} collapsed"
@@ -59,7 +59,7 @@ def _table(suite: str, columns: list[str], rows: list[list[str]]) -> "Table":
     from rich.table import Table
     from rich.text import Text  # plain text: a name in [brackets] is no markup
 
-    table = Table(title=Text(f"{suite}: test score in %, 95 % t interval, (repeats)"), title_justify="left")
+    table = Table(title=Text(f"{suite}: test score in %, 95 % interval, (repeats)"), title_justify="left")
     longest = max((len(row[0]) for row in rows), default=0)
     table.add_column(Text(columns[0]), overflow="fold", min_width=min(longest, 24))
     for name in columns[1:]:

@@ -5,31 +5,42 @@ import math
 import pandas as pd
 
 from bench.analysis.cells import OUT_OF_SCOPE, Row, Task, cells, status_text
-from bench.analysis.comparison import ByRepeat, Scores, differences_to
+from bench.analysis.comparison import Scores, estimates
 from bench.analysis.frame import CELL
-from bench.analysis.statistics import LEVEL, Difference, holm, smallest_detectable
+from bench.analysis.statistics import LEVEL, Corrected, holm, holm_steps
+from bench.analysis.variance import Estimate, Sample
+from bench.analysis.words import plural
 
-HELPS, HURTS, UNDECIDED, NO_BASELINE = "helps", "hurts", "undecided", "no baseline"
+HELPS, HURTS, AS_GOOD = "helps", "hurts", "as good as"
+UNDECIDED, NO_BASELINE = "undecided", "no baseline"
+FEWEST_IMAGES = 30  # that a verdict may rest on: one image of fewer is more than 3 points
+MARGIN = 0.01  # within which a strategy is as good as the baseline, where the suite says nothing else
 COLUMNS = [
-    *CELL, "labels_per_class", "reference", "difference", "low", "high", "n", "p", "p_holm", "sd", "df", "detectable",
-    "verdict", "reason",
+    *CELL, "labels_per_class", "reference", "difference", "low", "high", "level", "n", "num_images", "p", "p_holm",
+    "p_as_good", "sd", "df", "detectable", "images_needed", "verdict", "reason",
 ]  # fmt: skip
 
 
-def verdicts(finals: pd.DataFrame) -> pd.DataFrame:
-    """One row per cell that is not itself a baseline; p-values corrected over all rows that could be tested."""
-    rows = _rows(finals)
-    tested = sum(math.isfinite(row["p"]) for row in rows)
-    for row, corrected in zip(rows, holm(row["p"] for row in rows), strict=True):
-        found: Difference = row.pop("found")
-        row["p_holm"] = float(corrected)
-        row["detectable"] = smallest_detectable(found.spread, found.n, (1 - LEVEL) / max(tested, 1))
-        row["verdict"], row["reason"] = _judge(row, tested)
+def verdicts(finals: pd.DataFrame, margin: float = MARGIN, scores: Scores | None = None) -> pd.DataFrame:
+    """One row per cell that is not itself a baseline; p-values corrected over all rows that could be tested. `low` and
+    `high` are of the interval at the level of the row's own step in that correction: it excludes 0 just where the
+    verdict is that transfer helps or hurts."""
+    rows = _rows(finals, scores or Scores.of(finals))
+    steps = holm_steps(row["p"] for row in rows)
+    equal = holm(_p_within(row, margin) for row in rows)
+    tested = max(sum(math.isfinite(row["p"]) for row in rows), 1)
+    for row, step, p_equal in zip(rows, steps, equal, strict=True):
+        _judge(row, step, float(p_equal), tested)
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _rows(finals: pd.DataFrame) -> list[Row]:
-    scores = Scores.of(finals)
+def _p_within(row: Row, margin: float) -> float:
+    """Of "it differs by more than the margin": the larger of two one-sided tests."""
+    found: Estimate = row["found"]
+    return max(found.p_above(-margin), found.p_below(margin)) if math.isfinite(row["p"]) else math.nan
+
+
+def _rows(finals: pd.DataFrame, scores: Scores) -> list[Row]:
     baselines: dict[Task, str] = {}
     others: list[tuple[tuple[str, ...], list[Row]]] = []
     for cell, rows in cells(finals):
@@ -38,57 +49,85 @@ def _rows(finals: pd.DataFrame) -> list[Row]:
         elif any(row["status"] != OUT_OF_SCOPE for row in rows):  # what cannot be is not undecided
             others.append((cell, rows))
     compared = _compared(scores, baselines, [cell for cell, _ in others])
-    return [_row(cell, rows, baselines, compared) for cell, rows in others]
+    return [_row(cell, rows, baselines, compared, scores) for cell, rows in others]
 
 
-def _compared(scores: Scores, baselines: dict[Task, str], keys: list[tuple[str, ...]]) -> dict[str, Difference]:
+def _compared(
+    scores: Scores, baselines: dict[Task, str], keys: list[tuple[str, ...]]
+) -> dict[tuple[str, ...], Estimate]:
     """By cell. The spread is pooled within (dataset, budget) and never wider: it differs tenfold between tasks."""
-    groups: dict[tuple[str, str], dict[str, ByRepeat]] = {}
-    alone = {repr((*task, strategy)) for task, strategy in scores.collapsed}
-    for dataset, budget, backbone, strategy in keys:
-        task = (dataset, budget, backbone)
-        if task not in baselines:
-            continue
-        reference = scores.values[task][baselines[task]]
-        column = scores.values[task][strategy]
-        # Held against zero afterwards: several backbones, hence several references, share one spread.
-        paired = {r: column[r] - reference[r] for r in column if r in reference}
-        groups.setdefault((dataset, budget), {})[repr((dataset, budget, backbone, strategy))] = paired
-    found: dict[str, Difference] = {}
-    for (dataset, _), columns in groups.items():
-        zero = {repeat: 0.0 for column in columns.values() for repeat in column}
-        found |= differences_to(columns, zero, scores.steps.get(dataset, 0.0), alone)
-    return found
+    groups: dict[tuple[str, str], dict[tuple[str, ...], Sample]] = {}
+    for key in keys:
+        task = (key[0], key[1], key[2])
+        if task in baselines:
+            sample = scores.judged(task, key[3]).minus(scores.judged(task, baselines[task]))
+            groups.setdefault((key[0], key[1]), {})[key] = sample
+    return {key: one for group in groups.values() for key, one in estimates(group).items()}
 
 
-def _row(cell: tuple[str, ...], rows: list[Row], baselines: dict[Task, str], compared: dict[str, Difference]) -> Row:
-    nothing = differences_to({"": {}}, {})[""]
-    found = compared.get(repr(cell), nothing)
+def _row(
+    cell: tuple[str, ...],
+    rows: list[Row],
+    baselines: dict[Task, str],
+    compared: dict[tuple[str, ...], Estimate],
+    scores: Scores,
+) -> Row:
+    task = (cell[0], cell[1], cell[2])
+    found = compared.get(cell, Estimate(math.nan, 0))
+    reference = baselines.get(task, "")
+    broken = scores.breaks(task, cell[3])
+    reason = _untestable(found, broken, len(rows), status_text(rows)) if reference else ""
+    of_baseline = scores.breaks(task, reference) if reference else 0
+    without = f"without the {plural(of_baseline, 'repeat')} in which {reference} collapsed" if of_baseline else ""
     return {
         **dict(zip(CELL, cell, strict=True)),
         "labels_per_class": rows[0]["labels_per_class"],
-        "reference": baselines.get((cell[0], cell[1], cell[2]), ""),
+        "reference": reference,
         "difference": found.mean,
-        "low": found.low,
-        "high": found.high,
         "n": found.n,
-        "p": found.p,
-        "sd": found.spread.sd,
-        "df": found.spread.df,
-        "statuses": status_text(rows),
+        "num_images": found.num_images,
+        "p": math.nan if reason or not reference else found.p,
+        "sd": found.error * math.sqrt(found.n),
+        "df": found.df,
         "found": found,
+        "untestable": reason,
+        "without": without,
     }
 
 
-def _judge(row: Row, tested: int) -> tuple[str, str]:
+def _untestable(found: Estimate, broken: int, planned: int, statuses: str) -> str:
+    """Why a cell has no test; empty where it has one."""
+    if broken:
+        return f"collapsed in {broken} of {planned} repeats; the difference is over the others"
+    if found.n == 0:
+        return f"no pair of finished repeats ({statuses})"
+    if found.n == 1:
+        return "one pair of repeats: nothing to judge chance by"
+    if 0 < found.num_images < FEWEST_IMAGES:
+        return f"{plural(found.num_images, 'test image')}: a verdict takes {FEWEST_IMAGES} at least"
+    return ""
+
+
+def _judge(row: Row, step: Corrected, p_equal: float, tested: int) -> None:
+    found: Estimate = row.pop("found")
+    untestable, without = row.pop("untestable"), row.pop("without")
+    level = step.level if math.isfinite(step.level) else (1 - LEVEL) / tested
+    row["low"], row["high"] = found.ends(level)
+    row["level"], row["p_holm"], row["p_as_good"] = level, step.p, p_equal
+    row["detectable"] = found.detectable((1 - LEVEL) / tested)
+    row["verdict"], reason = _verdict(row, step, p_equal, untestable)
+    undecided = row["verdict"] == UNDECIDED
+    row["images_needed"] = found.images_needed((1 - LEVEL) / tested) if undecided else math.nan
+    row["reason"] = "; ".join(part for part in (reason, without) if part)
+
+
+def _verdict(row: Row, step: Corrected, p_equal: float, untestable: str) -> tuple[str, str]:
     if not row["reference"]:
         return NO_BASELINE, "the suite trains no baseline on this task and backbone"
-    if row["n"] == 0:
-        return UNDECIDED, f"no pair of finished repeats ({row['statuses']})"
-    if row["n"] == 1:
-        return UNDECIDED, "one pair of repeats: nothing to judge chance by"
-    if row["p_holm"] < 1 - LEVEL:
+    if untestable:
+        return UNDECIDED, untestable
+    if step.p < 1 - LEVEL:
         return (HELPS, "") if row["difference"] > 0 else (HURTS, "")
-    if row["p"] < 1 - LEVEL:
-        return UNDECIDED, f"the interval excludes 0, but not after correcting for {tested} comparisons"
+    if p_equal < 1 - LEVEL:
+        return AS_GOOD, ""
     return UNDECIDED, "the interval includes 0"

@@ -1,6 +1,9 @@
 """Names, counts and differences as they stand in sentences and cells."""
 
+import math
 import unicodedata
+
+UNEVEN = 0.15  # points between the halves of an interval that is still written as one
 
 
 def points(value: float) -> str:
@@ -35,3 +38,11 @@ def labels(budget: str) -> str:
 
 def plural(count: int, one: str, many: str | None = None) -> str:
     return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def plus_minus(low: float, mean: float, high: float) -> str:
+    """` ±1.3`; near 0 and 100 %, where intervals lean inwards, ` +0.4 −1.9`. Nothing where there is no interval."""
+    above, below = 100 * (high - mean), 100 * (mean - low)
+    if not math.isfinite(above - below):
+        return ""
+    return f" +{above:.1f} −{below:.1f}" if abs(above - below) > UNEVEN else f" ±{(above + below) / 2:.1f}"

@@ -9,7 +9,6 @@ from bench.commands.run import RunOptions, plan_with_all_it_needs, train
 from bench.commands.suites import Folders
 from bench.errors import BenchError, StoreError
 from bench.execute.placement import count_gpus
-from bench.execute.roots import forget_record
 from bench.gate.workplace import workplace
 from bench.provenance import describe
 from bench.store.atomic import explain
@@ -59,7 +58,7 @@ class Planned:
                 raise StoreError(f"cannot remove {path}: {explain(error)}") from None
         for job in self.plan.jobs.values():
             if job.kind == "pretrain":
-                forget_record(roots.shared, job.key)
+                roots.shared.forget(job.key)
 
     def trained(self) -> "Timing":
         """What is missing is trained first, and what failed is tried again. Raises Stopped."""

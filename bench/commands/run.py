@@ -106,7 +106,7 @@ def conclude(plan: Plan, roots: Roots, options: RunOptions, summary: Summary) ->
     planned = len(results.finals)
     finished = int((results.finals["status"] == "ok").sum())
     if options.json:
-        as_json(_json_summary(summary, report, results.finals.to_dict("records")))
+        as_json(_json_summary(summary, report, results.finals.drop(columns="predictions").to_dict("records")))
     else:
         out = console()
         out.print(terminal_table(_printable(results), out.width))

@@ -117,7 +117,7 @@ def typed_for(name: str, folders: Folders) -> Typed:
 
 def _finds(kept: dict[str, Any]) -> Finds:
     sources = {
-        key: DataSource(one["options"], DatasetFacts(**{**one["facts"], "notes": tuple(one["facts"]["notes"])}))
+        key: DataSource(one["options"], DatasetFacts(**one["facts"]))
         for key, one in kept.get("sources", {}).items()
     }
     return Finds(sources, dict(kept.get("weights", {})))

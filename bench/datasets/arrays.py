@@ -53,6 +53,7 @@ def _facts(path: Path, identity: str) -> DatasetFacts:
         revision=f"npz-{identity}",
         notes=(f"{twice} of {len(loaded.test.labels)} {TWICE}, pixel by pixel",)
         if twice else (),
+        train_sizes=tuple(counts),
     )
 
 
@@ -72,11 +73,11 @@ def load(options: ArrayOptions) -> Dataset:
         raise DataError(f"{shown(path)}: {len(names)} names in `classes`, but {len(values)} labels")
     most = _largest((train[0], found[test_x]), path)
     parts = [(train[0], train_x, train[1]), (found[test_x], test_x, found[test_y])]
-    splits = [
+    train_split, test_split = (
         Split.of_images(_images(images, most, path, name), np.searchsorted(values, labels.ravel()).astype(np.int64))
         for images, name, labels in parts
-    ]
-    return Dataset(tuple(names), *splits)
+    )
+    return Dataset(tuple(names), train_split, test_split)
 
 
 def _read(path: Path) -> dict[str, npt.NDArray[Any]]:

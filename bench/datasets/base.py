@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.catalogue import Options
+from bench.datasets.sampling import Indices, split_counts
 from bench.modalities import MODALITIES
 from bench.modalities.base import Columns
 from bench.spec.refs import Metric
@@ -74,6 +75,29 @@ class Dataset:
     classes: tuple[str, ...]
     train: Split
     test: Split
+    is_divided: bool = False  # the images came in one split, and we divided them
+
+    @cached_property
+    def pool(self) -> Split:
+        """All images, those of `train` first: what repeats divide anew."""
+        parts = self.train, self.test
+        columns = {name: np.concatenate([part.columns[name] for part in parts]) for name in self.train.columns}
+        labels = np.concatenate([part.labels for part in parts])
+        return Split(columns, labels, modality=self.train.modality)
+
+    def divided(self, seed: int) -> tuple[Indices, Indices]:
+        """Places in the pool of training and of test images: others, as many of each class as in `train` and `test`."""
+        labels = np.concatenate([self.train.labels, self.test.labels])
+        parts = split_counts(labels, np.bincount(self.test.labels, minlength=len(self.classes)), seed)
+        return parts.train, parts.validation
+
+    def prints(self, seed: int | None = None) -> tuple[Prints, Prints]:
+        """Of training and of test images, as they are or as `seed` divides them."""
+        if seed is None:
+            return self.train.prints, self.test.prints
+        every = np.concatenate([self.train.prints, self.test.prints])
+        train, test = self.divided(seed)
+        return every[train], every[test]
 
     @cached_property
     def sha256(self) -> str:
@@ -99,11 +123,21 @@ class DatasetFacts:
     revision: str  # part of every key; changes when the pixels do
     notes: tuple[str, ...] = ()  # what a reader of the results should know of these images
     metric: Metric = "accuracy"
+    # Training and test images of each class, in the order of the classes; (): nothing is known of them.
+    train_sizes: tuple[int, ...] = ()
+    test_sizes: tuple[int, ...] = ()
+    # Of a set that comes in one split, which we divided: what holds of this division alone. None: it brings its own.
+    division: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        """numpy's numbers are welcome, but a key takes plain ones only."""
+        """numpy's numbers are welcome, but a key takes plain ones only. Lists are what a file makes of tuples."""
         for name in ("num_classes", "image_size", "num_train", "num_test", "smallest_class"):
             object.__setattr__(self, name, operator.index(getattr(self, name)))
+        for name in ("train_sizes", "test_sizes"):
+            object.__setattr__(self, name, tuple(map(operator.index, getattr(self, name))))
+        for name in ("notes", "division"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, tuple(getattr(self, name)))
 
 
 @dataclass(frozen=True)

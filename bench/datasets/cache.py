@@ -1,7 +1,8 @@
 """Loaded datasets on disk: drawn, decoded or unpacked once, then opened by any number of processes without copying.
 
 An entry is a folder of plain .npy files and `about.json`. It appears whole, under its final name, or not at all; a
-damaged one is built again. `load` is all that others need.
+damaged one is built again. Images that came in one split lie in one file, those of the training split first, so that
+repeats which divide them anew share it. `load` is all that others need.
 """
 
 import json
@@ -26,6 +27,7 @@ from bench.modalities import MODALITIES
 FORMAT = 2  # of the folder; a change makes old entries unknown, not wrong
 ABOUT = "about.json"
 SPLITS = ("train", "test")
+POOL = "pool"
 
 log = logging.getLogger(__name__)
 
@@ -89,16 +91,24 @@ class _Shelf:
             about = json.loads((self.place / ABOUT).read_text(encoding="utf-8"))
             if about["identity"] != self.identity:
                 return None
-            splits = [self._open_split(split, about["arrays"]) for split in SPLITS]
-            dataset = Dataset(tuple(about["classes"]), *splits)
+            num_train, arrays = about.get("num_train"), about["arrays"]
+            if num_train is None:
+                train, test = (self._open_split(self._opened(split, arrays)) for split in SPLITS)
+            else:
+                whole = self._opened(POOL, arrays)
+                rows = slice(None, num_train), slice(num_train, None)
+                train, test = (self._open_split({part: array[own] for part, array in whole.items()}) for own in rows)
+            dataset = Dataset(tuple(about["classes"]), train, test, is_divided=num_train is not None)
             sha256 = str(about["sha256"])
         except (OSError, ValueError, TypeError, KeyError, AssertionError):
             return None
         # `Dataset.sha256` is computed once and then kept here: hand it the value that was computed when it was built.
         vars(dataset)["sha256"] = sha256
+        if num_train is not None:
+            vars(dataset)["pool"] = self._open_split(whole)  # likewise: no copy
         return dataset
 
-    def _open_split(self, split: str, arrays: dict[str, Any]) -> Split:
+    def _opened(self, split: str, arrays: dict[str, Any]) -> dict[str, npt.NDArray[Any]]:
         opened = {}
         for part in self.parts:
             name = f"{split}_{part}.npy"
@@ -108,6 +118,9 @@ class _Shelf:
             opened[part] = _map(path)
             if [list(opened[part].shape), str(opened[part].dtype)] != [arrays[name]["shape"], arrays[name]["dtype"]]:
                 raise ValueError(f"{path} holds another array")
+        return opened
+
+    def _open_split(self, opened: dict[str, npt.NDArray[Any]]) -> Split:
         found = Split({name: opened[name] for name in self.columns}, opened["labels"], modality=self.modality)
         vars(found)["prints"] = opened["prints"]  # likewise
         return found
@@ -123,17 +136,20 @@ class _Shelf:
             _discard(building)
 
     def _write(self, dataset: Dataset, folder: Path) -> None:
-        arrays = {}
-        for split in SPLITS:
-            own: Split = getattr(dataset, split)
-            for part, array in {**own.columns, "labels": own.labels, "prints": own.prints}.items():
-                path = folder / f"{split}_{part}.npy"
-                with path.open("wb") as file:
-                    np.save(file, array, allow_pickle=False)
-                    _settle(file)
-                size = path.stat().st_size
-                arrays[path.name] = {"shape": list(array.shape), "dtype": str(array.dtype), "bytes": size}
-        about = {"identity": self.identity, "classes": dataset.classes, "sha256": dataset.sha256, "arrays": arrays}
+        parts = {split: _parts(getattr(dataset, split)) for split in SPLITS}
+        files = {f"{split}_{part}": [array] for split, own in parts.items() for part, array in own.items()}
+        arrays: dict[str, Any] = {}
+        about: dict[str, Any] = {
+            "identity": self.identity, "classes": dataset.classes, "sha256": dataset.sha256, "arrays": arrays,
+        }  # fmt: skip
+        if dataset.is_divided:
+            files = {f"{POOL}_{part}": [own[part] for own in parts.values()] for part in self.parts}
+            about["num_train"] = len(dataset.train.labels)
+        for name, pieces in files.items():
+            path = folder / f"{name}.npy"
+            shape = _save(path, pieces)
+            size = path.stat().st_size
+            arrays[path.name] = {"shape": list(shape), "dtype": str(pieces[0].dtype), "bytes": size}
         with (folder / ABOUT).open("w", encoding="utf-8") as file:
             json.dump(about, file, indent=1)
             _settle(file)
@@ -150,6 +166,22 @@ class _Shelf:
             self.place.rename(damaged)
             building.rename(self.place)
             _discard(damaged)
+
+
+def _parts(split: Split) -> dict[str, npt.NDArray[Any]]:
+    return {**split.columns, "labels": split.labels, "prints": split.prints}
+
+
+def _save(path: Path, pieces: list[npt.NDArray[Any]]) -> tuple[int, ...]:
+    """As one array, whose shape is given back. They are not put together in memory."""
+    shape = sum(map(len, pieces)), *pieces[0].shape[1:]
+    head = {"descr": np.lib.format.dtype_to_descr(pieces[0].dtype), "fortran_order": False, "shape": shape}
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, head)
+        for piece in pieces:
+            file.write(np.ascontiguousarray(piece).data)
+        _settle(file)
+    return shape
 
 
 def _map(path: Path) -> npt.NDArray[Any]:

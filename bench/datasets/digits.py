@@ -35,6 +35,7 @@ def facts(options: DigitsOptions) -> DatasetFacts:
         num_train=num_train,
         num_test=NUM_IMAGES - num_train,
         smallest_class=options.train_per_class,
+        train_sizes=(options.train_per_class,) * NUM_CLASSES,
         revision=f"digits-{REVISION}:train_per_class={options.train_per_class},seed={options.seed}",
     )
 

@@ -182,6 +182,7 @@ def answer(question: dict[str, Any]) -> DatasetFacts:
     options = HubOptions.model_validate(question["options"])
     opened = _open(Path(question["root"]), options)
     train, test, notes = opened.train_labels, opened.test_labels, []
+    is_divided = test is None
     kept = _kept(opened.train, opened.image)
     packed = _sha256s(kept)
     if test is None:
@@ -200,8 +201,14 @@ def answer(question: dict[str, Any]) -> DatasetFacts:
     if counts.min() == 0:
         raise DataError(f"{options.path}: {opened.classes[int(counts.argmin())]!r} has no training image")
     side = options.side or usual_side(kept)
-    return DatasetFacts(len(opened.classes), side, len(train), len(test), int(counts.min()), question["revision"],
-                        tuple(notes))
+    told = tuple(notes)
+    return DatasetFacts(
+        len(opened.classes), side, len(train), len(test), int(counts.min()), question["revision"],
+        notes=() if is_divided else told,
+        train_sizes=tuple(counts),
+        test_sizes=tuple(np.bincount(test, minlength=len(opened.classes))),
+        division=told if is_divided else None,
+    )
 
 
 def load(options: HubOptions) -> Dataset:
@@ -213,7 +220,7 @@ def load(options: HubOptions) -> Dataset:
         test = pictures.decode(_kept(opened.test, opened.image), side, options.fit)
         return Dataset(opened.classes, decoded.split(labels), test.split(opened.test_labels))
     chosen, rest = divided(labels, options)
-    return Dataset(opened.classes, decoded.split(labels, chosen), decoded.split(labels, rest))
+    return Dataset(opened.classes, decoded.split(labels, chosen), decoded.split(labels, rest), is_divided=True)
 
 
 def fetch(name: str) -> None:

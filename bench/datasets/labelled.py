@@ -85,11 +85,8 @@ def _facts(found: Labelled, options: PictureOptions, known: tuple[Sequence[str],
         raise DataError(f"{shown(found.root)}: {found.classes[int(per_class.argmin())]!r} has no training image")
     seen = {sha256s[i] for i in train}
     twice = sum(sha256s[i] in seen for i in test)
-    notes = []
-    if found.splits is None:
-        notes.append(told_of_split(train, test, options))
-    if twice:
-        notes.append(f"{twice} of {len(test)} {TWICE}, byte for byte")
+    again = (f"{twice} of {len(test)} {TWICE}, byte for byte",) if twice else ()
+    is_divided = found.splits is None
     return DatasetFacts(
         num_classes=len(found.classes),
         image_size=options.side or usual_side(found.files),
@@ -97,7 +94,10 @@ def _facts(found: Labelled, options: PictureOptions, known: tuple[Sequence[str],
         num_test=len(test),
         smallest_class=int(per_class.min()),
         revision=f"files-{identity}",
-        notes=tuple(notes),
+        notes=() if is_divided else again,
+        train_sizes=tuple(per_class),
+        test_sizes=tuple(np.bincount(labels[test], minlength=len(found.classes))),
+        division=(told_of_split(train, test, options), *again) if is_divided else None,
     )
 
 
@@ -129,4 +129,5 @@ def load(found: Labelled, options: PictureOptions) -> Dataset:
     decoded = pictures.decode(found.files, side, options.fit)
     labels = np.array(found.labels, np.int64)
     train, test = split_of(found, options)
-    return Dataset(found.classes, decoded.split(labels, train), decoded.split(labels, test))
+    parts = decoded.split(labels, train), decoded.split(labels, test)
+    return Dataset(found.classes, *parts, is_divided=found.splits is None)

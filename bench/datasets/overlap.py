@@ -4,6 +4,7 @@ Images are compared by prints (`Split.prints`), which lie beside the pixels in t
 were before they were cut to squares. So a picture is found again in a set of another size, and under another name.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,16 +37,22 @@ class Overlap:
                 "training images")
 
 
-def overlap(learned: Dataset, target: Dataset) -> Overlap:
-    """Only training images of `learned` count: its test split was never learned."""
+def worst(found: Sequence[Overlap]) -> Overlap:
+    """The one that leaves least to test on."""
+    return max(found, key=lambda one: (one.is_own, one.test, one.train))
+
+
+def overlap(learned: Dataset, target: Dataset, split: int | None = None) -> Overlap:
+    """Only training images of `learned` count: its test split was never learned. `split`: of the target."""
     prints = np.unique(learned.train.prints)
-    test, train = (int(_are_in(split.prints, prints).sum()) for split in (target.test, target.train))
-    return Overlap(test, len(target.test.labels), train, len(target.train.labels))
+    train, test = target.prints(split)
+    return Overlap(int(_are_in(test, prints).sum()), len(test), int(_are_in(train, prints).sum()), len(train))
 
 
-def num_test_in_train(dataset: Dataset) -> int:
+def num_test_in_train(dataset: Dataset, split: int | None = None) -> int:
     """Test images of a set that are training images of it too."""
-    return int(_are_in(dataset.test.prints, np.unique(dataset.train.prints)).sum())
+    train, test = dataset.prints(split)
+    return int(_are_in(test, np.unique(train)).sum())
 
 
 def _are_in(prints: Prints, others: Prints) -> npt.NDArray[np.bool_]:

@@ -69,6 +69,7 @@ class World:
             num_train=len(self.classes) * options.train_per_class,
             num_test=len(self.classes) * options.test_per_class,
             smallest_class=options.train_per_class,
+            train_sizes=(options.train_per_class,) * len(self.classes),
             revision=f"rendered-{REVISION}:{self.name}:{settings}",
         )
 

@@ -73,6 +73,16 @@ def split_holdout(labels: Labels, share: float, seed: int) -> Holdout:
         if missing > 0 and taken[c] < min(exact[c], len(by_class[c]) - 1):
             taken[c] += 1
             missing -= 1
+    return _held_out(by_class, taken)
+
+
+def split_counts(labels: Labels, held: npt.NDArray[np.int64], seed: int) -> Holdout:
+    """Set aside so many images of each class. `held`: by class."""
+    by_class = _by_class(labels, seed)
+    return _held_out(by_class, {c: int(held[c]) for c in by_class})
+
+
+def _held_out(by_class: dict[int, Indices], taken: dict[int, int]) -> Holdout:
     return Holdout(
         train=_ascending(images[taken[c] :] for c, images in by_class.items()),
         validation=_ascending(images[: taken[c]] for c, images in by_class.items()),

@@ -138,16 +138,19 @@ def answer(question: dict[str, Any]) -> DatasetFacts:
     options = PictureOptions.model_validate(question["options"])
     opened = _open_all(loader, Path(question["root"]))
     train, test, values = opened.train_labels, opened.test_labels, opened.values
-    notes = []
+    notes: tuple[str, ...] = ()
+    division = None
     if test is None:
         chosen, rest = divided(train, options)
         train, test = train[chosen], train[rest]
-        notes.append(told_of_split(train, test, options))
+        division = (told_of_split(train, test, options),)
     elif len(loader.parts[0]) > 1:
-        notes.append("its validation split was added to the training images")
-    smallest = int(np.bincount(train, minlength=len(values)).min())
-    side = options.side or loader.side
-    return DatasetFacts(len(values), side, len(train), len(test), smallest, question["revision"], tuple(notes))
+        notes = ("its validation split was added to the training images",)
+    sizes, test_sizes = (np.bincount(labels, minlength=len(values)) for labels in (train, test))
+    return DatasetFacts(
+        len(values), options.side or loader.side, len(train), len(test), int(sizes.min()), question["revision"], notes,
+        train_sizes=tuple(sizes), test_sizes=tuple(test_sizes), division=division,
+    )  # fmt: skip
 
 
 def load(name: str, root: Path, options: PictureOptions) -> Dataset:
@@ -162,7 +165,8 @@ def load(name: str, root: Path, options: PictureOptions) -> Dataset:
         test = _decoded(opened.test, side, options.fit).split(opened.test_labels)
         return Dataset(classes, decoded.split(train_labels), test)
     chosen, rest = divided(train_labels, options)
-    return Dataset(classes, decoded.split(train_labels, chosen), decoded.split(train_labels, rest))
+    parts = decoded.split(train_labels, chosen), decoded.split(train_labels, rest)
+    return Dataset(classes, *parts, is_divided=True)
 
 
 def _decoded(opened: Sequence[Any], side: int, fit: pictures.Fit) -> pictures.Decoded:

@@ -83,9 +83,13 @@ def bundles(jobs: Iterable[Job], is_gpu: bool) -> list[tuple[Job, ...]]:
     for job in jobs:
         spec = job.spec
         fits = isinstance(spec, FitSpec) and _share_what_is_frozen(spec) and (is_gpu or _trains_head_only(spec))
-        name = digest([job.kind, replace(spec, repeat=0)]) if fits and isinstance(spec, FitSpec) else job.key
+        name = digest([job.kind, _of_any_repeat(spec)]) if fits and isinstance(spec, FitSpec) else job.key
         found.setdefault(name, []).append(job)
     return [tuple(group) for group in found.values()]
+
+
+def _of_any_repeat(spec: FitSpec) -> FitSpec:
+    return replace(spec, repeat=0, data=spec.data.as_read)
 
 
 def _rank(job: Job) -> int:

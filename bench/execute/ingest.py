@@ -24,7 +24,7 @@ Unread = tuple[DataRef, dict[str, Any]]  # with its options, paths too
 def ingest(jobs: Iterable[Job], sources: Mapping[str, DataSource], cache: Path) -> None:
     """Raises BenchError where images cannot be used. What is embedded is drawn by the workers."""
     left: list[Unread] = []
-    for key, ref in {digest(job.spec.data): job.spec.data for job in jobs}.items():
+    for key, ref in {digest(ref): ref for ref in (job.spec.data.as_read for job in jobs)}.items():
         source = sources[key]
         entry = datasets.find(ref.name)
         options = entry.options.model_validate(source.options)

@@ -7,7 +7,7 @@ from typing import Any
 from bench.plan.patterns import Pattern
 from bench.plan.precision import Choice
 from bench.spec.job import Job
-from bench.spec.refs import Engine
+from bench.spec.refs import Engine, Keeps
 from bench.store import Record
 
 
@@ -31,6 +31,7 @@ class Setup:
     device: str  # "cpu", "cuda:0"
     threads: int
     engine: Engine
+    keeps: Keeps
     patterns: dict[str, tuple[Pattern, ...]]  # what the plan leaves frozen
     weights_files: dict[str, Path]
     sources: dict[str, dict[str, Any]]  # options of datasets, paths too, by the digest of their DataRef

@@ -1,6 +1,6 @@
 """Forgetting records so that a run makes them again: `--rerun failed` or `--rerun all`."""
 
-from bench.execute.roots import Roots, forget_record
+from bench.execute.roots import Roots
 from bench.plan.plan import Plan
 from bench.spec.job import FitSpec, Job
 from bench.store import Record
@@ -23,7 +23,7 @@ def forget(plan: Plan, roots: Roots, everything: bool) -> int:
             whole = everything or any(need in touched for need in job.needs)
             stale = [key for key in _stale(job, records, whole) if key in records]
         for key in stale:
-            forget_record(roots.store_of(job), key)
+            roots.store_of(job).forget(key)
         if stale:
             touched.add(job.key)
         removed += len(stale)

@@ -7,7 +7,6 @@ from bench.errors import StoreError
 from bench.plan.plan import Plan
 from bench.spec.job import FitSpec, Job
 from bench.store import Record, Store, blobs
-from bench.store.atomic import explain
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ def forget_lost_weights(plan: Plan, roots: Roots) -> None:
         with roots.shared.lock(job.key) as ours:  # else another runner trains it right now
             record = roots.shared.read(job.key) if ours else None
             if record is not None and not _has_weights(record, roots):
-                forget_record(roots.shared, job.key)
+                roots.shared.forget(job.key)
     for job in plan.jobs.values():
         spec = job.spec
         if isinstance(spec, FitSpec) and spec.recipe.soup and job.kind == "final":
@@ -78,15 +77,7 @@ def _forget_lost_ingredients(final: Job, plan: Plan, store: Store) -> None:
             record = store.read(key)
             kept = record.trial.ingredients if record is not None and record.trial is not None else []
             if not all(blobs.has(store.root / "ingredients" / search.key, sha256) for sha256 in kept):
-                forget_record(store, key)
-
-
-def forget_record(store: Store, key: str) -> None:
-    path = store.path(key)
-    try:
-        path.unlink(missing_ok=True)
-    except OSError as error:
-        raise StoreError(f"cannot remove {path}: {explain(error)}") from error
+                store.forget(key)
 
 
 def _has_weights(record: Record, roots: Roots) -> bool:

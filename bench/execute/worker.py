@@ -61,6 +61,7 @@ def make_context(setup: Setup, pipe: "Connection[Message, Bundle | str]") -> Con
         cache=setup.results / ".cache",
         device=device,
         engine=setup.engine,
+        keeps=setup.keeps,
         patterns=setup.patterns,
         forms_folder=cache / "forms" if (cache := machine_cache()) is not None else None,
         notice=lambda text: pipe.send(Notice(text)),

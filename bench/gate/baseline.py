@@ -155,11 +155,11 @@ def _no_name_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 TEXT, OR_TEXT, FLAG, LIST, MAPPING = (str,), (str, type(None)), (bool, type(None)), (list,), (dict,)
 COUNT, OR_COUNT, NUMBER, OR_NUMBER = (int,), (int, type(None)), (int, float), (int, float, type(None))
-SCORE = (float, int)
+SCORE = (float, int)  # may be negative
 WORDS = {
     TEXT: "text", OR_TEXT: "text or null", FLAG: "true, false or null", LIST: "a list", MAPPING: "a mapping",
     COUNT: "a whole number from 0", OR_COUNT: "a whole number from 0, or null", NUMBER: "a number from 0",
-    OR_NUMBER: "a number from 0, or null", SCORE: "a number from -1 to 1",
+    OR_NUMBER: "a number from 0, or null", SCORE: "a number",
 }  # fmt: skip
 Types = Mapping[str, tuple[type, ...]]
 HEADER: Types = {
@@ -195,8 +195,7 @@ def _fits(value: Any, types: tuple[type, ...]) -> bool:
     if isinstance(value, bool):
         return bool in types
     if isinstance(value, int | float):
-        low, high = (-1, 1) if types == SCORE else (0, math.inf)
-        return isinstance(value, types) and math.isfinite(value) and low <= value <= high
+        return isinstance(value, types) and math.isfinite(value) and (value >= 0 or types == SCORE)
     return isinstance(value, types)
 
 
@@ -220,6 +219,10 @@ def _decode(raw: Any) -> Baseline:
 
 def _row(raw: Any, where: str) -> Row:
     found = _checked(raw, RESULT, where, RESULT_MORE)
+    lowest = -1 if found["metric"] == "mcc" else 0
+    for name in ("score", "first"):
+        if not lowest <= found.get(name, 0) <= 1:
+            raise ValueError(f"{where}: {name!r} is {found[name]}, expected a number between {lowest} and 1")
     if found["num_test"] == 0:
         raise ValueError(f"{where}: 'num_test' is 0")
     try:

@@ -54,7 +54,8 @@ def _short(value: Any) -> str:
 def _data(cell: Cell) -> list[Any]:
     spec, via = cell.declared.dataset, cell.declared.via
     seen = [via.name, via.revision] if via is not None else []
-    return [_reference(cell.declared.data, spec.options), spec.metric, cell.budget, seen]
+    exam = ["resplit"] if cell.splits else []  # other images are tested on, whoever decided so
+    return [_reference(cell.declared.data, spec.options), spec.metric, cell.budget, seen, *exam]
 
 
 def _reference(data: DataRef, options: dict[str, Any]) -> list[Any]:

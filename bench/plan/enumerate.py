@@ -232,7 +232,7 @@ def _cell(
         seed=suite.seed,
         varied=strategy.varied,
     )
-    made = [_search_and_final(suite, replace(spec, repeat=repeat), origin.needs) for repeat in range(suite.repeats)]
+    made = [_search_and_final(suite, one, origin.needs) for one in _repeats(suite, task, spec)]
     for job in (job for pair_of_jobs in made for job in pair_of_jobs):
         jobs.setdefault(job.key, job)
     others = _unchosen(suite, [final for _, final in made])
@@ -254,7 +254,13 @@ def _cell(
         declared=_declared(task, backbone, strategy),
         unchosen=tuple(job.key for job in others),
         lessons=origin.lessons,
+        splits=task.splits,
     )
+
+
+def _repeats(suite: Suite, task: Task, spec: FitSpec) -> list[FitSpec]:
+    splits = task.splits or (None,) * suite.repeats
+    return [replace(spec, repeat=number, data=replace(spec.data, split=one)) for number, one in enumerate(splits)]
 
 
 def _declared(task: Task, backbone: ResolvedBackbone, strategy: ResolvedStrategy) -> Declared:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from bench.datasets.base import Dataset
-from bench.datasets.overlap import Overlap, overlap
+from bench.datasets.overlap import Overlap, overlap, worst
 from bench.errors import SuiteError
 from bench.keys import digest
 from bench.plan.plan import Cell, Lesson, Plan
@@ -23,11 +23,12 @@ class Exam:
     lesson: Lesson
     target: str  # label
     data: DataRef  # of the target
+    splits: tuple[int, ...] = ()  # of its repeats; (): they share one
 
     @property
     def pair(self) -> tuple[object, ...]:
         """What it is told by."""
-        return (self.lesson.loc, digest(self.data))
+        return (self.lesson.loc, digest(self.data), self.splits)
 
     @property
     def is_same(self) -> bool:
@@ -41,7 +42,7 @@ Examined = tuple[Exam, Overlap | None]
 
 def exams_of(cells: Iterable[Cell]) -> list[Exam]:
     """Each pair once, in the order of the suite."""
-    every = [Exam(lesson, cell.dataset, cell.declared.data) for cell in cells for lesson in cell.lessons]
+    every = [Exam(lesson, cell.dataset, cell.declared.data, cell.splits) for cell in cells for lesson in cell.lessons]
     return list({exam.pair: exam for exam in every}.values())
 
 
@@ -77,9 +78,14 @@ def examine(plan: Plan, load: Callable[[DataRef], Dataset | None]) -> list[Exami
 
     pairs = [(exam, at_hand(exam.lesson.data), at_hand(exam.data)) for exam in exams_of(plan.cells)]
     return [
-        (exam, overlap(learned, target) if learned is not None and target is not None else None)
+        (exam, _most(exam, learned, target) if learned is not None and target is not None else None)
         for exam, learned, target in pairs
     ]
+
+
+def _most(exam: Exam, learned: Dataset, target: Dataset) -> Overlap:
+    """Of the repeats."""
+    return worst([overlap(learned, target, split) for split in exam.splits or (None,)])
 
 
 def sentences(found: Iterable[Examined]) -> list[str]:

@@ -23,7 +23,7 @@ def frozen_patterns(jobs: Iterable[Job]) -> dict[str, tuple[Pattern, ...]]:
 
 def pattern_group(spec: FitSpec) -> str:
     """What meets the same images in the same way."""
-    return digest([spec.backbone, spec.recipe.adapt, spec.data, spec.pipeline, spec.training.precision])
+    return digest([spec.backbone, spec.recipe.adapt, spec.data.as_read, spec.pipeline, spec.training.precision])
 
 
 def has_one_body(spec: FitSpec) -> bool:

@@ -10,6 +10,7 @@ from bench.datasets.base import DatasetFacts
 from bench.errors import BenchError, NothingSelected, nearest
 from bench.keys import digest
 from bench.plan.precision import Choice, Machine
+from bench.plan.resplit import notes_of
 from bench.spec.job import Job
 from bench.spec.refs import DataRef, LabelBudget, Weights
 from bench.strategies.entry import Axis
@@ -62,6 +63,7 @@ class Cell:
     # every such trial. No score of a cell reads them.
     unchosen: tuple[str, ...] = ()
     lessons: tuple[Lesson, ...] = ()  # one after another
+    splits: tuple[int, ...] = ()  # of its data set, one per repeat; (): all repeats share one
 
     @property
     def task(self) -> str:
@@ -104,8 +106,12 @@ class Plan:
     @property
     def data_notes(self) -> list[str]:
         """What a reader should know of the data sets, in full sentences."""
-        sources = {cell.dataset: self.sources[digest(cell.declared.data)] for cell in self.cells}
-        return [f"{label}: {note}." for label, source in sorted(sources.items()) for note in source.facts.notes]
+        cells = {cell.dataset: cell for cell in self.cells}
+        return [f"{label}: {note}." for label, cell in sorted(cells.items()) for note in self.told_of_data(cell)]
+
+    def told_of_data(self, cell: Cell) -> tuple[str, ...]:
+        facts = self.sources[digest(cell.declared.data)].facts
+        return notes_of(self.loaded.suite, cell.declared.dataset, facts, cell.splits)
 
     def select(self, filters: Iterable[str]) -> "Plan":
         """Only the cells that match; `dataset=near strategy=freeze*`. One axis twice means either."""

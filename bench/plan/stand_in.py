@@ -19,6 +19,7 @@ from bench.suite.schema import (
     SearchSpec,
     StrategySpec,
     Suite,
+    TestSpec,
     TrainingSpec,
 )
 
@@ -59,7 +60,8 @@ def rehearsal(loaded: LoadedSuite, missing: Collection[str]) -> LoadedSuite:
 def _dataset(number: int, spec: DatasetSpec, missing: Collection[str], told: list[str]) -> DatasetSpec:
     shown = spec.label or datasets.short_name(spec.name)
     if not _is_missing(spec.name, spec.options, missing):
-        return spec.model_copy(update={"label": f"{shown} ({MARK})"})  # trained for less than the suite asks
+        # Trained for less than the suite asks, on one split, because one search serves all repeats.
+        return spec.model_copy(update={"label": f"{shown} ({MARK})", "test": TestSpec(resplit=False)})
     world = WORLDS[number % len(WORLDS)]
     told.append(f"dataset {shown}: the embedded world {world}")
     amounts = [one if one != "full" else LARGEST for one in spec.labels_per_class] or [5, LARGEST]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from bench import datasets
 from bench.plan.resolve import Problems, ResolvedDataset, resolve_dataset
+from bench.plan.resplit import resplits, splits_of, trouble
 from bench.spec.refs import LabelBudget
 from bench.suite.schema import DatasetSpec, FoldsSpec, Suite
 
@@ -15,6 +16,7 @@ class Task:
     dataset: ResolvedDataset
     budget: LabelBudget
     num_labels: int
+    splits: tuple[int, ...] = ()  # seeds of the repeats' own training and test images; (): they share one test split
 
 
 def tasks_of(suite: Suite, problems: Problems) -> list[Task]:
@@ -27,11 +29,15 @@ def tasks_of(suite: Suite, problems: Problems) -> list[Task]:
         dataset = ResolvedDataset(spec.label or datasets.short_name(spec.name), *resolved)
         if any(dataset.label == task.dataset.label for task in tasks):
             problems.add(loc, f"{dataset.label!r} stands twice in this suite; give one of them another `label`")
+        facts, ref = dataset.facts, dataset.ref
+        if wrong := trouble(suite, spec, facts):
+            problems.add((*loc, "test", "resplit"), f"{dataset.label!r}: {wrong}")
+        splits = splits_of(suite, ref) if resplits(suite, spec, facts) else ()
         for budget in budgets_of(spec):
-            trouble = _budget_trouble(budget, dataset) or _folds_trouble(suite, budget, dataset)
-            if trouble:
-                problems.add((*loc, budget.kind), trouble)
-            tasks.append(Task(spec, dataset, budget, _num_labels(budget, dataset)))
+            unfit = _budget_trouble(budget, dataset) or _folds_trouble(suite, budget, dataset)
+            if unfit:
+                problems.add((*loc, budget.kind), unfit)
+            tasks.append(Task(spec, dataset, budget, _num_labels(budget, dataset), splits))
     return tasks
 
 

@@ -51,7 +51,7 @@ class Estimator:
         )
 
     def _facts_of(self, ref: DataRef) -> DatasetFacts:
-        return self._sources[digest(ref)].facts
+        return self._sources[digest(ref.as_read)].facts
 
 
 def changes_anew(training: Training) -> bool:

@@ -3,14 +3,16 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from bench.analysis.candidates import Place
 from bench.analysis.cells import Row, Task, records
+from bench.analysis.comparison import Scores
 from bench.analysis.frame import SuiteResults
 from bench.analysis.tables import Counts, Leaderboard, cell_summary, leaderboard, missing, standings, verdicts
 from bench.analysis.words import labels, shortened
 from bench.report.palette import budget_series, strategy_series
 from bench.report.view import Look, TableCell
 
-METRICS = {"mean_per_class": "mean accuracy per class"}
+METRICS = {"mean_per_class": "mean accuracy per class", "macro_f1": "macro-F1", "mcc": "Matthews correlation"}
 
 
 @dataclass(frozen=True)
@@ -19,22 +21,22 @@ class Facts:
     summary: list[Row]  # one per cell
     verdicts: list[Row]
     board: Leaderboard
-    standings: dict[Task, dict[str, str]]
+    standings: dict[Task, dict[str, Place]]
     counts: Counts
     strategies: dict[str, Look]
     budgets: dict[str, Look]
 
     @staticmethod
     def of(results: SuiteResults) -> "Facts":
-        summary = records(cell_summary(results.finals))
+        summary, scores = records(cell_summary(results.finals)), Scores.of(results.finals)
         baselines = {row["strategy"] for row in summary if row["baseline"]}
         by_labels = sorted(summary, key=lambda row: float(row["labels_per_class"]))
         return Facts(
             results=results,
             summary=summary,
-            verdicts=records(verdicts(results.finals)),
-            board=leaderboard(results.finals),
-            standings=standings(results.finals),
+            verdicts=records(verdicts(results.finals, results.margin, scores)),
+            board=leaderboard(results.finals, scores),
+            standings=standings(results.finals, scores),
             counts=missing(results),
             strategies=strategy_series(unique(row["strategy"] for row in summary), baselines),
             budgets=budget_series(unique(row["budget"] for row in by_labels)),
@@ -48,6 +50,24 @@ class Facts:
     def metric(self) -> str:
         metrics = unique(row["metric"] for row in self.summary)
         return METRICS.get(metrics[0], metrics[0]) if len(metrics) == 1 else "score"
+
+    @property
+    def knows_images(self) -> bool:
+        """Whether intervals speak of other test images too, everywhere on the page."""
+        return all(row["num_images"] > 0 for row in self.summary if row["n"] > 0)
+
+    @property
+    def scope(self) -> str:
+        """What an interval of a score or a difference averages over, in a sentence or two."""
+        over = "new draws of labels, starts and orders"
+        if self.knows_images:
+            return f"over {over} and new test images. Data set, pretrained weights and recipe are held fixed."
+        if any(row["num_images"] > 0 for row in self.summary):
+            return f"over {over}, and over new test images only where a cell's predictions were kept."
+        return (
+            f"over {over} on these very test images. Predictions were not kept, so nothing is said about other test "
+            "images."
+        )
 
     def groups(self) -> dict[tuple[str, str], list[Row]]:
         """Cells by dataset and backbone, in suite order."""

@@ -7,6 +7,7 @@ from bench.report.fill import fill
 from bench.report.sections.costs import cost_section
 from bench.report.sections.diagnosis import gaps_section, selection_section
 from bench.report.sections.learning import depth_section, labels_section
+from bench.report.sections.mistakes import mistakes_section
 from bench.report.sections.origin import pretraining_section, provenance_section
 from bench.report.sections.protocol import protocol_section
 from bench.report.sections.ranking import datasets_section, leaderboard_section
@@ -25,6 +26,7 @@ SECTIONS = (
     datasets_section,
     labels_section,
     depth_section,
+    mistakes_section,
     forgetting_section,
     rates_section,
     search_section,

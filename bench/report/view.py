@@ -112,7 +112,7 @@ class Section:
 
 
 def percent(value: float, digits: int = 1) -> str:
-    return f"{100 * value:.{digits}f}" if math.isfinite(value) else ABSENT
+    return f"{100 * value:.{digits}f}".replace("-", "−") if math.isfinite(value) else ABSENT
 
 
 def signed(value: float, digits: int = 1) -> str:
@@ -121,12 +121,6 @@ def signed(value: float, digits: int = 1) -> str:
         return ABSENT
     text = f"{100 * value:+.{digits}f}"
     return f"{0:.{digits}f}" if float(text) == 0 else text.replace("-", "−")
-
-
-def spread(low: float, high: float) -> str:
-    """` ±1.3`, or nothing where there is no interval."""
-    half = 50 * (high - low)
-    return f" ±{half:.1f}" if math.isfinite(half) else ""
 
 
 def compact(value: float, unit: str = "") -> str:

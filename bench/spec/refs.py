@@ -1,13 +1,13 @@
 """What a job refers to and how it trains: data, network, pipeline, training, search. Pure values, defaults filled."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from bench.keys import digest
+from bench.keys import LATER, digest
 
-# What the score is: the share of images that are right, or the mean over the classes of each one's share.
-Metric = Literal["accuracy", "mean_per_class"]
+Metric = Literal["accuracy", "mean_per_class", "macro_f1", "mcc"]  # what a score is: bench/metrics.py
+Keeps = Literal["none", "bits", "classes", "full"]  # what a final tells of each test example; in no key
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,12 @@ class DataRef:
     revision: str
     num_classes: int
     metric: Metric = "accuracy"
+    split: int | None = field(default=None, metadata=LATER)  # seed of a repeat's own division; None: as it is read
+
+    @property
+    def as_read(self) -> "DataRef":
+        """The set that repeats divide, each for itself; or this one."""
+        return replace(self, split=None)
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,10 @@ Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Rate = Annotated[Number, Field(gt=0, le=1e100)]
 Amount = Annotated[Number, Field(ge=0, le=MOST)]
 Share = Annotated[Number, Field(ge=0, le=1 + 1e-6)]  # a mean over classes may pass 1 by rounding
+Score = Annotated[Number, Field(ge=-1 - 1e-6, le=1 + 1e-6)]  # by a suite's metric, of which mcc goes down to -1
 Count = Annotated[int, Field(strict=True, ge=0, le=MOST)]
 Place = Annotated[int, Field(strict=True, ge=0, le=10**9)]  # of a trial in its search
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Edge = Literal["", "low", "high"]
 
 
@@ -76,7 +78,7 @@ class Ran(AtPoint):
 class Point:
     step: Count
     train_loss: Number | None  # mean since the point before; closed forms have none
-    accuracy: Share
+    accuracy: Score  # by whatever metric
     loss: Number | None  # None where it is not finite
 
 
@@ -85,19 +87,19 @@ class Rung:
     """How a trial stood after so many steps."""
 
     step: Count
-    score: Share  # accuracy over all validation labels
+    score: Score  # over all validation labels
     loss: Number | None
     stop: Count | None = None  # the best moment to stop so far, whose score this is; None where the recipe has none
 
 
 class Fold(Fields):
-    score: Share
+    score: Score
     loss: Number | None
     train_loss: Number | None = None
 
 
 class TrialResult(Ran):
-    score: Share  # on the validation labels, after its last step
+    score: Score  # on the validation labels, after its last step
     loss: Number | None
     num_validation: Count
     folds: list[Fold]
@@ -158,10 +160,10 @@ class FinalResult(Unscored, SeenBefore):
     dataset_sha256: str
     weights: dict[str, Any] | None
     metric: Metric
-    score: Share  # of the last weights, on the test split
+    score: Score  # of the last weights, on the test split
     loss: Number | None
     num_test: Count
-    best_on_test: Share  # what choosing the moment of stopping on the test split would have claimed: a diagnosis
+    best_on_test: Score  # what choosing the moment of stopping on the test split would have claimed: a diagnosis
     curve: list[Point]
     penalty_edge: Edge = ""
     train_loss_end: Number | None = None  # on its own training images; None where it is not finite, or nobody looked
@@ -169,6 +171,7 @@ class FinalResult(Unscored, SeenBefore):
     rows: list[int] = []  # of an own head, by class of the data set
     num_rows: Count | None = None
     among: str = ""
+    predictions: Sha256 | None = None  # digest of the file of what it said of each test example
 
     @model_validator(mode="after")
     def _has_a_point(self) -> Self:
@@ -179,12 +182,12 @@ class FinalResult(Unscored, SeenBefore):
 
 class PretrainResult(Fields):
     metric: Metric
-    score: Share
+    score: Score
     num_test: Count
     curve: list[Point]
     dataset_sha256: str
     weights: dict[str, Any] | None  # that it began with
-    weights_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    weights_sha256: Sha256
 
 
 class Logical(Fields):

@@ -4,7 +4,7 @@ import logging
 import re
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from bench.store.record import Record
 logger = logging.getLogger(__name__)
 
 _KEY = re.compile(r"[0-9a-f]{32}")  # what keys.digest gives
+_PREDICTIONS = re.compile(r"[0-9a-f]{32}\.[0-9a-f]{64}\.predictions")
 
 
 @dataclass(frozen=True)
@@ -43,10 +44,36 @@ class Store:
         _check_key(key)
         return self.runs / key[:2] / f"{key}.json"
 
+    def predictions_path(self, key: str, sha256: str) -> Path:
+        """Beside the record whose predictions these are; `predictions.py` writes and reads them."""
+        name = f"{key}.{sha256}.predictions"
+        if not _PREDICTIONS.fullmatch(name):  # digests become a path
+            raise ValueError(f"a key is 32 lower-case hex digits and a sha256 64, got {key!r} and {sha256!r}")
+        return self.runs / key[:2] / name
+
     def write(self, record: Record) -> None:
-        """On return the record outlives a crash. An older one of that key stays until the new one is whole."""
+        """On return the record outlives a crash. An older one of that key stays until the new one is whole; what an
+        older one had predicted goes then."""
         path = self.path(record.key)
         atomic.write_bytes(path, encoding.encode(record))
+        if record.kind == "final":
+            self._drop_predictions(record.key, record.result.get("predictions"))
+
+    def forget(self, key: str) -> None:
+        """The record and its predictions."""
+        path = self.path(key)
+        try:
+            path.unlink(missing_ok=True)
+            self._drop_predictions(key)
+        except OSError as error:
+            raise StoreError(f"cannot remove {path}: {atomic.explain(error)}") from error
+
+    def _drop_predictions(self, key: str, but: str | None = None) -> None:
+        """What cannot be removed harms nobody: no record names it."""
+        for path in self.path(key).parent.glob(f"{key}.*.predictions"):
+            if path.name != f"{key}.{but}.predictions":
+                with suppress(OSError):
+                    path.unlink()
 
     def read(self, key: str) -> Record | None:
         """None where there is no record, or a damaged one, which is reported once."""
@@ -57,7 +84,7 @@ class Store:
         return found
 
     def scan(self) -> tuple[dict[str, Record], list[Damaged]]:
-        """All records by key, and whatever else lies under runs/, hidden files apart."""
+        """All records by key, and whatever else lies under runs/, hidden files and predictions apart."""
         records: dict[str, Record] = {}
         damaged: list[Damaged] = []
         for folder in self._folders():
@@ -66,7 +93,7 @@ class Store:
             except OSError as error:
                 damaged.append(Damaged(folder, f"cannot be read: {atomic.explain(error)}"))
                 continue
-            for found in map(load, paths):
+            for found in (load(path) for path in paths if not _PREDICTIONS.fullmatch(path.name)):
                 if isinstance(found, Record):
                     records[found.key] = found
                 elif found is not None:
@@ -133,7 +160,7 @@ def load(path: Path) -> Record | Damaged | None:
     if path.parent.name != key[:2]:
         return Damaged(path, f"in the wrong folder: belongs in {key[:2]}/")
     try:
-        record = encoding.decode(_read_regular(path), key)
+        record = encoding.decode(read_regular(path), key)
         record.check()
         return record
     except FileNotFoundError:  # vanished since it was listed, or never there
@@ -144,7 +171,7 @@ def load(path: Path) -> Record | Damaged | None:
         return Damaged(path, str(error))
 
 
-def _read_regular(path: Path) -> bytes:
+def read_regular(path: Path) -> bytes:
     if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for its other end
         raise ValueError("not a file")
     return path.read_bytes()

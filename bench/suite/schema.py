@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from bench.spec.refs import Keeps, Metric
 from bench.suite.numbers import Below1, Count, Name, Positive, Positives, Rate, Rates, Share, Whole, whole
 from bench.suite.recipe_schema import RecipeSpec, StopSpec
 from bench.suite.section import SuiteSection
@@ -36,6 +37,12 @@ class Range(SuiteSection):
         return self
 
 
+class TestSpec(SuiteSection):
+    resplit: bool | None = None
+    """Divide the images anew in every repeat, so that intervals are over test images too: for sets that come in one
+    split. Unset: where such a set has fewer than 3,000 images and each repeat has a search of its own."""
+
+
 class DatasetSpec(SuiteSection):
     name: Name
     """A name from `python -m bench list datasets`."""
@@ -48,9 +55,12 @@ class DatasetSpec(SuiteSection):
     """Label budgets as a total over the classes, spread as evenly as the classes allow."""
     options: dict[str, Any] = {}
     """The dataset's own options."""
-    metric: Literal["accuracy", "mean_per_class"] | None = None
-    """What a score is: the share of images that are right, or the mean over the classes of each one's share. Unset:
-    what this set's literature reports."""
+    metric: Metric | None = None
+    """What a score is, in validation and test: the share of images that are right; the mean over the classes of each
+    one's share (balanced accuracy); the mean of each one's F1; Matthews' correlation, from -1 to 1. Unset: what this
+    set's literature reports."""
+    test: TestSpec = TestSpec()
+    """Which images are tested on."""
     label: Name | None = None
     """The name shown in tables; needed when one dataset stands twice with other options."""
 
@@ -271,12 +281,24 @@ class EngineSpec(SuiteSection):
     """How many trainings may run as one, at most. `auto`: as many as a short trial on the device finds quickest."""
 
 
+class RecordsSpec(SuiteSection):
+    predictions: Keeps = "classes"
+    """What each final tells of every test example, in a file beside its record. `bits`: whether it is right. `classes`:
+    the predicted class, and the log-probabilities of this and of the true one. `full`: the probabilities of all classes
+    too, where these take less than 64 MiB. Moves no number."""
+
+
 class GateSpec(SuiteSection):
     margin: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.25
     """Points by which a cell may drop before `python -m bench gate` calls it a regression. bench/gate/README.md has the
     false alarms and the drops caught at 0.25 and 0.5."""
     must_see: Positive = 2.0
     """A drop in points that the gate is expected to catch; where it could not have, it says so."""
+
+
+class VerdictsSpec(SuiteSection):
+    margin: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
+    """Points within which a strategy counts as good as the baseline, where its difference surely lies between them."""
 
 
 def _free(name: str) -> str:
@@ -306,6 +328,10 @@ class Suite(SuiteSection):
     """How each cell's learning rate is chosen."""
     engine: EngineSpec = EngineSpec()
     """How the arithmetic is done."""
+    records: RecordsSpec = RecordsSpec()
+    """What finals leave beside their numbers."""
+    verdicts: VerdictsSpec = VerdictsSpec()
+    """What the page calls as good as the baseline. Moves no number."""
     gate: GateSpec = GateSpec()
     """What the nightly gate calls a regression. Moves no number."""
     repeats: Count = 5

@@ -131,7 +131,7 @@ def _final(world: World, backbone: str, cell: tuple[str, int, str], repeat: int)
         "source_before": 0.96, "source_after": 0.96 if depth == 5 else 0.9 - 0.02 * rng.random() if ok else NAN,
         "refitted_before": 0.93, "refitted_after": 0.93 if depth == 5 else 0.91 if ok else NAN,
         "seconds": (4.2 * work + 0.3 * rng.random()) if ok else NAN, "peak_memory_bytes": 2.1e8 if ok else NAN,
-        **_engine(strategy, ok), "key": _key(backbone, cell, repeat),
+        **_engine(strategy, ok), "predictions": None, "num_classes": 10, "key": _key(backbone, cell, repeat),
     }  # fmt: skip
 
 

@@ -222,7 +222,8 @@ def made(scores: list[float], chosen: int, tests: list[float | None], **fields: 
     trials = pd.DataFrame(rows)
     names = {"dataset": "near", "budget": "5", "labels_per_class": 5.0, "backbone": "small", "strategy": "a",
              "baseline": False, "solved": "", "repeat": 0, "status": "ok"}  # fmt: skip
-    empty = {name: {"str": "", "float64": NAN, "int64": 0, "bool": False}[kind] for name, kind in FINALS.items()}
+    of_kind = {"str": "", "float64": NAN, "int64": 0, "bool": False, "object": None}
+    empty = {name: of_kind[kind] for name, kind in FINALS.items()}
     finals = typed([{**empty, **names, "score": tests[chosen]}], FINALS)
     others = [
         {**names, "number": n, "lr": 0.1, "weight_decay": 0.0, "key": "k", "score": NAN if one is None else one,

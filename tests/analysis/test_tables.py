@@ -51,10 +51,12 @@ def results(frame: pd.DataFrame) -> SuiteResults:
 
 
 def test_cell_by_hand() -> None:
-    # .90 .92 .94: mean .92, sd .02, half = 4.30265 * .02 / sqrt(3) = .049683
+    # .90 .92 .94: mean .92, variance of the mean .0004 / 3, that of .92 * .08 * 3 / .0004 = 552 draws; Wilson with
+    # t(.975, 2) = 4.30265: q = 4.30265^2 / 552 = .033537, (.92 + q / 2 + sqrt(.0736 q + q^2 / 4)) / (1 + q) = .957106
     row = cell_summary(finals({("near", "full_finetune"): [0.90, 0.92, 0.94]})).iloc[0]
     assert row["mean"] == pytest.approx(0.92)
-    assert row["high"] - row["mean"] == pytest.approx(0.049683, abs=1e-6)
+    assert row["high"] == pytest.approx(0.957106, abs=1e-6)
+    assert row["low"] == pytest.approx(0.855636, abs=1e-6)
     assert (row["n"], row["planned"], row["complete"]) == (3, 3, True)
     assert row["inflation"] == pytest.approx(0.01)
 
@@ -201,7 +203,7 @@ def test_one_number_for_all_repeats_has_no_interval_and_is_compared_all_the_same
     assert math.isnan(rows.loc["scratch", "low"])
     # One-sample t of x against .8: -.2, sd .1, n = 3, by scipy.
     assert rows.loc["x", "behind"] == pytest.approx(-0.2)
-    assert rows.loc["x", "behind_p"] == pytest.approx(ttest_1samp([0.5, 0.6, 0.7], 0.8).pvalue)
+    assert rows.loc["x", "p"] == pytest.approx(ttest_1samp([0.5, 0.6, 0.7], 0.8, alternative="less").pvalue)
 
 
 def test_fewest_tasks_of_a_rank_test() -> None:
@@ -213,7 +215,13 @@ def test_standings() -> None:
         ("a", "x"): [0.90, 0.92, 0.91, 0.90], ("a", "y"): [0.90, 0.91, 0.92, 0.89],
         ("a", "z"): [0.10, 0.12, 0.11, 0.09], ("a", "gap"): [0.99, "missing", 0.99, 0.99],
     })  # fmt: skip
-    assert list(standings(frame).values()) == [{"x": "best", "y": "tied", "z": "behind"}]
+    (places,) = standings(frame).values()
+    assert [name for name, place in places.items() if place.is_candidate] == ["x", "y"]
+    assert [name for name, place in places.items() if place.is_highest] == ["x"]
+    assert "gap" not in places
+    assert places["z"].behind == pytest.approx(0.105 - 0.9075)
+    assert places["z"].low < places["z"].behind < places["z"].high < 0
+    assert places["y"].high == 0
 
 
 def test_inflation_by_hand() -> None:
@@ -258,7 +266,7 @@ def test_headline_of_one_repeat_claims_nothing() -> None:
 def test_terminal_rows() -> None:
     frame = finals({("near", "x"): [0.91, 0.92, 0.93], ("near", "y"): ["failed"] * 3, ("near", "z"): [0.5, "missing"]})
     _, rows = terminal_rows(results(frame))
-    assert dict(rows) == {"x": ["92.0 ±2.5 (3)"], "y": ["— 3 failed"], "z": ["50.0 (1 of 2)"]}
+    assert dict(rows) == {"x": ["92.0 +2.1 −2.8 (3)"], "y": ["— 3 failed"], "z": ["50.0 (1 of 2)"]}
 
 
 def test_terminal_table_takes_names_as_they_are() -> None:

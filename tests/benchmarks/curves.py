@@ -139,7 +139,7 @@ def _fleet(shop, specs):
             rates,
             [[looks[epoch][s][m][0] for epoch in range(EPOCHS)] for m in range(len(rates))],
             [[looks[epoch][s][m][1] for epoch in range(EPOCHS)] for m in range(len(rates))],
-            [scored.accuracy for scored in tests[s]],
+            [scored.score for scored in tests[s]],
         )
         for s in range(len(specs))
     ]
@@ -147,4 +147,4 @@ def _fleet(shop, specs):
 
 def _look(outcome):
     lost = outcome.diverged_at is not None or outcome.last is None
-    return (None, None) if lost else (outcome.last.accuracy, outcome.last.loss)
+    return (None, None) if lost else (outcome.last.score, outcome.last.loss)

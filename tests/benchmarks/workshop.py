@@ -128,4 +128,4 @@ def rates(one):
 def assert_equal(result, score, num, tolerance=1e-3):
     """A trial's record and a plain loop's score: losses to the tolerance, accuracies to two images at the edge."""
     assert result["loss"] == pytest.approx(score.loss, rel=tolerance)
-    assert abs(result["score"] - score.accuracy) <= 2.5 / num
+    assert abs(result["score"] - score.score) <= 2.5 / num

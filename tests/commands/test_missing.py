@@ -103,12 +103,12 @@ def command(place, *arguments):
 
 def test_a_folder_of_ones_own_goes_to_a_report_that_outlives_it(place):
     class_folders(place / "photos", per_class=10)
-    (place / "mine.yaml").write_text(MINE)
+    (place / "mine.yaml").write_text(MINE.replace("scope: cell, ", ""))
     done = command(place, "run", "mine.yaml", "--json")
     assert done.returncode == 0, done.stderr
     assert all(row["status"] == "ok" for row in json.loads(done.stdout)["finals"])
     page = (place / "reports" / "mine.html").read_text()
-    assert "photos: split 16 / 4 by us, stratified, seed 0." in page
+    assert "photos: divided 16 / 4 by us anew in every repeat, stratified." in page
     assert str(place) not in page
     records = [json.loads(path.read_text()) for path in (place / "results" / "mine" / "runs").rglob("*.json")]
     assert records

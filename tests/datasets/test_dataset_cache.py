@@ -81,6 +81,45 @@ def test_options_and_revision_are_other_entries(tmp_path, built, monkeypatch):
     assert len(list(tmp_path.iterdir())) == len(built) == 3
 
 
+@pytest.fixture
+def divided(monkeypatch):
+    """The set came in one split."""
+    near = DATASETS["near"]
+    monkeypatch.setitem(DATASETS, "near", replace(near, load=lambda o: replace(near.load(o), is_divided=True)))
+    return near.load(OPTIONS)
+
+
+def test_images_that_came_in_one_split_lie_in_one_file(tmp_path, divided):
+    loaded = load("near", OPTIONS, tmp_path)
+    names = {path.name for path in the_entry(tmp_path).iterdir()}
+    assert names == {"about.json", "pool_images.npy", "pool_labels.npy", "pool_prints.npy"}
+    assert loaded.is_divided
+    assert same(loaded, divided)
+    assert loaded.sha256 == divided.sha256
+    for mine, theirs in ((loaded.pool, divided.pool), (loaded.train, divided.train), (loaded.test, divided.test)):
+        assert (mine.images == theirs.images).all()
+        assert (mine.prints == theirs.prints).all()
+    assert np.shares_memory(loaded.pool.images, loaded.test.images)
+
+
+def test_prints_follow_a_division(tmp_path, divided):
+    loaded = load("near", OPTIONS, tmp_path)
+    train, test = loaded.divided(5)
+    prints = loaded.prints(5)
+    assert (prints[0] == loaded.pool.prints[train]).all()
+    assert (prints[1] == loaded.pool.prints[test]).all()
+    assert (loaded.prints()[1] == loaded.test.prints).all()
+
+
+@pytest.mark.parametrize("name", ["pool_images.npy", "pool_labels.npy", "pool_prints.npy"])
+def test_one_damaged_file_of_one_split_is_built_again(tmp_path, divided, name):
+    load("near", OPTIONS, tmp_path)
+    path = the_entry(tmp_path) / name
+    path.write_bytes(path.read_bytes()[:-1])
+    assert same(load("near", OPTIONS, tmp_path), divided)
+    assert path.stat().st_size > 0
+
+
 def truncate(entry):
     path = entry / "train_images.npy"
     path.write_bytes(path.read_bytes()[:-100])

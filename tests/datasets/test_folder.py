@@ -27,7 +27,9 @@ def test_one_split_is_divided_class_by_class(tmp_path):
     assert loaded.train.images.shape == (24, 12, 12, 3)
     brightest = loaded.train.images.mean((1, 2)).argmax(1)
     assert (brightest == loaded.train.labels).all()
-    assert "split 24 / 6 by us, stratified, seed 0" in facts.notes[0]
+    assert facts.division == ("split 24 / 6 by us, stratified, seed 0",)
+    assert (facts.train_sizes, facts.test_sizes) == ((8, 8, 8), (2, 2, 2))
+    assert loaded.is_divided
 
 
 def test_the_split_depends_on_its_seed_and_share(tmp_path):
@@ -40,7 +42,7 @@ def test_the_split_depends_on_its_seed_and_share(tmp_path):
 @pytest.mark.parametrize(
     ("parts", "sizes", "note"),
     [(("train", "test"), (20, 8), None), (("train", "val"), (20, 8), None),
-     (("train", "val", "test"), (28, 8), "`val` was added to the training images"), (("train",), (16, 4), "by us")],
+     (("train", "val", "test"), (28, 8), "`val` was added to the training images"), (("train",), (16, 4), None)],
     ids=lambda one: "+".join(map(str, one)) if isinstance(one, tuple) else "",
 )  # fmt: skip
 def test_splits_that_are_there_are_used(tmp_path, parts, sizes, note):
@@ -49,6 +51,7 @@ def test_splits_that_are_there_are_used(tmp_path, parts, sizes, note):
     facts, loaded = opened(tmp_path)
     assert (facts.num_train, facts.num_test) == (len(loaded.train.labels), len(loaded.test.labels)) == sizes
     assert any(note in one for one in facts.notes) if note else facts.notes == ()
+    assert (facts.division is not None) is loaded.is_divided is (parts == ("train",))
 
 
 def test_what_systems_leave_behind_is_no_class(tmp_path):

@@ -102,8 +102,11 @@ def test_splits_can_be_named_and_one_split_is_divided(tmp_path):
     alone = saved(tmp_path / "b", splits={"train": (10, 0)})
     facts = huggingface.facts(alone)
     assert (facts.num_train, facts.num_test) == (16, 4)
-    assert facts.notes == ("split 16 / 4 by us, stratified, seed 0",)
+    assert (facts.notes, facts.division) == ((), ("split 16 / 4 by us, stratified, seed 0",))
+    assert (facts.train_sizes, facts.test_sizes) == ((8, 8), (2, 2))
     assert len(huggingface.load(alone).test.labels) == 4
+    assert huggingface.load(alone).is_divided
+    assert huggingface.facts(chosen).division is None
 
 
 def test_images_of_both_splits_are_counted(tmp_path):

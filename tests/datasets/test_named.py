@@ -136,8 +136,9 @@ def test_a_set_without_a_test_split_is_divided_and_says_so(shelf):
     class_folders(shelf / "eurosat" / "2750", names)
     facts, loaded = opened("eurosat", PictureOptions(side=16))
     assert (facts.num_train, facts.num_test) == (24, 6) == (len(loaded.train.labels), len(loaded.test.labels))
-    assert facts.notes == ("not eurosat as it was published: 3 of 10 classes, 30 of 27,000 images",
-                           "split 24 / 6 by us, stratified, seed 0")  # fmt: skip
+    assert facts.notes == ("not eurosat as it was published: 3 of 10 classes, 30 of 27,000 images",)
+    assert facts.division == ("split 24 / 6 by us, stratified, seed 0",)
+    assert (facts.train_sizes, facts.test_sizes, loaded.is_divided) == ((8, 8, 8), (2, 2, 2), True)
     assert loaded.classes == names
     assert (loaded.test.images.mean((1, 2)).argmax(1) == loaded.test.labels).all()
     assert opened("eurosat", PictureOptions(side=16, split_seed=3))[0].revision != facts.revision

@@ -9,7 +9,7 @@ from PIL import Image
 
 from bench import datasets
 from bench.datasets.base import Dataset, Split, print_of
-from bench.datasets.overlap import Overlap, num_test_in_train, overlap
+from bench.datasets.overlap import Overlap, num_test_in_train, overlap, worst
 from tests.datasets.pictured import class_folders, picture
 
 
@@ -36,6 +36,19 @@ def test_counts_are_those_of_sets_of_bytes():
     assert overlap(source, target) == Overlap(expected[0], 80, expected[1], 120)
     own = {image.tobytes() for image in target.train.images}
     assert num_test_in_train(target) == sum(image.tobytes() in own for image in target.test.images)
+
+
+def test_counts_follow_how_the_target_is_divided():
+    images = noise(60)
+    source, target = dataset(images[:30], noise(10, seed=1)), dataset(images[:40], images[40:])
+    twice = dataset(np.concatenate([images[:40], images[:20]]), images[40:])
+    for split in range(3):
+        train, test = target.divided(split)
+        assert overlap(source, target, split) == Overlap(int((test < 30).sum()), 20, int((train < 30).sum()), 40)
+        train, test = (twice.pool.images[rows] for rows in twice.divided(split))
+        own = {image.tobytes() for image in train}
+        assert num_test_in_train(twice, split) == sum(image.tobytes() in own for image in test) > 0
+    assert worst([Overlap(1, 20, 9, 40), Overlap(2, 20, 0, 40)]).test == 2
 
 
 def test_what_was_only_tested_on_was_not_learned():

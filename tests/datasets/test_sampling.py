@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from bench.datasets.sampling import (
     SamplingError,
+    split_counts,
     split_folds,
     split_holdout,
     subset_fraction,
@@ -114,6 +115,15 @@ def test_holdout_takes_from_every_class_and_leaves_some(labels, seed, share):
     assert (held[sizes >= 2] >= 1).all()
     room = (np.floor(share * sizes) >= 1) & (np.ceil(share * sizes) < sizes)
     assert (np.abs(held - share * sizes)[room] < 1 + 1e-9).all()
+
+
+def test_counts_are_set_aside_as_asked_for():
+    labels = np.repeat(np.arange(3), [10, 4, 1])
+    found = [split_counts(labels, np.array([3, 4, 0]), seed) for seed in range(2)]
+    for parts in found:
+        assert np.bincount(labels[parts.validation], minlength=3).tolist() == [3, 4, 0]
+        assert sorted([*parts.train, *parts.validation]) == list(range(15))
+    assert found[0].validation.tolist() != found[1].validation.tolist()
 
 
 def test_holdout_holds_its_share_where_the_classes_allow():

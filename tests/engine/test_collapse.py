@@ -70,7 +70,7 @@ def plain_loss(spec, context, module, images=None):
 def test_the_loss_is_that_of_the_last_weights_on_the_training_images(tmp_path, monkeypatch, double, by_class):
     context, spec = toys.context(tmp_path), toys.fit_spec(search=dataclasses.replace(toys.SEARCH, trials=1))
     if by_class:
-        train, test = (dataclasses.replace(toys.images(split), by_class=True) for split in ("train", "test"))
+        train, test = (dataclasses.replace(toys.images(split), metric="mean_per_class") for split in ("train", "test"))
         context._loaded[digest(spec.data)] = OnDevice(train, test, "ab" * 32)
     expected, real = [], loop.Session.look_at_own
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from bench.engine.train.evaluate import class_weights, evaluate
+from bench.engine.train.evaluate import evaluate
 from bench.engine.train.examples import Examples
 from tests.engine import toys
 
@@ -41,9 +41,10 @@ def test_103_images_at_any_batch_size(tiny, batch_size):
         net = toys.network(toy)
         whole = evaluate(net.module, images, toys.PIPELINE, 103)
         got = evaluate(net.module, images, toys.PIPELINE, batch_size)
-        assert (got.num, got.correct, got.accuracy) == (103, whole.correct, whole.accuracy)
+        assert (got.num, got.score) == (103, whole.score)
+        assert got.predicted.tolist() == whole.predicted.tolist()
         assert got.loss == pytest.approx(whole.loss, rel=1e-6)
-        assert got.accuracy * 103 == pytest.approx(got.correct)
+        assert got.score == (got.truth == got.predicted).sum() / 103
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 4, 7])
@@ -52,7 +53,7 @@ def test_hand_made_logits(batch_size):
     logits = [(9, 1, 1), (1, 9, 1), (1, 1, 9), (9, 1, 1), (1, 9, 1), (1, 1, 9), (0, 0, 1)]
     scored = evaluate(module, written(logits, [0, 1, 2, 1, 1, 0, 2]), AS_STORED, batch_size)
     assert sorted(module.seen) == list(range(7))
-    assert (scored.correct, scored.num, scored.accuracy) == (5, 7, 5 / 7)
+    assert (scored.num, scored.score) == (7, 5 / 7)
     right, wrong = math.log(1 + 2 * math.exp(-8)), 8 + math.log(1 + 2 * math.exp(-8))
     assert scored.loss == pytest.approx((4 * right + 2 * wrong + math.log(1 + 2 * math.exp(-1))) / 7, rel=1e-5)
 
@@ -71,15 +72,10 @@ def test_every_class_counts_alike_where_a_set_is_scored_by_class():
     labels = [0] * 6 + [1] * 2 + [2]
     logits = [[9, 1, 1]] * 6 + [[1, 9, 1], [9, 1, 1]] + [[1, 9, 1]]
     images = written(logits, labels)
-    by_class = dataclasses.replace(images, by_class=True)
+    by_class = dataclasses.replace(images, metric="mean_per_class")
     for batch_size in (1, 4, 100):
-        assert evaluate(Oracle(), images, AS_STORED, batch_size).accuracy == pytest.approx(7 / 9)
-        assert evaluate(Oracle(), by_class, AS_STORED, batch_size).accuracy == pytest.approx(0.5)
+        assert evaluate(Oracle(), images, AS_STORED, batch_size).score == pytest.approx(7 / 9)
+        assert evaluate(Oracle(), by_class, AS_STORED, batch_size).score == pytest.approx(0.5)
     part = by_class.take(torch.tensor([0, 6, 7]))
     assert part.metric == "mean_per_class"
-    assert evaluate(Oracle(), part, AS_STORED).accuracy == pytest.approx((1 + 1 / 2) / 2)
-
-
-def test_classes_alike_in_size_are_scored_alike_either_way():
-    labels = [n % 4 for n in range(40)]
-    assert class_weights(torch.tensor(labels)).tolist() == [1.0] * 40
+    assert evaluate(Oracle(), part, AS_STORED).score == pytest.approx((1 + 1 / 2) / 2)

@@ -51,7 +51,7 @@ def test_after_is_what_the_trained_body_says_with_the_old_head(tmp_path):
         for own, old in zip(classifier_of(begin.network).parameters(), classifier_of(source.network).parameters(),
                             strict=True):  # fmt: skip
             own.copy_(old)
-    by_hand = evaluate(begin.network.module, source.test, toys.PIPELINE).accuracy
+    by_hand = evaluate(begin.network.module, source.test, toys.PIPELINE).score
     assert final.result["source"]["after"]["original"] == pytest.approx(by_hand)
     assert by_hand != final.result["source"]["before"]["original"]
 

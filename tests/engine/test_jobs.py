@@ -12,7 +12,6 @@ from bench.engine.common.history import read_history
 from bench.engine.jobs import finals
 from bench.engine.jobs.perform import perform
 from bench.engine.search.points import choose
-from bench.engine.train.evaluate import Scored
 from bench.engine.train.loop import Outcome
 from bench.keys import digest
 from bench.spec.job import trial_key
@@ -250,7 +249,7 @@ def test_the_result_is_the_last_reading_and_not_the_best(tmp_path, monkeypatch):
     search, final = toys.search_and_final(toys.fit_spec())
     perform(search, context)
     curve = [Point(6, 1.0, 93 / 103, 0.4), Point(12, 0.5, 52 / 103, 0.8)]
-    outcome = Outcome(steps=12, samples=96, curve=curve, last=Scored(52, 103, 0.8))
+    outcome = Outcome(steps=12, samples=96, curve=curve, last=toys.scored(52, 103, 0.8))
     monkeypatch.setattr(finals, "Session", toys.ended(outcome))
     perform(final, context)
     result = context.store.read(final.key).result

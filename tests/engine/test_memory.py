@@ -87,7 +87,8 @@ def test_scoring_takes_smaller_batches_where_it_must():
     net = toys.network("toy_vit")
     images = toys.images("test")
     narrow = Narrow(net.module, 10)
-    assert evaluate(narrow, images, toys.PIPELINE, 64) == evaluate(net.module, images, toys.PIPELINE, 8)
+    pieces, plain = evaluate(narrow, images, toys.PIPELINE, 64), evaluate(net.module, images, toys.PIPELINE, 8)
+    assert (pieces.score, pieces.loss, pieces.predicted.tolist()) == (plain.score, plain.loss, plain.predicted.tolist())
     assert sum(size for size in narrow.sizes if size <= 10) == 103
 
 

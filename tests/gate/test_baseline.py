@@ -42,7 +42,7 @@ def test_one_line_for_each_result_in_an_order_that_people_expect(tmp_path):
                               "fingerprint", "seconds", "peak_memory_bytes"]  # fmt: skip
 
 
-numbers = st.floats(-1, 1) | st.integers(0, 1000).map(lambda k: round(k / 1000, 9))
+numbers = st.floats(0, 1) | st.integers(0, 1000).map(lambda k: round(k / 1000, 9))
 words = st.text(max_size=8)
 rows_of = st.builds(
     Row, st.builds(CellName, words, words, words, words), st.integers(0, 9), numbers, st.just("accuracy"),
@@ -101,17 +101,18 @@ REFUSED = {
     changed(results={}): "'results' is {}, expected a list",
     changed(results=[1]): "results[0] is no mapping",
     changed(since=3): "the file: 'since' is 3, expected text",
-    with_row(first=1.5): "results[1]: 'first' is 1.5, expected a number from -1 to 1",
+    with_row(first=1.5): "results[1]: 'first' is 1.5, expected a number between 0 and 1",
     with_row(lr=None): "results[1]: 'lr' is None, expected a number from 0",
     with_row(weights=7): "results[1]: 'weights' is 7, expected text",
     without("commit"): "the file has no 'commit'",
     without("torch", "environment"): "environment has no 'torch'",
     without("score", "row"): "results[1] has no 'score'",
-    with_row(score="0.5"): "results[1]: 'score' is '0.5', expected a number from -1 to 1",
-    with_row(score=True): "results[1]: 'score' is True, expected a number from -1 to 1",
-    with_row(score=1.5): "results[1]: 'score' is 1.5, expected a number from -1 to 1",
-    with_row(score=-1.5): "'score' is -1.5, expected a number from -1 to 1",
-    with_row(score=float("nan")): "'score' is nan, expected a number from -1 to 1",
+    with_row(score="0.5"): "results[1]: 'score' is '0.5', expected a number",
+    with_row(score=True): "results[1]: 'score' is True, expected a number",
+    with_row(score=1.5): "results[1]: 'score' is 1.5, expected a number between 0 and 1",
+    with_row(score=-0.5): "'score' is -0.5, expected a number between 0 and 1",
+    with_row(score=-1.5, metric="mcc"): "'score' is -1.5, expected a number between -1 and 1",
+    with_row(score=float("nan")): "'score' is nan, expected a number",
     with_row(seconds=float("inf")): "'seconds' is inf, expected a number from 0, or null",
     with_row(num_test=0): "results[1]: 'num_test' is 0",
     with_row(fingerprint="abc"): "results[1]: 'fingerprint': expected three times 8 hex digits",

@@ -70,6 +70,8 @@ def _others(old):
 def _other(old):
     if isinstance(old, bool):
         return not old
+    if old is None:
+        return 1
     if isinstance(old, int | float):
         return old + 1
     if isinstance(old, str):

@@ -45,7 +45,7 @@ def test_published_accuracy(real, cache, layers):
     with torch.no_grad():
         scored = evaluate(module.to(memory_format=torch.channels_last), images, pipeline)
     assert scored.num == 10_000
-    assert 100 * scored.accuracy == pytest.approx(expected, abs=0.05)
+    assert 100 * scored.score == pytest.approx(expected, abs=0.05)
 
 
 def test_a_published_accuracy_is_one_line_of_a_suite(real, tmp_path):

@@ -57,5 +57,8 @@ def test_with_all_labels_repeats_differ_in_less(results: SuiteResults) -> None:
     full = dataclasses.replace(results, finals=results.finals.assign(budget="full"))
     assert "the same labels, new split and start each" in text(full)
     assert "With all labels the repeats learn from the same images" in text(full)
+    own = dataclasses.replace(full, finals=full.finals.assign(test_overlap=0.2))  # then all labels are other ones too
+    assert "new labels, split and start each" in text(own)
+    assert "With all labels the repeats learn from the same images" not in text(own)
     some = results.finals.assign(budget=results.finals.budget.where(results.finals.dataset == "near", "full"))
     assert "new labels (but for “all”), split and start each" in text(dataclasses.replace(results, finals=some))

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import shutil
 
 import numpy as np
 import pytest
@@ -16,11 +17,13 @@ from bench.datasets.base import Dataset, DatasetEntry, DatasetFacts, Split
 from bench.engine.jobs.own_head import rows_of
 from bench.engine.jobs.perform import perform
 from bench.errors import NotApplicable
+from bench.metrics import contributions
 from bench.network.build import build_network
 from bench.plan.settings import undrawn
 from bench.spec.recipe import OwnHead
 from bench.spec.refs import BackboneRef, DataRef, Weights
 from bench.store import blobs
+from bench.store.predictions import get
 from tests.conftest import TinyOptions, tiny_load
 from tests.engine import toys
 
@@ -87,6 +90,12 @@ def test_truth_own_head_scores_as_the_network_does_by_hand(tmp_path, turned, amo
     assert {name: record.cost["logical"][name] for name in ("steps", "samples", "flops", "trainable_params")} == {
         "steps": 0, "samples": 0, "flops": 0, "trainable_params": 0}  # fmt: skip
     assert "lr" not in record.result
+    kept = get(context.store, record.key, record.result["predictions"])
+    assert contributions("accuracy", kept.truth, kept.classes, 2).mean() == record.result["score"]
+    assert kept.truth.tolist() == labels.tolist()
+    assert kept.classes.tolist() == logits.argmax(1).tolist(), "2: none of the data set's classes"
+    logs = logits.log_softmax(1).gather(1, labels[:, None])[:, 0]
+    assert kept.log_truth == pytest.approx(logs.numpy(), rel=2e-3, abs=1e-4)
     assert record.cost["precision"] == {"used": "fp32", "why": "a checkpoint is scored in full precision"}
 
 
@@ -107,6 +116,13 @@ def test_an_answer_among_all_classes_is_harder(tmp_path, turned):
     assert scored(context, spec, classes=names).result["score"] > 0.5
     assert scored(context, spec, classes=[2, 0]).result["score"] > 0.5
     assert scored(context, spec, classes=names, among="all").result["score"] == 0.0
+    context.keeps = "full"
+    context._loaded.clear()
+    shutil.rmtree(context.store.runs)
+    record = scored(context, spec, classes=names, among="all")
+    kept = get(context.store, record.key, record.result["predictions"])
+    assert set(kept.classes.tolist()) == {2}
+    assert kept.probabilities.shape == (record.result["num_test"], 2)
 
 
 def test_where_nobody_says_what_the_rows_are_it_does_not_apply(tmp_path):

@@ -9,7 +9,7 @@ from bench.engine.common.start import final_stream, labelled_images, start, tria
 from bench.engine.jobs.perform import perform
 from bench.engine.search.outcome import standing
 from bench.engine.search.soup import ingredients_of, shelf
-from bench.engine.train.evaluate import Scored, evaluate
+from bench.engine.train.evaluate import evaluate
 from bench.engine.train.flops import COUNTED, step_flops, training_flops
 from bench.engine.train.loop import Outcome, train
 from bench.engine.train.optimize import Hyper
@@ -126,7 +126,7 @@ def told(spec, context, state, images):
 def test_truth_soup_uniform(tmp_path):
     context, spec, (trials, final), (_, states) = soup_of(tmp_path, "uniform")
     by_hand = told(spec, context, mean([state for trial in states for state in trial]), context.data(spec.data).test)
-    assert final.result["score"] == by_hand.accuracy
+    assert final.result["score"] == by_hand.score
     assert final.result["loss"] == pytest.approx(by_hand.loss, rel=1e-9)
     assert sorted(final.result["soup"]) == [0, 1, 2]
     assert final.cost["logical"]["steps"] == sum(record.cost["logical"]["steps"] for record in trials) == 3 * 3 * 12
@@ -138,8 +138,9 @@ def test_truth_soup_greedy(tmp_path):
     ranked = sorted(range(3), key=lambda n: (-trials[n].result["score"], trials[n].result["loss"]))
     kept, best = [], -1
     for number in ranked:
-        right = sum(told(spec, context, mean([states[n][fold] for n in [*kept, number]]), stream.scored).correct
-                    for fold, stream in enumerate(streams))  # fmt: skip
+        scores = [told(spec, context, mean([states[n][fold] for n in [*kept, number]]), stream.scored)
+                  for fold, stream in enumerate(streams)]  # fmt: skip
+        right = sum(round(one.score * one.num) for one in scores)
         if right >= best:
             kept, best = [*kept, number], right
     assert final.result["soup"] == kept
@@ -243,7 +244,7 @@ def test_truth_stop_early(tmp_path, name, pruner, by):
 
     for record in whole:
         ways = [run(stream, record, 4) for stream in trial_streams(spec, images)]
-        right = {step: sum(way.seen[step].correct for way in ways) for step in (3, 6, 9, 12)}
+        right = {step: sum(round(way.seen[step].score * way.seen[step].num) for way in ways) for step in (3, 6, 9, 12)}
         loss = {step: sum(way.seen[step].loss * way.seen[step].num for way in ways) for step in right}
         by_accuracy = min(right, key=lambda step: (-right[step], loss[step], step))
         best = min(loss, key=lambda step: (loss[step], step)) if by == "loss" else by_accuracy
@@ -271,7 +272,7 @@ def test_a_final_that_stops_early_costs_what_it_did():
 def test_truth_the_moment_of_least_loss_and_that_of_highest_accuracy():
     """A course on which they differ, as where a network that is right grows too sure."""
     course = {10: (0.86, 0.60), 20: (0.84, 0.50), 30: (0.86, 0.55), 40: (0.85, None)}
-    outcome = Outcome(seen={step: Scored(round(100 * accuracy), 100, loss)
+    outcome = Outcome(seen={step: toys.scored(round(100 * accuracy), 100, loss)
                             for step, (accuracy, loss) in course.items()})  # fmt: skip
     found = {by: standing(40, [outcome], set(course), StopEarly(4, by)) for by in ("accuracy", "loss")}
     assert (found["accuracy"].stop, found["accuracy"].score) == (30, 0.86), "of equal accuracy, the lower loss"

@@ -5,8 +5,11 @@ from bench.suite.section import SuiteSection
 from bench.suite.words import annotations
 
 SURFACE = {
-    "Suite": "name description datasets backbones strategies head training search engine gate repeats seed",
-    "DatasetSpec": "name labels_per_class fraction total options metric label",
+    "Suite": "name description datasets backbones strategies head training search engine records verdicts gate repeats "
+    "seed",
+    "DatasetSpec": "name labels_per_class fraction total options metric test label",
+    "TestSpec": "resplit",
+    "VerdictsSpec": "margin",
     "BackboneSpec": "name weights pretrain options units image_size mean std interpolation crop label",
     "PretrainingSpec": "dataset options epochs batch_size optimizer lr weight_decay shift seed allow_overlap",
     "HeadSpec": "start mlp dropout",
@@ -24,6 +27,7 @@ SURFACE = {
     "FoldsSpec": "folds",
     "Range": "low high",
     "EngineSpec": "precision partition fleet",
+    "RecordsSpec": "predictions",
     "GateSpec": "margin must_see",
 }
 

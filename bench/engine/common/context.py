@@ -1,5 +1,6 @@
 """What a worker keeps between jobs: where records go, which device it owns, and the datasets it has loaded."""
 
+import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -22,7 +23,7 @@ from bench.keys import digest
 from bench.network.units import Network
 from bench.plan.patterns import Pattern
 from bench.plan.precision import Choice
-from bench.spec.refs import BackboneRef, DataRef, Engine
+from bench.spec.refs import BackboneRef, DataRef, Engine, Keeps
 from bench.store import Record, Store
 from bench.store.results import SeenBefore
 
@@ -30,6 +31,7 @@ K = TypeVar("K")
 
 RESIDENT_BYTES = 1 << 30  # larger datasets stay in their file
 RESIDENT_SHARE = 0.2  # of a device's free memory
+MOST_PROBABILITIES = 64 << 20  # bytes of one final's, where all classes' are kept
 DATASETS, NETWORKS, STATES, CUTS = 4, 3, 2, 64  # kept at once; cuts of each network
 
 
@@ -44,6 +46,21 @@ class OnDevice:
     def train_labels(self) -> npt.NDArray[np.int64]:
         labels: npt.NDArray[np.int64] = self.train.labels.cpu().numpy()
         return labels
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The images of a set that repeats divide, each for itself."""
+
+    dataset: Dataset
+    examples: Examples
+    sha256: str
+
+    def divided(self, seed: int) -> OnDevice:
+        train, test = self.dataset.divided(seed)
+        sha256 = hashlib.sha256(self.sha256.encode() + np.asarray(test, "<i8").tobytes()).hexdigest()
+        parts = self.examples.take(train), self.examples.take(test)
+        return OnDevice(*parts, sha256, self.dataset.classes)
 
 
 @dataclass
@@ -68,6 +85,7 @@ class Context:
     stopping: Callable[[], bool]  # True: finish the training at hand, start no other
     notice: Callable[[str], None] = print  # something that a person should know
     engine: Engine = field(default_factory=Engine)
+    keeps: Keeps = "classes"  # what finals tell of each test example
     patterns: Mapping[str, tuple[Pattern, ...]] = field(default_factory=dict)  # what the plan leaves frozen
     sources: Mapping[str, dict[str, Any]] = field(default_factory=dict)  # options with paths, by digest of the DataRef
     arithmetic: Mapping[str, Choice] = field(default_factory=dict)  # by `arithmetic_key`; for records only
@@ -75,6 +93,7 @@ class Context:
     seen_before: dict[str, SeenBefore] = field(default_factory=dict)  # by target and network, of `seen.py`
     features: Features = field(init=False)
     _loaded: OrderedDict[str, OnDevice] = field(default_factory=OrderedDict)
+    _pools: OrderedDict[str, Pool] = field(default_factory=OrderedDict)
     _networks: OrderedDict[str, Kept] = field(default_factory=OrderedDict)
     _states: OrderedDict[str, dict[str, torch.Tensor] | None] = field(default_factory=OrderedDict)
     _shared: OrderedDict[str, Any] = field(default_factory=OrderedDict)
@@ -99,27 +118,44 @@ class Context:
         return _kept(self._loaded, digest(ref), DATASETS, lambda: self._load(ref))
 
     def stored(self, ref: DataRef) -> Dataset:
-        options = datasets.find(ref.name).options.model_validate(self.sources.get(digest(ref), ref.options))
+        """As it is read: `Dataset.divided` divides it."""
+        source = self.sources.get(digest(ref.as_read), ref.options)
+        options = datasets.find(ref.name).options.model_validate(source)
         return dataset_cache.load(ref.name, options, self.cache, ref.revision)
 
     def _load(self, ref: DataRef) -> OnDevice:
+        if ref.split is not None:
+            whole = ref.as_read
+            data = _kept(self._pools, digest(whole), DATASETS, lambda: self._pool(whole)).divided(ref.split)
+            return replace(data, test=replace(data.test, keeps=self._kept_of(ref, len(data.test))))
+        loaded, sha256 = self._checked(ref)
+        train, test = (self._placed(split, ref, f"{sha256}/{name}", loaded)
+                       for split, name in ((loaded.train, "train"), (loaded.test, "test")))  # fmt: skip
+        return OnDevice(train, test, sha256, loaded.classes)
+
+    def _pool(self, ref: DataRef) -> Pool:
+        loaded, sha256 = self._checked(ref)
+        images = self._placed(loaded.pool, ref, f"{sha256}/pool", loaded)
+        return Pool(loaded, replace(images, is_shared=True), sha256)
+
+    def _checked(self, ref: DataRef) -> tuple[Dataset, str]:
+        """And its digest: of what is trained on, not of what the cache says of itself."""
         loaded = self.stored(ref)
         _check(ref, loaded)
-        # Of what is trained on, not of what the cache says of itself.
-        sha256 = Dataset(loaded.classes, loaded.train, loaded.test).sha256
+        return loaded, Dataset(loaded.classes, loaded.train, loaded.test).sha256
+
+    def _placed(self, split: Split, ref: DataRef, origin: str, loaded: Dataset) -> Examples:
         size = sum(column.nbytes for split in (loaded.train, loaded.test) for column in split.columns.values())
         place = Examples.on_device if size <= _room(self.device) else Examples.mapped
+        return replace(place(split, self.device, origin), metric=ref.metric)
 
-        def placed(split: Split, name: str) -> Examples:
-            images = place(split, self.device, f"{sha256}/{name}")
-            return replace(images, by_class=ref.metric == "mean_per_class")
-
-        return OnDevice(
-            train=placed(loaded.train, "train"),
-            test=placed(loaded.test, "test"),
-            sha256=sha256,
-            classes=loaded.classes,
-        )
+    def _kept_of(self, ref: DataRef, num_test: int) -> Keeps:
+        size = num_test * ref.num_classes * 2  # of probabilities in half precision
+        if self.keeps != "full" or size < MOST_PROBABILITIES:
+            return self.keeps
+        self.notice(f"{ref.name}: probabilities of {num_test} test images and {ref.num_classes} classes would take "
+                    f"{size >> 20} MiB for each final; only those of the predicted and the true class are kept")
+        return "classes"
 
     def network(self, ref: BackboneRef, built: tuple[object, ...], fresh: Network) -> Network:
         """One network of each kind serves all trainings, so that what is derived from it can be kept with it. `built`:

@@ -16,7 +16,8 @@ from bench.errors import NotApplicable, StoreError
 from bench.plan.precision import FULL
 from bench.spec.job import FitSpec, Job, trial_key, unchosen_key
 from bench.spec.refs import arithmetic_key
-from bench.store import Record, Store
+from bench.store import Record, Store, predictions
+from bench.store.predictions import Predictions
 from bench.store.record import Status
 from bench.store.results import Arithmetic, Cost, SeenBefore, Unscored
 
@@ -112,7 +113,11 @@ def failure(error: Exception) -> Finished:
     return Finished(status, Unscored(traceback=trace), error=f"{type(error).__name__}: {error}")
 
 
-def write(store: Store, record: Record, context: Context) -> None:
+def write(store: Store, record: Record, context: Context, told: Predictions | None = None) -> None:
+    """`told`: of each test example. On disk before the record that names it."""
+    if told is not None:
+        sha256 = predictions.put(store, record.key, told)
+        record = dataclasses.replace(record, result={**record.result, "predictions": sha256})
     record.check()  # what does not fit its type would count as absent once it is on disk
     store.write(record)
     context.announce(record)

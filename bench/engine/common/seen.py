@@ -26,14 +26,14 @@ def seen_before(spec: FitSpec, context: Context) -> SeenBefore:
 
 
 def _look(spec: FitSpec, context: Context) -> SeenBefore:
-    target = context.stored(spec.data)
+    target, split = context.stored(spec.data), spec.data.split
     public = datasets.find(spec.data.name).public
     size = len(target.classes), len(target.train.labels), len(target.test.labels)
     return SeenBefore(
-        test_in_train=num_test_in_train(target),
+        test_in_train=num_test_in_train(target, split),
         unlike_public=public.difference(*size) if public is not None else "",
         overlap=[
-            SeenImages(dataset=learned.name, **asdict(overlap(context.stored(learned), target)))
+            SeenImages(dataset=learned.name, **asdict(overlap(context.stored(learned), target, split)))
             for learned in _learned_before(spec.backbone.weights, context)
         ],
     )

@@ -32,7 +32,9 @@ def setting_for(spec: FitSpec, begin: Start, stream: Stream, context: Context) -
 
 def _unlabelled(train: Examples, stream: Stream) -> Examples:
     """The training split without its labels, and without what this training is scored on."""
-    free = torch.ones(train.split_size, dtype=torch.bool, device=train.device)
+    free = torch.full((train.split_size,), train.rows is None, device=train.device)
+    if train.rows is not None:
+        free[train.rows] = True
     scored = stream.scored
     if scored is not None and scored.origin == train.origin and scored.rows is not None:
         free[scored.rows] = False

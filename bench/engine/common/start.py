@@ -26,6 +26,7 @@ from bench.spec.job import FitSpec
 from bench.spec.recipe import Recipe
 from bench.spec.refs import BackboneRef, Weights
 from bench.store import Record, blobs
+from bench.store.predictions import Predictions
 from bench.store.record import Status
 from bench.store.results import Cost, Fields, Logical, Point, Unscored
 
@@ -56,6 +57,7 @@ class Finished:
     result: Fields = field(default_factory=Unscored)
     cost: Cost = field(default_factory=Cost)
     error: str | None = None
+    predictions: Predictions | None = None  # of a final
 
 
 def start(spec: FitSpec, context: Context) -> Start:
@@ -145,11 +147,11 @@ def scored_once(scored: Scored, data: OnDevice) -> dict[str, Any]:
     return {
         "dataset_sha256": data.sha256,
         "metric": data.test.metric,
-        "score": scored.accuracy,
+        "score": scored.score,
         "loss": scored.loss,
         "num_test": scored.num,
-        "best_on_test": scored.accuracy,
-        "curve": [Point(0, None, scored.accuracy, scored.loss)],
+        "best_on_test": scored.score,
+        "curve": [Point(0, None, scored.score, scored.loss)],
     }
 
 

@@ -29,6 +29,7 @@ from bench.engine.train.loop import Outcome, Session, Stream, evaluation_steps
 from bench.engine.train.solo import Solo, Trained
 from bench.engine.train.stage import Stages
 from bench.errors import StoreError
+from bench.keys import digest
 from bench.spec.job import FitSpec, Job, unchosen_key
 from bench.store import Record
 from bench.store.results import Cost, EngineUse, FinalResult, Measured, Unscored
@@ -77,7 +78,7 @@ def make_finals(jobs: Sequence[Job], context: Context) -> bool:
                 continue
             finished = [failure(error)]
         for final, one in zip(together, finished, strict=True):
-            write(context.store, final.record(context, one), context)
+            write(context.store, final.record(context, one), context, one.predictions)
             if final.spec.recipe.soup is not None and one.status == "ok":
                 drop_ingredients(final.job.needs[-1], context.store)
         ready = ready[len(together) :]
@@ -150,8 +151,9 @@ def _choose(finals: list[_Final], context: Context) -> FleetChoice:
 
 def _stages(finals: list[_Final], context: Context) -> Stages:
     first = finals[0]
-    bases = [final.stream.images for final in finals]
-    return stages_for(first.spec, first.begin, [*bases, context.data(first.spec.data).test], context)
+    learned = [final.stream.images for final in finals]
+    scored = list({digest(final.spec.data): context.data(final.spec.data).test for final in finals}.values())
+    return stages_for(first.spec, first.begin, learned, context, scored)
 
 
 def _train(finals: list[_Final], choice: FleetChoice, before: Measured, context: Context) -> list[Finished]:
@@ -223,10 +225,10 @@ def _finish(final: _Final, outcome: Outcome, cost: Cost, trained: Trained, conte
     result = FinalResult(
         **given,
         metric=data.test.metric,
-        score=last.accuracy,
+        score=last.score,
         loss=last.loss,
         num_test=last.num,
         best_on_test=max(point.accuracy for point in outcome.curve),
         curve=outcome.curve,
     )
-    return Finished("ok", result, cost)
+    return Finished("ok", result, cost, predictions=last.predictions if final.place is None else None)

@@ -35,7 +35,7 @@ def score_own_heads(jobs: Sequence[Job], context: Context) -> bool:
             return False
         context.begins([crashed(record_of(job, context))], 1)
         finished = guarded(lambda job=job: _finish(job, context))  # type: ignore[misc]
-        write(context.store, record_of(job, context, finished), context)
+        write(context.store, record_of(job, context, finished), context, finished.predictions)
     return True
 
 
@@ -62,7 +62,7 @@ def _finish(job: Job, context: Context) -> Finished:
     )
     size = sum(p.numel() for p in source.network.module.parameters())
     logical = Logical(steps=0, samples=0, flops=0, trainable_params=0, added_params=0, total_params=size)
-    return Finished("ok", result, Cost(logical=logical, measured=meter.read()))
+    return Finished("ok", result, Cost(logical=logical, measured=meter.read()), predictions=scored.predictions)
 
 
 def _score(source: SourceNetwork, rows: Sequence[int], spec: FitSpec, context: Context) -> Scored:
@@ -76,7 +76,7 @@ def _score(source: SourceNetwork, rows: Sequence[int], spec: FitSpec, context: C
         return logits[None, :, order]
 
     (scored,) = score(logits_of, context.data(spec.data).test, Direct(spec.pipeline))
-    return scored
+    return scored.among(len(rows))
 
 
 def _names_of_rows(own: OwnHead, root: BackboneRef, context: Context) -> list[Names] | None:

@@ -51,7 +51,7 @@ def run_pretraining(spec: PretrainSpec, context: Context) -> Finished:
     state = {name: tensor.contiguous().cpu() for name, tensor in network.module.state_dict().items()}
     result = PretrainResult(
         metric=spec.data.metric,
-        score=outcome.last.accuracy,
+        score=outcome.last.score,
         num_test=outcome.last.num,
         curve=outcome.curve,
         dataset_sha256=data.sha256,

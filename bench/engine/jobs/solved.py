@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from bench import modalities
 from bench.engine.common import labels as labels_of
@@ -24,7 +23,7 @@ from bench.engine.common.records import (
 )
 from bench.engine.common.start import Finished, Start, labelled_images, scored_once, start, weights_of
 from bench.engine.reuse.stages import stages_for
-from bench.engine.train.evaluate import BATCH, Scored, class_weights
+from bench.engine.train.evaluate import BATCH, Answers, Scored, pooled
 from bench.engine.train.examples import Examples
 from bench.engine.train.flops import forward_flops
 from bench.engine.train.inputs import Share
@@ -64,7 +63,7 @@ def solve_finals(jobs: Sequence[Job], context: Context) -> bool:
         elif context.store.read(job.key) is None:
             context.begins([crashed(record_of(job, context))], 1)
             finished = guarded(lambda job=job: _final(job, context))  # type: ignore[misc]
-            write(context.store, record_of(job, context, finished), context)
+            write(context.store, record_of(job, context, finished), context, finished.predictions)
     return True
 
 
@@ -97,16 +96,19 @@ class _Matrix:
     """What a network makes of some images, as its classifier would see it."""
 
     features: Tensor  # [n, D]
-    labels: Tensor
+    images: Examples
     begin: Start
     stage: Stage
-    by_class: bool  # how it is scored
+
+    @property
+    def labels(self) -> Tensor:
+        return self.images.labels
 
 
 def _trials(spec: FitSpec, context: Context) -> list[Finished]:
     meter = context.meter()
     images = labelled_images(spec, context.data(spec.data))
-    matrix = _matrix(spec, images, [images], context)
+    matrix = _matrix(spec, images, [], context)
     points = penalties(spec)
     parts = labels_of.splits(spec, images.labels.cpu().numpy())
     splits = [(torch.from_numpy(a).to(images.device), torch.from_numpy(b).to(images.device)) for a, b in parts]
@@ -148,24 +150,20 @@ def _path(spec: FitSpec, matrix: _Matrix, points: list[float], index: Tensor | N
 
 def _score(head: Head, matrix: _Matrix, index: Tensor | None, solve: Solve) -> Scored:
     features = matrix.features if index is None else matrix.features[index]
-    labels = matrix.labels if index is None else matrix.labels[index]
-    logits = head.logits(features)
     # Only logistic regression's scores are log-likelihoods.
-    loss = float(F.cross_entropy(logits, labels)) if solve.form == "logistic" else math.inf
-    right = logits.argmax(1) == labels
-    correct = float((right * class_weights(labels)).sum() if matrix.by_class else right.sum())
-    return Scored(correct, len(labels), loss if math.isfinite(loss) else None)
+    answers = Answers(matrix.images if index is None else matrix.images.take(index), solve.form == "logistic")
+    answers.add(head.logits(features)[None])
+    return answers.scored()[0]
 
 
 def _trial(penalty: float, scores: list[Scored], heads: list[Head]) -> TrialResult:
-    num = sum(one.num for one in scores)
-    losses = [one.loss * one.num for one in scores if one.loss is not None]
+    score, loss = pooled(scores)
     return TrialResult(
         **_solver(penalty, heads),
-        score=sum(one.correct for one in scores) / num,
-        loss=sum(losses) / num if len(losses) == len(scores) else None,
-        num_validation=num,
-        folds=[Fold(score=one.accuracy, loss=one.loss) for one in scores],
+        score=score,
+        loss=loss,
+        num_validation=sum(one.num for one in scores),
+        folds=[Fold(score=one.score, loss=one.loss) for one in scores],
     )
 
 
@@ -203,10 +201,10 @@ def _classifier(spec: FitSpec, number: int, context: Context) -> Finished:
     meter = context.meter()
     data = context.data(spec.data)
     images = labelled_images(spec, data)
-    matrix = _matrix(spec, images, [images, data.test], context)
+    matrix = _matrix(spec, images, [data.test], context)
     penalty = penalties(spec)[number]
     (head,) = _path(spec, matrix, [penalty], None)
-    test = dataclasses.replace(matrix, features=_features(matrix, data.test, spec), labels=data.test.labels)
+    test = dataclasses.replace(matrix, features=_features(matrix, data.test, spec), images=data.test)
     scored = _score(head, test, None, _solve(spec))
     cost = _cost(spec, matrix, context, meter.read())
     result = FinalResult(
@@ -218,7 +216,7 @@ def _classifier(spec: FitSpec, number: int, context: Context) -> Finished:
         num_labels=len(images),
         **scored_once(scored, data),
     )
-    return Finished("ok", result, cost)
+    return Finished("ok", result, cost, predictions=scored.predictions)
 
 
 def _edge(number: int, trials: int) -> Edge:
@@ -227,7 +225,7 @@ def _edge(number: int, trials: int) -> Edge:
     return "low" if number == 0 else "high" if number == trials - 1 else ""
 
 
-def _matrix(spec: FitSpec, images: Examples, bases: list[Examples], context: Context) -> _Matrix:
+def _matrix(spec: FitSpec, images: Examples, scored: list[Examples], context: Context) -> _Matrix:
     begin = start(spec, context)
     begin.renew()
     solver = _solve(spec).solver
@@ -235,8 +233,8 @@ def _matrix(spec: FitSpec, images: Examples, bases: list[Examples], context: Con
         stage = plain_stages(begin.network, spec.procedure)(0)
         begin.network.set_active(spec.recipe.active(0))
     else:
-        stage = stages_for(spec, begin, bases, context)(0)
-    found = _Matrix(torch.empty(0), images.labels, begin, stage, images.by_class)
+        stage = stages_for(spec, begin, [images], context, scored)(0)
+    found = _Matrix(torch.empty(0), images, begin, stage)
     return dataclasses.replace(found, features=_features(found, images, spec))
 
 

@@ -51,8 +51,11 @@ class KnownCut:
     bytes_per_image: int
 
 
-def stages_for(spec: FitSpec, begin: Start, bases: Sequence[Examples], context: Context) -> Stages:
-    """`bases`: the sets that all images of these trainings come from; tables are made for whole sets."""
+def stages_for(
+    spec: FitSpec, begin: Start, learned: Sequence[Examples], context: Context, scored: Sequence[Examples] = ()
+) -> Stages:
+    """`learned`, `scored`: the sets that all images of these trainings come from, those that are only scored on apart;
+    tables are made for whole sets."""
     plain = plain_stages(begin.network, spec.procedure)
     if not context.engine.partition:
         return plain
@@ -62,30 +65,39 @@ def stages_for(spec: FitSpec, begin: Start, bases: Sequence[Examples], context: 
     def stage(number: int) -> Stage:
         touched = spec.recipe.touched(number)
         _begin_again(begin, touched)
-        known = None if touched.units[0] else _known(spec, begin, touched, bases[0], context)
+        known = None if touched.units[0] else _known(spec, begin, touched, learned[0], context)
         begin.network.set_active(spec.recipe.active(number))
         if known is None or isinstance(known, str):
             return replace(plain(number), whole=known or "")
-        return _cut_stage(known, bases, _Maker(spec, begin, number, context))
+        return _cut_stage(known, learned, scored, _Maker(spec, begin, number, context))
 
     return stage
 
 
-def _cut_stage(known: KnownCut, bases: Sequence[Examples], maker: "_Maker") -> Stage:
+def _cut_stage(
+    known: KnownCut, learned: Sequence[Examples], scored: Sequence[Examples], maker: "_Maker"
+) -> Stage:
     one, spec, training = known.cut, maker.spec, maker.spec.training
     handling = modalities.of(spec.pipeline).handling()
     how = handling.variation(training)
     through = Through(Direct(spec.pipeline, how), one.static, training.precision)
     still = Through(Direct(spec.pipeline), one.static, training.precision)
-    largest = max(len(base) for base in bases) * known.bytes_per_image * (how.num_views or 1)
-    if not known.is_worth_keeping or largest > LARGEST:
+    bases = _bases([*learned, *scored], LARGEST // known.bytes_per_image)
+    changed = max(map(len, learned)) * (how.num_views or 1)
+    if not known.is_worth_keeping or max(changed, *map(len, bases)) * known.bytes_per_image > LARGEST:
         return Stage(one.live, through, still, "recomputed")
     plain = maker.tables(known, bases, handling.still())
     feed: Supply = plain
     if how.is_random:
-        training_sets = [base for base in bases if base.origin == bases[0].origin]
-        feed = maker.tables(known, training_sets, how) if how.num_views is not None else through
+        feed = maker.tables(known, learned, how) if how.num_views is not None else through
     return Stage(one.live, feed, plain, "kept")
+
+
+def _bases(images: Sequence[Examples], most: int) -> list[Examples]:
+    """What tables of unchanged images are made for. One of all images of a set serves every repeat that takes its
+    training and test images from them, if it is not too large. `most`: images of a table."""
+    wholes = [one.whole if one.is_shared else one for one in images]
+    return wholes if max(map(len, wholes)) <= most else list(images)
 
 
 def _begin_again(begin: Start, touched: Learning) -> None:

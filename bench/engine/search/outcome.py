@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bench.engine.common.start import Finished, Start, has_collapsed, logical_cost
+from bench.engine.train.evaluate import pooled
 from bench.engine.train.loop import Outcome, evaluation_steps
 from bench.engine.train.optimize import Hyper
 from bench.plan.ranking import ranking
@@ -33,12 +34,8 @@ def standing(end: int, outcomes: Sequence[Outcome], moments: set[int], early: St
 
 
 def _at(step: int, outcomes: Sequence[Outcome]) -> Rung:
-    """Over all validation labels: every fold counts by its size."""
-    scored = [outcome.seen[step] for outcome in outcomes]
-    num = sum(one.num for one in scored)
-    losses = [one.loss * one.num for one in scored if one.loss is not None]
-    loss = sum(losses) / num if len(losses) == len(scored) else None
-    return Rung(step, sum(one.correct for one in scored) / num, loss)
+    """Over all validation labels."""
+    return Rung(step, *pooled([outcome.seen[step] for outcome in outcomes]))
 
 
 def describe_trial(
@@ -65,7 +62,7 @@ def describe_trial(
         and any(has_collapsed(outcome, spec.data.num_classes) for outcome in ran),
         rungs=list(rungs),
         folds=[
-            Fold(score=scored.accuracy, loss=scored.loss, train_loss=outcome.curve[-1].train_loss)
+            Fold(score=scored.score, loss=scored.loss, train_loss=outcome.curve[-1].train_loss)
             for outcome in ran
             if (scored := outcome.seen.get(last.stop or last.step)) is not None
         ],

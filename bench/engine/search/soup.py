@@ -2,6 +2,7 @@
 folds, each trial ended as one network for each fold; all began with the same weights, so all of them are averaged.
 """
 
+import math
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from bench.engine.common.context import Context
 from bench.engine.common.history import Tried, read_history
 from bench.engine.common.sources import setting_for
 from bench.engine.common.start import Start, labelled_images, trial_streams
-from bench.engine.train.evaluate import Scored, estimate_statistics
+from bench.engine.train.evaluate import Scored, estimate_statistics, pooled
 from bench.engine.train.loop import OWN_IMAGES, Outcome, Session, Stream, first_drawn
 from bench.engine.train.solo import Solo
 from bench.engine.train.stage import plain_stages
@@ -95,7 +96,7 @@ class SoupPot:
         if learned.loss is None:
             outcome.diverged_at = outcome.steps
         else:
-            outcome.curve.append(Point(budget, learned.loss, seen.accuracy, seen.loss))
+            outcome.curve.append(Point(budget, learned.loss, seen.score, seen.loss))
         return Soup(outcome, self.team, numbers, outcome.steps / budget)
 
     def greedy(self, ranked: Sequence[int]) -> list[int]:
@@ -103,22 +104,21 @@ class SoupPot:
         images = labelled_images(self.spec, self.context.data(self.spec.data))
         streams = trial_streams(self.spec, images)
         kept: list[int] = []
-        best = -1.0
+        best = -math.inf
         for number in ranked:
-            right = self._out_of_fold([*kept, number], streams)
-            if right >= best:
+            score = self._out_of_fold([*kept, number], streams)
+            if score >= best:
                 kept.append(number)
-                best = right
+                best = score
         return kept
 
     def _out_of_fold(self, numbers: Sequence[int], streams: Sequence[Stream]) -> float:
-        """Validation images that are classified correctly: each fold's by the mean of the networks that have not seen
-        them."""
-        right = 0.0
+        """The score on the validation images: each fold's by the mean of the networks that have not seen them."""
+        found = []
         for fold, stream in enumerate(streams):
             self._hold([self._read(number, fold) for number in numbers], stream)
-            right += self.score(stream.scored).correct
-        return right
+            found.append(self.score(stream.scored))
+        return pooled(found)[0]
 
     def pour(self, numbers: Sequence[int], stream: Stream) -> None:
         """From now on the network is the mean of these trials over all their folds."""

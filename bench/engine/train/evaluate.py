@@ -2,30 +2,92 @@
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from bench.engine.train.examples import Examples
 from bench.engine.train.inputs import Direct, Inputs, Share, Supply
 from bench.engine.train.precision import full
+from bench.metrics import score_of
 from bench.network.capture import in_eval_mode
-from bench.spec.refs import Pipeline
+from bench.spec.refs import Keeps, Metric, Pipeline
+from bench.store.predictions import Predictions
 
 BATCH = 256
+MOST_CLASSES = 1 << 16  # that a class's number has room for in the file of what is kept
+Classes = npt.NDArray[np.int32]
+Halves = npt.NDArray[np.float16]
 
 
 @dataclass(frozen=True)
+class Logs:
+    """Of each example the log-probability of two classes, and the probabilities of all where these are wanted."""
+
+    log_classes: Halves | None = None  # [N] of the predicted class
+    log_truth: Halves | None = None  # [N]
+    probabilities: Halves | None = None  # [N, C]
+
+
+@dataclass(frozen=True, eq=False)
 class Scored:
-    correct: float  # images, or what they come to where every class counts alike
-    num: int
+    """What a network said of some examples, in their order."""
+
+    truth: Classes  # [N]
+    predicted: Classes  # [N]
+    num_classes: int
     loss: float | None  # mean cross entropy; None where it is not finite
+    metric: Metric = "accuracy"
+    keeps: Keeps = "none"
+    logs: Logs = Logs()
+    images: npt.NDArray[np.uint32] | None = None  # places in a pool that repeats divide anew [N]
 
     @property
-    def accuracy(self) -> float:
-        return self.correct / self.num
+    def num(self) -> int:
+        return len(self.truth)
+
+    @cached_property
+    def score(self) -> float:
+        return score_of(self.metric, self.truth, self.predicted, self.num_classes)
+
+    def among(self, num_classes: int) -> "Scored":
+        """Of logits that go on beyond the classes of the examples."""
+        logs = self.logs
+        if logs.probabilities is not None:
+            logs = replace(logs, probabilities=logs.probabilities[:, :num_classes])
+        return replace(self, predicted=np.minimum(self.predicted, num_classes), num_classes=num_classes, logs=logs)
+
+    def bare(self) -> "Scored":
+        """Without what is kept of each example."""
+        return self if self.keeps == "none" else replace(self, keeps="none", logs=Logs())
+
+    @property
+    def predictions(self) -> Predictions | None:
+        if self.keeps == "none":
+            return None
+        right = self.truth == self.predicted
+        if self.keeps == "bits" or self.num_classes > MOST_CLASSES:
+            return Predictions(right, images=self.images)
+        logs = self.logs
+        return Predictions(right, self.truth.astype(np.uint16), self.predicted.astype(np.uint16),
+                           logs.log_classes, logs.log_truth, logs.probabilities, self.images)
+
+
+def pooled(parts: Sequence[Scored]) -> tuple[float, float | None]:
+    """Score and loss over all of them. Of a mean per class, which small parts lack classes for, every part counts by
+    its size; any other score is that of all examples together."""
+    num = sum(one.num for one in parts)
+    losses = [one.loss * one.num for one in parts if one.loss is not None]
+    loss = sum(losses) / num if len(losses) == len(parts) else None
+    first = parts[0]
+    if first.metric == "mean_per_class":
+        return sum(one.score * one.num for one in parts) / num, loss
+    truth, predicted = (np.concatenate([getattr(one, name) for one in parts]) for name in ("truth", "predicted"))
+    return score_of(first.metric, truth, predicted, first.num_classes), loss
 
 
 def evaluate(module: nn.Module, images: Examples, pipeline: Pipeline, batch_size: int = BATCH) -> Scored:
@@ -45,10 +107,8 @@ def score(
     logits_of: Callable[[Inputs], Tensor], images: Examples, supply: Supply, batch_size: int = BATCH
 ) -> list[Scored]:
     """One score per member of a stream: `logits_of` takes inputs [1, B, ...] and gives [M, B, C]."""
-    correct: Tensor | int = 0
-    loss: Tensor | float = 0.0
+    answers = Answers(images)
     start = 0
-    weights = class_weights(images.labels) if images.by_class else None
     while start < len(images):
         index = torch.arange(start, min(start + batch_size, len(images)), device=images.device)
         try:
@@ -59,25 +119,56 @@ def score(
             batch_size //= 2
             continue
         start += len(index)
-        labels = images.labels[index].expand(len(logits), -1)
-        # Summed where they are: one look at a device for a whole split.
-        right = logits.argmax(2) == labels
-        correct = correct + (right.sum(1) if weights is None else (right * weights[index]).sum(1))
-        each = F.cross_entropy(full(logits).flatten(0, 1), labels.flatten(), reduction="none")
-        loss = loss + each.view(labels.shape).double().sum(1)
-    assert isinstance(correct, Tensor)
-    assert isinstance(loss, Tensor)
-    num = len(images)
-    return [
-        Scored(right, num, total / num if math.isfinite(total) else None)
-        for right, total in zip(correct.tolist(), loss.tolist(), strict=True)
-    ]
+        answers.add(full(logits))
+    return answers.scored()
 
 
-def class_weights(labels: Tensor) -> Tensor:
-    """float64 [N]: what an image counts, so that every class that is there counts alike and all count N together."""
-    counts = torch.bincount(labels)
-    return len(labels) / (counts.count_nonzero() * counts[labels].double())
+class Answers:
+    """Logits of some examples, batch by batch, and what is to be known of them. Everything stays on the device until
+    the end: one look at it for a whole split."""
+
+    def __init__(self, images: Examples, are_likelihoods: bool = True) -> None:
+        """`are_likelihoods`: softmax makes probabilities of these logits. Otherwise there is no loss."""
+        self.images, self.are_likelihoods = images, are_likelihoods
+        self._num = self._num_classes = 0
+        self._predicted: list[Tensor] = []  # of each batch [M, B]
+        self._loss: Tensor | float = 0.0 if are_likelihoods else math.inf
+        self._logs: list[tuple[Tensor, ...]] = []  # of each batch [M, B] twice, [M, B, C] where all are wanted
+
+    def add(self, logits: Tensor) -> None:
+        """[M, B, C], of the next B examples."""
+        num_members, num, self._num_classes = logits.shape
+        labels = self.images.labels[self._num : self._num + num].expand(num_members, -1)
+        self._num += num
+        predicted = logits.argmax(2)
+        self._predicted.append(predicted)
+        if not self.are_likelihoods:
+            return
+        logs = logits.log_softmax(2)
+        of_truth = logs.gather(2, labels[..., None])[..., 0]
+        self._loss = self._loss - of_truth.double().sum(1)
+        if self.images.keeps in ("classes", "full"):
+            of_predicted = logs.gather(2, predicted[..., None])[..., 0]
+            kept = [_half(of_predicted), _half(of_truth)]
+            self._logs.append((*kept, logs.exp().half()) if self.images.keeps == "full" else tuple(kept))
+
+    def scored(self) -> list[Scored]:
+        truth = self.images.labels.cpu().numpy().astype(np.int32)
+        predicted = torch.cat(self._predicted, 1).int().cpu().numpy()
+        losses = self._loss.tolist() if isinstance(self._loss, Tensor) else [self._loss] * len(predicted)
+        logs = [torch.cat(parts, 1).cpu().numpy() for parts in zip(*self._logs, strict=True)]
+        return [
+            Scored(
+                truth, predicted[m], self._num_classes, total / self._num if math.isfinite(total) else None,
+                self.images.metric, self.images.keeps, Logs(*(one[m] for one in logs)), self.images.places,
+            )
+            for m, total in enumerate(losses)
+        ]  # fmt: skip
+
+
+def _half(logs: Tensor) -> Tensor:
+    """Finite in half precision, too."""
+    return logs.clamp(min=torch.finfo(torch.float16).min).half()
 
 
 def estimate_statistics(

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from bench import modalities
 from bench.datasets.base import Split
-from bench.spec.refs import Metric
+from bench.spec.refs import Keeps, Metric
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,9 @@ class Examples:
     rows: Tensor | None = None  # int64 [n] into `stored`, on the device; None: all of it
     origin: str = ""  # identity of the split by content; "": nobody else can have the same one
     is_streamed: bool = False  # read from the file with every batch
-    by_class: bool = False  # scored by the mean over the classes of each one's share, not by examples alike
+    is_shared: bool = False  # the split holds all images of a set, of which repeats take parts, to train and to test on
+    metric: Metric = "accuracy"  # that they are scored by
+    keeps: Keeps = "none"  # what is to be told of each one when they are scored
 
     @staticmethod
     def on_device(split: Split, device: torch.device, origin: str = "") -> "Examples":
@@ -45,8 +47,9 @@ class Examples:
         return self.stored[0].shape[0]
 
     @property
-    def metric(self) -> Metric:
-        return "mean_per_class" if self.by_class else "accuracy"
+    def places(self) -> npt.NDArray[np.uint32] | None:
+        """Of these images among all images of the set, where repeats divide these anew [n]."""
+        return self.rows.cpu().numpy().astype(np.uint32) if self.is_shared and self.rows is not None else None
 
     @property
     def device(self) -> torch.device:
@@ -71,6 +74,12 @@ class Examples:
         chosen = index.to(self.device)
         rows = chosen if self.rows is None else self.rows[chosen]
         return replace(self, labels=self.labels.index_select(0, chosen), rows=rows)
+
+    @property
+    def whole(self) -> "Examples":
+        """The split that these are of, without labels."""
+        labels = torch.full((self.split_size,), -1, dtype=torch.int64, device=self.device)
+        return replace(self, rows=None, labels=labels)
 
     def inputs(self, pipeline: Any) -> Tensor:
         """As a network takes them, unchanged by chance."""

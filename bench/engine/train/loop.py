@@ -228,8 +228,8 @@ class Session:
         for (s, m), scored in _cells(self.scores()):
             if scored is not None:
                 outcome = self.outcomes[s][m]
-                outcome.last = outcome.seen[self.step] = scored
-                outcome.curve.append(Point(self.step, mean[s][m], scored.accuracy, scored.loss))
+                outcome.last, outcome.seen[self.step] = scored, scored.bare()
+                outcome.curve.append(Point(self.step, mean[s][m], scored.score, scored.loss))
         self._losses.clear()
         self._read = 0
 

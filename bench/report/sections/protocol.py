@@ -186,7 +186,8 @@ def _own_heads(facts: Facts) -> list[str]:
     return [
         f"Checkpoints as they came ({listed(names)}) are scored on the test split by their own classifier, in fp32: "
         "among the data set's own classes, unless the name says `among=all`. Nothing is trained, searched or drawn, so "
-        "every repeat and label budget has one and the same number; it has no interval over repeats."
+        "every label budget has one and the same number, and so has every repeat, without an interval, unless its test "
+        "images are its own."
     ]
 
 

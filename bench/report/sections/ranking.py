@@ -4,11 +4,10 @@ import math
 
 from bench.analysis.cells import Row, collapse_text, records, task_of
 from bench.analysis.leaderboard import fewest_tasks
-from bench.analysis.standing import BEST, TIED
-from bench.analysis.words import labels, plural
+from bench.analysis.words import labels, plural, plus_minus
 from bench.report.facts import Facts, name_cell, unique
 from bench.report.strip import Scale, strip
-from bench.report.view import ABSENT, Block, Column, Section, Table, TableCell, Words, percent, signed, spread
+from bench.report.view import ABSENT, Block, Column, Section, Table, TableCell, Words, percent, signed
 
 
 def leaderboard_section(facts: Facts) -> Section:
@@ -37,17 +36,19 @@ def _table(facts: Facts, rows: list[Row]) -> Table:
         Column("Strategy", numeric=False),
         Column("Mean score", "%", interval=True),
         Column("95 % interval", f"{percent(scale.low, 0)} to {percent(scale.high, 0)}", numeric=False),
-        Column("Behind the first", "points", interval=True),
+        Column("Behind the highest", "points", interval=True),
         Column("Mean rank"),
         Column("First in", plural(len(facts.board.tasks), "task")),
         Column("Finished", "tasks"),
     ]
     n = max((int(row["n"]) for row in ranked), default=0)
     caption = (
-        f"Mean over {plural(len(facts.board.tasks), 'task')}, then over n = {n} repeats; 95 % Student t interval over "
-        "repeats with the tasks held fixed, so it says nothing about other datasets. Distances to the first are paired "
-        "by repeat, their spread is pooled over strategies, and ≈ marks those not separable from it (Holm, 5 %). Who "
-        "share the first place in a task have equal parts of it."
+        f"Mean over {plural(len(facts.board.tasks), 'task')}, then over n = {n} repeats; 95 % interval over repeats"
+        f"{' and test images' if facts.knows_images else ''}, with the tasks held fixed, so it says nothing about "
+        "other data sets. ≈ marks the candidates for the best: no other strategy is shown to be better than they are "
+        "(paired by repeat, one-sided, 5 % over all rivals and all tasks of this page). Below the distance to the "
+        "highest mean stands how far a strategy may lie behind the best of all the others. Strategies that share the "
+        "first place in a task have equal parts of it."
     )
     return Table("leaderboard", columns, [_row(facts, row, scale) for row in rows], caption)
 
@@ -65,7 +66,8 @@ def _row(facts: Facts, row: Row, scale: Scale) -> list[TableCell]:
         mean = TableCell(ABSENT, value="", sub="not ranked", css="quiet")
         return [name, mean, absent, absent, absent, absent, finished]
     bounds = (100 * row["low"], 100 * row["high"], int(row["n"]))
-    mean = TableCell(f"{percent(row['mean'])}{spread(row['low'], row['high'])}", value=100 * row["mean"], bounds=bounds)
+    text = f"{percent(row['mean'])}{plus_minus(row['low'], row['mean'], row['high'])}"
+    mean = TableCell(text, value=100 * row["mean"], bounds=bounds)
     picture = TableCell(
         "",
         value="",
@@ -77,12 +79,14 @@ def _row(facts: Facts, row: Row, scale: Scale) -> list[TableCell]:
 
 
 def _behind(row: Row) -> TableCell:
-    if not math.isfinite(row["behind"]):
-        return TableCell("first", value=0.0, css="quiet")
-    mark = "≈ " if row["tied"] else ""
+    mark = "≈ " if row["candidate"] else ""
     bounds = (100 * row["behind_low"], 100 * row["behind_high"], int(row["n"]))
-    text = f"{mark}{signed(row['behind'])}{spread(row['behind_low'], row['behind_high'])}"
-    return TableCell(text, value=100 * row["behind"], bounds=bounds)
+    text = f"{mark}{signed(row['behind'])}"
+    if not math.isfinite(row["behind_low"]):
+        return TableCell(text, value=100 * row["behind"], bounds=bounds)
+    least, most = -100 * row["behind_high"], -100 * row["behind_low"]
+    sub = f"at most {most:.1f} behind" if row["candidate"] else f"{least:.1f} to {most:.1f} behind"
+    return TableCell(text, value=100 * row["behind"], sub=sub, bounds=bounds)
 
 
 def _remarks(facts: Facts, rows: list[Row]) -> list[str]:
@@ -108,7 +112,7 @@ def _remarks(facts: Facts, rows: list[Row]) -> list[str]:
 def datasets_section(facts: Facts) -> Section:
     how = (
         "Each row is a strategy, each column a label budget; the highest mean of a column is bold on a tint, and ≈ "
-        "marks those that the repeats cannot tell from it."
+        "marks the candidates for the best: no other strategy is shown to be better."
     )
     groups = facts.groups()
     if not groups:
@@ -116,11 +120,9 @@ def datasets_section(facts: Facts) -> Section:
     blocks: list[Block] = [_scores(facts, key, rows) for key, rows in groups.items()]
     planned = max(row["planned"] for row in facts.summary)
     caption = (
-        f"Test {facts.metric} in percent, mean over n = {planned} repeats unless a cell says “of {planned}”, ± half of "
-        "the 95 % Student t interval. The interval is symmetric, so near 0 or 100 it can pass them. Behind the best: "
-        "paired by repeat, spread pooled over the column, Holm-corrected within the column. A strategy with a "
-        "collapsed repeat keeps it in its mean; it is judged by its own spread and lends that to no other. All repeats "
-        "share the test images, so no interval here says what other test images would have shown."
+        f"Test {facts.metric} in percent, mean over n = {planned} repeats unless a cell says “of {planned}”, with the "
+        f"95 % interval: {facts.scope} Where a strategy collapsed in some repeats and not in others its mean keeps "
+        "them, and has no interval: a mean over trainings that work and trainings that break has no honest one."
     )
     return Section("datasets", "Scores by dataset", how, [*blocks, Words([caption], tone="caption"), _all_cells(facts)])
 
@@ -144,21 +146,24 @@ def _score(facts: Facts, row: Row | None) -> TableCell:
         return TableCell(
             ABSENT, value="", sub=row["statuses"].replace("_", " "), css="gap" if row["applicable"] else "quiet"
         )
-    place = facts.standings[task_of(row)].get(row["strategy"], "")
-    text = f"{percent(row['mean'])}{spread(row['low'], row['high'])}"
+    place = facts.standings[task_of(row)].get(row["strategy"])
+    text = f"{percent(row['mean'])}{plus_minus(row['low'], row['mean'], row['high'])}"
+    same = f"identical over {row['n']} repeats" if row["identical"] else ""
     gap = "" if row["complete"] else f"{row['n']} of {row['planned']}: {row['statuses']}".replace("_", " ")
-    sub = "; ".join(part for part in (gap, collapse_text(row)) if part)
-    css = {BEST: "best", TIED: "tied"}.get(place, "") if row["complete"] else "gap"
+    sub = "; ".join(part for part in (gap, collapse_text(row), same) if part)
+    css = "gap" if place is None else "best" if place.is_highest else "tied" if place.is_candidate else ""
     css += " collapsed" if row["num_collapsed"] else ""
     bounds = (100 * row["low"], 100 * row["high"], int(row["n"]))
-    return TableCell(("≈ " if place == TIED else "") + text, value=100 * row["mean"], sub=sub, css=css, bounds=bounds)
+    mark = "≈ " if place is not None and place.is_candidate and len(facts.standings[task_of(row)]) > 1 else ""
+    return TableCell(mark + text, value=100 * row["mean"], sub=sub, css=css, bounds=bounds)
 
 
 def _all_cells(facts: Facts) -> Table:
     """Long form, for a spreadsheet: raw numbers under plain names."""
     texts = ["dataset", "budget", "backbone", "strategy", "statuses", "lr_edge"]
     numbers = [
-        "labels_per_class", "n", "planned", "num_collapsed", "mean_without", "mean", "low", "high", "lr", "inflation",
+        "labels_per_class", "n", "planned", "num_images", "num_collapsed", "mean_without", "mean", "low", "high", "lr",
+        "inflation",
         "flops", "trainable_params", "seconds",
     ]  # fmt: skip
     columns = [*(Column(name, numeric=False) for name in texts), *(Column(name) for name in numbers)]

@@ -42,10 +42,16 @@ def key_numbers(facts: Facts) -> list[tuple[str, str, str]]:
 
 
 def _what_is_new(facts: Facts) -> str:
-    budgets = {row["budget"] for row in facts.summary}
-    if budgets == {"full"}:
+    shared = _shares_labels(facts)
+    if all(shared):
         return "the same labels, new split and start each"
-    return f"new labels{' (but for “all”)' if 'full' in budgets else ''}, split and start each"
+    return f"new labels{' (but for “all”)' if any(shared) else ''}, split and start each"
+
+
+def _shares_labels(facts: Facts) -> list[bool]:
+    """Of each final, whether all repeats of its task learn from the same labels: all that there are, of one split."""
+    finals = facts.results.finals
+    return list((finals["budget"] == "full") & ~(finals["test_overlap"] < 1))
 
 
 def warnings(facts: Facts) -> list[str]:
@@ -87,7 +93,7 @@ def warnings(facts: Facts) -> list[str]:
             "One search on the labels of repeat 0 chose the rates of all repeats: intervals and verdicts hold for "
             "these rates, and another search could choose others."
         )
-    if results.finals["repeat"].nunique() > 1 and any(row["budget"] == "full" for row in facts.summary):
+    if results.finals["repeat"].nunique() > 1 and any(_shares_labels(facts)):
         found.append(
             "With all labels the repeats learn from the same images: intervals there show the chance of start, order "
             "and search alone, and ±0.0 means that nothing was left to chance, not that the score is certain."

@@ -3,26 +3,28 @@
 import math
 
 from bench.analysis.cells import Row
-from bench.analysis.verdicts import HELPS, HURTS, NO_BASELINE, UNDECIDED
-from bench.analysis.words import labels
+from bench.analysis.verdicts import AS_GOOD, FEWEST_IMAGES, HELPS, HURTS, NO_BASELINE, UNDECIDED
+from bench.analysis.words import labels, plus_minus
 from bench.report.facts import Facts, name_cell, unique
 from bench.report.strip import Scale, strip
-from bench.report.view import ABSENT, Block, Column, Section, Table, TableCell, Words, signed, spread
+from bench.report.view import ABSENT, Block, Column, Section, Table, TableCell, Words, signed
 
-MARKS = {HELPS: "▲ helps", HURTS: "▼ hurts", UNDECIDED: "○ undecided", NO_BASELINE: "no baseline"}
+MARKS = {HELPS: "▲ helps", HURTS: "▼ hurts", AS_GOOD: "＝ as good as", UNDECIDED: "○ undecided",
+         NO_BASELINE: "no baseline"}  # fmt: skip
 CAPTION = (
-    "Test score minus that of the baseline in points, paired by repeat (n = {n} unless said), 95 % Student t interval "
-    "with the spread pooled over the strategies of one dataset and budget, those with a collapsed repeat left out and "
-    "judged by their own. Verdicts are corrected for all {tested} "
-    "comparisons of this page (Holm, 5 %), so an interval that misses 0 by little can still be undecided. The upright "
-    "line is no difference; each column has a scale of its own, written above it."
+    "Test score minus that of the baseline in points, paired by repeat (n = {n} unless said). The interval is the "
+    "verdict's own: widened for all {tested} comparisons of this page (Holm, 5 %), it misses 0 just where transfer "
+    "helps or hurts. It speaks {scope} ＝ as good as: surely within ±{margin:g} points of the baseline (two one-sided "
+    "tests, corrected alike). The spread between repeats is the mean of a strategy's own and that of all strategies of "
+    "the same data set and budget, and never below its own. The upright line is no difference; each column has a scale "
+    "of its own, written above it."
 )
 
 
 def transfer_section(facts: Facts) -> Section:
     how = (
-        "▲ helps and ▼ hurts (negative transfer) are findings; ○ undecided means that these repeats cannot tell, which "
-        "is no proof of equality."
+        "▲ helps, ▼ hurts (negative transfer) and ＝ as good as are findings; ○ undecided means that these repeats and "
+        "test images cannot tell, which is no proof of equality."
     )
     if not any(row["reference"] for row in facts.verdicts):
         words = (
@@ -37,7 +39,8 @@ def transfer_section(facts: Facts) -> Section:
         _table(facts, facts.heading(*key), rows, number) for number, (key, rows) in enumerate(groups.items())
     ]
     tested = sum(math.isfinite(row["p"]) for row in facts.verdicts)
-    caption = CAPTION.format(n=max(int(row["n"]) for row in facts.verdicts), tested=tested)
+    most = max(int(row["n"]) for row in facts.verdicts)
+    caption = CAPTION.format(n=most, tested=tested, scope=facts.scope, margin=100 * facts.results.margin)
     blocks += [Words([caption], tone="caption"), _detectable(facts)]
     return Section("transfer", "Transfer against scratch", how, blocks)
 
@@ -72,19 +75,25 @@ def _cell(row: Row | None, scale: Scale, full: int) -> TableCell:
     if row is None:
         return TableCell(ABSENT, value="", css="quiet")
     verdict = row["verdict"]
-    css = {HELPS: "helps", HURTS: "hurts"}.get(verdict, "undecided")
+    css = {HELPS: "helps", HURTS: "hurts", AS_GOOD: "equal"}.get(verdict, "undecided")
     if row["n"] == 0:
         return TableCell(ABSENT, value="", sub=row["reason"], css="gap")
     pairs = "" if row["n"] == full else f", n = {row['n']}"
     return TableCell(
-        f"{signed(row['difference'])}{spread(row['low'], row['high'])}",
+        f"{signed(row['difference'])}{plus_minus(row['low'], row['difference'], row['high'])}",
         value=100 * row["difference"],
-        sub=MARKS[verdict] + pairs,
+        sub=MARKS[verdict] + pairs + _told(row),
         css=f"verdict {css}",
         title=row["reason"],
         picture=strip(scale, row["difference"], (row["low"], row["high"]), css, zero=0.0),
         bounds=(100 * row["low"], 100 * row["high"], int(row["n"])),
     )
+
+
+def _told(row: Row) -> str:
+    """A reason that a reader must see without pointing at the cell."""
+    is_told = "collapsed" in row["reason"] or 0 < row["num_images"] < FEWEST_IMAGES
+    return f"; {row['reason']}" if is_told else ""
 
 
 def _detectable(facts: Facts) -> Table:
@@ -93,12 +102,15 @@ def _detectable(facts: Facts) -> Table:
     for row in facts.verdicts:
         groups.setdefault((row["dataset"], row["budget"]), []).append(row)
     columns = [Column("Dataset", numeric=False), Column("Labels", numeric=False)]
-    columns += [Column("Pooled sd", "points"), Column("Degrees of freedom"), Column("Smallest detectable", "points")]
-    columns += [Column(name.capitalize(), "cells") for name in (HELPS, HURTS, UNDECIDED)]
+    columns += [Column("Test images"), Column("Standard error", "points"), Column("Degrees of freedom")]
+    columns += [Column("Smallest detectable", "points"), Column("Images needed", "undecided cells")]
+    columns += [Column(name.capitalize(), "cells") for name in (HELPS, HURTS, AS_GOOD, UNDECIDED)]
     lines = [_power(dataset, budget, rows) for (dataset, budget), rows in groups.items()]
     caption = (
-        "The smallest true difference to the baseline that would have been found in 4 of 5 suites like this one, with "
-        "all repeats of a cell and after the correction. An undecided cell may hide anything smaller."
+        "Of the cell that sees most: the smallest true difference to the baseline that would have been found in 4 of 5 "
+        "suites like this one, after the correction (noncentral t). An undecided cell may hide anything smaller. "
+        "Images needed: how large a test set would have found, in 4 of 5, a difference as large as the one seen "
+        "(median of the undecided cells); ∞ where no test set would, with so few repeats."
     )
     return Table("detectable", columns, lines, caption, title="What could have been seen", folded=True)
 
@@ -108,13 +120,27 @@ def _power(dataset: str, budget: str, rows: list[Row]) -> list[TableCell]:
     best = min(tested, key=lambda row: float(row["detectable"]), default=None)
     counts = [
         TableCell(str(count), value=count)
-        for count in (sum(row["verdict"] == v for row in rows) for v in (HELPS, HURTS, UNDECIDED))
+        for count in (sum(row["verdict"] == v for row in rows) for v in (HELPS, HURTS, AS_GOOD, UNDECIDED))
     ]
-    numbers = [TableCell(ABSENT, value="")] * 3
+    numbers = [TableCell(ABSENT, value="")] * 4
     if best is not None:
+        error = best["sd"] / math.sqrt(best["n"])
         numbers = [
-            TableCell(f"{100 * best['sd']:.2f}", value=100 * best["sd"]),
+            _images(best["num_images"]),
+            TableCell(f"{100 * error:.2f}", value=100 * error),
             TableCell(f"{best['df']:.1f}", value=best["df"]),
             TableCell(f"{100 * best['detectable']:.1f}", value=100 * best["detectable"]),
         ]
+    needed = sorted(
+        max(row["images_needed"], FEWEST_IMAGES)
+        for row in rows
+        if row["verdict"] == UNDECIDED and not math.isnan(row["images_needed"])
+    )
+    numbers.append(_images(needed[len(needed) // 2] if needed else 0))
     return [name_cell(dataset), TableCell(labels(budget)), *numbers, *counts]
+
+
+def _images(num: float) -> TableCell:
+    if not num:
+        return TableCell(ABSENT, value="")
+    return TableCell("∞", value="") if math.isinf(num) else TableCell(f"{num:,.0f}", value=round(num))

@@ -1,0 +1,258 @@
+"""What the mean of a few repeats owes to chance: the repeats themselves, and the test images that they share.
+
+All repeats of a cell are scored on the same images, so what a strategy gains on just these never averages out, however
+many repeats there are. The variance of a mean over n repeats has two parts, s^2 / n + c: s scatters between repeats,
+and c is what two repeats have in common through their images (their covariance). Over crossed repeats and images c is
+(MS_image - MS_residual) / (n M), as in an analysis of variance; where every repeat has a test split of its own it is
+what the images that two splits share leave. `README.md` has the rule and how often it is right.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from bench.analysis.statistics import LEVEL, POWER, Floats, Spread, share_interval, t_quantile, t_share_below
+
+WILD = 4.0  # times the median: no column lends the pool a larger variance
+SPREADS = 40  # between repeats, that the power is a mean over
+ROUNDING = 1e-12  # of scores that are the same
+SAME = 1e-5  # images are kept as float32
+
+Singles = npt.NDArray[np.float32]  # a suite may have a hundred million of them
+Indices = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Column:
+    """Scores of one strategy, by repeat, and what each test image adds to them."""
+
+    scores: dict[int, float]
+    # Less the repeat's mean, over the number of images [M]; empty where nobody knows.
+    images: dict[int, Singles]
+    which: dict[int, Indices] | None = None  # images of a pool [M], where each repeat has a test split of its own
+    step: float = 0.0  # the smallest difference between two scores, where nothing is known of the images
+
+    @staticmethod
+    def centred(adds: Floats) -> Singles:
+        """Such that the sum of squares is the variance that single images give the mean."""
+        centred: Singles = ((adds - adds.mean()) / math.sqrt(len(adds) * max(len(adds) - 1, 1))).astype(np.float32)
+        return centred
+
+    def minus(self, other: "Column") -> "Sample":
+        repeats = [repeat for repeat in self.scores if repeat in other.scores]
+        values = [self.scores[repeat] - other.scores[repeat] for repeat in repeats]
+        known = all(repeat in self.images and repeat in other.images for repeat in repeats)
+        images = [self.images[repeat] - other.images[repeat] for repeat in repeats] if known else []
+        return Sample.of(values, images, self._which(repeats), max(self.step, other.step))
+
+    def alone(self) -> "Sample":
+        repeats = list(self.scores)
+        known = all(repeat in self.images for repeat in repeats)
+        images = [self.images[repeat] for repeat in repeats] if known else []
+        return Sample.of([self.scores[repeat] for repeat in repeats], images, self._which(repeats), 0.0)
+
+    def _which(self, repeats: list[int]) -> list[Indices] | None:
+        return None if self.which is None else [self.which[repeat] for repeat in repeats if repeat in self.which]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One quantity, a score or a difference of two, in every repeat. Variances of the mean that come from images:"""
+
+    values: Floats  # [n]
+    within: float = 0.0  # of the mean of one repeat
+    images: float = 0.0  # of the mean over all repeats, were images all that varies
+    num_images: int = 0  # 0: nothing is known of them, and nothing can be said about other test images
+    step: float = 0.0
+
+    @staticmethod
+    def of(
+        values: Sequence[float], images: Sequence[Singles], which: Sequence[Indices] | None, step: float
+    ) -> "Sample":
+        kept = np.asarray(values, dtype=np.float64)
+        if not len(images):
+            return Sample(kept, step=step)
+        within = float(np.mean([one @ one for one in images]))
+        if which is None:
+            total = np.sum(images, axis=0)
+        else:
+            total = np.bincount(np.concatenate(which), weights=np.concatenate(images))
+        return Sample(kept, within, float(total @ total) / len(images) ** 2, len(images[0]), step)
+
+    @property
+    def n(self) -> int:
+        return len(self.values)
+
+    @property
+    def mean(self) -> float:
+        return float(self.values.mean()) if self.n else math.nan
+
+    @property
+    def variance(self) -> float:
+        """Between repeats."""
+        if self.n < 2:
+            return math.nan
+        return float(self.values.var(ddof=1)) if np.ptp(self.values) > ROUNDING else 0.0
+
+    @property
+    def shared(self) -> float:
+        """Covariance of two repeats, through the images that they share."""
+        return max((self.n * self.images - self.within) / (self.n - 1), 0.0) if self.n > 1 else self.images
+
+    @property
+    def is_identical(self) -> bool:
+        """All repeats are one and the same, image by image."""
+        return self.n > 1 and self.variance == 0 and self.num_images > 0 and self.images >= self.within * (1 - SAME)
+
+    @property
+    def least(self) -> float:
+        """Variance between repeats below which chance alone among images would not let it fall."""
+        return max(self.within - self.shared, 0.0) if self.num_images else self.step**2
+
+
+def pool(samples: Sequence[Sample]) -> Spread | None:
+    """What the others' repeats say of the spread of any one; None where they say nothing.
+
+    A column noisier than the rest by far lends no more than WILD times their median: one collapsed training would
+    else drown what all others show. Columns that share a reference share its noise, so degrees of freedom do not add
+    up: Greenhouse and Geisser's, (n - 1) tr(S)^2 / tr(S^2), from the columns that have the most repeats.
+    """
+    told = [one for one in samples if one.n > 1 and not one.is_identical]
+    most = max((one.n for one in told), default=0)
+    table = np.array([one.values for one in told if one.n == most], dtype=np.float64)
+    if not len(table):
+        return None
+    variances = np.array([max(one.variance, one.least) for one in told if one.n == most])
+    limited = np.minimum(variances, WILD * np.median(variances))
+    sizes = np.sqrt(np.divide(limited, variances, out=np.ones_like(limited), where=variances > 0))
+    centred = (table - table.mean(axis=1, keepdims=True)) * sizes[:, None]
+    covariance = centred @ centred.T / (most - 1)
+    squared = float((covariance**2).sum())  # the trace of its square, as it is symmetric
+    df = (most - 1) * float(np.trace(covariance)) ** 2 / squared if squared > 0 else most - 1
+    return Spread(math.sqrt(float(limited.mean())), df)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean with what stands behind its intervals and tests. Without a second repeat there is nothing."""
+
+    mean: float
+    n: int
+    num_images: int = 0  # 0: nothing is said of other test images
+    # Variances of the mean:
+    between: float = math.nan  # between repeats
+    df_between: float = math.nan
+    shared: float = 0.0  # through the images that repeats share
+    images: float = 0.0  # were images all that varies: a lower limit
+
+    @staticmethod
+    def of(sample: Sample, others: Spread | None = None) -> "Estimate":
+        """`others`: of the pool. The variance between repeats is the mean of the sample's own and the pool's, and never
+        below its own."""
+        n = sample.n
+        if n < 2:
+            return Estimate(sample.mean, n, sample.num_images)
+        if sample.is_identical:
+            return Estimate(sample.mean, n, sample.num_images, 0.0, n - 1.0, sample.images, sample.images)
+        own, df = sample.variance, n - 1.0
+        if others is not None:
+            own, df = max(own, (own + others.sd**2) / 2), min(max(others.df, n - 1.0), 2.0 * (n - 1))
+        between = max(own, sample.least) / n
+        return Estimate(sample.mean, n, sample.num_images, between, df, sample.shared, sample.images)
+
+    def _at(self, between: Floats) -> tuple[Floats, Floats]:
+        """Variance and degrees of freedom, had repeats scattered by that much."""
+        variance = np.maximum(between + self.shared, self.images)
+        # Satterthwaite's would square the share of `between`: with a noisy reference and 3 repeats, 11 % of suites
+        # without any effect then show one, instead of 4 %.
+        below = between * variance / self.df_between + self.images**2 / max(self.num_images - 1, 1)
+        return variance, np.divide(variance**2, below, out=np.full_like(variance, self.n - 1.0), where=below > 0)
+
+    @cached_property
+    def _here(self) -> tuple[float, float]:
+        variance, df = self._at(np.array([self.between]))
+        return math.sqrt(variance[0]), float(df[0])
+
+    @property
+    def error(self) -> float:
+        """The standard error of the mean; NaN for fewer than two repeats."""
+        return self._here[0]
+
+    @property
+    def df(self) -> float:
+        return self._here[1]
+
+    def ends(self, level: float = 1 - LEVEL) -> tuple[float, float]:
+        """Of the two-sided interval that errs with this level."""
+        half = t_quantile(1 - level / 2, self.df) * self.error
+        return self.mean - half, self.mean + half
+
+    def share_ends(self, low: float = 0.0) -> tuple[float, float]:
+        """Of the interval of a score, which lies between `low` and 1. Scores that are all the same and of whose images
+        nothing is known have none."""
+        quantile, size = t_quantile((1 + LEVEL) / 2, self.df), 1 - low
+        found = share_interval((self.mean - low) / size, (self.error / size) ** 2, quantile, self.num_images)
+        return low + size * found[0], low + size * found[1]
+
+    def p_above(self, bound: float = 0.0) -> float:
+        """Of "the true mean is at most `bound`", one-sided."""
+        return self._share_below(bound - self.mean)
+
+    def p_below(self, bound: float = 0.0) -> float:
+        return self._share_below(self.mean - bound)
+
+    @property
+    def p(self) -> float:
+        """Of "there is no difference", two-sided."""
+        return min(1.0, 2 * min(self.p_above(), self.p_below())) if self.n > 1 else math.nan
+
+    def _share_below(self, distance: float) -> float:
+        if self.n < 2:
+            return math.nan
+        if self.error == 0:
+            return 0.5 if distance == 0 else float(distance > 0)
+        return t_share_below(distance / self.error, self.df)
+
+    def detectable(self, level: float) -> float:
+        """The true difference that a two-sided test at this level shows with a power of 0.8; NaN where there is none.
+
+        The test's threshold varies with the spread that a suite happens to see, so this is a mean over such spreads:
+        the noncentral t, with images beside the repeats.
+        """
+        from scipy.special import chdtri, ndtr, stdtrit
+
+        if self.n < 2 or self.error == 0:
+            return math.nan
+        own = self.n - 1.0  # degrees of freedom of the part that varies most
+        middle = self.between / chdtri(own, 0.5)  # what was seen is as likely too small as too large
+        variance, df = self._at(np.asarray(middle * chdtri(own, (np.arange(SPREADS) + 0.5) / SPREADS), np.float64))
+        threshold = stdtrit(df, 1 - level / 2) * np.sqrt(variance)
+        error = math.sqrt(self._at(np.array([middle * own]))[0][0])
+        differences = np.linspace(0, float(threshold.max()) + 4 * error, 400)
+        power = ndtr((differences[:, None] - threshold) / error).mean(axis=1)
+        return float(np.interp(POWER, power, differences))
+
+    def images_needed(self, level: float) -> float:
+        """Test images with which a true difference as large as this one is shown with that power; infinite where no
+        test set would do it with so few repeats, and NaN where nothing is known of the images."""
+        if self.n < 2 or not self.num_images or self.mean == 0:
+            return math.nan
+        low, high = -10.0, 20.0  # powers of two
+        if self._with_images(high).detectable(level) > abs(self.mean):
+            return math.inf
+        while high - low > 0.05:
+            middle = (low + high) / 2
+            enough = self._with_images(middle).detectable(level) <= abs(self.mean)
+            low, high = (low, middle) if enough else (middle, high)
+        return self.num_images * 2**high
+
+    def _with_images(self, doublings: float) -> "Estimate":
+        factor = 2.0**doublings
+        return replace(
+            self, num_images=max(round(self.num_images * factor), 2), shared=self.shared / factor,
+            images=self.images / factor,
+        )  # fmt: skip

@@ -1,0 +1,109 @@
+"""How often intervals and verdicts are right: the tables of `bench/analysis/README.md`, made anew.
+
+    python -m tests.analysis.simulate verdicts --suites 2000
+
+Each suite is drawn from a planted truth and goes through the functions that make the page.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from bench.analysis.candidates import candidates
+from bench.analysis.comparison import average
+from bench.analysis.statistics import LEVEL
+from bench.analysis.variance import Estimate
+from bench.analysis.verdicts import AS_GOOD, HELPS, HURTS, verdicts
+
+from .planted import NEAR, Planted, finals, suite, task
+
+CASES = ["equal", "lognormal", "half noisy", "ceiling", "ties"]
+MORE = ["noisy baseline", "two noisy", "families", "heavy tails"]
+RIGHT = 1 - LEVEL
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Of a case, over its suites."""
+
+    coverage: float  # of unadjusted 95 % intervals of differences
+    worst: float  # the same, of the strategy that has it worst
+    ratio: float  # of the variance that is estimated, on average, to the true one
+    family: float  # share of suites in which transfer "helps" or "hurts" somewhere, though it does nothing
+    as_good: float  # share of suites in which a strategy is "as good as" the baseline
+
+    def row(self) -> str:
+        shown = (100 * self.coverage, 100 * self.worst, self.ratio, 100 * self.family)
+        return "{:.1f} | {:.1f} | {:.2f} | {:.1f}".format(*shown)
+
+
+def world_of(case: str, **settings: int) -> Planted:
+    return replace(NEAR.get(case, Planted(case)), **settings)
+
+
+def null(world: Planted, suites: int, seed: int = 0, margin: float = 0.0) -> Answers:
+    """All strategies have the baseline's share."""
+    draw, rows = np.random.default_rng([seed, world.n, world.tasks, world.strategies]), finals(world)
+    covered, means, variances, found, equal = [], [], [], 0, 0
+    for _ in range(suites):
+        judged = verdicts(rows, margin, suite(world, draw))
+        covered.append((judged.p >= RIGHT).to_numpy().reshape(world.tasks, -1).mean(axis=0))
+        means.append(judged.difference.to_numpy())
+        variances.append(judged.sd.to_numpy() ** 2 / world.n)
+        found += bool(judged.verdict.isin([HELPS, HURTS]).any())
+        equal += bool((judged.verdict == AS_GOOD).any())
+    by_strategy = np.mean(covered, axis=0)
+    true = float(np.mean(np.square(means)))
+    ratio = float(np.mean(variances)) / true
+    return Answers(float(by_strategy.mean()), float(by_strategy.min()), ratio, found / suites, equal / suites)
+
+
+def power(world: Planted, suites: int, points: float, seed: int = 1) -> tuple[float, float]:
+    """One strategy of one task is so many points better: how often it is found, and the median `detectable`."""
+    draw, rows = np.random.default_rng(seed), finals(world)
+    shares = np.full((world.tasks, world.strategies), world.share)
+    shares[0, -1] += points / 100
+    found, told = 0, []
+    for _ in range(suites):
+        judged = verdicts(rows, 0.0, suite(world, draw, shares))
+        row = judged.iloc[world.strategies - 2]
+        found += row.verdict == HELPS
+        told.append(row.detectable)
+    return found / suites, float(np.median(told))
+
+
+def means(world: Planted, suites: int, seed: int = 2) -> tuple[float, float]:
+    """Coverage of the interval of a cell's mean, and of Student's t over the repeats' scores alone."""
+    draw = np.random.default_rng(seed)
+    covered, plain = [], []
+    for _ in range(suites):
+        for column in task(replace(world, tasks=1), draw).values():
+            low, high = Estimate.of(column.alone()).share_ends()
+            covered.append(low <= world.share <= high)
+            bare = Estimate.of(replace(column, images={}).alone())
+            low, high = bare.ends() if bare.error else (bare.mean, bare.mean)
+            plain.append(low <= world.share <= high)
+    return float(np.mean(covered)), float(np.mean(plain))
+
+
+def leaders(world: Planted, suites: int, lead: float = 0.0, seed: int = 3) -> dict[str, float]:
+    """Who is called a candidate, over all tasks and their mean. `lead`: points by which one strategy is truly best."""
+    draw = np.random.default_rng(seed)
+    shares = np.full((world.tasks, world.strategies), world.share)
+    shares[:, 1] += lead / 100
+    kept, held, left = 0, 0, []
+    families = world.tasks + (world.tasks > 1)
+    for _ in range(suites):
+        columns = suite(world, draw, shares).columns
+        pages = [candidates(one, families) for one in columns.values()]
+        if world.tasks > 1:
+            names = next(iter(columns.values()))
+            over = {s: average([(name[0], one[s]) for name, one in columns.items()]) for s in names}
+            pages.append(candidates(over, families))
+        # Where all are equal every one of them is a true best, and one is looked at.
+        kept += all(page["s1"].is_candidate for page in pages)
+        truth = {name: 0.0 if name == "s1" else -lead / 100 for name in pages[0]}
+        inside = [[page[s].low <= truth[s] + 1e-9 and truth[s] <= page[s].high + 1e-9 for page in pages] for s in truth]
+        held += np.mean([all(one) for one in inside])
+        left.append(np.mean([place.is_candidate for page in pages for place in page.values()]))
+    return {"kept": kept / suites, "held": held / suites, "candidates": float(np.mean(left))}

@@ -1,0 +1,192 @@
+"""What a final said of each test example: its file, and what becomes of it beside its record."""
+
+import dataclasses
+import hashlib
+import os
+
+import numpy as np
+import pytest
+
+from bench.errors import StoreError
+from bench.store.predictions import BEGINNING, COLUMNS, MOST, Kept, Predictions, get, pack, put, unpack
+from tests.made_up import result_of
+
+KEY = "ab" + "0" * 30
+OTHER = "ab" + "1" * 30
+
+
+def drawn(num=11, num_classes=4, seed=0, **columns):
+    """All columns, unless a test leaves some out."""
+    rng = np.random.default_rng(seed)
+    truth = rng.integers(0, num_classes, num).astype(np.uint16)
+    classes = rng.integers(0, num_classes, num).astype(np.uint16)
+    whole = {
+        "right": truth == classes, "truth": truth, "classes": classes,
+        "log_classes": (-rng.random(num)).astype(np.float16), "log_truth": (-3 * rng.random(num)).astype(np.float16),
+        "probabilities": rng.random((num, num_classes)).astype(np.float16),
+        "images": rng.permutation(70_000)[:num].astype(np.uint32),
+    }  # fmt: skip
+    return Predictions(**{**whole, **columns})
+
+
+def equal(one, two):
+    for field in dataclasses.fields(Predictions):
+        mine, theirs = getattr(one, field.name), getattr(two, field.name)
+        assert (mine is None) == (theirs is None), field.name
+        if mine is not None:
+            assert mine.dtype == theirs.dtype, field.name
+            assert np.array_equal(mine, theirs), field.name
+    return True
+
+
+def names(store):
+    return sorted(path.name for path in store.path(KEY).parent.iterdir())
+
+
+@pytest.mark.parametrize("num_classes", [2, 256, 257, 60_000])
+@pytest.mark.parametrize("left_out", [(), ("probabilities", "images"), tuple(COLUMNS)[1:]])
+@pytest.mark.parametrize("num", [1, 8, 11])
+def test_what_is_packed_is_unpacked(num_classes, left_out, num):
+    whole = drawn(num, min(num_classes, 300), **dict.fromkeys(left_out))
+    if "truth" not in left_out:
+        whole.truth[0] = num_classes - 1
+    assert equal(unpack(pack(whole)), whole)
+    assert pack(whole) == pack(whole)
+
+
+def test_predictions_hold_one_place_for_each_column():
+    assert list(COLUMNS) == [field.name for field in dataclasses.fields(Predictions)]
+
+
+WHOLE = pack(drawn())
+
+
+def with_header(text):
+    return BEGINNING + text.encode() + b"\n" + WHOLE.removeprefix(BEGINNING).partition(b"\n")[2]
+
+
+@pytest.mark.parametrize("data", [
+    b"", b"<html>", WHOLE[:-1], WHOLE + b"\0", WHOLE[:40], WHOLE.replace(b"predictions 1", b"predictions 2", 1),
+    WHOLE.replace(b'"num": 11', b'"num": 12', 1), WHOLE.replace(b"|u1", b"<u2", 1), with_header(""), with_header("[]"),
+    with_header("[" * 100_000), with_header('{"num": -1, "width": 0, "columns": {"right": "bits"}}'),
+    with_header('{"num": true, "width": 0, "columns": {"right": "bits"}}'),
+    with_header('{"num": 1, "width": 0, "columns": {"truth": "|u1"}}'),
+    with_header('{"num": 1, "width": 0, "columns": {"right": "|O"}}'),
+    with_header('{"num": 1, "width": 0, "columns": {"right": "bits", "more": "|u1"}}'),
+    with_header('{"num": 1, "width": 0, "columns": {"truth": "|u1", "right": "bits"}}'),
+    with_header('{"num": 1, "width": 0, "columns": ["right"]}'),
+    with_header(f'{{"num": {MOST - 1}, "width": {MOST - 1}, "columns": {{"right": "bits", "probabilities": "<f2"}}}}'),
+])  # fmt: skip
+def test_damage_is_a_value_error(data):
+    assert data != WHOLE
+    with pytest.raises(ValueError, match=r"."):
+        unpack(data)
+
+
+def test_random_damage_is_a_value_error_or_harmless():
+    """A flipped bit inside compressed data is found by its checksum; nothing else than ValueError ever comes out."""
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        data = bytearray(WHOLE)
+        data[rng.integers(len(data))] ^= 1 << rng.integers(8)
+        with pytest.raises(ValueError, match=r"."):
+            unpack(bytes(data))
+
+
+def test_beside_the_record_under_its_key_and_digest(store, make_record):
+    told = drawn()
+    sha256 = put(store, KEY, told)
+    assert sha256 == hashlib.sha256(pack(told)).hexdigest()
+    assert store.predictions_path(KEY, sha256) == store.path(KEY).parent / f"{KEY}.{sha256}.predictions"
+    record = make_record(KEY, result=result_of("final", predictions=sha256))
+    store.write(record)
+    assert names(store) == [f"{KEY}.{sha256}.predictions", f"{KEY}.json"]
+    assert store.read(KEY).final.predictions == sha256
+    assert store.scan() == ({KEY: record}, [])
+    assert equal(get(store, KEY, sha256), told)
+
+
+def test_what_an_older_record_predicted_goes_and_no_other(store, make_record):
+    first, second, others = (put(store, key, drawn(seed=n)) for n, key in enumerate((KEY, KEY, OTHER)))
+    store.write(make_record(KEY, result=result_of("final", predictions=first)))
+    assert names(store) == [f"{KEY}.{first}.predictions", f"{KEY}.json", f"{OTHER}.{others}.predictions"]
+    second = put(store, KEY, drawn(seed=5))
+    store.write(make_record(KEY, result=result_of("final", predictions=second)))
+    assert names(store) == [f"{KEY}.{second}.predictions", f"{KEY}.json", f"{OTHER}.{others}.predictions"]
+    store.write(make_record(KEY, status="crashed", result={}))
+    assert names(store) == [f"{KEY}.json", f"{OTHER}.{others}.predictions"]
+
+
+def test_a_record_is_forgotten_with_its_predictions(store, make_record):
+    sha256 = put(store, KEY, drawn())
+    store.write(make_record(KEY, result=result_of("final", predictions=sha256)))
+    store.forget(KEY)
+    assert names(store) == []
+    store.forget(KEY)
+
+
+def test_other_names_are_still_damaged(store):
+    put(store, KEY, drawn())
+    path = store.path(KEY).parent / f"{KEY}.predictions"
+    path.write_bytes(b"")
+    assert [(one.path, one.reason) for one in store.scan()[1]] == [(path, "not the name of a record")]
+
+
+def test_a_digest_that_is_none_becomes_no_path(store):
+    with pytest.raises(ValueError, match="a sha256 64"):
+        store.predictions_path(KEY, "../" + "0" * 61)
+
+
+def test_absent_and_damaged_predictions_are_told_with_their_place(store, monkeypatch):
+    sha256 = put(store, KEY, drawn())
+    path = store.predictions_path(KEY, sha256)
+    assert equal(Kept(store, KEY, sha256).load(), drawn())
+    path.write_bytes(pack(drawn(seed=1)))
+    damaged = Kept(store, KEY, sha256)
+    assert damaged.load() is None
+    assert damaged.problem == f"predictions damaged: {path}: {len(path.read_bytes())} bytes of another content"
+    path.unlink()
+    lost = Kept(store, KEY, sha256)
+    assert lost.load() is None
+    assert lost.problem == f"predictions missing: {path}"
+    path.mkdir()
+    assert Kept(store, KEY, sha256).problem == f"predictions damaged: {path}: not a file"
+    monkeypatch.setattr("bench.store.predictions.read_regular", lambda path: os.open(path / "x" / "y", os.O_RDONLY))
+    assert Kept(store, KEY, sha256).problem == f"predictions missing: {path}"
+    path.rmdir()
+    path.write_bytes(b"")
+    assert Kept(store, KEY, sha256).problem.startswith(f"cannot read predictions {path}: a file stands where")
+    none = Kept(store, KEY, None)
+    assert (none.load(), none.problem) == (None, "")
+
+
+def test_what_fits_its_digest_may_still_be_of_another_version(store):
+    data = b"predictions 9\n"
+    sha256 = hashlib.sha256(data).hexdigest()
+    path = store.predictions_path(KEY, sha256)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(data)
+    with pytest.raises(StoreError, match=r"not a file of predictions of this version"):
+        get(store, KEY, sha256)
+
+
+def test_predictions_are_read_once_and_only_when_asked_for(store, monkeypatch):
+    asked = []
+    monkeypatch.setattr("bench.store.predictions.get", lambda *where: asked.append(where))
+    kept = Kept(store, KEY, "0" * 64)
+    assert asked == []
+    assert (kept.load(), kept.load()) == (None, None)
+    assert asked == [(store, KEY, "0" * 64)]
+
+
+def test_ten_thousand_images_take_less_than_100_kb():
+    rng = np.random.default_rng(0)
+    num = 10_000
+    for num_classes in (10, 1000):
+        right = rng.random(num) < 0.7
+        truth = rng.integers(0, num_classes, num)
+        told = Predictions(
+            right, truth.astype(np.uint16), np.where(right, truth, (truth + 1) % num_classes).astype(np.uint16),
+            np.log(rng.random(num)).astype(np.float16), np.log(rng.random(num)).astype(np.float16),
+        )  # fmt: skip
+        assert len(pack(told)) < 100_000
