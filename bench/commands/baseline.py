@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.analysis.words import plural
 from bench.commands.gate import baseline_file, chosen
 from bench.commands.gate_outputs import now, trend
 from bench.commands.measure import planned
@@ -14,7 +15,7 @@ from bench.commands.output import as_json, note, say, table
 from bench.commands.run import RunOptions
 from bench.commands.suites import Folders
 from bench.errors import BenchError
-from bench.gate.accept import ALLOWANCES, baseline_of
+from bench.gate.accept import ALLOWANCES, Before, baseline_of
 
 if TYPE_CHECKING:
     from bench.gate.baseline import Baseline
@@ -33,17 +34,20 @@ class AcceptOptions:
 def accept(options: AcceptOptions) -> int:
     """Runs what this code has not measured yet, and writes the file."""
     from bench.gate import baseline
+    from bench.gate.pairs import Rule
 
     allow = chosen("--allow", options.allow, ALLOWANCES)
     asked = planned(options.run, options.reuse)
     path = baseline_file(asked.suite, options.run.folders.results, options.baseline)
     _refuse_to_lose(path, asked.suite)
     asked.trained()
-    made = baseline_of(asked.plan, asked.records, now(), allow)
     before = _read(path)
+    gate = asked.plan.loaded.suite.gate
+    follows = Before(before, Rule(gate.margin, gate.must_see)) if before is not None else None
+    made = baseline_of(asked.plan, asked.records, now(), allow, follows)
     path.parent.mkdir(parents=True, exist_ok=True)
     baseline.write(path, made)
-    say(f"{path}: {len(made.cells())} cells, {len(made.rows)} results; {_moved(before, made)}")
+    say(f"{path}: {len(made.cells())} cells, {len(made.rows)} results; {_moved(before, made)}; {_lineage(made)}")
     return 0
 
 
@@ -76,6 +80,13 @@ def _moved(before: "Baseline | None", after: "Baseline") -> str:
     both = old.keys() & new.keys()
     moved = sum(abs(old[one] - new[one]) > MOVED for one in both)
     return f"{moved} of {len(both)} scores moved, {len(new) - len(both)} are new, {len(old) - len(both)} are gone"
+
+
+def _lineage(made: "Baseline") -> str:
+    goes_on = len({row.cell for row in made.rows if row.first is not None})
+    anew = len(made.cells()) - goes_on
+    old = f"{plural(goes_on, 'cell')} held against the scores of {made.since} too" if goes_on else ""
+    return ", ".join(filter(None, [old, f"{plural(anew, 'cell')} a new lineage" if anew else ""]))
 
 
 def history(suite: str, folders: Folders, place: Path, is_json: bool) -> int:

@@ -3,16 +3,22 @@ permissions.
 """
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Literal, get_args
 
+from bench.analysis.words import plural
 from bench.errors import BenchError
 from bench.gate.baseline import Baseline, Row
+from bench.gate.compare import compare
 from bench.gate.environment import differences
+from bench.gate.lineage import descended
+from bench.gate.pairs import Rule
 from bench.gate.tonight import Tonight, TonightCell, tonight_of
+from bench.gate.verdict import GateResult
 from bench.plan.plan import Plan
 from bench.store.record import Record
 
-Allowance = Literal["stand_in", "dirty", "failed", "mixed"]
+Allowance = Literal["stand_in", "dirty", "failed", "mixed", "regressed"]
 ALLOWANCES: tuple[Allowance, ...] = get_args(Allowance)
 SHOWN = 5  # cells that a refusal names
 
@@ -26,20 +32,34 @@ class NotAcceptable(BenchError):
         super().__init__("\n".join([f"{suite}: these results should not become a baseline:", *lines]))
 
 
+@dataclass(frozen=True)
+class Before:
+    """What the new baseline takes the place of, and the rule by which it is held against that."""
+
+    baseline: Baseline
+    rule: Rule
+
+
 class NothingFinished(BenchError):
     """Not one final of the suite has a score."""
 
 
 def baseline_of(
-    plan: Plan, records: Mapping[str, Record], accepted: str, allow: Collection[Allowance] = ()
+    plan: Plan,
+    records: Mapping[str, Record],
+    accepted: str,
+    allow: Collection[Allowance] = (),
+    before: Before | None = None,
 ) -> Baseline:
     """`accepted`: the time, UTC. Raises NotAcceptable with all reasons but the allowed ones."""
     tonight = tonight_of(plan, records)
-    found = {name: lines for name, lines in reasons(tonight).items() if lines}
+    held = compare(before.baseline, tonight, before.rule) if before is not None else None
+    found = {name: lines for name, lines in reasons(tonight, held).items() if lines}
     refused = {name: lines for name, lines in found.items() if name not in allow}
     if refused:
         raise NotAcceptable(tonight.suite, refused)
-    return snapshot(tonight, accepted, tuple(found))
+    made = snapshot(tonight, accepted, tuple(found))
+    return descended(made, before.baseline, held) if before is not None and held is not None else made
 
 
 def snapshot(tonight: Tonight, accepted: str, allowed: Iterable[str] = ()) -> Baseline:
@@ -62,7 +82,7 @@ def snapshot(tonight: Tonight, accepted: str, allowed: Iterable[str] = ()) -> Ba
     )
 
 
-def reasons(tonight: Tonight) -> dict[Allowance, list[str]]:
+def reasons(tonight: Tonight, held: GateResult | None = None) -> dict[Allowance, list[str]]:
     """Against accepting; empty lists where there are none."""
     stand_ins = ["records of stand-ins, not of what the suite names: " + "; ".join(tonight.stand_ins)]
     commits = sorted({one.commit or "no commit" for one in tonight.origins if one.dirty})
@@ -72,12 +92,24 @@ def reasons(tonight: Tonight) -> dict[Allowance, list[str]]:
         "dirty": dirty if commits else [],
         "failed": _failed(tonight.cells),
         "mixed": _mixed(tonight),
+        "regressed": _regressed(held) if held is not None else [],
     }
 
 
+def _regressed(held: GateResult) -> list[str]:
+    fell = [v for v in [held.mean, *held.verdicts] if v is not None and v.word == "regressed"]
+    return _some([
+        f"{v.cell.strategy if v is held.mean else v.cell}: {100 * v.before:.2f} -> {100 * v.after:.2f} %"
+        + (f" ({v.reason})" if v.reason else "") for v in fell
+    ])  # fmt: skip
+
+
 def _failed(cells: Iterable[TonightCell]) -> list[str]:
-    lines = [_gaps(cell) for cell in cells if (cell.failures or cell.absent) and not cell.unfit]
-    more = [f"and {len(lines) - SHOWN} more cells with gaps"] if len(lines) > SHOWN else []
+    return _some([_gaps(cell) for cell in cells if (cell.failures or cell.absent) and not cell.unfit])
+
+
+def _some(lines: list[str]) -> list[str]:
+    more = [f"and {plural(len(lines) - SHOWN, 'more cell')}"] if len(lines) > SHOWN else []
     return [*lines[:SHOWN], *more]
 
 

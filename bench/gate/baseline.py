@@ -33,12 +33,18 @@ class NoBaseline(BadBaseline):
 class Row:
     cell: CellName
     repeat: int
-    score: float  # share, rounded to DECIMALS
+    score: float  # share, or a correlation down to -1; rounded to DECIMALS
     metric: str
     num_test: int | None
     fingerprint: Fingerprint
     seconds: float | None = None
     peak_memory_bytes: int | None = None
+    # What older files lack. `lr`, `penalty`: the point that the search chose.
+    lr: float | None = None
+    penalty: float | None = None
+    loss: float | None = None  # on the test split: whether two rows are equal to the bit, where scores are coarse
+    weights: str | None = None  # of the pretraining inside the suite, the first digits of their digest
+    first: float | None = None  # the oldest accepted score of this cell and repeat; None: this row's own
 
     @property
     def order(self) -> tuple[Any, ...]:
@@ -58,6 +64,7 @@ class Baseline:
     repeats: int  # as planned
     allowed: tuple[str, ...]  # what would have been refused, and was let through
     rows: tuple[Row, ...]
+    since: str | None = None  # when the oldest of the `first` scores was accepted
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rows", tuple(sorted(self.rows, key=lambda row: row.order)))
@@ -92,6 +99,7 @@ def encode(baseline: Baseline) -> bytes:
         "device_model": baseline.device_model,
         "repeats": baseline.repeats,
         "allowed": list(baseline.allowed),
+        **({"since": baseline.since} if baseline.since is not None else {}),
     }
     lines = [f"{_json(name)}: {_json(value)}," for name, value in header.items()]
     rows = ",\n".join(_json(_row_as_dict(row)) for row in baseline.rows)
@@ -104,11 +112,13 @@ def _json(value: Any) -> str:
 
 
 def _row_as_dict(row: Row) -> dict[str, Any]:
+    more = {name: getattr(row, name) for name in RESULT_MORE}
     return {
         "dataset": row.cell.dataset, "budget": row.cell.budget, "backbone": row.cell.backbone,
         "strategy": row.cell.strategy, "repeat": row.repeat, "score": row.score, "metric": row.metric,
         "num_test": row.num_test, "fingerprint": str(row.fingerprint), "seconds": row.seconds,
         "peak_memory_bytes": row.peak_memory_bytes,
+        **{name: value for name, value in more.items() if value is not None},
     }  # fmt: skip
 
 
@@ -144,11 +154,11 @@ def _no_name_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 TEXT, OR_TEXT, FLAG, LIST, MAPPING = (str,), (str, type(None)), (bool, type(None)), (list,), (dict,)
-COUNT, OR_COUNT, OR_NUMBER = (int,), (int, type(None)), (int, float, type(None))
+COUNT, OR_COUNT, NUMBER, OR_NUMBER = (int,), (int, type(None)), (int, float), (int, float, type(None))
 SCORE = (float, int)  # may be negative
 WORDS = {
     TEXT: "text", OR_TEXT: "text or null", FLAG: "true, false or null", LIST: "a list", MAPPING: "a mapping",
-    COUNT: "a whole number from 0", OR_COUNT: "a whole number from 0, or null",
+    COUNT: "a whole number from 0", OR_COUNT: "a whole number from 0, or null", NUMBER: "a number from 0",
     OR_NUMBER: "a number from 0, or null", SCORE: "a number",
 }  # fmt: skip
 Types = Mapping[str, tuple[type, ...]]
@@ -156,6 +166,8 @@ HEADER: Types = {
     "schema": COUNT, "suite": TEXT, "accepted": TEXT, "commit": OR_TEXT, "code": OR_TEXT, "dirty": FLAG,
     "environment": MAPPING, "device_model": TEXT, "repeats": COUNT, "allowed": LIST, "results": LIST,
 }  # fmt: skip
+HEADER_MORE: Types = {"since": TEXT}  # these may be absent, as in older files
+RESULT_MORE: Types = {"lr": NUMBER, "penalty": NUMBER, "loss": NUMBER, "weights": TEXT, "first": SCORE}
 ENVIRONMENT: Types = dict.fromkeys(FIELDS, TEXT)
 RESULT: Types = {
     "dataset": TEXT, "budget": TEXT, "backbone": TEXT, "strategy": TEXT, "repeat": COUNT, "score": SCORE,
@@ -163,17 +175,19 @@ RESULT: Types = {
 }  # fmt: skip
 
 
-def _checked(raw: Any, types: Types, where: str) -> dict[str, Any]:
+def _checked(raw: Any, types: Types, where: str, more: Types | None = None) -> dict[str, Any]:
+    """`more`: what may be absent."""
     if not isinstance(raw, dict):
         raise ValueError(f"{where} is no mapping")
     for name in types:
         if name not in raw:
             raise ValueError(f"{where} has no {name!r}")
+    known = {**types, **(more or {})}
     for name, value in raw.items():
-        if name not in types:
+        if name not in known:
             raise ValueError(f"{where} has {name!r}, which this version does not know")
-        if not _fits(value, types[name]):
-            raise ValueError(f"{where}: {name!r} is {value!r}, expected {WORDS[types[name]]}")
+        if not _fits(value, known[name]):
+            raise ValueError(f"{where}: {name!r} is {value!r}, expected {WORDS[known[name]]}")
     return raw
 
 
@@ -188,7 +202,7 @@ def _fits(value: Any, types: tuple[type, ...]) -> bool:
 def _decode(raw: Any) -> Baseline:
     if isinstance(raw, dict) and raw.get("schema", SCHEMA) != SCHEMA:
         raise ValueError(f"schema {raw['schema']!r}, this version reads {SCHEMA}; accept the baseline anew")
-    header = _checked(raw, HEADER, "the file")
+    header = _checked(raw, HEADER, "the file", HEADER_MORE)
     environment = Environment.from_dict(_checked(header["environment"], ENVIRONMENT, "environment"))
     if not all(isinstance(one, str) for one in header["allowed"]):
         raise ValueError("the file: 'allowed' is no list of texts")
@@ -198,15 +212,17 @@ def _decode(raw: Any) -> Baseline:
         environment=environment,
         allowed=tuple(header["allowed"]),
         rows=rows,
+        since=header.get("since"),
         **{name: header[name] for name in ("suite", "accepted", "device_model", "commit", "code", "dirty", "repeats")},
     )
 
 
 def _row(raw: Any, where: str) -> Row:
-    found = _checked(raw, RESULT, where)
+    found = _checked(raw, RESULT, where, RESULT_MORE)
     lowest = -1 if found["metric"] == "mcc" else 0
-    if not lowest <= found["score"] <= 1:
-        raise ValueError(f"{where}: 'score' is {found['score']}, expected a number between {lowest} and 1")
+    for name in ("score", "first"):
+        if not lowest <= found.get(name, 0) <= 1:
+            raise ValueError(f"{where}: {name!r} is {found[name]}, expected a number between {lowest} and 1")
     if found["num_test"] == 0:
         raise ValueError(f"{where}: 'num_test' is 0")
     try:
@@ -222,6 +238,7 @@ def _row(raw: Any, where: str) -> Row:
         fingerprint=mark,
         seconds=None if found["seconds"] is None else float(found["seconds"]),
         peak_memory_bytes=found["peak_memory_bytes"],
+        **{name: found.get(name) for name in RESULT_MORE},
     )
 
 

@@ -32,19 +32,20 @@ class Judged:
     smallest: float  # points
 
 
-def judge(changes: Sequence[Change], margin: float) -> list[Judged]:
-    """All cells that could have changed, at once: Holm counts them. Falls and rises are two families."""
+def judge(changes: Sequence[Change], margin: float, share: float = 1.0) -> list[Judged]:
+    """All cells that could have changed, at once: Holm counts them. Falls and rises are two families. `share`: of the
+    night's 5 %; p-values are divided by it, so that all of a night's are held against the same 5 %."""
     if not changes:
         return []
     mean = np.array([one.mean for one in changes])
     error = np.array([one.error for one in changes])
     df = np.array([one.df for one in changes])
-    fell = holm(_p_above(-mean - margin, error, df))
-    rose = holm(_p_above(mean - margin, error, df))
+    fell = np.minimum(holm(_p_above(-mean - margin, error, df)) / share, 1.0)
+    rose = np.minimum(holm(_p_above(mean - margin, error, df)) / share, 1.0)
     # Two one-sided tests at 5 % in each cell: a wrong "equivalent" raises no alarm, so there is nothing to correct.
     within = np.maximum(_p_above(mean + margin, error, df), _p_above(margin - mean, error, df)) <= ALPHA
     half = _t_quantile((1 + LEVEL) / 2, df) * error
-    smallest = margin + _reach(df, len(changes)) * error
+    smallest = margin + _reach(df, len(changes) / share) * error
     return [
         Judged(
             word=_word(fell[i], rose[i], bool(within[i])),
@@ -57,8 +58,9 @@ def judge(changes: Sequence[Change], margin: float) -> list[Judged]:
     ]
 
 
-def smallest_drop(spread: Spread, n: int, margin: float, tests: int) -> float:
-    """The true drop that n pairs show with a power of 0.8 although Holm takes its strictest step, points."""
+def smallest_drop(spread: Spread, n: int, margin: float, tests: float) -> float:
+    """The true drop that n pairs show with a power of 0.8 although Holm takes its strictest step, points. `tests`: of
+    cells, divided by their share of the night's 5 %."""
     return float(margin + _reach(np.array([spread.df]), tests)[0] * spread.sd / math.sqrt(n))
 
 
@@ -83,7 +85,7 @@ def _t_quantile(share: float, df: Floats) -> Floats:
     return np.asarray(stdtrit(df, share), dtype=np.float64)
 
 
-def _reach(df: Floats, tests: int) -> Floats:
+def _reach(df: Floats, tests: float) -> Floats:
     """How many standard errors a drop must lie beyond the margin. By the noncentral t: at 4 degrees of freedom and
     24 cells the sum of two quantiles is 8 % short."""
     from scipy.special import nctdtrinc

@@ -36,7 +36,22 @@ def on_baseline(baseline: Baseline, tonight: Tonight, rule: Rule) -> list[str]:
     notes = on_tonight(tonight)
     if baseline.allowed:
         notes.append(f"The baseline was accepted in spite of this: {', '.join(baseline.allowed)}.")
-    return notes + across([baseline.environment], tonight, rule)
+    return notes + _pretrained(baseline, tonight) + across([baseline.environment], tonight, rule)
+
+
+def _pretrained(baseline: Baseline, tonight: Tonight) -> list[str]:
+    known = {(row.cell, row.repeat): row.weights for row in baseline.rows}
+    moved = {
+        cell.name for cell in tonight.cells for row in cell.rows
+        if None not in (row.weights, old := known.get((cell.name, row.repeat))) and row.weights != old
+    }  # fmt: skip
+    if not moved:
+        return []
+    return [
+        f"{plural(len(moved), 'cell')} had other pretrained weights than the baseline's. All repeats of a cell share "
+        "that one draw, and their spread knows nothing of its chance: a pretraining that only rounds otherwise can "
+        "move a cell by points."
+    ]
 
 
 def across(before: list[Environment], tonight: Tonight, rule: Rule) -> list[str]:
@@ -66,6 +81,7 @@ def facts(baseline: Baseline, tonight: Tonight) -> dict[str, str]:
         "baseline commit": _named(baseline.commit, baseline.dirty),
         "baseline code": baseline.code or "unknown",
         "baseline environment": str(baseline.environment),
+        **({"lineage since": baseline.since} if baseline.since is not None else {}),
     }
     return found | facts_of(tonight)
 

@@ -5,6 +5,7 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -33,9 +34,18 @@ class Pairs:
     """A cell that both nights have."""
 
     cell: TonightCell
-    before: dict[int, float]  # shares, by the repeats that both have
-    after: dict[int, float]
+    rows: dict[int, tuple[Row, Row]]  # the baseline's and tonight's, by the repeats that both have
     image: float  # points that one test image makes
+    is_whole: bool = True  # every repeat of the baseline has its pair
+
+    @cached_property
+    def before(self) -> dict[int, float]:
+        """Shares."""
+        return {repeat: before.score for repeat, (before, _) in self.rows.items()}
+
+    @cached_property
+    def after(self) -> dict[int, float]:
+        return {repeat: after.score for repeat, (_, after) in self.rows.items()}
 
     @property
     def changes(self) -> dict[int, float]:
@@ -44,11 +54,20 @@ class Pairs:
 
     @property
     def n(self) -> int:
-        return len(self.before)
+        return len(self.rows)
 
     @property
     def is_identical(self) -> bool:
         return self.before == self.after
+
+    @property
+    def num_equal(self) -> int:
+        """Pairs that are equal to the bit. Scores of a small test set, or near 100 %, are equal by chance; losses are
+        not, where both nights have them."""
+        return sum(
+            before.score == after.score and (None in (before.loss, after.loss) or before.loss == after.loss)
+            for before, after in self.rows.values()
+        )
 
 
 def sort_out(
@@ -63,15 +82,16 @@ def sort_out(
         word: Word = "new" if after or not went_wrong else "missing"
         new = Verdict(cell.name, word, gaps(cell), len(after), after=mean(after.values()), went_wrong=went_wrong)
         return None if cell.unfit else new
-    shared = sorted(set(before) & set(after))
+    tonight = {row.repeat: row for row in cell.rows}
+    pairs = {row.repeat: (row, tonight[row.repeat]) for row in rows if row.repeat in tonight}
     means = mean(before.values()), mean(after.values())
-    if not shared:
+    if not pairs:
         reason = gaps(cell) or "none of the baseline's repeats was trained tonight"
         return Verdict(cell.name, "missing", reason, 0, *means, went_wrong=went_wrong)
     why = incomparable(cell, rows[0], environment, rule)
     if why:
-        return Verdict(cell.name, "incomparable", why, len(shared), *means, went_wrong=went_wrong)
-    return Pairs(cell, {r: before[r] for r in shared}, {r: after[r] for r in shared}, image([*rows, *cell.rows]))
+        return Verdict(cell.name, "incomparable", why, len(pairs), *means, went_wrong=went_wrong)
+    return Pairs(cell, pairs, image([*rows, *cell.rows]), len(pairs) == len(rows))
 
 
 def mean(scores: Iterable[float]) -> float:
@@ -106,3 +126,27 @@ def gaps(cell: TonightCell) -> str:
     if cell.absent:
         parts.append(f"no record of repeat {', '.join(map(str, cell.absent))}")
     return "; ".join(parts)
+
+
+def told(pair: Pairs) -> str:
+    """What tonight lacks of a cell, and which of its points and weights are others than the baseline's; one line."""
+    return "; ".join(filter(None, [gaps(pair.cell), *_points(pair), *_weights(pair)]))
+
+
+def _points(pair: Pairs) -> Iterable[str]:
+    """`rate 0.01 -> 0.003 in repeats 1, 3`. Rows of old files do not say their rate."""
+    for name, of in (("rate", "lr"), ("penalty", "penalty")):
+        moved: dict[str, list[int]] = {}
+        for repeat, (before, after) in pair.rows.items():
+            old, new = getattr(before, of), getattr(after, of)
+            if None not in (old, new) and old != new:
+                moved.setdefault(f"{name} {old:.3g} -> {new:.3g}", []).append(repeat)
+        for change, repeats in moved.items():
+            where = f"in repeat{'s' if len(repeats) > 1 else ''} {', '.join(map(str, repeats))}"
+            yield f"{change} {where}" + (", which share one search" if pair.cell.searches_once else "")
+
+
+def _weights(pair: Pairs) -> Iterable[str]:
+    """Of a pretraining inside the suite, which all repeats begin with."""
+    moved = dict.fromkeys((before.weights, after.weights) for before, after in pair.rows.values())
+    return (f"pretrained weights {old} -> {new}" for old, new in moved if old and new and old != new)

@@ -9,7 +9,7 @@ from typing import Any
 
 from bench.gate.baseline import DECIMALS, Row
 from bench.gate.environment import Environment, device_model
-from bench.gate.fingerprint import Fingerprint, fingerprint
+from bench.gate.fingerprint import DIGITS, Fingerprint, fingerprint
 from bench.gate.verdict import CellName
 from bench.keys import digest
 from bench.plan.plan import Cell, Plan
@@ -48,6 +48,7 @@ class TonightCell:
     absent: tuple[int, ...]  # repeats without a record
     unfit: str = ""  # why the strategy does not fit here; empty where it does
     environments: tuple[Environment, ...] = ()  # of its finals, commonest first
+    searches_once: bool = False  # all of its repeats have the rate of one search
 
     @property
     def went_wrong(self) -> bool:
@@ -87,20 +88,26 @@ def _cell(plan: Plan, cell: Cell, records: Mapping[str, Record]) -> TonightCell:
     name = CellName(cell.dataset, cell.budget.text, cell.backbone, cell.strategy)
     source = plan.sources.get(digest(cell.declared.data))
     num_test = source.facts.num_test if source is not None else None
+    learned = records.get(cell.pretraining or "")
+    weights = learned.pretraining.weights_sha256[:DIGITS] if learned is not None and learned.pretraining else None
     unfit = [record.error or "it does not fit" for record in found.values() if record.status == UNFIT]
     return TonightCell(
         name=name,
         fingerprint=mark,
-        rows=tuple(_row(name, repeat, record, mark, num_test) for repeat, record in found.items()
+        rows=tuple(_row(name, repeat, record, (mark, num_test, weights)) for repeat, record in found.items()
                    if record.status == "ok"),
         failures={repeat: _failure(one) for repeat, one in found.items() if one.status not in ("ok", UNFIT)},
         absent=tuple(repeat for repeat in range(len(cell.finals)) if repeat not in found),
         unfit=unfit[0] if unfit else "",
         environments=_commonest(Environment.of(one.provenance) for one in found.values()),
+        searches_once=len(cell.finals) > 1 and len(set(cell.searches)) == 1,
     )  # fmt: skip
 
 
-def _row(name: CellName, repeat: int, record: Record, mark: Fingerprint, num_test: int | None) -> Row:
+def _row(
+    name: CellName, repeat: int, record: Record, of_cell: tuple[Fingerprint, int | None, str | None]
+) -> Row:
+    mark, num_test, weights = of_cell
     measured, final = record.spent.measured, record.final
     assert final is not None
     return Row(
@@ -112,6 +119,10 @@ def _row(name: CellName, repeat: int, record: Record, mark: Fingerprint, num_tes
         fingerprint=mark,
         seconds=None if measured.seconds is None else round(measured.seconds, 4),
         peak_memory_bytes=measured.peak_memory_bytes,
+        lr=final.lr,
+        penalty=final.penalty,
+        loss=final.loss,
+        weights=weights,
     )
 
 

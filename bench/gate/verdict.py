@@ -21,7 +21,8 @@ WORDS: tuple[Word, ...] = (
 )  # fmt: skip
 COMPARED: tuple[Word, ...] = ("regressed", "improved", "equivalent", "identical", "inconclusive")
 
-REGRESSION, SOME_FAILED, NOTHING_COMPARABLE = 1, 3, 4
+REGRESSION, SOME_FAILED, BLIND = 1, 3, 4
+MOST_UNSEEN = 0.25  # of the baseline's cells; where more could have dropped unseen, the night is not green
 
 
 @dataclass(frozen=True, order=True)
@@ -55,6 +56,12 @@ class Verdict:
     p: float = math.nan  # that it is no worse than the margin (or no better, if it rose), corrected for all cells
     smallest: float = math.nan  # points: the smallest drop that would have been caught with a power of 0.8
     went_wrong: bool = False  # a training of tonight failed, or could not begin because one had
+    is_whole: bool = True  # every repeat that the baseline has was compared
+
+    def sees(self, drop: float) -> bool:
+        """Whether a true drop of so many points would have shown, in all that the baseline has of the cell. What is
+        equal to the bit has not dropped."""
+        return self.word in COMPARED and self.is_whole and (self.word == "identical" or self.smallest <= drop)
 
 
 @dataclass(frozen=True)
@@ -81,6 +88,8 @@ class GateResult:
     must_see: float  # points: a drop that the gate is expected to catch
     baseline: str  # the file, as given
     verdicts: tuple[Verdict, ...]  # in the order of the suite; missing ones last
+    mean: Verdict | None = None  # of the compared cells' mean, repeat by repeat; None where there are none
+    mean_margin: float = math.nan  # points
     costs: tuple[CostVerdict, ...] = ()
     notes: tuple[str, ...] = ()  # full sentences that a reader must know
     fail_on: tuple[Word, ...] = ("regressed", "missing")
@@ -100,16 +109,33 @@ class GateResult:
 
     @property
     def blind(self) -> list[Verdict]:
-        """Compared cells in which a drop of `must_see` could have gone unseen; not those that are equal to the bit."""
-        return [v for v in self.of(COMPARED) if v.word != "identical" and not v.smallest <= self.must_see]
+        """Compared cells in which a drop of `must_see` could have gone unseen."""
+        return [v for v in self.of(COMPARED) if not v.sees(self.must_see)]
+
+    @property
+    def unseen(self) -> list[Verdict]:
+        """The same among all that the baseline has: what was not compared, too."""
+        return [v for v in self.accepted if not v.sees(self.must_see)]
+
+    @property
+    def accepted(self) -> list[Verdict]:
+        """Those that the baseline has."""
+        return [v for v in self.verdicts if v.word != "new"]
+
+    @property
+    def all_failing(self) -> list[Verdict]:
+        """The mean too."""
+        lines = [*self.verdicts, *([self.mean] if self.mean is not None else [])]
+        return [v for v in lines if v.word in self.fail_on]
 
     @property
     def exit_code(self) -> int:
-        bad = [v for v in self.verdicts if v.word in self.fail_on]
         # What is missing because a training went wrong is a failure of tonight, not of what the code came to.
-        surely = [v for v in bad if v.word != "missing" or not v.went_wrong]
+        surely = [v for v in self.all_failing if v.word != "missing" or not v.went_wrong]
         if surely or any(cost.word == "slower" for cost in self.costs):
             return REGRESSION
         if any(v.went_wrong for v in self.verdicts):
             return SOME_FAILED
-        return 0 if self.of(COMPARED) else NOTHING_COMPARABLE
+        if not self.of(COMPARED) or len(self.unseen) > MOST_UNSEEN * len(self.accepted):
+            return BLIND
+        return 0

@@ -14,7 +14,17 @@ def test_accept_tells_what_moved_and_refuses_what_failed(bench, measured, monkey
     assert "0 of 30 scores moved" in bench("baseline", "accept", "suites/small.yaml").out
     change(plan, store, (-0.1,))
     said = bench("baseline", "accept", "suites/small.yaml")
+    assert said.code == 2
+    assert "linear_probe: " in said.err
+    assert "(to accept all the same: regressed)" in said.err
+    assert bench("gate", "suites/small.yaml").code == 1
+    said = bench("baseline", "accept", "suites/small.yaml", "--allow", "regressed")
     assert "5 of 30 scores moved, 0 are new, 0 are gone" in said.out
+    assert "5 cells held against the scores of " in said.out
+    assert "1 cell a new lineage" in said.out
+    told = bench("gate", "suites/small.yaml")
+    assert told.code == 0
+    assert "in spite of this: regressed" in told.out
     monkeypatch.setattr("bench.commands.measure.train", lambda *a, **k: Summary())
     change(plan, store, (0,), status="failed")
     said = bench("baseline", "accept", "suites/small.yaml")

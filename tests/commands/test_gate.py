@@ -32,8 +32,9 @@ def test_a_drop_is_red_and_named_everywhere(bench, measured, monkeypatch, place)
     assert said.code == 1
     assert "gate: red" in said.out
     failures = [case for case in ET.parse("out/j.xml").iter("testcase") if case.find("failure") is not None]  # noqa: S314
-    assert [case.get("name") for case in failures] == [cell.strategy]
-    (error,) = [line for line in said.out.splitlines() if line.startswith("::error")]
+    assert [case.get("name") for case in failures] == [cell.strategy, "mean of all 6 cells"]
+    mean, error = [line for line in said.out.splitlines() if line.startswith("::error")]
+    assert "mean of all 6 cells: regressed" in mean
     assert cell.strategy in error
     assert cell.strategy in html.unescape((place / "step.md").read_text())
     told = bench("gate", "suites/small.yaml", "--json").json
@@ -96,8 +97,21 @@ def test_fail_on_inconclusive(bench, measured):
     raised(plan, store)
     bench("baseline", "accept", "suites/small.yaml")
     change(plan, store, (-0.05, 0.05, -0.02, 0.03, 0.01))
-    assert bench("gate", "suites/small.yaml").code == 0
+    change(plan, store, (0.01, -0.01), strategy="scratch")
+    assert bench("gate", "suites/small.yaml", "--must-see", "20").code == 0
+    assert bench("gate", "suites/small.yaml", "--must-see", "1").code == 4, "two of six cells could not have shown it"
     assert bench("gate", "suites/small.yaml", "--fail-on", "regressed,inconclusive").code == 1
+
+
+def test_a_repeat_that_falls_where_all_else_is_equal_to_the_bit_is_no_chance(bench, measured):
+    plan, store = measured
+    raised(plan, store)
+    bench("baseline", "accept", "suites/small.yaml")
+    change(plan, store, (0, 0, -0.3, 0, 0))
+    said = bench("gate", "suites/small.yaml", "--json")
+    assert said.code == 1
+    (row,) = [one for one in said.json["cells"] if one["word"] != "identical"]
+    assert "repeat 2 80.20 -> 50.20 %" in row["reason"]
 
 
 def test_other_settings_are_incomparable_and_nothing_comparable_is_4(bench, measured):

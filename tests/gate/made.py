@@ -43,6 +43,7 @@ WRONG = Verdict(cell("lora"), "missing", "loss became NaN at step 14", went_wron
 OTHER = Verdict(cell("linear_probe", "near"), "incomparable", "torch 2.15 before, 2.16 tonight")
 NEW = Verdict(cell("wise_ft"), "new", n=5, after=0.8)
 SLOWER = CostVerdict("digits @ 5 · small · lora", "seconds", "slower", "", 10.0, 14.2)
+MEAN = compared("regressed", -0.5, CellName("all", "all", "all", "mean of all 24 cells"), smallest=0.4)
 EVERY = (OPEN, REGRESSED, WORSE, IMPROVED, STEADY, SAME, NEW, OTHER, ABSENT, WRONG)
 
 

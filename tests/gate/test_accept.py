@@ -9,6 +9,7 @@ from bench.gate.accept import ALLOWANCES, NotAcceptable, NothingFinished, baseli
 from bench.gate.fingerprint import fingerprint
 from bench.gate.tonight import tonight_of
 from tests.commands import fabricate
+from tests.plan.conftest import SMALL
 
 WHEN = "1970-01-01T00:00:00Z"
 PROVENANCE = {**fabricate.PROVENANCE, "code": "f" * 16}
@@ -41,6 +42,10 @@ def test_every_finished_final_is_a_row(made):
             assert row.score == records[key].result["score"]
             assert (row.metric, row.num_test, row.seconds, row.peak_memory_bytes) == ("accuracy", 103, 0.5, 1 << 20)
             assert row.fingerprint == fingerprint(plan, cell)
+            final = records[key].final
+            assert (row.lr, row.penalty, row.loss) == (final.lr, final.penalty, final.loss)
+            made = records[cell.pretraining].pretraining.weights_sha256[:8] if cell.pretraining else None
+            assert (row.weights, row.first) == (made, None)
 
 
 def refused(plan, records):
@@ -80,9 +85,9 @@ def test_all_reasons_at_once(made):
         **({"status": "failed", "result": {}, "error": "Boom: a\nb"} if record.kind == "final" else {}),
     })  # fmt: skip
     error = refused(plan, records)
-    assert set(error.reasons) == set(ALLOWANCES)
+    assert set(error.reasons) == set(ALLOWANCES) - {"regressed"}, "there was no baseline before"
     assert "repeat 0 failed: Boom: a; repeat 1 failed: Boom: a" in str(error)
-    assert "and 1 more cells with gaps" in str(error)
+    assert "and 1 more cell (to accept all the same: failed)" in str(error)
     with pytest.raises(NothingFinished, match="nothing to keep"):
         baseline_of(plan, records, WHEN, ALLOWANCES)
 
@@ -113,3 +118,9 @@ def test_tonight_tells_what_went_wrong(made):
     assert second.absent == (0, 1)
     assert (third.failures, third.absent, third.unfit, sorted(third.scores)) == ({}, (), "", [0, 1])
     assert [cell.name.strategy for cell in tonight_of(plan, records).cells] == [cell.strategy for cell in plan.cells]
+
+
+def test_cells_whose_repeats_share_one_search_are_known(plan):
+    once, each = (tonight_of(plan(SMALL.replace("scope: cell", f"scope: {scope}")), {}) for scope in ("cell", "repeat"))
+    assert [cell.searches_once for cell in once.cells] == [True] * 6
+    assert [cell.searches_once for cell in each.cells] == [False] * 6

@@ -47,19 +47,20 @@ words = st.text(max_size=8)
 rows_of = st.builds(
     Row, st.builds(CellName, words, words, words, words), st.integers(0, 9), numbers, st.just("accuracy"),
     st.none(), st.just(MARK), st.none() | st.floats(0, 1e9), st.none() | st.integers(0, 1 << 50),
+    *[st.none() | st.floats(0, 1e9)] * 3, st.none() | words, st.none() | numbers,
 )  # fmt: skip
 
 
 @given(st.lists(rows_of, max_size=8, unique_by=lambda one: (one.cell, one.repeat)), words, st.none() | st.booleans())
 def test_what_is_written_is_read(tmp_path_factory, rows, text, dirty):
     path = tmp_path_factory.getbasetemp() / "round.json"
-    whole = baseline(row(dataset="last\ud800 \u2028\n"), *rows, suite=text, dirty=dirty, allowed=("dirty",))
+    whole = baseline(row(dataset="last\ud800 \u2028\n"), *rows, suite=text, dirty=dirty, allowed=("dirty",), since=text)
     write(path, whole)
     first = path.read_bytes()
     assert read(path) == whole
     write(path, read(path))
     assert path.read_bytes() == first
-    assert len(first.decode().split("\n")) == 15 + len(whole.rows)
+    assert len(first.decode().split("\n")) == 16 + len(whole.rows)
 
 
 def test_order_of_rows_does_not_matter():
@@ -99,6 +100,10 @@ REFUSED = {
     changed(allowed=[1]): "'allowed' is no list of texts",
     changed(results={}): "'results' is {}, expected a list",
     changed(results=[1]): "results[0] is no mapping",
+    changed(since=3): "the file: 'since' is 3, expected text",
+    with_row(first=1.5): "results[1]: 'first' is 1.5, expected a number between 0 and 1",
+    with_row(lr=None): "results[1]: 'lr' is None, expected a number from 0",
+    with_row(weights=7): "results[1]: 'weights' is 7, expected text",
     without("commit"): "the file has no 'commit'",
     without("torch", "environment"): "environment has no 'torch'",
     without("score", "row"): "results[1] has no 'score'",

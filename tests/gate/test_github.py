@@ -13,6 +13,7 @@ from tests.gate.made import (
     ABSENT,
     EVERY,
     HOSTILE,
+    MEAN,
     OPEN,
     OTHER,
     REGRESSED,
@@ -44,11 +45,14 @@ def test_escapes_of_the_toolkit() -> None:
 
 @pytest.mark.parametrize(("result", "expected"), [
     (gate(STEADY, SAME, OPEN), []),
+    (gate(STEADY, mean=MEAN), ["error"]),
     (gate(REGRESSED, ABSENT, STEADY), ["error", "error"]),
     (gate(STEADY, OTHER, WRONG), ["error", "warning"]),
+    (gate(STEADY, SAME, OPEN, STEADY, OTHER, OTHER), ["error", "warning"]),
     (gate(OPEN, fail_on=("inconclusive",)), ["error"]),
-    (gate(STEADY, REGRESSED, ABSENT, fail_on=()), ["warning", "warning"]),
-    (gate(STEADY, must_see=1.0), ["warning"]),
+    (gate(STEADY, STEADY, REGRESSED, ABSENT, fail_on=()), ["warning", "warning"]),
+    (gate(STEADY, must_see=1.0), ["error"]),
+    (gate(STEADY, STEADY, STEADY, OPEN, must_see=1.5), ["warning"]),
     (gate(STEADY, costs=(SLOWER,)), ["error"]),
     (gate(OTHER), ["error", "warning"]),
     (gate(), ["error"]),
@@ -72,14 +76,20 @@ def test_the_worst_comes_first() -> None:
 
 def test_one_reason_is_one_warning() -> None:
     others = [Verdict(cell(f"s{i}"), "incomparable", "torch 2.16") for i in range(30)]
-    (line,) = annotations(gate(STEADY, *others))
+    (line,) = annotations(gate(*[STEADY] * 90, *others))
     assert line.startswith("::warning title=30 cells incomparable%3A torch 2.16::")
     assert line.endswith("s2 and 27 more")
 
 
 def test_the_blind_gate_says_what_it_could_not_see() -> None:
-    (line,) = annotations(gate(STEADY, OPEN, must_see=1.5))
-    assert "blind: in 1 of 2 compared cells a drop of 1.5 points could have gone unseen" in line
+    (line,) = annotations(gate(STEADY, STEADY, STEADY, OPEN, must_see=1.5))
+    assert "blind: in 1 of 4 compared cells a drop of 1.5 points could have gone unseen" in line
+
+
+def test_the_mean_of_all_is_said() -> None:
+    (line,) = annotations(gate(STEADY, mean=MEAN))
+    assert "mean of all 24 cells: regressed; from 90.00 %25 to 89.50 %25, change −0.50 points" in line
+    assert "mean of all 24 cells" in summary(gate(STEADY, mean=MEAN))
 
 
 def test_no_name_becomes_a_command() -> None:

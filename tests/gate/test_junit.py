@@ -12,6 +12,7 @@ from tests.gate.made import (
     ABSENT,
     EVERY,
     IMPROVED,
+    MEAN,
     NEW,
     OPEN,
     OTHER,
@@ -56,6 +57,12 @@ def test_what_fails_is_what_the_person_chose(verdict: Verdict, tag: str) -> None
     assert outcomes(gate(STEADY, verdict, fail_on=()))[verdict.cell.strategy] in ("passed", "skipped")
 
 
+def test_the_mean_of_all_is_a_case() -> None:
+    assert outcomes(gate(STEADY, mean=MEAN))["mean of all 24 cells"] == "failure"
+    assert outcomes(gate(STEADY, mean=dataclasses.replace(MEAN, word="improved")))["mean of all 24 cells"] == "passed"
+    assert outcomes(gate(STEADY, OTHER))["enough could have been seen"] == "error"
+
+
 def test_a_regression_that_fails_nothing_says_so() -> None:
     (case,) = parsed(gate(REGRESSED, fail_on=())).iter("testcase")
     assert "by the options given fails nothing" in (case.findtext("system-out") or "")
@@ -64,6 +71,7 @@ def test_a_regression_that_fails_nothing_says_so() -> None:
 @pytest.mark.parametrize("result", [
     gate(), gate(STEADY), gate(OTHER), gate(NEW), gate(ABSENT), gate(STEADY, WRONG), gate(*EVERY),
     gate(STEADY, WRONG, fail_on=()), gate(STEADY, ABSENT, fail_on=()), gate(STEADY, costs=(SLOWER,)), gate(OPEN),
+    gate(STEADY, mean=MEAN), gate(STEADY, mean=MEAN, fail_on=()), gate(STEADY, OTHER, STEADY),
     gate(STEADY, dataclasses.replace(OPEN, went_wrong=True)), gate(STEADY, OPEN, fail_on=("inconclusive",)), hostile(),
 ])  # fmt: skip
 def test_red_where_the_exit_code_is(result: GateResult) -> None:

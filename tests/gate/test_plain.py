@@ -12,7 +12,7 @@ from tests.gate.made import ABSENT, EVERY, REGRESSED, SAME, SLOWER, STEADY, WRON
 
 TOP = [
     "format", "suite", "method", "baseline", "margin", "must_see", "smallest", "exit_code", "sentence", "fail_on",
-    "counts", "blind", "notes", "facts", "cells", "costs",
+    "counts", "blind", "unseen", "mean", "notes", "facts", "cells", "costs",
 ]  # fmt: skip
 CELL = [
     "dataset", "budget", "backbone", "strategy", "word", "reason", "fails", "went_wrong", "n", "before", "after",
@@ -23,10 +23,12 @@ COST = ["name", "quantity", "word", "reason", "fails", "before", "after", "facto
 
 def test_names_are_an_interface() -> None:
     found = as_json(gate(*EVERY, costs=(SLOWER,)))
-    assert found["format"] == 1
+    assert found["format"] == 2
     assert list(found) == TOP
     assert list(found["cells"][0]) == CELL
     assert list(found["costs"][0]) == COST
+    assert found["mean"] is None
+    assert list(as_json(gate(STEADY, mean=STEADY))["mean"]) == ["margin", *CELL[4:]]
 
 
 def test_every_name_is_documented() -> None:
@@ -38,7 +40,7 @@ def test_values() -> None:
     found = as_json(gate(REGRESSED, STEADY, SAME, ABSENT, WRONG, costs=(SLOWER,), must_see=1.0))
     assert found["exit_code"] == 1
     assert found["smallest"] == 1.3
-    assert found["blind"] == 2
+    assert (found["blind"], found["unseen"]) == (2, 4)
     assert found["counts"] == {**dict.fromkeys(WORDS, 0), "regressed": 1, "equivalent": 1, "identical": 1, "missing": 2}
     first, *_, wrong = found["cells"]
     assert (first["change"], first["low"], first["high"], first["n"]) == (-2.1, -2.7, -1.5, 5)

@@ -13,6 +13,7 @@ from tests.gate.made import (
     EVERY,
     HOSTILE,
     IMPROVED,
+    MEAN,
     NEW,
     OPEN,
     OTHER,
@@ -68,15 +69,30 @@ def test_nothing_to_attend_to_is_two_lines() -> None:
     (gate(REGRESSED, fail_on=()), "gate: green — 1 cell compared (n = 5); 1 regressed; by the options given, regressed "
      "fails nothing"),
     (gate(STEADY, dataclasses.replace(OPEN, n=3)), "2 cells compared (n = 3 to 5)"),
-    (gate(STEADY, must_see=1.0), "blind: in 1 of 1 compared cell a drop of 1 points could have gone unseen; the "
-     "smallest that would have been caught: 1.3 points in every cell, 4 times in 5"),
-    (gate(STEADY, dataclasses.replace(OPEN, smallest=math.nan)), "blind: in 1 of 2 compared cells a drop of 2 points "
-     "could have gone unseen; the smallest that would have been caught: 1.3 points in 1 of 2 cells, 4 times in 5"),
+    (gate(STEADY, OTHER), "gate: blind — a drop of 2 points could have gone unseen in 1 of 2 cells (1 incomparable); 1 "
+     "incomparable; 1 of 2 cells compared"),
+    (gate(STEADY, dataclasses.replace(SAME, is_whole=False, smallest=9.0)), "unseen in 1 of 2 cells (1 with fewer "
+     "repeats than the baseline)"),
+    (gate(STEADY, mean=MEAN, mean_margin=0.125), "gate: red — the mean of all regressed; 1 cell compared"),
+    (gate(STEADY, must_see=1.0), "gate: blind — a drop of 1 points could have gone unseen in 1 of 1 cell (1 too noisy "
+     "for so few repeats); 1 cell compared (n = 5), nothing surely dropped by more than 0.5 points; the smallest that "
+     "would have been caught: 1.3 points in every cell, 4 times in 5"),
+    (gate(*[STEADY] * 3, dataclasses.replace(OPEN, smallest=math.nan)), "blind: in 1 of 4 compared cells a drop of 2 "
+     "points could have gone unseen; the smallest that would have been caught: 1.3 points in 3 of 4 cells, 4 times "
+     "in 5"),
     (gate(dataclasses.replace(OPEN, smallest=math.nan)), "would have been caught: unknown in every cell"),
 ])  # fmt: skip
 def test_the_sentence(result: GateResult, told: str) -> None:
     assert told in sentence(result)
     assert lines(result, 80)[-1] == sentence(result)
+
+
+def test_the_mean_of_all_is_a_line() -> None:
+    told = lines(gate(STEADY, mean=MEAN, mean_margin=0.125), 80)[-2]
+    assert told == (
+        "mean of all 24 cells: regressed; from 90.00 % to 89.50 %, change −0.50 points (interval −1.10 to +0.10), "
+        "margin 0.125, n = 5, p = 0.003; a drop of 0.40 points would have been caught here, 4 times in 5"
+    )
 
 
 def test_what_is_claimed_to_be_caught_is_rounded_up() -> None:

@@ -16,6 +16,7 @@ from tests.analysis.synthetic import World, make
 from tests.gate.made import (
     ABSENT,
     EVERY,
+    MEAN,
     OPEN,
     OTHER,
     REGRESSED,
@@ -77,6 +78,12 @@ def test_what_it_says(page: str) -> None:
         "2 cells held", "1 cost compared, 1 slower", "ab12cd3", "baselines/quickstart.json",
     ):  # fmt: skip
         assert part in told
+
+
+def test_the_mean_of_all_stands_beneath_the_sentence() -> None:
+    told = text(gate(STEADY, mean=MEAN))
+    assert "gate: red — the mean of all regressed" in told
+    assert "mean of all 24 cells: regressed; from 90.00 % to 89.50 %" in told
 
 
 def test_a_gate_that_sees_says_what() -> None:

@@ -20,6 +20,7 @@ from bench.gate.outputs.sentences import (
     drop,
     fails,
     interval,
+    mean_reading,
     name,
     ordered,
     reading,
@@ -31,7 +32,7 @@ from bench.gate.outputs.sentences import (
     signed,
     some,
 )
-from bench.gate.verdict import COMPARED, NOTHING_COMPARABLE, WORDS, GateResult, Verdict
+from bench.gate.verdict import BLIND, COMPARED, WORDS, GateResult, Verdict
 from bench.text import printable
 
 SHOWN = 9  # GitHub shows 10 annotations of a kind; the tenth says how many there are
@@ -46,9 +47,11 @@ def annotations(result: GateResult) -> list[str]:
     """Lines to print as they are; errors first."""
     errors = [_line("error", cell_name(v.cell), reading(result, v)) for v in ordered(result, WORDS) if fails(result, v)]
     errors += [_line("error", name(cost.name), cost_reading(cost)) for cost in result.costs if cost.word == "slower"]
-    if result.exit_code == NOTHING_COMPARABLE:
+    if result.mean is not None and fails(result, result.mean):
+        errors.insert(0, _line("error", f"gate of {name(result.suite)}", mean_reading(result)))
+    if result.exit_code == BLIND:
         errors.insert(0, _line("error", f"gate of {name(result.suite)}", sentence(result)))
-    warnings = [_line("warning", f"gate of {name(result.suite)}", sight(result))] if result.blind else []
+    warnings = [_line("warning", f"gate of {name(result.suite)}", sight(result))] if _warns(result) else []
     quiet = [v for v in ordered(result, ("regressed", "missing")) if not fails(result, v)]
     warnings += [_line("warning", cell_name(v.cell), reading(result, v)) for v in quiet]
     incomparable = [v for v in result.of(["incomparable"]) if not fails(result, v)]
@@ -56,6 +59,11 @@ def annotations(result: GateResult) -> list[str]:
         why = f": {name(reason, 500)}" if reason else ""
         warnings.append(_line("warning", f"{plural(len(verdicts), 'cell')} incomparable{why}", some(verdicts)))
     return [*_first("error", errors), *_first("warning", warnings)]
+
+
+def _warns(result: GateResult) -> bool:
+    """Of a few cells that it could not see; of more, the gate is not green, which the sentence says."""
+    return bool(result.blind) and result.exit_code != BLIND
 
 
 def _first(kind: str, lines: list[str]) -> list[str]:
@@ -107,6 +115,7 @@ def _facts(result: GateResult) -> list[str]:
         f"{caught(result)}",
         f"- compared: {METHODS[result.method]}; baseline: {markdown(result.baseline)}",
     ]
+    lines += [f"- {markdown(mean_reading(result), 1000)}"] if result.mean is not None else []
     facts = list(result.facts.items())
     lines += [f"- {markdown(key)}: {markdown(value)}" for key, value in facts[:SAID]]
     lines += _left_out(len(facts) - SAID, "fact")

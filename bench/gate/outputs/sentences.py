@@ -1,12 +1,14 @@
 """What all outputs say alike: the gate in one sentence, and a cell's numbers in words."""
 
 import math
+from collections import Counter
 from collections.abc import Collection
+from dataclasses import replace
 
 from bench.analysis.words import plural, shortened
 from bench.gate.verdict import (
+    BLIND,
     COMPARED,
-    NOTHING_COMPARABLE,
     REGRESSION,
     SOME_FAILED,
     WORDS,
@@ -20,7 +22,7 @@ from bench.text import printable
 
 HELD: tuple[Word, ...] = ("equivalent", "identical")
 ATTENTION: tuple[Word, ...] = tuple(word for word in WORDS if word not in HELD)
-STATES = {0: "green", REGRESSION: "red", SOME_FAILED: "incomplete", NOTHING_COMPARABLE: "nothing compared"}
+STATES = {0: "green", REGRESSION: "red", SOME_FAILED: "incomplete", BLIND: "blind"}
 METHODS = {"pairs": "tonight against the baseline, repeat by repeat", "history": "tonight against the nights before"}
 ABSENT = "—"
 
@@ -102,6 +104,17 @@ def reading(result: GateResult, verdict: Verdict) -> str:
     return f"{verdict.word}{wrong}{reason}" + (f"; {measured}" if measured else "")
 
 
+def mean_reading(result: GateResult) -> str:
+    """Of all cells together: one line, empty where nothing was compared."""
+    if result.mean is None:
+        return ""
+    if result.mean.word == "identical":
+        return f"{result.mean.cell.strategy}: identical"
+    told = numbers(replace(result, margin=round(result.mean_margin, 3)), result.mean)
+    reason = f": {name(result.mean.reason, 500)}" if result.mean.reason else ""
+    return f"{result.mean.cell.strategy}: {result.mean.word}{reason}; {told}"
+
+
 def cost_reading(cost: CostVerdict) -> str:
     reason = f": {name(cost.reason, 500)}" if cost.reason else ""
     return f"{cost.quantity} {cost.word}{reason}; {cost_numbers(cost)}"
@@ -152,18 +165,39 @@ def sight(result: GateResult) -> str:
     )
 
 
+def _causes(result: GateResult) -> str:
+    """Why a gate that saw too little did, each cell once."""
+    causes = Counter(
+        v.word if v.word not in COMPARED
+        else "with fewer repeats than the baseline" if not v.is_whole
+        else "too noisy for so few repeats"
+        for v in result.unseen
+    )  # fmt: skip
+    told = ", ".join(f"{count} {cause}" for cause, count in causes.most_common())
+    of = plural(len(result.accepted), "cell")
+    return f"a drop of {result.must_see:g} points could have gone unseen in {len(result.unseen)} of {of} ({told})"
+
+
 def sentence(result: GateResult) -> str:
     """The gate in one line, for people and for a search through logs."""
-    return "; ".join([found(result), *([sight(result)] if result.of(COMPARED) else [])])
+    if not result.of(COMPARED):
+        return found(result)
+    is_said = result.exit_code == BLIND and result.blind  # how many cells it could not see is the first that it says
+    told = f"the smallest that would have been caught: {caught(result)}" if is_said else sight(result)
+    return f"{found(result)}; {told}"
 
 
 def found(result: GateResult) -> str:
     """The same without what could have been seen."""
-    state = STATES[result.exit_code]
+    compared = result.of(COMPARED)
+    state = STATES[result.exit_code] if compared or result.exit_code != BLIND else "nothing compared"
     slower = sum(cost.word == "slower" for cost in result.costs)
     told = [counts(result, ATTENTION), f"{plural(slower, 'cost')} slower" if slower else ""]
     parts = [", ".join(filter(None, told))]
-    compared = result.of(COMPARED)
+    if result.mean is not None and result.mean.word in ("regressed", "improved"):
+        parts.insert(0, f"the mean of all {result.mean.word}")
+    if state == STATES[BLIND]:
+        parts.insert(0, _causes(result))
     if compared:
         held = "" if result.count("regressed") else f", nothing surely dropped by more than {result.margin:g} points"
         most = len(result.verdicts)

@@ -11,6 +11,7 @@ from bench.gate.outputs.sentences import (
     counts,
     drop,
     interval,
+    mean_reading,
     name,
     ordered,
     sentence,
@@ -37,6 +38,8 @@ def lines(result: GateResult, width: int, verbose: bool = False) -> list[str]:
         found += _table(["cost", "of", "", "numbers"], [_cost(cost) for cost in costs], width)
     if not verbose and (held := result.of(HELD)):
         found.append(f"{plural(len(held), 'cell')} held: {counts(result, HELD)}")
+    if result.mean is not None:
+        found.append(mean_reading(result))
     found += [f"note: {printable(note)}" for note in result.notes]
     return [_obeyed_by_nobody(line) for line in [*found, sentence(result)]]
 

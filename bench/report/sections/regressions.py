@@ -15,6 +15,7 @@ from bench.gate.outputs.sentences import (
     drop,
     found,
     interval,
+    mean_reading,
     ordered,
     reading,
     share,
@@ -52,7 +53,8 @@ def regressions_section(result: GateResult) -> Section:
         "○ inconclusive means that these repeats cannot tell, which is no proof that nothing changed."
     )
     first, rest = ordered(result, ATTENTION), ordered(result, HELD)
-    blocks: list[Block] = [Words([found(result)], tone="verdict"), *_warnings(result), *_figure(result)]
+    mean = [printable(mean_reading(result))] if result.mean is not None else []
+    blocks: list[Block] = [Words([found(result), *mean], tone="verdict"), *_warnings(result), *_figure(result)]
     caption = CAPTION.format(margin=result.margin)
     if first:
         blocks.append(_table("gate-regressions", first, caption))
