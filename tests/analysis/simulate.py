@@ -5,6 +5,9 @@
 Each suite is drawn from a planted truth and goes through the functions that make the page.
 """
 
+import argparse
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -107,3 +110,84 @@ def leaders(world: Planted, suites: int, lead: float = 0.0, seed: int = 3) -> di
         held += np.mean([all(one) for one in inside])
         left.append(np.mean([place.is_candidate for page in pages for place in page.values()]))
     return {"kept": kept / suites, "held": held / suites, "candidates": float(np.mean(left))}
+
+
+SHAPES = [(1, 6), (6, 6), (1, 40), (6, 40)]
+LARGE = 4  # times fewer suites, where 40 strategies are compared
+
+
+def table_of_verdicts(suites: int) -> Iterator[str]:
+    yield "case | n | tasks x strategies | coverage % | of the worst strategy | variance / true | family error %"
+    for tasks, strategies in SHAPES:
+        for case in CASES + MORE:
+            for n in (3, 5, 10) if (tasks, strategies) == (6, 6) else (5,):
+                world = world_of(case, n=n, tasks=tasks, strategies=strategies)
+                found = null(world, suites // (LARGE if strategies > 6 else 1))
+                yield f"{case} | {n} | {tasks} x {strategies} | {found.row()}"
+
+
+def table_of_images(suites: int) -> Iterator[str]:
+    """All that varies between repeats is the run: the worst case for intervals that forget the images."""
+    yield "test images | n | coverage % | of the worst strategy | variance / true | family error %"
+    for num in (12, 30, 153, 797, 2000, 10_000):
+        for n in (3, 5, 10):
+            world = Planted(num_images=num, n=n, tasks=1, labels=0.0, run=0.0)
+            yield f"{num} | {n} | {null(world, suites // (4 if num > 2000 else 1)).row()}"
+
+
+def table_of_splits(suites: int) -> Iterator[str]:
+    """Every repeat draws its own test images from a pool."""
+    yield "pool | test images | n | coverage % | of the worst strategy | variance / true | family error % | mean %"
+    for pool, num in ((397, 79), (600, 300), (1500, 300)):
+        for n in (3, 5, 10):
+            world = Planted(num_images=num, n=n, tasks=1, pool=pool)
+            mean = means(world, suites // 4)[0]
+            yield f"{pool} | {num} | {n} | {null(world, suites).row()} | {100 * mean:.1f}"
+
+
+def table_of_means(suites: int) -> Iterator[str]:
+    yield "case | n | coverage of the mean's interval % | of Student's t over repeats alone %"
+    for case in ("equal", "ceiling", "ties"):
+        for n in (3, 5, 10):
+            found = means(world_of(case, n=n), suites)
+            yield f"{case} | {n} | " + " | ".join(f"{100 * one:.1f}" for one in found)
+
+
+def table_of_leaders(suites: int) -> Iterator[str]:
+    yield "case | n | tasks x strategies | lead, points | best kept % | interval holds % | candidates, share of all %"
+    for case in ("equal", "lognormal", "half noisy", "noisy baseline"):
+        for n in (3, 5, 10):
+            for tasks, lead in ((1, 0.0), (6, 0.0), (6, 0.5), (6, 3.0)):
+                found = leaders(world_of(case, n=n, tasks=tasks), suites, lead)
+                shown = " | ".join(f"{100 * value:.1f}" for value in found.values())
+                yield f"{case} | {n} | {tasks} x 6 | {lead} | {shown}"
+
+
+def table_of_power(suites: int) -> Iterator[str]:
+    yield "case | n | detectable, points (median) | power there | power at 2 points"
+    for case in ("equal", "lognormal"):
+        for n in (3, 5, 10):
+            world = world_of(case, n=n)
+            at_two, told = power(world, suites, 2.0)
+            at_told, _ = power(world, suites, 100 * told, seed=4)
+            yield f"{case} | {n} | {100 * told:.1f} | {at_told:.2f} | {at_two:.2f}"
+
+
+TABLES = {
+    "verdicts": table_of_verdicts, "images": table_of_images, "splits": table_of_splits, "means": table_of_means,
+    "leaders": table_of_leaders, "power": table_of_power,
+}  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("table", choices=TABLES)
+    parser.add_argument("--suites", type=int, default=2000, help="drawn for each row")
+    options = parser.parse_args()
+    for line in TABLES[options.table](options.suites):
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
