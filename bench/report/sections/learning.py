@@ -37,7 +37,7 @@ def labels_section(facts: Facts) -> Section | None:
         return None
     caption = (
         f"Test {facts.metric} in percent, mean over the finished repeats (n in the tables above); whiskers are 95 % "
-        "Student t intervals. Logarithmic x axis; strategies stand side by side at each budget only to be seen. Each "
+        "intervals. Logarithmic x axis; strategies stand side by side at each budget only to be seen. Each "
         "drawing has its own y axis, which need not start at 0; very long whiskers are cut at its edge."
     )
     figure = Figure(panels, list(facts.strategies.values()), caption, wide=True)
@@ -65,7 +65,7 @@ def depth_section(facts: Facts) -> Section | None:
     legend = [series for series in looks.values() if series in used]
     baseline = any(series.hollow for series in facts.strategies.values())
     caption = (
-        f"Test {facts.metric} in percent, mean over the finished repeats; whiskers are 95 % Student t intervals. 0 is "
+        f"Test {facts.metric} in percent, mean over the finished repeats; whiskers are 95 % intervals. 0 is "
         "full fine-tuning, the last position trains the head alone."
         + (" Dashed: from scratch at the same budget." if baseline else "")
     )

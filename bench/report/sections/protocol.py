@@ -63,7 +63,7 @@ def protocol_section(facts: Facts) -> Section:
         "Subsets and splits depend on the repeat and not on the strategy, so comparisons are paired; each repeat "
         "draws a new subset, split, initialisation and order.",
         *_scope(search),
-        "Intervals are Student t at 95 %. No bootstrap is used: over 3 to 5 repeats it covers far less than it claims.",
+        f"Intervals are at 95 %, {facts.scope}",
     ]
     return Section("protocol", "Protocol", how, [Words(sentences, listed=True), *_saved(savings(facts.results))])
 

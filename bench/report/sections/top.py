@@ -15,7 +15,12 @@ CODE = {"code", "commit", "dirty"}  # of an environment
 
 
 def findings(facts: Facts) -> list[str]:
-    return headline(facts.results)
+    scope = [f"Intervals are at 95 %, {facts.scope}"] if facts.counts.ok and _has_repeats(facts) else []
+    return [*headline(facts.results), *scope]
+
+
+def _has_repeats(facts: Facts) -> bool:
+    return facts.results.finals["repeat"].nunique() > 1
 
 
 def key_numbers(facts: Facts) -> list[tuple[str, str, str]]:
@@ -88,15 +93,15 @@ def warnings(facts: Facts) -> list[str]:
         found.append("One repeat only: no interval can be given, and no difference can be told from chance.")
     elif 3 <= results.finals["repeat"].nunique() < 5:  # a note of the results speaks of fewer
         found.append("Fewer than 5 repeats: intervals are wide, and many real differences stay undecided.")
-    if part(results.suite, "search").get("scope") == "cell" and results.finals["repeat"].nunique() > 1:
+    if part(results.suite, "search").get("scope") == "cell" and _has_repeats(facts):
         found.append(
             "One search on the labels of repeat 0 chose the rates of all repeats: intervals and verdicts hold for "
             "these rates, and another search could choose others."
         )
-    if results.finals["repeat"].nunique() > 1 and any(_shares_labels(facts)):
+    if _has_repeats(facts) and any(_shares_labels(facts)):
         found.append(
-            "With all labels the repeats learn from the same images: intervals there show the chance of start, order "
-            "and search alone, and ±0.0 means that nothing was left to chance, not that the score is certain."
+            "With all labels the repeats learn from the same images: they differ in order, and in what starts at "
+            "random, and nothing there speaks of other labels."
         )
     if len(results.provenance) > 1:
         found.append(_environments(results.provenance))

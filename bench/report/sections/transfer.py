@@ -6,6 +6,7 @@ from bench.analysis.cells import Row
 from bench.analysis.verdicts import AS_GOOD, FEWEST_IMAGES, HELPS, HURTS, NO_BASELINE, UNDECIDED
 from bench.analysis.words import labels, plus_minus
 from bench.report.facts import Facts, name_cell, unique
+from bench.report.sections.sharing import sharing_table
 from bench.report.strip import Scale, strip
 from bench.report.view import ABSENT, Block, Column, Section, Table, TableCell, Words, signed
 
@@ -42,6 +43,7 @@ def transfer_section(facts: Facts) -> Section:
     most = max(int(row["n"]) for row in facts.verdicts)
     caption = CAPTION.format(n=most, tested=tested, scope=facts.scope, margin=100 * facts.results.margin)
     blocks += [Words([caption], tone="caption"), _detectable(facts)]
+    blocks += [table for table in [sharing_table(facts)] if table is not None]
     return Section("transfer", "Transfer against scratch", how, blocks)
 
 
