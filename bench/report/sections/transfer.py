@@ -10,12 +10,12 @@ from bench.report.sections.sharing import sharing_table
 from bench.report.strip import Scale, strip
 from bench.report.view import ABSENT, Block, Column, Section, Table, TableCell, Words, signed
 
-MARKS = {HELPS: "▲ helps", HURTS: "▼ hurts", AS_GOOD: "＝ as good as", UNDECIDED: "○ undecided",
+MARKS = {HELPS: "▲ helps", HURTS: "▼ hurts", AS_GOOD: "= as good as", UNDECIDED: "○ undecided",
          NO_BASELINE: "no baseline"}  # fmt: skip
 CAPTION = (
     "Test score minus that of the baseline in points, paired by repeat (n = {n} unless said). The interval is the "
     "verdict's own: widened for all {tested} comparisons of this page (Holm, 5 %), it misses 0 just where transfer "
-    "helps or hurts. It speaks {scope} ＝ as good as: surely within ±{margin:g} points of the baseline (two one-sided "
+    "helps or hurts. It speaks {scope} = as good as: surely within ±{margin:g} points of the baseline (two one-sided "
     "tests, corrected alike). The spread between repeats is the mean of a strategy's own and that of all strategies of "
     "the same data set and budget, and never below its own. The upright line is no difference; each column has a scale "
     "of its own, written above it."
@@ -24,7 +24,7 @@ CAPTION = (
 
 def transfer_section(facts: Facts) -> Section:
     how = (
-        "▲ helps, ▼ hurts (negative transfer) and ＝ as good as are findings; ○ undecided means that these repeats and "
+        "▲ helps, ▼ hurts (negative transfer) and = as good as are findings; ○ undecided means that these repeats and "
         "test images cannot tell, which is no proof of equality."
     )
     if not any(row["reference"] for row in facts.verdicts):
