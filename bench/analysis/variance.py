@@ -9,7 +9,7 @@ what the images that two splits share leave. `README.md` has the rule and how of
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -239,20 +239,9 @@ class Estimate:
     def images_needed(self, level: float) -> float:
         """Test images with which a true difference as large as this one is shown with that power; infinite where no
         test set would do it with so few repeats, and NaN where nothing is known of the images."""
-        if self.n < 2 or not self.num_images or self.mean == 0:
+        if self.n < 2 or not self.num_images or self.error == 0:
             return math.nan
-        low, high = -10.0, 20.0  # powers of two
-        if self._with_images(high).detectable(level) > abs(self.mean):
-            return math.inf
-        while high - low > 0.05:
-            middle = (low + high) / 2
-            enough = self._with_images(middle).detectable(level) <= abs(self.mean)
-            low, high = (low, middle) if enough else (middle, high)
-        return self.num_images * 2**high
-
-    def _with_images(self, doublings: float) -> "Estimate":
-        factor = 2.0**doublings
-        return replace(
-            self, num_images=max(round(self.num_images * factor), 2), shared=self.shared / factor,
-            images=self.images / factor,
-        )  # fmt: skip
+        reach = self.detectable(level) / self.error
+        bearable = (self.mean / reach) ** 2 - self.between
+        from_images = self.error**2 - self.between
+        return self.num_images * from_images / bearable if bearable > 0 else math.inf
