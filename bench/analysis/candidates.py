@@ -5,11 +5,12 @@ stays a candidate unless some other one is shown to be better than it.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import combinations
 
 import pandas as pd
 
 from bench.analysis.cells import Task, cell_summary, records, task_of
-from bench.analysis.comparison import Scores, differences_to
+from bench.analysis.comparison import Scores, estimates
 from bench.analysis.statistics import LEVEL
 from bench.analysis.variance import Column
 
@@ -31,9 +32,11 @@ def candidates(columns: Mapping[str, Column], families: int) -> dict[str, Place]
     of a page: the true best is among the candidates on 95 % of pages."""
     means = {name: column.alone().mean for name, column in columns.items()}
     highest = max(means, key=lambda name: means[name], default="")
+    pairs = {(a, b): columns[a].minus(columns[b]) for a, b in combinations(columns, 2)}
+    pairs |= {(b, a): sample.opposite for (a, b), sample in pairs.items()}
     found = {}
-    for name, column in columns.items():
-        rivals = differences_to({other: columns[other] for other in columns if other != name}, column)
+    for name in columns:
+        rivals = estimates({other: pairs[other, name] for other in columns if other != name})
         tests = len(rivals) * families
         level = (1 - LEVEL) / max(tests, 1)
         p = [tests * one.p_above() for one in rivals.values()]

@@ -64,11 +64,6 @@ def estimates(samples: Mapping[Name, Sample]) -> dict[Name, Estimate]:
     return {name: Estimate.of(sample, others) for name, sample in samples.items()}
 
 
-def differences_to(columns: Mapping[Name, Column], reference: Column) -> dict[Name, Estimate]:
-    """Each column minus the reference, paired by repeat."""
-    return estimates({name: column.minus(reference) for name, column in columns.items()})
-
-
 def average(columns: Sequence[tuple[str, Column]]) -> Column:
     """The mean over tasks, given with their data sets, for each repeat that all of them have. Tasks of one data set
     share its test images; those of different ones are independent."""

@@ -2,12 +2,13 @@
 
 import math
 from collections import Counter
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from bench.analysis.candidates import Place, standings
-from bench.analysis.cells import Counts, Row, missing, records
+from bench.analysis.cells import Counts, Row, Task, missing, records
 from bench.analysis.comparison import Scores
 from bench.analysis.frame import SuiteResults
 from bench.analysis.leaderboard import Leaderboard, leaderboard
@@ -15,15 +16,32 @@ from bench.analysis.verdicts import AS_GOOD, HELPS, HURTS, NO_BASELINE, UNDECIDE
 from bench.analysis.words import labels, listed, plural, points, shortened
 
 
-def headline(results: SuiteResults) -> list[str]:
+@dataclass(frozen=True)
+class Findings:
+    """What the comparisons of a suite come to, made once."""
+
+    verdicts: list[Row]
+    board: Leaderboard
+    standings: dict[Task, dict[str, Place]]
+
+    @staticmethod
+    def of(results: SuiteResults) -> "Findings":
+        scores = Scores.of(results.finals)
+        return Findings(
+            records(verdicts(results.finals, results.margin, scores)),
+            leaderboard(results.finals, scores),
+            standings(results.finals, scores),
+        )
+
+
+def headline(results: SuiteResults, findings: Findings | None = None) -> list[str]:
     """Who leads, where transfer helps and hurts, what could not be decided, what is absent."""
     counts = missing(results)
     if not (results.finals["status"] == "ok").any():
         return [_nothing(results.finals, counts)]
-    scores = Scores.of(results.finals)
-    verdict_rows = records(verdicts(results.finals, results.margin, scores))
-    sentences = [_leader(leaderboard(results.finals, scores)), _by_dataset(results.finals, scores)]
-    sentences += [_transfer(verdict_rows), _undecided(verdict_rows), _gaps(counts)]
+    found = findings or Findings.of(results)
+    sentences = [_leader(found.board), _by_dataset(found.standings)]
+    sentences += [_transfer(found.verdicts), _undecided(found.verdicts), _gaps(counts)]
     return [sentence for sentence in sentences if sentence]
 
 
@@ -68,12 +86,12 @@ def _half(row: dict[str, Any]) -> str:
     return f" ±{half:.1f} ({row['n']} repeats)" if math.isfinite(half) else ""
 
 
-def _by_dataset(finals: pd.DataFrame, scores: Scores) -> str:
+def _by_dataset(found: dict[Task, dict[str, Place]]) -> str:
     tasks: dict[str, list[dict[str, Place]]] = {}
-    for task, standing in standings(finals, scores).items():
+    for task, standing in found.items():
         if len(standing) > 1:
             tasks.setdefault(task[0], []).append(standing)
-    parts = [f"on {shortened(dataset)}, {_best(found)}" for dataset, found in tasks.items()]
+    parts = [f"on {shortened(dataset)}, {_best(places)}" for dataset, places in tasks.items()]
     return f"Best by dataset: {'; '.join(parts[:8])}." if len(parts) > 1 else ""
 
 

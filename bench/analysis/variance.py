@@ -8,8 +8,8 @@ what the images that two splits share leave. `README.md` has the rule and how of
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -45,15 +45,17 @@ class Column:
     def minus(self, other: "Column") -> "Sample":
         repeats = [repeat for repeat in self.scores if repeat in other.scores]
         values = [self.scores[repeat] - other.scores[repeat] for repeat in repeats]
-        known = all(repeat in self.images and repeat in other.images for repeat in repeats)
-        images = [self.images[repeat] - other.images[repeat] for repeat in repeats] if known else []
+        known = self._knows(repeats) and other._knows(repeats)
+        images = (self.images[repeat] - other.images[repeat] for repeat in repeats if known)
         return Sample.of(values, images, self._which(repeats), max(self.step, other.step))
 
     def alone(self) -> "Sample":
         repeats = list(self.scores)
-        known = all(repeat in self.images for repeat in repeats)
-        images = [self.images[repeat] for repeat in repeats] if known else []
+        images = [self.images[repeat] for repeat in repeats] if self._knows(repeats) else []
         return Sample.of([self.scores[repeat] for repeat in repeats], images, self._which(repeats), 0.0)
+
+    def _knows(self, repeats: list[int]) -> bool:
+        return all(r in self.images and (self.which is None or r in self.which) for r in repeats)
 
     def _which(self, repeats: list[int]) -> list[Indices] | None:
         return None if self.which is None else [self.which[repeat] for repeat in repeats if repeat in self.which]
@@ -66,22 +68,30 @@ class Sample:
     values: Floats  # [n]
     within: float = 0.0  # of the mean of one repeat
     images: float = 0.0  # of the mean over all repeats, were images all that varies
-    num_images: int = 0  # 0: nothing is known of them, and nothing can be said about other test images
+    num_images: int = 0  # different ones; 0: nothing is known of them, and nothing can be said about other test images
     step: float = 0.0
 
     @staticmethod
     def of(
-        values: Sequence[float], images: Sequence[Singles], which: Sequence[Indices] | None, step: float
+        values: Sequence[float], images: Iterable[Singles], which: Sequence[Indices] | None, step: float
     ) -> "Sample":
-        kept = np.asarray(values, dtype=np.float64)
-        if not len(images):
-            return Sample(kept, step=step)
-        within = float(np.mean([one @ one for one in images]))
-        if which is None:
-            total = np.sum(images, axis=0)
-        else:
-            total = np.bincount(np.concatenate(which), weights=np.concatenate(images))
-        return Sample(kept, within, float(total @ total) / len(images) ** 2, len(images[0]), step)
+        """`images`: of every repeat, or none."""
+        within, total, places = 0.0, None, None if which is None else np.unique(np.concatenate(which))
+        num = 0
+        for number, one in enumerate(images):
+            num = len(one) if places is None else len(places)
+            total = np.zeros(num) if total is None else total
+            within += float(one @ one) / len(values)
+            if places is None or which is None:
+                total += one
+            else:
+                total[np.searchsorted(places, which[number])] += one
+        alone = 0.0 if total is None else float(total @ total) / len(values) ** 2
+        return Sample(np.asarray(values, dtype=np.float64), within, alone, num, step)
+
+    @property
+    def opposite(self) -> "Sample":
+        return replace(self, values=-self.values)
 
     @property
     def n(self) -> int:

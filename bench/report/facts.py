@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from bench.analysis.candidates import Place
 from bench.analysis.cells import Row, Task, records
-from bench.analysis.comparison import Scores
 from bench.analysis.frame import SuiteResults
-from bench.analysis.tables import Counts, Leaderboard, cell_summary, leaderboard, missing, standings, verdicts
+from bench.analysis.headline import Findings
+from bench.analysis.tables import Counts, Leaderboard, cell_summary, missing
 from bench.analysis.words import labels, shortened
 from bench.report.palette import budget_series, strategy_series
 from bench.report.view import Look, TableCell
@@ -19,28 +19,36 @@ METRICS = {"mean_per_class": "mean accuracy per class", "macro_f1": "macro-F1", 
 class Facts:
     results: SuiteResults
     summary: list[Row]  # one per cell
-    verdicts: list[Row]
-    board: Leaderboard
-    standings: dict[Task, dict[str, Place]]
+    findings: Findings
     counts: Counts
     strategies: dict[str, Look]
     budgets: dict[str, Look]
 
     @staticmethod
     def of(results: SuiteResults) -> "Facts":
-        summary, scores = records(cell_summary(results.finals)), Scores.of(results.finals)
+        summary = records(cell_summary(results.finals))
         baselines = {row["strategy"] for row in summary if row["baseline"]}
         by_labels = sorted(summary, key=lambda row: float(row["labels_per_class"]))
         return Facts(
             results=results,
             summary=summary,
-            verdicts=records(verdicts(results.finals, results.margin, scores)),
-            board=leaderboard(results.finals, scores),
-            standings=standings(results.finals, scores),
+            findings=Findings.of(results),
             counts=missing(results),
             strategies=strategy_series(unique(row["strategy"] for row in summary), baselines),
             budgets=budget_series(unique(row["budget"] for row in by_labels)),
         )
+
+    @property
+    def verdicts(self) -> list[Row]:
+        return self.findings.verdicts
+
+    @property
+    def board(self) -> Leaderboard:
+        return self.findings.board
+
+    @property
+    def standings(self) -> dict[Task, dict[str, Place]]:
+        return self.findings.standings
 
     @property
     def many_backbones(self) -> bool:

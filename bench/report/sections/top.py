@@ -16,7 +16,7 @@ CODE = {"code", "commit", "dirty"}  # of an environment
 
 def findings(facts: Facts) -> list[str]:
     scope = [f"Intervals are at 95 %, {facts.scope}"] if facts.counts.ok and _has_repeats(facts) else []
-    return [*headline(facts.results), *scope]
+    return [*headline(facts.results, facts.findings), *scope]
 
 
 def _has_repeats(facts: Facts) -> bool:
