@@ -242,16 +242,16 @@ class Estimate:
         variance, df = self._at(np.asarray(middle * chdtri(own, (np.arange(SPREADS) + 0.5) / SPREADS), np.float64))
         threshold = stdtrit(df, 1 - level / 2) * np.sqrt(variance)
         error = math.sqrt(self._at(np.array([middle * own]))[0][0])
-        differences = np.linspace(0, float(threshold.max()) + 4 * error, 400)
+        differences = np.linspace(0, float(threshold.max()) + 4 * error, 200)
         power = ndtr((differences[:, None] - threshold) / error).mean(axis=1)
         return float(np.interp(POWER, power, differences))
 
-    def images_needed(self, level: float) -> float:
-        """Test images with which a true difference as large as this one is shown with that power; infinite where no
-        test set would do it with so few repeats, and NaN where nothing is known of the images."""
+    def images_needed(self, detectable: float) -> float:
+        """Test images with which a true difference as large as this one would be detectable; infinite where no test set
+        would do with so few repeats, and NaN where nothing is known of the images."""
         if self.n < 2 or not self.num_images or self.error == 0:
             return math.nan
-        reach = self.detectable(level) / self.error
+        reach = detectable / self.error
         bearable = (self.mean / reach) ** 2 - self.between
         from_images = self.error**2 - self.between
         return self.num_images * from_images / bearable if bearable > 0 else math.inf

@@ -117,7 +117,7 @@ def _judge(row: Row, step: Corrected, p_equal: float, tested: int) -> None:
     row["detectable"] = found.detectable((1 - LEVEL) / tested)
     row["verdict"], reason = _verdict(row, step, p_equal, untestable)
     undecided = row["verdict"] == UNDECIDED
-    row["images_needed"] = found.images_needed((1 - LEVEL) / tested) if undecided else math.nan
+    row["images_needed"] = found.images_needed(row["detectable"]) if undecided else math.nan
     row["reason"] = "; ".join(part for part in (reason, without) if part)
 
 

@@ -166,12 +166,12 @@ def test_detectable_is_what_is_found_four_times_out_of_five() -> None:
 def test_images_needed() -> None:
     """A difference that only images hide asks for as many as the noncentral t says; one that repeats hide for ever."""
     still = Estimate(0.02, 5, 400, 0.0001**2, 4.0, 0.02**2, 0.02**2)
-    needed = still.images_needed(0.05)
+    needed = still.images_needed(still.detectable(0.05))
     # Power .8 at 5 %: z + z' = 2.80 errors; .02 / 2.80 = .00714, so 400 * (.02 / .00714)^2 = 3139, and a little for df.
     assert 3000 < needed < 3400
     restless = Estimate(0.02, 5, 400, 0.02**2, 4.0, 0.001**2, 0.001**2)
-    assert restless.images_needed(0.05) == math.inf
-    assert math.isnan(Estimate.of(sample(1.0, 2.0, 3.0)).images_needed(0.05))
+    assert restless.images_needed(restless.detectable(0.05)) == math.inf
+    assert math.isnan(Estimate.of(sample(1.0, 2.0, 3.0)).images_needed(4.0))
 
 
 def test_tasks_of_one_data_set_share_images_and_others_do_not() -> None:
