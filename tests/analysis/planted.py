@@ -59,6 +59,8 @@ def runs(world: Planted, draw: np.random.Generator) -> np.ndarray:
         families = draw.normal(size=(max(1, world.strategies // 4), world.n))
         shared = families[np.arange(world.strategies) % len(families)]
         return np.sqrt(0.3) * draw.normal(size=shape) + np.sqrt(0.7) * shared
+    if world.case == "breaking":  # 5 % of the runs lose 20 points, and nothing tells which
+        return draw.normal(size=shape) - 20 * (draw.random(shape) < 0.05)
     return draw.normal(size=shape)
 
 

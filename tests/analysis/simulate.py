@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.special import stdtrit
 
 from bench.analysis.candidates import candidates
 from bench.analysis.comparison import average
@@ -21,8 +22,7 @@ from bench.analysis.verdicts import AS_GOOD, HELPS, HURTS, verdicts
 from .planted import NEAR, Planted, finals, suite, task
 
 CASES = ["equal", "lognormal", "half noisy", "ceiling", "ties"]
-MORE = ["noisy baseline", "two noisy", "families", "heavy tails"]
-RIGHT = 1 - LEVEL
+MORE = ["noisy baseline", "two noisy", "families", "heavy tails", "breaking"]
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,8 @@ def null(world: Planted, suites: int, seed: int = 0, margin: float = 0.0) -> Ans
     covered, means, variances, found, equal = [], [], [], 0, 0
     for _ in range(suites):
         judged = verdicts(rows, margin, suite(world, draw))
-        covered.append((judged.p >= RIGHT).to_numpy().reshape(world.tasks, -1).mean(axis=0))
+        reach = stdtrit(judged.df, (1 + LEVEL) / 2) * judged.sd / world.n**0.5
+        covered.append((judged.difference.abs() <= reach).to_numpy().reshape(world.tasks, -1).mean(axis=0))
         means.append(judged.difference.to_numpy())
         variances.append(judged.sd.to_numpy() ** 2 / world.n)
         found += bool(judged.verdict.isin([HELPS, HURTS]).any())
