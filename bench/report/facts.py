@@ -18,6 +18,7 @@ METRICS = {"mean_per_class": "mean accuracy per class", "macro_f1": "macro-F1", 
 @dataclass(frozen=True)
 class Facts:
     results: SuiteResults
+    scores: Scores
     summary: list[Row]  # one per cell
     verdicts: list[Row]
     board: Leaderboard
@@ -33,6 +34,7 @@ class Facts:
         by_labels = sorted(summary, key=lambda row: float(row["labels_per_class"]))
         return Facts(
             results=results,
+            scores=scores,
             summary=summary,
             verdicts=records(verdicts(results.finals, results.margin, scores)),
             board=leaderboard(results.finals, scores),
