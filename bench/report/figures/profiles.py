@@ -31,7 +31,8 @@ def profiles_panel(profiles: list[Profile], name: str) -> Markup:
             color = SENTINELS[one.series.color]
             axes.fill_between(one.heights, one.low, one.high, color=color, alpha=0.16, linewidth=0, step="post")
         every = max(len(one.heights) // MARKS, 1)
-        look = {**style(one.series, 5), "drawstyle": "steps-post", "markevery": (number * every // len(profiles), every)}
+        marks = number * every // len(profiles), every
+        look = {**style(one.series, 6), "drawstyle": "steps-post", "markevery": marks}
         axes.plot(one.heights, one.shares, **look)  # type: ignore[arg-type]
     axes.set_ylim(-3, 103)
     axes.set_yticks([0, 25, 50, 75, 100])

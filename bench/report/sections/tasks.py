@@ -25,8 +25,8 @@ Columns = dict[Task, dict[str, Scored]]
 
 
 HOW = (
-    "The leaderboard’s tasks again, repeat by repeat instead of as one mean: how often a strategy beats the baseline, what "
-    "it scores where it does neither very well nor very badly, and whether choosing a strategy by validation pays."
+    "The leaderboard’s tasks again, repeat by repeat instead of as one mean: how often a strategy beats the baseline, "
+    "what it scores where it does neither very well nor very badly, and whether choosing a strategy by validation pays."
 )
 ONE_TASK = "All ranked strategies finished one task alone, so there is little to tell over tasks."
 ONE_REPEAT = (
@@ -147,7 +147,7 @@ def _profiles(facts: Facts, columns: Columns, names: list[str]) -> Figure:
         f"{listed(banded)}: 95 % at each height by itself, of the same kind as the interval of pairs; they are wide "
         "rather than narrow."
     )
-    panel = Panel("How much of it scores how high", "percent of task-repeats", profiles_panel(lines, "profiles"))
+    panel = Panel("Performance profile", "percent of task-repeats that score higher", profiles_panel(lines, "profiles"))
     return Figure([panel], [facts.strategies[name] for name in names], caption, wide=True)
 
 
@@ -192,9 +192,10 @@ def _choice(facts: Facts, scores: Scores, columns: Columns, names: list[str]) ->
     is_one_search = all(key[2] is None for key in seen)
     words = (
         f"What you would have got by choosing the strategy, too, by validation, anew for each task"
-        f"{'' if is_one_search else ' and repeat'}: {percent(found.chosen.mean)} % on test. That is {_distance(found.behind.mean)} {shortened(found.leader)}, "
-        f"whose mean on test is the highest, as nobody knows beforehand, and {_distance(found.gain.mean)} a strategy "
-        f"drawn at random. Of {pairs} task-repeats it took {taken}."
+        f"{'' if is_one_search else ' and repeat'}: {percent(found.chosen.mean)}\u00a0% on test. That is "
+        f"{_distance(found.behind.mean)} {shortened(found.leader)}, whose mean on test is the highest, as nobody knows "
+        f"beforehand, and {_distance(found.gain.mean)} a strategy drawn at random. Of {pairs} task-repeats it took "
+        f"{taken}."
     )
     return [Words([words]), _choice_table(facts, found, names, is_broken, is_one_search)]
 

@@ -1,0 +1,35 @@
+"""How often the intervals over all tasks hold. `python -m tests.analysis.simulate_tasks` prints the whole table."""
+
+import pytest
+
+from .planted import Planted
+from .simulate_tasks import REPEATS, TASKS, choices, improvements, middles, profiles
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize("n", REPEATS)
+@pytest.mark.parametrize("tasks", TASKS)
+def test_of_shares(n: int, tasks: int) -> None:
+    """Over effects from none to large; tasks of one data set may have half of their scatter in common."""
+    alone = improvements(n, tasks, 1200)
+    related = improvements(n, tasks, 1200, related=3, ties=0.1)
+    assert 0.935 < alone.mean < 0.99
+    assert 0.925 < related.mean < 0.99
+    assert min(alone.worst, related.worst) > 0.75
+    assert profiles(n, tasks, 300).mean > 0.95  # wide rather than narrow
+
+
+@pytest.mark.parametrize("n", REPEATS)
+@pytest.mark.parametrize("tasks", TASKS[1:])
+def test_of_the_middle_half(n: int, tasks: int) -> None:
+    found, resampled = middles(Planted(n=n, tasks=tasks, strategies=4, num_images=1000), 100)
+    assert found.mean > 0.9
+    assert resampled < found.mean - 0.05  # why there is no bootstrap here
+
+
+@pytest.mark.parametrize(("n", "tasks", "lead"), [(3, 6, 0.0), (10, 6, 0.0), (10, 6, 2.0)])
+def test_of_a_choice(n: int, tasks: int, lead: float) -> None:
+    found = choices(Planted(n=n, tasks=tasks, num_images=1000), 200, lead)
+    assert found["gain"] > 0.92
+    assert found["behind, corrected"] > 0.93
