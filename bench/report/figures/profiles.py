@@ -25,7 +25,7 @@ class Profile:
 
 
 def profiles_panel(profiles: list[Profile], name: str) -> Markup:
-    figure, axes = new_panel(480, 300)
+    figure, axes = new_panel(410, 280)
     for number, one in enumerate(profiles):
         if one.low and math.isfinite(one.low[0]):
             color = SENTINELS[one.series.color]
