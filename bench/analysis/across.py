@@ -14,11 +14,14 @@ from bench.analysis.variance import Column
 
 DIGITS = 9  # two scores that agree in so many are tied
 QUARTER = 0.25  # of all task-repeats, cut off at either end
+# Below, the interval of a middle half holds in 90 to 93 % of suites, and of 2 tasks with 2 repeats it has no width.
+FEWEST_TASKS = 3
+FEWEST_PAIRS = 6  # task-repeats; the interval of a share of 4 holds in 92.7 % of suites where tasks are related
 
 
 @dataclass(frozen=True)
 class Share:
-    """Of task-repeats; `low` and `high` are NaN for a single repeat."""
+    """Of task-repeats; `low` and `high` are NaN for a single repeat, and for few task-repeats."""
 
     mean: float
     low: float
@@ -33,7 +36,7 @@ def share(hits: Floats) -> Share:
     labels and starts in common, and three repeats that agree by chance show no certainty."""
     tasks, n = hits.shape
     mean = float(hits.mean())
-    if n < 2:
+    if n < 2 or hits.size < FEWEST_PAIRS:
         return Share(mean, math.nan, math.nan, n, tasks)
     between = float(hits.mean(axis=0).var(ddof=1)) / n
     variance = max(between, mean * (1 - mean) / hits.size)

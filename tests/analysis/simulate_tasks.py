@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import ndtr
 
-from bench.analysis.across import improvement, middle_half, profile
+from bench.analysis.across import FEWEST_PAIRS, improvement, middle_half, profile
 from bench.analysis.picks import picks
 from bench.analysis.variance import Column, Estimate
 
 from .planted import Planted, suite
 
-REPEATS, TASKS = (3, 5, 10), (1, 3, 6, 12)
+REPEATS, TASKS = (2, 3, 5, 10), (1, 2, 3, 6, 12)
 EFFECTS = ("none", "half", "one", "two", "mixed", "wide")  # of a strategy, in standard deviations of its difference
 DRAWS = 200_000  # of a truth that has no formula
 
@@ -183,6 +183,8 @@ def tables(suites: int) -> Iterator[str]:
     )
     for n in REPEATS:
         for tasks in TASKS:
+            if n * tasks < FEWEST_PAIRS:
+                continue
             alone, related = improvements(n, tasks, suites), improvements(n, tasks, suites, related=3, ties=0.1)
             heights = profiles(n, tasks, suites // 4)
             middle = middles(Planted(n=n, tasks=tasks, strategies=4, num_images=1000), suites // 8)

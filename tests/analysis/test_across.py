@@ -45,9 +45,10 @@ def test_tasks_that_win_and_lose_together_are_fewer_draws() -> None:
     assert together.high - together.low > 1.8 * (alone.high - alone.low)
 
 
-def test_one_repeat_has_no_interval() -> None:
-    found = share(np.array([[1.0], [0.0], [1.0]]))
-    assert found.mean == pytest.approx(2 / 3)
+@pytest.mark.parametrize("hits", [np.array([[1.0], [0], [1]] * 4), np.array([[1.0, 0, 1]]), np.eye(2)])
+def test_one_repeat_and_few_pairs_have_no_interval(hits: np.ndarray) -> None:
+    found = share(hits)
+    assert found.mean == hits.mean()
     assert math.isnan(found.low)
     assert math.isnan(found.high)
 
@@ -77,8 +78,8 @@ def test_where_quarters_are_whole_tasks_the_middle_ones_are_left_with_their_imag
 
 
 def test_profile_by_hand() -> None:
-    found = profile(columns([[0.2, 0.4], [0.6, 0.8]]), np.array([0.1, 0.4, 0.7, 0.8]))
-    assert [one.mean for one in found] == [1, 0.5, 0.25, 0]
+    found = profile(columns([[0.2, 0.3, 0.4], [0.6, 0.7, 0.8]]), np.array([0.1, 0.4, 0.7, 0.8]))
+    assert [one.mean for one in found] == pytest.approx([1, 1 / 2, 1 / 6, 0])
     assert found[0].high == 1
     assert found[-1].low == 0
     assert all(0 <= one.low <= one.mean <= one.high <= 1 for one in found)

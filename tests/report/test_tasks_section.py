@@ -82,6 +82,21 @@ def test_one_task_and_one_repeat_say_why_they_are_short() -> None:
     assert section(make(World(datasets=("near",), budgets=(5,), strategies=FEW, repeats=1, gaps=False))) == ""
 
 
+def test_two_tasks_are_too_few_for_an_interval_of_the_middle_half() -> None:
+    page = section(make(World(datasets=("near", "mid"), budgets=(5,), strategies=FEW, gaps=False)))
+    assert "it has no interval, as over fewer than 3 tasks" in words(page)
+    table = page[page.index('id="table-over-tasks"') : page.index("</table>")]
+    assert "±" not in table
+    assert " to " in words(table)  # of pairs there is one
+
+
+def test_four_pairs_are_too_few_for_any() -> None:
+    page = section(make(World(datasets=("near", "mid"), budgets=(5,), strategies=FEW, repeats=2, gaps=False)))
+    assert "With fewer than 6 pairs an interval would hold too seldom" in words(page)
+    assert " to " not in words(page[page.index("<tbody") : page.index("</tbody>")])
+    assert "Bands of" not in words(page)
+
+
 def test_one_strategy_has_no_section() -> None:
     assert section(make(World(strategies=("full_finetune",), gaps=False))) == ""
 

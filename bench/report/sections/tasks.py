@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from bench.analysis.across import Share, improvement, middle_half, profile
+from bench.analysis.across import FEWEST_PAIRS, FEWEST_TASKS, Share, improvement, middle_half, profile
 from bench.analysis.cells import Task, lowest_score, records
 from bench.analysis.comparison import Scores
 from bench.analysis.leaderboard import fewest_tasks
@@ -28,6 +28,11 @@ HOW = (
     "The leaderboard’s tasks again, repeat by repeat instead of as one mean: how often a strategy beats the baseline, "
     "what it scores where it does neither very well nor very badly, and whether choosing a strategy by validation pays."
 )
+PAIRS = (
+    "Its interval (Wilson’s, from the effective number of draws) is over new draws of labels, starts and orders, on "
+    "these tasks and these very test images."
+)
+FEW_PAIRS = f"With fewer than {FEWEST_PAIRS} pairs an interval would hold too seldom, so there is none."
 ONE_TASK = "All ranked strategies finished one task alone, so there is little to tell over tasks."
 ONE_REPEAT = (
     "One repeat allows no interval, so this section does not say how often a strategy beats the baseline, nor what it "
@@ -83,16 +88,20 @@ def _caption(facts: Facts, columns: Columns, baseline: str) -> str:
     pairs = (
         f"Above {shortened(baseline)}: the chance to score higher than it on one of these tasks and repeats drawn at "
         f"random, from {tasks * repeats} pairs with the same labels, a tie as one half. It says how often, not by how "
-        "much. Its interval (Wilson’s, from the effective number of draws) is over new draws of labels, "
-        "starts and orders, on these tasks and these very test images. "
+        f"much. {PAIRS if tasks * repeats >= FEWEST_PAIRS else FEW_PAIRS} "
         if baseline
         else ""
     )
     images = " and test images" if facts.knows_images else ""
+    ends = (
+        f"its 95 % interval is over repeats{images}. A strategy that collapsed in some repeats and not in others has "
+        "none."
+        if tasks >= FEWEST_TASKS
+        else f"it has no interval, as over fewer than {FEWEST_TASKS} tasks one would hold too seldom."
+    )
     return (
         f"{plural(tasks, 'task')}, held fixed, and n = {repeats} repeats of each. {pairs}Middle half: the "
-        "interquartile mean, that of all task-repeats without the lowest and the highest quarter; its 95 % interval is "
-        f"over repeats{images}. A strategy that collapsed in some repeats and not in others has none."
+        f"interquartile mean, that of all task-repeats without the lowest and the highest quarter; {ends}"
     )
 
 
@@ -104,7 +113,8 @@ def _baseline(facts: Facts, names: list[str]) -> str:
 
 def _half(scores: Scores, columns: Columns, name: str) -> Estimate:
     found = Estimate.of(middle_half([(task[0], one[name]) for task, one in columns.items()]).alone())
-    return _without_ends(found) if any(scores.breaks(task, name) for task in columns) else found
+    is_judged = len(columns) >= FEWEST_TASKS and not any(scores.breaks(task, name) for task in columns)
+    return found if is_judged else _without_ends(found)
 
 
 def _without_ends(found: Estimate) -> Estimate:
@@ -114,7 +124,8 @@ def _without_ends(found: Estimate) -> Estimate:
 def _better(facts: Facts, found: Share | None, name: str) -> list[TableCell]:
     if found is None:
         return [TableCell(ABSENT, value="", css="quiet"), TableCell("", value="")]
-    text = f"{percent(found.mean, 0)} ({percent(found.low, 0)} to {percent(found.high, 0)})"
+    span = f" ({percent(found.low, 0)} to {percent(found.high, 0)})" if math.isfinite(found.low) else ""
+    text = f"{percent(found.mean, 0)}{span}"
     bounds = (100 * found.low, 100 * found.high, found.n)
     css = f"c-{facts.strategies[name].color}"
     picture = strip(Scale(0.0, 1.0), found.mean, (found.low, found.high), css, zero=0.5)
@@ -132,7 +143,8 @@ def _profiles(facts: Facts, columns: Columns, names: list[str]) -> Figure:
     scores = [score for found in columns.values() for one in found.values() for score in one.scores.values()]
     heights = np.linspace(min(scores) - 1e-9, max(scores), HEIGHTS)
     baseline = _baseline(facts, names)
-    banded = [name for name in (names[0], baseline) if name]
+    count = len(columns) * _num_repeats(columns)
+    banded = unique(name for name in (names[0], baseline) if name) if count >= FEWEST_PAIRS else []
     lines = []
     for name in names:
         shares = profile([found[name] for found in columns.values()], heights)
@@ -142,11 +154,14 @@ def _profiles(facts: Facts, columns: Columns, names: list[str]) -> Figure:
             *((low, high) if name in banded else ([], [])),
         ))  # fmt: skip
     caption = (
-        f"Each line: on what share of the {len(columns) * _num_repeats(columns)} task-repeats a strategy scores above "
-        f"the height below. A line that lies above another everywhere belongs to the better strategy. Bands of "
-        f"{listed(banded)}: 95 % at each height by itself, of the same kind as the interval of pairs; they are wide "
-        "rather than narrow."
+        f"Each line: on what share of the {count} task-repeats a strategy scores above the height below. A line that "
+        "lies above another everywhere belongs to the better strategy."
     )
+    if banded:
+        caption += (
+            f" Bands of {listed(banded)}: 95 % at each height by itself, over new draws of labels, starts and orders, "
+            "on these tasks and test images; they are wide rather than narrow."
+        )
     panel = Panel("Performance profile", "percent of task-repeats that score higher", profiles_panel(lines, "profiles"))
     return Figure([panel], [facts.strategies[name] for name in names], caption, wide=True)
 
