@@ -18,6 +18,7 @@ METRICS = {"mean_per_class": "mean accuracy per class", "macro_f1": "macro-F1", 
 @dataclass(frozen=True)
 class Facts:
     results: SuiteResults
+    scores: Scores
     summary: list[Row]  # one per cell
     findings: Findings
     counts: Counts
@@ -31,6 +32,7 @@ class Facts:
         by_labels = sorted(summary, key=lambda row: float(row["labels_per_class"]))
         return Facts(
             results=results,
+            scores=scores,
             summary=summary,
             findings=Findings.of(results),
             counts=missing(results),

@@ -15,6 +15,7 @@ from bench.report.sections.rates import rates_section
 from bench.report.sections.regressions import regressions_section
 from bench.report.sections.search import search_section
 from bench.report.sections.source import forgetting_section
+from bench.report.sections.tasks import tasks_section
 from bench.report.sections.top import findings, key_numbers, warnings
 from bench.report.sections.transfer import transfer_section
 from bench.report.svg import drawing
@@ -22,6 +23,7 @@ from bench.report.view import Section
 
 SECTIONS = (
     leaderboard_section,
+    tasks_section,
     transfer_section,
     datasets_section,
     labels_section,

@@ -108,8 +108,8 @@ def test_elements_are_closed_in_order(parsed: Page) -> None:
 def test_every_section_has_anchor_reading_help_and_caption(page: str) -> None:
     sections = re.findall(r'<section id="([a-z]+)".*?</section>', page, re.DOTALL)
     assert sections == [
-        "findings", "leaderboard", "transfer", "datasets", "labels", "depth", "mistakes", "forgetting", "rates",
-        "search", "cost", "selection", "gaps", "pretraining", "protocol", "provenance",
+        "findings", "leaderboard", "tasks", "transfer", "datasets", "labels", "depth", "mistakes", "forgetting",
+        "rates", "search", "cost", "selection", "gaps", "pretraining", "protocol", "provenance",
     ]  # fmt: skip
     for anchor in sections:
         assert f'href="#{anchor}"' in page

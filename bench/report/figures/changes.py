@@ -49,9 +49,13 @@ def _row(row: ChangeBar, axis: PictureAxis, y: int) -> str:
     hollow = " hollow" if row.look.hollow else ""
     mark = f'<path class="mark{hollow}" transform="translate({x} {y})" d="{SHAPES[row.look.marker][1]}"/>'
     name = shortened(row.name, 20)
-    squeezed = f' textLength="{LABELS}" lengthAdjust="spacingAndGlyphs"' if _length(name) > LABELS else ""
-    text = f'<text class="label" x="{LABELS}" y="{y + 4}"{squeezed}>{escape(name)}</text>'
+    text = f'<text class="label" x="{LABELS}" y="{y + 4}"{squeezed(name, LABELS)}>{escape(name)}</text>'
     return f'<g style="color:var(--{row.look.color})"><title>{escape(row.title)}</title>{text}{span}{mark}</g>'
+
+
+def squeezed(text: str, most: int) -> str:
+    """What keeps a label within so many pixels."""
+    return f' textLength="{most}" lengthAdjust="spacingAndGlyphs"' if _length(text) > most else ""
 
 
 def _length(text: str) -> float:

@@ -3,7 +3,6 @@
 import math
 
 from bench.analysis.cells import Row, collapse_text, records, task_of
-from bench.analysis.leaderboard import fewest_tasks
 from bench.analysis.words import labels, plural, plus_minus
 from bench.report.facts import Facts, name_cell, unique
 from bench.report.strip import Scale, strip
@@ -95,17 +94,6 @@ def _remarks(facts: Facts, rows: list[Row]) -> list[str]:
         named = "; ".join(facts.where(task) for task in facts.board.left_out[:6])
         more = f"; and {len(facts.board.left_out) - 6} more" if len(facts.board.left_out) > 6 else ""
         found.append(f"Left out of the means, as not every ranked strategy finished them: {named}{more}.")
-    strategies, tasks = sum(bool(row["ranked"]) for row in rows), len(facts.board.tasks)
-    needed = fewest_tasks(strategies)
-    if strategies > 1 and tasks < needed:
-        found.append(
-            f"Ranks over {plural(tasks, 'task')} prove nothing by themselves: a Wilcoxon test between {strategies} "
-            f"strategies, corrected for all pairs, cannot show any difference with fewer than {needed} tasks."
-        )
-    elif strategies > 1:
-        found.append(
-            "Tasks that share a dataset are not independent, so no test is made across tasks; ranks describe, no more."
-        )
     return found
 
 
