@@ -3,16 +3,16 @@ stays a candidate unless some other one is shown to be better than it.
 """
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from itertools import combinations
 
-import pandas as pd
-
-from bench.analysis.cells import Task, cell_summary, records, task_of
+from bench.analysis.cells import Row, Task, task_of
 from bench.analysis.comparison import Scores, estimates
 from bench.analysis.statistics import LEVEL
 from bench.analysis.variance import Column
+
+LEAST = -2.0  # that two scores can differ by, where one may be below 0
 
 
 @dataclass(frozen=True)
@@ -21,48 +21,51 @@ class Place:
     is_highest: bool  # of all means
     behind: float = math.nan  # to the highest mean, at most 0
     # How far its true mean lies below the best of the others, at most 0: for any one strategy the interval holds on
-    # 95 % of pages, in all tasks at once.
+    # 95 % of pages, in all tasks at once. NaN, as p, where nothing could be tested.
     low: float = math.nan
     high: float = math.nan
     p: float = math.nan  # that no other is better, corrected
 
+    @property
+    def is_tested(self) -> bool:
+        return math.isfinite(self.p)
 
-def candidates(columns: Mapping[str, Column], families: int) -> dict[str, Place]:
-    """By one-sided paired tests against every other strategy, Bonferroni over these and over `families` such questions
-    of a page: the true best is among the candidates on 95 % of pages."""
+
+def candidates(columns: Mapping[str, Column], families: int, broken: Collection[str] = ()) -> dict[str, Place]:
+    """By one-sided paired tests against every other strategy, Bonferroni over all of them and over `families` such
+    questions of a page: the true best is among the candidates on 95 % of pages. `broken`: strategies that collapse at
+    times, for whose means no test is honest; they stay candidates, and rule out nobody."""
     means = {name: column.alone().mean for name, column in columns.items()}
     highest = max(means, key=lambda name: means[name], default="")
-    pairs = {(a, b): columns[a].minus(columns[b]) for a, b in combinations(columns, 2)}
+    sound = [name for name in columns if name not in broken]
+    pairs = {(a, b): columns[a].minus(columns[b]) for a, b in combinations(sound, 2)}
     pairs |= {(b, a): sample.opposite for (a, b), sample in pairs.items()}
-    found = {}
-    for name in columns:
-        rivals = estimates({other: pairs[other, name] for other in columns if other != name})
-        tests = len(rivals) * families
-        level = (1 - LEVEL) / max(tests, 1)
-        p = [tests * one.p_above() for one in rivals.values()]
-        ends = [one.ends(2 * level) for one in rivals.values()]
-        found[name] = Place(
-            is_candidate=not any(one < 1 - LEVEL for one in p),
-            is_highest=name == highest,
-            behind=means[name] - means[highest],
-            low=min(0.0, -max((high for _, high in ends), default=math.nan)),
-            high=min(0.0, -max((low for low, _ in ends), default=math.nan)),
-            p=min(1.0, *p) if p else math.nan,
-        )
-    return found
+    num = len(sound) * families  # one more than its rivals: the two ends of an interval err together
+    places = {name: Place(True, name == highest, means[name] - means[highest]) for name in columns}
+    for name in sound:
+        rivals = estimates({other: pairs[other, name] for other in sound if other != name}).values()
+        if not rivals or any(one.n < 2 for one in rivals):
+            continue
+        ends = [one.ends(2 * (1 - LEVEL) / num) for one in rivals]
+        p = min(1.0, *(num * one.p_above() for one in rivals))
+        low, high = (min(0.0, -max(end)) for end in ([high for _, high in ends], [low for low, _ in ends]))
+        places[name] = replace(places[name], is_candidate=p >= 1 - LEVEL, low=max(low, LEAST), high=high, p=p)
+    return places
 
 
-def standings(finals: pd.DataFrame, scores: Scores | None = None) -> dict[Task, dict[str, Place]]:
-    """By task, the strategies that finished all repeats."""
-    scores = scores or Scores.of(finals)
-    complete = complete_columns(finals, scores)
+def standings(summary: list[Row], scores: Scores) -> dict[Task, dict[str, Place]]:
+    """By task, the strategies that finished all repeats. `summary`: of the cells."""
+    complete = complete_columns(summary, scores)
     families = num_families(complete)
-    return {task: candidates(columns, families) for task, columns in complete.items()}
+    return {
+        task: candidates(columns, families, [name for name in columns if scores.breaks(task, name)])
+        for task, columns in complete.items()
+    }
 
 
-def complete_columns(finals: pd.DataFrame, scores: Scores) -> dict[Task, dict[str, Column]]:
+def complete_columns(summary: list[Row], scores: Scores) -> dict[Task, dict[str, Column]]:
     found: dict[Task, dict[str, Column]] = {}
-    for row in records(cell_summary(finals)):
+    for row in summary:
         mine = found.setdefault(task_of(row), {})
         if row["complete"]:
             mine[row["strategy"]] = scores.columns[task_of(row)][row["strategy"]]

@@ -13,6 +13,7 @@ from bench.analysis.columns import column_of
 from bench.analysis.frame import CELL, SuiteResults
 from bench.analysis.statistics import binomial_interval, finite, mean_interval
 from bench.analysis.variance import Estimate
+from bench.analysis.words import plus_minus
 
 Row = dict[str, Any]
 Task = tuple[str, str, str]  # dataset, budget, backbone
@@ -126,8 +127,9 @@ def collapse_text(row: Row) -> str:
     if row["num_collapsed"] == row["n"]:
         return "collapsed in its one repeat" if row["n"] == 1 else f"collapsed in all {row['n']} repeats"
     low, high = binomial_interval(row["num_collapsed"], row["n"])
-    half = 50 * (row["without_high"] - row["without_low"])
-    others = f"{100 * row['mean_without']:.1f}" + (f" ±{half:.1f}" if math.isfinite(half) else "")
+    others = f"{100 * row['mean_without']:.1f}" + plus_minus(
+        row["without_low"], row["mean_without"], row["without_high"]
+    )
     return f"collapsed in {row['num_collapsed']} of {row['n']} repeats ({100 * low:.0f} to {100 * high:.0f} %); " \
            f"the others {others}"
 
@@ -136,7 +138,8 @@ def _summary(rows: list[Row]) -> Row:
     done = [row for row in rows if row["status"] == "ok"]
     sound = [row for row in done if not has_collapsed(row)]
     first = rows[0]
-    scores = Estimate.of(column_of(done).alone())
+    sample = column_of(done).alone()
+    scores = Estimate.of(sample)
     others = scores if len(sound) in (0, len(done)) else Estimate.of(column_of(sound).alone())
     lowest = lowest_score(first["metric"])
     # A mean over trainings that work and trainings that break has no honest interval.
@@ -151,7 +154,7 @@ def _summary(rows: list[Row]) -> Row:
         "high": high,
         "n": scores.n,
         "num_images": scores.num_images,
-        "identical": scores.n > 1 and float(np.ptp([row["score"] for row in done])) < 1e-12,
+        "identical": sample.is_identical or (sample.variance == 0 and not sample.num_images),
         "num_collapsed": len(done) - len(sound),
         "mean_without": mean_of(sound, "score"),
         "without_low": without_low,

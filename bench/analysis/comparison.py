@@ -71,17 +71,16 @@ def average(columns: Sequence[tuple[str, Column]]) -> Column:
     size = len(columns)
     scores = {r: sum(column.scores[r] for _, column in columns) / size for r in repeats}
     step = min(column.step for _, column in columns) / size
-    if not all(r in column.images for r in repeats for _, column in columns):
-        return Column(scores, {}, None, step)
+    known = [r for r in repeats if all(r in column.images for _, column in columns)]
     by_dataset: dict[str, list[Column]] = {}
     for dataset, column in columns:
         by_dataset.setdefault(dataset, []).append(column)
     images = {
         r: np.concatenate([np.sum([one.images[r] for one in same], axis=0) / size for same in by_dataset.values()])
-        for r in repeats
+        for r in known
     }
     firsts = [same[0] for same in by_dataset.values()]
-    which = {r: _numbered(firsts, r) for r in repeats} if any(one.which is not None for one in firsts) else None
+    which = {r: _numbered(firsts, r) for r in known} if any(one.which is not None for one in firsts) else None
     return Column(scores, images, which, step)
 
 

@@ -3,17 +3,16 @@
 import math
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 
 from bench.analysis.candidates import Place, standings
-from bench.analysis.cells import Counts, Row, Task, missing, records
+from bench.analysis.cells import Counts, Row, Task, cell_summary, missing, records
 from bench.analysis.comparison import Scores
 from bench.analysis.frame import SuiteResults
 from bench.analysis.leaderboard import Leaderboard, leaderboard
 from bench.analysis.verdicts import AS_GOOD, HELPS, HURTS, NO_BASELINE, UNDECIDED, verdicts
-from bench.analysis.words import labels, listed, plural, points, shortened
+from bench.analysis.words import labels, listed, plural, plus_minus, points, shortened
 
 
 @dataclass(frozen=True)
@@ -25,12 +24,12 @@ class Findings:
     standings: dict[Task, dict[str, Place]]
 
     @staticmethod
-    def of(results: SuiteResults) -> "Findings":
-        scores = Scores.of(results.finals)
+    def of(results: SuiteResults, scores: Scores, summary: list[Row]) -> "Findings":
+        """`summary`: of the cells."""
         return Findings(
             records(verdicts(results.finals, results.margin, scores)),
-            leaderboard(results.finals, scores),
-            standings(results.finals, scores),
+            leaderboard(results.finals, scores, summary),
+            standings(summary, scores),
         )
 
 
@@ -39,7 +38,7 @@ def headline(results: SuiteResults, findings: Findings | None = None) -> list[st
     counts = missing(results)
     if not (results.finals["status"] == "ok").any():
         return [_nothing(results.finals, counts)]
-    found = findings or Findings.of(results)
+    found = findings or Findings.of(results, Scores.of(results.finals), records(cell_summary(results.finals)))
     sentences = [_leader(found.board), _by_dataset(found.standings)]
     sentences += [_transfer(found.verdicts), _undecided(found.verdicts), _gaps(counts)]
     return [sentence for sentence in sentences if sentence]
@@ -81,9 +80,9 @@ def _who(count: int) -> str:
     return "one strategy" if count == 1 else f"all {count} ranked strategies"
 
 
-def _half(row: dict[str, Any]) -> str:
-    half = 100 * (row["high"] - row["low"]) / 2
-    return f" ±{half:.1f} ({row['n']} repeats)" if math.isfinite(half) else ""
+def _half(row: Row) -> str:
+    spread = plus_minus(row["low"], row["mean"], row["high"])
+    return f"{spread} ({row['n']} repeats)" if spread else ""
 
 
 def _by_dataset(found: dict[Task, dict[str, Place]]) -> str:
@@ -102,8 +101,10 @@ def _best(found: list[dict[str, Place]]) -> str:
     if all(len(one) == len(standing) for one, standing in zip(candidates, found, strict=True)):
         return "no strategy can be ruled out"
     if not everywhere:
-        return "another one in each task"
-    return listed(everywhere) if len(everywhere) == 1 else f"one of {listed(everywhere)}"
+        return "none may be the best in all tasks"
+    if all(len(one) == 1 for one in candidates):
+        return shortened(everywhere[0])
+    return f"only {listed(everywhere)} may be the best{' in all tasks' if len(found) > 1 else ''}"
 
 
 def _transfer(rows: list[Row]) -> str:
@@ -122,7 +123,7 @@ def _transfer(rows: list[Row]) -> str:
     where = f"{shortened(worst['strategy'])} on {shortened(worst['dataset'])} with {labels(worst['budget'])}"
     return (
         f"{sentence} Largest negative transfer: {where}, {points(worst['difference'])} points, interval "
-        f"{points(worst['low'])} to {points(worst['high'])} (corrected for all comparisons)."
+        f"{points(worst['low'])} to {points(worst['high'])}, widened for the number of comparisons."
     )
 
 
@@ -132,6 +133,8 @@ def _undecided(rows: list[Row]) -> str:
     if not open_rows:
         return ""
     if not seen:
+        if any(math.isfinite(row["p"]) for row in rows):
+            return ""
         return "Nothing could be decided between strategies: that takes at least two finished repeats of each."
     middle = seen[len(seen) // 2]
     if middle >= 100:
@@ -139,7 +142,7 @@ def _undecided(rows: list[Row]) -> str:
                 "in half of those cells.")
     return (
         "What stayed undecided is not shown to be equal: with these repeats a true difference under about "
-        f"{middle:.1f} points (median of those cells) would mostly have gone unseen."
+        f"{middle:.1f} points (median of those cells) is found in fewer than 4 of 5 such suites."
     )
 
 

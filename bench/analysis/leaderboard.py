@@ -25,10 +25,12 @@ class Leaderboard:
     left_out: list[Task]  # planned, but not finished by all ranked strategies
 
 
-def leaderboard(finals: pd.DataFrame, scores: Scores | None = None) -> Leaderboard:
+def leaderboard(
+    finals: pd.DataFrame, scores: Scores | None = None, summary: list[Row] | None = None
+) -> Leaderboard:
     """Means, ranks and who may be the best, over the common tasks, which are held fixed."""
     scores = scores or Scores.of(finals)
-    summary = records(cell_summary(finals))
+    summary = records(cell_summary(finals)) if summary is None else summary
     tasks = list(dict.fromkeys(task_of(row) for row in summary))
     complete: dict[str, set[Task]] = {row["strategy"]: set() for row in summary}
     for row in summary:
@@ -36,7 +38,7 @@ def leaderboard(finals: pd.DataFrame, scores: Scores | None = None) -> Leaderboa
             complete[row["strategy"]].add(task_of(row))
     ranked, shared = _common(complete)
     common = [task for task in tasks if task in shared]
-    families = num_families(complete_columns(finals, scores))
+    families = num_families(complete_columns(summary, scores))
     rows = _ranked_rows(scores, ranked, common, families)
     lowest = min((lowest_score(row["metric"]) for row in summary), default=0.0)
     for row in rows:
@@ -64,7 +66,8 @@ def _ranked_rows(scores: Scores, ranked: list[str], tasks: list[Task], families:
     if not tasks:
         return []
     columns = {name: average([(task[0], scores.columns[task][name]) for task in tasks]) for name in ranked}
-    places = candidates(columns, families)
+    broken = [name for name in ranked if any(scores.breaks(task, name) for task in tasks)]
+    places = candidates(columns, families, broken)
     means = _task_means(scores, ranked, tasks)
     ranks = means.rank(axis=1, ascending=False)  # 1 for the highest; ties share the average of their places
     first = means.rank(axis=1, ascending=False, method="min") == 1
@@ -77,7 +80,7 @@ def _ranked_rows(scores: Scores, ranked: list[str], tasks: list[Task], families:
             "num_images": estimate.num_images, "rank": float(ranks[name].mean()), "wins": float(wins[name].sum()),
             "candidate": place.is_candidate, "behind": place.behind, "behind_low": place.low,
             "behind_high": place.high, "p": place.p,
-            "estimate": estimate, "breaks": any(scores.breaks(task, name) for task in tasks),
+            "estimate": estimate, "breaks": name in broken,
         })  # fmt: skip
     return sorted(rows, key=lambda row: -row["mean"])
 

@@ -45,20 +45,21 @@ class Column:
     def minus(self, other: "Column") -> "Sample":
         repeats = [repeat for repeat in self.scores if repeat in other.scores]
         values = [self.scores[repeat] - other.scores[repeat] for repeat in repeats]
-        known = self._knows(repeats) and other._knows(repeats)
-        images = (self.images[repeat] - other.images[repeat] for repeat in repeats if known)
-        return Sample.of(values, images, self._which(repeats), max(self.step, other.step))
+        known = [repeat for repeat in repeats if self._knows(repeat) and other._knows(repeat)]
+        images = (self.images[repeat] - other.images[repeat] for repeat in known)
+        return Sample.of(values, images, self._which(known), max(self.step, other.step))
 
     def alone(self) -> "Sample":
         repeats = list(self.scores)
-        images = [self.images[repeat] for repeat in repeats] if self._knows(repeats) else []
-        return Sample.of([self.scores[repeat] for repeat in repeats], images, self._which(repeats), 0.0)
+        known = [repeat for repeat in repeats if self._knows(repeat)]
+        images = (self.images[repeat] for repeat in known)
+        return Sample.of([self.scores[repeat] for repeat in repeats], images, self._which(known), 0.0)
 
-    def _knows(self, repeats: list[int]) -> bool:
-        return all(r in self.images and (self.which is None or r in self.which) for r in repeats)
+    def _knows(self, repeat: int) -> bool:
+        return repeat in self.images and (self.which is None or repeat in self.which)
 
-    def _which(self, repeats: list[int]) -> list[Indices] | None:
-        return None if self.which is None else [self.which[repeat] for repeat in repeats if repeat in self.which]
+    def _which(self, known: list[int]) -> list[Indices] | None:
+        return None if self.which is None or not known else [self.which[repeat] for repeat in known]
 
 
 @dataclass(frozen=True)
@@ -75,19 +76,25 @@ class Sample:
     def of(
         values: Sequence[float], images: Iterable[Singles], which: Sequence[Indices] | None, step: float
     ) -> "Sample":
-        """`images`: of every repeat, or none."""
-        within, total, places = 0.0, None, None if which is None else np.unique(np.concatenate(which))
-        num = 0
-        for number, one in enumerate(images):
-            num = len(one) if places is None else len(places)
-            total = np.zeros(num) if total is None else total
-            within += float(one @ one) / len(values)
+        """`images`: of the repeats whose predictions are there."""
+        squares, known, total, num = 0.0, 0, np.empty(0), 0
+        places = None if which is None else np.unique(np.concatenate(which))
+        for known, one in enumerate(images, 1):
+            if known == 1:
+                num = len(one) if places is None else len(places)
+                total = np.zeros(num)
+            squares += float(one @ one)
             if places is None or which is None:
                 total += one
             else:
-                total[np.searchsorted(places, which[number])] += one
-        alone = 0.0 if total is None else float(total @ total) / len(values) ** 2
-        return Sample(np.asarray(values, dtype=np.float64), within, alone, num, step)
+                total[np.searchsorted(places, which[known - 1])] += one
+        n, kept = len(values), np.asarray(values, dtype=np.float64)
+        if known < min(n, 2) or not known:
+            return Sample(kept, step=step)
+        within, shared = squares / known, 0.0
+        if known > 1:
+            shared = (float(total @ total) / known - within) / (known - 1)
+        return Sample(kept, within, shared + (within - shared) / n, num, step)
 
     @property
     def opposite(self) -> "Sample":
@@ -180,7 +187,8 @@ class Estimate:
         # Satterthwaite's would square the share of `between`: with a noisy reference and 3 repeats, 11 % of suites
         # without any effect then show one, instead of 4 %.
         below = between * variance / self.df_between + self.images**2 / max(self.num_images - 1, 1)
-        return variance, np.divide(variance**2, below, out=np.full_like(variance, self.n - 1.0), where=below > 0)
+        certain = max(self.num_images, self.n) - 1.0
+        return variance, np.divide(variance**2, below, out=np.full_like(variance, certain), where=below > 0)
 
     @cached_property
     def _here(self) -> tuple[float, float]:

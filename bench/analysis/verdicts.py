@@ -7,7 +7,7 @@ import pandas as pd
 from bench.analysis.cells import OUT_OF_SCOPE, Row, Task, cells, status_text
 from bench.analysis.comparison import Scores, estimates
 from bench.analysis.frame import CELL
-from bench.analysis.statistics import LEVEL, Corrected, holm, holm_steps
+from bench.analysis.statistics import LEVEL, Corrected, holm_steps
 from bench.analysis.variance import Estimate, Sample
 from bench.analysis.words import plural
 
@@ -23,14 +23,14 @@ COLUMNS = [
 
 def verdicts(finals: pd.DataFrame, margin: float = MARGIN, scores: Scores | None = None) -> pd.DataFrame:
     """One row per cell that is not itself a baseline; p-values corrected over all rows that could be tested. `low` and
-    `high` are of the interval at the level of the row's own step in that correction: it excludes 0 just where the
-    verdict is that transfer helps or hurts."""
+    `high` are of the interval at the level of the row's own step in the correction of its verdict: of tested rows it
+    excludes 0 just where transfer helps or hurts, and lies within the margin where it is as good as the baseline."""
     rows = _rows(finals, scores or Scores.of(finals))
     steps = holm_steps(row["p"] for row in rows)
-    equal = holm(_p_within(row, margin) for row in rows)
+    equal = holm_steps(_p_within(row, margin) for row in rows)
     tested = max(sum(math.isfinite(row["p"]) for row in rows), 1)
-    for row, step, p_equal in zip(rows, steps, equal, strict=True):
-        _judge(row, step, float(p_equal), tested)
+    for row, step, within in zip(rows, steps, equal, strict=True):
+        _judge(row, step, within, tested)
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -76,7 +76,8 @@ def _row(
     found = compared.get(cell, Estimate(math.nan, 0))
     reference = baselines.get(task, "")
     broken = scores.breaks(task, cell[3])
-    reason = _untestable(found, broken, len(rows), status_text(rows)) if reference else ""
+    finished = len(scores.columns[task][cell[3]].scores)
+    reason = _untestable(found, broken, finished, status_text(rows)) if reference else ""
     of_baseline = scores.breaks(task, reference) if reference else 0
     without = f"without the {plural(of_baseline, 'repeat')} in which {reference} collapsed" if of_baseline else ""
     return {
@@ -95,10 +96,11 @@ def _row(
     }
 
 
-def _untestable(found: Estimate, broken: int, planned: int, statuses: str) -> str:
+def _untestable(found: Estimate, broken: int, finished: int, statuses: str) -> str:
     """Why a cell has no test; empty where it has one."""
     if broken:
-        return f"collapsed in {broken} of {planned} repeats; the difference is over the others"
+        others = "; the difference is over the others" if found.n else ""
+        return f"collapsed in {broken} of {finished} repeats{others}"
     if found.n == 0:
         return f"no pair of finished repeats ({statuses})"
     if found.n == 1:
@@ -108,14 +110,15 @@ def _untestable(found: Estimate, broken: int, planned: int, statuses: str) -> st
     return ""
 
 
-def _judge(row: Row, step: Corrected, p_equal: float, tested: int) -> None:
+def _judge(row: Row, step: Corrected, within: Corrected, tested: int) -> None:
     found: Estimate = row.pop("found")
     untestable, without = row.pop("untestable"), row.pop("without")
-    level = step.level if math.isfinite(step.level) else (1 - LEVEL) / tested
-    row["low"], row["high"] = found.ends(level)
-    row["level"], row["p_holm"], row["p_as_good"] = level, step.p, p_equal
-    row["detectable"] = found.detectable((1 - LEVEL) / tested)
-    row["verdict"], reason = _verdict(row, step, p_equal, untestable)
+    row["p_holm"], row["p_as_good"] = step.p, within.p
+    row["detectable"] = math.nan if untestable else found.detectable((1 - LEVEL) / tested)
+    row["verdict"], reason = _verdict(row, step, within.p, untestable)
+    level = 2 * within.level if row["verdict"] == AS_GOOD else step.level
+    row["level"] = level if math.isfinite(level) else 1 - LEVEL
+    row["low"], row["high"] = found.ends(row["level"])
     undecided = row["verdict"] == UNDECIDED
     row["images_needed"] = found.images_needed(row["detectable"]) if undecided else math.nan
     row["reason"] = "; ".join(part for part in (reason, without) if part)

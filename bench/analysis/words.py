@@ -43,6 +43,6 @@ def plural(count: int, one: str, many: str | None = None) -> str:
 def plus_minus(low: float, mean: float, high: float) -> str:
     """` ±1.3`; near 0 and 100 %, where intervals lean inwards, ` +0.4 −1.9`. Nothing where there is no interval."""
     above, below = 100 * (high - mean), 100 * (mean - low)
-    if not math.isfinite(above - below):
+    if not math.isfinite(above - below) or above == below == 0:
         return ""
     return f" +{above:.1f} −{below:.1f}" if abs(above - below) > UNEVEN else f" ±{(above + below) / 2:.1f}"

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from bench.analysis.candidates import Place
 from bench.analysis.cells import Row, Task, records
+from bench.analysis.comparison import Scores
 from bench.analysis.frame import SuiteResults
 from bench.analysis.headline import Findings
 from bench.analysis.tables import Counts, Leaderboard, cell_summary, missing
@@ -27,14 +28,14 @@ class Facts:
 
     @staticmethod
     def of(results: SuiteResults) -> "Facts":
-        summary = records(cell_summary(results.finals))
+        summary, scores = records(cell_summary(results.finals)), Scores.of(results.finals)
         baselines = {row["strategy"] for row in summary if row["baseline"]}
         by_labels = sorted(summary, key=lambda row: float(row["labels_per_class"]))
         return Facts(
             results=results,
             scores=scores,
             summary=summary,
-            findings=Findings.of(results),
+            findings=Findings.of(results, scores, summary),
             counts=missing(results),
             strategies=strategy_series(unique(row["strategy"] for row in summary), baselines),
             budgets=budget_series(unique(row["budget"] for row in by_labels)),
@@ -69,14 +70,15 @@ class Facts:
     @property
     def scope(self) -> str:
         """What an interval of a score or a difference averages over, in a sentence or two."""
-        over = "new draws of labels, starts and orders"
+        draws = "" if all(row["budget"] == "full" for row in self.summary) else "draws of labels, "
+        over = f"new {draws}starts and orders"
         if self.knows_images:
             return f"over {over} and new test images. Data set, pretrained weights and recipe are held fixed."
         if any(row["num_images"] > 0 for row in self.summary):
-            return f"over {over}, and over new test images only where a cell's predictions were kept."
+            return f"over {over}, and over new test images where predictions of the cells compared were kept."
         return (
-            f"over {over} on these very test images. Predictions were not kept, so nothing is said about other test "
-            "images."
+            f"over {over} on these very test images. Too little of the predictions was kept to say anything about "
+            "other test images."
         )
 
     def groups(self) -> dict[tuple[str, str], list[Row]]:

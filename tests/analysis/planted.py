@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtri
 
 from bench.analysis.comparison import Scores
 from bench.analysis.variance import Column
@@ -110,8 +110,3 @@ def finals(world: Planted) -> pd.DataFrame:
          "collapsed": 0.0, "key": ""}
         for t in range(world.tasks) for s in range(world.strategies) for r in range(world.n)
     ])  # fmt: skip
-
-
-def share_of(points: float, world: Planted) -> float:
-    """That lies so many points above the world's."""
-    return float(ndtr(ndtri(world.share))) + points * POINT

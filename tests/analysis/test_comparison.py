@@ -7,6 +7,7 @@ import pytest
 
 from bench.analysis.candidates import standings
 from bench.analysis.cells import cell_summary, collapse_text, records
+from bench.analysis.comparison import Scores
 from bench.analysis.frame import FINALS
 from bench.analysis.leaderboard import leaderboard
 from bench.analysis.terminal import cell_text
@@ -72,7 +73,8 @@ def test_where_the_baseline_broke_the_other_repeats_judge() -> None:
 
 
 def test_what_collapsed_stays_a_candidate_as_long_as_nothing_speaks_against_it() -> None:
-    (places,) = standings(task([False, True, False])).values()
+    frame = task([False, True, False])
+    (places,) = standings(records(cell_summary(frame)), Scores.of(frame)).values()
     assert not places["scratch"].is_candidate  # 13 beside 47
     assert places["lp_ft"].is_candidate
     board = leaderboard(task([False, True, False])).rows.set_index("strategy")
@@ -88,7 +90,7 @@ def test_the_score_keeps_what_collapsed_and_says_so_beside_it() -> None:
     assert (row["num_collapsed"], row["n"]) == (1, 3)
     assert row["mean_without"] == pytest.approx(0.399)
     # Wilson's interval of 1 in 3: 6 to 79 %.
-    assert collapse_text(row) == "collapsed in 1 of 3 repeats (6 to 79 %); the others 39.9 ±11.1"
+    assert collapse_text(row) == "collapsed in 1 of 3 repeats (6 to 79 %); the others 39.9 +11.7 −10.6"
     assert "(3; 1 collapsed, 39.9 without)" in cell_text(row)
     every = records(cell_summary(task([True, True, True])).query("strategy == 'lp_ft'"))[0]
     assert collapse_text(every) == "collapsed in all 3 repeats"

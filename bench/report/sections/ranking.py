@@ -78,12 +78,12 @@ def _row(facts: Facts, row: Row, scale: Scale) -> list[TableCell]:
 
 
 def _behind(row: Row) -> TableCell:
-    mark = "≈ " if row["candidate"] else ""
+    mark = "≈ " if row["candidate"] and math.isfinite(row["p"]) else ""
     bounds = (100 * row["behind_low"], 100 * row["behind_high"], int(row["n"]))
     text = f"{mark}{signed(row['behind'])}"
     if not math.isfinite(row["behind_low"]):
         return TableCell(text, value=100 * row["behind"], bounds=bounds)
-    least, most = -100 * row["behind_high"], -100 * row["behind_low"]
+    least, most = max(-100 * row["behind_high"], 0.0), -100 * row["behind_low"]
     sub = f"at most {most:.1f} behind" if row["candidate"] else f"{least:.1f} to {most:.1f} behind"
     return TableCell(text, value=100 * row["behind"], sub=sub, bounds=bounds)
 
@@ -142,7 +142,7 @@ def _score(facts: Facts, row: Row | None) -> TableCell:
     css = "gap" if place is None else "best" if place.is_highest else "tied" if place.is_candidate else ""
     css += " collapsed" if row["num_collapsed"] else ""
     bounds = (100 * row["low"], 100 * row["high"], int(row["n"]))
-    mark = "≈ " if place is not None and place.is_candidate and len(facts.standings[task_of(row)]) > 1 else ""
+    mark = "≈ " if place is not None and place.is_candidate and place.is_tested else ""
     return TableCell(mark + text, value=100 * row["mean"], sub=sub, css=css, bounds=bounds)
 
 

@@ -9,8 +9,9 @@ from bench.report.view import ABSENT, Column, Table, TableCell, percent
 
 CAPTION = (
     "Expected shares for any two repeats, from the sizes of the classes. Intervals on this page are for other draws "
-    "from the same pool. For labels from outside it, the part of an error that comes from repeats is larger: its "
-    "variance is not s²/n but s² (1/n + p/(1 − p)), with p the share of labels in common (Nadeau and Bengio 2003). "
+    "from the same pool. For labels from outside it, the part of an error that comes from repeats may be larger: its "
+    "variance is at most s² (1/n + p/(1 − p)) instead of s²/n, with p the share of labels in common (after Nadeau and "
+    "Bengio 2003). "
     "Where all labels are used nothing can be said of other labels; repeats there differ in order, and in what starts "
     "at random."
 )
@@ -25,7 +26,7 @@ def sharing_table(facts: Facts) -> Table | None:
     if n < 2 or all(math.isnan(row["label_overlap"]) for row in tasks.values()):
         return None
     columns = [Column("Dataset", numeric=False), Column("Labels", numeric=False), Column("Labels in common", "%")]
-    columns += [Column("Test images in common", "%"), Column("Error for new labels", "times")]
+    columns += [Column("Test images in common", "%"), Column("Error for new labels", "at most times")]
     rows = [
         [name_cell(dataset), TableCell(labels(budget)), _share(row["label_overlap"]), _share(row["test_overlap"]),
          _factor(row["label_overlap"], n)]

@@ -14,9 +14,10 @@ MARKS = {HELPS: "▲ helps", HURTS: "▼ hurts", AS_GOOD: "= as good as", UNDECI
          NO_BASELINE: "no baseline"}  # fmt: skip
 CAPTION = (
     "Test score minus that of the baseline in points, paired by repeat (n = {n} unless said). The interval is the "
-    "verdict's own: widened for all {tested} comparisons of this page (Holm, 5 %), it misses 0 just where transfer "
-    "helps or hurts. It speaks {scope} = as good as: surely within ±{margin:g} points of the baseline (two one-sided "
-    "tests, corrected alike). The spread between repeats is the mean of a strategy's own and that of all strategies of "
+    "verdict's own: widened for the {tested} comparisons of this page, each at its step of Holm's correction (5 %). It "
+    "misses 0 just where transfer helps or hurts, and lies within ±{margin:g} points where a strategy is = as good as "
+    "the baseline (two one-sided tests, corrected alike); cells that could not be tested have a plain 95 % interval. "
+    "It speaks {scope} The spread between repeats is the mean of a strategy's own and that of all strategies of "
     "the same data set and budget, and never below its own. The upright line is no difference; each column has a scale "
     "of its own, written above it."
 )
