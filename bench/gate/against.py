@@ -3,7 +3,7 @@ against the baseline, and against what its lineage began with.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,7 +26,7 @@ class Terms:
 
     margin: float  # points, of a cell
     share: float  # of the night's 5 %
-    is_same_place: bool  # one environment and model of device: what is equal to the bit elsewhere should be here
+    sure: Collection[CellName]  # cells whose change is no chance
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,7 @@ def _cells(pairs: Sequence[Pairs], terms: Terms) -> list[Verdict]:
     are in no spread and not in Holm's count. Else a machine that repeats itself would be blind to a change of one
     strategy, whose spread would drown in its neighbours' zeros."""
     share = terms.share * (1 - ON_MEAN)
-    sure = surely_changed(pairs) if terms.is_same_place else set()
-    tested = [pair for pair in pairs if not pair.is_identical and pair.n > 1 and pair.cell.name not in sure]
+    tested = [pair for pair in pairs if not pair.is_identical and pair.n > 1 and pair.cell.name not in terms.sure]
     noise = _noise(tested)
     changes = [_change(pair, noise[pair.cell.name]) for pair in tested]
     judged = judge(changes, terms.margin, share)
@@ -75,7 +74,7 @@ def _cells(pairs: Sequence[Pairs], terms: Terms) -> list[Verdict]:
     for pair in pairs:
         if pair.is_identical:
             verdicts.append(_identical(pair, terms.margin, (len(tested) + 1) / share))
-        elif pair.cell.name in sure:
+        elif pair.cell.name in terms.sure:
             verdicts.append(_exact(pair, terms.margin))
         else:
             verdicts.append(_verdict(pair, found.get(pair.cell.name)))
