@@ -29,7 +29,7 @@ def compare(baseline: Baseline, tonight: Tonight, rule: Rule, file: str = "") ->
     # Twice as many tests where there is a lineage: each half has half of the night's 5 %.
     # Only the last baseline can tell what is sure: of its beginning a lineage keeps no losses.
     sure = surely_changed(pairs) if is_same_place(baseline, tonight) else set()
-    terms = Terms(rule.margin, 0.5 if roots else 1.0, sure)
+    terms = Terms(rule.margin, 0.5 if roots else 1.0, sure, len(known))
     held = hold(pairs, terms)
     if roots:
         held = worse_of(held, hold(roots, terms), baseline.since or "an earlier night")
