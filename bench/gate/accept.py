@@ -115,8 +115,8 @@ def _blind(held: GateResult) -> list[str]:
         f"{absent} not compared" if (absent := len(held.accepted) - len(held.of(COMPARED))) else "",
     ]
     why = f" ({', '.join(filter(None, because))})" if any(because) else ""
-    return [f"{len(held.unseen)} of {plural(len(held.accepted), 'cell')} of the baseline before{why} could have dropped "
-            f"{held.must_see:g} points unseen"]  # fmt: skip
+    of = f"{len(held.unseen)} of {plural(len(held.accepted), 'cell')} of the baseline before"
+    return [f"{of}{why} could have dropped {held.must_see:g} points unseen"]
 
 
 def _failed(cells: Iterable[TonightCell]) -> list[str]:

@@ -150,8 +150,8 @@ def _shared(pairs: Sequence[Pairs]) -> list[Pairs]:
 
 
 def _mean(full: Sequence[Pairs], margin: float, terms: Terms) -> Verdict | None:
-    """A fall of all cells by less than one of them could show. One value for each repeat, so that it holds however cells
-    move together."""
+    """A fall of all cells by less than one of them could show. One value for each repeat, so that it holds however
+    cells move together."""
     if not full:
         return None
     part = "all" if len(full) == terms.cells else f"{len(full)} of"

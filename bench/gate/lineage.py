@@ -41,7 +41,7 @@ def _worse(last: Verdict, first: Verdict, since: str) -> Verdict:
 
 def descended(made: Baseline, before: Baseline, held: GateResult) -> Baseline:
     """`made`, as the successor of `before`, against which it was `held`. What was accepted as a regression begins
-    anew, and so does what cannot be compared; every cell, if the mean was one and would stay one by those that go on."""
+    anew, and so does what cannot be compared; all cells, if the mean was one and would stay one by those that go on."""
     same = {v.cell for v in held.of(COMPARED) if v.word != "regressed"}
     old = {(row.cell, row.repeat): row for row in before.rows}
     rows = tuple(_with_first(row, old.get((row.cell, row.repeat)), same) for row in made.rows)

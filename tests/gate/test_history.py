@@ -130,8 +130,8 @@ def test_fewer_repeats_than_the_nights_before_see_less():
     assert (words(fewer), fewer.exit_code) == (["identical"] * 6, 4)
     moved = compare_with_history(before, night(scores[:, :1] + 0.001, CELLS), rule)
     assert (moved.count("identical"), moved.exit_code) == (0, 4)
-    short = accepted(scores[:, :1], CELLS)
-    assert compare_with_history([*before, short], night(scores[:, :1], CELLS), rule).exit_code == 4, "nor the night after"
+    before.append(accepted(scores[:, :1], CELLS))
+    assert compare_with_history(before, night(scores[:, :1], CELLS), rule).exit_code == 4, "nor the night after"
 
 
 def test_cells_without_enough_nights():
