@@ -3,15 +3,16 @@ against the baseline, and against what its lineage began with.
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from bench.analysis.statistics import Spread
 from bench.gate.judge import Change, Judged, judge, smallest_drop
 from bench.gate.pairs import Pairs, mean, told
-from bench.gate.spread import spreads
+from bench.gate.spread import TINY, spreads
 from bench.gate.verdict import CellName, Verdict, Word
 
 ONE_PAIR = "one pair says nothing about chance"
@@ -26,7 +27,8 @@ class Terms:
 
     margin: float  # points, of a cell
     share: float  # of the night's 5 %
-    is_same_place: bool  # one environment and model of device: what is equal to the bit elsewhere should be here
+    sure: Collection[CellName]  # cells whose change is no chance
+    cells: int  # that the baseline has; the pairs may be of fewer
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,9 @@ class Against:
 
 
 def hold(pairs: Sequence[Pairs], terms: Terms) -> Against:
-    margin = mean_margin(pairs, terms.margin)
-    return Against(tuple(_cells(pairs, terms)), _mean(pairs, margin, terms.share), margin)
+    shared = _shared(pairs)
+    margin = mean_margin(shared, terms.margin)
+    return Against(tuple(_cells(pairs, terms)), _mean(shared, margin, terms), margin)
 
 
 def surely_changed(pairs: Sequence[Pairs]) -> set[CellName]:
@@ -65,8 +68,7 @@ def _cells(pairs: Sequence[Pairs], terms: Terms) -> list[Verdict]:
     are in no spread and not in Holm's count. Else a machine that repeats itself would be blind to a change of one
     strategy, whose spread would drown in its neighbours' zeros."""
     share = terms.share * (1 - ON_MEAN)
-    sure = surely_changed(pairs) if terms.is_same_place else set()
-    tested = [pair for pair in pairs if not pair.is_identical and pair.n > 1 and pair.cell.name not in sure]
+    tested = [pair for pair in pairs if not pair.is_identical and pair.n > 1 and pair.cell.name not in terms.sure]
     noise = _noise(tested)
     changes = [_change(pair, noise[pair.cell.name]) for pair in tested]
     judged = judge(changes, terms.margin, share)
@@ -75,7 +77,7 @@ def _cells(pairs: Sequence[Pairs], terms: Terms) -> list[Verdict]:
     for pair in pairs:
         if pair.is_identical:
             verdicts.append(_identical(pair, terms.margin, (len(tested) + 1) / share))
-        elif pair.cell.name in sure:
+        elif pair.cell.name in terms.sure:
             verdicts.append(_exact(pair, terms.margin))
         else:
             verdicts.append(_verdict(pair, found.get(pair.cell.name)))
@@ -110,9 +112,10 @@ def _identical(pair: Pairs, margin: float, tests: float) -> Verdict:
 
 
 def _exact(pair: Pairs, margin: float) -> Verdict:
-    """One test image in each repeat may be rounding."""
-    margin, change = max(margin, pair.image), mean(pair.changes.values())
+    """One test image in each repeat that moved may be rounding."""
+    change = mean(pair.changes.values())
     most = sorted((r for r in pair.changes if pair.changes[r]), key=lambda r: -abs(pair.changes[r]))
+    margin = max(margin, pair.image * len(most) / pair.n + TINY)
     moved = ", ".join(f"repeat {r} {100 * pair.before[r]:.2f} -> {100 * pair.after[r]:.2f} %" for r in most[:SHOWN])
     more = f" and {len(most) - SHOWN} more" if len(most) > SHOWN else ""
     reason = "; ".join(filter(None, [f"{EXACT}; {moved}{more}", told(pair)]))
@@ -136,17 +139,25 @@ def _measured(pair: Pairs, word: Word, reason: str, **numbers: float) -> Verdict
     )  # fmt: skip
 
 
-def _mean(pairs: Sequence[Pairs], margin: float, share: float) -> Verdict | None:
-    """Of all cells that have as many repeats as any: a fall of all by less than one of them could show. One value for
-    each repeat, so that it holds however cells move together."""
-    most = max(pairs, key=lambda pair: pair.n, default=None)
-    if most is None:
+def _shared(pairs: Sequence[Pairs]) -> list[Pairs]:
+    """Over the repeats that most cells have, those that have them; of as many cells, over more repeats."""
+    counts = Counter(frozenset(pair.rows) for pair in pairs)
+    most = max(counts, key=lambda repeats: (counts[repeats], len(repeats)), default=frozenset())
+    return [
+        replace(pair, rows={r: pair.rows[r] for r in sorted(most)}, is_whole=pair.is_whole and pair.rows.keys() == most)
+        for pair in pairs if most <= pair.rows.keys()
+    ]  # fmt: skip
+
+
+def _mean(full: Sequence[Pairs], margin: float, terms: Terms) -> Verdict | None:
+    """A fall of all cells by less than one of them could show. One value for each repeat, so that it holds however
+    cells move together."""
+    if not full:
         return None
-    full = [pair for pair in pairs if pair.rows.keys() == most.rows.keys()]
-    part = "all" if len(full) == len(pairs) else f"{len(full)} of"
-    name = CellName("all", "all", "all", f"mean of {part} {len(pairs)} cells")
+    part = "all" if len(full) == terms.cells else f"{len(full)} of"
+    name = CellName("all", "all", "all", f"mean of {part} {terms.cells} cells")
     before, after = (
-        [mean(getattr(pair, side)[repeat] for pair in full) for repeat in most.rows] for side in ("before", "after")
+        [mean(getattr(pair, side)[repeat] for pair in full) for repeat in full[0].rows] for side in ("before", "after")
     )
     change = 100 * (np.array(after) - np.array(before))
     total = float(change.mean())
@@ -158,7 +169,7 @@ def _mean(pairs: Sequence[Pairs], margin: float, share: float) -> Verdict | None
         return Verdict(name, "inconclusive", ONE_PAIR, *numbers, is_whole=is_whole)
     floor = max(pair.image for pair in full) / math.sqrt(len(full))
     error = max(float(change.std(ddof=1)), floor) / math.sqrt(len(change))
-    (found,) = judge([Change(total, error, len(change) - 1)], margin, share * ON_MEAN)
+    (found,) = judge([Change(total, error, len(change) - 1)], margin, terms.share * ON_MEAN)
     return Verdict(
         name, found.word, "", *numbers, low=found.low, high=found.high, p=found.p, smallest=found.smallest,
         is_whole=is_whole,

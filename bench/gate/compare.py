@@ -4,7 +4,7 @@ to, `lineage.py` what the baseline goes back to, `notes.py` what a reader must b
 
 from bench.errors import BenchError
 from bench.gate import notes
-from bench.gate.against import Terms, hold
+from bench.gate.against import Terms, hold, surely_changed
 from bench.gate.baseline import Baseline
 from bench.gate.lineage import rooted, worse_of
 from bench.gate.pairs import NOT_PLANNED, Pairs, Rule, mean, sort_out
@@ -27,7 +27,9 @@ def compare(baseline: Baseline, tonight: Tonight, rule: Rule, file: str = "") ->
     pairs = [found for found in sorted_out if isinstance(found, Pairs)]
     roots = rooted(pairs)
     # Twice as many tests where there is a lineage: each half has half of the night's 5 %.
-    terms = Terms(rule.margin, 0.5 if roots else 1.0, is_same_place(baseline, tonight))
+    # Only the last baseline can tell what is sure: of its beginning a lineage keeps no losses.
+    sure = surely_changed(pairs) if is_same_place(baseline, tonight) else set()
+    terms = Terms(rule.margin, 0.5 if roots else 1.0, sure, len(known))
     held = hold(pairs, terms)
     if roots:
         held = worse_of(held, hold(roots, terms), baseline.since or "an earlier night")
@@ -54,6 +56,6 @@ def compare(baseline: Baseline, tonight: Tonight, rule: Rule, file: str = "") ->
 
 
 def is_same_place(baseline: Baseline, tonight: Tonight) -> bool:
-    """One environment and one model of device, on both sides."""
+    """One environment and one model of device, on both sides: what is equal to the bit elsewhere should be here."""
     here = {(one.environment, one.device_model) for one in tonight.origins}
     return here == {(baseline.environment, baseline.device_model)}

@@ -76,6 +76,7 @@ class Series:
     tonight: float
     floor: float  # points
     is_identical: bool  # to the last comparable night
+    is_whole: bool  # no comparable night has a repeat that tonight lacks
 
     @property
     def change(self) -> float:
@@ -127,10 +128,12 @@ def series_of(before: Sequence[Night], cell: TonightCell, rule: Rule) -> Series:
     rows, means = [*cell.rows], []
     seen: set[tuple[float, ...]] = set()
     last: tuple[float, ...] = ()
+    is_whole = True
     for night in before:
         found = {row.repeat: row for row in night.cells.get(cell.name, [])}
         if not set(scores) <= set(found) or incomparable(cell, found[min(found)], night.environment, rule):
             continue
+        is_whole = is_whole and len(found) == len(scores)
         last = drawn = tuple(found[repeat].score for repeat in scores)
         if drawn in seen:  # code that has not changed repeats itself to the bit, which says nothing of the noise
             continue
@@ -138,7 +141,8 @@ def series_of(before: Sequence[Night], cell: TonightCell, rule: Rule) -> Series:
         rows += found.values()
         means.append(mean(drawn))
     is_identical = last == tuple(scores.values())
-    return Series(cell, tuple(means), mean(scores.values()), image(rows) / math.sqrt(len(scores)), is_identical)
+    floor = image(rows) / math.sqrt(len(scores))
+    return Series(cell, tuple(means), mean(scores.values()), floor, is_identical, is_whole)
 
 
 def _judged(series: Sequence[Series], margin: float) -> dict[CellName, Verdict]:
@@ -153,6 +157,7 @@ def _verdict(one: Series, judged: Judged) -> Verdict:
     return Verdict(
         one.cell.name, judged.word, gaps(one.cell), len(one.cell.rows), mean(one.means), one.tonight, one.change,
         low=judged.low, high=judged.high, p=judged.p, smallest=judged.smallest, went_wrong=one.cell.went_wrong,
+        is_whole=one.is_whole,
     )  # fmt: skip
 
 
@@ -160,7 +165,7 @@ def _identical(one: Series, margin: float, tests: int) -> Verdict:
     least = smallest_drop(one.spread, 1, margin, tests) if len(one.means) >= ENOUGH else math.nan
     return Verdict(
         one.cell.name, "identical", gaps(one.cell), len(one.cell.rows), one.tonight, one.tonight, 0.0,
-        smallest=least, went_wrong=one.cell.went_wrong,
+        smallest=least, went_wrong=one.cell.went_wrong, is_whole=one.is_whole,
     )  # fmt: skip
 
 

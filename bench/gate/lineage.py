@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from bench.gate.against import Against
 from bench.gate.baseline import Baseline, Row
-from bench.gate.pairs import Pairs
+from bench.gate.pairs import Pairs, mean
 from bench.gate.verdict import COMPARED, CellName, GateResult, Verdict
 
 
@@ -41,11 +41,13 @@ def _worse(last: Verdict, first: Verdict, since: str) -> Verdict:
 
 def descended(made: Baseline, before: Baseline, held: GateResult) -> Baseline:
     """`made`, as the successor of `before`, against which it was `held`. What was accepted as a regression begins
-    anew, and so does what cannot be compared; every cell, if the mean of all was one and no cell is to blame."""
-    anew = held.mean is not None and held.mean.word == "regressed" and not held.count("regressed")
-    same = set() if anew else {v.cell for v in held.of(COMPARED) if v.word != "regressed"}
+    anew, and so does what cannot be compared; all cells, if the mean was one and would stay one by those that go on."""
+    same = {v.cell for v in held.of(COMPARED) if v.word != "regressed"}
     old = {(row.cell, row.repeat): row for row in before.rows}
     rows = tuple(_with_first(row, old.get((row.cell, row.repeat)), same) for row in made.rows)
+    fell = 100 * mean(0.0 if row.first is None else row.first - row.score for row in rows)
+    if held.mean is not None and held.mean.word == "regressed" and fell > held.mean_margin:
+        rows = made.rows
     goes_on = any(row.first is not None for row in rows)
     return replace(made, rows=rows, since=(before.since or before.accepted) if goes_on else None)
 

@@ -56,7 +56,7 @@ class Verdict:
     p: float = math.nan  # that it is no worse than the margin (or no better, if it rose), corrected for all cells
     smallest: float = math.nan  # points: the smallest drop that would have been caught with a power of 0.8
     went_wrong: bool = False  # a training of tonight failed, or could not begin because one had
-    is_whole: bool = True  # every repeat that the baseline has was compared
+    is_whole: bool = True  # every repeat that the baseline (or an earlier night) has was compared
 
     def sees(self, drop: float) -> bool:
         """Whether a true drop of so many points would have shown, in all that the baseline has of the cell. What is
@@ -123,6 +123,11 @@ class GateResult:
         return [v for v in self.verdicts if v.word != "new"]
 
     @property
+    def is_blind(self) -> bool:
+        """Too much of it: whatever the words say, they do not speak for what the baseline has."""
+        return not self.of(COMPARED) or len(self.unseen) > MOST_UNSEEN * len(self.accepted)
+
+    @property
     def all_failing(self) -> list[Verdict]:
         """The mean too."""
         lines = [*self.verdicts, *([self.mean] if self.mean is not None else [])]
@@ -136,6 +141,4 @@ class GateResult:
             return REGRESSION
         if any(v.went_wrong for v in self.verdicts):
             return SOME_FAILED
-        if not self.of(COMPARED) or len(self.unseen) > MOST_UNSEEN * len(self.accepted):
-            return BLIND
-        return 0
+        return BLIND if self.is_blind else 0

@@ -121,6 +121,19 @@ def test_a_cell_is_compared_over_tonights_repeats():
     assert result.verdicts[0].before == pytest.approx(np.mean(firsts))
 
 
+def test_fewer_repeats_than_the_nights_before_see_less():
+    before = [*past(ENOUGH), *past(1, sd=0.0)]
+    scores = 0.7 + np.zeros((6, 5))
+    rule = Rule(0.5, 9.0)
+    assert compare_with_history(before, night(scores, CELLS), rule).exit_code == 0
+    fewer = compare_with_history(before, night(scores[:, :1], CELLS), rule)
+    assert (words(fewer), fewer.exit_code) == (["identical"] * 6, 4)
+    moved = compare_with_history(before, night(scores[:, :1] + 0.001, CELLS), rule)
+    assert (moved.count("identical"), moved.exit_code) == (0, 4)
+    before.append(accepted(scores[:, :1], CELLS))
+    assert compare_with_history(before, night(scores[:, :1], CELLS), rule).exit_code == 4, "nor the night after"
+
+
 def test_cells_without_enough_nights():
     before = past(ENOUGH)
     rows = tuple(row for row in before[0].rows if row.cell != CELLS[0])

@@ -70,6 +70,17 @@ def test_a_fall_of_all_that_no_cell_shows_begins_anew_for_all():
     assert follow(accepted(FIRST, CELLS), lower).since is None
 
 
+def test_a_fall_of_all_beside_that_of_a_cell_is_not_red_for_ever():
+    lower = FIRST - 0.004 + 0.003 * np.random.default_rng(3).normal(size=FIRST.shape)
+    lower[2] -= 0.05
+    held = compare(accepted(FIRST, CELLS), night(lower, CELLS), RULE)
+    assert ([v.cell for v in held.of(["regressed"])], held.mean.word) == ([CELLS[2]], "regressed")
+    after = follow(accepted(FIRST, CELLS), lower)
+    assert after.since is None
+    again = compare(after, night(lower, CELLS), RULE)
+    assert (again.exit_code, again.mean.word) == (0, "identical")
+
+
 @pytest.mark.parametrize("other", [
     {"mark": dataclasses.replace(MARK, data="0" * 8)},
     {"origin": dataclasses.replace(ORIGIN, environment=dataclasses.replace(HERE, device="A GPU"))},

@@ -7,7 +7,7 @@ import pytest
 
 from bench.gate.outputs.sentences import chance, drop, sentence, signed
 from bench.gate.outputs.terminal import lines
-from bench.gate.verdict import WORDS, GateResult
+from bench.gate.verdict import WORDS, CellName, GateResult
 from tests.gate.made import (
     ABSENT,
     EVERY,
@@ -74,6 +74,8 @@ def test_nothing_to_attend_to_is_two_lines() -> None:
     (gate(STEADY, dataclasses.replace(SAME, is_whole=False, smallest=9.0)), "unseen in 1 of 2 cells (1 with fewer "
      "repeats than the baseline)"),
     (gate(STEADY, mean=MEAN, mean_margin=0.125), "gate: red — the mean of all regressed; 1 cell compared"),
+    (gate(STEADY, mean=compared("regressed", -0.5, CellName("all", "all", "all", "mean of 3 of 24 cells"))),
+     "gate: red — the mean of 3 of 24 cells regressed; 1 cell compared"),
     (gate(STEADY, must_see=1.0), "gate: blind — a drop of 1 points could have gone unseen in 1 of 1 cell (1 too noisy "
      "for so few repeats); 1 cell compared (n = 5), nothing surely dropped by more than 0.5 points; the smallest that "
      "would have been caught: 1.3 points in every cell, 4 times in 5"),

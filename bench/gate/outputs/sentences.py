@@ -195,7 +195,9 @@ def found(result: GateResult) -> str:
     told = [counts(result, ATTENTION), f"{plural(slower, 'cost')} slower" if slower else ""]
     parts = [", ".join(filter(None, told))]
     if result.mean is not None and result.mean.word in ("regressed", "improved"):
-        parts.insert(0, f"the mean of all {result.mean.word}")
+        whose = result.mean.cell.strategy
+        whose = "mean of all" if whose.startswith("mean of all") else whose
+        parts.insert(0, f"the {whose} {result.mean.word}")
     if state == STATES[BLIND]:
         parts.insert(0, _causes(result))
     if compared:
