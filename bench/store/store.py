@@ -171,7 +171,11 @@ def load(path: Path) -> Record | Damaged | None:
         return Damaged(path, str(error))
 
 
-def read_regular(path: Path) -> bytes:
-    if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for its other end
+def read_regular(path: Path, most: int | None = None) -> bytes:
+    """`most`: bytes that such a file can have."""
+    about = path.stat()
+    if not stat.S_ISREG(about.st_mode):  # opening a pipe would wait for its other end
         raise ValueError("not a file")
+    if most is not None and about.st_size > most:
+        raise ValueError(f"{about.st_size} bytes, more than the {most} that it can have")
     return path.read_bytes()
