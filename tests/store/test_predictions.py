@@ -108,7 +108,7 @@ def test_beside_the_record_under_its_key_and_digest(store, make_record):
 
 
 def test_what_an_older_record_predicted_goes_and_no_other(store, make_record):
-    first, second, others = (put(store, key, drawn(seed=n)) for n, key in enumerate((KEY, KEY, OTHER)))
+    first, others = (put(store, key, drawn(seed=n)) for n, key in enumerate((KEY, OTHER)))
     store.write(make_record(KEY, result=result_of("final", predictions=first)))
     assert names(store) == [f"{KEY}.{first}.predictions", f"{KEY}.json", f"{OTHER}.{others}.predictions"]
     second = put(store, KEY, drawn(seed=5))
@@ -116,6 +116,25 @@ def test_what_an_older_record_predicted_goes_and_no_other(store, make_record):
     assert names(store) == [f"{KEY}.{second}.predictions", f"{KEY}.json", f"{OTHER}.{others}.predictions"]
     store.write(make_record(KEY, status="crashed", result={}))
     assert names(store) == [f"{KEY}.json", f"{OTHER}.{others}.predictions"]
+
+
+def test_two_runners_without_locks_leave_the_last_record_its_predictions(store, make_record):
+    """Both had predicted before either wrote its record."""
+    mine, theirs = (put(store, KEY, drawn(seed=seed)) for seed in (1, 2))
+    for sha256 in (mine, theirs):
+        store.write(make_record(KEY, result=result_of("final", predictions=sha256)))
+        assert get(store, KEY, sha256).right.sum() > 0
+    assert names(store) == [f"{KEY}.{theirs}.predictions", f"{KEY}.json"]
+    store.write(make_record(KEY, result=result_of("final", predictions=theirs)))
+    assert len(names(store)) == 2, "written again"
+
+
+def test_a_damaged_record_names_nothing_to_remove(store, make_record):
+    sha256 = put(store, KEY, drawn())
+    store.write(make_record(KEY, result=result_of("final", predictions=sha256)))
+    store.path(KEY).write_bytes(b"{")
+    store.write(make_record(KEY, result=result_of("final", predictions=sha256)))
+    assert get(store, KEY, sha256).right.sum() > 0
 
 
 def test_a_record_is_forgotten_with_its_predictions(store, make_record):
