@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from bench.spec.refs import Metric
 
-__all__ = ["METRICS", "Metric", "confusion", "contributions", "score", "score_of"]
+__all__ = ["METRICS", "Metric", "confusion", "contributions", "score_of"]
 
 METRICS: tuple[Metric, ...] = get_args(Metric)
 AT_ONCE = 1 << 20  # numbers of a margin that are held at once
@@ -29,13 +29,9 @@ def confusion(truth: Classes, predicted: Classes, num_classes: int) -> npt.NDArr
     return np.bincount(cells, minlength=num_classes * width).reshape(num_classes, width)
 
 
-def score(metric: Metric, table: npt.NDArray[np.int64]) -> float:
-    """From 0 to 1; mcc from -1. Of no examples at all: 0."""
-    return float(_FORMULAS[metric](*(margin.astype(np.float64) for margin in _margins(table))))
-
-
 def score_of(metric: Metric, truth: Classes, predicted: Classes, num_classes: int) -> float:
-    """The same without the table, which is large where there are many classes."""
+    """From 0 to 1; mcc from -1. Of no examples at all: 0. Without the table, which is large where there are many
+    classes."""
     return float(_FORMULAS[metric](*_counts(truth, predicted, num_classes)))
 
 
@@ -65,10 +61,6 @@ def _without(metric: Metric, counts: tuple[Floats, Floats, Floats], truth: Class
         told[row, p] -= 1
         found.append(_FORMULAS[metric](right, there, told))
     return np.concatenate(found)
-
-
-def _margins(table: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], ...]:
-    return np.diagonal(table), table.sum(1), table.sum(0)
 
 
 def _counts(truth: Classes, predicted: Classes, num_classes: int) -> tuple[Floats, Floats, Floats]:

@@ -18,7 +18,7 @@ from bench.plan.stand_in import MARK
 from bench.spec.job import FitSpec, PretrainSpec, trial_key
 from bench.spec.recipe import Recipe
 from bench.store import Record, Store
-from bench.store.predictions import Kept
+from bench.store.predictions import Claims, Kept
 from bench.store.results import Cost, Fields, FinalResult, Logical, Measured, Rung, Unscored
 
 NAN = math.nan
@@ -113,10 +113,16 @@ def _finals(plan: Plan, cell: Cell, records: dict[str, Record], store: Store) ->
             **{f"{column}_before": _number(source and source.before, name) for column, name in told},
             **{f"{column}_after": _number(source and source.after, name) for column, name in told},
             **_cost_columns(record, spec),
-            "predictions": Kept(store, key, final.predictions if final is not None else None),
+            "predictions": _predictions(store, key, final, cell.num_classes),
             "key": key,
         })
     return rows
+
+
+def _predictions(store: Store, key: str, final: FinalResult | None, num_classes: int) -> Kept:
+    if final is None:
+        return Kept(store, key, None)
+    return Kept(store, key, final.predictions, Claims(final.num_test, num_classes, final.metric, final.score))
 
 
 def _number(part: Fields | None, name: str) -> float:

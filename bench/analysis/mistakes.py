@@ -13,7 +13,7 @@ import pandas as pd
 from bench.analysis.cells import Row, Task, cells, task_of
 from bench.analysis.statistics import Floats, Interval, finite, mean_interval
 from bench.metrics import METRICS, Metric, confusion, score_of
-from bench.store.predictions import Predictions
+from bench.store.predictions import Kept, Predictions
 
 BINS = 15  # of the calibration error, equally wide
 MOST_CLASSES = 20  # of a confusion table that anybody would read
@@ -48,11 +48,10 @@ def mistakes(finals: pd.DataFrame) -> Found:
     """In the suite's order; cells of which nothing was kept are left out."""
     found, problems = [], []
     for _, rows in cells(finals):
-        handles = [row["predictions"] for row in rows if row["predictions"] is not None]
-        kept = [told for handle in handles if (told := handle.load()) is not None]
+        handles: list[Kept] = [row["predictions"] for row in rows if row["predictions"] is not None]
         problems += [handle.problem for handle in handles if handle.problem]
-        if kept:
-            found.append(_of_cell(rows, kept))
+        if readable := [handle for handle in handles if handle.load() is not None]:
+            found.append(_of_cell(rows, readable))
     return Found(found, list(dict.fromkeys(problems)))
 
 
@@ -67,8 +66,9 @@ def highest(found: list[Mistakes]) -> list[Mistakes]:
     return list(best.values())
 
 
-def _of_cell(rows: list[Row], kept: list[Predictions]) -> Mistakes:
+def _of_cell(rows: list[Row], handles: list[Kept]) -> Mistakes:
     num_classes = int(rows[0]["num_classes"])
+    kept = [told for handle in handles if (told := handle.load()) is not None]
 
     def over(values: list[float]) -> Interval:
         interval = mean_interval(finite(values))
@@ -82,7 +82,7 @@ def _of_cell(rows: list[Row], kept: list[Predictions]) -> Mistakes:
         task_of(rows[0]), rows[0]["strategy"], len(rows), num_classes, rows[0]["metric"], scores,
         log_loss=over([log_loss(one) for one in kept]),
         calibration=over([calibration_error(one) for one in kept]),
-        auroc=over([auroc(one, num_classes) for one in kept]),
+        auroc=over([auroc(whole, num_classes) for one in handles if (whole := one.whole()) is not None]),
         recalls=_recalls(truth, classes, num_classes),
         table=_table(truth, classes, num_classes),
     )  # fmt: skip

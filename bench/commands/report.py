@@ -1,7 +1,7 @@
 """`bench report`: records -> HTML. Reads only; the same records give the same bytes."""
 
 from bench.commands.output import as_json, note, say
-from bench.commands.suites import Folders, names_of_runs, plan_of, ran_otherwise
+from bench.commands.suites import Folders, names_of_runs, plan_of, ran_otherwise, reads_no_record
 from bench.errors import BenchError, NothingSelected
 
 
@@ -36,4 +36,6 @@ def _write(suite: str, folders: Folders) -> str:
         note(hint)
     name = plan.loaded.suite.name
     roots = folders.roots(name)
+    if folders.report(name).exists() and (reason := reads_no_record(plan, roots.store)):
+        raise BenchError(f"{folders.report(name)} stays as it is: {reason}")
     return str(write(collect(plan, roots.store, roots.shared), folders.report(name)))

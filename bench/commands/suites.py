@@ -15,6 +15,7 @@ from bench.plan.enumerate import MAX_RUNS, make_plan
 from bench.plan.plan import DataSource, Finds, Plan
 from bench.plan.precision import PLAIN, Machine, machine_of
 from bench.plan.stand_in import rehearsal
+from bench.store import Store
 from bench.store.atomic import write_bytes
 from bench.suite.load import LoadedSuite, load_suite
 
@@ -153,6 +154,19 @@ def ran_otherwise(suite: str, plan: Plan, folders: Folders) -> str:
     if not is_file_name(suite) or name not in names_of_runs(folders) or not _ran_from_other_text(plan.loaded, folders):
         return ""
     return f"{name} last ran from another text or with --set; give its name instead of the file to see that run"
+
+
+def reads_no_record(plan: Plan, store: Store) -> str:
+    """Why a page of this plan would be empty though records of its name are there; else ""."""
+    records, _ = store.scan()
+    if not records or any(key in records for job in plan.jobs.values() for key in job.record_keys):
+        return ""
+    found = f"none of the {len(records)} records in {store.root} is of this suite as it is planned now"
+    specs = [record.spec.get("data") for record in records.values() if record.kind == "final"]
+    shared = [data for data in specs if isinstance(data, dict) and data.get("split") is None]
+    if any(cell.splits for cell in plan.cells) and len(shared) == len(specs):
+        return f"{found}: they are of one shared test split; `test: {{resplit: false}}` in the suite reads them"
+    return found
 
 
 def _ran_from_other_text(loaded: LoadedSuite, folders: Folders) -> bool:

@@ -24,7 +24,7 @@ from bench.errors import BenchError
 from bench.keys import digest
 from bench.modalities import MODALITIES
 
-FORMAT = 2  # of the folder; a change makes old entries unknown, not wrong
+FORMAT = 3  # of the folder; a change makes old entries unknown, not wrong
 ABOUT = "about.json"
 SPLITS = ("train", "test")
 POOL = "pool"

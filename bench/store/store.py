@@ -52,28 +52,31 @@ class Store:
         return self.runs / key[:2] / name
 
     def write(self, record: Record) -> None:
-        """On return the record outlives a crash. An older one of that key stays until the new one is whole; what an
-        older one had predicted goes then."""
+        """On return the record outlives a crash. An older one of that key stays until the new one is whole; what that
+        one had predicted goes then, and nothing else: another runner may be about to name its own."""
         path = self.path(record.key)
+        before = self._predictions_of(record.key) if record.kind == "final" else None
         atomic.write_bytes(path, encoding.encode(record))
-        if record.kind == "final":
-            self._drop_predictions(record.key, record.result.get("predictions"))
+        if before is not None and before.name != f"{record.key}.{record.result.get('predictions')}.predictions":
+            _drop(before)
 
     def forget(self, key: str) -> None:
         """The record and its predictions."""
-        path = self.path(key)
+        path, before = self.path(key), self._predictions_of(key)
         try:
             path.unlink(missing_ok=True)
-            self._drop_predictions(key)
         except OSError as error:
             raise StoreError(f"cannot remove {path}: {atomic.explain(error)}") from error
+        if before is not None:
+            _drop(before)
 
-    def _drop_predictions(self, key: str, but: str | None = None) -> None:
-        """What cannot be removed harms nobody: no record names it."""
-        for path in self.path(key).parent.glob(f"{key}.*.predictions"):
-            if path.name != f"{key}.{but}.predictions":
-                with suppress(OSError):
-                    path.unlink()
+    def _predictions_of(self, key: str) -> Path | None:
+        """Which the record of that key names."""
+        record = load(self.path(key))
+        if not isinstance(record, Record) or record.kind != "final" or record.final is None:
+            return None
+        sha256 = record.final.predictions
+        return self.predictions_path(key, sha256) if sha256 is not None else None
 
     def read(self, key: str) -> Record | None:
         """None where there is no record, or a damaged one, which is reported once."""
@@ -144,6 +147,12 @@ def _check_key(key: str) -> None:
         raise ValueError(f"a key is 32 lower-case hex digits, got {key!r}")
 
 
+def _drop(predictions: Path) -> None:
+    """What cannot be removed harms nobody: no record names it."""
+    with suppress(OSError):
+        predictions.unlink()
+
+
 def _listing(folder: Path) -> list[Path]:
     """What lies in a folder, in order; hidden files, temporary ones among them, are nobody's records."""
     try:
@@ -171,7 +180,11 @@ def load(path: Path) -> Record | Damaged | None:
         return Damaged(path, str(error))
 
 
-def read_regular(path: Path) -> bytes:
-    if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for its other end
+def read_regular(path: Path, most: int | None = None) -> bytes:
+    """`most`: bytes that such a file can have."""
+    about = path.stat()
+    if not stat.S_ISREG(about.st_mode):  # opening a pipe would wait for its other end
         raise ValueError("not a file")
+    if most is not None and about.st_size > most:
+        raise ValueError(f"{about.st_size} bytes, more than the {most} that it can have")
     return path.read_bytes()

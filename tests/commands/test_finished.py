@@ -1,7 +1,12 @@
 """`run`, `plan`, `report` and `schema` over records that are there already: nothing is trained here."""
 
+import dataclasses
 from pathlib import Path
 
+from bench.commands.suites import plan_from_file, remember
+from bench.datasets import DATASETS
+
+from .conftest import SMALL
 from .fabricate import fabricate
 
 REPORT = Path("reports/small.html")
@@ -59,6 +64,43 @@ def test_a_report_is_the_same_bytes_every_time(bench, ran):
     assert REPORT.read_bytes() == first
     bench("run", "suites/small.yaml", "--gpus", "0")
     assert REPORT.read_bytes() == first
+
+
+def test_a_page_is_not_replaced_by_an_empty_one(bench, ran):
+    assert bench("report", "small").code == 0
+    page, path = REPORT.read_bytes(), Path("suites/small.yaml")
+    path.write_text(SMALL.replace("{steps: 2,", "{steps: 4,").replace("epochs: 1", "epochs: 2"))
+    said = bench("report", "suites/small.yaml")
+    assert said.code == 2
+    num = sum(record.kind != "pretrain" for record in ran)
+    assert said.err.splitlines()[-1] == (
+        f"reports/small.html stays as it is: none of the {num} records in results/small is of this suite as it is "
+        "planned now")  # fmt: skip
+    assert REPORT.read_bytes() == page
+    REPORT.unlink()
+    assert bench("report", "suites/small.yaml").code == 0, "nothing is lost by an empty page"
+
+
+def test_records_of_one_shared_test_split_are_told_how_to_be_read(bench, folders, roots, monkeypatch):
+    digits = DATASETS["digits"]
+    divided = dataclasses.replace(digits, facts=lambda o: dataclasses.replace(digits.facts(o), division=("by us",)))
+    monkeypatch.setitem(DATASETS, "digits", divided)
+    path, anew = Path("suites/small.yaml"), SMALL.replace("scope: cell", "scope: repeat")
+    shared = anew.replace("[4, 8]}", "[4, 8], test: {resplit: false}}")
+    path.write_text(shared)
+    plan = plan_from_file(path, (), folders)
+    remember(plan, (), folders)
+    fabricate(plan, roots)
+    assert bench("report", "suites/small.yaml").code == 0
+    page = REPORT.read_bytes()
+    path.write_text(anew)
+    said = bench("report", "suites/small.yaml")
+    assert (said.code, REPORT.read_bytes()) == (2, page)
+    assert said.err.splitlines()[-1].endswith(
+        "as it is planned now: they are of one shared test split; `test: {resplit: false}` in the suite reads them")
+    path.write_text(shared)
+    assert bench("report", "suites/small.yaml").code == 0
+    assert REPORT.read_bytes() == page
 
 
 def test_a_suite_that_no_longer_loads_holds_up_no_other_report(bench, ran):

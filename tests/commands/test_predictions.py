@@ -12,16 +12,15 @@ from bench.execute.placement import Placement
 from bench.execute.rerun import forget
 from bench.execute.runner import _setups
 from bench.store import predictions
-from bench.store.predictions import Predictions, put
+from bench.store.predictions import Claims, Predictions, put
 
 from .conftest import SMALL
 
 
 def tell(roots, record):
     """The final keeps what it said of its ten test examples."""
-    right = np.arange(10) < 5
-    sha256 = put(roots.store, record.key, Predictions(right))
-    roots.store.write(dataclasses.replace(record, result={**record.result, "predictions": sha256}))
+    sha256 = put(roots.store, record.key, Predictions(np.arange(10) < 5))
+    roots.store.write(dataclasses.replace(record, result={**record.result, "score": 0.5, "predictions": sha256}))
 
 
 @pytest.mark.parametrize(("text", "keeps"), [("", "classes"), ("records: {predictions: bits}\n", "bits"),
@@ -50,6 +49,21 @@ def test_the_frame_hands_predictions_on_unread(plan, roots, ran, monkeypatch):
         assert (told is None) == (row["key"] == finals[-1].key)
         assert told is None or told.right.sum() == 5
     assert len(read) == len(finals) - 1
+
+
+def test_what_is_told_must_fit_the_record_beside_it(plan, roots, ran):
+    final = next(record for record in ran if record.kind == "final")
+    tell(roots, final)
+    claimed = roots.store.read(final.key)
+    finals = collect(plan, roots.store, roots.shared).finals
+    (handle,) = finals[finals["key"] == final.key]["predictions"]
+    assert handle.claims == Claims(10, 10, "accuracy", 0.5)
+    assert handle.load() is not None
+    roots.store.write(dataclasses.replace(claimed, result={**claimed.result, "score": 0.6}))
+    finals = collect(plan, roots.store, roots.shared).finals
+    (handle,) = finals[finals["key"] == final.key]["predictions"]
+    assert handle.load() is None
+    assert handle.problem.endswith("they score 0.500000, but its record 0.600000")
 
 
 def test_a_missing_final_has_no_predictions(plan, roots, ran):

@@ -102,6 +102,17 @@ def test_images_that_came_in_one_split_lie_in_one_file(tmp_path, divided):
     assert np.shares_memory(loaded.pool.images, loaded.test.images)
 
 
+def test_an_entry_from_before_divisions_is_built_again(tmp_path, monkeypatch, request):
+    """It has two splits and does not tell that they were one; every worker would copy it to have a pool."""
+    monkeypatch.setattr("bench.datasets.cache.FORMAT", 2)
+    load("near", OPTIONS, tmp_path)
+    monkeypatch.undo()
+    request.getfixturevalue("divided")
+    loaded = load("near", OPTIONS, tmp_path)
+    assert loaded.is_divided
+    assert np.shares_memory(loaded.pool.images, loaded.test.images), "no copy"
+
+
 def test_prints_follow_a_division(tmp_path, divided):
     loaded = load("near", OPTIONS, tmp_path)
     train, test = loaded.divided(5)

@@ -7,8 +7,9 @@ import os
 import numpy as np
 import pytest
 
+from bench import metrics
 from bench.errors import StoreError
-from bench.store.predictions import BEGINNING, COLUMNS, MOST, Kept, Predictions, get, pack, put, unpack
+from bench.store.predictions import BEGINNING, COLUMNS, MOST, Claims, Kept, Predictions, get, pack, put, unpack
 from tests.made_up import result_of
 
 KEY = "ab" + "0" * 30
@@ -107,7 +108,7 @@ def test_beside_the_record_under_its_key_and_digest(store, make_record):
 
 
 def test_what_an_older_record_predicted_goes_and_no_other(store, make_record):
-    first, second, others = (put(store, key, drawn(seed=n)) for n, key in enumerate((KEY, KEY, OTHER)))
+    first, others = (put(store, key, drawn(seed=n)) for n, key in enumerate((KEY, OTHER)))
     store.write(make_record(KEY, result=result_of("final", predictions=first)))
     assert names(store) == [f"{KEY}.{first}.predictions", f"{KEY}.json", f"{OTHER}.{others}.predictions"]
     second = put(store, KEY, drawn(seed=5))
@@ -115,6 +116,25 @@ def test_what_an_older_record_predicted_goes_and_no_other(store, make_record):
     assert names(store) == [f"{KEY}.{second}.predictions", f"{KEY}.json", f"{OTHER}.{others}.predictions"]
     store.write(make_record(KEY, status="crashed", result={}))
     assert names(store) == [f"{KEY}.json", f"{OTHER}.{others}.predictions"]
+
+
+def test_two_runners_without_locks_leave_the_last_record_its_predictions(store, make_record):
+    """Both had predicted before either wrote its record."""
+    mine, theirs = (put(store, KEY, drawn(seed=seed)) for seed in (1, 2))
+    for sha256 in (mine, theirs):
+        store.write(make_record(KEY, result=result_of("final", predictions=sha256)))
+        assert get(store, KEY, sha256).right.sum() > 0
+    assert names(store) == [f"{KEY}.{theirs}.predictions", f"{KEY}.json"]
+    store.write(make_record(KEY, result=result_of("final", predictions=theirs)))
+    assert len(names(store)) == 2, "written again"
+
+
+def test_a_damaged_record_names_nothing_to_remove(store, make_record):
+    sha256 = put(store, KEY, drawn())
+    store.write(make_record(KEY, result=result_of("final", predictions=sha256)))
+    store.path(KEY).write_bytes(b"{")
+    store.write(make_record(KEY, result=result_of("final", predictions=sha256)))
+    assert get(store, KEY, sha256).right.sum() > 0
 
 
 def test_a_record_is_forgotten_with_its_predictions(store, make_record):
@@ -140,7 +160,7 @@ def test_a_digest_that_is_none_becomes_no_path(store):
 def test_absent_and_damaged_predictions_are_told_with_their_place(store, monkeypatch):
     sha256 = put(store, KEY, drawn())
     path = store.predictions_path(KEY, sha256)
-    assert equal(Kept(store, KEY, sha256).load(), drawn())
+    assert equal(Kept(store, KEY, sha256).whole(), drawn())
     path.write_bytes(pack(drawn(seed=1)))
     damaged = Kept(store, KEY, sha256)
     assert damaged.load() is None
@@ -151,7 +171,7 @@ def test_absent_and_damaged_predictions_are_told_with_their_place(store, monkeyp
     assert lost.problem == f"predictions missing: {path}"
     path.mkdir()
     assert Kept(store, KEY, sha256).problem == f"predictions damaged: {path}: not a file"
-    monkeypatch.setattr("bench.store.predictions.read_regular", lambda path: os.open(path / "x" / "y", os.O_RDONLY))
+    monkeypatch.setattr("bench.store.predictions.read_regular", lambda path, _: os.open(path / "x" / "y", os.O_RDONLY))
     assert Kept(store, KEY, sha256).problem == f"predictions missing: {path}"
     path.rmdir()
     path.write_bytes(b"")
@@ -176,7 +196,71 @@ def test_predictions_are_read_once_and_only_when_asked_for(store, monkeypatch):
     kept = Kept(store, KEY, "0" * 64)
     assert asked == []
     assert (kept.load(), kept.load()) == (None, None)
-    assert asked == [(store, KEY, "0" * 64)]
+    assert asked == [(store, KEY, "0" * 64, None)]
+
+
+def claims_of(told, num_classes=4, metric="accuracy", **fields):
+    score = told.right.mean() if told.truth is None else metrics.score_of(metric, told.truth, told.classes, num_classes)
+    return dataclasses.replace(Claims(len(told), num_classes, metric, float(score)), **fields)
+
+
+TOLD = drawn(40)
+
+
+@pytest.mark.parametrize("metric", metrics.METRICS)
+@pytest.mark.parametrize("columns", [{}, dict.fromkeys(tuple(COLUMNS)[1:])])
+def test_what_a_record_claims_is_read(store, metric, columns):
+    told = dataclasses.replace(TOLD, **columns)
+    assert equal(Kept(store, KEY, put(store, KEY, told), claims_of(told, metric=metric)).whole(), told)
+
+
+@pytest.mark.parametrize(("told", "claims", "why"), [
+    (TOLD, claims_of(TOLD, num_test=41), r"right of (40,), but its record is of (41,)"),
+    (TOLD, claims_of(TOLD, num_classes=5), "probabilities of (40, 4), but its record is of (40, 5)"),
+    (drawn(40, probabilities=None), claims_of(TOLD, num_classes=3), "a true class 3 of 3"),
+    (dataclasses.replace(TOLD, classes=TOLD.classes + 2), claims_of(TOLD), "a predicted class 5 of 4"),
+    (dataclasses.replace(TOLD, right=~TOLD.right), claims_of(TOLD), "what is right contradicts the classes"),
+    (TOLD, claims_of(TOLD, score=0.5), "they score 0.200000, but its record 0.500000"),
+    (TOLD, claims_of(TOLD, metric="mcc", score=0.5), "they score -0.073006, but its record 0.500000"),
+    (Predictions(TOLD.right), claims_of(TOLD, score=0.5), "they score 0.200000, but its record 0.500000"),
+])
+def test_what_contradicts_its_record_counts_as_absent(store, told, claims, why):
+    sha256 = put(store, KEY, told)
+    kept = Kept(store, KEY, sha256, claims)
+    assert (kept.load(), kept.whole()) == (None, None)
+    assert kept.problem == f"predictions damaged: {store.predictions_path(KEY, sha256)}: {why}"
+
+
+def test_no_more_is_unpacked_or_read_than_its_record_claims(store, monkeypatch):
+    """Little that would become much, and a long file."""
+    monkeypatch.setattr("bench.store.predictions._inflated", None)
+    claims = claims_of(TOLD)
+    with pytest.raises(ValueError, match="right of"):
+        unpack(with_header('{"num": 200000000, "width": 0, "columns": {"right": "bits"}}'), claims)
+    assert len(pack(TOLD)) < claims.most_bytes < 10_000
+    path = store.predictions_path(KEY, "0" * 64)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"0" * (claims.most_bytes + 1))
+    monkeypatch.setattr("pathlib.Path.read_bytes", None)
+    assert "bytes, more than the" in Kept(store, KEY, "0" * 64, claims).problem
+
+
+def test_what_cannot_be_compressed_still_fits(store):
+    rng = np.random.default_rng(0)
+    bits = rng.integers(0, 1 << 16, (50, 3000)).astype(np.uint16)
+    told = drawn(50, 3000, probabilities=bits.view(np.float16))
+    assert Kept(store, KEY, put(store, KEY, told), claims_of(told, 3000)).problem == ""
+
+
+def test_probabilities_do_not_stay_in_memory(store):
+    """Nor does what they were unpacked from."""
+    kept = Kept(store, KEY, put(store, KEY, drawn()))
+    assert kept.load().probabilities is None
+    assert equal(dataclasses.replace(kept.whole(), probabilities=None), kept.load())
+    columns = [column for name in COLUMNS if (column := getattr(kept.load(), name)) is not None]
+    assert len(columns) == 6
+    assert all(column.base is None for column in columns)
+    assert kept.whole().probabilities is not kept.whole().probabilities
 
 
 def test_ten_thousand_images_take_less_than_100_kb():

@@ -125,7 +125,7 @@ def score(
 
 class Answers:
     """Logits of some examples, batch by batch, and what is to be known of them. Everything stays on the device until
-    the end: one look at it for a whole split."""
+    the end: one look at it for a whole split. Probabilities of all classes alone are too many for that."""
 
     def __init__(self, images: Examples, are_likelihoods: bool = True) -> None:
         """`are_likelihoods`: softmax makes probabilities of these logits. Otherwise there is no loss."""
@@ -150,7 +150,7 @@ class Answers:
         if self.images.keeps in ("classes", "full"):
             of_predicted = logs.gather(2, predicted[..., None])[..., 0]
             kept = [_half(of_predicted), _half(of_truth)]
-            self._logs.append((*kept, logs.exp().half()) if self.images.keeps == "full" else tuple(kept))
+            self._logs.append((*kept, logs.exp().half().cpu()) if self.images.keeps == "full" else tuple(kept))
 
     def scored(self) -> list[Scored]:
         truth = self.images.labels.cpu().numpy().astype(np.int32)
