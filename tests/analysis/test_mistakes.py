@@ -178,3 +178,8 @@ def test_what_cannot_be_read_is_told_once_and_counts_as_absent(told, tmp_path):
         f"predictions missing: {lost}", f"predictions damaged: {torn}: 0 bytes of another content"])  # fmt: skip
     assert sum(one.scores["accuracy"].n for one in found.cells) == 4
     assert mistakes(finals).problems == found.problems
+
+
+def test_auroc_of_a_cell_is_of_all_probabilities_that_were_kept(tmp_path):
+    found = mistakes(with_predictions(make(WORLD), tmp_path, lambda *_: of(*drawn(60, 4), full=True)).finals)
+    assert {one.auroc.mean for one in found.cells} == {auroc(of(*drawn(60, 4), full=True), 4)}
