@@ -18,7 +18,7 @@ from bench.gate.verdict import COMPARED, GateResult
 from bench.plan.plan import Plan
 from bench.store.record import Record
 
-Allowance = Literal["stand_in", "dirty", "failed", "mixed", "regressed", "blind"]
+Allowance = Literal["stand_in", "dirty", "failed", "mixed", "regressed", "fewer"]
 ALLOWANCES: tuple[Allowance, ...] = get_args(Allowance)
 SHOWN = 5  # cells that a refusal names
 
@@ -93,7 +93,7 @@ def reasons(tonight: Tonight, held: GateResult | None = None) -> dict[Allowance,
         "failed": _failed(tonight.cells),
         "mixed": _mixed(tonight),
         "regressed": _regressed(held) if held is not None else [],
-        "blind": _blind(held) if held is not None else [],
+        "fewer": _fewer(held) if held is not None else [],
     }
 
 
@@ -105,18 +105,10 @@ def _regressed(held: GateResult) -> list[str]:
     ])  # fmt: skip
 
 
-def _blind(held: GateResult) -> list[str]:
-    """What follows would be held against less than the baseline before it has, and nobody saw what it lost."""
-    if not held.is_blind:
-        return []
-    fewer = sum(not v.is_whole for v in held.of(COMPARED))
-    because = [
-        f"{fewer} with fewer repeats" if fewer else "",
-        f"{absent} not compared" if (absent := len(held.accepted) - len(held.of(COMPARED))) else "",
-    ]
-    why = f" ({', '.join(filter(None, because))})" if any(because) else ""
-    of = f"{len(held.unseen)} of {plural(len(held.accepted), 'cell')} of the baseline before"
-    return [f"{of}{why} could have dropped {held.must_see:g} points unseen"]
+def _fewer(held: GateResult) -> list[str]:
+    """What follows would be held against less than the baseline before it has."""
+    fewer = [str(v.cell) for v in held.of(COMPARED) if not v.is_whole]
+    return _some([f"{cell}: fewer repeats than the baseline before has" for cell in fewer])
 
 
 def _failed(cells: Iterable[TonightCell]) -> list[str]:
