@@ -127,7 +127,9 @@ def accept(
     baseline: BaselineFile = None,
     allow: Annotated[
         list[str],
-        typer.Option("--allow", metavar="WHAT", help="Accept in spite of: stand_in, dirty, failed, mixed, regressed."),
+        typer.Option(
+            "--allow", metavar="WHAT", help="Accept in spite of: stand_in, dirty, failed, mixed, regressed, fewer."
+        ),
     ] = [],  # noqa: B006
     reuse: Reuse = False,
     overrides: Set = [],  # noqa: B006

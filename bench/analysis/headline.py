@@ -104,7 +104,9 @@ def _best(found: list[dict[str, Place]]) -> str:
         return "none may be the best in all tasks"
     if all(len(one) == 1 for one in candidates):
         return shortened(everywhere[0])
-    return f"only {listed(everywhere)} may be the best{' in all tasks' if len(found) > 1 else ''}"
+    others = [name for name in found[0] if name not in everywhere]
+    which = f"any but {listed(others)}" if len(others) < len(everywhere) else f"only {listed(everywhere)}"
+    return f"{which} may be the best{' in all tasks' if len(found) > 1 else ''}"
 
 
 def _transfer(rows: list[Row]) -> str:
