@@ -12,8 +12,6 @@ from bench.analysis.comparison import Scores, estimates
 from bench.analysis.statistics import LEVEL
 from bench.analysis.variance import Column
 
-LEAST = -2.0  # that two scores can differ by, where one may be below 0
-
 
 @dataclass(frozen=True)
 class Place:
@@ -40,6 +38,7 @@ def candidates(columns: Mapping[str, Column], families: int, broken: Collection[
     sound = [name for name in columns if name not in broken]
     pairs = {(a, b): columns[a].minus(columns[b]) for a, b in combinations(sound, 2)}
     pairs |= {(b, a): sample.opposite for (a, b), sample in pairs.items()}
+    least = -2.0 if any(score < 0 for column in columns.values() for score in column.scores.values()) else -1.0
     num = len(sound) * families  # one more than its rivals: the two ends of an interval err together
     places = {name: Place(True, name == highest, means[name] - means[highest]) for name in columns}
     for name in sound:
@@ -49,7 +48,7 @@ def candidates(columns: Mapping[str, Column], families: int, broken: Collection[
         ends = [one.ends(2 * (1 - LEVEL) / num) for one in rivals]
         p = min(1.0, *(num * one.p_above() for one in rivals))
         low, high = (min(0.0, -max(end)) for end in ([high for _, high in ends], [low for low, _ in ends]))
-        places[name] = replace(places[name], is_candidate=p >= 1 - LEVEL, low=max(low, LEAST), high=high, p=p)
+        places[name] = replace(places[name], is_candidate=p >= 1 - LEVEL, low=max(low, least), high=high, p=p)
     return places
 
 

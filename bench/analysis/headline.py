@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from bench.analysis.candidates import Place, standings
-from bench.analysis.cells import Counts, Row, Task, cell_summary, missing, records
+from bench.analysis.cells import Counts, Row, Task, missing, records
 from bench.analysis.comparison import Scores
 from bench.analysis.frame import SuiteResults
 from bench.analysis.leaderboard import Leaderboard, leaderboard
@@ -33,14 +33,13 @@ class Findings:
         )
 
 
-def headline(results: SuiteResults, findings: Findings | None = None) -> list[str]:
+def headline(results: SuiteResults, findings: Findings) -> list[str]:
     """Who leads, where transfer helps and hurts, what could not be decided, what is absent."""
     counts = missing(results)
     if not (results.finals["status"] == "ok").any():
         return [_nothing(results.finals, counts)]
-    found = findings or Findings.of(results, Scores.of(results.finals), records(cell_summary(results.finals)))
-    sentences = [_leader(found.board), _by_dataset(found.standings)]
-    sentences += [_transfer(found.verdicts), _undecided(found.verdicts), _gaps(counts)]
+    sentences = [_leader(findings.board), _by_dataset(findings.standings)]
+    sentences += [_transfer(findings.verdicts), _undecided(findings.verdicts), _gaps(counts)]
     return [sentence for sentence in sentences if sentence]
 
 

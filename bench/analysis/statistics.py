@@ -59,10 +59,6 @@ def t_share_below(t: float, df: float) -> float:
     return float(stdtr(df, t)) if df > 0 else math.nan
 
 
-def two_sided_p(t: float, df: float) -> float:
-    return 2 * t_share_below(-abs(t), df)
-
-
 def finite(values: Iterable[float]) -> Floats:
     array = np.asarray(list(values), dtype=np.float64)
     return array[np.isfinite(array)]
@@ -119,7 +115,8 @@ def holm(p_values: Iterable[float]) -> Floats:
     return np.array([one.p for one in holm_steps(p_values)], dtype=np.float64)
 
 
-def holm_steps(p_values: Iterable[float], alpha: float = 1 - LEVEL) -> list[Corrected]:
+def holm_steps(p_values: Iterable[float]) -> list[Corrected]:
+    alpha = 1 - LEVEL
     p = np.asarray(list(p_values), dtype=np.float64)
     found = [Corrected(math.nan, math.nan)] * len(p)
     tested = np.flatnonzero(np.isfinite(p))

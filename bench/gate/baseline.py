@@ -155,22 +155,22 @@ def _no_name_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 TEXT, OR_TEXT, FLAG, LIST, MAPPING = (str,), (str, type(None)), (bool, type(None)), (list,), (dict,)
 COUNT, OR_COUNT, NUMBER, OR_NUMBER = (int,), (int, type(None)), (int, float), (int, float, type(None))
-SCORE = (float, int)  # may be negative
 WORDS = {
     TEXT: "text", OR_TEXT: "text or null", FLAG: "true, false or null", LIST: "a list", MAPPING: "a mapping",
     COUNT: "a whole number from 0", OR_COUNT: "a whole number from 0, or null", NUMBER: "a number from 0",
-    OR_NUMBER: "a number from 0, or null", SCORE: "a number",
+    OR_NUMBER: "a number from 0, or null",
 }  # fmt: skip
+SIGNED = ("score", "first")  # may be negative: a correlation
 Types = Mapping[str, tuple[type, ...]]
 HEADER: Types = {
     "schema": COUNT, "suite": TEXT, "accepted": TEXT, "commit": OR_TEXT, "code": OR_TEXT, "dirty": FLAG,
     "environment": MAPPING, "device_model": TEXT, "repeats": COUNT, "allowed": LIST, "results": LIST,
 }  # fmt: skip
 HEADER_MORE: Types = {"since": TEXT}  # these may be absent, as in older files
-RESULT_MORE: Types = {"lr": NUMBER, "penalty": NUMBER, "loss": NUMBER, "weights": TEXT, "first": SCORE}
+RESULT_MORE: Types = {"lr": NUMBER, "penalty": NUMBER, "loss": NUMBER, "weights": TEXT, "first": NUMBER}
 ENVIRONMENT: Types = dict.fromkeys(FIELDS, TEXT)
 RESULT: Types = {
-    "dataset": TEXT, "budget": TEXT, "backbone": TEXT, "strategy": TEXT, "repeat": COUNT, "score": SCORE,
+    "dataset": TEXT, "budget": TEXT, "backbone": TEXT, "strategy": TEXT, "repeat": COUNT, "score": NUMBER,
     "metric": TEXT, "num_test": OR_COUNT, "fingerprint": TEXT, "seconds": OR_NUMBER, "peak_memory_bytes": OR_COUNT,
 }  # fmt: skip
 
@@ -186,16 +186,16 @@ def _checked(raw: Any, types: Types, where: str, more: Types | None = None) -> d
     for name, value in raw.items():
         if name not in known:
             raise ValueError(f"{where} has {name!r}, which this version does not know")
-        if not _fits(value, known[name]):
+        if not _fits(value, known[name], name in SIGNED):
             raise ValueError(f"{where}: {name!r} is {value!r}, expected {WORDS[known[name]]}")
     return raw
 
 
-def _fits(value: Any, types: tuple[type, ...]) -> bool:
+def _fits(value: Any, types: tuple[type, ...], is_signed: bool) -> bool:
     if isinstance(value, bool):
         return bool in types
     if isinstance(value, int | float):
-        return isinstance(value, types) and math.isfinite(value) and (value >= 0 or types == SCORE)
+        return isinstance(value, types) and math.isfinite(value) and (value >= 0 or is_signed)
     return isinstance(value, types)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import nctdtrinc, stdtr, stdtrit
 
 from bench.analysis.statistics import LEVEL, POWER, Floats, Spread, holm
 from bench.gate.verdict import Word
@@ -74,20 +75,14 @@ def _word(fell: float, rose: float, within: bool) -> Word:
 
 def _p_above(excess: Floats, error: Floats, df: Floats) -> Floats:
     """That the true excess is not above zero."""
-    from scipy.special import stdtr
-
     return np.asarray(stdtr(df, -excess / error), dtype=np.float64)
 
 
 def _t_quantile(share: float, df: Floats) -> Floats:
-    from scipy.special import stdtrit
-
     return np.asarray(stdtrit(df, share), dtype=np.float64)
 
 
 def _reach(df: Floats, tests: float) -> Floats:
     """How many standard errors a drop must lie beyond the margin. By the noncentral t: at 4 degrees of freedom and
     24 cells the sum of two quantiles is 8 % short."""
-    from scipy.special import nctdtrinc
-
     return np.asarray(nctdtrinc(df, 1 - POWER, _t_quantile(1 - ALPHA / tests, df)), dtype=np.float64)

@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from scipy.special import digamma, polygamma
 
 from bench.analysis.statistics import Floats, Spread
 
@@ -47,8 +48,6 @@ def _variance(cell: ByRepeat) -> float:
 def _prior(variance: Floats, df: Floats) -> Spread | None:
     """What the group says of any of its cells, as a spread with degrees of freedom; None where all are as noisy as
     each other, as far as the data can show."""
-    from scipy.special import digamma, polygamma
-
     logs = np.log(variance) - digamma(df / 2) + np.log(df / 2)
     excess = float(logs.var(ddof=1) - polygamma(1, df / 2).mean())
     if excess <= 0:
@@ -58,8 +57,6 @@ def _prior(variance: Floats, df: Floats) -> Spread | None:
 
 
 def _trigamma_inverse(value: float) -> float:
-    from scipy.special import polygamma
-
     x = 0.5 + 1 / value
     for _ in range(NEWTON_STEPS):  # Smyth's iteration: monotone, so it needs no step control
         trigamma = float(polygamma(1, x))

@@ -15,7 +15,7 @@ from scipy.stats import ttest_1samp
 from bench.analysis.cells import records
 from bench.analysis.comparison import Scores
 from bench.analysis.frame import FINALS, PRETRAININGS, TRIALS, SuiteResults, empty
-from bench.analysis.headline import headline
+from bench.analysis.headline import Findings, headline
 from bench.analysis.tables import (
     cell_summary,
     cost_summary,
@@ -50,6 +50,11 @@ def finals(scores: dict[tuple[str, str], list[float | str]], **columns: Any) -> 
 
 def results(frame: pd.DataFrame) -> SuiteResults:
     return SuiteResults("tiny", "", "", {}, frame, empty(TRIALS), empty(PRETRAININGS))
+
+
+def said(made: SuiteResults) -> list[str]:
+    summary = records(cell_summary(made.finals)) if len(made.finals) else []
+    return headline(made, Findings.of(made, Scores.of(made.finals), summary))
 
 
 def test_cell_by_hand() -> None:
@@ -245,7 +250,7 @@ def test_costs_are_means_over_the_same_tasks() -> None:
 
 
 def test_headline_says_what_is_known_and_what_is_not() -> None:
-    text = " ".join(headline(make()))
+    text = " ".join(said(make()))
     assert "transfer helps in" in text
     assert "Largest negative transfer: linear_probe on mid with 100 labels per class, −18.8 points" in text
     assert "What stayed undecided is not shown to be equal" in text
@@ -254,14 +259,14 @@ def test_headline_says_what_is_known_and_what_is_not() -> None:
 
 def test_headline_of_nothing() -> None:
     none = finals({("a", "x"): ["missing", "failed"]})
-    assert headline(results(none)) == [
+    assert said(results(none)) == [
         "Nothing to compare yet: none of 2 final trainings finished (1 missing, 1 failed)."
     ]
-    assert headline(results(empty(FINALS))) == ["Nothing to compare: the suite has no planned trainings."]
+    assert said(results(empty(FINALS))) == ["Nothing to compare: the suite has no planned trainings."]
 
 
 def test_headline_of_one_repeat_claims_nothing() -> None:
-    text = " ".join(headline(make(World(repeats=1))))
+    text = " ".join(said(make(World(repeats=1))))
     assert "one repeat cannot tell whether the order is chance" in text
     assert "helps in 0 of" in text
 

@@ -20,6 +20,7 @@ from bench.gate.compare import compare
 from bench.gate.pairs import Rule
 from bench.gate.tonight import tonight_of
 from bench.report import render
+from bench.report.facts import Facts
 from bench.spec.job import Job
 from bench.store import Damaged, Record
 from bench.store.results import Unscored
@@ -114,7 +115,8 @@ def world(place, folders):
 def look(plan, roots, baseline, page):
     """All that reads records."""
     results = collect(plan, roots.store, roots.shared)
-    assert headline(results)
+    facts = Facts.of(results)
+    assert headline(results, facts.findings)
     terminal_table(results)
     progress = read_progress(plan, roots)
     assert len(summarize(progress, roots)["damaged"]) == len(results.damaged) == len(progress.damaged)
