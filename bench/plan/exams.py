@@ -34,7 +34,9 @@ class Exam:
     def is_same(self) -> bool:
         """The target itself, as far as can be told without its pixels. A metric makes no other images."""
         mine, theirs = self.lesson.data, self.data
-        return (mine.name, mine.options, mine.revision) == (theirs.name, theirs.options, theirs.revision)
+        if (mine.name, mine.options, mine.revision) != (theirs.name, theirs.options, theirs.revision):
+            return False
+        return mine.classes is None or theirs.classes is None or not set(mine.classes).isdisjoint(theirs.classes)
 
 
 Examined = tuple[Exam, Overlap | None]

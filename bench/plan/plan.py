@@ -55,7 +55,7 @@ class Cell:
     num_classes: int
     num_units: int
     axis: Axis | None  # as its strategy declares it
-    pretraining: str | None  # key
+    pretrainings: tuple[str, ...]  # keys, one per repeat; (): its weights are not made inside the suite
     searches: tuple[str, ...]  # keys, one per repeat; all the same where the cell searches once
     finals: tuple[str, ...]  # keys, one per repeat
     declared: Declared

@@ -14,6 +14,7 @@ from bench.suite.load import LoadedSuite
 from bench.suite.recipe_schema import RecipeSpec
 from bench.suite.schema import (
     BackboneSpec,
+    ClassesSpec,
     DatasetSpec,
     PretrainingSpec,
     SearchSpec,
@@ -58,7 +59,8 @@ def rehearsal(loaded: LoadedSuite, missing: Collection[str]) -> LoadedSuite:
 
 
 def _dataset(number: int, spec: DatasetSpec, missing: Collection[str], told: list[str]) -> DatasetSpec:
-    shown = spec.label or datasets.short_name(spec.name)
+    part = f" {spec.classes.text}" if spec.classes is not None else ""
+    shown = spec.label or f"{datasets.short_name(spec.name)}{part}"
     if not _is_missing(spec.name, spec.options, missing):
         # Trained for less than the suite asks, on one split, because one search serves all repeats.
         return spec.model_copy(update={"label": f"{shown} ({MARK})", "test": TestSpec(resplit=False)})
@@ -66,7 +68,13 @@ def _dataset(number: int, spec: DatasetSpec, missing: Collection[str], told: lis
     told.append(f"dataset {shown}: the embedded world {world}")
     amounts = [one if one != "full" else LARGEST for one in spec.labels_per_class] or [5, LARGEST]
     few = sorted({min(amount, LARGEST - 10 * place) for place, amount in enumerate(reversed(amounts[-BUDGETS:]))})
-    return DatasetSpec(name=world, labels_per_class=tuple(few), label=f"{shown} ({MARK} {world})")
+    label = f"{shown} ({MARK} {world})"
+    return DatasetSpec(name=world, labels_per_class=tuple(few), label=label, classes=_half(spec.classes))
+
+
+def _half(classes: ClassesSpec | None) -> ClassesSpec | None:
+    """Of a part, what has a meaning in every set."""
+    return classes if classes is not None and classes.half is not None else None
 
 
 def _backbone(number: int, spec: BackboneSpec, missing: Collection[str], told: list[str]) -> BackboneSpec:
@@ -76,7 +84,8 @@ def _backbone(number: int, spec: BackboneSpec, missing: Collection[str], told: l
         if spec.pretrain is None or not _is_missing(spec.pretrain.dataset, spec.pretrain.options, missing):
             return spec.model_copy(update={"label": label})
         told.append(f"backbone {shown}: pretrained on the embedded world source")
-        source = spec.pretrain.model_copy(update={"dataset": "source", "options": {}})
+        part = _half(spec.pretrain.classes)
+        source = spec.pretrain.model_copy(update={"dataset": "source", "options": {}, "classes": part})
         return spec.model_copy(update={"label": label, "pretrain": source})
     if spec.weights == "random":
         told.append(f"backbone {shown}: {NETWORK} with random weights")

@@ -57,6 +57,7 @@ its JSON Schema for editors. This page is generated: `python -m bench.suite.desc
 | a head `small` | `{{start: small}}` |
 | `stop_early: 10` | `stop_early: {{moments: 10}}` |
 | a strategy `{{recipe: {{name: ..., phases: [...]}}}}` | `{{name: recipe, recipe: {{name: ..., phases: [...]}}}}` |
+| `classes: [cat, dog]` | `classes: {{names: [cat, dog]}}` |
 | `labels_per_class: 5`, `fraction: 0.1`, `total: 100` | a list of one |
 | a range `[0.001, 1]` | `{{low: 0.001, high: 1}}` |
 """
@@ -211,6 +212,8 @@ def _allow_short_forms(sections: dict[str, Json]) -> None:
     for budget in ("labels_per_class", "fraction", "total"):
         lists = [option for option in dataset[budget]["anyOf"] if option.get("type") == "array"]
         _widen(dataset[budget], *(option["items"] for option in lists))
+    for section in ("DatasetSpec", "PretrainingSpec"):
+        _widen(sections[section]["properties"]["classes"], sections["ClassesSpec"]["properties"]["names"])
     low = {k: v for k, v in sections["Range"]["properties"]["low"].items() if k in ("type", "exclusiveMinimum")}
     pair = {"type": "array", "prefixItems": [low, low], "items": False, "minItems": 2, "maxItems": 2}
     for key in ("lr", "weight_decay"):
