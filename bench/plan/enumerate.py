@@ -10,7 +10,7 @@ from bench.keys import digest
 from bench.plan import probe
 from bench.plan.exams import refuse_same
 from bench.plan.origins import origin_of
-from bench.plan.plan import Cell, DataSource, Declared, Finds, Plan
+from bench.plan.plan import Cell, DataSource, Declared, Finds, Plan, Role
 from bench.plan.precision import PLAIN, Machine, choose
 from bench.plan.resolve import (
     Problems,
@@ -23,6 +23,7 @@ from bench.plan.resolve import (
     resolve_strategy,
 )
 from bench.plan.settings import head_of, optimizer_of, search_of, training_of, undrawn
+from bench.plan.study import role_of
 from bench.plan.tasks import Task, tasks_of
 from bench.spec.job import FitSpec, Job
 from bench.spec.refs import arithmetic_key
@@ -187,10 +188,11 @@ def _check_size(
     max_runs: int,
 ) -> None:
     suite = loaded.suite
-    cells = len(tasks) * sum(len(listed) for _, listed in recipes)
+    every = list(_combinations(suite, tasks, recipes))
+    cells = len(every)
     searches = suite.repeats if suite.search.scope == "repeat" else 1
     runs = cells * (suite.search.trials * searches + suite.repeats)
-    soups = len(tasks) * sum(one.recipe.soup is not None for _, listed in recipes for one in listed)
+    soups = sum(strategy.recipe.soup is not None for _, (_, strategy), _ in every)
     if suite.search.finals == "all":
         runs += cells * suite.repeats * (suite.search.trials - 1)
     runs += soups * suite.search.trials * (suite.repeats - searches)  # each repeat has its own trials
@@ -209,10 +211,22 @@ def _cells(
 ) -> Iterator[Cell]:
     for backbone, _ in recipes:
         jobs |= {job.key: job for job in backbone.pretrainings}
+    for task, pair, role in _combinations(suite, tasks, recipes):
+        yield replace(_cell(suite, task, pair, jobs), role=role)
+
+
+def _combinations(
+    suite: Suite, tasks: list[Task], recipes: list[tuple[ResolvedBackbone, list[ResolvedStrategy]]]
+) -> Iterator[tuple[Task, tuple[ResolvedBackbone, ResolvedStrategy], Role | None]]:
+    """Task, backbone and strategy: each with each, but in a study, which has its own."""
+    study = suite.transferability
     for task in tasks:
         for backbone, listed in recipes:
             for strategy in listed:
-                yield _cell(suite, task, (backbone, strategy), jobs)
+                if study is None:
+                    yield task, (backbone, strategy), None
+                elif role := role_of(study, task.spec.classes, backbone.spec.pretrain, strategy.axis):
+                    yield task, (backbone, strategy), role
 
 
 def _cell(

@@ -49,7 +49,7 @@ def build(options: TransplantOptions, num_units: int) -> Recipe:
 
 def axis(options: TransplantOptions, num_units: int) -> Axis:
     assert options.keep != "all", "expand() comes first"
-    kind = "random, frozen" if options.source == "random" else "tuned" if options.tune else "frozen"
+    kind = "random" if options.source == "random" else "tuned" if options.tune else "frozen"
     return Axis("kept", options.keep, kind)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from bench.suite import schema
+from bench.suite import schema, study
 from bench.suite.positions import MAX_NODES
 from bench.suite.words import annotations, branches, choices, expected, is_section, item
 
@@ -167,6 +167,9 @@ def json_schema() -> Json:
         _tidy(section)
         _allow_unset(section)
     _allow_short_forms(sections)
+    made = list(study.MADE)  # by the section for a study, where there is one
+    full["required"] = [key for key in full["required"] if key not in made]
+    full["anyOf"] = [{"required": made}, {"required": [study.KEY]}]
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **full}
 
 

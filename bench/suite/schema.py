@@ -11,6 +11,7 @@ from bench.spec.refs import Keeps, Metric
 from bench.suite.numbers import Below1, Count, Name, Positive, Positives, Rate, Rates, Share, Whole, whole
 from bench.suite.recipe_schema import RecipeSpec, StopSpec
 from bench.suite.section import SuiteSection
+from bench.suite.study_schema import TransferabilitySpec
 
 
 class Range(SuiteSection):
@@ -350,6 +351,8 @@ class Suite(SuiteSection):
     `history`."""
     description: str = ""
     """Shown at the top of the report."""
+    transferability: TransferabilitySpec | None = None
+    """The layer-transfer study of Yosinski et al. 2014, instead of datasets, backbones and strategies."""
     datasets: Annotated[tuple[DatasetSpec, ...], Field(min_length=1)]
     """What to learn, and from how many labels."""
     backbones: Annotated[tuple[BackboneSpec, ...], Field(min_length=1)]
