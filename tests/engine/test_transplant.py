@@ -87,7 +87,7 @@ def test_random_units_never_learn(context, keep):
     after = trained(recipe, begin)
     parts = zip(*(tensors_of(begin.network, state) for state in (begin.state, source, drawn, after)), strict=True)
     for unit, (here, theirs, fresh, moved) in enumerate(parts):
-        weights = {one for one in here if one.endswith("conv.weight") or one.endswith("fc.weight")}
+        weights = {one for one in here if one.endswith(("conv.weight", "fc.weight"))}
         assert not (differ(here, fresh) & weights), "statistics may be given life, kernels are as drawn"
         assert weights <= differ(here, theirs) or unit == begin.network.num_units - 1
         assert bool(differ(here, moved)) == (unit >= keep)

@@ -5,15 +5,16 @@ from bench.suite.section import SuiteSection
 from bench.suite.words import annotations
 
 SURFACE = {
-    "Suite": "name description transferability datasets backbones strategies head training search engine records verdicts gate repeats "
-    "seed",
+    "Suite": "name description transferability datasets backbones strategies head training search engine records "
+    "verdicts gate repeats seed",
     "DatasetSpec": "name labels_per_class fraction total options classes metric test label",
     "ClassesSpec": "names group half split",
     "TransferabilitySpec": "dataset options backbone labels_per_class splits groups directions keep treatments",
     "TestSpec": "resplit",
     "VerdictsSpec": "margin",
     "BackboneSpec": "name weights pretrain options units image_size mean std interpolation crop label",
-    "PretrainingSpec": "dataset options classes epochs batch_size optimizer lr weight_decay shift seed seeds allow_overlap",
+    "PretrainingSpec": "dataset options classes epochs batch_size optimizer lr weight_decay shift seed seeds "
+    "allow_overlap",
     "HeadSpec": "start mlp dropout",
     "StrategySpec": "name options recipe stop_early head",
     "RecipeScheduleSpec": "rise start end shape cycles",
