@@ -18,10 +18,12 @@ from bench.report.sections.source import forgetting_section
 from bench.report.sections.tasks import tasks_section
 from bench.report.sections.top import findings, key_numbers, warnings
 from bench.report.sections.transfer import transfer_section
+from bench.report.sections.transferability import transferability_section
 from bench.report.svg import drawing
 from bench.report.view import Section
 
 SECTIONS = (
+    transferability_section,
     leaderboard_section,
     tasks_section,
     transfer_section,
