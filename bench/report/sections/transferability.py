@@ -42,8 +42,8 @@ def transferability_section(facts: Facts) -> Section | None:
                   published_panel(looks, study.kind == SIMILAR, f"published{number}")),
         ]  # fmt: skip
         caption = (
-            "Small marks are target parts, each a mean over its repeats; lines are means over all. Each drawing has a y "
-            "axis of its own, which need not start at 0. Random units are left out of the middle drawing."
+            "Small marks are target parts, each a mean over its repeats; lines are means over all. Each drawing has a "
+            "y axis of its own, which need not start at 0. Random units are left out of the middle drawing."
         )
         blocks.append(Figure(panels, [BASE_LOOK, *looks.values()], caption, title=study.kind.capitalize()))
         blocks.append(_table(study, facts, number))
