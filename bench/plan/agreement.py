@@ -47,10 +47,9 @@ def agreeing(plan: Plan, records: Mapping[str, Record]) -> dict[str, Record]:
     refused: dict[str, str] = {}
     for question in _questions(plan, records).values():
         refused |= dict.fromkeys(question.refused, question.reason)
-    for job in plan.jobs.values():  # needs come before their users
-        if job.spec.backbone.weights.identity in refused:
-            built = {key: "its pretraining is refused" for key in job.record_keys if _weights(records.get(key))}
-            refused = {**built, **refused}
+    for job, record in _told(plan, records):  # needs come before their users
+        if job.spec.backbone.weights.identity in refused and _weights(record):
+            refused.setdefault(record.key, "its pretraining is refused")
     return {key: _failed(record, refused[key]) if key in refused else record for key, record in records.items()}
 
 
@@ -70,6 +69,7 @@ def _questions(plan: Plan, records: Mapping[str, Record]) -> dict[str, _Question
 
 
 def _told(plan: Plan, records: Mapping[str, Record]) -> Iterator[tuple[Job, Record]]:
+    """All but trials, in the order of the plan."""
     for job in plan.jobs.values():
         if job.kind != "search":
             yield from ((job, records[key]) for key in job.record_keys if key in records)
@@ -91,8 +91,6 @@ def _data(record: Record) -> str:
     return told.dataset_sha256 if told is not None else ""
 
 
-def _weights(record: Record | None) -> str:
-    if record is None:
-        return ""
+def _weights(record: Record) -> str:
     told = record.pretraining if record.kind == "pretrain" else record.unscored
     return str((told.weights or {}).get("sha256", "")) if told is not None else ""
