@@ -9,8 +9,10 @@ import pandas as pd
 
 from bench.analysis.frame import FINALS, OWN_HEAD, PRETRAININGS, TRIALS, UNCHOSEN, SuiteResults
 from bench.analysis.sharing import label_overlap, test_overlap
+from bench.analysis.words import plural
 from bench.datasets.overlap import TWICE, Overlap, worst
 from bench.keys import digest
+from bench.plan.agreement import REFUSED, agreeing
 from bench.plan.exams import exams_of, sentences
 from bench.plan.halving import cohorts
 from bench.plan.plan import Cell, Plan
@@ -25,11 +27,12 @@ NAN = math.nan
 
 
 def collect(plan: Plan, store: Store, shared: Store) -> SuiteResults:
-    records, damaged = store.scan()
+    own, damaged = store.scan()
     pretrained, damaged_shared = shared.scan()
+    records = agreeing(plan, {**own, **pretrained})
     suite = plan.loaded.suite
     wanted = {key for job in plan.jobs.values() for key in job.record_keys}
-    used = [r for key, r in {**records, **pretrained}.items() if key in wanted]
+    used = [r for key, r in records.items() if key in wanted]
     return SuiteResults(
         name=suite.name,
         description=suite.description,
@@ -37,13 +40,13 @@ def collect(plan: Plan, store: Store, shared: Store) -> SuiteResults:
         suite=suite.model_dump(mode="json"),
         finals=_frame(FINALS, [row for cell in plan.cells for row in _finals(plan, cell, records, store)]),
         trials=_frame(TRIALS, [row for cell in plan.cells for row in _trials(plan, cell, records)]),
-        pretrainings=_frame(PRETRAININGS, _pretrainings(plan, pretrained)),
+        pretrainings=_frame(PRETRAININGS, _pretrainings(plan, records)),
         unchosen=_frame(UNCHOSEN, [row for cell in plan.cells for row in _unchosen(plan, cell, records)]),
         planned=len(wanted),
         provenance=_environments(used),
         damaged=sorted(str(d) for d in [*damaged, *damaged_shared]),
         overlaps=_overlaps(plan, records),
-        notes=[*_notes(plan), *_twice(plan, records)],
+        notes=[*_refused(records), *_notes(plan), *_twice(plan, records)],
     )
 
 
@@ -261,6 +264,12 @@ def _environments(records: list[Record]) -> list[dict[str, Any]]:
     counts = Counter(json.dumps(record.provenance, sort_keys=True) for record in records)
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return [{**json.loads(text), "records": count} for text, count in ordered]
+
+
+def _refused(records: dict[str, Record]) -> list[str]:
+    counts = Counter(record.error for record in records.values() if (record.error or "").startswith(REFUSED))
+    return [f"{plural(num, 'record')} {error}. They count as failed; `run --rerun failed` makes them again."
+            for error, num in counts.items()]
 
 
 def _notes(plan: Plan) -> list[str]:

@@ -1,4 +1,5 @@
-"""One lock per job among the runners of a folder. The kernel frees it when its holder dies, however it dies.
+"""One lock per job among the runners of a folder, and one for each thing that is made once for all of them. The kernel
+frees it when its holder dies, however it dies.
 
 A child made by a bare fork shares the lock and keeps it after its parent's death; one that called exec does not.
 """
@@ -6,6 +7,7 @@ A child made by a bare fork shares the lock and keeps it after its parent's deat
 import contextlib
 import fcntl
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 
@@ -13,13 +15,13 @@ class Unsupported(Exception):
     """This file system has no locks."""
 
 
-def acquire(path: Path) -> int | None:
-    """A descriptor that holds the lock until `release`, or None where another holds it. Does not wait."""
+def acquire(path: Path, waits: bool = False) -> int | None:
+    """A descriptor that holds the lock until `release`, or None where another holds it and we do not wait."""
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         held = False
         try:
-            if not _try_flock(descriptor):
+            if not _flock(descriptor, waits):
                 return None
             held = _is_still_named(path, descriptor)
             if held:
@@ -27,6 +29,20 @@ def acquire(path: Path) -> int | None:
         finally:
             if not held:
                 os.close(descriptor)
+
+
+@contextlib.contextmanager
+def taking_turns(path: Path) -> Iterator[None]:
+    """One process after the other. Without locks, or a folder, all at once: only for work that comes to the same."""
+    descriptor = None
+    with contextlib.suppress(OSError, Unsupported):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = acquire(path, waits=True)
+    try:
+        yield
+    finally:
+        if descriptor is not None:
+            release(path, descriptor)
 
 
 def release(path: Path, descriptor: int) -> None:
@@ -37,9 +53,9 @@ def release(path: Path, descriptor: int) -> None:
         os.close(descriptor)
 
 
-def _try_flock(descriptor: int) -> bool:
+def _flock(descriptor: int, waits: bool) -> bool:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if waits else fcntl.LOCK_NB))
     except BlockingIOError:
         return False
     except OSError as error:

@@ -188,6 +188,7 @@ class PretrainResult(Fields):
     dataset_sha256: str
     weights: dict[str, Any] | None  # that it began with
     weights_sha256: Sha256
+    tensors_sha256: str = ""  # the same content as those tell it who begin with these weights
 
 
 class Logical(Fields):

@@ -1,5 +1,7 @@
 """Which records `--rerun` removes: what went wrong, what was built upon it, and nothing else."""
 
+from dataclasses import replace
+
 import pytest
 
 from bench.execute.rerun import forget
@@ -67,6 +69,15 @@ def test_everything_spares_the_pretraining_that_other_suites_share(tmp_path):
     assert pretraining.key not in gone
 
 
+def test_finals_that_saw_different_data_go_together(tmp_path):
+    plan, roots, _ = tiny_plan(tmp_path)
+    fill(plan, roots)
+    finals = {job.key for job in of_kind(plan, "final")}
+    odd = roots.store.read(min(finals))
+    roots.store.write(replace(odd, result={**odd.result, "dataset_sha256": "ab" * 32}))
+    assert forgotten(plan, roots) == finals
+
+
 def test_diverged_is_a_result_and_stays(tmp_path):
     plan, roots, _ = tiny_plan(tmp_path)
     fill(plan, roots)
@@ -86,7 +97,7 @@ def test_a_filtered_plan_leaves_other_cells_alone(tmp_path):
 
 
 @pytest.mark.parametrize("damage", [b"", b"weighty", None])
-def test_lost_weights_make_a_pretraining_unfinished(tmp_path, damage):
+def test_lost_weights_make_a_pretraining_unfinished(tmp_path, damage, caplog):
     plan, roots, _ = tiny_plan(tmp_path)
     fill(plan, roots)
     (pretraining,) = of_kind(plan, "pretrain")
@@ -96,6 +107,9 @@ def test_lost_weights_make_a_pretraining_unfinished(tmp_path, damage):
     assert roots.shared.read(pretraining.key) is not None
     forget_lost_weights(plan, roots)
     assert roots.shared.read(pretraining.key) is None
+    (line,) = caplog.messages
+    assert line.startswith("weights missing: " if damage is None else "weights damaged: ")
+    assert line.endswith("; they are trained again")
 
 
 def test_lost_weights_are_left_to_the_runner_that_trains_them(tmp_path):

@@ -4,12 +4,10 @@ Forms come to the same numbers up to rounding, so the choice is in no key; it is
 again computes as it did before, and every record tells of it.
 """
 
-import json
 import logging
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import torch
 from torch import nn
@@ -28,6 +26,7 @@ from bench.errors import StoreError
 from bench.keys import digest
 from bench.network.units import Network
 from bench.spec.job import FitSpec
+from bench.store.remembered import find_out_once
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +34,7 @@ FORMS: dict[str, Callable[[nn.Module, Inputs], Form | None]] = {
     "head": head_form,
     "vmap": vmap_form,
 }
-FORMAT = 3  # of the files that keep a choice
+FORMAT = 4  # of the files that keep a choice
 GAIN = 1.3  # a fleet must be so much faster for each replica to be worth its memory
 TIMED = 3  # steps; the quickest counts
 WIDTHS = {"cpu": (16,), "cuda": (8, 32)}  # replicas that are tried
@@ -62,9 +61,8 @@ def choose_form(spec: FitSpec, begin: Start, stages: Stages, images: Examples, c
     if _work(spec, begin.network, context) > LARGEST.get(context.device.type, 0):
         return FleetChoice()
     path = context.forms / f"{_name(spec, context)}.json"
-    kept = _read(path)
-    if kept is None:
-        kept = _keep(path, _fastest(spec, begin, stages, images, context))
+    found = find_out_once(path, lambda: asdict(_fastest(spec, begin, stages, images, context)), context.notice)
+    kept = FleetChoice(**found)
     return FleetChoice(min(kept.width, most), kept.form) if most > 1 else FleetChoice()
 
 
@@ -143,25 +141,3 @@ def _name(spec: FitSpec, context: Context) -> str:
         spec.recipe.touched(last), spec.recipe.active(last), spec.recipe.adapt,
         spec.training.batch_size, spec.training.optimizer, spec.training.precision,
     ])  # fmt: skip
-
-
-def _keep(path: Path, found: FleetChoice) -> FleetChoice:
-    """The first writer decides for all."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("x") as file:
-            file.write(json.dumps(asdict(found)))
-    except FileExistsError:
-        return _read(path) or found
-    except OSError:
-        pass
-    return found
-
-
-def _read(path: Path) -> FleetChoice | None:
-    try:
-        return FleetChoice(**json.loads(path.read_text()))
-    except (OSError, ValueError, TypeError):
-        return None
-
-

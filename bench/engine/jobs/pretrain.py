@@ -14,6 +14,7 @@ from bench.engine.train.loop import Assignment, train
 from bench.engine.train.optimize import Hyper
 from bench.keys import seed_for
 from bench.network.build import build_network, load_pretrained
+from bench.network.weights import sha256_of
 from bench.spec.job import PretrainSpec
 from bench.spec.recipe import Recipe, uniform
 from bench.spec.refs import Training
@@ -57,6 +58,7 @@ def run_pretraining(spec: PretrainSpec, context: Context) -> Finished:
         dataset_sha256=data.sha256,
         weights=dataclasses.asdict(loaded) if loaded is not None else None,
         weights_sha256=blobs.put(context.shared.root, save(state)),
+        tensors_sha256=sha256_of(state),
     )
     return Finished("ok", result, cost)
 
