@@ -13,10 +13,10 @@ from bench.datasets.facts_cache import cached_facts
 from bench.datasets.files import DataError, digests_of, listed, shown
 from bench.datasets.npz_file import read
 from bench.datasets.overlap import TWICE
+from bench.datasets.pictures import scaled
 from bench.keys import digest
 
 REVISION = 1  # bump when the same file comes to other pixels or labels
-BLOCK = 256  # images that are scaled at once
 # Names of images and labels: of the training split, of one that is added to it, of the test split.
 NAMES = (
     (("x_train", "y_train"), ("x_val", "y_val"), ("x_test", "y_test")),
@@ -115,10 +115,7 @@ def _images(array: npt.NDArray[Any], most: float, path: Path, name: str) -> npt.
         raise DataError(f"{shown(path)}: {name} has the shape {shape}; expected [N, H, W], [N, H, W, 3] "
                         "or [N, 3, H, W]")
     if array.dtype != np.uint8:
-        scaled = np.empty(array.shape, np.uint8)
-        for rows in (slice(start, start + BLOCK) for start in range(0, len(array), BLOCK)):
-            scaled[rows] = np.rint(array[rows].astype(np.float64) * (255 / most))
-        array = scaled
+        array = scaled(array, most)
     return np.ascontiguousarray(np.repeat(array, 3, axis=3) if array.shape[3] == 1 else array)
 
 
