@@ -12,8 +12,8 @@ ROOT = Path(__file__).parent.parent / "bench"
 # or for types alone.
 ROOMS = (
     "errors", "text", "memory", "places", "keys", "provenance", "fork_server", "catalogue", "spec", "metrics",
-    "modalities", "store", "suite", "backbones", "network", "solve", "datasets", "strategies", "fetching", "plan",
-    "engine.train", "engine.common", "engine.reuse", "engine.fleet", "engine.search", "engine.jobs", "engine",
+    "modalities", "store", "suite", "backbones", "network", "solve", "datasets", "strategies", "unpacking", "fetching",
+    "plan", "engine.train", "engine.common", "engine.reuse", "engine.fleet", "engine.search", "engine.jobs", "engine",
     "execute", "analysis", "gate", "report", "commands", "cli_types", "cli_gate", "cli", "pytest_plugin", "__main__",
 )  # fmt: skip
 

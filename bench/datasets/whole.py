@@ -1,5 +1,6 @@
 """Whether a picture's file holds all of its rows. Decoders fill up what is missing without a word where the data end in
-good order: PNG and TIFF with black, JPEG with grey. Only pictures that end in such a colour are looked at closely."""
+good order: PNG and TIFF with black, JPEG with grey. Only pictures whose last pixel has such a colour are looked at
+closely."""
 
 import io
 import struct
@@ -30,13 +31,13 @@ def lacks_tiles(image: "ImageFile") -> bool:
 
 
 def may_lack_rows(image: "ImageFile") -> bool:
-    """Of a decoded picture, by its last pixels."""
+    """Of a decoded picture, by its last pixel."""
     width, height = image.size
+    last = image.getpixel((width - 1, height - 1))
+    numbers = set(last) if isinstance(last, tuple) else {last}
     if image.format == "PNG":
-        return bool(image.info.get("interlace")) or not np.asarray(image.crop((0, height - 1, width, height))).any()
-    if image.format in ("JPEG", "MPO"):
-        return bool((np.asarray(image.crop((width - 1, height - 1, width, height))) == GREY).all())
-    return False
+        return bool(image.info.get("interlace")) or numbers == {0}
+    return image.format in ("JPEG", "MPO") and numbers == {GREY}
 
 
 def lacks_rows(data: bytes, image: "ImageFile") -> bool:
