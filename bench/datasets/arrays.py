@@ -68,9 +68,11 @@ def load(options: ArrayOptions) -> Dataset:
         if len(images) != len(labels):
             raise DataError(f"{shown(path)}: {len(images)} images with {len(labels)} labels")
     values = _label_values(train[1], found[test_y], path)
-    names = [str(name) for name in found[CLASSES]] if CLASSES in found else [str(value) for value in values]
+    names = [str(name) for name in found[CLASSES].ravel()] if CLASSES in found else [str(value) for value in values]
     if len(names) != len(values):
         raise DataError(f"{shown(path)}: {len(names)} names in `classes`, but {len(values)} labels")
+    if len(set(names)) < len(names):
+        raise DataError(f"{shown(path)}: `classes` has one name several times: {listed(names)}")
     most = _largest((train[0], found[test_x]), path)
     parts = [(train[0], train_x, train[1]), (found[test_x], test_x, found[test_y])]
     train_split, test_split = (
@@ -123,8 +125,10 @@ def _largest(splits: Sequence[npt.NDArray[Any]], path: Path) -> float:
     """What white is, in all splits alike: 1 for fractions and truth values, 255, or 65535 for larger whole numbers."""
     if all(images.dtype == np.uint8 for images in splits) or not all(images.size for images in splits):
         return 255.0
-    low, high = min(float(images.min()) for images in splits), max(float(images.max()) for images in splits)
     kinds = {images.dtype.kind for images in splits}
+    if "U" in kinds:
+        raise DataError(f"{shown(path)}: pixels are text, expected numbers")
+    low, high = min(float(images.min()) for images in splits), max(float(images.max()) for images in splits)
     if kinds == {"b"} or (kinds == {"f"} and high <= 1):
         most = 1.0
     else:

@@ -74,6 +74,8 @@ def _check_head(archive: zipfile.ZipFile, member: zipfile.ZipInfo, where: str) -
         shape, _, dtype = read_head(file)
         if dtype.kind not in KINDS:
             raise DataError(f"{where} holds {dtype}, neither numbers nor text: not a plain .npz file, refused")
+        if not shape:
+            raise DataError(f"{where} holds a single value; expected an array")
         declared = math.prod(shape) * dtype.itemsize
         if declared != member.file_size - file.tell() or min(shape, default=0) < 0:
             raise DataError(f"{where} is declared as {dtype} of {shape}, {declared:,} bytes, "

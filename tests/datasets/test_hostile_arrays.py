@@ -73,14 +73,15 @@ def test_the_plain_one_is_read(tmp_path):
      (lambda path: packed(path, x_train=npy(PLAIN["x_train"]) + b"more"), "but has 1,156"),
      (lambda path: packed(path, x_train=head((1 << 40, 8, 8, 3))), "but has 0"),
      (lambda path: packed(path, x_train=head((-6, 8, -8, 3)) + bytes(1152)), "but has 1,152"),
+     (lambda path: packed(path, y_test=npy(np.array(7))), "y_test holds a single value; expected an array"),
      (lambda path: packed(path, x_train=npy(np.array([{}], object))), "holds object, neither numbers nor text"),
      (lambda path: packed(path, x_train=npy(np.zeros(6, "i4,i4"))), "neither numbers nor text"),
      (lambda path: packed(path, x_train=b"\x93NUMPY\1\0" + struct.pack("<H", 9) + b"{'descr':"), "damaged"),
      (lambda path: packed(path, x_train=b"<html>"), "damaged"),
      (lambda path: packed(path, x_train=b""), "damaged")],
     ids=["encrypted", "unknown method", "lzma", "shorter", "longer", "over the next", "one behind another", "cut",
-         "more than declared", "a shape without end", "a negative shape", "objects", "records", "torn head", "page",
-         "empty"],
+         "more than declared", "a shape without end", "a negative shape", "no shape", "objects", "records", "torn head",
+         "page", "empty"],
 )  # fmt: skip
 def test_what_lies_is_refused(tmp_path, make, words):
     assert words in refused(make(tmp_path / "x.npz"))

@@ -153,8 +153,10 @@ def test_images_in_both_splits_are_counted(tmp_path):
      ({"y_train": np.zeros(30, np.int64)}, "test labels 1, 2 stand for no training image"),
      ({"y_train": np.zeros(30), "y_test": np.zeros(12)}, "expected one whole number for each image"),
      ({"y_train": np.arange(29) % 3}, "30 images with 29 labels"),
-     ({"classes": np.array(["a"])}, "1 names in `classes`, but 3 labels")],
-    ids=["shape", "range", "nan", "labels", "label type", "lengths", "names"],
+     ({"classes": np.array(["a"])}, "1 names in `classes`, but 3 labels"),
+     ({"classes": np.array(["a", "b", "a"])}, "`classes` has one name several times: a, b, a"),
+     ({"x_train": np.full((30, 8, 8, 3), "7")}, "pixels are text, expected numbers")],
+    ids=["shape", "range", "nan", "labels", "label type", "lengths", "names", "one name", "text"],
 )  # fmt: skip
 def test_arrays_that_cannot_be_used(tmp_path, changes, words):
     with pytest.raises(DataError, match=words):
