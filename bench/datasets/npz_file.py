@@ -28,7 +28,7 @@ Array = npt.NDArray[Any]
 def read(path: Path, wanted: Iterable[str]) -> tuple[list[str], dict[str, Array]]:
     """Names of all arrays, and those arrays that are wanted."""
     with _told(path), zipfile.ZipFile(path) as archive:
-        members = {one.filename.removesuffix(".npy"): one for one in _checked(archive, path)}
+        members = {_name(one): one for one in _checked(archive, path)}
         chosen = {name: members[name] for name in wanted if name in members}
         for name, member in chosen.items():
             _check_head(archive, member, f"{shown(path)}: {name}")
@@ -52,12 +52,12 @@ def _told(path: Path) -> Iterator[None]:
 def _checked(archive: zipfile.ZipFile, path: Path) -> list[zipfile.ZipInfo]:
     """Its members, none of which is hidden behind another one."""
     members = sorted(archive.infolist(), key=lambda one: one.header_offset)
-    twice = [repr(name) for name, count in Counter(one.filename for one in members).items() if count > 1]
+    twice = [repr(name) for name, count in Counter(map(_name, members)).items() if count > 1]
     if twice:
         raise DataError(f"{shown(path)}: holds several arrays of one name: {listed(twice)}")
     ends = [*(one.header_offset for one in members[1:]), archive.start_dir]
     for one, end in zip(members, ends, strict=True):
-        where = f"{shown(path)}: {one.filename.removesuffix('.npy')!r}"
+        where = f"{shown(path)}: {_name(one)!r}"
         if one.flag_bits & ENCRYPTED:
             raise DataError(f"{where} is encrypted")
         if one.compress_type not in METHODS:
@@ -65,6 +65,10 @@ def _checked(archive: zipfile.ZipFile, path: Path) -> list[zipfile.ZipInfo]:
         if one.header_offset + LOCAL_HEAD + one.compress_size > end:
             raise DataError(f"{where} overlaps what follows it in the file")
     return members
+
+
+def _name(member: zipfile.ZipInfo) -> str:
+    return member.filename.removesuffix(".npy")
 
 
 def _check_head(archive: zipfile.ZipFile, member: zipfile.ZipInfo, where: str) -> None:

@@ -89,7 +89,10 @@ def test_what_lies_is_refused(tmp_path, make, words):
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_two_arrays_of_one_name(tmp_path):
-    assert "several arrays of one name: 'y_test.npy'" in refused(packed(tmp_path / "x.npz", twice=["y_test"]))
+    assert "several arrays of one name: 'y_test'" in refused(packed(tmp_path / "x.npz", twice=["y_test"]))
+    with zipfile.ZipFile(packed(tmp_path / "x.npz"), "a") as archive:
+        archive.writestr("x_train", npy(PLAIN["x_train"]))
+    assert "several arrays of one name: 'x_train'" in refused(tmp_path / "x.npz")
 
 
 def test_a_flipped_bit_of_the_pixels_is_noticed(tmp_path):
