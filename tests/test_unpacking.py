@@ -150,6 +150,16 @@ def test_a_name_too_long_and_one_that_moves_the_cursor(fetched, tmp_path):
     assert said.removesuffix("\n").isprintable()
 
 
+def test_what_a_library_says_stays_on_its_line(monkeypatch, capfd):
+    def fail(name):
+        raise ValueError("\x1b[2J gone")
+
+    monkeypatch.setattr(fetching, "_fetch_weights", fail)
+    monkeypatch.setattr(fetching, "guard", lambda: None)
+    assert fetching._main("weights", "x") == 1
+    assert capfd.readouterr().err == "x: ValueError: \\x1b[2J gone\n"
+
+
 def test_the_guard_is_on_in_the_process_that_fetches(monkeypatch):
     before = tarfile.TarFile.extractall, zipfile.ZipFile.extractall
     monkeypatch.setattr(tarfile.TarFile, "extractall", before[0])

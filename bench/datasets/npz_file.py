@@ -97,6 +97,4 @@ def _check_size(declared: int, path: Path) -> None:
 def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Array:
     with archive.open(member) as file:
         array: Array = np.lib.format.read_array(file, allow_pickle=False)
-        if file.read(1):
-            raise ValueError(f"{member.filename} is longer than declared")
         return array
