@@ -10,6 +10,7 @@ from bench.errors import BenchError
 from bench.keys import digest
 from bench.places import machine_cache
 from bench.store.remembered import recall, remember
+from bench.text import printable
 
 # By what a decoder is asked for; anything else in a folder is passed over, and counted.
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm")
@@ -18,7 +19,10 @@ THREADS = 8  # readers: digests and decoders let go of the interpreter
 
 
 class DataError(BenchError):
-    """Data of the person's that cannot be used as they are."""
+    """Data of the person's that cannot be used as they are. One line, whatever their files and columns are called."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(printable(text))
 
 
 def is_hidden(name: str) -> bool:

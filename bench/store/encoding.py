@@ -5,6 +5,7 @@ import math
 from typing import Any, NoReturn, get_args
 
 from bench.store.record import Kind, Record, Status
+from bench.text import printable
 
 
 def encode(record: Record) -> bytes:
@@ -28,7 +29,7 @@ def decode(data: bytes, key: str) -> Record:
     except TypeError as error:
         raise ValueError(f"not a record: {error}") from error
     if record.key != key:
-        raise ValueError(f"holds the record of another key, {record.key}")
+        raise ValueError(f"holds the record of another key, {printable(record.key)[:40]}")
     return record
 
 

@@ -117,3 +117,11 @@ def test_a_wrong_field_is_refused_at_both_doors(field, value, message):
         encode(record)
     with pytest.raises(ValueError, match=message):
         decode(json.dumps(record.as_dict()).encode(), KEY)
+
+
+def test_another_key_is_told_on_one_short_line():
+    data = encode(Record(KEY + "\x1b[2J\ud800" * 50, "trial", "failed", {}))
+    with pytest.raises(ValueError, match="holds the record of another key, ab000") as told:
+        decode(data, KEY)
+    assert str(told.value).isprintable()
+    assert len(str(told.value)) < 100
