@@ -16,6 +16,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 from uuid import uuid4
 
 import torch
@@ -28,6 +29,8 @@ log = logging.getLogger(__name__)
 DISK_BYTES = 8 << 30  # of all suites together; the files that were not used for longest go first
 OPEN_BYTES = 8 << 30  # of tables that one worker has open; on a CPU they are only mapped
 DEVICE_SHARE = 0.25  # of a device's memory that open tables may take
+PATIENCE = 1800.0  # seconds that one worker waits for another to compute a table
+LOOK = 0.1  # seconds between looks at its lock
 VALUES = "values"  # the name of the one tensor in a file
 
 
@@ -108,7 +111,8 @@ class Features:
 
     @contextlib.contextmanager
     def _locked(self, group: str) -> Iterator[None]:
-        """Without locks, or a folder, two workers may compute the same; both come to the same."""
+        """Without locks, or a folder, two workers may compute the same; both come to the same. So they do where
+        whoever holds the lock takes very long: its process may hang."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             file = (self.folder / f".{group}.lock").open("a")
@@ -116,9 +120,24 @@ class Features:
             yield
             return
         with file:
-            with contextlib.suppress(OSError):
-                fcntl.flock(file, fcntl.LOCK_EX)
+            if not _try_for(PATIENCE, file):
+                log.warning("%s has been held for %g minutes: not waiting any longer", file.name, PATIENCE / 60)
             yield
+
+
+def _try_for(seconds: float, file: IO[str]) -> bool:
+    """Whether the lock is ours, or there are none here."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() >= end:
+                return False
+            time.sleep(LOOK)
+        except OSError:
+            return True
 
 
 def _write(path: Path, table: Tensor) -> None:

@@ -19,12 +19,12 @@ from bench.engine.common.start import Start
 from bench.engine.fleet.fleet import Fleet, MakeForm
 from bench.engine.fleet.forms import Form, head_form, vmap_form
 from bench.engine.train.examples import Examples
+from bench.engine.train.faults import pass_on
 from bench.engine.train.flops import COUNTED, step_flops
 from bench.engine.train.inputs import Inputs, Share
 from bench.engine.train.optimize import Hyper
 from bench.engine.train.solo import Solo, Team
 from bench.engine.train.stage import Stages
-from bench.errors import StoreError
 from bench.keys import digest
 from bench.network.units import Network
 from bench.spec.job import FitSpec
@@ -72,9 +72,8 @@ def without_fault(find: Callable[[], FleetChoice], context: Context) -> FleetCho
     """If trying out forms fails, nothing trains together; no training is to blame."""
     try:
         return find()
-    except StoreError:
-        raise
     except Exception as error:
+        pass_on(error)
         context.notice(f"no fleet: {type(error).__name__}: {error}".splitlines()[0])
         return FleetChoice()
 
@@ -111,6 +110,7 @@ def _fastest(spec: FitSpec, begin: Start, stages: Stages, images: Examples, cont
             fleet = Fleet(begin.network, spec.procedure, [[hyper] * width], [begin.state], form_maker(lambda: examples))
             seconds = _seconds(fleet, spec, stages, inputs) / width
         except RuntimeError as error:  # no such form, or out of memory
+            pass_on(error)
             log.info("no fleet of %d: %s", width, error)
             break
         if seconds < least:
