@@ -180,13 +180,15 @@ def _heard(worker: Worker) -> Iterator[tuple[Worker, Message | Died]]:
 def _end(processes: list[BaseProcess]) -> None:
     """Wait for processes that are about to end. One that hangs in its last steps is killed, and one that outlives that
     is left behind."""
-    for act in (BaseProcess.kill, _forget):
+    for is_last in (False, True):
         end = time.monotonic() + GRACE
         for process in processes:
             process.join(max(0.0, end - time.monotonic()))
         for process in processes:
-            if process.is_alive():
-                act(process)
+            if process.is_alive() and is_last:
+                _forget(process)
+            elif process.is_alive():
+                process.kill()
 
 
 def _forget(process: BaseProcess) -> None:
