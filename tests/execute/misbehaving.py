@@ -15,7 +15,9 @@ from bench.catalogue import Options
 
 
 class MisbehavingOptions(Options):
-    mode: Literal["segfault", "exit", "sys_exit", "raise", "memory", "hang", "print", "gate", "stall", "assert", "wear_out"]
+    mode: Literal[
+        "segfault", "exit", "sys_exit", "raise", "memory", "print", "gate", "stall", "assert", "wear_out"
+    ]
     """What happens where the network is built, which is before the first step; the last three: where it learns."""
     healed: str = ""
     """Once this file exists, nothing happens any more."""
@@ -69,8 +71,6 @@ def misbehave(options):
             raise RuntimeError("built badly")
         case "memory":
             raise MemoryError
-        case "hang":
-            threading.Event().wait()
         case "print":
             line = b"x" * 999 + b"\n"
             for _ in range(50_000):
