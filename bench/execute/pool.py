@@ -52,6 +52,11 @@ class Worker:
         return self.process.pid or 0
 
     @property
+    def company(self) -> int:
+        """How many trainings a death would take along."""
+        return max(self.together, len(self.begun))
+
+    @property
     def seconds(self) -> float:
         """Since it got its bundle."""
         return time.monotonic() - self.since

@@ -195,17 +195,17 @@ class Runner:
 
     def _bury(self, worker: Worker, reason: str) -> None:
         """A worker died. What it was at becomes a record, and the rest of its jobs goes to the next worker."""
-        bundle, begun, together = worker.bundle, worker.begun, max(worker.together, len(worker.begun))
+        bundle, begun = worker.bundle, worker.begun
         overdue = next((one.error for one in begun if one.status == "timeout"), None)
         reason = worker.fault or overdue or reason
-        if bundle is None or not (begun or together > 1):
+        if bundle is None or not (begun or worker.company > 1):
             worker.vain += 1
         else:
             if worker.fault:
                 worker.suspects |= {alike(bundle.jobs[0])}
-            if together > 1:
+            if worker.company > 1:
                 self.backlog.separate(bundle.jobs)
-                self.ledger.say(bundle.jobs[0], f"{reason} in {together} trainings; tried one by one")
+                self.ledger.say(bundle.jobs[0], f"{reason} in {worker.company} trainings; tried one by one")
                 begun = ()
             elif worker.fault and begun[0].key not in self.struck:
                 self._strike(bundle.job_of(begun[0].key), begun[0].key, reason)
@@ -290,7 +290,7 @@ class Runner:
         can do these now."""
         assert worker.bundle is not None, "it is busy"
         reason = f"process {worker.pid} hangs in the kernel and cannot be killed"
-        if worker.together < 2:
+        if worker.company < 2:
             self._write(worker, worker.bundle, [one for one in worker.begun if one.status == "timeout"])
         self._leave_out(worker, worker.bundle, reason)
         self._give_up(worker, reason)

@@ -70,6 +70,25 @@ def test_a_death_in_a_fleet_blames_nobody_and_all_is_tried_one_by_one(stage):
     assert any("in 2 trainings; tried one by one" in line for line in stage.lines)
 
 
+def test_a_death_while_a_fleet_is_built_blames_nobody(stage):
+    """Its trainings are announced, and none has begun."""
+
+    def strange(worker):
+        yield Starting(begins(stage, worker, number=2).records, 0)
+        yield Died(-9)
+
+    def play(worker):
+        if worker.bundle.jobs[0].kind != "search":
+            return stage.do(worker)
+        stage.play = stage.do
+        return strange(worker)
+
+    stage.play = play
+    summary = stage.run()
+    assert (summary.trainings, summary.failed) == (TRAININGS, 0)
+    assert any("in 2 trainings; tried one by one" in line for line in stage.lines)
+
+
 def test_a_search_is_told_by_its_best_trial(stage):
     """Planted: the last trial is not the best one; the first of each search is there already, as after a break."""
     scores = {}
