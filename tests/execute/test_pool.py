@@ -1,6 +1,7 @@
 """What comes through a pipe, and processes that do not end: a runner waits for neither without a limit."""
 
 import multiprocessing
+import os
 import pickle
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 
 from bench.execute import pool as pool_module
 from bench.execute.messages import Notice
-from bench.execute.pool import SERVER_LOST, Died, Pool, Worker
+from bench.execute.pool import SERVER_LOST, Died, Pool
 
 
 class Process:
@@ -45,10 +46,16 @@ def pool(monkeypatch):
 
 def add(pool, process):
     """The worker, and its end of the pipe."""
-    ours, theirs = multiprocessing.Pipe()
-    pool_module._patient(ours)
-    pool.workers.append(Worker(None, process, ours))
-    return pool.workers[-1], theirs
+    ends = []
+
+    def fork(target, theirs, setup):
+        ends.append(theirs.__class__(os.dup(theirs.fileno())))
+        return process
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pool_module.fork_server, "fork", fork)
+        pool.start([None])
+    return pool.workers[-1], ends[0]
 
 
 def heard(pool):
