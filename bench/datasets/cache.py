@@ -54,7 +54,7 @@ def load(
     known = shelf.sound()
     if known is not None:
         return known
-    with locks.taking_turns(cache_dir / f".{shelf.key}.lock"):
+    with locks.taking_turns(cache_dir / f".{shelf.key}.lock", tell):
         try:
             if (known := shelf.open()) is not None:  # another process was quicker
                 return known

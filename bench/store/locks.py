@@ -7,21 +7,25 @@ A child made by a bare fork shares the lock and keeps it after its parent's deat
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+
+PATIENCE = 1800.0  # seconds that one process waits for another to make something for all of them
+LOOK = 0.1  # seconds between looks at its lock
 
 
 class Unsupported(Exception):
     """This file system has no locks."""
 
 
-def acquire(path: Path, waits: bool = False) -> int | None:
-    """A descriptor that holds the lock until `release`, or None where another holds it and we do not wait."""
+def acquire(path: Path) -> int | None:
+    """A descriptor that holds the lock until `release`, or None where another holds it; does not wait."""
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         held = False
         try:
-            if not _flock(descriptor, waits):
+            if not _flock(descriptor):
                 return None
             held = _is_still_named(path, descriptor)
             if held:
@@ -32,12 +36,17 @@ def acquire(path: Path, waits: bool = False) -> int | None:
 
 
 @contextlib.contextmanager
-def taking_turns(path: Path) -> Iterator[None]:
-    """One process after the other. Without locks, or a folder, all at once: only for work that comes to the same."""
-    descriptor = None
+def taking_turns(path: Path, tell: Callable[[str], None]) -> Iterator[None]:
+    """One process after the other. Without locks, or a folder, all at once, and so where whoever holds the lock takes
+    very long, because its process may hang: only for work that comes to the same."""
+    descriptor, end = None, time.monotonic() + PATIENCE
     with contextlib.suppress(OSError, Unsupported):
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = acquire(path, waits=True)
+        while (descriptor := acquire(path)) is None:
+            if time.monotonic() >= end:
+                tell(f"{path} has been held for {PATIENCE / 60:g} minutes: not waiting any longer")
+                break
+            time.sleep(LOOK)
     try:
         yield
     finally:
@@ -53,9 +62,9 @@ def release(path: Path, descriptor: int) -> None:
         os.close(descriptor)
 
 
-def _flock(descriptor: int, waits: bool) -> bool:
+def _flock(descriptor: int) -> bool:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if waits else fcntl.LOCK_NB))
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError as error:

@@ -50,7 +50,7 @@ def find_out_once(path: Path, find_out: Callable[[], Any], tell: Tell) -> Any:
     if kept is not None:
         return kept
     value = find_out()
-    with locks.taking_turns(path.with_name(f".{path.name}.lock")):
+    with locks.taking_turns(path.with_name(f".{path.name}.lock"), tell):
         kept = recall(path, lambda damage: None)
         if kept is None:
             remember(path, value)

@@ -347,7 +347,7 @@ def test_a_builder_that_died_leaves_nothing_that_counts(tmp_path, built, monkeyp
 
 def test_builders_at_the_same_time_do_no_harm(tmp_path, monkeypatch):
     """Where the file system has no locks."""
-    monkeypatch.setattr("bench.datasets.cache.locks.taking_turns", lambda path: contextlib.nullcontext())
+    monkeypatch.setattr("bench.datasets.cache.locks.taking_turns", lambda path, tell: contextlib.nullcontext())
     near, together, found = DATASETS["near"], threading.Barrier(4), []
 
     def all_at_once(options):

@@ -1,5 +1,6 @@
 """Kept tables: whole or computed again, shared, within a budget."""
 
+import fcntl
 import os
 import threading
 
@@ -9,6 +10,7 @@ from safetensors import SafetensorError
 
 from bench.engine.common import features as module
 from bench.engine.common.features import Features
+from bench.store import locks
 
 CPU = torch.device("cpu")
 
@@ -157,3 +159,24 @@ def test_time_spent_is_counted(tmp_path):
     store = Features(tmp_path, CPU)
     get(store)
     assert store.seconds > 0
+
+
+def test_whoever_holds_a_lock_for_ever_is_not_waited_for(tmp_path, monkeypatch, caplog):
+    """The other worker hangs in a kernel: both come to the same, so nothing is lost but the work."""
+    monkeypatch.setattr(locks, "PATIENCE", 0.2)
+    with (tmp_path / ".group.lock").open("a") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        store = Features(tmp_path, CPU)
+        assert torch.equal(get(store), table())
+    assert store.computed == 1
+    assert ".group.lock has been held for" in caplog.text
+    assert store.seconds < 0.2  # waiting is not work
+
+
+def test_a_file_system_without_locks_is_no_reason_to_wait(tmp_path, monkeypatch):
+    def unsupported(*_):
+        raise OSError(95, "not supported")
+
+    monkeypatch.setattr(locks.fcntl, "flock", unsupported)
+    monkeypatch.setattr(locks.time, "sleep", lambda _: pytest.fail("waits"))
+    assert torch.equal(get(Features(tmp_path, CPU)), table())

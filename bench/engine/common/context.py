@@ -79,7 +79,7 @@ class Context:
     weights_files: dict[str, Path]  # identity of weights -> local checkpoint
     provenance: dict[str, Any]
     # Before trainings, with the records that a crash in them would leave, and how many train together: where trials
-    # that have a record train along, more than there are records.
+    # that have a record train along, more than there are records. 0: all that comes before the first step.
     begins: Callable[[list[Record], int], None]
     announce: Callable[[Record], None]  # called with each record once it is on disk
     stopping: Callable[[], bool]  # True: finish the training at hand, start no other

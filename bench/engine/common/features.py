@@ -46,7 +46,7 @@ class Features:
         will be wanted; only one worker does that at a time."""
         started = time.perf_counter()
         if not all(key in self._open for key in keys):
-            with locks.taking_turns(self.folder / f".{group}.lock"):
+            with locks.taking_turns(self.folder / f".{group}.lock", self.tell):
                 started = time.perf_counter()  # waiting for another worker is not work
                 for key in keys:
                     self._open_file(key)

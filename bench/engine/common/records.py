@@ -11,8 +11,9 @@ import torch
 from bench.engine.common.context import Context
 from bench.engine.common.seen import seen_before
 from bench.engine.common.start import Finished
+from bench.engine.train.faults import pass_on
 from bench.engine.train.optimize import Hyper
-from bench.errors import NotApplicable, StoreError
+from bench.errors import NotApplicable
 from bench.plan.precision import FULL
 from bench.spec.job import FitSpec, Job, trial_key, unchosen_key
 from bench.spec.refs import arithmetic_key
@@ -98,9 +99,8 @@ def guarded(run: Callable[[], T]) -> T | Finished:
     """What `run` gives, or what its exception comes to as a record."""
     try:
         return run()
-    except StoreError:
-        raise  # nothing could be written: no record of it either, the runner must stop
     except Exception as error:
+        pass_on(error)
         return failure(error)
 
 

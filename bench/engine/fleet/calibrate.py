@@ -17,12 +17,12 @@ from bench.engine.common.start import Start
 from bench.engine.fleet.fleet import Fleet, MakeForm
 from bench.engine.fleet.forms import Form, head_form, vmap_form
 from bench.engine.train.examples import Examples
+from bench.engine.train.faults import pass_on
 from bench.engine.train.flops import COUNTED, step_flops
 from bench.engine.train.inputs import Inputs, Share
 from bench.engine.train.optimize import Hyper
 from bench.engine.train.solo import Solo, Team
-from bench.engine.train.stage import Stages
-from bench.errors import StoreError
+from bench.engine.train.stage import Stage, Stages
 from bench.keys import digest
 from bench.network.units import Network
 from bench.spec.job import FitSpec
@@ -70,19 +70,19 @@ def without_fault(find: Callable[[], FleetChoice], context: Context) -> FleetCho
     """If trying out forms fails, nothing trains together; no training is to blame."""
     try:
         return find()
-    except StoreError:
-        raise
     except Exception as error:
+        pass_on(error)
         context.notice(f"no fleet: {type(error).__name__}: {error}".splitlines()[0])
         return FleetChoice()
 
 
-def form_maker(examples: Callable[[], Inputs]) -> MakeForm:
-    """The first form that a module has. `examples`: a batch [B, ...] as the modules of the phase at hand take it."""
+def form_maker(examples: Callable[[Stage], Inputs]) -> MakeForm:
+    """The first form that a stage's network has. `examples`: a batch [B, ...] as it takes it."""
 
-    def make(module: nn.Module) -> tuple[str, Form]:
+    def make(stage: Stage) -> tuple[str, Form]:
+        module = stage.live
         for name, make_form in FORMS.items():
-            form = make_form(module, examples())
+            form = make_form(module, examples(stage))
             if form is not None:
                 return name, form
         raise RuntimeError(f"{type(module).__name__} has no form for a fleet")
@@ -104,15 +104,21 @@ def _fastest(spec: FitSpec, begin: Start, stages: Stages, images: Examples, cont
     hyper = Hyper(spec.search.lr_low, spec.search.weight_decay)
     alone = _seconds(Solo(begin.network, spec.procedure, hyper, begin.renew), spec, stages, inputs)
     best, least = FleetChoice(), alone / GAIN
+
+    def of_a_fleet(width: int) -> tuple[float, str]:
+        """Seconds of one replica's step, and the form. The fleet is gone before the next one is built."""
+        fleet = Fleet(begin.network, spec.procedure, [[hyper] * width], [begin.state], form_maker(lambda _: examples))
+        return _seconds(fleet, spec, stages, inputs) / width, fleet.form
+
     for width in WIDTHS.get(context.device.type, ()):
         try:
-            fleet = Fleet(begin.network, spec.procedure, [[hyper] * width], [begin.state], form_maker(lambda: examples))
-            seconds = _seconds(fleet, spec, stages, inputs) / width
+            seconds, form = of_a_fleet(width)
         except RuntimeError as error:  # no such form, or out of memory
+            pass_on(error)
             log.info("no fleet of %d: %s", width, error)
             break
         if seconds < least:
-            best, least = FleetChoice(width, fleet.form), seconds
+            best, least = FleetChoice(width, form), seconds
     log.info("%s: %s; alone %.2g s a step, so %.2g s", spec.backbone.name, best, alone, least)
     return best
 

@@ -3,6 +3,7 @@ It begins with random weights, or with the backbone's where a strategy learns an
 
 import dataclasses
 import math
+from collections.abc import Callable
 
 import torch
 from safetensors.torch import save
@@ -24,7 +25,8 @@ from bench.store.results import Cost, Logical, PretrainResult
 EVALUATIONS = 4
 
 
-def run_pretraining(spec: PretrainSpec, context: Context) -> Finished:
+def run_pretraining(spec: PretrainSpec, context: Context, begins: Callable[[], None]) -> Finished:
+    """`begins` is called before the first step."""
     data = context.data(spec.data)
     meter = context.meter()
     network = build_network(spec.backbone, spec.data.num_classes, seed_for("pretrain init", spec.seed))
@@ -41,6 +43,7 @@ def run_pretraining(spec: PretrainSpec, context: Context) -> Finished:
         scored=data.test,
         evaluations=EVALUATIONS,
     )
+    begins()
     outcome = train(network, task)
     batch_size = min(spec.batch_size, len(data.train))
     flops = training_flops(network, task.procedure, batch_size, task.training.steps, {})
