@@ -8,7 +8,6 @@ import contextlib
 import dataclasses
 import io
 import json
-import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from bench.errors import BenchError
 from bench.keys import digest
 from bench.store.atomic import write_bytes
 from bench.suite.schema import BackboneSpec
+from bench.text import note
 
 CUT = 5  # bumped when `units.py` cuts or names units otherwise: older answers are asked again
 CLASSES = 7  # of the network that is looked at: a number that no layer of a known network has
@@ -80,7 +80,7 @@ def _keep(path: Path, answer: Any) -> None:
 
 
 def _ask(questions: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    sys.stderr.write(f"looking at {', '.join(sorted({q['name'] for q in questions.values()}))}; once\n")
+    note(f"looking at {', '.join(sorted({q['name'] for q in questions.values()}))}; once")
     return fork_server.ask("asking timm about backbones", _answers, questions)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.analysis.frame import SuiteResults
-from bench.store.atomic import write_bytes
+from bench.store.atomic import sweep_beside, write_bytes
 
 if TYPE_CHECKING:
     from bench.gate.series import NightSeries
@@ -33,6 +33,7 @@ def write_trend(suite: str, series: "Sequence[NightSeries]", path: Path) -> Path
 
 
 def _replace(path: Path, text: str) -> Path:
-    """A reader sees the old page or the new one, never half of it."""
+    """A reader sees the old page or the new one, never half of it. What writers left that were killed is removed."""
     write_bytes(path, text.encode())
+    sweep_beside(path)
     return path
