@@ -9,6 +9,11 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 
+def encodable(text: str) -> str:
+    """A file's name need not be UTF-8, and an error tells it: what has no encoding stands as its escape."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def note(line: str) -> None:
     """On standard error. Nobody may read there any more: that is no reason to stop training."""
     with contextlib.suppress(OSError):

@@ -1,7 +1,10 @@
 """`run`, `plan`, `report` and `schema` over records that are there already: nothing is trained here."""
 
 import dataclasses
+import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -12,6 +15,7 @@ from bench.commands import run
 from bench.commands.suites import plan_from_file, remember
 from bench.datasets import DATASETS
 from bench.execute.ledger import Summary
+from bench.store import atomic
 
 from .conftest import SMALL
 from .fabricate import fabricate
@@ -170,3 +174,14 @@ def test_what_does_not_fit_is_a_result(bench, plan, roots, folders):
 def test_schema(bench):
     assert bench("schema").json["$schema"].endswith("2020-12/schema")
     assert bench("schema", "--markdown").out.startswith("# Suites\n")
+
+
+def test_what_a_killed_writer_left_goes_with_the_next_page(bench, ran):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    REPORT.parent.mkdir()
+    left = atomic._temporary_in(REPORT.parent)
+    left = left.with_name(left.name.replace(f"-{os.getpid()}-", f"-{dead.pid}-"))
+    left.write_text("<html>half")
+    assert bench("report").code == 0
+    assert list(REPORT.parent.iterdir()) == [REPORT]
