@@ -5,7 +5,6 @@ A mutated record is looked at twice: as a file, which the store may refuse and c
 wherever its fields fit their types, so that no other check of files stands before the code that reads it.
 """
 
-import contextlib
 import dataclasses
 import json
 import os
@@ -203,13 +202,12 @@ def run(place, mutations, seed, together=1):
         for record in chosen:
             raw = mutated(record, draw)
             try:
-                made = Record.from_dict(raw)
-                made.check()
+                made = Record(**raw)
+                as_files[world.file(record)] = encode(made)
+                Record.from_dict(raw).check()
                 as_records[record.key] = made
             except (TypeError, ValueError, KeyError):
                 tally.unfit += 1
-            with contextlib.suppress(TypeError, ValueError):  # the store would not have written it
-                as_files[world.file(record)] = encode(Record(**raw))
         _attempt(world, as_files, as_records, tally)
     return tally
 
