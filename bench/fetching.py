@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from bench.backbones import hub, torchvision_names
 from bench.errors import BenchError, Missing
 from bench.places import download_folder
-from bench.text import printable
+from bench.text import note, printable
 from bench.unpacking import guard
 
 KNOWN_HOST = "huggingface.co"
@@ -43,7 +43,7 @@ def fetch(missing: Sequence[Missing]) -> None:
         if not one.can_fetch:  # told before hours of downloading
             raise BenchError(f"{one.what} cannot be fetched; {one.way}")
     for one in missing:
-        sys.stderr.write(f"fetching {one.what}" + (f", about {one.megabytes:,} MB" if one.megabytes else "") + "\n")
+        note(f"fetching {one.what}" + (f", about {one.megabytes:,} MB" if one.megabytes else ""))
         done = subprocess.run([sys.executable, "-m", "bench.fetching", one.kind, one.name], check=False)
         if done.returncode != 0:
             raise BenchError(f"{one.what} could not be fetched; {one.way}")

@@ -22,6 +22,7 @@ from bench.spec.recipe import Recipe
 from bench.store import Record, Store
 from bench.store.predictions import Claims, Kept
 from bench.store.results import Cost, Fields, FinalResult, Logical, Measured, Rung, Unscored
+from bench.text import encodable
 
 NAN = math.nan
 
@@ -51,6 +52,8 @@ def collect(plan: Plan, store: Store, shared: Store) -> SuiteResults:
 
 
 def _frame(columns: dict[str, str], rows: list[dict[str, Any]]) -> pd.DataFrame:
+    texts = [name for name, kind in columns.items() if kind == "str"]
+    rows = [{**row, **{name: encodable(row[name]) for name in texts}} for row in rows]
     return pd.DataFrame(rows, columns=list(columns)).astype(columns)
 
 

@@ -68,8 +68,11 @@ def _read(path: Path) -> "Baseline | None":
 
     try:
         return baseline.read(path)
-    except baseline.BadBaseline:
-        return None  # absent, or not worth comparing with: it is written over
+    except baseline.NoBaseline:
+        return None
+    except baseline.BadBaseline as error:
+        note(f"{error}; so nothing is held against it")
+        return None
 
 
 def _moved(before: "Baseline | None", after: "Baseline") -> str:

@@ -1,11 +1,11 @@
 """`bench show`: one record in full, by its key or the first characters of it."""
 
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
-from bench.commands.output import say, table
+from bench.commands.output import say, table, write
+from bench.commands.suites import check_readable
 from bench.errors import BenchError, StoreError
 from bench.store import Record
 from bench.store.store import load
@@ -22,7 +22,7 @@ def show_record(key: str, results: Path, json: bool) -> int:
         reason = record.reason if record is not None else "gone"
         raise StoreError(f"{path}: damaged record, counted as absent: {reason}")
     if json:
-        sys.stdout.buffer.write(path.read_bytes())  # as it lies there, whatever the terminal's encoding
+        write(path.read_bytes())  # as it lies there, whatever the terminal's encoding
     else:
         _print(record, path)
     return 0
@@ -34,6 +34,7 @@ def _the_one(typed: str, results: Path) -> Path:
     prefix = prefix.lower()
     if not re.fullmatch(rf"[0-9a-f]{{{SHORTEST},32}}", prefix):
         raise BenchError(f"{typed!r} is no key: expected at least {SHORTEST} of its 32 digits 0-9 a-f, or SUITE/KEY")
+    check_readable(results)
     folders = sorted(path for path in results.glob("*/runs") if suite in ("", path.parent.name))
     found = [path for folder in folders for path in sorted((folder / prefix[:2]).glob(f"{prefix}*.json"))]
     if not found:

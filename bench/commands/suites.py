@@ -8,14 +8,14 @@ from typing import Any
 
 from bench.commands.missing import explain
 from bench.datasets.base import DatasetFacts
-from bench.errors import BenchError, MissingInputs, unknown
+from bench.errors import BenchError, MissingInputs, StoreError, unknown
 from bench.execute.placement import compute_capability, count_gpus
 from bench.execute.roots import Roots
 from bench.plan.enumerate import MAX_RUNS, make_plan
 from bench.plan.plan import DataSource, Finds, Plan
 from bench.plan.precision import PLAIN, Machine, machine_of
 from bench.plan.stand_in import rehearsal
-from bench.store import Store
+from bench.store import Store, atomic
 from bench.store.atomic import write_bytes
 from bench.suite.load import LoadedSuite, load_suite
 
@@ -112,7 +112,9 @@ def typed_for(name: str, folders: Folders) -> Typed:
         return Typed(overrides, suite, machine, tuple(found.get("stand_in_for", ())), _finds(found.get("finds", {})))
     except FileNotFoundError:
         return Typed()
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except OSError as error:
+        raise StoreError(f"cannot read {path}: {atomic.explain(error)}") from error
+    except (ValueError, KeyError, TypeError) as error:
         raise BenchError(f"{path}: cannot be read ({error}); run the suite again to write it anew") from None
 
 
@@ -125,7 +127,18 @@ def _finds(kept: dict[str, Any]) -> Finds:
 
 
 def names_of_runs(folders: Folders) -> list[str]:
+    check_readable(folders.results)
     return sorted(path.parent.name for path in folders.results.glob(f"*/{SUITE_FILE}"))
+
+
+def check_readable(results: Path) -> None:
+    """Looking for something by a pattern finds nothing in a folder that is closed."""
+    try:
+        next(results.iterdir(), None)
+    except FileNotFoundError:
+        pass  # nothing has run yet
+    except OSError as error:
+        raise StoreError(f"cannot read {results}: {atomic.explain(error)}") from error
 
 
 def is_file_name(suite: str) -> bool:

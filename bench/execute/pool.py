@@ -14,7 +14,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from bench import fork_server
-from bench.errors import BenchError
+from bench.errors import INCOMPLETE, BenchError
 from bench.execute.messages import Bundle, Message, Setup
 from bench.store import Record
 
@@ -28,7 +28,7 @@ TAIL_BYTES = 4096
 class NoWorkers(BenchError):
     """Workers end before they train anything."""
 
-    exit_code = 3
+    exit_code = INCOMPLETE
 
 
 @dataclass

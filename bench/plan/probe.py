@@ -7,7 +7,6 @@ workers come from too looks at the models (`_answers`).
 import contextlib
 import dataclasses
 import io
-import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from bench.errors import BenchError
 from bench.keys import digest
 from bench.store.remembered import recall, remember
 from bench.suite.schema import BackboneSpec
+from bench.text import note
 
 CUT = 6  # bumped when `units.py` cuts or names units otherwise: older answers are asked again
 CLASSES = 7  # of the network that is looked at: a number that no layer of a known network has
@@ -62,7 +62,7 @@ def _question(spec: BackboneSpec) -> tuple[str, dict[str, Any]]:
 
 
 def _ask(questions: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    sys.stderr.write(f"looking at {', '.join(sorted({q['name'] for q in questions.values()}))}; once\n")
+    note(f"looking at {', '.join(sorted({q['name'] for q in questions.values()}))}; once")
     return fork_server.ask("asking timm about backbones", _answers, questions)
 
 

@@ -4,13 +4,17 @@ import contextlib
 import errno
 import hashlib
 import os
+import re
 import secrets
+import stat
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from bench.errors import StoreError
 
 PREFIX = ".tmp-"  # then machine, pid, random: `sweep` must know whose a left-over file is
+_OURS = re.compile(r"\.tmp-[0-9a-f]{8}-[0-9]+-[0-9a-f]{16}")
 FOREIGN_SECONDS = 24 * 3600.0  # no write takes that long: another machine's file this old has no writer
 PROBE_BYTES = 1 << 16
 
@@ -27,6 +31,10 @@ _WORDS = {
     errno.EISDIR: "a folder stands where the file should be",
     errno.EMFILE: "too many open files",
     errno.ENFILE: "too many open files",
+    errno.ENOENT: "it is not there, or no more",
+    errno.ESTALE: "it is gone from its server",
+    errno.ENAMETOOLONG: "the name is too long",
+    errno.ELOOP: "a link that leads back to itself",
 }
 
 
@@ -38,10 +46,17 @@ def explain(error: OSError) -> str:
     return f"{words} ({errno.errorcode.get(error.errno, error.errno)})"
 
 
+def is_known(error: OSError) -> bool:
+    """Whether the person at the terminal can mend it."""
+    return error.errno in _WORDS
+
+
 def write_bytes(path: Path, data: bytes) -> None:
     """Replace `path` by `data`. On return the file outlives a power cut; on StoreError the old file or the new
     one stands whole and no temporary file is left."""
     try:
+        if _is_special(path):
+            raise StoreError(f"cannot write {path}: it is a device or a pipe, which a file would replace")
         make_folder(path.parent)
         temporary = _temporary_in(path.parent)
         try:
@@ -92,14 +107,35 @@ def sync_folder(folder: Path) -> None:
 
 def sweep(root: Path) -> int:
     """Remove the temporary files below `root` whose writers are dead; returns how many."""
+    folders = ((Path(folder), names) for folder, _, names in os.walk(root))
+    return sum(_sweep(folder / name for name in names if name.startswith(PREFIX)) for folder, names in folders)
+
+
+def sweep_beside(path: Path) -> int:
+    """The same in a file's folder alone, which may be anybody's: what has another name than ours stays."""
+    try:
+        return _sweep(one for one in path.parent.iterdir() if _OURS.fullmatch(one.name))
+    except OSError:
+        return 0  # a folder that can be written, but not read
+
+
+def _sweep(paths: Iterable[Path]) -> int:
     removed = 0
-    for folder, _, names in os.walk(root):
-        for path in (Path(folder, name) for name in names if name.startswith(PREFIX)):
-            with contextlib.suppress(OSError):  # another runner sweeps, too
-                if _is_stale(path):
-                    path.unlink()
-                    removed += 1
+    for path in paths:
+        with contextlib.suppress(OSError):  # another runner sweeps, too
+            if _is_stale(path):
+                path.unlink()
+                removed += 1
     return removed
+
+
+def _is_special(path: Path) -> bool:
+    """`--junit /dev/null`, typed by root, must not end the machine's /dev/null."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False  # nothing is there, or writing will tell why not
+    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
 
 
 def _temporary_in(folder: Path) -> Path:

@@ -54,6 +54,15 @@ def test_nights_are_kept_listed_and_drawn(bench, measured, every_night_trains):
     assert "there are: small" in missing.error
 
 
+def test_a_damaged_baseline_that_is_written_over_is_told(bench, measured):
+    BASELINE.write_text(BASELINE.read_text().replace('"score": 0', '"score": 7', 1))
+    said = bench("baseline", "accept", "suites/small.yaml")
+    assert said.code == 0
+    assert said.error.startswith(f"{BASELINE}: results[0]: 'score' is 7.")
+    assert said.error.endswith("so nothing is held against it")
+    assert "there was none before" in said.out
+
+
 def test_a_night_that_measured_nothing_is_none(bench, measured):
     said = bench("gate", "suites/small.yaml")
     assert said.code == 0

@@ -8,6 +8,7 @@ import pytest
 from bench import catalogue, memory
 from bench.commands.doctor import imports, libraries, machine
 from bench.commands.doctor.imports import TRIED, check_devices, explain
+from bench.errors import INCOMPLETE
 from bench.store import locks
 
 ROOT = Path(libraries.CHECKOUT).parent
@@ -59,7 +60,7 @@ def test_all_is_well(bench, stubs, monkeypatch):
 def test_a_torchvision_of_another_build(verdicts, stubs):
     stubs(torchvision="raise RuntimeError('operator torchvision::nms does not exist')")
     found = verdicts()
-    assert found[""] == 1
+    assert found[""] == INCOMPLETE
     verdict, text = found["import torchvision"]
     assert verdict == "fails"
     assert text.startswith("this torchvision does not belong to this build of torch: install both anew, together and")
@@ -177,7 +178,7 @@ def test_broken_entry_points_are_named(monkeypatch):
 def test_results_that_cannot_be_written(verdicts):
     Path("taken").write_text("")
     found = verdicts("--results", "taken")
-    assert found[""] == 1
+    assert found[""] == INCOMPLETE
     assert found["results folder"][1].startswith("cannot write in taken: a file stands where a folder is needed")
 
 
