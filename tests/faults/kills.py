@@ -10,7 +10,6 @@ import argparse
 import contextlib
 import os
 import random
-import shutil
 import signal
 import time
 from collections import defaultdict
@@ -18,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.execute.running import finish, locks_are_free, record_files, until
-from tests.faults.scene import differences, main, say, scene, table, torn
+from tests.faults.scene import NUM_RECORDS, differences, forget, main, say, scene, table, torn
 
 ROUND = 10  # kills in one folder
 
@@ -28,7 +27,7 @@ class Kind:
     moment: str
     victim: str  # "driver", "workers" (one of them), "server", "group" (all), or "writer": whoever waits in the write
     writes: tuple[str, ...] = ()  # places of `pausing/`, one is drawn
-    undo: tuple[str, ...] = ()  # what is removed before, below results/
+    undo: str = ""  # what is forgotten before: `scene.forget`
     own_server: bool = False
 
 
@@ -37,30 +36,25 @@ WEIGHTS = tuple(f"{call}:*/pretrained/weights/*/.tmp-*" for call in ("write", "f
 PAGE = (*(f"{call}:*/reports/.tmp-*" for call in ("write", "fsync", "replace")), "fsync:*/reports")
 DATA = ("fsync:*/.cache/.*", "rename:*/.cache/.*")
 TABLE = ("rename:*/.cache/features/.*",)
-# Never what begins with a dot: whether that is tidied up is what the end of a round asks.
-FINALS = ("small/runs/[0-7]?/[!.]*",)
-ALL = ("small/runs/??/[!.]*", "pretrained/*/??/[!.]*", ".cache/features/[!.]*")
-DRAWN = f".cache/{'?' * 32}"
-
 KINDS = [
-    Kind("start of the server", "driver", undo=FINALS, own_server=True),
-    Kind("start of the server", "server", undo=FINALS, own_server=True),
-    Kind("start or training", "group", undo=ALL, own_server=True),
-    Kind("training", "driver", undo=ALL),
-    Kind("training", "workers", undo=ALL),
-    Kind("training", "group", undo=ALL),
-    Kind("decoding", "writer", DATA, (*ALL, DRAWN)),
-    Kind("decoding", "driver", DATA, (*ALL, DRAWN)),
-    Kind("pretraining", "driver", undo=ALL),
-    Kind("pretraining", "workers", undo=ALL),
-    Kind("writing of weights", "writer", WEIGHTS, ALL),
-    Kind("writing of features", "writer", TABLE, ALL),
-    Kind("writing of features", "driver", TABLE, ALL),
-    Kind("writing of a record", "writer", RECORD, FINALS),
-    Kind("writing of a record", "driver", RECORD, FINALS),
+    Kind("start of the server", "driver", undo="finals", own_server=True),
+    Kind("start of the server", "server", undo="finals", own_server=True),
+    Kind("start or training", "group", undo="trainings", own_server=True),
+    Kind("training", "driver", undo="trainings"),
+    Kind("training", "workers", undo="trainings"),
+    Kind("training", "group", undo="trainings"),
+    Kind("decoding", "writer", DATA, "data"),
+    Kind("decoding", "driver", DATA, "data"),
+    Kind("pretraining", "driver", undo="trainings"),
+    Kind("pretraining", "workers", undo="trainings"),
+    Kind("writing of weights", "writer", WEIGHTS, "trainings"),
+    Kind("writing of features", "writer", TABLE, "trainings"),
+    Kind("writing of features", "driver", TABLE, "trainings"),
+    Kind("writing of a record", "writer", RECORD, "finals"),
+    Kind("writing of a record", "driver", RECORD, "finals"),
     Kind("writing of the page", "driver", PAGE),
     Kind("writing of the page", "driver", PAGE),
-    Kind("writing of the page", "driver", PAGE, FINALS),
+    Kind("writing of the page", "driver", PAGE, "finals"),
 ]
 
 
@@ -73,12 +67,13 @@ class Loop:
     slowest: dict = field(default_factory=lambda: defaultdict(float))  # seconds until the last process was gone
     wrong: list = field(default_factory=list)
     compared: int = 0
+    equal: int = 0  # records, to the bit
+    rounded: int = 0
 
     def strike(self, kind, place):
         """One run that is killed; False where it was over before."""
-        for pattern in kind.undo:
-            for path in list((place / "results").glob(pattern)):
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        if kind.undo:
+            forget(place, kind.undo)
         here = place / "here"
         here.unlink(missing_ok=True)
         tag = f"{place.name}-{self.count}-{sum(self.missed.values())}"
@@ -152,6 +147,8 @@ class Loop:
         command = self.the_scene.run(place, "--rerun", "failed")
         finish(command)
         self.compared += 1
+        self.equal += self.the_scene.same(place)
+        self.rounded += self.the_scene.rounded(place)
         self.wrong += differences(place, self.the_scene)
         page, expected = (next(one.glob("reports/*.html")).read_bytes() for one in (place, self.the_scene.unbroken))
         if page != expected:
@@ -240,7 +237,8 @@ def kill_loop(folder, count, seed):
     rows = [(*which, loop.kills[which], loop.missed[which], f"{loop.slowest[which]:.1f}")
             for which in sorted({*loop.kills, *loop.missed})]
     table(("moment", "killed", "kills", "too late", "seconds until all were gone"), rows)
-    say(f"{loop.count} kills, {loop.compared} folders compared, {len(loop.wrong)} wrong")
+    say(f"{loop.count} kills, {loop.compared} folders compared; of {loop.compared * NUM_RECORDS} records {loop.equal} are "
+        f"equal to the bit, {loop.rounded} differ by rounding (a fleet cut apart); {len(loop.wrong)} wrong")
     return loop.wrong
 
 
