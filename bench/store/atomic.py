@@ -5,6 +5,7 @@ import errno
 import hashlib
 import os
 import secrets
+import shutil
 import time
 from pathlib import Path
 
@@ -43,7 +44,7 @@ def write_bytes(path: Path, data: bytes) -> None:
     one stands whole and no temporary file is left."""
     try:
         make_folder(path.parent)
-        temporary = _temporary_in(path.parent)
+        temporary = temporary_in(path.parent)
         try:
             _write_new(temporary, data)
             temporary.replace(path)
@@ -59,7 +60,7 @@ def probe(folder: Path) -> None:
     """Write a file and remove it: a full or read-only disk shows before the work, not after it."""
     try:
         make_folder(folder)
-        temporary = _temporary_in(folder)
+        temporary = temporary_in(folder)
         try:
             _write_new(temporary, os.urandom(PROBE_BYTES))
         finally:
@@ -91,18 +92,19 @@ def sync_folder(folder: Path) -> None:
 
 
 def sweep(root: Path) -> int:
-    """Remove the temporary files below `root` whose writers are dead; returns how many."""
+    """Remove the temporary files and folders below `root` whose writers are dead; returns how many."""
     removed = 0
-    for folder, _, names in os.walk(root):
-        for path in (Path(folder, name) for name in names if name.startswith(PREFIX)):
+    for folder, folders, names in os.walk(root):
+        for path in (Path(folder, name) for name in (*folders, *names) if name.startswith(PREFIX)):
             with contextlib.suppress(OSError):  # another runner sweeps, too
                 if _is_stale(path):
-                    path.unlink()
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
                     removed += 1
     return removed
 
 
-def _temporary_in(folder: Path) -> Path:
+def temporary_in(folder: Path) -> Path:
+    """A name for what is to be renamed once it is whole. `sweep` removes it when this process has died."""
     return folder / f"{PREFIX}{_machine()}-{os.getpid()}-{secrets.token_hex(8)}"
 
 

@@ -237,8 +237,8 @@ def kill_loop(folder, count, seed):
     rows = [(*which, loop.kills[which], loop.missed[which], f"{loop.slowest[which]:.1f}")
             for which in sorted({*loop.kills, *loop.missed})]
     table(("moment", "killed", "kills", "too late", "seconds until all were gone"), rows)
-    say(f"{loop.count} kills, {loop.compared} folders compared; of {loop.compared * NUM_RECORDS} records {loop.equal} are "
-        f"equal to the bit, {loop.rounded} differ by rounding (a fleet cut apart); {len(loop.wrong)} wrong")
+    say(f"{loop.count} kills, {loop.compared} folders compared; of {loop.compared * NUM_RECORDS} records {loop.equal} "
+        f"are equal to the bit, {loop.rounded} differ by rounding (a fleet cut apart); {len(loop.wrong)} wrong")
     return loop.wrong
 
 

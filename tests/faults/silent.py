@@ -15,6 +15,7 @@ import numpy as np
 from tests.execute.running import locks_are_free
 from tests.faults.scene import NUM_RECORDS, finals, forget, main, say, scene, table
 
+
 def lone_finals(place):
     """Those that trained alone. One that is made again without its fleet may differ in the last bit."""
     return {path: raw for path, raw in finals(place).items() if raw["cost"]["engine"]["replicas"] == 1}
