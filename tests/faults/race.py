@@ -6,55 +6,59 @@ Both read it after each write. It must always be whole, one writer's or the othe
 import argparse
 import os
 import traceback
+from dataclasses import replace
 from pathlib import Path
 
 import bench.report
-from bench.store import Record, Store
+from bench.store import Store
+from tests.execute.plans import of_kind, record_of, tiny_plan
 from tests.faults.scene import main, say, table, temporary_files
 
 WRITERS = 2
-KEY = "ab" + "0" * 30
 
 
-def write_page(root, number):
-    bench.report.render = lambda results, gate: page_of(number)  # its drawing is not what races
+def pages(root):
+    return [f"writer {number}\n" * 20_000 for number in range(WRITERS)]
+
+
+def write_page(root, text):
+    bench.report.render = lambda results, gate: text  # its drawing is not what races
     bench.report.write(None, root / "page.html")
 
 
-def page_of(number):
-    return f"writer {number}\n" * 20_000
+def read_page(root):
+    return (root / "page.html").read_text()
 
 
-def page_is_whole(root):
-    return (root / "page.html").read_text() in {page_of(number) for number in range(WRITERS)}
+def records(root):
+    plan, roots, _ = tiny_plan(root)
+    record = record_of(of_kind(plan, "final")[0], roots)
+    return [replace(record, provenance={"writer": f"{number} " * 10_000}) for number in range(WRITERS)]
 
 
-def record_of(number):
-    return Record(KEY, "final", "failed", {"lr": 0.1}, error=f"writer {number} " * 2_000)
+def write_record(root, record):
+    Store(root).write(record)
 
 
-def write_record(root, number):
-    Store(root).write(record_of(number))
+def read_record(root):
+    (record,) = Store(root).scan()[0].values()
+    return record
 
 
-def record_is_whole(root):
-    return Store(root).read(KEY) in [record_of(number) for number in range(WRITERS)]
+RACES = {"page": (pages, write_page, read_page), "record": (records, write_record, read_record)}
 
 
-RACES = {"page": (write_page, page_is_whole), "record": (write_record, record_is_whole)}
-
-
-def write_and_read(root, number, count, race):
+def write_and_read(root, contents, own, count, race):
     """How many writes failed and how many readings saw something torn; in a fork."""
-    write, is_whole = race
+    _, write, read = race
     errors = torn = 0
     for _ in range(count):
         try:
-            write(root, number)
-            torn += not is_whole(root)
+            write(root, own)
+            torn += read(root) not in contents
         except Exception:
             errors += 1
-            if errors == 1:
+            if errors == 1:  # the others will be of its kind
                 traceback.print_exc()
     return errors, torn
 
@@ -62,12 +66,12 @@ def write_and_read(root, number, count, race):
 def race_of(root, count, race):
     """Errors and torn readings of all writers."""
     root.mkdir()
-    children = []
-    for number in range(WRITERS):
+    contents, children = race[0](root), []
+    for number, own in enumerate(contents):
         child = os.fork()
         if child == 0:
             try:
-                (root / f"{number}.seen").write_text("{} {}".format(*write_and_read(root, number, count, race)))
+                (root / f"{number}.seen").write_text("{} {}".format(*write_and_read(root, contents, own, count, race)))
             finally:
                 os._exit(0)
         children.append(child)
