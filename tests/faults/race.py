@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import bench.report
-from bench.store import Store
+from bench.store import Store, encoding
 from tests.execute.plans import of_kind, record_of, tiny_plan
 from tests.faults.scene import main, say, table, temporary_files
 
@@ -33,7 +33,8 @@ def read_page(root):
 def records(root):
     plan, roots, _ = tiny_plan(root)
     record = record_of(of_kind(plan, "final")[0], roots)
-    return [replace(record, provenance={"writer": f"{number} " * 10_000}) for number in range(WRITERS)]
+    each = [replace(record, provenance={"writer": f"{number} " * 10_000}) for number in range(WRITERS)]
+    return [encoding.decode(encoding.encode(one), one.key) for one in each]  # tuples become lists in a file
 
 
 def write_record(root, record):
