@@ -13,14 +13,14 @@ from pathlib import Path
 real_open, real_write = os.open, os.write
 
 
-def wait_for_ever():
+def is_first():
+    """And says so. Another one may wait already."""
     try:
         here = real_open(os.environ["FAULT_HERE"], os.O_CREAT | os.O_EXCL | os.O_WRONLY)
     except FileExistsError:
-        return  # another waits already
+        return False
     real_write(here, str(os.getpid()).encode())
-    while True:
-        time.sleep(60)
+    return True
 
 
 def is_meant(name, first):
@@ -38,10 +38,11 @@ def wrap(name):
     real = getattr(os, name)
 
     def call(first, *rest, **named):
-        if "FAULT_AT" in os.environ and is_meant(name, first):
+        if "FAULT_AT" in os.environ and is_meant(name, first) and is_first():
             if name == "write":
                 real(first, rest[0][: len(rest[0]) // 2])
-            wait_for_ever()
+            while True:
+                time.sleep(60)
         return real(first, *rest, **named)
 
     setattr(os, name, call)
