@@ -1,8 +1,12 @@
 """Equal numbers, whatever breaks a run and however often; nothing is trained twice."""
 
+import os
 import random
 import shutil
+import subprocess
+import sys
 
+from bench.store import atomic
 from tests.execute.running import (
     TINY,
     TRAININGS,
@@ -61,6 +65,20 @@ def test_killed_runs_resume_to_the_same_bytes(launcher, unbroken, tmp_path):
     finish(launcher.run(tmp_path))
     assert contents(tmp_path) == contents(unbroken[0])
     assert not list(tmp_path.glob("results/**/.tmp-*"))
+
+
+def test_what_killed_processes_were_building_in_the_caches_goes(launcher, copied):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    cache = copied / "results" / ".cache"
+    names = [path.name.replace(f"-{os.getpid()}-", f"-{dead.pid}-") for path in map(atomic.temporary_in, [cache] * 2)]
+    data, table = cache / names[0], cache / "features" / names[1]
+    data.mkdir()
+    (data / "train_images.npy").write_bytes(b"half")
+    table.write_bytes(b"half")
+    finish(launcher.run(copied))
+    assert not data.exists()
+    assert not table.exists()
 
 
 def test_lost_weights_are_trained_again(launcher, unbroken, copied):

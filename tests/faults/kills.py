@@ -234,6 +234,7 @@ def kill_loop(folder, count, seed):
                 if not loop.strike(kind := queue.pop(), place):
                     queue.insert(0, kind)
             loop.finish_round(place)
+            say(f"{place.name}: {loop.count} of {count} kills, {len(loop.wrong)} wrong")
     rows = [(*which, loop.kills[which], loop.missed[which], f"{loop.slowest[which]:.1f}")
             for which in sorted({*loop.kills, *loop.missed})]
     table(("moment", "killed", "kills", "too late", "seconds until all were gone"), rows)
