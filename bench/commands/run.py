@@ -18,6 +18,7 @@ from bench.execute.runner import run_plan
 from bench.plan.plan import Plan
 from bench.plan.work import Estimator
 from bench.provenance import describe
+from bench.store.atomic import sweep
 from bench.text import printable
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ def train(whole: Plan, plan: Plan, options: RunOptions, stand_in_for: tuple[str,
     roots = options.folders.roots(plan.loaded.suite.name)
     for store in (roots.store, roots.shared):
         store.check_writable()
+    sweep(roots.cache)
     remember(whole, options.overrides, options.folders, stand_in_for)
     if options.rerun is not None:
         forget(plan, roots, everything=options.rerun == "all")

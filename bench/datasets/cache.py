@@ -16,7 +16,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +26,7 @@ from bench.datasets.base import Dataset, DatasetEntry, Split
 from bench.errors import BenchError
 from bench.keys import digest
 from bench.modalities import MODALITIES
-from bench.store import locks
+from bench.store import atomic, locks
 
 FORMAT = 4  # of the folder; a change makes old entries unknown, not wrong
 ABOUT = "about.json"
@@ -155,7 +154,7 @@ class _Shelf:
 
     def put(self, dataset: Dataset) -> None:
         self.root.mkdir(parents=True, exist_ok=True)
-        building = self.root / f".{self.key}.{uuid4().hex}"
+        building = atomic.temporary_in(self.root)
         try:
             building.mkdir()
             self._write(dataset, building)
@@ -189,7 +188,7 @@ class _Shelf:
             if self.sound() is not None:
                 return
             # Renamed before it is deleted: whoever has the damaged files open keeps them until it closes them.
-            damaged = self.root / f".{self.key}.{uuid4().hex}"
+            damaged = atomic.temporary_in(self.root)
             self.place.rename(damaged)
             building.rename(self.place)
             _discard(damaged)

@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import secrets
+import shutil
 import stat
 import time
 from collections.abc import Iterable
@@ -58,7 +59,7 @@ def write_bytes(path: Path, data: bytes) -> None:
         if _is_special(path):
             raise StoreError(f"cannot write {path}: it is a device or a pipe, which a file would replace")
         make_folder(path.parent)
-        temporary = _temporary_in(path.parent)
+        temporary = temporary_in(path.parent)
         try:
             _write_new(temporary, data)
             temporary.replace(path)
@@ -74,7 +75,7 @@ def probe(folder: Path) -> None:
     """Write a file and remove it: a full or read-only disk shows before the work, not after it."""
     try:
         make_folder(folder)
-        temporary = _temporary_in(folder)
+        temporary = temporary_in(folder)
         try:
             _write_new(temporary, os.urandom(PROBE_BYTES))
         finally:
@@ -106,9 +107,9 @@ def sync_folder(folder: Path) -> None:
 
 
 def sweep(root: Path) -> int:
-    """Remove the temporary files below `root` whose writers are dead; returns how many."""
-    folders = ((Path(folder), names) for folder, _, names in os.walk(root))
-    return sum(_sweep(folder / name for name in names if name.startswith(PREFIX)) for folder, names in folders)
+    """Remove the temporary files and folders below `root` whose writers are dead; returns how many."""
+    every = ((Path(folder), [*folders, *names]) for folder, folders, names in os.walk(root))
+    return sum(_sweep(folder / name for name in names if name.startswith(PREFIX)) for folder, names in every)
 
 
 def sweep_beside(path: Path) -> int:
@@ -124,7 +125,7 @@ def _sweep(paths: Iterable[Path]) -> int:
     for path in paths:
         with contextlib.suppress(OSError):  # another runner sweeps, too
             if _is_stale(path):
-                path.unlink()
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
                 removed += 1
     return removed
 
@@ -138,7 +139,8 @@ def _is_special(path: Path) -> bool:
     return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
 
 
-def _temporary_in(folder: Path) -> Path:
+def temporary_in(folder: Path) -> Path:
+    """A name for what is to be renamed once it is whole. `sweep` removes it when this process has died."""
     return folder / f"{PREFIX}{_machine()}-{os.getpid()}-{secrets.token_hex(8)}"
 
 

@@ -187,8 +187,10 @@ class TestSweep:
         dead.wait()
         (tmp_path / "runs" / "ab").mkdir(parents=True)
         here = tmp_path / "runs" / "ab"
-        own = atomic._temporary_in(here).name.split("-")[1]
+        own = atomic.temporary_in(here).name.split("-")[1]
         stale = [self.make(here, own, dead.pid), self.make(here, "elsewhere", 1, age=25 * 3600)]
+        stale.append(here / f"{atomic.PREFIX}{own}-{dead.pid}-folder")
+        (stale[-1] / "half").mkdir(parents=True)
         alive = [
             self.make(here, own, os.getpid(), age=25 * 3600),
             self.make(here, own, 1, age=25 * 3600),  # somebody else's process

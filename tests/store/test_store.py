@@ -101,7 +101,7 @@ class TestCheckWritable:
         store.write(make_record())
         weights = blobs.path_of(store.root, blobs.put(store.root, b"weights"))
         for folder in (store.path(KEY).parent, weights.parent):
-            own = atomic._temporary_in(folder).name.split("-")[1]
+            own = atomic.temporary_in(folder).name.split("-")[1]
             (folder / f"{atomic.PREFIX}{own}-{dead.pid}-00").write_bytes(b"torn")
         store.check_writable()
         assert {path.name for path in store.root.rglob("*") if path.is_file()} == {f"{KEY}.json", weights.name}

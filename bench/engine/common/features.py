@@ -15,14 +15,13 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from uuid import uuid4
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from bench.store import locks
+from bench.store import atomic, locks
 
 log = logging.getLogger(__name__)
 
@@ -115,7 +114,7 @@ class Features:
 
 def _write(path: Path, table: Tensor) -> None:
     """Under the name only when it is whole."""
-    temporary = path.with_name(f".{path.name}.{uuid4().hex}")
+    temporary = atomic.temporary_in(path.parent)
     try:
         save_file({VALUES: table.contiguous()}, temporary, {"key": path.name, "crc32": str(_checksum(table))})
         temporary.rename(path)
