@@ -180,7 +180,7 @@ def test_what_a_killed_writer_left_goes_with_the_next_page(bench, ran):
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
     REPORT.parent.mkdir()
-    left = atomic._temporary_in(REPORT.parent)
+    left = atomic.temporary_in(REPORT.parent)
     left = left.with_name(left.name.replace(f"-{os.getpid()}-", f"-{dead.pid}-"))
     left.write_text("<html>half")
     assert bench("report").code == 0

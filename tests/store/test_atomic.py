@@ -217,7 +217,7 @@ class TestSweep:
         dead = subprocess.Popen([sys.executable, "-c", ""])
         dead.wait()
         (tmp_path / "below").mkdir()
-        own = atomic._temporary_in(tmp_path).name.split("-")[1]
+        own = atomic.temporary_in(tmp_path).name.split("-")[1]
         stale = self.make(tmp_path, own, dead.pid)
         kept = [
             self.make(tmp_path, own, os.getpid()),
