@@ -2,14 +2,16 @@
 
 import logging
 import re
+import secrets
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.errors import StoreError
-from bench.store import atomic, encoding, locks
+from bench.store import atomic, coherence, encoding, locks
 from bench.store.record import Record
 
 logger = logging.getLogger(__name__)
@@ -40,6 +42,11 @@ class Store:
     def runs(self) -> Path:
         return self.root / "runs"
 
+    @property
+    def damaged(self) -> Path:
+        """What stood in the way of records, under its old name with a few digits."""
+        return self.root / "damaged"
+
     def path(self, key: str) -> Path:
         _check_key(key)
         return self.runs / key[:2] / f"{key}.json"
@@ -53,16 +60,35 @@ class Store:
 
     def write(self, record: Record) -> None:
         """On return the record outlives a crash. An older one of that key stays until the new one is whole; what that
-        one had predicted goes then, and nothing else: another runner may be about to name its own."""
-        path = self.path(record.key)
-        before = self._predictions_of(record.key) if record.kind == "final" else None
-        atomic.write_bytes(path, encoding.encode(record))
+        one had predicted goes then, and nothing else: another runner may be about to name its own. What is damaged is
+        never written over. Raises ValueError where the record would not be read again."""
+        path, data = self.path(record.key), encoding.encode(record)
+        coherence.check(record)
+        found = load(path)
+        if isinstance(found, Damaged):
+            self._set_aside(found)
+        atomic.write_bytes(path, data)
+        before = self._named_by(found)
         if before is not None and before.name != f"{record.key}.{record.result.get('predictions')}.predictions":
             _drop(before)
 
+    def _set_aside(self, found: Damaged) -> None:
+        """It may be all that is left of somebody's work, or of another version's."""
+        place = self.damaged / f"{found.path.stem}.{secrets.token_hex(4)}{found.path.suffix}"
+        try:
+            atomic.make_folder(self.damaged)
+            found.path.rename(place)
+            atomic.sync_folder(self.damaged)
+        except FileNotFoundError:  # another runner was first
+            return
+        except OSError as error:
+            raise StoreError(f"cannot move {found.path} to {place}: {atomic.explain(error)}") from error
+        self._report(f"moved to {place}: {found}")
+
     def forget(self, key: str) -> None:
         """The record and its predictions."""
-        path, before = self.path(key), self._predictions_of(key)
+        path = self.path(key)
+        before = self._named_by(load(path))
         try:
             path.unlink(missing_ok=True)
         except OSError as error:
@@ -70,13 +96,12 @@ class Store:
         if before is not None:
             _drop(before)
 
-    def _predictions_of(self, key: str) -> Path | None:
-        """Which the record of that key names."""
-        record = load(self.path(key))
+    def _named_by(self, record: Record | Damaged | None) -> Path | None:
+        """Predictions."""
         if not isinstance(record, Record) or record.kind != "final" or record.final is None:
             return None
         sha256 = record.final.predictions
-        return self.predictions_path(key, sha256) if sha256 is not None else None
+        return self.predictions_path(record.key, sha256) if sha256 is not None else None
 
     def read(self, key: str) -> Record | None:
         """None where there is no record, or a damaged one, which is reported once."""
@@ -170,7 +195,7 @@ def load(path: Path) -> Record | Damaged | None:
         return Damaged(path, f"in the wrong folder: belongs in {key[:2]}/")
     try:
         record = encoding.decode(read_regular(path), key)
-        record.check()
+        coherence.check(record)
         return record
     except FileNotFoundError:  # vanished since it was listed, or never there
         return Damaged(path, "a link to nothing") if path.is_symlink() else None

@@ -4,8 +4,7 @@ import pytest
 
 from bench.execute.rerun import forget
 from bench.execute.roots import forget_lost_weights, missing_records
-from bench.store import Record
-from tests.execute.plans import fill, of_kind, tiny_plan
+from tests.execute.plans import fill, of_kind, record_of, tiny_plan
 from tests.execute.running import TINY, TRAININGS
 
 
@@ -71,7 +70,7 @@ def test_diverged_is_a_result_and_stays(tmp_path):
     plan, roots, _ = tiny_plan(tmp_path)
     fill(plan, roots)
     final = of_kind(plan, "final")[0]
-    roots.store.write(Record(final.key, "final", "diverged", {}))
+    roots.store.write(record_of(final, roots, status="diverged"))
     assert forgotten(plan, roots) == set()
 
 

@@ -11,9 +11,8 @@ from bench import metrics
 from bench.errors import StoreError
 from bench.store.predictions import BEGINNING, COLUMNS, MOST, Claims, Kept, Predictions, get, pack, put, unpack
 from tests.made_up import result_of
+from tests.store.finals import KEY, NEIGHBOUR, final
 
-KEY = "ab" + "0" * 30
-OTHER = "ab" + "1" * 30
 
 
 def drawn(num=11, num_classes=4, seed=0, **columns):
@@ -94,12 +93,12 @@ def test_random_damage_is_a_value_error_or_harmless():
             unpack(bytes(data))
 
 
-def test_beside_the_record_under_its_key_and_digest(store, make_record):
+def test_beside_the_record_under_its_key_and_digest(store):
     told = drawn()
     sha256 = put(store, KEY, told)
     assert sha256 == hashlib.sha256(pack(told)).hexdigest()
     assert store.predictions_path(KEY, sha256) == store.path(KEY).parent / f"{KEY}.{sha256}.predictions"
-    record = make_record(KEY, result=result_of("final", predictions=sha256))
+    record = final(KEY, result=result_of("final", predictions=sha256))
     store.write(record)
     assert names(store) == [f"{KEY}.{sha256}.predictions", f"{KEY}.json"]
     assert store.read(KEY).final.predictions == sha256
@@ -107,39 +106,39 @@ def test_beside_the_record_under_its_key_and_digest(store, make_record):
     assert equal(get(store, KEY, sha256), told)
 
 
-def test_what_an_older_record_predicted_goes_and_no_other(store, make_record):
-    first, others = (put(store, key, drawn(seed=n)) for n, key in enumerate((KEY, OTHER)))
-    store.write(make_record(KEY, result=result_of("final", predictions=first)))
-    assert names(store) == [f"{KEY}.{first}.predictions", f"{KEY}.json", f"{OTHER}.{others}.predictions"]
+def test_what_an_older_record_predicted_goes_and_no_other(store):
+    first, others = (put(store, key, drawn(seed=n)) for n, key in enumerate((KEY, NEIGHBOUR)))
+    store.write(final(KEY, result=result_of("final", predictions=first)))
+    assert names(store) == [f"{KEY}.{first}.predictions", f"{KEY}.json", f"{NEIGHBOUR}.{others}.predictions"]
     second = put(store, KEY, drawn(seed=5))
-    store.write(make_record(KEY, result=result_of("final", predictions=second)))
-    assert names(store) == [f"{KEY}.{second}.predictions", f"{KEY}.json", f"{OTHER}.{others}.predictions"]
-    store.write(make_record(KEY, status="crashed", result={}))
-    assert names(store) == [f"{KEY}.json", f"{OTHER}.{others}.predictions"]
+    store.write(final(KEY, result=result_of("final", predictions=second)))
+    assert names(store) == [f"{KEY}.{second}.predictions", f"{KEY}.json", f"{NEIGHBOUR}.{others}.predictions"]
+    store.write(final(KEY, status="crashed", result={}))
+    assert names(store) == [f"{KEY}.json", f"{NEIGHBOUR}.{others}.predictions"]
 
 
-def test_two_runners_without_locks_leave_the_last_record_its_predictions(store, make_record):
+def test_two_runners_without_locks_leave_the_last_record_its_predictions(store):
     """Both had predicted before either wrote its record."""
     mine, theirs = (put(store, KEY, drawn(seed=seed)) for seed in (1, 2))
     for sha256 in (mine, theirs):
-        store.write(make_record(KEY, result=result_of("final", predictions=sha256)))
+        store.write(final(KEY, result=result_of("final", predictions=sha256)))
         assert get(store, KEY, sha256).right.sum() > 0
     assert names(store) == [f"{KEY}.{theirs}.predictions", f"{KEY}.json"]
-    store.write(make_record(KEY, result=result_of("final", predictions=theirs)))
+    store.write(final(KEY, result=result_of("final", predictions=theirs)))
     assert len(names(store)) == 2, "written again"
 
 
-def test_a_damaged_record_names_nothing_to_remove(store, make_record):
+def test_a_damaged_record_names_nothing_to_remove(store):
     sha256 = put(store, KEY, drawn())
-    store.write(make_record(KEY, result=result_of("final", predictions=sha256)))
+    store.write(final(KEY, result=result_of("final", predictions=sha256)))
     store.path(KEY).write_bytes(b"{")
-    store.write(make_record(KEY, result=result_of("final", predictions=sha256)))
+    store.write(final(KEY, result=result_of("final", predictions=sha256)))
     assert get(store, KEY, sha256).right.sum() > 0
 
 
-def test_a_record_is_forgotten_with_its_predictions(store, make_record):
+def test_a_record_is_forgotten_with_its_predictions(store):
     sha256 = put(store, KEY, drawn())
-    store.write(make_record(KEY, result=result_of("final", predictions=sha256)))
+    store.write(final(KEY, result=result_of("final", predictions=sha256)))
     store.forget(KEY)
     assert names(store) == []
     store.forget(KEY)
