@@ -1,4 +1,4 @@
-"""Records as the engine leaves them, made up: with keys that follow from them, and the fields that each kind must have."""
+"""Records as the engine leaves them, made up: keys that follow from them, and the fields that each kind must have."""
 
 import json
 from pathlib import Path

@@ -1,5 +1,6 @@
 """Where a suite's records lie, and which jobs of a plan they finish."""
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,6 +8,8 @@ from bench.errors import StoreError
 from bench.plan.plan import Plan
 from bench.spec.job import FitSpec, Job
 from bench.store import Record, Store, blobs
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -37,9 +40,13 @@ class Roots:
 
 
 def missing_records(plan: Plan, roots: Roots) -> dict[str, int]:
-    """Unfinished jobs and how many records each lacks. A pretraining without its weights lacks one."""
-    records, _ = roots.store.scan()
-    shared, _ = roots.shared.scan()
+    """Unfinished jobs and how many records each lacks. A pretraining without its weights lacks one. Says how many
+    record files are damaged, which may be all those of an older version."""
+    records, damaged = roots.store.scan()
+    shared, damaged_shared = roots.shared.scan()
+    if found := [*damaged, *damaged_shared]:
+        logger.warning(f"damaged record files, counted as absent: {len(found)}, the first {found[0]}; what is made anew "
+                       f"moves its old file to {roots.store.damaged}")  # fmt: skip
     missing = {}
     for key, job in plan.jobs.items():
         if job.kind == "pretrain":

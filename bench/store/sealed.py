@@ -1,5 +1,5 @@
-"""JSON that carries its own checksum and stays readable: its first line is `{"checksum": "<sha256 of all that follows>",`.
-Records, baselines and the notes beside a suite's records are written so.
+"""JSON that carries its own checksum and stays readable: its first line is `{"checksum": "<sha256 of what follows>",`.
+Records, baselines, nights and the notes beside a suite's records are written so.
 """
 
 import hashlib

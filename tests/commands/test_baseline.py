@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 from bench.execute.ledger import Summary
-
 from tests.made_up import edit
 
 from .gated import BASELINE, change

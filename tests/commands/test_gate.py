@@ -11,7 +11,6 @@ import pytest
 
 from bench.execute.ledger import Summary
 from bench.provenance import describe
-
 from tests.made_up import edit
 
 from .gated import BASELINE, change, here, raised

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 import bench as package
-
 from tests.made_up import edit
 
 from .gated import BASELINE, FIVE, change, raised

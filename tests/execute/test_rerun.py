@@ -105,3 +105,15 @@ def test_lost_weights_are_left_to_the_runner_that_trains_them(tmp_path):
     with roots.shared.lock(pretraining.key):
         forget_lost_weights(plan, roots)
     assert roots.shared.read(pretraining.key) is not None
+
+
+def test_damaged_records_are_counted_once_at_the_start(tmp_path, caplog):
+    plan, roots, _ = tiny_plan(tmp_path)
+    fill(plan, roots)
+    final, other = (job.key for job in of_kind(plan, "final")[:2])
+    for key in (final, other):
+        roots.store.path(key).write_bytes(b"")
+    assert missing_records(plan, roots) == {final: 1, other: 1}
+    first = roots.store.path(min(final, other))
+    assert caplog.messages == [f"damaged record files, counted as absent: 2, the first {first}: empty; what is made anew "
+                               f"moves its old file to {roots.store.damaged}"]  # fmt: skip

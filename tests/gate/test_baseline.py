@@ -103,7 +103,7 @@ REFUSED = {
     "[1]": "the file is no mapping",
     "[" * 100_000: "maximum recursion depth exceeded",
     with_seal({"more": 1}): "the file has no 'schema'",
-    OPEN.replace(f'"schema": {SCHEMA}', '"schema": 1'): f"schema 1, this version reads {SCHEMA}; accept the baseline anew",
+    OPEN.replace(f'"schema": {SCHEMA}', '"schema": 1'): f"schema 1, this version reads {SCHEMA}; accept the baseline",
     changed(schema=SCHEMA + 1): f"schema {SCHEMA + 1}, this version reads {SCHEMA}; accept the baseline anew",
     changed(schema="1"): "schema '1', this version reads",
     OPEN: "it does not fit its checksum; accept the baseline anew: `python -m bench baseline accept SUITE`",

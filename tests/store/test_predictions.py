@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import os
+import time
 
 import numpy as np
 import pytest
@@ -10,9 +11,9 @@ import pytest
 from bench import metrics
 from bench.errors import StoreError
 from bench.store.predictions import BEGINNING, COLUMNS, MOST, Claims, Kept, Predictions, get, pack, put, unpack
+from bench.store.store import UNNAMED_SECONDS
 from tests.made_up import result_of
-from tests.store.finals import KEY, NEIGHBOUR, final
-
+from tests.store.finals import FAR, KEY, NEIGHBOUR, final
 
 
 def drawn(num=11, num_classes=4, seed=0, **columns):
@@ -273,3 +274,35 @@ def test_ten_thousand_images_take_less_than_100_kb():
             np.log(rng.random(num)).astype(np.float16), np.log(rng.random(num)).astype(np.float16),
         )  # fmt: skip
         assert len(pack(told)) < 100_000
+
+
+def aged(store, key, seed, age=2 * UNNAMED_SECONDS):
+    path = store.predictions_path(key, put(store, key, drawn(seed=seed)))
+    os.utime(path, (time.time() - age, time.time() - age))
+    return path
+
+
+def left(store):
+    store.check_writable()
+    return set(store.runs.glob("*/*.predictions"))
+
+
+def test_what_no_record_names_goes_once_it_can_have_no_writer(store):
+    aged(store, KEY, 1)
+    young = aged(store, KEY, 2, age=UNNAMED_SECONDS / 2)
+    assert left(store) == {young}
+
+
+def test_what_a_record_names_stays_and_what_lies_beside_it_goes(store):
+    mine, _ = aged(store, KEY, 1), aged(store, KEY, 2)
+    alone = aged(store, FAR, 3)
+    for path in (mine, alone):
+        key, sha256, _ = path.name.split(".")
+        store.write(final(key, result=result_of("final", predictions=sha256)))
+    assert left(store) == {mine, alone}
+
+
+def test_what_a_damaged_record_may_have_named_stays(store):
+    both = {aged(store, KEY, 1), aged(store, KEY, 2)}
+    store.path(KEY).write_bytes(b"torn")
+    assert left(store) == both

@@ -20,7 +20,6 @@ from tests import made_up
 from tests.store.finals import KEY, final
 
 
-
 def test_a_record_lies_where_its_key_says(store):
     record = final()
     store.write(record)
