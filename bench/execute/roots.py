@@ -45,8 +45,8 @@ def missing_records(plan: Plan, roots: Roots) -> dict[str, int]:
     records, damaged = roots.store.scan()
     shared, damaged_shared = roots.shared.scan()
     if found := [*damaged, *damaged_shared]:
-        logger.warning(f"damaged record files, counted as absent: {len(found)}, the first {found[0]}; what is made anew "
-                       f"moves its old file to {roots.store.damaged}")  # fmt: skip
+        logger.warning(f"damaged record files, counted as absent: {len(found)}, the first {found[0]}; what is made "
+                       f"anew moves its old file to {roots.store.damaged}")  # fmt: skip
     missing = {}
     for key, job in plan.jobs.items():
         if job.kind == "pretrain":

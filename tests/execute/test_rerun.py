@@ -115,5 +115,5 @@ def test_damaged_records_are_counted_once_at_the_start(tmp_path, caplog):
         roots.store.path(key).write_bytes(b"")
     assert missing_records(plan, roots) == {final: 1, other: 1}
     first = roots.store.path(min(final, other))
-    assert caplog.messages == [f"damaged record files, counted as absent: 2, the first {first}: empty; what is made anew "
-                               f"moves its old file to {roots.store.damaged}"]  # fmt: skip
+    assert caplog.messages == [f"damaged record files, counted as absent: 2, the first {first}: empty; what is made "
+                               f"anew moves its old file to {roots.store.damaged}"]  # fmt: skip
