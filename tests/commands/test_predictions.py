@@ -13,6 +13,7 @@ from bench.execute.rerun import forget
 from bench.execute.runner import _setups
 from bench.store import predictions
 from bench.store.predictions import Claims, Predictions, put
+from tests.made_up import rescored
 
 from .conftest import SMALL
 
