@@ -251,7 +251,7 @@ def test_another_runner_moves_it_aside_at_the_same_time(store, monkeypatch):
 def real_size():
     """As long as the finals of a run."""
     point = {"train_loss": 0.43610668182373047, "loss": 1.592487625546055, "accuracy": 0.25}
-    curve = [{**point, "step": step} for step in range(1, 12)]
+    curve = [{**point, "step": step} for step in range(1, 20)]
     libraries = {f"library-{number}": f"2.15.{number}" for number in range(8)}
     provenance = {"commit": "b" * 40, "libraries": libraries, "platform": "Linux x86_64", "device": "cpu"}
     result = result_of("final", score=0.25, loss=point["loss"], curve=curve)
