@@ -159,23 +159,23 @@ class Store:
     def check_writable(self) -> None:
         """Call before any run. Raises StoreError where nothing could be stored; removes what dead writers left."""
         atomic.sweep(self.root)  # first: what these remove may be what fills the disk
-        self._drop_unnamed()
+        with suppress(OSError):  # what cannot be read is told by others
+            self._drop_unnamed()
         for folder in (self.root, self.runs, self.root / "locks"):
             atomic.probe(folder)
 
     def _drop_unnamed(self) -> None:
         """Predictions whose writer died before it wrote their record, or whose record was moved aside."""
-        for folder in self._folders():
-            with suppress(OSError):  # `scan` names the folder
-                paths = _listing(folder)
-                told = [path for path in paths if _PREDICTIONS.fullmatch(path.name)]
-                keys = Counter(path.name[:32] for path in told)
-                keys.subtract(path.stem for path in paths if path.suffix == ".json")
-                for path in (path for path in told if keys[path.name[:32]]):  # else one of one record: none is read
-                    found = load(folder / f"{path.name[:32]}.json")
-                    is_old = time.time() - path.stat().st_mtime > UNNAMED_SECONDS
-                    if is_old and not isinstance(found, Damaged) and path != self._named_by(found):
-                        _drop(path)
+        for folder in _listing(self.runs):
+            paths = _listing(folder)
+            told = [path for path in paths if _PREDICTIONS.fullmatch(path.name)]
+            keys = Counter(path.name[:32] for path in told)
+            keys.subtract(path.stem for path in paths if path.suffix == ".json")
+            for path in (path for path in told if keys[path.name[:32]]):  # else one of one record: none is read
+                found = load(folder / f"{path.name[:32]}.json")
+                is_old = time.time() - path.stat().st_mtime > UNNAMED_SECONDS
+                if is_old and not isinstance(found, Damaged) and path != self._named_by(found):
+                    _drop(path)
 
     def _folders(self) -> list[Path]:
         try:
