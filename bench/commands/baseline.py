@@ -71,7 +71,7 @@ def _read(path: Path) -> "Baseline | None":
     except baseline.NoBaseline:
         return None
     except baseline.BadBaseline as error:
-        note(f"{error}; so nothing is held against it")
+        note(f"{error}; none of it is compared or handed on")
         return None
 
 

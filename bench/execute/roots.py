@@ -41,9 +41,13 @@ class Roots:
 
 
 def missing_records(plan: Plan, roots: Roots) -> dict[str, int]:
-    """Unfinished jobs and how many records each lacks. A pretraining without its weights lacks one."""
-    records, _ = roots.store.scan()
-    shared, _ = roots.shared.scan()
+    """Unfinished jobs and how many records each lacks. A pretraining without its weights lacks one. Says how many
+    record files are damaged, which may be all those of an older version."""
+    records, damaged = roots.store.scan()
+    shared, damaged_shared = roots.shared.scan()
+    if found := [*damaged, *damaged_shared]:
+        log.warning(f"damaged record files, counted as absent: {len(found)}, the first {found[0]}; what is made "
+                       f"anew moves its old file to {roots.store.damaged}")  # fmt: skip
     missing = {}
     for key, job in plan.jobs.items():
         if job.kind == "pretrain":

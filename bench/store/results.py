@@ -246,16 +246,33 @@ class PointFields(AtPoint):
         return self
 
 
+class DataAsked(Fields):
+    metric: Metric
+    num_classes: Count
+
+
+class SearchAsked(Fields):
+    trials: Count
+    folds: Count
+
+
 class Budget(Fields):
-    steps: Count | None = None
+    steps: Count
 
 
-class PointAsked(Fields):
+class FitAsked(Fields):
+    """Of the spec of a final."""
+
+    data: DataAsked
+    search: SearchAsked
+    training: Budget
+
+
+class PointAsked(FitAsked):
     """Of the spec of a trial, or of a point that was not chosen."""
 
     number: Place
     hyper: PointFields
-    training: Budget = Budget()
 
 
 class PretrainAsked(Fields):

@@ -12,6 +12,7 @@ from bench.execute.runner import SUSPECTS, VAIN_STARTS
 from tests.execute.plans import of_kind, record_of, tiny_plan
 from tests.execute.played import begins, statuses
 from tests.execute.running import TINY, TRAININGS
+from tests.made_up import result_of
 
 
 def test_all_goes_well(stage):
@@ -115,7 +116,9 @@ def test_a_search_is_told_by_its_best_trial(stage):
 
 def record_with(job, key, scores, stage):
     record = record_of(job, stage.roots, key)
-    return dataclasses.replace(record, result={**record.result, "score": scores.get(key, 0.1)})
+    told = result_of(record.kind, score=scores.get(key, 0.1))
+    kept = {name: value for name, value in record.result.items() if name == "weights_sha256"}
+    return dataclasses.replace(record, result={**told, **kept})
 
 
 def test_finals_of_a_probe_train_together_and_others_do_not(stage):
