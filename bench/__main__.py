@@ -1,6 +1,13 @@
 """`python -m bench`: follow `cli.py`, then `commands/run.py`."""
 
-from bench.cli import main
+import sys
+
+from bench.errors import FAULT, fault
 
 if __name__ == "__main__":
+    try:
+        from bench.cli import main
+    except Exception as error:  # a library is missing or broken
+        sys.stderr.write(f"cannot start: {fault(error)}\n`pip install -e .` installs what it needs\n")
+        sys.exit(FAULT)
     main()

@@ -3,6 +3,7 @@
 import io
 import os
 import sys
+from collections.abc import Callable
 from typing import Annotated, Literal
 
 import typer
@@ -28,8 +29,9 @@ from bench.cli_types import (
     Workers,
     look_in,
 )
-from bench.commands.output import note
-from bench.errors import BenchError
+from bench.commands.endings import ending
+from bench.commands.output import flush, note
+from bench.errors import REFUSED
 
 NAME = "python -m bench"
 app = typer.Typer(
@@ -184,33 +186,34 @@ app.add_typer(baseline_app, name="baseline")
 
 
 def main() -> None:
-    """Every error a person can act on is one message and an exit code, never a traceback."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a name the terminal's encoding lacks must not end a run
+    """Whatever happens is one message and an exit code that says it."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed by whoever started this: nobody reads
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123
+        elif isinstance(stream, io.TextIOWrapper):  # a name the terminal's encoding lacks must not end a run
             stream.reconfigure(errors="backslashreplace")
-    try:
-        code = _run()
-        sys.stdout.flush()
-    except BrokenPipeError:  # a reader such as `head` has what it wanted
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the last flush complains
-        code = 0
-    sys.exit(code)
+    code = _code_of(_command)
+    unprinted = _code_of(flush)
+    sys.exit(code or unprinted)
 
 
-def _run() -> int:
+def _command() -> None:
     command = typer.main.get_command(app)
+    with command.make_context(NAME, sys.argv[1:]) as context:
+        command.invoke(context)
+
+
+def _code_of(act: Callable[[], None]) -> int:
     try:
-        with command.make_context(NAME, sys.argv[1:]) as context:
-            command.invoke(context)
+        act()
         return 0
     except typer.Exit as done:
         return done.exit_code
-    except BenchError as error:
-        return _refuse(str(error), error.exit_code)
     except USAGE_ERROR as error:
-        return _refuse(_worded(error), 2)
-    except KeyboardInterrupt:
-        return _refuse("interrupted", 130)
+        return _refuse(_worded(error), REFUSED)
+    except BaseException as error:
+        return _refuse(*ending(error))
 
 
 def _worded(error: Exception) -> str:

@@ -26,7 +26,9 @@ MaxRuns = Annotated[int, typer.Option("--max-runs", metavar="N", help="Refuse su
 Gpus = Annotated[int | None, typer.Option("--gpus", min=0, help="How many GPUs to use; 0: the CPU.")]
 Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Processes, in all or per GPU.")]
 Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Threads of each process.")]
-Timeout = Annotated[float | None, typer.Option("--timeout", min=0.001, help="Seconds for one training.")]
+Timeout = Annotated[float | None, typer.Option(
+    "--timeout", min=0.0, help="Seconds for one training; 0: no limit. Default: 20 times what is predicted."
+)]
 Offline = Annotated[bool, typer.Option("--offline", help="Fetch nothing.")]
 
 RESULTS = Path("results")

@@ -1,14 +1,27 @@
 """What goes wrong, by who can mend it. The command line turns each into one message and one exit code."""
 
 import difflib
+import os
+import tempfile
+import traceback
 from collections.abc import Iterable
 from typing import Literal
+
+# Exit codes. Python's own for an uncaught exception is 1 as well, so `cli.main` lets none through.
+REGRESSED = 1  # the gate is red; nothing else ends with it
+REFUSED = 2  # the command or the suite is wrong; nothing was run
+INCOMPLETE = 3  # trainings failed or are missing, a file could not be written or read, a check of `doctor` fails
+BLIND = 4  # the gate: too little could have been seen
+NOTHING = 5  # selected
+FAULT = 70  # of this program
+SIGNALLED = 128  # plus the signal's number
+INTERRUPTED = SIGNALLED + 2
 
 
 class BenchError(Exception):
     """Anything the person at the terminal can act on; printed without a traceback."""
 
-    exit_code = 2
+    exit_code = REFUSED
 
 
 class SuiteError(BenchError):
@@ -49,13 +62,27 @@ class NotApplicable(Exception):
 class NothingSelected(BenchError):
     """The filter leaves no cell."""
 
-    exit_code = 5
+    exit_code = NOTHING
 
 
 class StoreError(BenchError):
     """The results folder cannot be written or read."""
 
-    exit_code = 3
+    exit_code = INCOMPLETE
+
+
+def fault(error: BaseException) -> str:
+    """What to say of an error that nobody expected. The traceback goes to a file, or along where none can be had."""
+    trace = "".join(traceback.format_exception(error))
+    try:
+        handle, name = tempfile.mkstemp(prefix="transfer-bench-", suffix=".txt")
+        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(trace)
+        where = f"its traceback is in {name}"
+    except OSError:
+        where = f"no file can be written for its traceback:\n{trace}"
+    said = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+    return f"a fault of this program, neither of the suite nor of the results: {said}; {where}"
 
 
 def nearest(name: str, known: Iterable[str], limit: int = 3) -> list[str]:

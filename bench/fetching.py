@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from bench.backbones import hub, torchvision_names
 from bench.errors import BenchError, Missing
 from bench.places import download_folder
+from bench.text import note, printable
+from bench.unpacking import guard
 
 KNOWN_HOST = "huggingface.co"
 PATIENCE = 2.0  # seconds to be answered
@@ -41,7 +43,7 @@ def fetch(missing: Sequence[Missing]) -> None:
         if not one.can_fetch:  # told before hours of downloading
             raise BenchError(f"{one.what} cannot be fetched; {one.way}")
     for one in missing:
-        sys.stderr.write(f"fetching {one.what}" + (f", about {one.megabytes:,} MB" if one.megabytes else "") + "\n")
+        note(f"fetching {one.what}" + (f", about {one.megabytes:,} MB" if one.megabytes else ""))
         done = subprocess.run([sys.executable, "-m", "bench.fetching", one.kind, one.name], check=False)
         if done.returncode != 0:
             raise BenchError(f"{one.what} could not be fetched; {one.way}")
@@ -85,12 +87,14 @@ def _fetch_weights(name: str) -> None:
 
 
 def _main(kind: str, name: str) -> int:
+    guard()
     try:
         _fetch_dataset(name) if kind == "dataset" else _fetch_weights(name)
     except KeyboardInterrupt:
         return 130
     except Exception as error:  # whatever lies between here and there
-        sys.stderr.write(f"{name}: {type(error).__name__}: {' '.join(str(error).split())[:300]}\n")
+        what = "" if isinstance(error, BenchError) else f"{type(error).__name__}: "
+        sys.stderr.write(f"{name}: {what}{printable(' '.join(str(error).split())[:300])}\n")
         return 1
     return 0
 

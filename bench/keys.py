@@ -36,7 +36,11 @@ def canonical(value: Any) -> Any:
 
 def digest(value: Any) -> str:
     """32 hex digits of the value's canonical JSON. 1, 1.0 and true differ, so numbers are normalised at the door."""
-    plain = canonical(value)
+    return digest_plain(canonical(value))
+
+
+def digest_plain(plain: Any) -> str:
+    """Of what `canonical` gave, or of JSON that was read."""
     text = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 

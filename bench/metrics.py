@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from bench.spec.refs import Metric
 
-__all__ = ["METRICS", "Metric", "confusion", "contributions", "score_of"]
+__all__ = ["METRICS", "Metric", "confusion", "contributions", "lowest", "score_of"]
 
 METRICS: tuple[Metric, ...] = get_args(Metric)
 AT_ONCE = 1 << 20  # numbers of a margin that are held at once
@@ -33,6 +33,11 @@ def score_of(metric: Metric, truth: Classes, predicted: Classes, num_classes: in
     """From 0 to 1; mcc from -1. Of no examples at all: 0. Without the table, which is large where there are many
     classes."""
     return float(_FORMULAS[metric](*_counts(truth, predicted, num_classes)))
+
+
+def lowest(metric: str) -> float:
+    """That a score can be."""
+    return -1.0 if metric == "mcc" else 0.0
 
 
 def contributions(metric: Metric, truth: Classes, predicted: Classes, num_classes: int) -> Floats:

@@ -81,7 +81,7 @@ class SuiteFile(pytest.File):
     def verdicts(self) -> "tuple[GateResult | None, dict[str, Verdict]]":
         """By the names of cells; measured when first asked for, once."""
         from bench.commands.measure import Stopped
-        from bench.errors import BenchError
+        from bench.errors import FAULT, BenchError
 
         if self._error is not None:
             raise self._error
@@ -91,7 +91,7 @@ class SuiteFile(pytest.File):
         except Stopped as stopped:
             pytest.exit(str(stopped), returncode=stopped.exit_code)
         except SystemExit as end:  # the second signal
-            pytest.exit("stopped at once", returncode=int(end.code or 1))
+            pytest.exit("stopped at once", returncode=end.code if isinstance(end.code, int) else FAULT)
         except BenchError as error:
             self._error = error
             raise

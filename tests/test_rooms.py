@@ -11,11 +11,10 @@ ROOT = Path(__file__).parent.parent / "bench"
 # From the ground up. What a room imports stands before it, wherever in a file the import is: at its top, in a function,
 # or for types alone.
 ROOMS = (
-    "errors", "text", "places", "keys", "provenance", "fork_server", "catalogue", "spec", "metrics", "modalities",
-    "store", "suite", "backbones", "network", "solve", "datasets", "strategies", "fetching", "plan", "engine.train",
-    "engine.common", "engine.reuse", "engine.fleet", "engine.search", "engine.jobs", "engine", "execute", "analysis",
-    "gate", "report",
-    "commands", "cli_types", "cli_gate", "cli", "pytest_plugin", "__main__",
+    "errors", "text", "memory", "places", "keys", "provenance", "fork_server", "catalogue", "spec", "metrics",
+    "modalities", "store", "suite", "backbones", "network", "solve", "datasets", "strategies", "unpacking", "fetching",
+    "plan", "engine.train", "engine.common", "engine.reuse", "engine.fleet", "engine.search", "engine.jobs", "engine",
+    "execute", "analysis", "gate", "report", "commands", "cli_types", "cli_gate", "cli", "pytest_plugin", "__main__",
 )  # fmt: skip
 
 

@@ -10,8 +10,10 @@ import pandas as pd
 
 from bench.analysis.frame import FINALS, OWN_HEAD, PRETRAININGS, TRIALS, UNCHOSEN, SuiteResults
 from bench.analysis.sharing import label_overlap, test_overlap
+from bench.analysis.words import plural
 from bench.datasets.overlap import TWICE, Overlap, worst
 from bench.keys import digest
+from bench.plan.agreement import REFUSED, agreeing
 from bench.plan.exams import exams_of, sentences
 from bench.plan.halving import cohorts
 from bench.plan.plan import Cell, Plan, Role
@@ -21,16 +23,18 @@ from bench.spec.recipe import Recipe
 from bench.store import Record, Store
 from bench.store.predictions import Claims, Kept
 from bench.store.results import Cost, Fields, FinalResult, Logical, Measured, Rung, Unscored
+from bench.text import encodable
 
 NAN = math.nan
 
 
 def collect(plan: Plan, store: Store, shared: Store) -> SuiteResults:
-    records, damaged = store.scan()
+    own, damaged = store.scan()
     pretrained, damaged_shared = shared.scan()
+    records = agreeing(plan, {**own, **pretrained})
     suite = plan.loaded.suite
     wanted = {key for job in plan.jobs.values() for key in job.record_keys}
-    used = [r for key, r in {**records, **pretrained}.items() if key in wanted]
+    used = [r for key, r in records.items() if key in wanted]
     return SuiteResults(
         name=suite.name,
         description=suite.description,
@@ -38,17 +42,19 @@ def collect(plan: Plan, store: Store, shared: Store) -> SuiteResults:
         suite=suite.model_dump(mode="json"),
         finals=_frame(FINALS, [row for cell in plan.cells for row in _finals(plan, cell, records, store)]),
         trials=_frame(TRIALS, [row for cell in plan.cells for row in _trials(plan, cell, records)]),
-        pretrainings=_frame(PRETRAININGS, _pretrainings(plan, pretrained)),
+        pretrainings=_frame(PRETRAININGS, _pretrainings(plan, records)),
         unchosen=_frame(UNCHOSEN, [row for cell in plan.cells for row in _unchosen(plan, cell, records)]),
         planned=len(wanted),
         provenance=_environments(used),
         damaged=sorted(str(d) for d in [*damaged, *damaged_shared]),
         overlaps=_overlaps(plan, records),
-        notes=[*_notes(plan), *_twice(plan, records)],
+        notes=[*_refused(records), *_notes(plan), *_twice(plan, records)],
     )
 
 
 def _frame(columns: dict[str, str], rows: list[dict[str, Any]]) -> pd.DataFrame:
+    texts = [name for name, kind in columns.items() if kind == "str"]
+    rows = [{**row, **{name: encodable(row[name]) for name in texts}} for row in rows]
     return pd.DataFrame(rows, columns=list(columns)).astype(columns)
 
 
@@ -268,6 +274,12 @@ def _environments(records: list[Record]) -> list[dict[str, Any]]:
     counts = Counter(json.dumps(record.provenance, sort_keys=True) for record in records)
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return [{**json.loads(text), "records": count} for text, count in ordered]
+
+
+def _refused(records: dict[str, Record]) -> list[str]:
+    counts = Counter(record.error for record in records.values() if (record.error or "").startswith(REFUSED))
+    return [f"{plural(num, 'record')} {error}. They count as failed; `run --rerun failed` makes them again."
+            for error, num in counts.items()]
 
 
 def _notes(plan: Plan) -> list[str]:

@@ -68,8 +68,11 @@ def _read(path: Path) -> "Baseline | None":
 
     try:
         return baseline.read(path)
-    except baseline.BadBaseline:
-        return None  # absent, or not worth comparing with: it is written over
+    except baseline.NoBaseline:
+        return None
+    except baseline.BadBaseline as error:
+        note(f"{error}; none of it is compared or handed on")
+        return None
 
 
 def _moved(before: "Baseline | None", after: "Baseline") -> str:

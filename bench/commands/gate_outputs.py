@@ -1,16 +1,17 @@
 """What a gate leaves behind: lines on the terminal, files for CI, the pages, and this night in the history."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.commands.output import as_json, console, note, say
+from bench.commands.output import as_json, note, say, width
 from bench.commands.suites import Folders
-from bench.errors import StoreError
+from bench.errors import INCOMPLETE, REGRESSED, BenchError
 from bench.gate.verdict import GateResult
-from bench.store.atomic import explain, write_bytes
+from bench.store.atomic import write_bytes
 
 if TYPE_CHECKING:
     from bench.gate.baseline import Baseline
@@ -33,28 +34,24 @@ class Outputs:
 def tell(
     result: GateResult, tonight: "Tonight", accepted: "Baseline | None", about: "tuple[Plan, Folders, Outputs]"
 ) -> int:
-    """The exit code."""
+    """The exit code. Where one output cannot be written, the others are, and a regression is still one."""
     plan, folders, outputs = about
-    _keep(tonight, outputs)
-    if outputs.junit is not None:
-        from bench.gate.outputs.junit import junit
-
-        _write(outputs.junit, junit(result))
-    if outputs.github:
-        _github(result)
-    # Pages last: whatever happens to them, the verdict is out.
-    if outputs.json:
-        from bench.gate.outputs.plain import as_json as told
-
-        as_json(told(result))
-    else:
-        from bench.gate.outputs.terminal import lines
-
-        for line in lines(result, console().width, outputs.verbose):
-            say(line)
-    for page in [_report(plan, folders, result), *trend(tonight.suite, folders, outputs.history, accepted)]:
-        note(f"report: {page}")
-    return result.exit_code
+    told: list[Callable[[], None]] = [
+        lambda: _keep(tonight, outputs),
+        lambda: _junit(result, outputs),
+        lambda: _github(result, outputs),
+        lambda: _print(result, outputs),
+        lambda: _note_pages([_report(plan, folders, result)]),
+        lambda: _note_pages(trend(tonight.suite, folders, outputs.history, accepted)),
+    ]
+    is_whole = True
+    for output in told:
+        try:
+            output()
+        except BenchError as error:
+            note(str(error))
+            is_whole = False
+    return result.exit_code if is_whole or result.exit_code == REGRESSED else INCOMPLETE
 
 
 def now() -> str:
@@ -67,6 +64,30 @@ def _keep(tonight: "Tonight", outputs: Outputs) -> None:
 
     if outputs.keep and any(cell.rows for cell in tonight.cells):
         history.keep(outputs.history, tonight, now())
+
+
+def _junit(result: GateResult, outputs: Outputs) -> None:
+    from bench.gate.outputs.junit import junit
+
+    if outputs.junit is not None:
+        write_bytes(outputs.junit, junit(result).encode())
+
+
+def _print(result: GateResult, outputs: Outputs) -> None:
+    if outputs.json:
+        from bench.gate.outputs.plain import as_json as told
+
+        as_json(told(result))
+        return
+    from bench.gate.outputs.terminal import lines
+
+    for line in lines(result, width(), outputs.verbose):
+        say(line)
+
+
+def _note_pages(pages: list[Path]) -> None:
+    for page in pages:
+        note(f"report: {page}")
 
 
 def _report(plan: "Plan", folders: Folders, result: GateResult) -> Path:
@@ -92,8 +113,10 @@ def trend(suite: str, folders: Folders, history: Path, accepted: "Baseline | Non
     return [write_trend(suite, series_of(kept.nights, accepted), folders.reports / f"{suite}.trend.html")]
 
 
-def _github(result: GateResult) -> None:
+def _github(result: GateResult, outputs: Outputs) -> None:
     """Workflow commands are read from the step's output, and must begin their lines."""
+    if not outputs.github:
+        return
     from bench.gate.outputs.github import annotations, append_summary, summary
 
     for line in annotations(result):
@@ -101,10 +124,3 @@ def _github(result: GateResult) -> None:
     if path := os.environ.get(SUMMARY):
         append_summary(Path(path), summary(result))
 
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(f"cannot write {path}: {explain(error)}") from None
-    write_bytes(path, text.encode())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bench.commands.run import RunOptions, plan_with_all_it_needs, train
 from bench.commands.suites import Folders
-from bench.errors import BenchError, StoreError
+from bench.errors import SIGNALLED, BenchError, StoreError
 from bench.execute.placement import count_gpus
 from bench.gate.workplace import workplace
 from bench.provenance import describe
@@ -23,7 +23,7 @@ class Stopped(BenchError):
     """A signal came. What is finished is on disk."""
 
     def __init__(self, signal: int) -> None:
-        self.exit_code = 128 + signal
+        self.exit_code = SIGNALLED + signal
         super().__init__("stopped; run the same command again to go on")
 
 

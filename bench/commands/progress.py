@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from bench.execute.display import duration
 from bench.execute.placement import count_gpus
 from bench.execute.roots import Roots
+from bench.plan.agreement import agreeing
 from bench.plan.plan import Plan
 from bench.plan.work import Estimator
 from bench.provenance import num_cores
@@ -45,7 +46,7 @@ def read_progress(plan: Plan, roots: Roots) -> Progress:
             # A pretraining without its weights is made again.
             if record is not None and (made is None or blobs.has(roots.shared.root, made.weights_sha256)):
                 found[key] = record
-    return Progress(plan, found, (*damaged, *damaged_shared))
+    return Progress(plan, agreeing(plan, found), (*damaged, *damaged_shared))
 
 
 def time_left(progress: Progress) -> str:

@@ -1,8 +1,9 @@
 """`bench report`: records -> HTML. Reads only; the same records give the same bytes."""
 
+from bench.commands.endings import ending
 from bench.commands.output import as_json, note, say
 from bench.commands.suites import Folders, names_of_runs, plan_of, ran_otherwise, reads_no_record
-from bench.errors import BenchError, NothingSelected
+from bench.errors import FAULT, INCOMPLETE, BenchError, NothingSelected
 
 
 def write_reports(suite: str | None, folders: Folders, json: bool) -> int:
@@ -14,11 +15,12 @@ def write_reports(suite: str | None, folders: Folders, json: bool) -> int:
     for one in suites:
         try:
             written.append(_write(one, folders))
-        except BenchError as error:
+        except Exception as error:  # the others get theirs
             if suite is not None:
                 raise
-            note(f"{one}: no report: {next(iter(str(error).splitlines()), '')}")  # the others get theirs
-            exit_code = max(exit_code, error.exit_code)
+            said, code = ending(error)
+            note(f"{one}: no report: {next(iter(said.splitlines()), '')}")
+            exit_code = max(exit_code, FAULT if code == FAULT else INCOMPLETE)
     if json:
         as_json(written)
     else:

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.commands.missing import explain, get
-from bench.commands.output import as_json, console, note, say
+from bench.commands.output import as_json, note, say, show, width
 from bench.commands.progress import read_progress
 from bench.commands.suites import Folders, How, machine_here, plan_from_file, remember
-from bench.errors import BenchError, MissingInputs
+from bench.errors import INCOMPLETE, SIGNALLED, BenchError, MissingInputs, StoreError
 from bench.execute.ledger import Summary
 from bench.execute.placement import choose_placement
 from bench.execute.rerun import forget
@@ -18,12 +18,11 @@ from bench.execute.runner import run_plan
 from bench.plan.plan import Plan
 from bench.plan.work import Estimator
 from bench.provenance import describe
+from bench.store.atomic import sweep
 from bench.text import printable
 
 if TYPE_CHECKING:
     from bench.analysis.frame import SuiteResults
-
-SOME_FAILED = 3
 
 
 @dataclass(frozen=True)
@@ -54,10 +53,21 @@ def run(options: RunOptions) -> int:
         return show_plan(plan, options.folders, options.json)
     summary = train(whole, plan, options, stand_in_for)
     roots = options.folders.roots(plan.loaded.suite.name)
-    conclude(whole, roots, options, summary)
+    is_written = conclude(whole, roots, options, summary)
     if summary.stopped_by is not None:
-        return 128 + summary.stopped_by
-    return SOME_FAILED if summary.failed or summary.blocked or read_progress(plan, roots).wrong else 0
+        return SIGNALLED + summary.stopped_by
+    is_whole = _is_whole(plan, roots)
+    return 0 if is_written and is_whole and not summary.failed else INCOMPLETE
+
+
+def _is_whole(plan: Plan, roots: Roots) -> bool:
+    """As the disk says, not the ledger: all that was asked for has a record, and none of them went wrong."""
+    progress = read_progress(plan, roots)
+    left = sum(progress.left.values())
+    if left:
+        note(f"{left} of the {plan.num_trainings} records asked for are not in {roots.results}; run the same command "
+             "again to make them")
+    return not left and not progress.wrong
 
 
 def train(whole: Plan, plan: Plan, options: RunOptions, stand_in_for: tuple[str, ...] = ()) -> Summary:
@@ -66,6 +76,7 @@ def train(whole: Plan, plan: Plan, options: RunOptions, stand_in_for: tuple[str,
     roots = options.folders.roots(plan.loaded.suite.name)
     for store in (roots.store, roots.shared):
         store.check_writable()
+    sweep(roots.cache)
     remember(whole, options.overrides, options.folders, stand_in_for)
     if options.rerun is not None:
         forget(plan, roots, everything=options.rerun == "all")
@@ -95,32 +106,39 @@ def plan_with_all_it_needs(options: RunOptions) -> tuple[Plan, tuple[str, ...]]:
         return made(), ()
 
 
-def conclude(plan: Plan, roots: Roots, options: RunOptions, summary: Summary) -> None:
-    """Table and report of the whole suite, also after an interruption or failures: what is finished is shown."""
+def conclude(plan: Plan, roots: Roots, options: RunOptions, summary: Summary) -> bool:
+    """Table and report of the whole suite, also after an interruption or failures: what is finished is shown. Whether
+    the report could be written."""
     from bench.analysis.join import collect
     from bench.analysis.tables import terminal_table
     from bench.report import write
 
     results = collect(plan, roots.store, roots.shared)
-    report = write(results, options.folders.report(results.name))
+    report: Path | None = options.folders.report(results.name)
+    try:
+        write(results, options.folders.report(results.name))
+    except StoreError as error:
+        note(str(error))
+        report = None
     planned = len(results.finals)
     finished = int((results.finals["status"] == "ok").sum())
     if options.json:
         as_json(_json_summary(summary, report, results.finals.drop(columns="predictions").to_dict("records")))
     else:
-        out = console()
-        out.print(terminal_table(_printable(results), out.width))
+        show(terminal_table(_printable(results), width()))
         for line in results.overlaps:
             note(line)
         unfit = int((results.finals["status"] == "not_applicable").sum())
         say(f"{finished} of {planned} results, {summary.trainings} trainings in this run"
             + (f", {unfit} not applicable" if unfit else "")
             + (f", {summary.failed} went wrong" if summary.failed else ""))
-        say(f"report: {report}")
+        if report is not None:
+            say(f"report: {report}")
     if summary.blocked:
         note(f"{summary.blocked} jobs were left out because the pretraining they need has failed")
     if summary.stopped_by is not None:
         note("stopped; run the same command again to go on")
+    return report is not None
 
 
 def _printable(results: "SuiteResults") -> "SuiteResults":
@@ -129,11 +147,11 @@ def _printable(results: "SuiteResults") -> "SuiteResults":
     return replace(results, finals=results.finals.assign(**names))
 
 
-def _json_summary(summary: Summary, report: Path, finals: list[dict[Any, Any]]) -> dict[str, Any]:
+def _json_summary(summary: Summary, report: Path | None, finals: list[dict[Any, Any]]) -> dict[str, Any]:
     return {
         "trainings": summary.trainings,
         "failed": summary.failed,
         "blocked": summary.blocked,
-        "report": str(report),
+        "report": str(report) if report is not None else None,
         "finals": finals,
     }

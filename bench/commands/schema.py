@@ -1,14 +1,12 @@
 """`bench schema`: what a suite file may hold, for editors as JSON Schema, for people as Markdown."""
 
-import sys
-
-from bench.commands.output import as_json
+from bench.commands.output import as_json, write
 from bench.suite.describe import json_schema, reference_markdown
 
 
 def show_schema(markdown: bool) -> int:
     if markdown:
-        sys.stdout.write(reference_markdown())
+        write(reference_markdown())
     else:
         as_json(json_schema())
     return 0

@@ -1,14 +1,14 @@
 """`bench show`: one record in full, by its key or the first characters of it."""
 
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
-from bench.commands.output import say, table
+from bench.commands.output import as_json, say, table, write
+from bench.commands.suites import check_readable
 from bench.errors import BenchError, StoreError
-from bench.store import Record
-from bench.store.store import load
+from bench.store import Damaged, Record, Store
+from bench.store.store import load, load_as
 
 SHORTEST = 4  # characters; fewer would rarely mean one record
 MANY = 10  # candidates that a message names
@@ -17,12 +17,15 @@ LIST_WIDTH = 12  # numbers of a list that are shown
 
 def show_record(key: str, results: Path, json: bool) -> int:
     path = _the_one(key, results)
-    record = load(path)
-    if not isinstance(record, Record):
-        reason = record.reason if record is not None else "gone"
+    is_aside = path.parent.name == Store(path.parent).damaged.name
+    record = load_as(path, path.name.partition(".")[0]) if is_aside else load(path)
+    if is_aside or not isinstance(record, Record):
+        reason = record.reason if isinstance(record, Damaged) else "gone" if record is None else "moved aside"
+        if json:
+            as_json({"key": path.name.partition(".")[0], "file": str(path), "damaged": reason})
         raise StoreError(f"{path}: damaged record, counted as absent: {reason}")
     if json:
-        sys.stdout.buffer.write(path.read_bytes())  # as it lies there, whatever the terminal's encoding
+        write(path.read_bytes())  # as it lies there, whatever the terminal's encoding
     else:
         _print(record, path)
     return 0
@@ -34,8 +37,12 @@ def _the_one(typed: str, results: Path) -> Path:
     prefix = prefix.lower()
     if not re.fullmatch(rf"[0-9a-f]{{{SHORTEST},32}}", prefix):
         raise BenchError(f"{typed!r} is no key: expected at least {SHORTEST} of its 32 digits 0-9 a-f, or SUITE/KEY")
+    check_readable(results)
     folders = sorted(path for path in results.glob("*/runs") if suite in ("", path.parent.name))
     found = [path for folder in folders for path in sorted((folder / prefix[:2]).glob(f"{prefix}*.json"))]
+    aside = [path for folder in folders for path in sorted(Store(folder.parent).damaged.glob(f"{prefix}*"))]
+    if not found and aside:
+        return aside[-1]
     if not found:
         raise BenchError(f"no record {typed!r} in {results}; `python -m bench status SUITE` names those of a run "
                          "that went wrong, reports those of all")

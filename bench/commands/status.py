@@ -9,13 +9,13 @@ from bench.commands.output import as_json, note, say, table
 from bench.commands.plan import left_in_words
 from bench.commands.progress import Progress, read_progress, time_left
 from bench.commands.suites import Folders, plan_of, ran_otherwise
+from bench.errors import INCOMPLETE
 from bench.execute.roots import Roots
 from bench.plan.plan import Plan
 from bench.plan.titles import titles_of
 from bench.store import Record
 from bench.store.record import went_wrong
 
-SOME_FAILED = 3
 MANY = 20  # lines of one sort before "and N more"
 
 
@@ -29,7 +29,7 @@ def show_status(suite: str, folders: Folders, json: bool) -> int:
         as_json(status)
     else:
         _print(status)
-    return SOME_FAILED if status["went_wrong"] else 0
+    return INCOMPLETE if status["went_wrong"] else 0
 
 
 def summarize(progress: Progress, roots: Roots) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """From what the person typed to a plan: by a suite's path, or by the name of one that has run here."""
 
+import hashlib
 import json
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -8,14 +9,14 @@ from typing import Any
 
 from bench.commands.missing import explain
 from bench.datasets.base import DatasetFacts
-from bench.errors import BenchError, MissingInputs, unknown
+from bench.errors import BenchError, MissingInputs, StoreError, unknown
 from bench.execute.placement import compute_capability, count_gpus
 from bench.execute.roots import Roots
 from bench.plan.enumerate import MAX_RUNS, make_plan
 from bench.plan.plan import DataSource, Finds, Plan
 from bench.plan.precision import PLAIN, Machine, machine_of
 from bench.plan.stand_in import rehearsal
-from bench.store import Store
+from bench.store import Store, atomic, sealed
 from bench.store.atomic import write_bytes
 from bench.suite.load import LoadedSuite, load_suite
 
@@ -69,17 +70,19 @@ def remember(plan: Plan, overrides: Sequence[str], folders: Folders, stand_in_fo
     typed = {
         "overrides": list(overrides),
         "suite": str(plan.loaded.path.absolute()),
+        "text": _sha256(plan.loaded.text.encode()),
         "machine": asdict(plan.machine),
         "stand_in_for": list(stand_in_for),
         "finds": asdict(plan.finds),
     }
-    write_bytes(root / RUN_FILE, (json.dumps(typed, indent=2) + "\n").encode())
+    write_bytes(root / RUN_FILE, sealed.seal((json.dumps(typed, indent=2) + "\n").encode()))
 
 
 @dataclass(frozen=True)
 class Typed:
     """What was typed when the suite last ran."""
 
+    text: str | None = None  # digest of the suite's; None: nothing is known
     overrides: tuple[str, ...] = ()
     suite: Path | None = None  # checkpoints that a suite names lie beside its file, not beside the copy of it
     machine: Machine | None = None  # that ran it, as `precision: auto` sees it
@@ -94,8 +97,10 @@ def recalled(name: str, folders: Folders) -> Plan:
         raise BenchError(f"unknown run {name!r}: no suite has run here yet (looked in {folders.results})")
     if name not in known:
         raise BenchError(unknown("run", name, known) + f" (looked in {folders.results})")
-    typed = typed_for(name, folders)
-    loaded = load_suite(folders.roots(name).store.root / SUITE_FILE, typed.overrides)
+    typed, kept = typed_for(name, folders), folders.roots(name).store.root / SUITE_FILE
+    loaded = load_suite(kept, typed.overrides)
+    if typed.text not in (None, _sha256(loaded.text.encode())):
+        raise BenchError(f"{kept}: changed since the suite ran; run the suite again to write it anew")
     loaded = replace(loaded, path=typed.suite or loaded.path)
     if typed.stand_in_for:
         loaded = rehearsal(loaded, typed.stand_in_for)
@@ -105,27 +110,47 @@ def recalled(name: str, folders: Folders) -> Plan:
 def typed_for(name: str, folders: Folders) -> Typed:
     path = folders.roots(name).store.root / RUN_FILE
     try:
-        found = json.loads(path.read_bytes())
-        suite = Path(found["suite"]) if "suite" in found else None
-        overrides = tuple(str(one) for one in found["overrides"])
-        machine = Machine(**found["machine"]) if "machine" in found else None
-        return Typed(overrides, suite, machine, tuple(found.get("stand_in_for", ())), _finds(found.get("finds", {})))
+        data = path.read_bytes()
+        if not sealed.is_whole(data):
+            raise ValueError("changed since it was written, or by an older version")
+        found = json.loads(data)
+        return Typed(
+            found["text"], tuple(found["overrides"]), Path(found["suite"]), Machine(**found["machine"]),
+            tuple(found["stand_in_for"]), _finds(found["finds"]),
+        )  # fmt: skip
     except FileNotFoundError:
         return Typed()
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except OSError as error:
+        raise StoreError(f"cannot read {path}: {atomic.explain(error)}") from error
+    except (ValueError, KeyError, TypeError) as error:
         raise BenchError(f"{path}: cannot be read ({error}); run the suite again to write it anew") from None
 
 
 def _finds(kept: dict[str, Any]) -> Finds:
     sources = {
         key: DataSource(one["options"], DatasetFacts(**one["facts"]))
-        for key, one in kept.get("sources", {}).items()
+        for key, one in kept["sources"].items()
     }
-    return Finds(sources, dict(kept.get("weights", {})))
+    return Finds(sources, dict(kept["weights"]))
+
+
+def _sha256(text: bytes) -> str:
+    return hashlib.sha256(text).hexdigest()
 
 
 def names_of_runs(folders: Folders) -> list[str]:
+    check_readable(folders.results)
     return sorted(path.parent.name for path in folders.results.glob(f"*/{SUITE_FILE}"))
+
+
+def check_readable(results: Path) -> None:
+    """Looking for something by a pattern finds nothing in a folder that is closed."""
+    try:
+        next(results.iterdir(), None)
+    except FileNotFoundError:
+        pass  # nothing has run yet
+    except OSError as error:
+        raise StoreError(f"cannot read {results}: {atomic.explain(error)}") from error
 
 
 def is_file_name(suite: str) -> bool:

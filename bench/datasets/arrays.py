@@ -1,7 +1,6 @@
 """`npz:PATH`: images and labels as numpy arrays, under Keras's names (x_train, y_train ...) or MedMNIST's."""
 
-import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +11,18 @@ from bench.catalogue import Options
 from bench.datasets.base import Dataset, DatasetEntry, DatasetFacts, Split
 from bench.datasets.facts_cache import cached_facts
 from bench.datasets.files import DataError, digests_of, listed, shown
+from bench.datasets.npz_file import read
 from bench.datasets.overlap import TWICE
+from bench.datasets.pictures import scaled
 from bench.keys import digest
 
 REVISION = 1  # bump when the same file comes to other pixels or labels
-LARGEST = 64 << 30  # bytes when unpacked
-RATIO = 1100  # of unpacking; deflate can do 1032
 # Names of images and labels: of the training split, of one that is added to it, of the test split.
 NAMES = (
     (("x_train", "y_train"), ("x_val", "y_val"), ("x_test", "y_test")),
     (("train_images", "train_labels"), ("val_images", "val_labels"), ("test_images", "test_labels")),
 )
+CLASSES = "classes"  # their names, where the file has them
 
 
 class ArrayOptions(Options):
@@ -42,8 +42,8 @@ def facts(options: ArrayOptions) -> DatasetFacts:
 def _facts(path: Path, identity: str) -> DatasetFacts:
     loaded = load(ArrayOptions(path=str(path)))
     counts = np.bincount(loaded.train.labels, minlength=len(loaded.classes))
-    seen = {image.tobytes() for image in loaded.train.images}
-    twice = sum(image.tobytes() in seen for image in loaded.test.images)
+    seen = set(loaded.train.prints[:, 0].tolist())
+    twice = sum(one in seen for one in loaded.test.prints[:, 0].tolist())
     return DatasetFacts(
         num_classes=len(loaded.classes),
         image_size=min(loaded.train.images.shape[1:3]),
@@ -61,8 +61,8 @@ def _facts(path: Path, identity: str) -> DatasetFacts:
 
 def load(options: ArrayOptions) -> Dataset:
     path = Path(options.path)
-    found = _read(path)
-    (train_x, train_y), validation, (test_x, test_y) = _names(found, path)
+    names_in_file, found = read(path, (CLASSES, *(name for names in NAMES for pair in names for name in pair)))
+    (train_x, train_y), validation, (test_x, test_y) = _names(names_in_file, path)
     train = (found[train_x], found[train_y])
     if validation is not None:
         train = tuple(np.concatenate([a, found[b]]) for a, b in zip(train, validation, strict=True))  # type: ignore[assignment]
@@ -70,9 +70,11 @@ def load(options: ArrayOptions) -> Dataset:
         if len(images) != len(labels):
             raise DataError(f"{shown(path)}: {len(images)} images with {len(labels)} labels")
     values = _label_values(train[1], found[test_y], path)
-    names = [str(name) for name in found["classes"]] if "classes" in found else [str(value) for value in values]
+    names = [str(name) for name in found[CLASSES].ravel()] if CLASSES in found else [str(value) for value in values]
     if len(names) != len(values):
         raise DataError(f"{shown(path)}: {len(names)} names in `classes`, but {len(values)} labels")
+    if len(set(names)) < len(names):
+        raise DataError(f"{shown(path)}: `classes` has one name several times: {listed(names)}")
     most = _largest((train[0], found[test_x]), path)
     parts = [(train[0], train_x, train[1]), (found[test_x], test_x, found[test_y])]
     train_split, test_split = (
@@ -82,23 +84,10 @@ def load(options: ArrayOptions) -> Dataset:
     return Dataset(tuple(names), train_split, test_split)
 
 
-def _read(path: Path) -> dict[str, npt.NDArray[Any]]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            size = sum(one.file_size for one in archive.infolist())
-            packed = sum(one.compress_size for one in archive.infolist())
-        if size > LARGEST or size > RATIO * max(packed, 1):
-            raise DataError(f"{shown(path)}: unpacks to {size / 1e9:.1f} GB, refused")
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"{shown(path)}: damaged, or not a plain .npz file ({error})") from error
-
-
 Pair = tuple[str, str]
 
 
-def _names(found: Mapping[str, Any], path: Path) -> tuple[Pair, Pair | None, Pair]:
+def _names(found: Sequence[str], path: Path) -> tuple[Pair, Pair | None, Pair]:
     for train, validation, test in NAMES:
         if all(name in found for name in (*train, *test)):
             return train, validation if all(name in found for name in validation) else None, test
@@ -130,7 +119,7 @@ def _images(array: npt.NDArray[Any], most: float, path: Path, name: str) -> npt.
         raise DataError(f"{shown(path)}: {name} has the shape {shape}; expected [N, H, W], [N, H, W, 3] "
                         "or [N, 3, H, W]")
     if array.dtype != np.uint8:
-        array = np.rint(array.astype(np.float64) * (255 / most)).astype(np.uint8)
+        array = scaled(array, most)
     return np.ascontiguousarray(np.repeat(array, 3, axis=3) if array.shape[3] == 1 else array)
 
 
@@ -138,8 +127,10 @@ def _largest(splits: Sequence[npt.NDArray[Any]], path: Path) -> float:
     """What white is, in all splits alike: 1 for fractions and truth values, 255, or 65535 for larger whole numbers."""
     if all(images.dtype == np.uint8 for images in splits) or not all(images.size for images in splits):
         return 255.0
-    low, high = min(float(images.min()) for images in splits), max(float(images.max()) for images in splits)
     kinds = {images.dtype.kind for images in splits}
+    if "U" in kinds:
+        raise DataError(f"{shown(path)}: pixels are text, expected numbers")
+    low, high = min(float(images.min()) for images in splits), max(float(images.max()) for images in splits)
     if kinds == {"b"} or (kinds == {"f"} and high <= 1):
         most = 1.0
     else:

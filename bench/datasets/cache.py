@@ -1,18 +1,21 @@
 """Loaded datasets on disk: drawn, decoded or unpacked once, then opened by any number of processes without copying.
 
-An entry is a folder of plain .npy files and `about.json`. It appears whole, under its final name, or not at all; a
-damaged one is built again. Images that came in one split lie in one file, those of the training split first, so that
-repeats which divide them anew share it. `load` is all that others need.
+An entry is a folder of plain .npy files and `about.json`. It appears whole, under its final name, or not at all. Each
+process reads all of it once, when it opens it, and holds it against the digests in `about.json`: an entry that holds
+anything else is told of and built again, by one process while others wait. Images that came in one split lie in one
+file, those of the training split first, so that repeats which divide them anew share it. Others need `load` alone.
 """
 
+import functools
+import hashlib
 import json
 import logging
 import os
 import shutil
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 import numpy.typing as npt
@@ -23,40 +26,53 @@ from bench.datasets.base import Dataset, DatasetEntry, Split
 from bench.errors import BenchError
 from bench.keys import digest
 from bench.modalities import MODALITIES
+from bench.store import atomic, locks
 
-FORMAT = 3  # of the folder; a change makes old entries unknown, not wrong
+FORMAT = 4  # of the folder; a change makes old entries unknown, not wrong
 ABOUT = "about.json"
 SPLITS = ("train", "test")
 POOL = "pool"
+REMEMBERED = 8  # entries that a process keeps mapped, and need not read again
 
 log = logging.getLogger(__name__)
 
+Tell = Callable[[str], None]
 
-def load(name: str, options: Options, cache_dir: Path, revision: str | None = None) -> Dataset:
-    """The dataset, its arrays read-only and mapped from `cache_dir`, its `sha256` known without touching a pixel.
 
-    Where the folder cannot be written, the arrays come straight from the loader. `revision`: where it is known.
+def load(
+    name: str, options: Options, cache_dir: Path, revision: str | None = None, tell: Tell = log.warning
+) -> Dataset:
+    """The dataset, its arrays read-only and mapped from `cache_dir`, as they were put there.
+
+    Where the folder cannot be written, the arrays come straight from the loader. `revision`: where it is known. `tell`:
+    how a person learns that an entry was damaged.
     """
     entry = find(name)
     revision = revision or entry.facts(options).revision
     shelf = _shelf(entry, options, cache_dir, revision)
-    known = shelf.open()
+    known = shelf.sound()
     if known is not None:
         return known
-    fresh = entry.load(options)
-    if entry.is_read and entry.facts(options).revision != revision:
-        raise BenchError(f"dataset {name!r} was changed after this run was planned; start it again")
-    try:
-        shelf.put(fresh)
-    except OSError as error:
-        log.warning("dataset %s is not kept in %s: %s", name, cache_dir, error)
-        return fresh
-    return shelf.open() or fresh
+    with locks.taking_turns(cache_dir / f".{shelf.key}.lock", tell):
+        try:
+            if (known := shelf.open()) is not None:  # another process was quicker
+                return known
+        except _Damaged as damage:
+            tell(f"dataset {name}: {damage}; it is built anew")
+        fresh = entry.load(options)
+        if entry.is_read and entry.facts(options).revision != revision:
+            raise BenchError(f"dataset {name!r} was changed after this run was planned; start it again")
+        try:
+            shelf.put(fresh)
+        except OSError as error:
+            tell(f"dataset {name} is not kept in {cache_dir}: {error}")
+            return fresh
+    return shelf.sound() or fresh
 
 
 def kept(name: str, options: Options, cache_dir: Path, revision: str) -> Dataset | None:
-    """The dataset if it lies in `cache_dir`."""
-    return _shelf(find(name), options, cache_dir, revision).open()
+    """The dataset if it lies in `cache_dir`, and whole. Where it does not, `load` says so and builds it."""
+    return _shelf(find(name), options, cache_dir, revision).sound()
 
 
 def _shelf(entry: DatasetEntry, options: Options, cache_dir: Path, revision: str) -> "_Shelf":
@@ -65,11 +81,16 @@ def _shelf(entry: DatasetEntry, options: Options, cache_dir: Path, revision: str
     return _Shelf(cache_dir, digest(identity), identity, entry.modality)
 
 
+class _Damaged(ValueError):
+    """An entry that holds something else than was put there."""
+
+
 @dataclass(frozen=True)
 class _Shelf:
     root: Path
     key: str
-    identity: list[Any]  # what the key is made of, kept in the entry so that a person can tell what it is
+    # What the key is made of, kept in the entry so that a person can tell what it is.
+    identity: list[Any] = field(compare=False)
     modality: str
 
     @property
@@ -85,49 +106,55 @@ class _Shelf:
     def place(self) -> Path:
         return self.root / self.key
 
-    def open(self) -> Dataset | None:
-        """None if there is no entry, or none that can be trusted. Sizes are checked, pixels are not read."""
+    def sound(self) -> Dataset | None:
         try:
-            about = json.loads((self.place / ABOUT).read_text(encoding="utf-8"))
-            if about["identity"] != self.identity:
-                return None
-            num_train, arrays = about.get("num_train"), about["arrays"]
-            if num_train is None:
-                train, test = (self._open_split(self._opened(split, arrays)) for split in SPLITS)
-            else:
-                whole = self._opened(POOL, arrays)
-                rows = slice(None, num_train), slice(num_train, None)
-                train, test = (self._open_split({part: array[own] for part, array in whole.items()}) for own in rows)
-            dataset = Dataset(tuple(about["classes"]), train, test, is_divided=num_train is not None)
-            sha256 = str(about["sha256"])
-        except (OSError, ValueError, TypeError, KeyError, AssertionError):
+            return self.open()
+        except _Damaged:
             return None
-        # `Dataset.sha256` is computed once and then kept here: hand it the value that was computed when it was built.
-        vars(dataset)["sha256"] = sha256
+
+    def open(self) -> Dataset | None:
+        """None where there is no entry. Raises _Damaged."""
+        try:
+            return _opened(self, tuple(map(_mark, sorted(self.place.iterdir()))))
+        except Exception as error:  # numpy and a modality's own check meet damage in many ways
+            if not self.place.exists():
+                return None
+            why = next(iter(str(error).splitlines()), "")
+            raise _Damaged(f"what {self.place} keeps of it is damaged ({type(error).__name__}: {why})") from error
+
+    def read(self) -> Dataset:
+        """All of it, once. Raises whatever damage makes of that."""
+        about = json.loads((self.place / ABOUT).read_text(encoding="utf-8"))
+        if about["identity"] != self.identity:
+            raise ValueError(f"{ABOUT} is of another set")
+        num_train = about["num_train"]
+        if num_train is None:
+            train, test = (self._split({part: self._map(split, part) for part in self.parts}) for split in SPLITS)
+        else:
+            whole = {part: self._map(POOL, part) for part in self.parts}
+            rows = slice(None, num_train), slice(num_train, None)
+            train, test = (self._split({part: array[own] for part, array in whole.items()}) for own in rows)
+        dataset = Dataset(tuple(about["classes"]), train, test, is_divided=num_train is not None)
         if num_train is not None:
-            vars(dataset)["pool"] = self._open_split(whole)  # likewise: no copy
+            vars(dataset)["pool"] = self._split(whole)  # a cached property: no copy
+        if dataset.sha256 != about["sha256"]:
+            raise ValueError("other examples, labels or classes than were put there")
+        if _sha256_of_prints(dataset) != about["prints_sha256"]:
+            raise ValueError("other prints than were put there")
         return dataset
 
-    def _opened(self, split: str, arrays: dict[str, Any]) -> dict[str, npt.NDArray[Any]]:
-        opened = {}
-        for part in self.parts:
-            name = f"{split}_{part}.npy"
-            path = self.place / name
-            if path.stat().st_size != arrays[name]["bytes"]:
-                raise ValueError(f"{path} is not as long as it was")
-            opened[part] = _map(path)
-            if [list(opened[part].shape), str(opened[part].dtype)] != [arrays[name]["shape"], arrays[name]["dtype"]]:
-                raise ValueError(f"{path} holds another array")
-        return opened
+    def _map(self, split: str, part: str) -> npt.NDArray[Any]:
+        array: npt.NDArray[Any] = np.load(self.place / f"{split}_{part}.npy", mmap_mode="r", allow_pickle=False)
+        return array
 
-    def _open_split(self, opened: dict[str, npt.NDArray[Any]]) -> Split:
-        found = Split({name: opened[name] for name in self.columns}, opened["labels"], modality=self.modality)
-        vars(found)["prints"] = opened["prints"]  # likewise
+    def _split(self, arrays: dict[str, npt.NDArray[Any]]) -> Split:
+        found = Split({name: arrays[name] for name in self.columns}, arrays["labels"], modality=self.modality)
+        vars(found)["prints"] = arrays["prints"]  # likewise: they are not computed again
         return found
 
     def put(self, dataset: Dataset) -> None:
         self.root.mkdir(parents=True, exist_ok=True)
-        building = self.root / f".{self.key}.{uuid4().hex}"
+        building = atomic.temporary_in(self.root)
         try:
             building.mkdir()
             self._write(dataset, building)
@@ -138,18 +165,17 @@ class _Shelf:
     def _write(self, dataset: Dataset, folder: Path) -> None:
         parts = {split: _parts(getattr(dataset, split)) for split in SPLITS}
         files = {f"{split}_{part}": [array] for split, own in parts.items() for part, array in own.items()}
-        arrays: dict[str, Any] = {}
-        about: dict[str, Any] = {
-            "identity": self.identity, "classes": dataset.classes, "sha256": dataset.sha256, "arrays": arrays,
-        }  # fmt: skip
         if dataset.is_divided:
             files = {f"{POOL}_{part}": [own[part] for own in parts.values()] for part in self.parts}
-            about["num_train"] = len(dataset.train.labels)
         for name, pieces in files.items():
-            path = folder / f"{name}.npy"
-            shape = _save(path, pieces)
-            size = path.stat().st_size
-            arrays[path.name] = {"shape": list(shape), "dtype": str(pieces[0].dtype), "bytes": size}
+            _save(folder / f"{name}.npy", pieces)
+        about = {
+            "identity": self.identity,
+            "classes": dataset.classes,
+            "num_train": len(dataset.train.labels) if dataset.is_divided else None,
+            "sha256": dataset.sha256,
+            "prints_sha256": _sha256_of_prints(dataset),
+        }
         with (folder / ABOUT).open("w", encoding="utf-8") as file:
             json.dump(about, file, indent=1)
             _settle(file)
@@ -159,21 +185,42 @@ class _Shelf:
         try:
             building.rename(self.place)
         except OSError:
-            if self.open() is not None:
+            if self.sound() is not None:
                 return
             # Renamed before it is deleted: whoever has the damaged files open keeps them until it closes them.
-            damaged = self.root / f".{self.key}.{uuid4().hex}"
+            damaged = atomic.temporary_in(self.root)
             self.place.rename(damaged)
             building.rename(self.place)
             _discard(damaged)
+
+
+@functools.lru_cache(maxsize=REMEMBERED)
+def _opened(shelf: _Shelf, marks: tuple[tuple[str | int, ...], ...]) -> Dataset:
+    """`marks`: of the entry's files. While they stay, the entry is not read again."""
+    return shelf.read()
+
+
+def _mark(path: Path) -> tuple[str | int, ...]:
+    found = path.stat()
+    return path.name, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def _sha256_of_prints(dataset: Dataset) -> str:
+    """And of the types of the columns, which no other digest holds."""
+    found = hashlib.sha256()
+    for split in (dataset.train, dataset.test):
+        for array in (split.prints, *split.columns.values()):
+            found.update(f"{array.dtype.str} {array.shape}".encode())
+        found.update(np.ascontiguousarray(split.prints).data)
+    return found.hexdigest()
 
 
 def _parts(split: Split) -> dict[str, npt.NDArray[Any]]:
     return {**split.columns, "labels": split.labels, "prints": split.prints}
 
 
-def _save(path: Path, pieces: list[npt.NDArray[Any]]) -> tuple[int, ...]:
-    """As one array, whose shape is given back. They are not put together in memory."""
+def _save(path: Path, pieces: list[npt.NDArray[Any]]) -> None:
+    """As one array. They are not put together in memory."""
     shape = sum(map(len, pieces)), *pieces[0].shape[1:]
     head = {"descr": np.lib.format.dtype_to_descr(pieces[0].dtype), "fortran_order": False, "shape": shape}
     with path.open("wb") as file:
@@ -181,12 +228,6 @@ def _save(path: Path, pieces: list[npt.NDArray[Any]]) -> tuple[int, ...]:
         for piece in pieces:
             file.write(np.ascontiguousarray(piece).data)
         _settle(file)
-    return shape
-
-
-def _map(path: Path) -> npt.NDArray[Any]:
-    array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-    return array
 
 
 def _discard(path: Path) -> None:

@@ -1,6 +1,5 @@
 """Files of a data set: which there are, and what they hold, by digests that are remembered until a file changes."""
 
-import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,15 +9,20 @@ from bench.backbones.weights_file import file_sha256
 from bench.errors import BenchError
 from bench.keys import digest
 from bench.places import machine_cache
-from bench.store.atomic import write_bytes
+from bench.store.remembered import recall, remember
+from bench.text import printable
 
 # By what a decoder is asked for; anything else in a folder is passed over, and counted.
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm")
+FORMAT = 2  # of the files that keep digests
 THREADS = 8  # readers: digests and decoders let go of the interpreter
 
 
 class DataError(BenchError):
-    """Data of the person's that cannot be used as they are."""
+    """Data of the person's that cannot be used as they are. One line, whatever their files and columns are called."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(printable(text))
 
 
 def is_hidden(name: str) -> bool:
@@ -67,39 +71,27 @@ def _sha256(path: Path) -> str:
 
 
 class _Memory:
-    """Digests of one set of files, in the machine's cache. Damaged or unwritable, it costs time and nothing else."""
+    """Digests of one set of files, in the machine's cache."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
         cache = machine_cache()
-        name = digest([shown(path.absolute()) for path in paths])
+        name = digest([FORMAT, *(shown(path.absolute()) for path in paths)])
         self._path = cache / "digests" / f"{name}.json" if cache is not None else None
-        self._known: dict[str, list[object]] = {}
         self._stat = {path: _stat(path) for path in paths}
         self._changed = False
-        try:
-            known = json.loads(self._path.read_text()) if self._path else {}
-            self._known = known if isinstance(known, dict) else {}
-        except (OSError, ValueError):
-            pass
+        self._known: dict[str, list[object]] = (recall(self._path) if self._path else None) or {}
 
     def get(self, path: Path) -> str | None:
         found = self._known.get(shown(path.absolute()))
-        if isinstance(found, list) and found[:-1] == self._stat[path]:
-            return str(found[-1])
-        return None
+        return str(found[-1]) if found is not None and found[:-1] == self._stat[path] else None
 
     def put(self, path: Path, sha256: str) -> None:
         self._known[shown(path.absolute())] = [*self._stat[path], sha256]
         self._changed = True
 
     def keep(self) -> None:
-        if self._path is None or not self._changed:
-            return
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            write_bytes(self._path, json.dumps(self._known).encode())
-        except (OSError, BenchError):
-            pass
+        if self._path is not None and self._changed:
+            remember(self._path, self._known)
 
 
 def _stat(path: Path) -> list[object]:

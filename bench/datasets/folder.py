@@ -5,6 +5,7 @@ from pathlib import Path
 from bench.datasets import labelled
 from bench.datasets.base import Dataset, DatasetEntry, DatasetFacts
 from bench.datasets.files import DataError, is_picture, listed, shown, visible, walk
+from bench.datasets.foreign import CONVERT, pictures_among
 from bench.datasets.labelled import Labelled, PictureOptions
 
 TRAIN, VALIDATION, TEST = ("train", "training"), ("val", "valid", "validation"), ("test", "testing")
@@ -60,11 +61,13 @@ def _gather(root: Path, sources: list[tuple[Path, str | None]], notes: tuple[str
                 rows.append((path, number[child.name], split))
             else:
                 passed.append(path)
+    foreign = pictures_among(passed)
+    convert = f"; found {foreign}{CONVERT}" if foreign else ""
     if not rows:
         raise DataError(f"{shown(root)}: no pictures in folders named after classes; expected {root.name}/CLASS/*.jpg "
-                        f"or {root.name}/train/CLASS/*.jpg")
+                        f"or {root.name}/train/CLASS/*.jpg{convert}")
     if passed:
-        notes += (f"files that are no pictures, passed over: {len(passed)}",)
+        notes += (f"files that are no pictures, passed over: {len(passed)}{convert}",)
     splits = None if rows[0][2] is None else tuple(str(split) for _, _, split in rows)
     return Labelled(
         root=root,

@@ -1,6 +1,7 @@
 """`csv:PATH` and `parquet:PATH`: a table with a picture's path and its label in each row."""
 
 import math
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,12 +9,15 @@ from bench.datasets import labelled
 from bench.datasets.base import Dataset, DatasetEntry, DatasetFacts
 from bench.datasets.files import DataError, listed, shown
 from bench.datasets.labelled import Labelled, PictureOptions
+from bench.memory import available_memory
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SPLITS = {"train": "train", "training": "train", "val": "train", "valid": "train", "validation": "train",
           "test": "test", "testing": "test"}
+PER_BYTE = 20  # bytes of memory for a byte of a table, at most: short fields become objects
+UTF_16 = b"\xff\xfe", b"\xfe\xff"
 
 
 class TableOptions(PictureOptions):
@@ -40,10 +44,14 @@ def scan(options: TableOptions) -> Labelled:
     rows = _read(table, options)
     root = table.parent
     files = tuple(root / name for name in rows[options.image])
-    missing = [shown(path) for path in files if not path.is_file()]
+    missing = [shown(path) for path in files if not _is_there(path)]
     if missing:
         raise DataError(f"{shown(table)}: {len(missing)} of {len(files)} pictures are not there: {listed(missing)}")
     labels = rows[options.label]
+    several = [shown(path) for path, count in Counter(path for path, _ in set(zip(files, labels, strict=True))).items()
+               if count > 1]
+    if several:
+        raise DataError(f"{shown(table)}: {len(several)} pictures have several labels: {listed(several)}")
     classes = sorted(set(labels), key=_natural)
     number = {name: label for label, name in enumerate(classes)}
     splits = None
@@ -64,11 +72,19 @@ def _read(path: Path, options: TableOptions) -> "pd.DataFrame":
 
     if not path.is_file():
         raise DataError(f"{shown(path)}: no such table")
+    size, free = path.stat().st_size, available_memory()
+    if free is not None and size * PER_BYTE > free:
+        raise DataError(f"{shown(path)}: {size / 1e9:.1f} GB, more than this machine can read as a table")
     try:
         # Text throughout: the class `01` is not 1, and `NA` is a name.
         with path.open("rb") as file:
-            is_parquet = file.read(4) == b"PAR1"
+            head = file.read(4)
+        if head.startswith(UTF_16):
+            raise ValueError("its text is UTF-16; save it as UTF-8")
+        is_parquet = head == b"PAR1"
         read = pd.read_parquet(path) if is_parquet else pd.read_csv(path, dtype=str, keep_default_na=False)
+        if not is_parquet and not isinstance(read.index, pd.RangeIndex):  # pandas would take the first ones for names
+            raise ValueError("its rows have more fields than its head has names")
         rows = read.astype(str).where(read.notna(), "")
     except ImportError as error:
         raise DataError(f"{shown(path)}: reading parquet needs pyarrow (pip install pyarrow)") from error
@@ -78,10 +94,20 @@ def _read(path: Path, options: TableOptions) -> "pd.DataFrame":
     if lacking:
         raise DataError(f"{shown(path)}: no column {' or '.join(lacking)}; found {listed(map(repr, rows.columns))}; "
                         "name yours with the options `image` and `label`")
+    torn = int(rows[options.label].str.contains("\n", regex=False).sum())
+    if torn:
+        raise DataError(f"{shown(path)}: {torn} labels go on over several lines, as behind a quote that is not closed")
     empty = int(((rows[options.image] == "") | (rows[options.label] == "")).sum())
     if empty:
         raise DataError(f"{shown(path)}: {empty} rows lack a picture or a label")
     return rows
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name too long
+        return False
 
 
 def _natural(name: str) -> tuple[int, float, str]:

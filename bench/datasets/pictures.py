@@ -2,9 +2,11 @@
 rule, never clipped; what cannot be read is an error that names the file."""
 
 import io
+import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +17,8 @@ import numpy.typing as npt
 
 from bench.datasets.base import Prints, Split, print_of
 from bench.datasets.files import THREADS, DataError, listed, shown
+from bench.datasets.foreign import CONVERT, HEAD, RAW, is_raw, said_of
+from bench.datasets.whole import lacks_rows, lacks_tiles, may_lack_rows
 
 if TYPE_CHECKING:  # imported where it is used
     from PIL.Image import Image
@@ -23,7 +27,10 @@ if TYPE_CHECKING:  # imported where it is used
 Fit = Literal["crop", "squash"]
 LARGEST = 100_000_000  # pixels; larger ones are refused before they are decoded
 SMALLEST = 2  # pixels of a side
+AT_ONCE = LARGEST  # pixels that are decoded at the same time: each takes 8 to 20 bytes meanwhile
 JPEGS = ("JPEG", "MPO")
+FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF", "GIF", "PPM")  # whatever else Pillow may have been built with
+BLOCK = 1 << 20  # numbers that are scaled at once
 
 Pixels = npt.NDArray[np.uint8]
 Item = TypeVar("Item")
@@ -68,11 +75,32 @@ class Decoded:
         return Split.of_images(self.pixels[rows], labels[rows], self.wholes[rows])
 
 
+class Allowance:
+    """Of memory, in pixels: small pictures are decoded side by side, the largest one by one."""
+
+    def __init__(self, pixels: int) -> None:
+        self._left = pixels
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def taken(self, pixels: int) -> Iterator[None]:
+        with self._changed:
+            self._changed.wait_for(lambda: pixels <= self._left)
+            self._left -= pixels
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._left += pixels
+                self._changed.notify_all()
+
+
 def decode(kept: Sequence[Kept], side: int, fit: Fit) -> Decoded:
     out = Decoded.blank(len(kept), side)
+    allowance = Allowance(AT_ONCE)
 
     def fill(number: int) -> None:
-        out.pixels[number], out.wholes[number] = _decoded(kept[number], side, fit)
+        out.pixels[number], out.wholes[number] = _decoded(kept[number], side, fit, allowance)
 
     _of_each(range(len(kept)), fill, watcher.get())
     return out
@@ -107,19 +135,28 @@ def _opened(kept: Kept) -> "ImageFile":
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of large pictures: they are measured below
-            image = pil.open(kept if isinstance(kept, Path) else io.BytesIO(kept.read()))
+            image = pil.open(kept if isinstance(kept, Path) else io.BytesIO(kept.read()), formats=FORMATS)
     except pil.DecompressionBombError as error:
         raise DataError(f"{name}: too large to be a picture") from error
     except Exception as error:  # readers of heads fail in many ways
         raise DataError(f"{name}: {_why(kept, error)}") from error
+    problem = _problem(image)
+    if problem:
+        image.close()
+        raise DataError(f"{name}: {problem}")
+    return image
+
+
+def _problem(image: "ImageFile") -> str:
+    """What its head says against it."""
     width, height = image.size
     if width * height > LARGEST:
-        image.close()
-        raise DataError(f"{name}: {width}x{height} pixels, over {LARGEST // 1_000_000} million")
+        return f"{width}x{height} pixels, over {LARGEST // 1_000_000} million"
     if min(width, height) < SMALLEST:
-        image.close()
-        raise DataError(f"{name}: {width}x{height} pixels")
-    return image
+        return f"{width}x{height} pixels"
+    if is_raw(image):
+        return RAW + CONVERT
+    return "damaged (strips of it are missing)" if lacks_tiles(image) else ""
 
 
 def _why(kept: Kept, error: Exception) -> str:
@@ -127,16 +164,12 @@ def _why(kept: Kept, error: Exception) -> str:
         return error.strerror
     if isinstance(kept, Path):
         with kept.open("rb") as file:
-            head = file.read(256).lstrip()
+            head = file.read(HEAD)
     else:
-        head = kept.read()[:256].lstrip()
+        head = kept.read()[:HEAD]
     if not head:
         return "an empty file"
-    if head[:1] == b"<":
-        return "an HTML page, not a picture"
-    if head.startswith(b"version https://git-lfs"):
-        return "a git-LFS pointer, not a picture"
-    return "damaged, or not a picture"
+    return said_of(head) or "damaged, or not a picture"
 
 
 def _size(kept: Kept) -> tuple[int, int]:
@@ -149,22 +182,32 @@ def _size(kept: Kept) -> tuple[int, int]:
     return (height, width) if is_turned else (width, height)
 
 
-def _decoded(kept: Kept, side: int, fit: Fit) -> tuple[Pixels, int]:
+def _decoded(kept: Kept, side: int, fit: Fit, allowance: Allowance) -> tuple[Pixels, int]:
     """And a print of the whole picture: of its pixels, or of its file where it may not be decoded in full."""
+    with _opened(kept) as image:
+        if image.mode == "RGB":
+            image.draft("RGB", (2 * side, 2 * side))  # a JPEG can be decoded at a smaller size
+        with allowance.taken(image.width * image.height):
+            picture = _upright(kept, image)
+            whole = _content(kept) if image.format in JPEGS else np.asarray(picture, np.uint8)
+            return squared(picture, side, fit), print_of(whole)
+
+
+def _upright(kept: Kept, image: "ImageFile") -> "Image":
     from PIL import ImageOps
 
-    with _opened(kept) as image:
-        try:
-            if image.mode == "RGB":
-                image.draft("RGB", (2 * side, 2 * side))  # a JPEG can be decoded at a smaller size
-            picture = to_rgb(ImageOps.exif_transpose(image))
-        except Exception as error:  # decoders fail in many ways
-            raise DataError(f"{_name(kept)}: damaged ({error})") from error
-        if image.format in JPEGS:
-            whole: Pixels | bytes = kept.read_bytes() if isinstance(kept, Path) else kept.read()
-        else:
-            whole = np.asarray(picture, np.uint8)
-    return squared(picture, side, fit), print_of(whole)
+    try:
+        image.load()
+        if may_lack_rows(image) and lacks_rows(_content(kept), image):
+            raise ValueError("rows of it are missing")
+        ImageOps.exif_transpose(image, in_place=True)
+        return to_rgb(image)
+    except Exception as error:  # decoders fail in many ways
+        raise DataError(f"{_name(kept)}: damaged ({' '.join(str(error).split()) or type(error).__name__})") from error
+
+
+def _content(kept: Kept) -> bytes:
+    return kept.read_bytes() if isinstance(kept, Path) else kept.read()
 
 
 def squared(picture: "Image", side: int, fit: Fit) -> Pixels:
@@ -192,12 +235,21 @@ def to_rgb(image: "Image") -> "Image":
         image = image.convert("RGBA")
         white = pil.new("RGBA", image.size, "white")
         return pil.alpha_composite(white, image).convert("RGB")
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _to_bytes(values: npt.NDArray[np.generic]) -> Pixels:
-    numbers = values.astype(np.float64)
     most = 65535 if values.dtype.kind in "iu" else 1
-    if not (numbers.min() >= 0 and numbers.max() <= most):  # NaN fails too
-        raise ValueError(f"values from {numbers.min():g} to {numbers.max():g}, expected 0 to {most}")
-    return np.rint(numbers * (255 / most)).astype(np.uint8)
+    low, high = float(values.min()), float(values.max())
+    if not (low >= 0 and high <= most):  # NaN fails too
+        raise ValueError(f"values from {low:g} to {high:g}, expected 0 to {most}")
+    return scaled(values, most)
+
+
+def scaled(values: npt.NDArray[np.generic], most: float) -> Pixels:
+    """0 .. most -> 0 .. 255, a block at a time: in double precision all of them would take eight times their memory."""
+    out = np.empty(values.shape, np.uint8)
+    length = max(1, BLOCK * len(values) // max(values.size, 1))
+    for rows in (slice(start, start + length) for start in range(0, len(values), length)):
+        out[rows] = np.rint(values[rows].astype(np.float64) * (255 / most))
+    return out

@@ -46,6 +46,11 @@ class Backlog:
         self.waiting.add(job.key)
         self._later.append((until, job))
 
+    def postpone(self, job: Job) -> None:
+        """Its turn comes after all others. It is not ready yet."""
+        self.left[job.key] = len(self._order)
+        self._order.append(job)
+
     def separate(self, jobs: Iterable[Job]) -> None:
         """Jobs under way are to be handed out one by one from now on."""
         for job in jobs:
@@ -83,13 +88,16 @@ def bundles(jobs: Iterable[Job], is_gpu: bool) -> list[tuple[Job, ...]]:
     for job in jobs:
         spec = job.spec
         fits = isinstance(spec, FitSpec) and _share_what_is_frozen(spec) and (is_gpu or _trains_head_only(spec))
-        name = digest([job.kind, _of_any_repeat(spec)]) if fits and isinstance(spec, FitSpec) else job.key
-        found.setdefault(name, []).append(job)
+        found.setdefault(alike(job) if fits else job.key, []).append(job)
     return [tuple(group) for group in found.values()]
 
 
-def _of_any_repeat(spec: FitSpec) -> FitSpec:
-    return replace(spec, repeat=0, data=spec.data.as_read)
+def alike(job: Job) -> str:
+    """The same for jobs that differ in nothing but their repeat."""
+    spec = job.spec
+    if not isinstance(spec, FitSpec):
+        return job.key
+    return digest([job.kind, replace(spec, repeat=0, data=spec.data.as_read)])
 
 
 def _rank(job: Job) -> int:

@@ -46,7 +46,7 @@ class Starting:
     nobody could say which was to blame, so they are tried again one by one."""
 
     records: tuple[Record, ...]
-    together: int = 1
+    together: int = 1  # 0: what comes before the first step, which has a limit of its own
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,13 @@ class Stuck:
 
 
 @dataclass(frozen=True)
+class Lost:
+    """The worker can do nothing more on its device."""
+
+    error: str
+
+
+@dataclass(frozen=True)
 class Broken:
     """The worker cannot go on: records cannot be written."""
 
@@ -104,4 +111,4 @@ class Notice:
     text: str
 
 
-Message = Notice | Starting | Recorded | Done | Stuck | Broken
+Message = Notice | Starting | Recorded | Done | Stuck | Lost | Broken

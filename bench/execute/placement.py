@@ -15,7 +15,7 @@ class Placement:
 
     devices: tuple[str, ...]
     threads: int = 1
-    timeout: float | None = None  # seconds for one training
+    timeout: float | None = None  # seconds for one training; 0: no limit; None: a generous one
 
 
 def choose_placement(

@@ -4,6 +4,8 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import socket
+import struct
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -12,20 +14,21 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from bench import fork_server
-from bench.errors import BenchError
+from bench.errors import INCOMPLETE, BenchError
 from bench.execute.messages import Bundle, Message, Setup
 from bench.store import Record
 
 STOP = "stop"
 GRACE = 10.0  # seconds that a worker which has nothing left to do may take to end
 SERVER_LOST = 255  # multiprocessing's exit code for a child whose server is gone; the child itself may live
+HALF_A_MESSAGE = 30  # seconds that the rest of a message may take
 TAIL_BYTES = 4096
 
 
 class NoWorkers(BenchError):
     """Workers end before they train anything."""
 
-    exit_code = 3
+    exit_code = INCOMPLETE
 
 
 @dataclass
@@ -37,13 +40,21 @@ class Worker:
     since: float = 0.0  # when it got its bundle
     told_at: float = 0.0  # when it last told of a record, or got its bundle
     begun: tuple[Record, ...] = ()  # what a death would leave of the trainings at hand
-    begun_at: float = 0.0
-    together: int = 0  # trainings under way, those included that leave no record
+    begun_at: float = 0.0  # when these began, or what comes before them
+    together: int = 0  # trainings under way, those included that leave no record; 0: before the first step
     vain: int = 0  # processes of this place that in a row died without beginning a training
+    fault: str = ""  # what ended it although no training need be to blame
+    suspects: frozenset[str] = frozenset()  # kinds of work at which a fault came since this place finished a training
+    killed_at: float | None = None
 
     @property
     def pid(self) -> int:
         return self.process.pid or 0
+
+    @property
+    def company(self) -> int:
+        """How many trainings a death would take along."""
+        return max(self.together, len(self.begun))
 
     @property
     def seconds(self) -> float:
@@ -81,6 +92,7 @@ class Pool:
             why = str(error) or "what imports torch and timm for them ended; it said why above"
             raise NoWorkers(f"workers cannot be started: {why}") from error
         theirs.close()
+        _patient(ours)
         return Worker(setup, process, ours)
 
     def idle(self) -> list[Worker]:
@@ -91,9 +103,11 @@ class Pool:
 
     def give(self, worker: Worker, bundle: Bundle) -> None:
         worker.bundle = bundle
-        worker.since = worker.told_at = time.monotonic()
-        with contextlib.suppress(OSError):  # dead already: its end is noticed in `messages`
+        worker.since = worker.told_at = worker.begun_at = time.monotonic()
+        try:
             worker.pipe.send(bundle)
+        except OSError:  # dead already, or stopped: its end is noticed in `messages`
+            self.kill(worker)
 
     def messages(self, timeout: float | None) -> Iterator[tuple[Worker, Message | Died]]:
         """What came in; waits for the first. A dead worker's last words come before its death."""
@@ -103,15 +117,25 @@ class Pool:
             if worker.pipe in ready or worker.process.sentinel in ready:
                 yield from _heard(worker)
 
-    def replace(self, worker: Worker) -> None:
+    def replace(self, worker: Worker) -> Worker:
         """A new process in the place of a dead one."""
         fresh = self._start(worker.setup)
-        fresh.vain = worker.vain
+        fresh.vain, fresh.suspects = worker.vain, worker.suspects
         worker.pipe.close()
         self.workers[self.workers.index(worker)] = fresh
+        return fresh
+
+    def renew(self, worker: Worker) -> Worker:
+        """A process that has done nothing yet, in the place of one that waits for a job."""
+        if not worker.since:
+            return worker
+        fresh = self.replace(worker)
+        _end([worker.process])  # as it does when its pipe closes
+        return fresh
 
     def remove(self, worker: Worker) -> None:
-        """Its place stays empty."""
+        """Its place stays empty, and nobody waits for its process."""
+        _forget(worker.process)
         worker.pipe.close()
         self.workers.remove(worker)
 
@@ -121,6 +145,7 @@ class Pool:
                 worker.pipe.send(STOP)
 
     def kill(self, worker: Worker) -> None:
+        worker.killed_at = time.monotonic()
         worker.process.kill()
 
     def close(self, now: bool) -> None:
@@ -129,8 +154,7 @@ class Pool:
             if now:
                 worker.process.kill()
             worker.pipe.close()
-        for worker in self.workers:
-            _end(worker.process)
+        _end([worker.process for worker in self.workers])
 
 
 def _heard(worker: Worker) -> Iterator[tuple[Worker, Message | Died]]:
@@ -138,23 +162,50 @@ def _heard(worker: Worker) -> Iterator[tuple[Worker, Message | Died]]:
     dead = not worker.process.is_alive()
     try:
         while worker.pipe.poll():
-            yield worker, worker.pipe.recv()
-    except (EOFError, OSError):
-        _end(worker.process)
+            message = worker.pipe.recv()
+            if not isinstance(message, Message):
+                raise TypeError(f"no message: {message!r:.80}")
+            yield worker, message
+    except Exception as error:  # it died, in the middle of a message too; else what came is none
+        if not isinstance(error, EOFError | OSError) or isinstance(error, BlockingIOError):
+            worker.fault = f"its worker's message cannot be read: {type(error).__name__}: {error}"
+            worker.process.kill()
+        _end([worker.process])
         dead = True
     if dead:
         if worker.process.exitcode == SERVER_LOST:
+            worker.fault = worker.fault or f"worker, or the process that starts workers, ended with code {SERVER_LOST}"
             with contextlib.suppress(ProcessLookupError):
                 os.kill(worker.pid, signal.SIGKILL)
         yield worker, Died(worker.process.exitcode)
 
 
-def _end(process: BaseProcess) -> None:
-    """Wait for a process that is about to end; one that hangs in its last steps is killed."""
-    process.join(GRACE)
-    if process.is_alive():
-        process.kill()
-        process.join(GRACE)
+
+
+def _end(processes: list[BaseProcess]) -> None:
+    """Wait for processes that are about to end. One that hangs in its last steps is killed, and one that outlives that
+    is left behind."""
+    for is_last in (False, True):
+        end = time.monotonic() + GRACE
+        for process in processes:
+            process.join(max(0.0, end - time.monotonic()))
+        for process in processes:
+            if process.is_alive() and is_last:
+                _forget(process)
+            elif process.is_alive():
+                process.kill()
+
+
+def _forget(process: BaseProcess) -> None:
+    """Else multiprocessing would wait for it at this process's own end, without a limit."""
+    multiprocessing.process._children.discard(process)  # type: ignore[attr-defined]
+
+
+def _patient(pipe: "Connection[Bundle | str, Message]") -> None:
+    """A worker that is stopped in the middle of a message must not stop the runner: a BlockingIOError ends that."""
+    with socket.socket(fileno=os.dup(pipe.fileno())) as ours:
+        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            ours.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", HALF_A_MESSAGE, 0))
 
 
 def tail(log: Path) -> str:

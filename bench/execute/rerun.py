@@ -1,6 +1,7 @@
 """Forgetting records so that a run makes them again: `--rerun failed` or `--rerun all`."""
 
 from bench.execute.roots import Roots
+from bench.plan.agreement import agreeing
 from bench.plan.plan import Plan
 from bench.spec.job import FitSpec, Job
 from bench.store import Record
@@ -12,13 +13,14 @@ def forget(plan: Plan, roots: Roots, everything: bool) -> int:
 
     Pretrainings belong to all suites: `everything` spares those that went well.
     """
-    records, _ = roots.store.scan()
+    own, _ = roots.store.scan()
     shared, _ = roots.shared.scan()
+    records = agreeing(plan, {**own, **shared})
     touched: set[str] = set()  # keys of jobs
     removed = 0
     for job in plan.jobs.values():
         if job.kind == "pretrain":
-            stale = [job.key] if job.key in shared and shared[job.key].status in BROKEN else []
+            stale = [job.key] if job.key in records and records[job.key].status in BROKEN else []
         else:
             whole = everything or any(need in touched for need in job.needs)
             stale = [key for key in _stale(job, records, whole) if key in records]

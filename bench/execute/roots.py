@@ -1,5 +1,7 @@
 """Where a suite's records lie, and which jobs of a plan they finish."""
 
+import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,6 +9,8 @@ from bench.errors import StoreError
 from bench.plan.plan import Plan
 from bench.spec.job import FitSpec, Job
 from bench.store import Record, Store, blobs
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -37,14 +41,18 @@ class Roots:
 
 
 def missing_records(plan: Plan, roots: Roots) -> dict[str, int]:
-    """Unfinished jobs and how many records each lacks. A pretraining without its weights lacks one."""
-    records, _ = roots.store.scan()
-    shared, _ = roots.shared.scan()
+    """Unfinished jobs and how many records each lacks. A pretraining without its weights lacks one. Says how many
+    record files are damaged, which may be all those of an older version."""
+    records, damaged = roots.store.scan()
+    shared, damaged_shared = roots.shared.scan()
+    if found := [*damaged, *damaged_shared]:
+        log.warning(f"damaged record files, counted as absent: {len(found)}, the first {found[0]}; what is made "
+                       f"anew moves its old file to {roots.store.damaged}")  # fmt: skip
     missing = {}
     for key, job in plan.jobs.items():
         if job.kind == "pretrain":
             record = shared.get(key)
-            lacking = int(record is None or not _has_weights(record, roots))
+            lacking = int(record is None or bool(_lost(record, roots)))
         else:
             lacking = sum(one not in records for one in job.record_keys)
         if lacking:
@@ -59,7 +67,8 @@ def forget_lost_weights(plan: Plan, roots: Roots) -> None:
             continue
         with roots.shared.lock(job.key) as ours:  # else another runner trains it right now
             record = roots.shared.read(job.key) if ours else None
-            if record is not None and not _has_weights(record, roots):
+            if record is not None and (trouble := _lost(record, roots)):
+                log.warning("%s; they are trained again", trouble)
                 roots.shared.forget(job.key)
     for job in plan.jobs.values():
         spec = job.spec
@@ -76,18 +85,25 @@ def _forget_lost_ingredients(final: Job, plan: Plan, store: Store) -> None:
         for key in search.record_keys:
             record = store.read(key)
             kept = record.trial.ingredients if record is not None and record.trial is not None else []
-            if not all(blobs.has(store.root / "ingredients" / search.key, sha256) for sha256 in kept):
+            if trouble := _unreadable(store.root / "ingredients" / search.key, kept):
+                log.warning("%s; the trial that left them is made again", trouble)
                 store.forget(key)
 
 
-def _has_weights(record: Record, roots: Roots) -> bool:
-    """True where there are none to have."""
+def _lost(record: Record, roots: Roots) -> str:
+    """What is wrong with the weights of a pretraining; "" where nothing is, or where there are none to have."""
+    made = record.pretraining
+    return _unreadable(roots.shared.root, [made.weights_sha256] if made is not None else [])
+
+
+def _unreadable(root: Path, sha256s: Iterable[str]) -> str:
+    """The first trouble in words, or ""."""
     try:
-        if record.pretraining is not None:
-            blobs.get(roots.shared.root, record.pretraining.weights_sha256)
-    except StoreError:
-        return False
-    return True
+        for sha256 in sha256s:
+            blobs.get(root, sha256)
+    except StoreError as error:
+        return str(error)
+    return ""
 
 
 def pretrained_ok(roots: Roots, job: Job) -> bool:

@@ -7,17 +7,18 @@ The truth is on disk. The runner may be killed at any moment, and any number of 
 import contextlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bench.errors import StoreError
-from bench.execute.bundles import Backlog, bundles
+from bench.execute.bundles import Backlog, alike, bundles
 from bench.execute.display import Display
 from bench.execute.ingest import images_at_hand, ingest
 from bench.execute.ledger import Ledger, Summary
-from bench.execute.messages import Broken, Bundle, Done, Notice, Recorded, Setup, Starting, Stuck
+from bench.execute.messages import Broken, Bundle, Done, Lost, Notice, Recorded, Setup, Starting, Stuck
+from bench.execute.patience import Patience
 from bench.execute.placement import Placement
-from bench.execute.pool import Died, NoWorkers, Pool, Worker, tail
+from bench.execute.pool import GRACE, Died, NoWorkers, Pool, Worker, tail
 from bench.execute.roots import Roots, forget_lost_weights, missing_records, pretrained_ok
 from bench.execute.signals import Interrupted, StopSignals
 from bench.plan.exams import examine, refuse_overlaps, sentences
@@ -27,9 +28,11 @@ from bench.plan.titles import titles_of
 from bench.spec.job import Job
 from bench.spec.refs import Engine
 from bench.store import Record
+from bench.store.record import Status
 
 BUSY_WAIT = 0.5  # seconds between looks at a job that another runner holds, and at the count of signals
 VAIN_STARTS = 3  # so many processes in a row that end before any training: there is no point in a fourth
+SUSPECTS = 3  # so many kinds of work in a row at which a device fails: it is the device
 
 
 def run_plan(
@@ -51,7 +54,7 @@ def run_plan(
         for line in overlaps:
             display.say(line)
         ledger = Ledger(roots, titles_of(plan), work, missing, display)
-        runner = Runner(Pool(), backlog, ledger, stop, placement.timeout)
+        runner = Runner(Pool(), backlog, ledger, stop, Patience(work, placement.timeout))
         orderly = False
         try:
             runner.start(_setups(plan, roots, placement, provenance))
@@ -98,7 +101,8 @@ class Runner:
     backlog: Backlog
     ledger: Ledger
     stop: StopSignals
-    timeout: float | None  # seconds for one training
+    patience: Patience
+    struck: set[str] = field(default_factory=set)  # records of trainings in which a device failed once
 
     def start(self, setups: list[Setup]) -> None:
         """There is nothing to finish while workers start, so one signal is enough to stop that."""
@@ -131,7 +135,8 @@ class Runner:
     def _hand_out(self) -> None:
         for worker in self.pool.idle():
             if (bundle := self.backlog.take(time.monotonic())) is not None:
-                self.pool.give(worker, bundle)
+                again = any(key in self.struck for job in bundle.jobs for key in job.record_keys)
+                self.pool.give(self.pool.renew(worker) if again else worker, bundle)
 
     def _hear(self, worker: Worker, message: object) -> None:
         bundle = worker.bundle
@@ -141,8 +146,9 @@ class Runner:
             case Starting(records, together):
                 worker.begun, worker.together, worker.begun_at, worker.vain = records, together, time.monotonic(), 0
             case Recorded() if bundle is not None:
-                worker.begun = tuple(record for record in worker.begun if record.key != message.key)
-                self._count(worker, bundle.job_of(message.key), message)
+                job = bundle.job_of(message.key)
+                self._count(worker, job, message)
+                self._note_end(worker, job, message.key)
             case Done(complete, held) if bundle is not None:
                 worker.bundle, worker.begun, worker.together = None, (), 0
                 for job in bundle.jobs:
@@ -154,6 +160,9 @@ class Runner:
                         self.backlog.put(job)
             case Stuck(error) if bundle is not None:
                 self._unstick(worker, bundle, error)
+            case Lost(error):
+                worker.fault = error
+                self.pool.kill(worker)  # it may hang in its last steps
             case Broken(error):
                 raise StoreError(error)
             case Died():
@@ -164,6 +173,16 @@ class Runner:
         if not self.backlog.waiting:
             self.ledger.display.say(f"waiting for another runner: {self.ledger.titles[job.key]}")
         self.backlog.put_off(job, time.monotonic() + BUSY_WAIT)
+
+    def _note_end(self, worker: Worker, job: Job, key: str) -> None:
+        """One training has its record; what comes after the last of them is no training's."""
+        now = time.monotonic()
+        if worker.together:
+            self.patience.note(job, worker.together, now - worker.begun_at)
+        worker.suspects = frozenset()
+        worker.begun = tuple(record for record in worker.begun if record.key != key)
+        if not worker.begun:
+            worker.together, worker.begun_at = 0, now
 
     def _count(self, worker: Worker, job: Job, message: Recorded) -> None:
         now = time.monotonic()
@@ -177,21 +196,38 @@ class Runner:
     def _bury(self, worker: Worker, reason: str) -> None:
         """A worker died. What it was at becomes a record, and the rest of its jobs goes to the next worker."""
         bundle, begun = worker.bundle, worker.begun
-        if bundle is None or (worker.together < 2 and not begun):
+        overdue = next((one.error for one in begun if one.status == "timeout"), None)
+        reason = worker.fault or overdue or reason
+        if bundle is None or not (begun or worker.company > 1):
             worker.vain += 1
-        elif worker.together > 1:
-            self.backlog.separate(bundle.jobs)
-            self.ledger.say(bundle.jobs[0], f"{reason} in {worker.together} trainings; tried one by one")
-            begun = ()
+        else:
+            if worker.fault:
+                worker.suspects |= {alike(bundle.jobs[0])}
+            if worker.company > 1:
+                self.backlog.separate(bundle.jobs)
+                self.ledger.say(bundle.jobs[0], f"{reason} in {worker.company} trainings; tried one by one")
+                begun = ()
+            elif worker.fault and begun[0].key not in self.struck:
+                self._strike(bundle.job_of(begun[0].key), begun[0].key, reason)
+                begun = ()
         if bundle is not None:
-            dead = [one if one.status == "timeout" else replace(one, error=reason) for one in begun]
+            fault: Status = "timeout" if overdue else "failed" if worker.fault else "crashed"
+            dead = [replace(one, status=fault, error=reason) for one in begun]
             self._take_back(worker, bundle, dead)
         if self.ledger.summary.stopped_by is not None:
             self.pool.remove(worker)
-        elif worker.vain < VAIN_STARTS:
+        elif worker.vain < VAIN_STARTS and len(worker.suspects) < SUSPECTS:
             self.pool.replace(worker)
         else:
             self._give_up(worker, reason)
+
+    def _strike(self, job: Job, record_key: str, reason: str) -> None:
+        """A device failed, perhaps by this training. It is tried once more: in a fresh process, by itself, and after
+        all others, so that a device that fails at everything is known for it first."""
+        self.struck.add(record_key)
+        self.backlog.separate([job])
+        self.backlog.postpone(job)
+        self.ledger.say(job, f"{reason}; tried once more in a fresh process")
 
     def _give_up(self, worker: Worker, reason: str) -> None:
         log = worker.setup.log
@@ -206,15 +242,26 @@ class Runner:
             failed = [replace(one, status="failed", error=error) for one in worker.begun]
             self._take_back(worker, bundle, failed)
         else:
-            self.ledger.summary.failed += 1
-            self.ledger.say(bundle.jobs[0], f"{error}; left out; its log: {worker.setup.log}")
-            for job in bundle.jobs:
-                self.backlog.remove(job, is_usable=False)
-                self.ledger.leave(job)
+            self._leave_out(worker, bundle, error)
         worker.bundle, worker.begun, worker.together = None, (), 0
+
+    def _leave_out(self, worker: Worker, bundle: Bundle, error: str) -> None:
+        self.ledger.summary.failed += 1
+        self.ledger.say(bundle.jobs[0], f"{error}; left out; its log: {worker.setup.log}")
+        for job in bundle.jobs:
+            self.backlog.remove(job, is_usable=False)
+            self.ledger.leave(job)
 
     def _take_back(self, worker: Worker, bundle: Bundle, records: list[Record]) -> None:
         """The bundle ended early. The records are written unless the worker did so and had no time to say so."""
+        self._write(worker, bundle, records)
+        for job in bundle.jobs:
+            if records and self.ledger.roots.is_done(job):
+                self._complete(job, worker.seconds)
+            else:
+                self.backlog.put(job)
+
+    def _write(self, worker: Worker, bundle: Bundle, records: list[Record]) -> None:
         for record in records:
             job = bundle.job_of(record.key)
             store = self.ledger.roots.store_of(job)
@@ -223,16 +270,27 @@ class Runner:
                 store.write(record)
                 self.ledger.say(job, f"{record.error}; its log: {worker.setup.log}")
             self._count(worker, job, Recorded.of(written or record))
-        for job in bundle.jobs:
-            if records and self.ledger.roots.is_done(job):
-                self._complete(job, worker.seconds)
-            else:
-                self.backlog.put(job)
 
     def _end_overdue(self) -> None:
-        limit = self.timeout
+        now = time.monotonic()
         for worker in self.pool.busy():
-            if limit is not None and worker.together and time.monotonic() - worker.begun_at > limit * worker.together:
-                error = f"took longer than --timeout {limit:g} s"
+            if worker.killed_at is not None:
+                if now - worker.killed_at > GRACE:
+                    self._forsake(worker)
+                continue
+            assert worker.bundle is not None, "it is busy"
+            error = self.patience.exceeded(worker.bundle.jobs[0], worker.together, now - worker.begun_at)
+            if error:
                 worker.begun = tuple(replace(one, status="timeout", error=error) for one in worker.begun)
+                worker.fault = "" if worker.begun else error
                 self.pool.kill(worker)
+
+    def _forsake(self, worker: Worker) -> None:
+        """The kernel does not let go of a process that waits for its driver. It keeps its jobs' locks, so nobody else
+        can do these now."""
+        assert worker.bundle is not None, "it is busy"
+        reason = f"process {worker.pid} hangs in the kernel and cannot be killed"
+        if worker.company < 2:
+            self._write(worker, worker.bundle, [one for one in worker.begun if one.status == "timeout"])
+        self._leave_out(worker, worker.bundle, reason)
+        self._give_up(worker, reason)

@@ -13,8 +13,9 @@ import torch
 from bench.engine.common.context import Context, device_name
 from bench.engine.jobs.perform import perform
 from bench.engine.train import precision
+from bench.engine.train.faults import is_device_fault
 from bench.errors import StoreError
-from bench.execute.messages import Broken, Bundle, Done, Message, Notice, Recorded, Setup, Starting, Stuck
+from bench.execute.messages import Broken, Bundle, Done, Lost, Message, Notice, Recorded, Setup, Starting, Stuck
 from bench.fork_server import STOPPING
 from bench.places import machine_cache
 from bench.spec.job import Job, PretrainSpec
@@ -54,6 +55,7 @@ def make_context(setup: Setup, pipe: "Connection[Message, Bundle | str]") -> Con
     device = torch.device(setup.device)
     torch.set_num_threads(setup.threads)
     precision.set_explicitly()
+    torch.ones(8, 8, device=device).mm(torch.ones(8, 8, device=device)).sum().item()  # a broken one says so here
     stop = _StopRequest(pipe)
     return Context(
         store=Store(setup.results / setup.suite),
@@ -112,7 +114,8 @@ def _do(bundle: Bundle, context: Context) -> Message:
             raise
         except Exception as error:
             traceback.print_exc()  # into the log
-            return Stuck(f"{type(error).__name__}: {error}")
+            text = f"{type(error).__name__}: {error}"
+            return Lost(text.splitlines()[0]) if is_device_fault(error) else Stuck(text)
 
 
 def _into_log(path: Path) -> None:

@@ -15,9 +15,11 @@ from bench.errors import BenchError
 from bench.gate.environment import FIELDS, Environment
 from bench.gate.fingerprint import Fingerprint
 from bench.gate.verdict import CellName
-from bench.store import atomic
+from bench.metrics import lowest
+from bench.store import atomic, sealed
 
-SCHEMA = 1
+SCHEMA = 2
+ANEW = "accept the baseline anew: `python -m bench baseline accept SUITE`"
 DECIMALS = 9  # of a score: exact for any test set that fits a disk
 
 
@@ -104,7 +106,8 @@ def encode(baseline: Baseline) -> bytes:
     lines = [f"{_json(name)}: {_json(value)}," for name, value in header.items()]
     rows = ",\n".join(_json(_row_as_dict(row)) for row in baseline.rows)
     text = "\n".join(["{", *lines, '"results": [', *([rows] if rows else []), "]", "}", ""])
-    return text.encode("utf-8", "backslashreplace")  # \udcXX of a file name that is not UTF-8 is its JSON escape too
+    # \udcXX of a file name that is not UTF-8 is its JSON escape too.
+    return sealed.seal(text.encode("utf-8", "backslashreplace"))
 
 
 def _json(value: Any) -> str:
@@ -125,7 +128,8 @@ def _row_as_dict(row: Row) -> dict[str, Any]:
 def read(path: Path) -> Baseline:
     """Raises BadBaseline with one line that says what is wrong with the file."""
     try:
-        text = path.read_bytes().decode("utf-8")
+        data = path.read_bytes().replace(b"\r\n", b"\n")  # a checkout may have changed the line ends, and nothing else
+        text = data.decode("utf-8")
     except FileNotFoundError:
         raise NoBaseline(f"{path}: no such baseline") from None
     except OSError as error:
@@ -133,7 +137,7 @@ def read(path: Path) -> Baseline:
     except UnicodeDecodeError as error:
         raise BadBaseline(f"{path}: not text (byte {error.start})") from None
     try:
-        return _decode(_parse(text))
+        return _decode(_parse(text), sealed.is_whole(data))
     except (ValueError, RecursionError) as error:
         raise BadBaseline(f"{path}: {error}") from None
 
@@ -199,9 +203,13 @@ def _fits(value: Any, types: tuple[type, ...], is_signed: bool) -> bool:
     return isinstance(value, types)
 
 
-def _decode(raw: Any) -> Baseline:
-    if isinstance(raw, dict) and raw.get("schema", SCHEMA) != SCHEMA:
-        raise ValueError(f"schema {raw['schema']!r}, this version reads {SCHEMA}; accept the baseline anew")
+def _decode(raw: Any, is_whole: bool) -> Baseline:
+    if isinstance(raw, dict):
+        is_sealed = raw.pop(sealed.FIELD, None) is not None
+        if raw.get("schema", SCHEMA) != SCHEMA and (is_whole or not is_sealed):
+            raise ValueError(f"schema {raw['schema']!r}, this version reads {SCHEMA}; {ANEW}")
+        if not is_whole:
+            raise ValueError(f"changed since it was written: it does not fit its checksum; {ANEW}")
     header = _checked(raw, HEADER, "the file", HEADER_MORE)
     environment = Environment.from_dict(_checked(header["environment"], ENVIRONMENT, "environment"))
     if not all(isinstance(one, str) for one in header["allowed"]):
@@ -219,10 +227,10 @@ def _decode(raw: Any) -> Baseline:
 
 def _row(raw: Any, where: str) -> Row:
     found = _checked(raw, RESULT, where, RESULT_MORE)
-    lowest = -1 if found["metric"] == "mcc" else 0
+    low = lowest(found["metric"])
     for name in ("score", "first"):
-        if not lowest <= found.get(name, 0) <= 1:
-            raise ValueError(f"{where}: {name!r} is {found[name]}, expected a number between {lowest} and 1")
+        if not low <= found.get(name, 0) <= 1:
+            raise ValueError(f"{where}: {name!r} is {found[name]}, expected a number between {low:g} and 1")
     if found["num_test"] == 0:
         raise ValueError(f"{where}: 'num_test' is 0")
     try:

@@ -2,14 +2,14 @@
 to, `lineage.py` what the baseline goes back to, `notes.py` what a reader must be told.
 """
 
-from bench.errors import BenchError
+from bench.errors import BLIND, BenchError
 from bench.gate import notes
 from bench.gate.against import Terms, hold, surely_changed
 from bench.gate.baseline import Baseline
 from bench.gate.lineage import rooted, worse_of
 from bench.gate.pairs import NOT_PLANNED, Pairs, Rule, mean, sort_out
 from bench.gate.tonight import Tonight
-from bench.gate.verdict import BLIND, GateResult, Verdict
+from bench.gate.verdict import GateResult, Verdict
 
 
 class OtherSuite(BenchError):

@@ -12,6 +12,7 @@ from bench.gate.environment import Environment, device_model
 from bench.gate.fingerprint import DIGITS, Fingerprint, fingerprint
 from bench.gate.verdict import CellName
 from bench.keys import digest
+from bench.plan.agreement import agreeing
 from bench.plan.plan import Cell, Plan
 from bench.store.record import Record
 
@@ -71,6 +72,7 @@ class Tonight:
 
 def tonight_of(plan: Plan, records: Mapping[str, Record]) -> Tonight:
     """`records`: by key, those of the suite and of the pretrainings that it shares."""
+    records = agreeing(plan, records)
     used = [records[key] for job in plan.jobs.values() for key in job.record_keys if key in records]
     told = [*plan.loaded.stand_ins, *(str(one) for r in used for one in r.provenance.get("stand_in", ()))]
     return Tonight(

@@ -6,6 +6,8 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Literal
 
+from bench.errors import BLIND, INCOMPLETE, REGRESSED
+
 Word = Literal[
     "regressed",  # surely worse, by more than the margin
     "improved",  # surely better, by more than the margin
@@ -21,7 +23,6 @@ WORDS: tuple[Word, ...] = (
 )  # fmt: skip
 COMPARED: tuple[Word, ...] = ("regressed", "improved", "equivalent", "identical", "inconclusive")
 
-REGRESSION, SOME_FAILED, BLIND = 1, 3, 4
 MOST_UNSEEN = 0.25  # of the baseline's cells; where more could have dropped unseen, the night is not green
 
 
@@ -138,7 +139,7 @@ class GateResult:
         # What is missing because a training went wrong is a failure of tonight, not of what the code came to.
         surely = [v for v in self.all_failing if v.word != "missing" or not v.went_wrong]
         if surely or any(cost.word == "slower" for cost in self.costs):
-            return REGRESSION
+            return REGRESSED
         if any(v.went_wrong for v in self.verdicts):
-            return SOME_FAILED
+            return INCOMPLETE
         return BLIND if self.is_blind else 0

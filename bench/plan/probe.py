@@ -7,8 +7,6 @@ workers come from too looks at the models (`_answers`).
 import contextlib
 import dataclasses
 import io
-import json
-import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,12 +16,13 @@ from bench.backbones import torchvision_names
 from bench.backbones.base import BackboneFacts
 from bench.errors import BenchError
 from bench.keys import digest
-from bench.store.atomic import write_bytes
+from bench.store.remembered import recall, remember
 from bench.suite.schema import BackboneSpec
+from bench.text import note
 
-CUT = 5  # bumped when `units.py` cuts or names units otherwise: older answers are asked again
+CUT = 6  # bumped when `units.py` cuts or names units otherwise: older answers are asked again
 CLASSES = 7  # of the network that is looked at: a number that no layer of a known network has
-KEYS = {field.name for field in dataclasses.fields(BackboneFacts)}
+FIELDS = [field.name for field in dataclasses.fields(BackboneFacts)]
 
 
 def facts_for(specs: list[BackboneSpec], cache: Path) -> list[BackboneFacts | BenchError]:
@@ -33,7 +32,7 @@ def facts_for(specs: list[BackboneSpec], cache: Path) -> list[BackboneFacts | Be
     for spec in specs:
         if backbones.find(spec.name) is None:
             key, question = _question(spec)
-            answer = _kept(cache / "timm" / f"{key}.json")
+            answer = recall(cache / "timm" / f"{key}.json")
             if answer is None:
                 questions[key] = question
             else:
@@ -42,7 +41,7 @@ def facts_for(specs: list[BackboneSpec], cache: Path) -> list[BackboneFacts | Be
         answers |= _ask(questions)
         for key in questions:
             if "error" not in answers[key]:
-                _keep(cache / "timm" / f"{key}.json", answers[key])
+                remember(cache / "timm" / f"{key}.json", answers[key])
     return [_facts(spec, answers) for spec in specs]
 
 
@@ -59,28 +58,11 @@ def _facts(spec: BackboneSpec, answers: dict[str, Any]) -> BackboneFacts | Bench
 
 def _question(spec: BackboneSpec) -> tuple[str, dict[str, Any]]:
     question = {"name": spec.name, "units": spec.units, "options": spec.options}
-    return digest([version("timm"), version("torchvision"), CUT, question]), question
-
-
-def _kept(path: Path) -> dict[str, Any] | None:
-    """None where nothing was kept, or something damaged."""
-    try:
-        answer = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return None
-    return answer if isinstance(answer, dict) and set(answer) == KEYS else None
-
-
-def _keep(path: Path, answer: Any) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_bytes(path, json.dumps(answer).encode())
-    except (OSError, BenchError):
-        pass  # a read-only cache costs the next plan some seconds, nothing else
+    return digest([version("timm"), version("torchvision"), CUT, FIELDS, question]), question
 
 
 def _ask(questions: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    sys.stderr.write(f"looking at {', '.join(sorted({q['name'] for q in questions.values()}))}; once\n")
+    note(f"looking at {', '.join(sorted({q['name'] for q in questions.values()}))}; once")
     return fork_server.ask("asking timm about backbones", _answers, questions)
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.analysis.frame import SuiteResults
-from bench.store.atomic import write_bytes
+from bench.store.atomic import sweep_beside, write_bytes
+from bench.text import encodable
 
 if TYPE_CHECKING:
     from bench.gate.series import NightSeries
@@ -23,16 +24,17 @@ def render(results: SuiteResults, gate: "GateResult | None" = None) -> str:
 
 
 def write(results: SuiteResults, path: Path, gate: "GateResult | None" = None) -> Path:
-    return _replace(path, render(results, gate))
+    return replace_page(path, render(results, gate))
 
 
 def write_trend(suite: str, series: "Sequence[NightSeries]", path: Path) -> Path:
     from bench.report.trend import build_trend
 
-    return _replace(path, build_trend(suite, series))
+    return replace_page(path, build_trend(suite, series))
 
 
-def _replace(path: Path, text: str) -> Path:
-    """A reader sees the old page or the new one, never half of it."""
-    write_bytes(path, text.encode())
+def replace_page(path: Path, text: str) -> Path:
+    """A reader sees the old page or the new one, never half of it. What writers left that were killed is removed."""
+    write_bytes(path, encodable(text).encode())
+    sweep_beside(path)
     return path

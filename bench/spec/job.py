@@ -3,11 +3,12 @@
 Paths, devices and labels are not here. `enumerate.py` fills these from a suite; `engine/` reads them.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
-from bench.keys import PROTOCOL, digest
+from bench.keys import PROTOCOL, canonical, digest_plain
 from bench.spec.recipe import Recipe
 from bench.spec.refs import BackboneRef, DataRef, LabelBudget, NewHead, Pipeline, Search, Training
 from bench.spec.spans import Varied
@@ -69,9 +70,14 @@ class Job:
     spec: Spec
     needs: tuple[str, ...] = ()  # keys of jobs whose outcome this one reads
 
+    @property
+    def content(self) -> dict[str, Any]:
+        """As its records carry it, so that their keys can be told from them alone: `key_of`."""
+        return {"protocol": PROTOCOL, "job": self.kind, "needs": list(self.needs), **canonical(self.spec)}
+
     @cached_property
     def key(self) -> str:
-        return digest({"protocol": PROTOCOL, "kind": self.kind, "spec": self.spec, "needs": self.needs})
+        return key_of(self.content)
 
     @property
     def record_keys(self) -> tuple[str, ...]:
@@ -82,10 +88,17 @@ class Job:
         return (self.key,)
 
 
-def trial_key(search_key: str, number: int) -> str:
-    return digest({"protocol": PROTOCOL, "kind": "trial", "search": search_key, "number": number})
+def key_of(content: Mapping[str, Any]) -> str:
+    """Raises KeyError where this is no job's content."""
+    spec = {name: value for name, value in content.items() if name not in ("protocol", "job", "needs")}
+    kind, needs = content["job"], content["needs"]
+    return digest_plain({"protocol": content["protocol"], "kind": kind, "spec": spec, "needs": needs})
 
 
-def unchosen_key(job_key: str, number: int) -> str:
+def trial_key(search_key: str, number: int, protocol: int = PROTOCOL) -> str:
+    return digest_plain({"protocol": protocol, "kind": "trial", "search": search_key, "number": number})
+
+
+def unchosen_key(job_key: str, number: int, protocol: int = PROTOCOL) -> str:
     """`number`: counts a search's trials without the chosen one."""
-    return digest({"protocol": PROTOCOL, "kind": "unchosen", "job": job_key, "number": number})
+    return digest_plain({"protocol": protocol, "kind": "unchosen", "job": job_key, "number": number})

@@ -4,13 +4,18 @@ import contextlib
 import errno
 import hashlib
 import os
+import re
 import secrets
+import shutil
+import stat
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from bench.errors import StoreError
 
 PREFIX = ".tmp-"  # then machine, pid, random: `sweep` must know whose a left-over file is
+_OURS = re.compile(r"\.tmp-[0-9a-f]{8}-[0-9]+-[0-9a-f]{16}")
 FOREIGN_SECONDS = 24 * 3600.0  # no write takes that long: another machine's file this old has no writer
 PROBE_BYTES = 1 << 16
 
@@ -27,6 +32,10 @@ _WORDS = {
     errno.EISDIR: "a folder stands where the file should be",
     errno.EMFILE: "too many open files",
     errno.ENFILE: "too many open files",
+    errno.ENOENT: "it is not there, or no more",
+    errno.ESTALE: "it is gone from its server",
+    errno.ENAMETOOLONG: "the name is too long",
+    errno.ELOOP: "a link that leads back to itself",
 }
 
 
@@ -38,12 +47,19 @@ def explain(error: OSError) -> str:
     return f"{words} ({errno.errorcode.get(error.errno, error.errno)})"
 
 
+def is_known(error: OSError) -> bool:
+    """Whether the person at the terminal can mend it."""
+    return error.errno in _WORDS
+
+
 def write_bytes(path: Path, data: bytes) -> None:
     """Replace `path` by `data`. On return the file outlives a power cut; on StoreError the old file or the new
     one stands whole and no temporary file is left."""
     try:
+        if _is_special(path):
+            raise StoreError(f"cannot write {path}: it is a device or a pipe, which a file would replace")
         make_folder(path.parent)
-        temporary = _temporary_in(path.parent)
+        temporary = temporary_in(path.parent)
         try:
             _write_new(temporary, data)
             temporary.replace(path)
@@ -59,7 +75,7 @@ def probe(folder: Path) -> None:
     """Write a file and remove it: a full or read-only disk shows before the work, not after it."""
     try:
         make_folder(folder)
-        temporary = _temporary_in(folder)
+        temporary = temporary_in(folder)
         try:
             _write_new(temporary, os.urandom(PROBE_BYTES))
         finally:
@@ -91,18 +107,40 @@ def sync_folder(folder: Path) -> None:
 
 
 def sweep(root: Path) -> int:
-    """Remove the temporary files below `root` whose writers are dead; returns how many."""
+    """Remove the temporary files and folders below `root` whose writers are dead; returns how many."""
+    every = ((Path(folder), [*folders, *names]) for folder, folders, names in os.walk(root))
+    return sum(_sweep(folder / name for name in names if name.startswith(PREFIX)) for folder, names in every)
+
+
+def sweep_beside(path: Path) -> int:
+    """The same in a file's folder alone, which may be anybody's: what has another name than ours stays."""
+    try:
+        return _sweep(one for one in path.parent.iterdir() if _OURS.fullmatch(one.name))
+    except OSError:
+        return 0  # a folder that can be written, but not read
+
+
+def _sweep(paths: Iterable[Path]) -> int:
     removed = 0
-    for folder, _, names in os.walk(root):
-        for path in (Path(folder, name) for name in names if name.startswith(PREFIX)):
-            with contextlib.suppress(OSError):  # another runner sweeps, too
-                if _is_stale(path):
-                    path.unlink()
-                    removed += 1
+    for path in paths:
+        with contextlib.suppress(OSError):  # another runner sweeps, too
+            if _is_stale(path):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+                removed += 1
     return removed
 
 
-def _temporary_in(folder: Path) -> Path:
+def _is_special(path: Path) -> bool:
+    """`--junit /dev/null`, typed by root, must not end the machine's /dev/null."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False  # nothing is there, or writing will tell why not
+    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
+
+
+def temporary_in(folder: Path) -> Path:
+    """A name for what is to be renamed once it is whole. `sweep` removes it when this process has died."""
     return folder / f"{PREFIX}{_machine()}-{os.getpid()}-{secrets.token_hex(8)}"
 
 

@@ -48,5 +48,5 @@ def get(root: Path, sha256: str) -> bytes:
         raise StoreError(f"cannot read weights {path}: {atomic.explain(error)}") from error
     found = hashlib.sha256(data).hexdigest()
     if found != sha256:
-        raise StoreError(f"weights damaged: {path} holds {len(data)} bytes with sha256 {found}; remove the file")
+        raise StoreError(f"weights damaged: {path} holds {len(data)} bytes with sha256 {found}")
     return data

@@ -4,7 +4,9 @@ import json
 import math
 from typing import Any, NoReturn, get_args
 
-from bench.store.record import Kind, Record, Status
+from bench.store import sealed
+from bench.store.record import SCHEMA, Kind, Record, Status
+from bench.text import printable
 
 
 def encode(record: Record) -> bytes:
@@ -14,7 +16,7 @@ def encode(record: Record) -> bytes:
     _check_plain(plain, "record")
     text = json.dumps(plain, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
     # Only lone surrogates (file names that are not UTF-8) do not encode; \udcXX is their JSON escape as well.
-    return (text + "\n").encode("utf-8", "backslashreplace")
+    return sealed.seal((text + "\n").encode("utf-8", "backslashreplace"))
 
 
 def decode(data: bytes, key: str) -> Record:
@@ -22,14 +24,25 @@ def decode(data: bytes, key: str) -> Record:
     raw = _parse(data)
     if not isinstance(raw, dict):
         raise ValueError(f"holds a {type(raw).__name__}, not a record")
+    _check_seal(raw, data)
     try:
         record = Record.from_dict(raw)
         _check_fields(record)
     except TypeError as error:
         raise ValueError(f"not a record: {error}") from error
     if record.key != key:
-        raise ValueError(f"holds the record of another key, {record.key}")
+        raise ValueError(f"holds the record of another key, {printable(record.key)[:40]}")
     return record
+
+
+def _check_seal(raw: dict[str, Any], data: bytes) -> None:
+    """A file of another version may have another seal, or none."""
+    schema, is_sealed, is_whole = raw.get("schema"), raw.pop(sealed.FIELD, None) is not None, sealed.is_whole(data)
+    if schema != SCHEMA and (is_whole or not is_sealed):
+        age = "written by an older version: " if type(schema) is int and schema < SCHEMA else ""
+        raise ValueError(f"{age}record schema {schema!r}, this version reads {SCHEMA}")
+    if not is_whole:
+        raise ValueError("changed since it was written: it does not fit its checksum" if is_sealed else "no checksum")
 
 
 def _parse(data: bytes) -> Any:
@@ -40,7 +53,7 @@ def _parse(data: bytes) -> Any:
     if data.lstrip().startswith(b"<"):
         raise ValueError("a web page, not a record")
     try:
-        return json.loads(data.decode("utf-8"), parse_constant=_refuse_constant, parse_float=_finite)
+        return json.loads(data.decode("utf-8"), parse_constant=_refuse_constant)
     except UnicodeDecodeError as error:
         raise ValueError(f"not text: byte {error.start}") from error
     except json.JSONDecodeError as error:
@@ -51,13 +64,6 @@ def _parse(data: bytes) -> Any:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"holds {name}")
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if math.isinf(number):  # 1e999
-        raise ValueError(f"holds {text}, which is no finite number")
-    return number
 
 
 def _check_fields(record: Record) -> None:

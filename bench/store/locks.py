@@ -1,4 +1,5 @@
-"""One lock per job among the runners of a folder. The kernel frees it when its holder dies, however it dies.
+"""One lock per job among the runners of a folder, and one for each thing that is made once for all of them. The kernel
+frees it when its holder dies, however it dies.
 
 A child made by a bare fork shares the lock and keeps it after its parent's death; one that called exec does not.
 """
@@ -6,7 +7,12 @@ A child made by a bare fork shares the lock and keeps it after its parent's deat
 import contextlib
 import fcntl
 import os
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+
+PATIENCE = 1800.0  # seconds that one process waits for another to make something for all of them
+LOOK = 0.1  # seconds between looks at its lock
 
 
 class Unsupported(Exception):
@@ -14,12 +20,12 @@ class Unsupported(Exception):
 
 
 def acquire(path: Path) -> int | None:
-    """A descriptor that holds the lock until `release`, or None where another holds it. Does not wait."""
+    """A descriptor that holds the lock until `release`, or None where another holds it; does not wait."""
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         held = False
         try:
-            if not _try_flock(descriptor):
+            if not _flock(descriptor):
                 return None
             held = _is_still_named(path, descriptor)
             if held:
@@ -27,6 +33,25 @@ def acquire(path: Path) -> int | None:
         finally:
             if not held:
                 os.close(descriptor)
+
+
+@contextlib.contextmanager
+def taking_turns(path: Path, tell: Callable[[str], None]) -> Iterator[None]:
+    """One process after the other. Without locks, or a folder, all at once, and so where whoever holds the lock takes
+    very long, because its process may hang: only for work that comes to the same."""
+    descriptor, end = None, time.monotonic() + PATIENCE
+    with contextlib.suppress(OSError, Unsupported):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        while (descriptor := acquire(path)) is None:
+            if time.monotonic() >= end:
+                tell(f"{path} has been held for {PATIENCE / 60:g} minutes: not waiting any longer")
+                break
+            time.sleep(LOOK)
+    try:
+        yield
+    finally:
+        if descriptor is not None:
+            release(path, descriptor)
 
 
 def release(path: Path, descriptor: int) -> None:
@@ -37,7 +62,7 @@ def release(path: Path, descriptor: int) -> None:
         os.close(descriptor)
 
 
-def _try_flock(descriptor: int) -> bool:
+def _flock(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol
 
 from bench.store import results
 
-SCHEMA = 1  # of the file, not of the numbers (that is keys.PROTOCOL)
+SCHEMA = 2  # of the file, not of the numbers (that is keys.PROTOCOL)
 
 # `unchosen`: the final of a point that its search did not choose; no score reads it.
 Kind = Literal["pretrain", "trial", "final", "unchosen"]
@@ -37,9 +37,7 @@ class Record:
 
     @staticmethod
     def from_dict(raw: dict[str, Any]) -> "Record":
-        """Refuses (TypeError, ValueError) what is not a record of this schema."""
-        if raw.get("schema") != SCHEMA:
-            raise ValueError(f"record schema {raw.get('schema')!r}, this version reads {SCHEMA}")
+        """Refuses (TypeError) what is not a record."""
         record = Record(**raw)
         for name, kind in (("key", str), ("kind", str), ("status", str), ("spec", dict), ("result", dict)):
             if not isinstance(getattr(record, name), kind):
@@ -70,6 +68,11 @@ class Record:
         return results.read(results.Cost, self.cost, "cost")
 
     @cached_property
+    def asked(self) -> results.FitAsked:
+        """Of all kinds but a pretraining."""
+        return self.point if self.kind != "final" else results.read(results.FitAsked, self.spec, "spec")
+
+    @cached_property
     def point(self) -> results.PointAsked:
         """Of a trial, or of a point that was not chosen."""
         return results.read(results.PointAsked, self.spec, "spec")
@@ -95,7 +98,7 @@ class Record:
 
 
 # By kind, the properties that are asked of a record.
-READ = {"pretrain": ("learned", "pretraining"), "trial": ("point", "trial"), "final": ("unscored",),
+READ = {"pretrain": ("learned", "pretraining"), "trial": ("point", "trial"), "final": ("asked", "unscored"),
         "unchosen": ("point", "unscored")}  # fmt: skip
 
 

@@ -188,6 +188,7 @@ class PretrainResult(Fields):
     dataset_sha256: str
     weights: dict[str, Any] | None  # that it began with
     weights_sha256: Sha256
+    tensors_sha256: str = ""  # the same content as those tell it who begin with these weights
 
 
 class Logical(Fields):
@@ -245,16 +246,33 @@ class PointFields(AtPoint):
         return self
 
 
+class DataAsked(Fields):
+    metric: Metric
+    num_classes: Count
+
+
+class SearchAsked(Fields):
+    trials: Count
+    folds: Count
+
+
 class Budget(Fields):
-    steps: Count | None = None
+    steps: Count
 
 
-class PointAsked(Fields):
+class FitAsked(Fields):
+    """Of the spec of a final."""
+
+    data: DataAsked
+    search: SearchAsked
+    training: Budget
+
+
+class PointAsked(FitAsked):
     """Of the spec of a trial, or of a point that was not chosen."""
 
     number: Place
     hyper: PointFields
-    training: Budget = Budget()
 
 
 class PretrainAsked(Fields):

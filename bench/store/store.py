@@ -1,20 +1,25 @@
 """Records on disk: one file per attempt, under <root>/runs. Written by execute/, read by analysis/ through `scan`."""
 
+import gc
 import logging
 import re
+import secrets
 import stat
+import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.errors import StoreError
-from bench.store import atomic, encoding, locks
+from bench.store import atomic, coherence, encoding, locks
 from bench.store.record import Record
 
 logger = logging.getLogger(__name__)
 
 _KEY = re.compile(r"[0-9a-f]{32}")  # what keys.digest gives
+UNNAMED_SECONDS = 3600.0  # between a final's predictions and its record lies a moment
 _PREDICTIONS = re.compile(r"[0-9a-f]{32}\.[0-9a-f]{64}\.predictions")
 
 
@@ -40,6 +45,11 @@ class Store:
     def runs(self) -> Path:
         return self.root / "runs"
 
+    @property
+    def damaged(self) -> Path:
+        """What stood in the way of records, under its old name with a few digits."""
+        return self.root / "damaged"
+
     def path(self, key: str) -> Path:
         _check_key(key)
         return self.runs / key[:2] / f"{key}.json"
@@ -53,16 +63,35 @@ class Store:
 
     def write(self, record: Record) -> None:
         """On return the record outlives a crash. An older one of that key stays until the new one is whole; what that
-        one had predicted goes then, and nothing else: another runner may be about to name its own."""
-        path = self.path(record.key)
-        before = self._predictions_of(record.key) if record.kind == "final" else None
-        atomic.write_bytes(path, encoding.encode(record))
+        one had predicted goes then, and nothing else: another runner may be about to name its own. What is damaged is
+        never written over. Raises ValueError where the record would not be read again."""
+        path, data = self.path(record.key), encoding.encode(record)
+        coherence.check(record)
+        found = load(path)
+        if isinstance(found, Damaged):
+            self._set_aside(found)
+        atomic.write_bytes(path, data)
+        before = self._named_by(found)
         if before is not None and before.name != f"{record.key}.{record.result.get('predictions')}.predictions":
             _drop(before)
 
+    def _set_aside(self, found: Damaged) -> None:
+        """It may be all that is left of somebody's work, or of another version's."""
+        place = self.damaged / f"{found.path.stem}.{secrets.token_hex(4)}{found.path.suffix}"
+        try:
+            atomic.make_folder(self.damaged)
+            found.path.rename(place)
+            atomic.sync_folder(self.damaged)
+        except FileNotFoundError:  # another runner was first
+            return
+        except OSError as error:
+            raise StoreError(f"cannot move {found.path} to {place}: {atomic.explain(error)}") from error
+        self._report(f"moved to {place}: {found}")
+
     def forget(self, key: str) -> None:
         """The record and its predictions."""
-        path, before = self.path(key), self._predictions_of(key)
+        path = self.path(key)
+        before = self._named_by(load(path))
         try:
             path.unlink(missing_ok=True)
         except OSError as error:
@@ -70,13 +99,12 @@ class Store:
         if before is not None:
             _drop(before)
 
-    def _predictions_of(self, key: str) -> Path | None:
-        """Which the record of that key names."""
-        record = load(self.path(key))
+    def _named_by(self, record: Record | Damaged | None) -> Path | None:
+        """Predictions."""
         if not isinstance(record, Record) or record.kind != "final" or record.final is None:
             return None
         sha256 = record.final.predictions
-        return self.predictions_path(key, sha256) if sha256 is not None else None
+        return self.predictions_path(record.key, sha256) if sha256 is not None else None
 
     def read(self, key: str) -> Record | None:
         """None where there is no record, or a damaged one, which is reported once."""
@@ -90,18 +118,22 @@ class Store:
         """All records by key, and whatever else lies under runs/, hidden files and predictions apart."""
         records: dict[str, Record] = {}
         damaged: list[Damaged] = []
-        for folder in self._folders():
-            try:
-                paths = _listing(folder)
-            except OSError as error:
-                damaged.append(Damaged(folder, f"cannot be read: {atomic.explain(error)}"))
-                continue
-            for found in (load(path) for path in paths if not _PREDICTIONS.fullmatch(path.name)):
+        with _no_collection():
+            for found in self._all():
                 if isinstance(found, Record):
                     records[found.key] = found
                 elif found is not None:
                     damaged.append(found)
         return records, damaged
+
+    def _all(self) -> Iterator[Record | Damaged | None]:
+        for folder in self._folders():
+            try:
+                paths = _listing(folder)
+            except OSError as error:
+                yield Damaged(folder, f"cannot be read: {atomic.explain(error)}")
+                continue
+            yield from (load(path) for path in paths if not _PREDICTIONS.fullmatch(path.name))
 
     @contextmanager
     def lock(self, key: str) -> Iterator[bool]:
@@ -126,9 +158,24 @@ class Store:
 
     def check_writable(self) -> None:
         """Call before any run. Raises StoreError where nothing could be stored; removes what dead writers left."""
-        atomic.sweep(self.root)  # first: what it removes may be what fills the disk
+        atomic.sweep(self.root)  # first: what these remove may be what fills the disk
+        with suppress(OSError):  # what cannot be read is told by others
+            self._drop_unnamed()
         for folder in (self.root, self.runs, self.root / "locks"):
             atomic.probe(folder)
+
+    def _drop_unnamed(self) -> None:
+        """Predictions whose writer died before it wrote their record, or whose record was moved aside."""
+        for folder in _listing(self.runs):
+            paths = _listing(folder)
+            told = [path for path in paths if _PREDICTIONS.fullmatch(path.name)]
+            keys = Counter(path.name[:32] for path in told)
+            keys.subtract(path.stem for path in paths if path.suffix == ".json")
+            for path in (path for path in told if keys[path.name[:32]]):  # else one of one record: none is read
+                found = load(folder / f"{path.name[:32]}.json")
+                is_old = time.time() - path.stat().st_mtime > UNNAMED_SECONDS
+                if is_old and not isinstance(found, Damaged) and path != self._named_by(found):
+                    _drop(path)
 
     def _folders(self) -> list[Path]:
         try:
@@ -140,6 +187,18 @@ class Store:
         if line not in self._reported:
             self._reported.add(line)
             logger.warning(line)
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Nothing of many records is garbage; looking for it takes half of the time that reading them takes."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _check_key(key: str) -> None:
@@ -168,9 +227,14 @@ def load(path: Path) -> Record | Damaged | None:
         return Damaged(path, "not the name of a record")
     if path.parent.name != key[:2]:
         return Damaged(path, f"in the wrong folder: belongs in {key[:2]}/")
+    return load_as(path, key)
+
+
+def load_as(path: Path, key: str) -> Record | Damaged | None:
+    """Whatever its name is."""
     try:
         record = encoding.decode(read_regular(path), key)
-        record.check()
+        coherence.check(record)
         return record
     except FileNotFoundError:  # vanished since it was listed, or never there
         return Damaged(path, "a link to nothing") if path.is_symlink() else None

@@ -339,9 +339,15 @@ class VerdictsSpec(SuiteSection):
     """Points within which a strategy counts as good as the baseline, where its difference surely lies between them."""
 
 
+# Of Windows, whatever stands behind a dot.
+DEVICES = {"CON", "PRN", "AUX", "NUL", *(f"{port}{number}" for port in ("COM", "LPT") for number in range(1, 10))}
+
+
 def _free(name: str) -> str:
     if name in ("pretrained", "baselines", "history"):
         raise ValueError(f"{name!r} is a folder of the results that all suites share; choose another name")
+    if name.endswith(".") or name.partition(".")[0].upper() in DEVICES:
+        raise ValueError(f"no folder can be called {name!r} on Windows; choose another name")
     return name
 
 

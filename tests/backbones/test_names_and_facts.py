@@ -82,14 +82,14 @@ def test_facts_are_asked_once(asked, tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["", "{", "null", "[]", "{}", '{"unit_names": []}', "\x00\xff"])
-def test_a_damaged_answer_is_asked_again(asked, tmp_path, damage):
+def test_a_damaged_answer_is_asked_again(asked, tmp_path, damage, caplog):
     spec = BackboneSpec(name="resnet18")
     facts = probe.facts_for([spec], tmp_path)
     (kept,) = (tmp_path / "timm").iterdir()
     kept.write_bytes(damage.encode("latin-1"))
     assert probe.facts_for([spec], tmp_path) == facts
     assert len(asked) == 2
-    assert json.loads(kept.read_text()) == FACTS
+    assert f"{kept}: damaged" in caplog.text
     probe.facts_for([spec], tmp_path)
     assert len(asked) == 2
 

@@ -51,7 +51,7 @@ class Heads:
         network, procedure = self.network(), Procedure(ONE_UNIT, self.training, PIPELINE)
         stage = Stage(network.module, supply, supply, "kept")
         hypers = [[Hyper(rate, 5e-4) for rate in self.rates]] * self.num_streams
-        fleet = Fleet(network, procedure, hypers, self.begins, form_maker(lambda: (self.features[:4],)))
+        fleet = Fleet(network, procedure, hypers, self.begins, form_maker(lambda _: (self.features[:4],)))
         streams = [Stream(images, seed) for seed in range(self.num_streams)]
         session = Session(fleet, lambda phase: stage, streams)
         session.advance(self.training.steps, set())

@@ -35,7 +35,9 @@ def fabricate(plan: Plan, roots: Roots, wrong: dict[str, Status] | None = None) 
 def record_of(job: Job, number: int, key: str, roots: Roots) -> Record:
     kind: Any = "trial" if job.kind == "search" else job.kind
     result: dict[str, Any] = result_of(kind, score=_share(key), loss=1 - _share(key))
-    curve = [{"step": step, "accuracy": result["score"] * step / 2, "loss": 1.0, "train_loss": 1.0} for step in (1, 2)]
+    curve = [{"step": step, "accuracy": result["score"] * step / 2, "loss": result["loss"], "train_loss": 1.0}
+             for step in (1, 2)]  # fmt: skip
+    place = number
     if job.kind == "pretrain":
         result |= {"curve": curve, "weights_sha256": blobs.put(roots.shared.root, key.encode())}
     elif job.kind == "search":
@@ -48,7 +50,7 @@ def record_of(job: Job, number: int, key: str, roots: Roots) -> Record:
         key=key,
         kind=kind,
         status="ok",
-        spec=spec_of(job, number, hyper(job.spec, number) if isinstance(job.spec, FitSpec) else None),
+        spec=spec_of(job, number, hyper(job.spec, number) if isinstance(job.spec, FitSpec) else None, place),
         result=result,
         cost={
             "logical": {"steps": 2, "samples": 16, "flops": 1000, "trainable_params": 10, "total_params": 20},

@@ -8,6 +8,7 @@ from bench.gate.workplace import workplace
 from bench.provenance import describe
 from bench.store import Store
 from tests.commands.conftest import SMALL
+from tests.made_up import rescored
 
 FIVE = SMALL.replace("repeats: 2", "repeats: 5")
 BASELINE = Path("results/baselines/small.json")
@@ -23,7 +24,7 @@ def change(plan, store: Store, by, strategy="linear_probe", status="ok"):
     cell = next(cell for cell in plan.cells if cell.strategy == strategy)
     for number, key in enumerate(cell.finals):
         record = store.read(key)
-        result = {**record.result, "score": min(1.0, max(0.0, record.result["score"] + by[number % len(by)]))}
+        result = rescored(record.result, min(1.0, max(0.0, record.result["score"] + by[number % len(by)])))
         error = None if status == "ok" else "RuntimeError: planted"
         store.write(dataclasses.replace(record, result=result if status == "ok" else {}, status=status, error=error))
     return cell
@@ -34,4 +35,4 @@ def raised(plan, store):
     for cell in plan.cells:
         for number, key in enumerate(cell.finals):
             record = store.read(key)
-            store.write(dataclasses.replace(record, result={**record.result, "score": 0.8 + number / 1000}))
+            store.write(dataclasses.replace(record, result=rescored(record.result, 0.8 + number / 1000)))

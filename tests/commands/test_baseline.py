@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from bench.execute.ledger import Summary
+from tests.made_up import edit
 
 from .gated import BASELINE, change
 
@@ -54,6 +55,15 @@ def test_nights_are_kept_listed_and_drawn(bench, measured, every_night_trains):
     assert "there are: small" in missing.error
 
 
+def test_a_damaged_baseline_that_is_written_over_is_told(bench, measured):
+    BASELINE.write_text(BASELINE.read_text().replace('"score": 0', '"score": 7', 1))
+    said = bench("baseline", "accept", "suites/small.yaml")
+    assert said.code == 0
+    assert said.error.startswith(f"{BASELINE}: results[0]: 'score' is 7.")
+    assert said.error.endswith("so nothing is held against it")
+    assert "there was none before" in said.out
+
+
 def test_a_night_that_measured_nothing_is_none(bench, measured):
     said = bench("gate", "suites/small.yaml")
     assert said.code == 0
@@ -72,7 +82,8 @@ def test_accept_writes_over_nothing_but_a_baseline_of_the_suite(bench, measured,
     assert said.code == 2
     assert (place / "notes.txt").read_text() == "mine"
     other = BASELINE.with_name("other.json")
-    other.write_text(BASELINE.read_text().replace('"suite": "small"', '"suite": "large"'))
+    other.write_bytes(BASELINE.read_bytes())
+    edit(other, lambda text: text.replace('"suite": "small"', '"suite": "large"'))
     assert bench("baseline", "accept", "suites/small.yaml", "--baseline", str(other)).code == 2
     assert bench("gate", "suites/small.yaml", "--baseline", str(other)).code == 4
 

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from bench import catalogue
+from bench import catalogue, memory
 from bench.commands.doctor import imports, libraries, machine
 from bench.commands.doctor.imports import TRIED, check_devices, explain
+from bench.errors import INCOMPLETE
 from bench.store import locks
 
 ROOT = Path(libraries.CHECKOUT).parent
@@ -59,7 +60,7 @@ def test_all_is_well(bench, stubs, monkeypatch):
 def test_a_torchvision_of_another_build(verdicts, stubs):
     stubs(torchvision="raise RuntimeError('operator torchvision::nms does not exist')")
     found = verdicts()
-    assert found[""] == 1
+    assert found[""] == INCOMPLETE
     verdict, text = found["import torchvision"]
     assert verdict == "fails"
     assert text.startswith("this torchvision does not belong to this build of torch: install both anew, together and")
@@ -177,7 +178,7 @@ def test_broken_entry_points_are_named(monkeypatch):
 def test_results_that_cannot_be_written(verdicts):
     Path("taken").write_text("")
     found = verdicts("--results", "taken")
-    assert found[""] == 1
+    assert found[""] == INCOMPLETE
     assert found["results folder"][1].startswith("cannot write in taken: a file stands where a folder is needed")
 
 
@@ -218,10 +219,10 @@ def test_little_memory(monkeypatch):
 
 def test_a_container_has_less_memory_than_its_machine(monkeypatch, tmp_path):
     (tmp_path / "memory.max").write_text("1048576\n")
-    monkeypatch.setattr(machine, "CGROUPS", (str(tmp_path / "memory.max"),))
-    assert machine.available_memory() == 1 << 20
+    monkeypatch.setattr(memory, "CGROUPS", (str(tmp_path / "memory.max"),))
+    assert memory.available_memory() == 1 << 20
     (tmp_path / "memory.max").write_text("max\n")
-    assert machine.available_memory() != 1 << 20
+    assert memory.available_memory() != 1 << 20
 
 
 def test_an_offline_hub(verdicts, monkeypatch):

@@ -1,10 +1,21 @@
 """`run`, `plan`, `report` and `schema` over records that are there already: nothing is trained here."""
 
 import dataclasses
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
+import pytest
+
+from bench import report
+from bench.commands import run
 from bench.commands.suites import plan_from_file, remember
 from bench.datasets import DATASETS
+from bench.execute.ledger import Summary
+from bench.store import atomic
 
 from .conftest import SMALL
 from .fabricate import fabricate
@@ -107,11 +118,70 @@ def test_a_suite_that_no_longer_loads_holds_up_no_other_report(bench, ran):
     Path("results/old").mkdir()
     Path("results/old/suite.yaml").write_text("name: old\n")
     said = bench("report")
-    assert said.code == 2
+    assert said.code == 3
     assert said.out == "report: reports/small.html\n"
     assert said.error.startswith("old: no report: results/old/suite.yaml:")
+
+
+def test_nor_does_a_crash_over_one_suite(bench, ran, monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    for name in ("a", "z"):
+        shutil.copytree("results/small", f"results/{name}")
+        path = Path(f"results/{name}/suite.yaml")
+        path.write_text(path.read_text().replace("name: small\n", f"name: {name}\n"))
+    render = report.render
+    monkeypatch.setattr(report, "render", lambda results, gate: render(results) if results.name != "a" else [][0])
+    said = bench("report")
+    assert said.code == 70
+    assert said.out == "report: reports/small.html\nreport: reports/z.html\n"
+    assert said.error.startswith("a: no report: a fault of this program, ")
+
+
+@pytest.mark.parametrize("kind", ["pretrain", "trial", "final"])
+def test_a_record_that_is_gone_when_the_run_ends_is_told(bench, ran, roots, monkeypatch, kind):
+    """As where somebody removes the results folder meanwhile: what counts is the disk."""
+    gone = next(one for one in ran if one.kind == kind)
+    path = (roots.shared if kind == "pretrain" else roots.store).path(gone.key)
+
+    def trains(*_):
+        path.unlink(missing_ok=True)
+        return Summary(trainings=1)
+
+    monkeypatch.setattr(run, "run_plan", trains)
+    said = bench("run", "suites/small.yaml", "--gpus", "0")
+    assert (said.code, said.error) == (
+        3, "1 of the 25 records asked for are not in results; run the same command again to make them")
+    assert REPORT.is_file()
+
+
+def test_only_what_was_asked_for_must_be_there(bench, ran, roots, plan, monkeypatch):
+    cell = next(cell for cell in plan.cells if cell.strategy == "linear_probe")
+    roots.store.path(cell.finals[0]).unlink()
+    monkeypatch.setattr(run, "run_plan", lambda *_: Summary())
+    typed = ("run", "suites/small.yaml", "--gpus", "0")
+    assert bench(*typed, "--filter", "strategy=scratch").code == 0
+    said = bench(*typed, "--filter", "strategy=linear_probe")
+    assert (said.code, said.error.startswith("1 of the 9 records asked for are not")) == (3, True), said
+
+
+def test_what_does_not_fit_is_a_result(bench, plan, roots, folders):
+    remember(plan, (), folders)
+    fabricate(plan, roots, dict.fromkeys(plan.cells[0].finals, "not_applicable"))
+    said = bench("run", "suites/small.yaml", "--gpus", "0")
+    assert (said.code, "not applicable" in said.out) == (0, True)
 
 
 def test_schema(bench):
     assert bench("schema").json["$schema"].endswith("2020-12/schema")
     assert bench("schema", "--markdown").out.startswith("# Suites\n")
+
+
+def test_what_a_killed_writer_left_goes_with_the_next_page(bench, ran):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    REPORT.parent.mkdir()
+    left = atomic.temporary_in(REPORT.parent)
+    left = left.with_name(left.name.replace(f"-{os.getpid()}-", f"-{dead.pid}-"))
+    left.write_text("<html>half")
+    assert bench("report").code == 0
+    assert list(REPORT.parent.iterdir()) == [REPORT]

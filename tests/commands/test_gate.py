@@ -11,6 +11,7 @@ import pytest
 
 from bench.execute.ledger import Summary
 from bench.provenance import describe
+from tests.made_up import edit
 
 from .gated import BASELINE, change, here, raised
 
@@ -115,8 +116,7 @@ def test_a_repeat_that_falls_where_all_else_is_equal_to_the_bit_is_no_chance(ben
 
 
 def test_other_settings_are_incomparable_and_nothing_comparable_is_4(bench, measured):
-    rows = re.sub(r'(?<=\.)[0-9a-f]{8}(?=", "seconds)', "0" * 8, BASELINE.read_text())
-    BASELINE.write_text(rows)
+    edit(BASELINE, lambda text: re.sub(r'(?<=\.)[0-9a-f]{8}(?=", "seconds)', "0" * 8, text))
     said = bench("gate", "suites/small.yaml")
     assert said.code == 4
     assert "settings" in said.out
@@ -124,7 +124,7 @@ def test_other_settings_are_incomparable_and_nothing_comparable_is_4(bench, meas
 
 def test_another_version_of_torch_is_another_environment_and_comparable_on_request(bench, measured):
     plan, store = measured
-    BASELINE.write_text(re.sub(r'"torch": "[^"]*"', '"torch": "1.0.0"', BASELINE.read_text()))
+    edit(BASELINE, lambda text: re.sub(r'"torch": "[^"]*"', '"torch": "1.0.0"', text))
     said = bench("gate", "suites/small.yaml")
     assert said.code == 4
     assert "torch 1.0.0 ->" in said.out
@@ -133,7 +133,7 @@ def test_another_version_of_torch_is_another_environment_and_comparable_on_reque
     assert "Compared across environments" in asked.out
     raised(plan, store)
     bench("baseline", "accept", "suites/small.yaml")
-    BASELINE.write_text(re.sub(r'"torch": "[^"]*"', '"torch": "1.0.0"', BASELINE.read_text()))
+    edit(BASELINE, lambda text: re.sub(r'"torch": "[^"]*"', '"torch": "1.0.0"', text))
     change(plan, store, (-0.10, -0.11, -0.09, -0.12, -0.10))
     assert bench("gate", "suites/small.yaml", "--across-environments").code == 1, "an upgrade that moved a number"
 
@@ -204,6 +204,21 @@ def test_what_cannot_work_is_refused_before_anything_runs(bench, place, typed, m
     assert said.code == 2
     assert message in said.error
     assert not list(Path("results").glob(".gate/*/small/runs"))
+
+
+def test_a_baseline_that_was_edited_is_refused_until_it_is_accepted_anew(bench, measured):
+    text = BASELINE.read_text()
+    BASELINE.write_text(text.replace('"score": 0.', '"score": 0.1', 1))
+    said = bench("gate", "suites/small.yaml")
+    assert said.code == 2
+    assert said.error == (f"{BASELINE}: changed since it was written: it does not fit its checksum; "
+                          "accept the baseline anew: `python -m bench baseline accept SUITE`")  # fmt: skip
+    anew = bench("baseline", "accept", "suites/small.yaml")
+    assert anew.code == 0
+    assert f"{BASELINE}: changed since it was written" in anew.err
+    assert "none of it is compared or handed on" in anew.err
+    assert BASELINE.read_text().splitlines()[4:] == text.splitlines()[4:]
+    assert bench("gate", "suites/small.yaml").code == 0
 
 
 def test_a_damaged_baseline_is_told_in_one_line(bench, measured):

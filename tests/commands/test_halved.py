@@ -1,4 +1,4 @@
-"""Searches that let some trials leave early, as commands and frames show them; and records from before."""
+"""Searches that let some trials leave early, as commands and frames show them."""
 
 import dataclasses
 import math
@@ -22,13 +22,12 @@ def rewrite(ran, roots, change):
         (roots.shared if record.kind == "pretrain" else roots.store).write(change(record))
 
 
-def old(record):
-    """As records were before halving and the engine."""
+def bare(record):
+    """Without what a record may leave out."""
     result = {name: value for name, value in record.result.items() if name not in ("steps", "rungs")}
     measured = {name: value for name, value in record.cost["measured"].items() if name != "feature_seconds"}
     cost = {"logical": record.cost["logical"], "measured": measured}
-    training = {name: value for name, value in record.spec.get("training", {}).items() if name != "precision"}
-    return dataclasses.replace(record, result=result, cost=cost, spec={**record.spec, "training": training})
+    return dataclasses.replace(record, result=result, cost=cost)
 
 
 def frames(plan, roots):
@@ -101,8 +100,8 @@ def test_a_trial_that_diverged(plan, roots, folders):
     assert frames(plan, roots).trials.set_index("key").loc[key].steps == 1.5  # of 2 folds
 
 
-def test_old_records_ran_to_their_end(bench, plan, roots, ran):
-    rewrite(ran, roots, old)
+def test_records_that_say_nothing_of_steps_ran_to_their_end(bench, plan, roots, ran):
+    rewrite(ran, roots, bare)
     results = frames(plan, roots)
     assert not results.trials.pruned.any()
     assert set(results.trials.steps) == {2}

@@ -27,6 +27,7 @@ from bench.store.results import Unscored
 from bench.store.store import load
 from tests.commands.fabricate import fabricate
 from tests.conftest import put_in_place
+from tests.made_up import sealed_text
 
 SORTS = 14
 PAGE_EVERY = 3  # of the rounds with a damaged record in every place; tables are made of all of them
@@ -100,8 +101,11 @@ def damages(raw):
 
 def planted(raw, target):
     """The same in the place of a record of the plan, whose own spec it has but for the point."""
-    asked = {name: raw["spec"][name] for name in ("number", "hyper") if name in raw["spec"]}
-    return {**raw, "key": target.key, "spec": {**target.spec, **asked}}
+    spec = {**target.spec, **({"hyper": raw["spec"]["hyper"]} if "hyper" in raw["spec"] else {})}
+    moved = {**raw, "key": target.key, "spec": spec}
+    if target.kind == "unchosen" and "trial" in raw.get("result", {}):
+        moved["result"] = {**raw["result"], "trial": spec["number"]}
+    return moved
 
 
 @pytest.fixture
@@ -140,7 +144,7 @@ def test_each_is_a_record_or_absent_with_a_reason_and_no_reader_raises(world, so
         path = roots.store.path(target.key)
         for where, what, raw in damages(planted(json.loads(json.dumps(one.as_dict())), target)):
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(raw))
+            path.write_bytes(sealed_text(raw))
             found = load(path)
             tried += 1
             if isinstance(found, Damaged):
@@ -161,7 +165,7 @@ def test_each_is_a_record_or_absent_with_a_reason_and_no_reader_raises(world, so
             some = accepted[kind][number * len(places) : (number + 1) * len(places)]
             for target, raw in zip(places, some, strict=False):
                 store = roots.shared if kind == "pretrain" else roots.store
-                store.path(target.key).write_text(json.dumps({**raw, "key": target.key}))
+                store.path(target.key).write_bytes(sealed_text(planted(raw, target)))
         results = look(plan, roots, baseline, page=number % PAGE_EVERY == 0)
         assert results.damaged == []
 
@@ -170,6 +174,8 @@ def test_each_is_a_record_or_absent_with_a_reason_and_no_reader_raises(world, so
     ("score", "x", "result.score: expected a number, got 'x'"),
     ("score", None, "result.score: expected a number, got None"),
     ("score", 1.5, "result.score: expected less than or equal to 1.000001, got 1.5"),
+    ("score", -0.5, "a score of -0.5, but accuracy goes from 0 to 1"),
+    ("num_test", 0, "result.num_test is 0"),
     ("curve", {}, "result.curve: expected a list, got {}"),
     ("num_test", DROPPED, "result.num_test: missing"),
 ])  # fmt: skip
@@ -179,7 +185,7 @@ def test_one_is_named_wherever_records_are_read(bench, plan, roots, ran, field, 
     raw["result"][field] = value
     if value is DROPPED:
         del raw["result"][field]
-    path.write_text(json.dumps(raw))
+    path.write_bytes(sealed_text(raw))
     line = f"{path}: {reason}"
     assert bench("status", "small").out.count(line) == 1
     assert f"damaged record, counted as absent: {reason}" in bench("show", path.stem).error

@@ -13,6 +13,7 @@ from bench.execute.rerun import forget
 from bench.execute.runner import _setups
 from bench.store import predictions
 from bench.store.predictions import Claims, Predictions, put
+from tests.made_up import rescored
 
 from .conftest import SMALL
 
@@ -20,7 +21,7 @@ from .conftest import SMALL
 def tell(roots, record):
     """The final keeps what it said of its ten test examples."""
     sha256 = put(roots.store, record.key, Predictions(np.arange(10) < 5))
-    roots.store.write(dataclasses.replace(record, result={**record.result, "score": 0.5, "predictions": sha256}))
+    roots.store.write(dataclasses.replace(record, result={**rescored(record.result, 0.5), "predictions": sha256}))
 
 
 @pytest.mark.parametrize(("text", "keeps"), [("", "classes"), ("records: {predictions: bits}\n", "bits"),
@@ -59,7 +60,7 @@ def test_what_is_told_must_fit_the_record_beside_it(plan, roots, ran):
     (handle,) = finals[finals["key"] == final.key]["predictions"]
     assert handle.claims == Claims(10, 10, "accuracy", 0.5)
     assert handle.load() is not None
-    roots.store.write(dataclasses.replace(claimed, result={**claimed.result, "score": 0.6}))
+    roots.store.write(dataclasses.replace(claimed, result=rescored(claimed.result, 0.6)))
     finals = collect(plan, roots.store, roots.shared).finals
     (handle,) = finals[finals["key"] == final.key]["predictions"]
     assert handle.load() is None

@@ -1,4 +1,4 @@
-import json
+import dataclasses
 import os
 from pathlib import Path
 
@@ -38,10 +38,8 @@ def test_json_is_the_file(bench, ran, final, roots):
 
 def test_a_failure_tells_its_story(bench, plan, roots, final):
     fabricate(plan, roots, {final: "failed"})
-    path = roots.store.path(final)
-    raw = json.loads(path.read_text())
-    raw["result"] = {"traceback": "Traceback of it\n  line"}
-    path.write_text(json.dumps(raw))
+    record = roots.store.read(final)
+    roots.store.write(dataclasses.replace(record, result={"traceback": "Traceback of it\n  line"}))
     said = bench("show", final)
     assert said.code == 0
     assert f"final {final}: failed" in said.out
@@ -88,6 +86,22 @@ def test_a_damaged_record(bench, ran, final, roots, content):
     said = bench("show", final)
     assert said.code == 3
     assert said.error.startswith(f"{roots.store.path(final)}: damaged record, counted as absent: ")
+    told = bench("show", final, "--json")
+    assert told.code == 3
+    assert told.json["file"] == str(roots.store.path(final))
+    assert told.error == f"{told.json['file']}: damaged record, counted as absent: {told.json['damaged']}"
+
+
+def test_what_was_moved_aside_is_found_where_no_record_took_its_place(bench, ran, final, roots):
+    record = roots.store.read(final)
+    roots.store.path(final).write_bytes(b"<html>")
+    roots.store.write(record)
+    assert bench("show", final).out.startswith(f"final {final}: ok")
+    roots.store.path(final).unlink()
+    said = bench("show", final[:8])
+    (aside,) = roots.store.damaged.iterdir()
+    assert (said.code, said.error) == (3, f"{aside}: damaged record, counted as absent: a web page, not a record")
+    assert bench("show", final[:8], "--json").json["key"] == final
 
 
 def test_a_pipe_in_the_place_of_a_record(bench, ran, final, roots):

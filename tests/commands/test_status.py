@@ -1,9 +1,11 @@
+import json
 from pathlib import Path
 
 import pytest
 
 from bench.commands.suites import plan_from_file, remember
 from bench.store import blobs
+from tests.made_up import sealed_text
 
 from .fabricate import fabricate
 
@@ -148,9 +150,33 @@ def test_a_checkpoint_beside_the_suite_is_found_from_its_name(bench, place, fold
     assert bench("status", "small").code == 0
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"overrides": 3}'])
+RUN_FILE = Path("results/small/run.json")
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "[" * 100_000, "\0", None])
 def test_a_damaged_note_of_what_was_typed(bench, ran, text):
-    Path("results/small/run.json").write_text(text)
+    RUN_FILE.write_text(RUN_FILE.read_text().replace('"overrides": []', '"overrides": ["repeats=1"]')
+                        if text is None else text)  # fmt: skip
     said = bench("status", "small")
     assert said.code == 2
-    assert said.error.startswith("results/small/run.json: cannot be read")
+    assert said.error == ("results/small/run.json: cannot be read (changed since it was written, or by an older "
+                          "version); run the suite again to write it anew")  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["overrides", "machine", "suite", "finds", "text"])
+def test_a_note_whose_checksum_fits_but_not_its_fields(bench, ran, name):
+    raw = json.loads(RUN_FILE.read_text())
+    for damaged in ({**raw, name: 3}, {one: raw[one] for one in raw if one != name}):
+        RUN_FILE.write_bytes(sealed_text(damaged))
+        said = bench("status", "small")
+        assert said.code == 2
+        assert len(said.err.splitlines()) == 1
+
+
+def test_a_suite_that_was_edited_beside_its_records(bench, ran):
+    kept = Path("results/small/suite.yaml")
+    kept.write_text(kept.read_text().replace("repeats: 2", "repeats: 3"))
+    said = bench("status", "small")
+    assert said.code == 2
+    assert said.error == f"{kept}: changed since the suite ran; run the suite again to write it anew"
+    assert bench("list", "runs", "--json").json[0]["problem"].startswith(f"{kept}: changed")

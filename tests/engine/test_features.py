@@ -1,5 +1,6 @@
 """Kept tables: whole or computed again, shared, within a budget."""
 
+import fcntl
 import os
 import threading
 
@@ -9,6 +10,7 @@ from safetensors import SafetensorError
 
 from bench.engine.common import features as module
 from bench.engine.common.features import Features
+from bench.store import locks
 
 CPU = torch.device("cpu")
 
@@ -49,9 +51,13 @@ def test_a_damaged_file_is_computed_anew(tmp_path, harm):
     get(Features(tmp_path, CPU))
     path = tmp_path / "one"
     path.write_bytes(harm(path.read_bytes()))
-    store = Features(tmp_path, CPU)
+    told = []
+    store = Features(tmp_path, CPU, told.append)
     assert torch.equal(get(store), table())
     assert store.computed == 1
+    (line,) = told
+    assert line.startswith(f"features {path}: damaged (")
+    assert line.endswith("; they are computed anew")
     assert torch.equal(get(Features(tmp_path, CPU), value=table() * 0), table())  # whole again
 
 
@@ -63,10 +69,12 @@ def test_files_that_were_exchanged_are_not_taken_for_each_other(tmp_path):
     both = first.read_bytes(), second.read_bytes()
     first.write_bytes(both[1])
     second.write_bytes(both[0])
-    later = Features(tmp_path, CPU)
+    told = []
+    later = Features(tmp_path, CPU, told.append)
     assert torch.equal(get(later), table())
     assert torch.equal(get(later, "two", table() + 1), table() + 1)
     assert later.computed == 2
+    assert ["another table under this name" in line for line in told] == [True, True]
 
 
 def test_an_interrupted_write_leaves_nothing_under_the_name(tmp_path, monkeypatch):
@@ -78,9 +86,12 @@ def test_an_interrupted_write_leaves_nothing_under_the_name(tmp_path, monkeypatc
 
 def test_where_nothing_can_be_written_tables_stay_in_memory(tmp_path):
     (tmp_path / "file").write_text("")
-    store = Features(tmp_path / "file" / "features", CPU)
+    told = []
+    store = Features(tmp_path / "file" / "features", CPU, told.append)
     assert torch.equal(get(store), table())
     assert torch.equal(store.get(["one"], "group", lambda: pytest.fail("computed again"))[0], table())
+    (line,) = told
+    assert line.startswith("features are kept in memory only: ")
 
 
 def test_any_layout_is_written(tmp_path):
@@ -148,3 +159,24 @@ def test_time_spent_is_counted(tmp_path):
     store = Features(tmp_path, CPU)
     get(store)
     assert store.seconds > 0
+
+
+def test_whoever_holds_a_lock_for_ever_is_not_waited_for(tmp_path, monkeypatch, caplog):
+    """The other worker hangs in a kernel: both come to the same, so nothing is lost but the work."""
+    monkeypatch.setattr(locks, "PATIENCE", 0.2)
+    with (tmp_path / ".group.lock").open("a") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        store = Features(tmp_path, CPU)
+        assert torch.equal(get(store), table())
+    assert store.computed == 1
+    assert ".group.lock has been held for" in caplog.text
+    assert store.seconds < 0.2  # waiting is not work
+
+
+def test_a_file_system_without_locks_is_no_reason_to_wait(tmp_path, monkeypatch):
+    def unsupported(*_):
+        raise OSError(95, "not supported")
+
+    monkeypatch.setattr(locks.fcntl, "flock", unsupported)
+    monkeypatch.setattr(locks.time, "sleep", lambda _: pytest.fail("waits"))
+    assert torch.equal(get(Features(tmp_path, CPU)), table())

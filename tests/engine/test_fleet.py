@@ -179,6 +179,12 @@ def test_what_is_found_quickest_is_kept_for_the_next_time(tmp_path, monkeypatch)
     other = toys.context(tmp_path, engine=Engine())
     toys.everything(other, dataclasses.replace(spec, seed=1))
     assert len(timed) == before
+    (path,) = other.forms.glob("*.json")
+    path.write_text(path.read_text().replace("16", "17"))
+    told = []
+    toys.everything(toys.context(tmp_path, engine=Engine(), notice=told.append), dataclasses.replace(spec, seed=2))
+    assert len(timed) == 2 * before
+    assert [line.startswith(f"{path}: damaged (") for line in told] == [True]
     assert isinstance(several(spec, 1)[0][0], Job)
 
 

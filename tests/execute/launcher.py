@@ -38,6 +38,9 @@ def run(request):
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
             os.dup2(descriptor, number)
             os.close(descriptor)
+        os.environ.update(request["environment"])
+        if request["own_server"]:
+            os.execv(sys.executable, [sys.executable, "-m", "bench", *request["arguments"]])
         # The old ones remember what they wrote to, and whether one can seek there.
         sys.stdout, sys.stderr = (open(number, "w", buffering=1, closefd=False) for number in (1, 2))  # noqa: SIM115
         sys.argv = ["bench", *request["arguments"]]
@@ -53,6 +56,11 @@ def run(request):
         os._exit(code)
 
 
+def drawn_quickly(results, gate=None):
+    """Instead of the page, whose drawing takes five seconds of each command. It is written as the page is."""
+    return f"<html>\n{results.finals[['dataset', 'strategy', 'repeat', 'status', 'score']].to_html()}\n</html>\n" * 20
+
+
 def main():
     # All that a command imports, so that the forks have it.
     import bench.analysis.join
@@ -60,7 +68,7 @@ def main():
     import bench.report
     from bench import fork_server
 
-    bench.report.write = lambda results, path: path  # its drawing takes five seconds of each command
+    bench.report.render = drawn_quickly
 
     fork_server.fork(int).join()  # once the server has imported everything
     # The server is this process's child, so a fork cannot ask the kernel whether it lives.

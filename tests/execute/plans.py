@@ -18,10 +18,12 @@ def tiny_plan(place, text=TINY):
 
 def record_of(job, roots, key=None, status="ok"):
     kind = {"pretrain": "pretrain", "search": "trial", "final": "final"}[job.kind]
+    key = key or job.record_keys[0]
     result = result_of(kind) if status == "ok" else {}
     if job.kind == "pretrain" and status == "ok":
         result["weights_sha256"] = blobs.put(roots.shared.root, b"weights")
-    return Record(key or job.key, kind, status, spec_of(job), result, error=None if status == "ok" else status)
+    spec = spec_of(job, job.record_keys.index(key))
+    return Record(key, kind, status, spec, result, error=None if status == "ok" else status)
 
 
 def fill(plan, roots, bad=()):

@@ -19,9 +19,7 @@ class Played(RealPool):
     def _start(self, setup):
         self.stage.started += 1
         pipe = SimpleNamespace(close=lambda: None, send=lambda job: None)
-        process = SimpleNamespace(pid=self.stage.started, kill=lambda: self.stage.killed.append(setup.device))
-        worker = runner_module.Worker(setup, process, pipe)
-        return worker
+        return runner_module.Worker(setup, PlayedProcess(self.stage, setup), pipe)
 
     def messages(self, timeout):
         for worker in self.stage.speakers(self):
@@ -30,6 +28,20 @@ class Played(RealPool):
 
     def close(self, now):
         self.stage.closed.append(now)
+
+
+class PlayedProcess:
+    def __init__(self, stage, setup):
+        self.stage, self.setup, self.pid = stage, setup, stage.started
+
+    def kill(self):
+        self.stage.killed.append(self.setup.device)
+
+    def join(self, seconds):
+        pass
+
+    def is_alive(self):
+        return False
 
 
 class Stage:

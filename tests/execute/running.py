@@ -1,14 +1,20 @@
 """Commands that run beside a test, and what to ask of them."""
 
+import contextlib
 import fcntl
 import json
 import os
+import shutil
 import signal
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
+HERE = Path(__file__).resolve().parent
+REPOSITORY = HERE.parents[1]
 DEADLINE = 90.0  # seconds; the machine may be busy
 
 TINY = """
@@ -76,7 +82,8 @@ class Launcher:
     folder: Path
     count: int = 0
 
-    def start(self, *arguments, stderr=None):
+    def start(self, *arguments, stderr=None, environment=None, own_server=False):
+        """`own_server`: as from a shell, with a worker server of its own, which takes ten seconds to start."""
         self.count += 1
         folder = self.folder / str(self.count)
         folder.mkdir()
@@ -87,18 +94,46 @@ class Launcher:
             "stdout": str(folder / "stdout"),
             "stderr": stderr or str(folder / "stderr"),
             "exit": str(folder / "exit"),
+            "environment": environment or {},
+            "own_server": own_server,
         }
         self.process.stdin.write(json.dumps(request) + "\n")
         self.process.stdin.flush()
         return Command(int(self.process.stdout.readline()), folder)
 
-    def run(self, place, *arguments, text=TINY, workers=2, stderr=None):
+    def run(self, place, *arguments, text=TINY, workers=2, **how):
         """Starts `bench run` on a suite of that text, with its records and reports in `place`."""
         place.mkdir(parents=True, exist_ok=True)
         suite = place / "suite.yaml"
         suite.write_text(text)
         where = ("--results", place / "results", "--reports", place / "reports", "--workers", workers, "--json")
-        return self.start("run", suite, *where, *arguments, stderr=stderr)
+        return self.start("run", suite, *where, *arguments, **how)
+
+
+def environment_in(folder):
+    """Of a command that finds this code and a third party's backbone `misbehaving`."""
+    shutil.copy(HERE / "misbehaving.py", folder / "bench_misbehaving.py")
+    about = folder / "bench_misbehaving-1.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: bench-misbehaving\nVersion: 1\n")
+    (about / "entry_points.txt").write_text("[bench.backbones]\nmisbehaving = bench_misbehaving:BACKBONE\n")
+    path = os.pathsep.join([str(folder), str(REPOSITORY)])
+    return {**os.environ, "PYTHONPATH": path, "CUDA_VISIBLE_DEVICES": "", "COLUMNS": "100", "TERM": "xterm"}
+
+
+@contextlib.contextmanager
+def launched(folder, environment):
+    """A launcher whose worker server has imported everything; the commands run in `folder`."""
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, HERE / "launcher.py"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, cwd=folder, env=environment,
+        )
+    with process:
+        assert process.stdout.readline() == "ready\n", (folder / "log").read_text()
+        yield Launcher(process, folder)
+        process.stdin.close()
+        process.wait(60)
 
 
 def finish(command, code=0):
@@ -111,13 +146,18 @@ def record_files(place):
     return sorted(place.glob("results/*/runs/*/*.json"))
 
 
-def contents(place):
-    """Every number of every record, wall times and memory aside, as bytes."""
+def numbers(place):
+    """Every number of every record by its file's name, wall times and memory aside, as text."""
     kept = {}
     for path in record_files(place):
         raw = json.loads(path.read_text())
-        kept[raw["key"]] = [raw["kind"], raw["status"], raw["spec"], raw["result"], raw["cost"].get("logical")]
-    return json.dumps(kept, sort_keys=True).encode()
+        whole = [raw["key"], raw["kind"], raw["status"], raw["spec"], raw["result"], raw["cost"].get("logical")]
+        kept[path.stem] = json.dumps(whole, sort_keys=True)
+    return kept
+
+
+def contents(place):
+    return json.dumps(numbers(place), sort_keys=True).encode()
 
 
 def locks_are_free(place):

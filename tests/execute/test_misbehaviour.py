@@ -12,7 +12,8 @@ WRONG = {  # mode -> status, what the error says
     "sys_exit": ("crashed", "worker ended with code 7"),
     "raise": ("failed", "RuntimeError: built badly"),
     "memory": ("oom", "MemoryError"),
-    "hang": ("timeout", "took longer than --timeout 3 s"),
+    "stall": ("timeout", "took longer than --timeout 3 s"),
+    "assert": ("failed", "AcceleratorError: CUDA error: device-side assert triggered"),
 }
 MODES = [*WRONG, "print"]
 SUITE = """
@@ -25,6 +26,7 @@ backbones:
 strategies: [scratch]
 training: {{steps: 2, batch_size: 8, evaluations: 1}}
 search: {{scope: cell, trials: 1, sampler: grid, validation: holdout, holdout: 0.5}}
+engine: {{fleet: 1}}
 repeats: 1
 """
 BAD = "  - {{name: misbehaving, label: {mode}, options: {{mode: {mode}, healed: {healed}}}}}"
@@ -80,6 +82,25 @@ def test_crashes_are_told_with_their_log(wrong):
     lines = [line for line in wrong[3].splitlines() if "worker killed by signal 11" in line]
     assert len(lines) == 1
     assert all("; its log: " in line and line.endswith(".log") for line in lines)
+
+
+def test_what_a_device_fails_at_is_told_as_tried_once_more_and_then_as_failed(wrong):
+    lines = [line for line in wrong[3].splitlines() if "device-side assert" in line]
+    assert [line.split("; ")[1] for line in lines if "; " in line] == [
+        "tried once more in a fresh process", lines[1].split("; ")[1]
+    ]
+    assert "; its log: " in lines[1]
+
+
+def test_a_device_that_fails_for_ever_in_a_process_costs_no_training(launcher, tmp_path):
+    """Each process does some trainings, then its device is good for nothing: today's sticky CUDA errors."""
+    bad = "  - {name: misbehaving, options: {mode: wear_out}}"
+    text = SUITE.format(bad=bad).replace("trials: 1", "trials: 8").replace("repeats: 1", "repeats: 4")
+    text = text.replace("  - {name: small_resnet, options: {width: 4}}\n", "").replace("name: wrong", "name: worn")
+    command = launcher.run(tmp_path, text=text)
+    summary = finish(command)
+    assert (summary["trainings"], summary["failed"]) == (8 + 4, 0)
+    assert 2 <= command.stderr.count("tried once more in a fresh process") <= 6
 
 
 def test_without_rerun_what_went_wrong_stays(launcher, wrong):

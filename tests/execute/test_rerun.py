@@ -1,11 +1,12 @@
 """Which records `--rerun` removes: what went wrong, what was built upon it, and nothing else."""
 
+from dataclasses import replace
+
 import pytest
 
 from bench.execute.rerun import forget
 from bench.execute.roots import forget_lost_weights, missing_records
-from bench.store import Record
-from tests.execute.plans import fill, of_kind, tiny_plan
+from tests.execute.plans import fill, of_kind, record_of, tiny_plan
 from tests.execute.running import TINY, TRAININGS
 
 
@@ -67,11 +68,20 @@ def test_everything_spares_the_pretraining_that_other_suites_share(tmp_path):
     assert pretraining.key not in gone
 
 
+def test_finals_that_saw_different_data_go_together(tmp_path):
+    plan, roots, _ = tiny_plan(tmp_path)
+    fill(plan, roots)
+    finals = {job.key for job in of_kind(plan, "final")}
+    odd = roots.store.read(min(finals))
+    roots.store.write(replace(odd, result={**odd.result, "dataset_sha256": "ab" * 32}))
+    assert forgotten(plan, roots) == finals
+
+
 def test_diverged_is_a_result_and_stays(tmp_path):
     plan, roots, _ = tiny_plan(tmp_path)
     fill(plan, roots)
     final = of_kind(plan, "final")[0]
-    roots.store.write(Record(final.key, "final", "diverged", {}))
+    roots.store.write(record_of(final, roots, status="diverged"))
     assert forgotten(plan, roots) == set()
 
 
@@ -86,7 +96,7 @@ def test_a_filtered_plan_leaves_other_cells_alone(tmp_path):
 
 
 @pytest.mark.parametrize("damage", [b"", b"weighty", None])
-def test_lost_weights_make_a_pretraining_unfinished(tmp_path, damage):
+def test_lost_weights_make_a_pretraining_unfinished(tmp_path, damage, caplog):
     plan, roots, _ = tiny_plan(tmp_path)
     fill(plan, roots)
     (pretraining,) = of_kind(plan, "pretrain")
@@ -96,6 +106,9 @@ def test_lost_weights_make_a_pretraining_unfinished(tmp_path, damage):
     assert roots.shared.read(pretraining.key) is not None
     forget_lost_weights(plan, roots)
     assert roots.shared.read(pretraining.key) is None
+    (line,) = caplog.messages
+    assert line.startswith("weights missing: " if damage is None else "weights damaged: ")
+    assert line.endswith("; they are trained again")
 
 
 def test_lost_weights_are_left_to_the_runner_that_trains_them(tmp_path):
@@ -106,3 +119,15 @@ def test_lost_weights_are_left_to_the_runner_that_trains_them(tmp_path):
     with roots.shared.lock(pretraining.key):
         forget_lost_weights(plan, roots)
     assert roots.shared.read(pretraining.key) is not None
+
+
+def test_damaged_records_are_counted_once_at_the_start(tmp_path, caplog):
+    plan, roots, _ = tiny_plan(tmp_path)
+    fill(plan, roots)
+    final, other = (job.key for job in of_kind(plan, "final")[:2])
+    for key in (final, other):
+        roots.store.path(key).write_bytes(b"")
+    assert missing_records(plan, roots) == {final: 1, other: 1}
+    first = roots.store.path(min(final, other))
+    assert caplog.messages == [f"damaged record files, counted as absent: 2, the first {first}: empty; what is made "
+                               f"anew moves its old file to {roots.store.damaged}"]  # fmt: skip

@@ -1,12 +1,12 @@
 """Equal numbers, whatever breaks a run and however often; nothing is trained twice."""
 
+import os
 import random
 import shutil
 import subprocess
 import sys
 
-import pytest
-
+from bench.store import atomic
 from tests.execute.running import (
     TINY,
     TRAININGS,
@@ -67,17 +67,18 @@ def test_killed_runs_resume_to_the_same_bytes(launcher, unbroken, tmp_path):
     assert not list(tmp_path.glob("results/**/.tmp-*"))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("seed", range(5))
-def test_many_killed_runs_resume_to_the_same_bytes(launcher, unbroken, tmp_path, seed):
-    kills = 0
-    for attempt in range(4):
-        kills += survive_kills(lambda: launcher.run(tmp_path), tmp_path, 15, seed=(seed + 1) * 100 + attempt)
-        finish(launcher.run(tmp_path))
-        assert contents(tmp_path) == contents(unbroken[0])
-        for path in record_files(tmp_path)[:: attempt + 1]:
-            path.unlink()
-    assert kills >= 15
+def test_what_killed_processes_were_building_in_the_caches_goes(launcher, copied):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    cache = copied / "results" / ".cache"
+    names = [path.name.replace(f"-{os.getpid()}-", f"-{dead.pid}-") for path in map(atomic.temporary_in, [cache] * 2)]
+    data, table = cache / names[0], cache / "features" / names[1]
+    data.mkdir()
+    (data / "train_images.npy").write_bytes(b"half")
+    table.write_bytes(b"half")
+    finish(launcher.run(copied))
+    assert not data.exists()
+    assert not table.exists()
 
 
 def test_lost_weights_are_trained_again(launcher, unbroken, copied):
@@ -96,23 +97,3 @@ def test_looking_at_a_run_with_lost_weights_removes_nothing(launcher, copied):
     before = record_files(copied)
     assert launcher.start("plan", copied / "suite.yaml", "--results", copied / "results").wait() == 0
     assert record_files(copied) == before
-
-
-@pytest.mark.slow
-def test_killed_real_commands_resume_to_the_same_bytes(environment, unbroken, tmp_path):
-    """The same through `python -m bench` with a server of its own, whose end is watched too."""
-    (tmp_path / "suite.yaml").write_text(TINY)
-    line = [sys.executable, "-m", "bench", "run", "suite.yaml", "--workers", "2"]
-    draw, quiet = random.Random(3), subprocess.DEVNULL
-    kills = 0
-    while len(record_files(tmp_path)) < TRAININGS and kills < 15:
-        goal = len(record_files(tmp_path)) + draw.choice((0, 1, 2))
-        with subprocess.Popen(line, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=quiet) as process:
-            until(lambda: len(record_files(tmp_path)) >= goal or process.poll() is not None, "records")  # noqa: B023
-            process.kill()
-            # The pipe ends when the last process that inherited it has ended: runner, server and workers.
-            process.stdout.read()
-        kills += 1
-    assert kills >= 3
-    subprocess.run(line, cwd=tmp_path, env=environment, check=True, capture_output=True)
-    assert contents(tmp_path) == contents(unbroken[0])

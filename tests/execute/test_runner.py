@@ -6,12 +6,13 @@ import pytest
 
 from bench.errors import StoreError
 from bench.execute import runner as runner_module
-from bench.execute.messages import Broken, Done, Recorded, Starting, Stuck
+from bench.execute.messages import Broken, Done, Lost, Recorded, Starting, Stuck
 from bench.execute.pool import Died, NoWorkers
-from bench.execute.runner import VAIN_STARTS
-from tests.execute.plans import of_kind, record_of
+from bench.execute.runner import SUSPECTS, VAIN_STARTS
+from tests.execute.plans import of_kind, record_of, tiny_plan
 from tests.execute.played import begins, statuses
-from tests.execute.running import TRAININGS
+from tests.execute.running import TINY, TRAININGS
+from tests.made_up import result_of
 
 
 def test_all_goes_well(stage):
@@ -70,6 +71,25 @@ def test_a_death_in_a_fleet_blames_nobody_and_all_is_tried_one_by_one(stage):
     assert any("in 2 trainings; tried one by one" in line for line in stage.lines)
 
 
+def test_a_death_while_a_fleet_is_built_blames_nobody(stage):
+    """Its trainings are announced, and none has begun."""
+
+    def strange(worker):
+        yield Starting(begins(stage, worker, number=2).records, 0)
+        yield Died(-9)
+
+    def play(worker):
+        if worker.bundle.jobs[0].kind != "search":
+            return stage.do(worker)
+        stage.play = stage.do
+        return strange(worker)
+
+    stage.play = play
+    summary = stage.run()
+    assert (summary.trainings, summary.failed) == (TRAININGS, 0)
+    assert any("in 2 trainings; tried one by one" in line for line in stage.lines)
+
+
 def test_a_search_is_told_by_its_best_trial(stage):
     """Planted: the last trial is not the best one; the first of each search is there already, as after a break."""
     scores = {}
@@ -96,7 +116,9 @@ def test_a_search_is_told_by_its_best_trial(stage):
 
 def record_with(job, key, scores, stage):
     record = record_of(job, stage.roots, key)
-    return dataclasses.replace(record, result={**record.result, "score": scores.get(key, 0.1)})
+    told = result_of(record.kind, score=scores.get(key, 0.1))
+    kept = {name: value for name, value in record.result.items() if name == "weights_sha256"}
+    return dataclasses.replace(record, result={**told, **kept})
 
 
 def test_finals_of_a_probe_train_together_and_others_do_not(stage):
@@ -217,3 +239,104 @@ def test_a_failed_pretraining_blocks_its_users(stage):
     stage.play = play
     summary = stage.run()
     assert (summary.failed, summary.blocked) == (1, 3)  # the probe's search and two finals
+
+
+FAULT = "AcceleratorError: CUDA error: an illegal memory access was encountered"
+
+
+def lose(stage, worker, number=1):
+    """The device fails in the first training of what the worker was given."""
+    yield begins(stage, worker, number)
+    yield Lost(FAULT)
+    worker.fault = FAULT  # the pool's own messages come from one worker in one go
+    yield Died(-9)
+
+
+def test_a_training_in_which_the_device_fails_is_tried_once_more_after_all_others_in_a_fresh_process(stage):
+    given = []
+
+    def play(worker):
+        given.append((worker.bundle, worker.pid))
+        return lose(stage, worker) if len(given) == 2 else stage.do(worker)
+
+    stage.play = play
+    summary = stage.run()
+    assert (summary.trainings, summary.failed) == (TRAININGS, 0)
+    assert set(statuses(stage)) == {"ok"}
+    struck, _ = given[1]
+    (again,) = [number for number, (one, _) in enumerate(given) if number > 1 and struck.jobs[0] in one.jobs]
+    assert given[again][0].alone
+    assert given[again][1] not in [pid for _, pid in given[:again]]
+    assert stage.killed == ["cpu"]  # it might hang in its last steps
+    assert sum("tried once more in a fresh process" in line for line in stage.lines) == 1
+
+
+def test_the_second_time_it_is_a_record_and_the_rest_of_the_suite_is_trained(stage):
+    guilty = of_kind(stage.plan, "final")[0]
+    stage.play = lambda worker: lose(stage, worker) if guilty in worker.bundle.jobs else stage.do(worker)
+    summary = stage.run()
+    assert (summary.trainings, summary.failed) == (TRAININGS, 1)
+    record = stage.roots.store.read(guilty.key)
+    assert (record.status, record.error) == ("failed", FAULT)
+    assert sorted(set(statuses(stage))) == ["failed", "ok"]
+
+
+def test_a_search_whose_every_trial_breaks_the_device_does_not_cost_the_device(stage):
+    guilty = of_kind(stage.plan, "search")[0]
+
+    def play(worker):
+        lacking = [key for key in guilty.record_keys if stage.roots.store.read(key) is None]
+        if guilty not in worker.bundle.jobs:
+            yield from stage.do(worker)
+            return
+        yield Starting((record_of(guilty, stage.roots, lacking[0], "crashed"),))
+        yield Lost(FAULT)
+        yield Died(-9)
+
+    stage.play = play
+    assert stage.run().failed == len(guilty.record_keys)
+
+
+def test_a_fleet_in_which_the_device_fails_blames_nobody(stage):
+    fleets = []
+
+    def play(worker):
+        if worker.bundle.jobs[0].kind == "search" and not fleets:
+            fleets.append(worker.bundle)
+            return lose(stage, worker, number=2)
+        return stage.do(worker)
+
+    stage.play = play
+    summary = stage.run()
+    assert (summary.trainings, summary.failed) == (TRAININGS, 0)
+    assert any(f"{FAULT} in 2 trainings; tried one by one" in line for line in stage.lines)
+
+
+def test_a_device_that_fails_at_everything_is_given_up_before_anything_is_blamed(stage, tmp_path):
+    near = "  - {name: near, labels_per_class: 2, options: {train_per_class: 8, test_per_class: 4}}\n"
+    more = [near.replace("class: 2", f"class: {labels}, label: near{labels}") for labels in (2, 3, 4)]
+    stage.plan, stage.roots, _ = tiny_plan(tmp_path, TINY.replace(near, "".join(more)))
+    place = []
+
+    def play(worker):
+        place.append(worker.setup.log)
+        return lose(stage, worker) if worker.setup.log == place[0] else stage.do(worker)
+
+    stage.speakers = lambda pool: pool.busy()[:1]  # the broken one has its turn first
+    stage.play = play
+    summary = stage.run(workers=2)
+    assert place.count(place[0]) == SUSPECTS
+    assert any(line.startswith(f"going on without a worker on cpu: {FAULT}") for line in stage.lines)
+    assert (summary.trainings, summary.failed) == (1 + 3 * (TRAININGS - 1), 0)
+    assert set(statuses(stage)) == {"ok"}
+
+
+def test_a_server_of_forks_that_dies_takes_no_training_along(stage):
+    def strange(worker):
+        yield begins(stage, worker)
+        worker.fault = "the server is gone"  # as the pool writes down
+        yield Died(255)
+
+    stage.once(strange)
+    summary = stage.run()
+    assert (summary.trainings, summary.failed) == (TRAININGS, 0)

@@ -4,10 +4,11 @@ import signal
 
 import pytest
 
+from bench.execute import patience
 from bench.execute import runner as runner_module
-from bench.execute.messages import Starting
+from bench.execute.messages import Recorded, Starting
 from bench.execute.pool import Died, tail
-from tests.execute.plans import fill, of_kind
+from tests.execute.plans import fill, of_kind, record_of
 from tests.execute.played import begins, statuses
 
 
@@ -37,6 +38,82 @@ def test_a_fleet_has_the_time_of_all_its_trainings_to_the_end(stage):
     assert overdue
     assert stage.killed == []
     assert "timeout" not in statuses(stage)
+
+
+def test_what_comes_before_the_first_step_is_not_part_of_a_training(stage):
+    """Neither before the first training nor between two."""
+
+    def before(worker):
+        yield Starting(begins(stage, worker).records, 0)
+        worker.begun_at -= 100.0
+
+    def training(worker):
+        yield begins(stage, worker)
+        worker.begun_at -= 0.5
+
+    def between(worker):
+        job = worker.bundle.jobs[0]
+        record = record_of(job, stage.roots, job.record_keys[0])
+        stage.roots.store_of(job).write(record)
+        yield Recorded.of(record)
+        worker.begun_at -= 100.0
+
+    looks = [before, training, between]  # after each the runner looks who is overdue
+    stage.play = lambda worker: (looks.pop(0) if looks else stage.do)(worker)
+    stage.run(timeout=1.0)
+    assert not looks
+    assert stage.killed == []
+    assert set(statuses(stage)) == {"ok"}
+
+
+def test_a_hang_before_the_first_step_becomes_the_record_of_the_training_that_was_announced(stage):
+    def strange(worker):
+        yield Starting(begins(stage, worker).records, 0)
+        worker.begun_at -= patience.SETUP + 1
+        stage.once(lambda worker: [Died(-9)])
+
+    stage.once(strange)
+    assert stage.run().failed == 1
+    (record,) = [r for s in (stage.roots.store, stage.roots.shared) for r in s.scan()[0].values() if r.status != "ok"]
+    assert record.status == "timeout"
+    assert record.error.startswith("took longer than 24 h 00 min before its first step; taken for hung (--timeout")
+
+
+def test_without_a_limit_of_a_person_there_is_one_by_predicted_time(stage):
+    def strange(worker):
+        yield begins(stage, worker)
+        worker.begun_at -= patience.LEAST + 1
+        stage.once(lambda worker: [Died(-9)])
+
+    stage.once(strange)
+    assert stage.run().failed == 1
+    assert statuses(stage).count("timeout") == 1
+    assert any("were expected; taken for hung (--timeout SECONDS" in line for line in stage.lines)
+
+
+def test_a_process_that_cannot_be_killed_is_left_behind_with_its_jobs(stage, monkeypatch):
+    """It waits for a driver, and holds its jobs' locks. Another worker does the rest."""
+    stuck = []
+
+    def play(worker):
+        if not stuck:
+            stuck.append(worker)
+            return hang(worker)
+        return [] if worker is stuck[0] else stage.do(worker)
+
+    def hang(worker):
+        yield begins(stage, worker)
+        worker.begun_at -= patience.LEAST + 1
+
+    monkeypatch.setattr(runner_module, "GRACE", 0.0)
+    stage.play = play
+    summary = stage.run(workers=2)
+    assert stage.killed == ["cpu"]
+    assert statuses(stage).count("timeout") == 1
+    assert set(statuses(stage)) == {"ok", "timeout"}
+    assert summary.failed == 2  # the training, and that its job was left out
+    assert any("hangs in the kernel and cannot be killed; left out" in line for line in stage.lines)
+    assert any(line.startswith("going on without a worker on cpu: process") for line in stage.lines)
 
 
 def test_a_death_while_stopping_is_not_replaced(stage):

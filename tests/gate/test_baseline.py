@@ -1,15 +1,19 @@
+import contextlib
 import json
 import os
+import random
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.errors import BenchError
-from bench.gate.baseline import BadBaseline, Baseline, NoBaseline, Row, encode, read, write
+from bench.gate.baseline import SCHEMA, BadBaseline, Baseline, NoBaseline, Row, encode, read, write
 from bench.gate.environment import LIBRARIES, Environment
 from bench.gate.fingerprint import Fingerprint
 from bench.gate.verdict import CellName
+from tests.made_up import sealed_text
 
 MARK = Fingerprint("d" * 8, "e" * 8, "5" * 8)
 
@@ -37,7 +41,8 @@ def test_one_line_for_each_result_in_an_order_that_people_expect(tmp_path):
     assert [(line["budget"], line["repeat"]) for line in lines] == [
         (budget, repeat) for budget in ("5", "20", "100", "5%", "10%", "total 100", "full") for repeat in (0, 1)
     ]
-    assert text.splitlines()[:3] == ["{", '"schema": 1,', '"suite": "small",']
+    assert re.fullmatch(r'\{"checksum": "[0-9a-f]{64}",', text.splitlines()[0])
+    assert text.splitlines()[1:3] == [f'"schema": {SCHEMA},', '"suite": "small",']
     assert list(lines[0]) == ["dataset", "budget", "backbone", "strategy", "repeat", "score", "metric", "num_test",
                               "fingerprint", "seconds", "peak_memory_bytes"]  # fmt: skip
 
@@ -67,31 +72,44 @@ def test_order_of_rows_does_not_matter():
     assert encode(baseline(row(repeat=1), row())) == encode(baseline(row(), row(repeat=1)))
 
 
+def with_seal(raw):
+    return sealed_text(raw).decode()
+
+
+TEXT = encode(baseline()).decode()
+OPEN = "{\n" + TEXT.partition("\n")[2]  # without its checksum
+
+
 def changed(**fields):
     raw = json.loads(encode(baseline()))
     raw.update(fields)
-    return json.dumps(raw)
+    return with_seal(raw)
 
 
 def with_row(**fields):
     raw = json.loads(encode(baseline()))
     raw["results"][1].update(fields)
-    return json.dumps(raw)
+    return with_seal(raw)
 
 
 def without(name, of=None):
     raw = json.loads(encode(baseline()))
     del (raw["results"][1] if of == "row" else raw["environment"] if of == "environment" else raw)[name]
-    return json.dumps(raw)
+    return with_seal(raw)
 
 
 REFUSED = {
     "<html>": "not JSON: line 1 column 1: Expecting value",
     "[1]": "the file is no mapping",
     "[" * 100_000: "maximum recursion depth exceeded",
-    "{}": "the file has no 'schema'",
-    changed(schema=2): "schema 2, this version reads 1; accept the baseline anew",
-    changed(schema="1"): "schema '1', this version reads 1",
+    with_seal({"more": 1}): "the file has no 'schema'",
+    OPEN.replace(f'"schema": {SCHEMA}', '"schema": 1'): f"schema 1, this version reads {SCHEMA}; accept the baseline",
+    changed(schema=SCHEMA + 1): f"schema {SCHEMA + 1}, this version reads {SCHEMA}; accept the baseline anew",
+    changed(schema="1"): "schema '1', this version reads",
+    OPEN: "it does not fit its checksum; accept the baseline anew: `python -m bench baseline accept SUITE`",
+    TEXT.replace("0.75", "0.76", 1): "changed since it was written: it does not fit its checksum; accept the baseline",
+    TEXT.replace("0.75", "7.5e-1", 1): "changed since it was written: it does not fit its checksum",
+    TEXT.replace(f'"schema": {SCHEMA}', f'"schema": {SCHEMA + 1}'): "changed since it was written",
     changed(more=1): "the file has 'more', which this version does not know",
     changed(suite=3): "the file: 'suite' is 3, expected text",
     changed(dirty="no"): "the file: 'dirty' is 'no', expected true, false or null",
@@ -119,7 +137,7 @@ REFUSED = {
     with_row(repeat=0): "results[1] stands twice: tiny @ 5 · net · way, repeat 0",
     with_row(fingerprint=".".join(["0" * 8] * 3)): "differs between its repeats in more than its score",
     with_row(metric="other"): "differs between its repeats in more than its score",
-    changed().replace('"suite"', '"suite": "a", "suite"', 1): "'suite' stands twice in one place",
+    TEXT.replace('"suite"', '"suite": "a", "suite"', 1): "'suite' stands twice in one place",
 }
 
 
@@ -153,3 +171,24 @@ def test_a_write_that_fails_leaves_the_old_one(tmp_path, monkeypatch):
         write(path, baseline(suite="other"))
     assert read(path).suite == "small"
     assert os.listdir(tmp_path) == ["b.json"]  # noqa: PTH208  hidden files too
+
+
+def test_line_ends_that_a_checkout_changed_are_no_change(tmp_path):
+    path = tmp_path / "b.json"
+    write(path, baseline())
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    assert read(path) == baseline()
+
+
+def test_a_flipped_bit_is_noticed_wherever_it_is(tmp_path):
+    path = tmp_path / "b.json"
+    data = encode(baseline(*(row(repeat=number) for number in range(5))))
+    unnoticed = []
+    for place in random.Random(0).sample(range(8 * len(data)), 2000):
+        changed = bytearray(data)
+        changed[place // 8] ^= 1 << place % 8
+        path.write_bytes(changed)
+        with contextlib.suppress(BadBaseline):
+            read(path)
+            unnoticed.append(place)
+    assert unnoticed == []

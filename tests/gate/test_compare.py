@@ -4,12 +4,12 @@ import math
 import numpy as np
 import pytest
 
+from bench.errors import BLIND, INCOMPLETE, REGRESSED
 from bench.gate.against import ONE_PAIR
 from bench.gate.baseline import Row
 from bench.gate.compare import OtherSuite, compare
 from bench.gate.fingerprint import Fingerprint
 from bench.gate.pairs import Rule
-from bench.gate.verdict import BLIND, REGRESSION, SOME_FAILED
 
 from .nights import HERE, MARK, ORIGIN, RULE, accepted, names, night
 
@@ -36,7 +36,7 @@ def test_by_hand():
     assert fell.change == pytest.approx(-5)
     assert fell.low < -5 < fell.high < -4
     assert fell.p < 1e-6 < same.p
-    assert result.exit_code == REGRESSION
+    assert result.exit_code == REGRESSED
     assert (result.suite, result.method, result.margin, result.must_see, result.baseline) == (
         "small", "pairs", 0.5, 2.0, "b.json"
     )  # fmt: skip
@@ -99,7 +99,7 @@ def test_missing_and_new():
     ]  # fmt: skip
     assert result.verdicts[2].reason == "tonight's plan does not have it"
     assert result.verdicts[1].after == pytest.approx(0.604)
-    assert result.exit_code == REGRESSION
+    assert result.exit_code == REGRESSED
     assert judged(LEVELS, cells=cells, rule=Rule(0.5, 2, fail_on=("regressed",))).exit_code == BLIND
 
 
@@ -127,7 +127,7 @@ def test_what_went_wrong_is_missing_and_another_exit_code():
     assert words(result) == ["missing", "identical"]
     assert result.verdicts[0].went_wrong
     assert result.verdicts[0].reason == "repeat 0, 1, 2, 3, 4 went wrong: oom: x"
-    assert result.exit_code == SOME_FAILED
+    assert result.exit_code == INCOMPLETE
 
 
 def test_one_failed_repeat_leaves_the_others_to_compare_and_is_told():
@@ -136,7 +136,7 @@ def test_one_failed_repeat_leaves_the_others_to_compare_and_is_told():
     assert result.verdicts[0].n == 4
     assert result.verdicts[0].word == "equivalent"
     assert result.verdicts[0].reason == "repeat 0 went wrong: diverged"
-    assert result.exit_code == SOME_FAILED
+    assert result.exit_code == INCOMPLETE
 
 
 def test_a_strategy_that_no_longer_fits_is_missing_and_one_that_never_did_is_left_out():
@@ -144,7 +144,7 @@ def test_a_strategy_that_no_longer_fits_is_missing_and_one_that_never_did_is_lef
     result = against(unfit)
     assert words(result) == ["missing", "identical"]
     assert result.verdicts[0].reason == "not applicable tonight: needs a head"
-    assert result.exit_code == REGRESSION
+    assert result.exit_code == REGRESSED
     other = dataclasses.replace(unfit.cells[0], name=dataclasses.replace(CELLS[0], strategy="another"))
     assert words(against(dataclasses.replace(unfit, cells=(*night(LEVELS, CELLS).cells, other)))) == ["identical"] * 2
 

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 import bench
-from bench.store import Record, Store
-from tests.made_up import result_of
+from bench.store import Store
 
 
 @pytest.fixture(autouse=True)
@@ -29,15 +28,6 @@ def memory_folder(tmp_path):
     shared = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=shared if os.access(shared, os.W_OK) else tmp_path) as folder:
         yield Path(folder)
-
-
-@pytest.fixture
-def make_record():
-    def make(key="ab" + "0" * 30, **fields):
-        whole = {"kind": "final", "status": "ok", "spec": {"lr": 0.1}, "result": result_of("final")}
-        return Record(key=key, **{**whole, **fields})
-
-    return make
 
 
 @pytest.fixture

@@ -90,7 +90,8 @@ def test_empty_content(tmp_path):
         (errno.EROFS, "the file system is read-only (EROFS)"),
         (errno.EACCES, "permission denied (EACCES)"),
         (errno.EMFILE, "too many open files (EMFILE)"),
-        (errno.ESTALE, f"{os.strerror(errno.ESTALE)} (ESTALE)"),
+        (errno.ENOENT, "it is not there, or no more (ENOENT)"),
+        (errno.EXDEV, f"{os.strerror(errno.EXDEV)} (EXDEV)"),
     ],
 )
 def test_message_names_the_file_and_the_cause(tmp_path, monkeypatch, code, words):
@@ -186,8 +187,10 @@ class TestSweep:
         dead.wait()
         (tmp_path / "runs" / "ab").mkdir(parents=True)
         here = tmp_path / "runs" / "ab"
-        own = atomic._temporary_in(here).name.split("-")[1]
+        own = atomic.temporary_in(here).name.split("-")[1]
         stale = [self.make(here, own, dead.pid), self.make(here, "elsewhere", 1, age=25 * 3600)]
+        stale.append(here / f"{atomic.PREFIX}{own}-{dead.pid}-folder")
+        (stale[-1] / "half").mkdir(parents=True)
         alive = [
             self.make(here, own, os.getpid(), age=25 * 3600),
             self.make(here, own, 1, age=25 * 3600),  # somebody else's process
@@ -209,3 +212,31 @@ class TestSweep:
         monkeypatch.setattr(Path, "stat", stat)
         assert atomic._machine() != with_namespaces
         assert len(atomic._machine()) == 8
+
+    def test_beside_a_file_only_names_of_ours_are_looked_at(self, tmp_path):
+        dead = subprocess.Popen([sys.executable, "-c", ""])
+        dead.wait()
+        (tmp_path / "below").mkdir()
+        own = atomic.temporary_in(tmp_path).name.split("-")[1]
+        stale = self.make(tmp_path, own, dead.pid)
+        kept = [
+            self.make(tmp_path, own, os.getpid()),
+            self.make(tmp_path, "elsewhere", "x", age=25 * 3600),  # somebody else's `.tmp-...`
+            self.make(tmp_path / "below", own, dead.pid),
+        ]
+        assert atomic.sweep_beside(tmp_path / "page.html") == 1
+        assert not stale.exists()
+        assert all(path.exists() for path in kept)
+        assert atomic.sweep_beside(tmp_path / "absent" / "page.html") == 0
+
+
+def test_a_device_or_a_pipe_is_not_replaced_by_a_file(tmp_path):
+    """`--junit /dev/null`, typed by root."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    (tmp_path / "link").symlink_to(pipe)
+    for path in (pipe, tmp_path / "link"):
+        with pytest.raises(StoreError, match="it is a device or a pipe"):
+            atomic.write_bytes(path, b"content")
+    assert pipe.is_fifo()
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["link", "pipe"]

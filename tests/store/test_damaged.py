@@ -1,23 +1,31 @@
-"""Every sort of damage is named, counts as absent, and is mended by the next write."""
+"""Every sort of damage is named, counts as absent, and is moved aside by the next write."""
 
+import contextlib
 import errno
 import json
 import logging
 import os
+import random
 from pathlib import Path
 
 import pytest
 
-from bench.store import Damaged, Record
-from bench.store.encoding import encode
-from tests.made_up import result_of
+from bench.errors import StoreError
+from bench.store import Damaged
+from bench.store.encoding import decode, encode
+from bench.store.record import SCHEMA
+from bench.store.sealed import seal
+from tests.made_up import result_of, sealed_text
+from tests.store.finals import FAR, KEY, NEIGHBOUR, failed, final
 
-KEY, OTHER = "ab" + "0" * 30, "ab" + "1" * 30
-WHOLE = encode(Record(KEY, "final", "ok", {"lr": 0.1}, result_of("final", score=0.25)))
+WHOLE = encode(final(result=result_of("final", score=0.25)))
+OPEN = b"\n".join([b"{", *WHOLE.split(b"\n")[1:]])  # without its checksum
+OLDER = OPEN.replace(b'"schema": %d' % SCHEMA, b'"schema": 1')
 
 
 def edit(**fields):
-    return json.dumps({**json.loads(WHOLE), **fields}).encode()
+    """With a checksum that fits."""
+    return sealed_text({**json.loads(WHOLE), **fields})
 
 
 CONTENTS = {
@@ -38,13 +46,19 @@ CONTENTS = {
     "deep": (b"[" * 200_000, "nested too deeply"),
     "NaN": (edit(result={"score": float("nan")}), "holds NaN"),
     "infinity": (edit(result={"score": float("-inf")}), "holds -Infinity"),
-    "infinity in digits": (WHOLE.replace(b"0.25", b"1e999"), "holds 1e999, which is no finite number"),
+    "infinity in digits": (seal(OPEN.replace(b"0.25", b"1e999")), r"result\.score: expected a finite number, got inf"),
     "endless number": (WHOLE.replace(b"0.25", b"9" * 5000), "4300"),
-    "another schema": (edit(schema=2), "record schema 2, this version reads 1"),
-    "no schema": (b"{}", "record schema None, this version reads 1"),
-    "another key": (edit(key=OTHER), f"holds the record of another key, {OTHER}"),
+    "an older version's": (OLDER, f"^written by an older version: record schema 1, this version reads {SCHEMA}$"),
+    "a newer version's": (edit(schema=SCHEMA + 1), f"^record schema {SCHEMA + 1}, this version reads {SCHEMA}$"),
+    "no schema": (b"{}", f"record schema None, this version reads {SCHEMA}"),
+    "no checksum": (OPEN, "^no checksum$"),
+    "another number": (WHOLE.replace(b"0.25", b"0.75"), "^changed since it was written: it does not fit its checksum$"),
+    "another spelling": (WHOLE.replace(b"0.25", b"2.5e-1"), "changed since it was written"),
+    "another line end": (WHOLE.replace(b"\n", b"\r\n"), "changed since it was written"),
+    "another schema in one bit": (WHOLE.replace(b'"schema": 2', b'"schema": 3'), "changed since it was written"),
+    "another key": (edit(key=NEIGHBOUR), f"holds the record of another key, {NEIGHBOUR}"),
     "a field too many": (edit(colour="red"), "not a record: .*colour"),
-    "a field missing": (b'{"schema": 1, "key": "%s"}' % KEY.encode(), "not a record: .*missing"),
+    "a field missing": (sealed_text({"schema": SCHEMA, "key": KEY}), "not a record: .*missing"),
     "key of a wrong type": (edit(key=5), "record field 'key' is not a str"),
     "spec of a wrong type": (edit(spec=[]), "record field 'spec' is not a dict"),
     "cost of a wrong type": (edit(cost=None), "record field 'cost' is not a dict"),
@@ -56,16 +70,17 @@ CONTENTS = {
     "no time": (edit(cost={"measured": {"seconds": "1"}}), r"cost\.measured\.seconds: expected a number, got '1'"),
     "libraries in a list": (edit(provenance={"libraries": []}), r"provenance\.libraries: expected a dictionary"),
     "a trial without a point": (edit(kind="trial"), r"spec\.number: missing"),
+    "another's spec": (edit(spec=final(NEIGHBOUR).spec), "its key does not follow from its spec: edited, or another"),
     "unknown status": (edit(status="done"), "record status 'done'; known: ok"),
     "unknown kind": (edit(kind="tune"), "record kind 'tune'; known: pretrain"),
 }
 
 
 def check_damaged(store, reason, caplog):
-    """The neighbour is still read; the damaged one is absent, named once, and written over."""
-    store.write(Record(OTHER, "final", "failed", {}))
+    """The neighbour is still read; the damaged one is absent, and named once."""
+    store.write(failed(NEIGHBOUR))
     records, damaged = store.scan()
-    assert list(records) == [OTHER]
+    assert list(records) == [NEIGHBOUR]
     assert [one.path for one in damaged] == [store.path(KEY)]
     assert_matches(reason, damaged[0].reason)
     assert str(damaged[0]) == f"{store.path(KEY)}: {damaged[0].reason}"
@@ -86,8 +101,15 @@ def test_damaged_content(store, caplog, sort):
     store.path(KEY).parent.mkdir(parents=True)
     store.path(KEY).write_bytes(content)
     check_damaged(store, reason, caplog)
-    store.write(Record(KEY, "final", "failed", {}))
-    assert set(store.scan()[0]) == {KEY, OTHER}
+    for _ in range(2):
+        store.write(failed())
+    assert set(store.scan()[0]) == {KEY, NEIGHBOUR}
+    (aside,) = store.damaged.iterdir()
+    assert aside.name.startswith(f"{KEY}.")
+    assert aside.suffix == ".json"
+    assert aside.read_bytes() == content
+    assert len(caplog.messages) == 2
+    assert caplog.messages[1].startswith(f"moved to {aside}: {store.path(KEY)}: ")
 
 
 def make_folder(path):
@@ -108,22 +130,22 @@ def make_loop(path):
 
 
 @pytest.mark.parametrize(
-    ("make", "reason", "mends"),
+    ("make", "reason"),
     [
-        (make_folder, "not a file", False),
-        (make_full_folder, "not a file", False),
-        (os.mkfifo, "not a file", True),  # opening it would wait for ever
-        (make_dangling_link, "a link to nothing", True),
-        (make_loop, "cannot be read: .*ELOOP", True),
+        (make_folder, "not a file"),
+        (make_full_folder, "not a file"),
+        (os.mkfifo, "not a file"),  # opening it would wait for ever
+        (make_dangling_link, "a link to nothing"),
+        (make_loop, "cannot be read: .*ELOOP"),
     ],
 )
-def test_something_else_in_the_place_of_a_file(store, caplog, make, reason, mends):
+def test_something_else_in_the_place_of_a_file(store, caplog, make, reason):
     store.path(KEY).parent.mkdir(parents=True)
     make(store.path(KEY))
     check_damaged(store, reason, caplog)
-    if mends:
-        store.write(Record(KEY, "final", "failed", {}))
-        assert store.read(KEY) is not None
+    store.write(failed())
+    assert store.read(KEY) is not None
+    assert len(list(store.damaged.iterdir())) == 1
 
 
 @pytest.mark.parametrize(
@@ -134,7 +156,7 @@ def test_something_else_in_the_place_of_a_file(store, caplog, make, reason, mend
     ],
 )
 def test_a_file_that_cannot_be_read(store, caplog, monkeypatch, code, reason):
-    store.write(Record(KEY, "final", "failed", {}))
+    store.write(failed())
     real = Path.read_bytes
 
     def read_bytes(path):
@@ -148,15 +170,14 @@ def test_a_file_that_cannot_be_read(store, caplog, monkeypatch, code, reason):
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="permissions do not bind root")
 def test_a_file_without_permission(store, caplog):
-    store.write(Record(KEY, "final", "failed", {}))
+    store.write(failed())
     store.path(KEY).chmod(0)
     check_damaged(store, "cannot be read: permission denied", caplog)
 
 
 def test_a_folder_that_cannot_be_listed_is_named_and_the_others_are_read(store, monkeypatch):
-    far = "cd" + "0" * 30
-    store.write(Record(KEY, "final", "failed", {}))
-    store.write(Record(far, "final", "failed", {}))
+    store.write(failed())
+    store.write(failed(FAR))
     real = Path.iterdir
 
     def iterdir(path):
@@ -166,7 +187,7 @@ def test_a_folder_that_cannot_be_listed_is_named_and_the_others_are_read(store, 
 
     monkeypatch.setattr(Path, "iterdir", iterdir)
     records, damaged = store.scan()
-    assert list(records) == [far]
+    assert list(records) == [FAR]
     assert damaged == [Damaged(store.runs / "ab", "cannot be read: permission denied (EACCES)")]
 
 
@@ -194,3 +215,70 @@ def test_a_record_beside_the_folders(store):
     path = store.runs / f"{KEY}.json"
     path.write_bytes(WHOLE)
     assert store.scan() == ({}, [Damaged(path, "cannot be read: a file stands where a folder is needed (ENOTDIR)")])
+
+
+def test_what_was_moved_aside_before_stays_when_its_successor_is_damaged_too(store):
+    for content in (b"first", b"second"):
+        store.write(failed())
+        store.path(KEY).write_bytes(content)
+    store.write(failed())
+    assert sorted(path.read_bytes() for path in store.damaged.iterdir()) == [b"first", b"second"]
+
+
+def test_what_cannot_be_moved_aside_is_not_written_over(store):
+    store.write(failed())
+    store.path(KEY).write_bytes(b"torn")
+    store.damaged.write_bytes(b"")
+    with pytest.raises(StoreError, match=r"cannot move .*\.json to .*damaged.*a file stands where a folder is needed"):
+        store.write(failed())
+    assert store.path(KEY).read_bytes() == b"torn"
+
+
+def test_another_runner_moves_it_aside_at_the_same_time(store, monkeypatch):
+    store.write(failed())
+    store.path(KEY).write_bytes(b"torn")
+    real = Path.rename
+
+    def rename(path, target):
+        path.unlink()
+        return real(path, target)
+
+    monkeypatch.setattr(Path, "rename", rename)
+    store.write(failed())
+    assert store.read(KEY) == failed()
+
+
+def real_size():
+    """As long as the finals of a run."""
+    point = {"train_loss": 0.43610668182373047, "loss": 1.592487625546055, "accuracy": 0.25}
+    curve = [{**point, "step": step} for step in range(1, 20)]
+    libraries = {f"library-{number}": f"2.15.{number}" for number in range(8)}
+    provenance = {"commit": "b" * 40, "libraries": libraries, "platform": "Linux x86_64", "device": "cpu"}
+    result = result_of("final", score=0.25, loss=point["loss"], curve=curve)
+    return final(result=result, provenance=provenance, cost={"measured": {"seconds": 0.5}})
+
+
+def unnoticed(data, places):
+    """Of the bits, one at a time, those that may flip."""
+    found = []
+    for place in places:
+        changed = bytearray(data)
+        changed[place // 8] ^= 1 << place % 8
+        with contextlib.suppress(ValueError):
+            decode(bytes(changed), KEY)
+            found.append(place)
+    return found
+
+
+def test_a_flipped_bit_is_noticed_wherever_it_is():
+    data = encode(real_size())
+    assert decode(data, KEY) == real_size()
+    line = len(data.partition(b"\n")[0]) * 8
+    assert unnoticed(data, [*range(line), *random.Random(0).sample(range(8 * len(data)), 2000)]) == []
+
+
+@pytest.mark.slow
+def test_every_flipped_bit_is_noticed():
+    data = encode(real_size())
+    assert 3000 < len(data) < 6000
+    assert unnoticed(data, range(8 * len(data))) == []

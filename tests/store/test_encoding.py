@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import math
+import re
 
 import pytest
 from hypothesis import given, settings
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from bench.store import Record
 from bench.store.encoding import decode, encode
+from tests.made_up import sealed_text
 
 KEY = "ab" + "0" * 30
 KINDS = st.sampled_from(["pretrain", "trial", "final"])
@@ -40,7 +42,9 @@ def test_round_trip(record):
     again = decode(data, KEY)
     assert shape(again.as_dict()) == shape(record.as_dict())
     assert encode(again) == data
-    assert json.loads(data.decode("utf-8")) == record.as_dict()  # any JSON reader can read it
+    raw = json.loads(data.decode("utf-8"))  # any JSON reader can read it
+    assert {name: value for name, value in raw.items() if name != "checksum"} == record.as_dict()
+    assert re.fullmatch(rb'\{"checksum": "[0-9a-f]{64}",', data.split(b"\n")[0])
 
 
 @settings(deadline=None, max_examples=50)
@@ -116,4 +120,12 @@ def test_a_wrong_field_is_refused_at_both_doors(field, value, message):
     with pytest.raises((ValueError, TypeError), match=message):
         encode(record)
     with pytest.raises(ValueError, match=message):
-        decode(json.dumps(record.as_dict()).encode(), KEY)
+        decode(sealed_text(record.as_dict()), KEY)
+
+
+def test_another_key_is_told_on_one_short_line():
+    data = encode(Record(KEY + "\x1b[2J\ud800" * 50, "trial", "failed", {}))
+    with pytest.raises(ValueError, match="holds the record of another key, ab000") as told:
+        decode(data, KEY)
+    assert str(told.value).isprintable()
+    assert len(str(told.value)) < 100

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import os
+import time
 
 import numpy as np
 import pytest
@@ -10,10 +11,9 @@ import pytest
 from bench import metrics
 from bench.errors import StoreError
 from bench.store.predictions import BEGINNING, COLUMNS, MOST, Claims, Kept, Predictions, get, pack, put, unpack
+from bench.store.store import UNNAMED_SECONDS
 from tests.made_up import result_of
-
-KEY = "ab" + "0" * 30
-OTHER = "ab" + "1" * 30
+from tests.store.finals import FAR, KEY, NEIGHBOUR, final
 
 
 def drawn(num=11, num_classes=4, seed=0, **columns):
@@ -94,12 +94,12 @@ def test_random_damage_is_a_value_error_or_harmless():
             unpack(bytes(data))
 
 
-def test_beside_the_record_under_its_key_and_digest(store, make_record):
+def test_beside_the_record_under_its_key_and_digest(store):
     told = drawn()
     sha256 = put(store, KEY, told)
     assert sha256 == hashlib.sha256(pack(told)).hexdigest()
     assert store.predictions_path(KEY, sha256) == store.path(KEY).parent / f"{KEY}.{sha256}.predictions"
-    record = make_record(KEY, result=result_of("final", predictions=sha256))
+    record = final(KEY, result=result_of("final", predictions=sha256))
     store.write(record)
     assert names(store) == [f"{KEY}.{sha256}.predictions", f"{KEY}.json"]
     assert store.read(KEY).final.predictions == sha256
@@ -107,39 +107,39 @@ def test_beside_the_record_under_its_key_and_digest(store, make_record):
     assert equal(get(store, KEY, sha256), told)
 
 
-def test_what_an_older_record_predicted_goes_and_no_other(store, make_record):
-    first, others = (put(store, key, drawn(seed=n)) for n, key in enumerate((KEY, OTHER)))
-    store.write(make_record(KEY, result=result_of("final", predictions=first)))
-    assert names(store) == [f"{KEY}.{first}.predictions", f"{KEY}.json", f"{OTHER}.{others}.predictions"]
+def test_what_an_older_record_predicted_goes_and_no_other(store):
+    first, others = (put(store, key, drawn(seed=n)) for n, key in enumerate((KEY, NEIGHBOUR)))
+    store.write(final(KEY, result=result_of("final", predictions=first)))
+    assert names(store) == [f"{KEY}.{first}.predictions", f"{KEY}.json", f"{NEIGHBOUR}.{others}.predictions"]
     second = put(store, KEY, drawn(seed=5))
-    store.write(make_record(KEY, result=result_of("final", predictions=second)))
-    assert names(store) == [f"{KEY}.{second}.predictions", f"{KEY}.json", f"{OTHER}.{others}.predictions"]
-    store.write(make_record(KEY, status="crashed", result={}))
-    assert names(store) == [f"{KEY}.json", f"{OTHER}.{others}.predictions"]
+    store.write(final(KEY, result=result_of("final", predictions=second)))
+    assert names(store) == [f"{KEY}.{second}.predictions", f"{KEY}.json", f"{NEIGHBOUR}.{others}.predictions"]
+    store.write(final(KEY, status="crashed", result={}))
+    assert names(store) == [f"{KEY}.json", f"{NEIGHBOUR}.{others}.predictions"]
 
 
-def test_two_runners_without_locks_leave_the_last_record_its_predictions(store, make_record):
+def test_two_runners_without_locks_leave_the_last_record_its_predictions(store):
     """Both had predicted before either wrote its record."""
     mine, theirs = (put(store, KEY, drawn(seed=seed)) for seed in (1, 2))
     for sha256 in (mine, theirs):
-        store.write(make_record(KEY, result=result_of("final", predictions=sha256)))
+        store.write(final(KEY, result=result_of("final", predictions=sha256)))
         assert get(store, KEY, sha256).right.sum() > 0
     assert names(store) == [f"{KEY}.{theirs}.predictions", f"{KEY}.json"]
-    store.write(make_record(KEY, result=result_of("final", predictions=theirs)))
+    store.write(final(KEY, result=result_of("final", predictions=theirs)))
     assert len(names(store)) == 2, "written again"
 
 
-def test_a_damaged_record_names_nothing_to_remove(store, make_record):
+def test_a_damaged_record_names_nothing_to_remove(store):
     sha256 = put(store, KEY, drawn())
-    store.write(make_record(KEY, result=result_of("final", predictions=sha256)))
+    store.write(final(KEY, result=result_of("final", predictions=sha256)))
     store.path(KEY).write_bytes(b"{")
-    store.write(make_record(KEY, result=result_of("final", predictions=sha256)))
+    store.write(final(KEY, result=result_of("final", predictions=sha256)))
     assert get(store, KEY, sha256).right.sum() > 0
 
 
-def test_a_record_is_forgotten_with_its_predictions(store, make_record):
+def test_a_record_is_forgotten_with_its_predictions(store):
     sha256 = put(store, KEY, drawn())
-    store.write(make_record(KEY, result=result_of("final", predictions=sha256)))
+    store.write(final(KEY, result=result_of("final", predictions=sha256)))
     store.forget(KEY)
     assert names(store) == []
     store.forget(KEY)
@@ -274,3 +274,35 @@ def test_ten_thousand_images_take_less_than_100_kb():
             np.log(rng.random(num)).astype(np.float16), np.log(rng.random(num)).astype(np.float16),
         )  # fmt: skip
         assert len(pack(told)) < 100_000
+
+
+def aged(store, key, seed, age=2 * UNNAMED_SECONDS):
+    path = store.predictions_path(key, put(store, key, drawn(seed=seed)))
+    os.utime(path, (time.time() - age, time.time() - age))
+    return path
+
+
+def left(store):
+    store.check_writable()
+    return set(store.runs.glob("*/*.predictions"))
+
+
+def test_what_no_record_names_goes_once_it_can_have_no_writer(store):
+    aged(store, KEY, 1)
+    young = aged(store, KEY, 2, age=UNNAMED_SECONDS / 2)
+    assert left(store) == {young}
+
+
+def test_what_a_record_names_stays_and_what_lies_beside_it_goes(store):
+    mine, _ = aged(store, KEY, 1), aged(store, KEY, 2)
+    alone = aged(store, FAR, 3)
+    for path in (mine, alone):
+        key, sha256, _ = path.name.split(".")
+        store.write(final(key, result=result_of("final", predictions=sha256)))
+    assert left(store) == {mine, alone}
+
+
+def test_what_a_damaged_record_may_have_named_stays(store):
+    both = {aged(store, KEY, 1), aged(store, KEY, 2)}
+    store.path(KEY).write_bytes(b"torn")
+    assert left(store) == both

@@ -15,27 +15,27 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
 
 from bench.errors import StoreError
-from bench.keys import digest
-from bench.store import Record, Store, atomic, blobs
-from tests.made_up import result_of
-
-KEY, OTHER = "ab" + "0" * 30, "cd" + "0" * 30
+from bench.store import Store, atomic, blobs
+from tests import made_up
+from tests.store.finals import KEY, final
 
 
-def test_a_record_lies_where_its_key_says(store, make_record):
-    record = make_record()
+def test_a_record_lies_where_its_key_says(store):
+    record = final()
     store.write(record)
     assert store.path(KEY) == store.root / "runs" / "ab" / f"{KEY}.json"
-    assert json.loads(store.path(KEY).read_text()) == record.as_dict()
+    raw = json.loads(store.path(KEY).read_text())
+    assert list(raw)[0] == "checksum"
+    assert {name: value for name, value in raw.items() if name != "checksum"} == record.as_dict()
     assert store.read(KEY) == record
     assert store.scan() == ({KEY: record}, [])
 
 
-def test_a_rerun_replaces_and_failures_are_records_too(store, make_record):
-    failed = make_record(status="failed", error="RuntimeError: no")
+def test_a_rerun_replaces_and_failures_are_records_too(store):
+    failed = final(status="failed", error="RuntimeError: no")
     store.write(failed)
     assert store.read(KEY) == failed
-    store.write(make_record())
+    store.write(final())
     assert store.read(KEY).status == "ok"
     assert len(store.scan()[0]) == 1
 
@@ -46,32 +46,37 @@ def test_an_empty_store_reads_as_empty_and_reading_makes_no_folder(store):
     assert not store.root.exists()
 
 
-def test_a_record_that_cannot_be_written_leaves_the_old_one(store, make_record):
-    store.write(make_record())
+def test_a_record_that_cannot_be_written_leaves_the_old_one(store):
+    store.write(final())
     with pytest.raises(ValueError, match=r"record.result.score is nan"):
-        store.write(make_record(result={"score": math.nan}))
-    assert store.read(KEY) == make_record()
+        store.write(final(result={"score": math.nan}))
+    with pytest.raises(ValueError, match=r"result.score is 0.25, but its curve ends at 0.5"):
+        store.write(final(result={**final().result, "score": 0.25}))
+    assert store.read(KEY) == final()
 
 
 @pytest.mark.parametrize("key", ["", "abc", "../../../etc/passwd", "A" * 32, "g" * 32, "0" * 33, "0" * 32 + "\n"])
-def test_what_is_no_key_never_becomes_a_path(store, make_record, key):
-    calls = [store.path, store.read, lambda key: store.write(make_record(key)), lambda key: store.lock(key).__enter__()]
+def test_what_is_no_key_never_becomes_a_path(store, key):
+    def write(key):
+        store.write(dataclasses.replace(final(), key=key))
+
+    calls = [store.path, store.read, write, lambda key: store.lock(key).__enter__()]
     for call in calls:
         with pytest.raises(ValueError, match="a key is 32 lower-case hex digits"):
             call(key)
     assert not store.root.exists()
 
 
-def test_hidden_files_are_nobodys_records(store, make_record):
-    store.write(make_record())
+def test_hidden_files_are_nobodys_records(store):
+    store.write(final())
     for name in (".tmp-0-0-0", ".DS_Store", ".nfs0001"):
         (store.path(KEY).parent / name).write_bytes(b"{")
         (store.runs / name).write_bytes(b"{")
-    assert store.scan() == ({KEY: make_record()}, [])
+    assert store.scan() == ({KEY: final()}, [])
 
 
-def test_a_record_that_vanishes_while_we_look_is_absent(store, make_record, monkeypatch):
-    store.write(make_record())
+def test_a_record_that_vanishes_while_we_look_is_absent(store, monkeypatch):
+    store.write(final())
     real = Path.iterdir
 
     def iterdir(folder):
@@ -95,13 +100,13 @@ class TestCheckWritable:
         store.check_writable()
         assert {path.name for path in store.root.rglob("*")} == {"runs", "locks"}
 
-    def test_sweeps_records_and_weights(self, store, make_record):
+    def test_sweeps_records_and_weights(self, store):
         dead = subprocess.Popen([sys.executable, "-c", ""])
         dead.wait()
-        store.write(make_record())
+        store.write(final())
         weights = blobs.path_of(store.root, blobs.put(store.root, b"weights"))
         for folder in (store.path(KEY).parent, weights.parent):
-            own = atomic._temporary_in(folder).name.split("-")[1]
+            own = atomic.temporary_in(folder).name.split("-")[1]
             (folder / f"{atomic.PREFIX}{own}-{dead.pid}-00").write_bytes(b"torn")
         store.check_writable()
         assert {path.name for path in store.root.rglob("*") if path.is_file()} == {f"{KEY}.json", weights.name}
@@ -159,7 +164,7 @@ class AgainstADict(RuleBasedStateMachine):
     def make(self):
         self.folder = tempfile.TemporaryDirectory()
         self.store = Store(Path(self.folder.name) / "results")
-        self.expected, self.damaged = {}, set()
+        self.expected, self.damaged, self.aside = {}, set(), 0  # how many were moved aside
 
     def teardown(self):
         if hasattr(self, "folder"):
@@ -167,14 +172,17 @@ class AgainstADict(RuleBasedStateMachine):
 
     @rule(target=keys, name=st.integers(0, 5))
     def key(self, name):
-        return digest(name)
+        return made_up.record(spec={"name": name}, result={}).key
 
-    @rule(key=keys, status=st.sampled_from(["ok", "failed"]), score=st.floats(0, 1), text=st.text())
-    def write(self, key, status, score, text):
-        record = Record(key, "final", status, {"text": text}, result_of("final", score=score))
+    @rule(name=st.integers(0, 5), status=st.sampled_from(["ok", "failed"]), score=st.floats(0, 1), text=st.text())
+    def write(self, name, status, score, text):
+        result = made_up.result_of("final", score=score)
+        record = made_up.record("final", status, {"name": name}, result, error=text)
         self.store.write(record)
-        self.expected[key] = record
-        self.damaged.discard(key)
+        self.expected[record.key] = record
+        if record.key in self.damaged:
+            self.aside += 1
+            self.damaged.discard(record.key)
 
     @rule(key=keys, garbage=st.sampled_from([b"", b"{", b"\0\0", b"<html>", b"[]", b"\xff", b'{"schema": 1}']))
     def damage(self, key, garbage):
@@ -222,6 +230,7 @@ class AgainstADict(RuleBasedStateMachine):
             records, damaged = self.store.scan()
             assert records == self.expected
             assert {one.path.stem for one in damaged} == self.damaged
+            assert len(list(self.store.damaged.glob("*"))) == self.aside
 
 
 AgainstADict.TestCase.settings = settings(deadline=None, max_examples=25, stateful_step_count=25)
@@ -230,4 +239,4 @@ TestAgainstADict = AgainstADict.TestCase
 
 def test_a_record_is_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
-        Record(KEY, "final", "ok", {}).key = OTHER
+        final().key = "ab" * 16

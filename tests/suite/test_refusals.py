@@ -7,7 +7,7 @@ import pytest
 from bench.errors import SuiteError
 from bench.suite.load import load_suite
 
-from .conftest import SMALL, Refused
+from .conftest import SMALL, Loaded, Refused
 
 # Appended to SMALL, whose last line is 9; the line that must come out.
 APPENDED = {
@@ -180,6 +180,17 @@ REPLACED = [
 @pytest.mark.parametrize(("text", "line"), REPLACED, ids=[line for _, line in REPLACED])
 def test_one_mistake_one_line(refused: Refused, text: str, line: str) -> None:
     assert refused(text) == [f"suites/x.yaml:{line}"]
+
+
+@pytest.mark.parametrize("name", ["CON", "nul", "com1.night", "Lpt9", "small."])
+def test_a_name_that_no_folder_of_windows_can_have(refused: Refused, name: str) -> None:
+    (line,) = refused(SMALL.replace("name: small", f"name: {name}"))
+    assert line == f"suites/x.yaml:1:7: name: no folder can be called {name!r} on Windows; choose another name"
+
+
+@pytest.mark.parametrize("name", ["console", "nul1", "com10", "a.con", "v1.2"])
+def test_names_that_only_look_like_it(loaded: Loaded, name: str) -> None:
+    assert loaded(SMALL.replace("name: small", f"name: {name}")).suite.name == name
 
 
 def test_all_mistakes_at_once_in_the_order_of_the_file(refused: Refused) -> None:

@@ -12,8 +12,7 @@ from bench.commands.doctor.imports import TRIED, ask, check_devices, check_impor
 from bench.commands.doctor.libraries import check_entry_points, check_python, check_versions
 from bench.commands.doctor.machine import check_folder, check_hub, check_locks, check_machine, check_memory
 from bench.commands.output import as_json, note, say, table
-
-DOES_NOT_WORK = 1
+from bench.errors import INCOMPLETE
 
 __all__ = ["Check", "examine"]
 
@@ -41,4 +40,4 @@ def examine(results: Path, json: bool) -> int:
         table(["", "what", "found"], [[check.verdict, check.name, check.text] for check in checks])
         say()
         say(f"{failing} of {len(checks)} checks fail" if failing else "nothing stands in the way of a run")
-    return DOES_NOT_WORK if failing else 0
+    return INCOMPLETE if failing else 0

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from bench.commands.doctor.check import Check
 from bench.errors import StoreError
+from bench.memory import available_memory
 from bench.provenance import num_cores
 from bench.store import atomic, locks
 
@@ -13,8 +14,6 @@ GIB = 1 << 30
 WORKER_BYTES = GIB  # what one worker with a small network takes, about
 LITTLE_DISK = 2 * GIB  # weights and drawn datasets of a middling suite
 NO_DISK = GIB // 10
-UNLIMITED = 1 << 60  # cgroups say "no limit" by a number that no machine has
-CGROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
 def check_machine() -> Check:
@@ -33,31 +32,6 @@ def check_memory() -> Check:
         return Check("memory", "warning", f"{text}, but {workers} workers take about {needed / GIB:.0f} GiB: start "
                      f"runs with --workers {enough}")
     return Check("memory", "ok", text)
-
-
-def available_memory() -> int | None:
-    """Bytes: of the machine or, in a container, of what it may still take."""
-    found = [free for free in (_machine_memory(), _container_memory()) if free is not None]
-    return min(found, default=None)
-
-
-def _machine_memory() -> int | None:
-    try:
-        lines = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
-        return int(lines["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError, ValueError):
-        return None
-
-
-def _container_memory() -> int | None:
-    for path in CGROUPS:
-        try:
-            limit = int(Path(path).read_text())
-        except (OSError, ValueError):  # "max" in the newer kind
-            continue
-        if limit < UNLIMITED:
-            return limit
-    return None
 
 
 def check_folder(results: Path) -> list[Check]:

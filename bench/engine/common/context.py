@@ -79,7 +79,7 @@ class Context:
     weights_files: dict[str, Path]  # identity of weights -> local checkpoint
     provenance: dict[str, Any]
     # Before trainings, with the records that a crash in them would leave, and how many train together: where trials
-    # that have a record train along, more than there are records.
+    # that have a record train along, more than there are records. 0: all that comes before the first step.
     begins: Callable[[list[Record], int], None]
     announce: Callable[[Record], None]  # called with each record once it is on disk
     stopping: Callable[[], bool]  # True: finish the training at hand, start no other
@@ -99,7 +99,7 @@ class Context:
     _shared: OrderedDict[str, Any] = field(default_factory=OrderedDict)
 
     def __post_init__(self) -> None:
-        self.features = Features(self.cache / "features", self.device)
+        self.features = Features(self.cache / "features", self.device, self.notice)
 
     def meter(self) -> Meter:
         return Meter(self.device, lambda: self.features.seconds).start()
@@ -121,28 +121,28 @@ class Context:
         """As it is read: `Dataset.divided` divides it."""
         source = self.sources.get(digest(ref.as_read), ref.options)
         options = datasets.find(ref.name).options.model_validate(source)
-        return dataset_cache.load(ref.name, options, self.cache, ref.revision).of_classes(ref.classes)
+        whole = dataset_cache.load(ref.name, options, self.cache, ref.revision, self.notice)
+        return whole.of_classes(ref.classes)
 
     def _load(self, ref: DataRef) -> OnDevice:
         if ref.split is not None:
             whole = ref.as_read
             data = _kept(self._pools, digest(whole), DATASETS, lambda: self._pool(whole)).divided(ref.split)
             return replace(data, test=replace(data.test, keeps=self._kept_of(ref, len(data.test))))
-        loaded, sha256 = self._checked(ref)
-        train, test = (self._placed(split, ref, f"{sha256}/{name}", loaded)
+        loaded = self._checked(ref)
+        train, test = (self._placed(split, ref, f"{loaded.sha256}/{name}", loaded)
                        for split, name in ((loaded.train, "train"), (loaded.test, "test")))  # fmt: skip
-        return OnDevice(train, replace(test, keeps=self._kept_of(ref, len(test))), sha256, loaded.classes)
+        return OnDevice(train, replace(test, keeps=self._kept_of(ref, len(test))), loaded.sha256, loaded.classes)
 
     def _pool(self, ref: DataRef) -> Pool:
-        loaded, sha256 = self._checked(ref)
-        images = self._placed(loaded.pool, ref, f"{sha256}/pool", loaded)
-        return Pool(loaded, replace(images, is_shared=True), sha256)
+        loaded = self._checked(ref)
+        images = self._placed(loaded.pool, ref, f"{loaded.sha256}/pool", loaded)
+        return Pool(loaded, replace(images, is_shared=True), loaded.sha256)
 
-    def _checked(self, ref: DataRef) -> tuple[Dataset, str]:
-        """And its digest: of what is trained on, not of what the cache says of itself."""
+    def _checked(self, ref: DataRef) -> Dataset:
         loaded = self.stored(ref)
         _check(ref, loaded)
-        return loaded, Dataset(loaded.classes, loaded.train, loaded.test).sha256
+        return loaded
 
     def _placed(self, split: Split, ref: DataRef, origin: str, loaded: Dataset) -> Examples:
         size = sum(column.nbytes for split in (loaded.train, loaded.test) for column in split.columns.values())

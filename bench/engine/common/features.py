@@ -2,26 +2,26 @@
 
 A table is named by all that determines it: the weights and the structure of the frozen part, the image pipeline, the
 arithmetic, the images. It lies in a safetensors file that every worker maps into memory, so workers share it and later
-runs find it; a file that is damaged, half written, or another's, is computed anew. Where it cannot be written it stays
-in memory.
+runs find it; a file that is damaged, half written, or another's, is told of and computed anew. Where it cannot be
+written it stays in memory.
 """
 
 import contextlib
-import fcntl
 import logging
 import os
 import time
 import zlib
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from uuid import uuid4
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
+
+from bench.store import atomic, locks
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +35,7 @@ VALUES = "values"  # the name of the one tensor in a file
 class Features:
     folder: Path
     device: torch.device
+    tell: Callable[[str], None] = log.warning  # how a person learns of a file that cannot be trusted, or written
     seconds: float = 0.0  # spent on getting tables so far
     computed: int = 0  # times that tables had to be computed
     _open: OrderedDict[str, Tensor] = field(default_factory=OrderedDict)
@@ -44,7 +45,7 @@ class Features:
         will be wanted; only one worker does that at a time."""
         started = time.perf_counter()
         if not all(key in self._open for key in keys):
-            with self._locked(group):
+            with locks.taking_turns(self.folder / f".{group}.lock", self.tell):
                 started = time.perf_counter()  # waiting for another worker is not work
                 for key in keys:
                     self._open_file(key)
@@ -63,7 +64,7 @@ class Features:
         try:
             _write(self.folder / key, table)
         except OSError as error:
-            log.warning("features are kept in memory only: %s", error)
+            self.tell(f"features are kept in memory only: {error}")
         self._make_room(spared=key)
         if is_asked_for and not self._open_file(key):
             self._open[key] = table.to(self.device)
@@ -72,8 +73,12 @@ class Features:
         path = self.folder / key
         if key in self._open:
             return True
-        table = _read(path)
-        if table is None:
+        if not path.exists():
+            return False
+        try:
+            table = _read(path)
+        except (OSError, ValueError, KeyError, SafetensorError) as error:
+            self.tell(f"features {path}: damaged ({type(error).__name__}: {error}); they are computed anew")
             return False
         with contextlib.suppress(OSError):
             os.utime(path)  # used now
@@ -106,24 +111,10 @@ class Features:
                 path.unlink(missing_ok=True)
                 total -= size
 
-    @contextlib.contextmanager
-    def _locked(self, group: str) -> Iterator[None]:
-        """Without locks, or a folder, two workers may compute the same; both come to the same."""
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            file = (self.folder / f".{group}.lock").open("a")
-        except OSError:
-            yield
-            return
-        with file:
-            with contextlib.suppress(OSError):
-                fcntl.flock(file, fcntl.LOCK_EX)
-            yield
-
 
 def _write(path: Path, table: Tensor) -> None:
     """Under the name only when it is whole."""
-    temporary = path.with_name(f".{path.name}.{uuid4().hex}")
+    temporary = atomic.temporary_in(path.parent)
     try:
         save_file({VALUES: table.contiguous()}, temporary, {"key": path.name, "crc32": str(_checksum(table))})
         temporary.rename(path)
@@ -134,21 +125,15 @@ def _write(path: Path, table: Tensor) -> None:
             temporary.unlink(missing_ok=True)
 
 
-def _read(path: Path) -> Tensor | None:
-    """Mapped into memory. None: there is no such file, or none that can be trusted."""
-    if not path.exists():
-        return None
-    try:
-        with safe_open(path, "pt") as file:
-            about = file.metadata() or {}
-            if about.get("key") != path.name:
-                raise ValueError("it is another table under this name")
-            table: Tensor = file.get_tensor(VALUES)
-        if str(_checksum(table)) != about["crc32"]:
-            raise ValueError("other bytes than were written")
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
-        log.warning("%s is computed anew: %s", path, error)
-        return None
+def _read(path: Path) -> Tensor:
+    """Mapped into memory. Raises whatever damage makes of that."""
+    with safe_open(path, "pt") as file:
+        about = file.metadata() or {}
+        if about.get("key") != path.name:
+            raise ValueError("another table under this name")
+        table: Tensor = file.get_tensor(VALUES)
+    if str(_checksum(table)) != about["crc32"]:
+        raise ValueError("other bytes than were written")
     return table
 
 

@@ -11,8 +11,9 @@ import torch
 from bench.engine.common.context import Context
 from bench.engine.common.seen import seen_before
 from bench.engine.common.start import Finished
+from bench.engine.train.faults import pass_on
 from bench.engine.train.optimize import Hyper
-from bench.errors import NotApplicable, StoreError
+from bench.errors import NotApplicable
 from bench.plan.precision import FULL
 from bench.spec.job import FitSpec, Job, trial_key, unchosen_key
 from bench.spec.refs import arithmetic_key
@@ -35,14 +36,13 @@ def crashed(record: Record) -> Record:
 
 
 def record_of(job: Job, context: Context, finished: Finished = NOTHING) -> Record:
-    spec: dict[str, Any] = {"job": job.kind, "needs": list(job.needs), **dataclasses.asdict(job.spec)}
     is_score = job.kind == "final" and finished.status == "ok"
     about = seen_before(job.spec, context) if isinstance(job.spec, FitSpec) and is_score else SeenBefore()
     return Record(
         key=job.key,
         kind="pretrain" if job.kind == "pretrain" else "final",
         status=finished.status,
-        spec=spec,
+        spec=job.content,
         result={**finished.result.plain(), **about.plain()},
         cost=_with_precision(job, finished.cost, context).plain(),
         provenance=context.provenance,
@@ -74,7 +74,8 @@ def unchosen_record(
 ) -> Record:
     """`place`: among the points that were not chosen. `point`: as of its trial."""
     record = trial_record(job, point, context, finished)
-    return dataclasses.replace(record, key=unchosen_key(job.key, place), kind="unchosen")
+    spec = {**record.spec, "place": place}
+    return dataclasses.replace(record, key=unchosen_key(job.key, place), kind="unchosen", spec=spec)
 
 
 def why_no_score(search_key: str, spec: FitSpec, store: Store) -> Finished:
@@ -98,9 +99,8 @@ def guarded(run: Callable[[], T]) -> T | Finished:
     """What `run` gives, or what its exception comes to as a record."""
     try:
         return run()
-    except StoreError:
-        raise  # nothing could be written: no record of it either, the runner must stop
     except Exception as error:
+        pass_on(error)
         return failure(error)
 
 
@@ -118,6 +118,5 @@ def write(store: Store, record: Record, context: Context, told: Predictions | No
     if told is not None:
         sha256 = predictions.put(store, record.key, told)
         record = dataclasses.replace(record, result={**record.result, "predictions": sha256})
-    record.check()  # what does not fit its type would count as absent once it is on disk
     store.write(record)
     context.announce(record)

@@ -7,6 +7,7 @@ from bench import datasets
 from bench.datasets.overlap import num_test_in_train, overlap
 from bench.engine.common.context import Context
 from bench.engine.common.start import pretraining_of
+from bench.engine.train.faults import pass_on
 from bench.keys import digest
 from bench.spec.job import FitSpec
 from bench.spec.refs import DataRef, Weights
@@ -20,6 +21,7 @@ def seen_before(spec: FitSpec, context: Context) -> SeenBefore:
         try:
             context.seen_before[key] = _look(spec, context)
         except Exception as error:  # a failure here must not cost the score
+            pass_on(error)
             context.notice(f"{spec.data.name}: nothing is known of what was seen before: {error}")
             context.seen_before[key] = SeenBefore()
     return context.seen_before[key]

@@ -4,12 +4,10 @@ Forms come to the same numbers up to rounding, so the choice is in no key; it is
 again computes as it did before, and every record tells of it.
 """
 
-import json
 import logging
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import torch
 from torch import nn
@@ -19,15 +17,16 @@ from bench.engine.common.start import Start
 from bench.engine.fleet.fleet import Fleet, MakeForm
 from bench.engine.fleet.forms import Form, head_form, vmap_form
 from bench.engine.train.examples import Examples
+from bench.engine.train.faults import pass_on
 from bench.engine.train.flops import COUNTED, step_flops
 from bench.engine.train.inputs import Inputs, Share
 from bench.engine.train.optimize import Hyper
 from bench.engine.train.solo import Solo, Team
-from bench.engine.train.stage import Stages
-from bench.errors import StoreError
+from bench.engine.train.stage import Stage, Stages
 from bench.keys import digest
 from bench.network.units import Network
 from bench.spec.job import FitSpec
+from bench.store.remembered import find_out_once
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +34,7 @@ FORMS: dict[str, Callable[[nn.Module, Inputs], Form | None]] = {
     "head": head_form,
     "vmap": vmap_form,
 }
-FORMAT = 3  # of the files that keep a choice
+FORMAT = 4  # of the files that keep a choice
 GAIN = 1.3  # a fleet must be so much faster for each replica to be worth its memory
 TIMED = 3  # steps; the quickest counts
 WIDTHS = {"cpu": (16,), "cuda": (8, 32)}  # replicas that are tried
@@ -62,9 +61,8 @@ def choose_form(spec: FitSpec, begin: Start, stages: Stages, images: Examples, c
     if _work(spec, begin.network, context) > LARGEST.get(context.device.type, 0):
         return FleetChoice()
     path = context.forms / f"{_name(spec, context)}.json"
-    kept = _read(path)
-    if kept is None:
-        kept = _keep(path, _fastest(spec, begin, stages, images, context))
+    found = find_out_once(path, lambda: asdict(_fastest(spec, begin, stages, images, context)), context.notice)
+    kept = FleetChoice(**found)
     return FleetChoice(min(kept.width, most), kept.form) if most > 1 else FleetChoice()
 
 
@@ -72,19 +70,19 @@ def without_fault(find: Callable[[], FleetChoice], context: Context) -> FleetCho
     """If trying out forms fails, nothing trains together; no training is to blame."""
     try:
         return find()
-    except StoreError:
-        raise
     except Exception as error:
+        pass_on(error)
         context.notice(f"no fleet: {type(error).__name__}: {error}".splitlines()[0])
         return FleetChoice()
 
 
-def form_maker(examples: Callable[[], Inputs]) -> MakeForm:
-    """The first form that a module has. `examples`: a batch [B, ...] as the modules of the phase at hand take it."""
+def form_maker(examples: Callable[[Stage], Inputs]) -> MakeForm:
+    """The first form that a stage's network has. `examples`: a batch [B, ...] as it takes it."""
 
-    def make(module: nn.Module) -> tuple[str, Form]:
+    def make(stage: Stage) -> tuple[str, Form]:
+        module = stage.live
         for name, make_form in FORMS.items():
-            form = make_form(module, examples())
+            form = make_form(module, examples(stage))
             if form is not None:
                 return name, form
         raise RuntimeError(f"{type(module).__name__} has no form for a fleet")
@@ -106,15 +104,21 @@ def _fastest(spec: FitSpec, begin: Start, stages: Stages, images: Examples, cont
     hyper = Hyper(spec.search.lr_low, spec.search.weight_decay)
     alone = _seconds(Solo(begin.network, spec.procedure, hyper, begin.renew), spec, stages, inputs)
     best, least = FleetChoice(), alone / GAIN
+
+    def of_a_fleet(width: int) -> tuple[float, str]:
+        """Seconds of one replica's step, and the form. The fleet is gone before the next one is built."""
+        fleet = Fleet(begin.network, spec.procedure, [[hyper] * width], [begin.state], form_maker(lambda _: examples))
+        return _seconds(fleet, spec, stages, inputs) / width, fleet.form
+
     for width in WIDTHS.get(context.device.type, ()):
         try:
-            fleet = Fleet(begin.network, spec.procedure, [[hyper] * width], [begin.state], form_maker(lambda: examples))
-            seconds = _seconds(fleet, spec, stages, inputs) / width
+            seconds, form = of_a_fleet(width)
         except RuntimeError as error:  # no such form, or out of memory
+            pass_on(error)
             log.info("no fleet of %d: %s", width, error)
             break
         if seconds < least:
-            best, least = FleetChoice(width, fleet.form), seconds
+            best, least = FleetChoice(width, form), seconds
     log.info("%s: %s; alone %.2g s a step, so %.2g s", spec.backbone.name, best, alone, least)
     return best
 
@@ -143,25 +147,3 @@ def _name(spec: FitSpec, context: Context) -> str:
         spec.recipe.touched(last), spec.recipe.active(last), spec.recipe.adapt,
         spec.training.batch_size, spec.training.optimizer, spec.training.precision,
     ])  # fmt: skip
-
-
-def _keep(path: Path, found: FleetChoice) -> FleetChoice:
-    """The first writer decides for all."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("x") as file:
-            file.write(json.dumps(asdict(found)))
-    except FileExistsError:
-        return _read(path) or found
-    except OSError:
-        pass
-    return found
-
-
-def _read(path: Path) -> FleetChoice | None:
-    try:
-        return FleetChoice(**json.loads(path.read_text()))
-    except (OSError, ValueError, TypeError):
-        return None
-
-

@@ -24,7 +24,7 @@ from bench.spec.job import Procedure
 from bench.spec.recipe import Learning
 
 State = dict[str, Tensor]
-MakeForm = Callable[[torch.nn.Module], tuple[str, Form]]  # a form and its name
+MakeForm = Callable[[Stage], tuple[str, Form]]  # a form and its name
 
 
 class Fleet:
@@ -40,7 +40,7 @@ class Fleet:
         make_form: MakeForm,
     ) -> None:
         """`hypers`: [S][M]. `begins`: for each stream the state that its members begin with; what no phase trains is
-        the same in all. `make_form` is asked for every module that trains or is scored."""
+        the same in all. `make_form` is asked for every stage, as it trains and as it is scored."""
         recipe, self.training = procedure.recipe, procedure.training
         self.network, self.procedure, self.shape = network, procedure, (len(hypers), len(hypers[0]))
         self._begin, self._make_form, self.form = begins[0], make_form, ""
@@ -70,9 +70,9 @@ class Fleet:
             parameter.requires_grad_(name in learns)
         # In the arithmetic of the training: a form that does not work in it then says so here.
         with arithmetic(self._begin[next(iter(self._begin))].device, self.training.precision):
-            self.form, self._train = self._make_form(stage.live)
+            self.form, self._train = self._make_form(stage)
             with in_eval_mode(self.network.module):
-                _, self._evaluate = self._make_form(stage.live)
+                _, self._evaluate = self._make_form(stage)
 
     def step(self, inputs: Inputs, labels: Tensor, rates: tuple[float, ...]) -> Tensor:
         with arithmetic(labels.device, self.training.precision):

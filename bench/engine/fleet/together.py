@@ -11,7 +11,7 @@ from bench.engine.fleet.fleet import Fleet
 from bench.engine.train.inputs import Inputs, Share
 from bench.engine.train.loop import Session, Stream
 from bench.engine.train.optimize import Hyper
-from bench.engine.train.stage import Stages
+from bench.engine.train.stage import Stage, Stages
 from bench.spec.job import FitSpec, Procedure
 
 EXAMPLES = 4  # images that a form is tried out on
@@ -27,18 +27,16 @@ class FleetStream:
 
 
 def fleet_session(procedure: Procedure, stages: Stages, rows: Sequence[FleetStream]) -> Session:
-    def examples() -> Inputs:
-        """Of the phase at hand."""
+    def examples(stage: Stage) -> Inputs:
         images = rows[0].stream.images
         index = torch.arange(EXAMPLES, device=images.device) % len(images)
-        return tuple(value[0] for value in session.stage.plain.batches([Share(images, index)]))
+        return tuple(value[0] for value in stage.plain.batches([Share(images, index)]))
 
     fleet = Fleet(
         rows[0].begin.network, procedure, [row.hypers for row in rows], [row.begin.state for row in rows],
         form_maker(examples),
     )  # fmt: skip
-    session = Session(fleet, stages, [row.stream for row in rows])
-    return session
+    return Session(fleet, stages, [row.stream for row in rows])
 
 
 def have_equal_batches(streams: Sequence[Stream], batch_size: int) -> bool:

@@ -24,11 +24,11 @@ from bench.engine.jobs.forgetting import forgetting
 from bench.engine.reuse.stages import stages_for
 from bench.engine.search.points import at_point, choose, unchosen
 from bench.engine.search.soup import SoupPot, drop_ingredients
+from bench.engine.train.faults import pass_on
 from bench.engine.train.flops import training_flops
 from bench.engine.train.loop import Outcome, Session, Stream, evaluation_steps
 from bench.engine.train.solo import Solo, Trained
 from bench.engine.train.stage import Stages
-from bench.errors import StoreError
 from bench.keys import digest
 from bench.spec.job import FitSpec, Job, unchosen_key
 from bench.store import Record
@@ -65,13 +65,12 @@ def make_finals(jobs: Sequence[Job], context: Context) -> bool:
     before = Measured(feature_seconds=meter.read().feature_seconds)  # whoever comes first has paid
     while ready:
         together = ready[: choice.width] if _may_be_fleet(ready) else ready[:1]
-        context.begins([crashed(final.record(context)) for final in together], len(together))
+        context.begins(_dead(together, context), 0)
         try:
             finished = _train(together, choice, before, context)
             before = Measured()
-        except StoreError:
-            raise
         except Exception as error:
+            pass_on(error)
             if len(together) > 1:
                 choice = narrower(choice, error, len(together))
                 context.notice(why_narrower(together[0].spec, choice, error))
@@ -94,16 +93,15 @@ def _prepare(job: Job, context: Context) -> list[_Final]:
     if context.store.read(job.key) is not None:
         return []
     history = read_history(job.needs[-1], spec, context.store)
-    context.begins([crashed(record_of(job, context))], 1)
+    context.begins([crashed(record_of(job, context))], 0)
     chosen = choose(history)
     try:
         if chosen is not None:
             spec = at_point(spec, chosen.hyper)
             return [_Final(job, spec, chosen, start(spec, context), final_stream(spec, context.data(spec.data)))]
         finished = why_no_score(job.needs[-1], spec, context.store)
-    except StoreError:
-        raise
     except Exception as error:
+        pass_on(error)
         finished = failure(error)
     write(context.store, record_of(job, context, finished), context)
     return []
@@ -119,7 +117,7 @@ def _others(job: Job, context: Context) -> list[_Final]:
     if not missing:
         return []
     first, one = missing[0]
-    context.begins([crashed(unchosen_record(job, first, (one.number, one.hyper), context))], 1)
+    context.begins([crashed(unchosen_record(job, first, (one.number, one.hyper), context))], 0)
     begin = guarded(lambda: start(at_point(spec, one.hyper), context))
     ready = []
     for place, tried in missing:
@@ -134,6 +132,10 @@ def _others(job: Job, context: Context) -> list[_Final]:
             stream = final_stream(own, context.data(own.data))
             ready.append(_Final(job, own, tried, begin, stream, place))
     return ready
+
+
+def _dead(finals: list[_Final], context: Context) -> list[Record]:
+    return [crashed(final.record(context)) for final in finals]
 
 
 def _may_be_fleet(finals: list[_Final]) -> bool:
@@ -169,6 +171,7 @@ def _train(finals: list[_Final], choice: FleetChoice, before: Measured, context:
         setting = setting_for(spec, begin, first.stream, context)
         team = Solo(begin.network, spec.procedure, first.chosen.hyper, begin.renew, setting)
         session = Session(team, _stages(finals, context), [first.stream])
+    context.begins(_dead(finals, context), len(finals))
     session.advance(first.end, evaluation_steps(first.end, spec.training.evaluations))
     spent = Measured().plus(before.plus(meter.read()), len(finals))
     session.look_at_own()  # not part of the training's time
@@ -185,7 +188,9 @@ def _stir(final: _Final, before: Measured, context: Context) -> Finished:
     """A soup costs what its ingredients cost, though no one trains for it."""
     spec, begin = final.spec, final.begin
     meter = context.meter()
-    soup = SoupPot(spec, begin, final.chosen, final.job.needs[-1], context).make(final.stream)
+    pot = SoupPot(spec, begin, final.chosen, final.job.needs[-1], context)
+    context.begins(_dead([final], context), 1)
+    soup = pot.make(final.stream)
     batch_size = min(spec.training.batch_size, len(final.stream.images))
     known = context.flops(begin.network)
     each = training_flops(begin.network, spec.procedure, batch_size, spec.training.steps, known)

@@ -14,6 +14,7 @@ from bench.engine.common.sources import root_of, source_of
 from bench.engine.common.start import Start
 from bench.engine.train.evaluate import BATCH
 from bench.engine.train.examples import Examples
+from bench.engine.train.faults import pass_on
 from bench.engine.train.solo import Trained
 from bench.errors import NotApplicable
 from bench.keys import seed_for
@@ -57,6 +58,7 @@ def forgetting(spec: FitSpec, begin: Start, trained: Trained, context: Context) 
     except NotApplicable:
         return None
     except Exception as error:  # a failed diagnosis must not cost the score
+        pass_on(error)
         why = f"{type(error).__name__}: {error}"
         context.notice(f"{spec.backbone.name}: what it forgot could not be measured: {why}")
         return SourceScores(before=Known(), after=Known(), num=0, error=why)

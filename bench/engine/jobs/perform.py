@@ -37,6 +37,7 @@ def _pretrain(job: Job, context: Context) -> None:
     spec = job.spec
     assert isinstance(spec, PretrainSpec)
     if context.shared.read(job.key) is None:
-        context.begins([crashed(record_of(job, context))], 1)
-        finished = guarded(lambda: run_pretraining(spec, context))
+        dead = [crashed(record_of(job, context))]
+        context.begins(dead, 0)
+        finished = guarded(lambda: run_pretraining(spec, context, lambda: context.begins(dead, 1)))
         write(context.shared, record_of(job, context, finished), context)

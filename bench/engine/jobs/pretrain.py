@@ -3,6 +3,7 @@ It begins with random weights, or with the backbone's where a strategy learns an
 
 import dataclasses
 import math
+from collections.abc import Callable
 
 import torch
 from safetensors.torch import save
@@ -14,6 +15,7 @@ from bench.engine.train.loop import Assignment, train
 from bench.engine.train.optimize import Hyper
 from bench.keys import seed_for
 from bench.network.build import build_network, load_pretrained
+from bench.network.weights import sha256_of
 from bench.spec.job import PretrainSpec
 from bench.spec.recipe import Recipe, uniform
 from bench.spec.refs import Training
@@ -23,7 +25,8 @@ from bench.store.results import Cost, Logical, PretrainResult
 EVALUATIONS = 4
 
 
-def run_pretraining(spec: PretrainSpec, context: Context) -> Finished:
+def run_pretraining(spec: PretrainSpec, context: Context, begins: Callable[[], None]) -> Finished:
+    """`begins` is called before the first step."""
     data = context.data(spec.data)
     meter = context.meter()
     network = build_network(spec.backbone, spec.data.num_classes, seed_for("pretrain init", spec.seed))
@@ -40,6 +43,7 @@ def run_pretraining(spec: PretrainSpec, context: Context) -> Finished:
         scored=data.test,
         evaluations=EVALUATIONS,
     )
+    begins()
     outcome = train(network, task)
     batch_size = min(spec.batch_size, len(data.train))
     flops = training_flops(network, task.procedure, batch_size, task.training.steps, {})
@@ -57,6 +61,7 @@ def run_pretraining(spec: PretrainSpec, context: Context) -> Finished:
         dataset_sha256=data.sha256,
         weights=dataclasses.asdict(loaded) if loaded is not None else None,
         weights_sha256=blobs.put(context.shared.root, save(state)),
+        tensors_sha256=sha256_of(state),
     )
     return Finished("ok", result, cost)
 

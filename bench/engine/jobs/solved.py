@@ -35,6 +35,7 @@ from bench.solve.closed_forms import logistic_path, prototypes, ridge_folds, rid
 from bench.spec.job import FitSpec, Job, trial_key, unchosen_key
 from bench.spec.parts import Head
 from bench.spec.recipe import Solve
+from bench.store import Record
 from bench.store.results import Cost, Edge, EngineUse, FinalResult, Fold, Logical, Measured, TrialResult
 
 
@@ -48,8 +49,9 @@ def solve_searches(jobs: Sequence[Job], context: Context) -> bool:
         if context.stopping():
             return False
         points = penalties(spec)
-        context.begins([trial_record(job, (missing[0], _point(points[missing[0]])), context)], 1)
-        finished = guarded(lambda spec=spec: _trials(spec, context))  # type: ignore[misc]
+        dead = trial_record(job, (missing[0], _point(points[missing[0]])), context)
+        context.begins([dead], 0)
+        finished = guarded(lambda spec=spec, dead=dead: _trials(spec, dead, context))  # type: ignore[misc]
         for number in missing:
             one = finished if isinstance(finished, Finished) else finished[number]
             write(context.store, trial_record(job, (number, _point(points[number])), context, one), context)
@@ -61,8 +63,9 @@ def solve_finals(jobs: Sequence[Job], context: Context) -> bool:
         if job.kind == "unchosen":
             _others(job, context)
         elif context.store.read(job.key) is None:
-            context.begins([crashed(record_of(job, context))], 1)
-            finished = guarded(lambda job=job: _final(job, context))  # type: ignore[misc]
+            dead = crashed(record_of(job, context))
+            context.begins([dead], 0)
+            finished = guarded(lambda job=job, dead=dead: _final(job, dead, context))  # type: ignore[misc]
             write(context.store, record_of(job, context, finished), context, finished.predictions)
     return True
 
@@ -77,8 +80,9 @@ def _others(job: Job, context: Context) -> None:
         if context.store.read(unchosen_key(job.key, place)) is not None:
             continue
         point = (number, _point(penalties(spec)[number]))
-        context.begins([crashed(unchosen_record(job, place, point, context))], 1)
-        finished = guarded(lambda number=number: _classifier(spec, number, context))  # type: ignore[misc]
+        dead = crashed(unchosen_record(job, place, point, context))
+        context.begins([dead], 0)
+        finished = guarded(lambda number=number, dead=dead: _classifier(spec, number, dead, context))  # type: ignore[misc]
         write(context.store, unchosen_record(job, place, point, context, finished), context)
 
 
@@ -105,10 +109,12 @@ class _Matrix:
         return self.images.labels
 
 
-def _trials(spec: FitSpec, context: Context) -> list[Finished]:
+def _trials(spec: FitSpec, dead: Record, context: Context) -> list[Finished]:
+    """`dead`: what a crash would leave."""
     meter = context.meter()
     images = labelled_images(spec, context.data(spec.data))
     matrix = _matrix(spec, images, [], context)
+    context.begins([dead], 1)
     points = penalties(spec)
     parts = labels_of.splits(spec, images.labels.cpu().numpy())
     splits = [(torch.from_numpy(a).to(images.device), torch.from_numpy(b).to(images.device)) for a, b in parts]
@@ -176,12 +182,12 @@ def _solver(penalty: float, heads: list[Head]) -> dict[str, Any]:
     }
 
 
-def _final(job: Job, context: Context) -> Finished:
+def _final(job: Job, dead: Record, context: Context) -> Finished:
     spec = _spec(job)
     chosen = _chosen(job, context)
     if chosen is None:
         return why_no_score(job.needs[-1], spec, context.store)
-    return _classifier(spec, chosen, context)
+    return _classifier(spec, chosen, dead, context)
 
 
 def _chosen(job: Job, context: Context) -> int | None:
@@ -196,12 +202,13 @@ def _chosen(job: Job, context: Context) -> int | None:
     return min(scored, key=lambda number: scored[number], default=None)
 
 
-def _classifier(spec: FitSpec, number: int, context: Context) -> Finished:
+def _classifier(spec: FitSpec, number: int, dead: Record, context: Context) -> Finished:
     """Made of all labels, scored on the test split."""
     meter = context.meter()
     data = context.data(spec.data)
     images = labelled_images(spec, data)
     matrix = _matrix(spec, images, [data.test], context)
+    context.begins([dead], 1)
     penalty = penalties(spec)[number]
     (head,) = _path(spec, matrix, [penalty], None)
     test = dataclasses.replace(matrix, features=_features(matrix, data.test, spec), images=data.test)

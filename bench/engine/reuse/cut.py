@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from bench.engine.reuse.replay import Call, CannotCut, Live, Name, Replay, Shape, Static, heard
+from bench.engine.train.faults import pass_on
 from bench.network.capture import in_eval_mode, outermost
 from bench.network.units import Network
 
@@ -66,6 +67,7 @@ def cut(network: Network, example: Tensor) -> Cut | Whole:
         except CannotCut as why:
             return Whole(str(why))
         except Exception as error:  # whatever a network does on the way: it can still run whole
+            pass_on(error)
             return Whole(" ".join(f"could not be cut: {type(error).__name__}: {error}".split()))
 
 

@@ -109,7 +109,7 @@ class Race:
                 continue
             spec = at_point(self.spec, hyper)
             if self._start is None or spec.varied is not None:
-                self.context.begins([trial_record(self.job, (number, hyper), self.context)], 1)
+                self.context.begins([trial_record(self.job, (number, hyper), self.context)], 0)
                 self._start = guarded(lambda spec=spec: start(spec, self.context))  # type: ignore[misc]
             begin: Start | Finished | None = self._start
             assert begin is not None

@@ -9,7 +9,7 @@ from bench.engine.reuse.stages import stages_for
 from bench.engine.search.groups import Group, groups_of
 from bench.engine.search.outcome import moments_of
 from bench.engine.search.race import Race
-from bench.errors import StoreError
+from bench.engine.train.faults import pass_on
 from bench.plan.halving import cohorts, rungs
 from bench.spec.job import Job
 from bench.store.results import Measured
@@ -47,9 +47,8 @@ def _run_cohort(races: Sequence[Race], cohort: range, context: Context) -> bool:
         num_replicas = sum(len(race.trials) * len(race.streams) for race in racing)
         try:
             return all(_run(together, groups, context) for together, groups in groups_of(racing, choice, context))
-        except StoreError:
-            raise
         except Exception as error:
+            pass_on(error)
             # One of many is to blame, or their number: those without a record try again, fewer at a time.
             if choice.width < 2:
                 raise

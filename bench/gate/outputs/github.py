@@ -7,6 +7,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from bench.analysis.words import plural, shortened
+from bench.errors import BLIND, StoreError
 from bench.gate.outputs.sentences import (
     ABSENT,
     ATTENTION,
@@ -32,7 +33,8 @@ from bench.gate.outputs.sentences import (
     signed,
     some,
 )
-from bench.gate.verdict import BLIND, COMPARED, WORDS, GateResult, Verdict
+from bench.gate.verdict import COMPARED, WORDS, GateResult, Verdict
+from bench.store.atomic import explain
 from bench.text import printable
 
 SHOWN = 9  # GitHub shows 10 annotations of a kind; the tenth says how many there are
@@ -172,10 +174,12 @@ def _size(lines: Collection[str]) -> int:
 
 def append_summary(path: Path, text: str) -> None:
     """For `$GITHUB_STEP_SUMMARY`. A file that is too large is dropped whole, so what would make it so is left out."""
-    taken = path.stat().st_size if path.exists() else 0
     size = len(text.encode())
-    if taken + size > FILE_BYTES:
-        title = printable(text.partition("\n")[0])[:2000]
-        text = f"{title}\n\nThe rest of this summary ({size:,} bytes) was left out: the step's summary is full.\n"
-    with path.open("a", encoding="utf-8", newline="\n") as file:
-        file.write(text)
+    try:
+        with path.open("a", encoding="utf-8", newline="\n") as file:
+            if file.tell() + size > FILE_BYTES:
+                title = printable(text.partition("\n")[0])[:2000]
+                text = f"{title}\n\nThe rest of this summary ({size:,} bytes) was left out: the step's is full.\n"
+            file.write(text)
+    except OSError as error:
+        raise StoreError(f"cannot write {path}: {explain(error)}") from error

@@ -7,8 +7,9 @@ measured.
 
 from xml.etree import ElementTree as ET
 
+from bench.errors import BLIND
 from bench.gate.outputs.sentences import METHODS, cost_reading, fails, mean_reading, reading, sentence
-from bench.gate.verdict import BLIND, CostVerdict, GateResult, Verdict
+from bench.gate.verdict import CostVerdict, GateResult, Verdict
 from bench.text import printable
 
 SKIPPED = ("incomparable", "new", "missing")  # where they fail nothing

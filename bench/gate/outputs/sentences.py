@@ -6,11 +6,9 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from bench.analysis.words import plural, shortened
+from bench.errors import BLIND, INCOMPLETE, REGRESSED
 from bench.gate.verdict import (
-    BLIND,
     COMPARED,
-    REGRESSION,
-    SOME_FAILED,
     WORDS,
     CellName,
     CostVerdict,
@@ -22,7 +20,7 @@ from bench.text import printable
 
 HELD: tuple[Word, ...] = ("equivalent", "identical")
 ATTENTION: tuple[Word, ...] = tuple(word for word in WORDS if word not in HELD)
-STATES = {0: "green", REGRESSION: "red", SOME_FAILED: "incomplete", BLIND: "blind"}
+STATES = {0: "green", REGRESSED: "red", INCOMPLETE: "incomplete", BLIND: "blind"}
 METHODS = {"pairs": "tonight against the baseline, repeat by repeat", "history": "tonight against the nights before"}
 ABSENT = "—"
 

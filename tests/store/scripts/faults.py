@@ -15,7 +15,8 @@ import sys
 from pathlib import Path
 
 from bench.errors import StoreError
-from bench.store import Record, Store, atomic, blobs
+from bench.store import Store, atomic, blobs
+from tests.store.finals import KEY, NEIGHBOUR, failed, final
 
 CALLS = [(os, name) for name in ("mkdir", "open", "write", "fsync", "close", "replace", "unlink")] + [(fcntl, "flock")]
 TAKES_SPACE = ("mkdir", "open", "write", "fsync", "replace")
@@ -24,10 +25,10 @@ MODES = ["die before", "die after", "interrupt", *ERRORS]
 SHORT = 100  # bytes: every write is short, so that a record takes several
 DONE, UNREACHED, DIED, REFUSED, INTERRUPTED = 0, 10, 11, 12, 13
 
-KEY, NEIGHBOUR = "ab" + "0" * 30, "ab" + "1" * 30
-OLD = Record(KEY, "final", "failed", {"lr": 0.1}, error="é" * 100)
-NEW = Record(KEY, "final", "diverged", {"lr": 0.1}, {"weights": {"curve": [i / 7 for i in range(20)]}})
-BESIDE = Record(NEIGHBOUR, "final", "failed", {"lr": 0.2})
+OLD = failed(error="é" * 100)
+NEW = final(status="diverged", result={"weights": {"curve": [i / 7 for i in range(20)]}})
+BESIDE = failed(NEIGHBOUR)
+TORN = b"torn"
 WEIGHTS = bytes(range(256)) * 2
 
 
@@ -75,6 +76,11 @@ def older_record(root):
     Store(root).write(OLD)
 
 
+def torn_record(root):
+    Store(root).write(BESIDE)
+    Store(root).path(KEY).write_bytes(TORN)
+
+
 def torn_weights(root):
     path = blobs.path_of(root, blobs.put(root, WEIGHTS))
     path.write_bytes(WEIGHTS[:100])
@@ -100,6 +106,7 @@ SCENARIOS = {
     "first": (nothing, write),
     "replace": (older_record, write),
     "runner": (older_record, locked_write),
+    "torn": (torn_record, write),
     "weights": (nothing, put_weights),
     "torn weights": (torn_weights, put_weights),
 }
@@ -131,8 +138,11 @@ def record_problems(root, before, outcome):
         yield "the old record is lost before the new one is whole"
     if before is not nothing and records.get(NEIGHBOUR) != BESIDE:
         yield "another record is lost"
-    if damaged:
+    aside = [path.read_bytes() for path in store.damaged.glob("*")]
+    if damaged and (before is not torn_record or aside):
         yield f"torn: {damaged}"
+    if before is torn_record and aside != [TORN] and not damaged:
+        yield "what was damaged is lost"
     with store.lock(KEY) as ours:
         if not ours:
             yield "the lock outlived its holder"

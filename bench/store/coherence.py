@@ -1,0 +1,110 @@
+"""Whether a record agrees with itself: its key with its content, its numbers with each other and with what was asked.
+A file can be whole, every field of its type, and still be another training's or somebody's edit.
+
+Only what holds of every record that the engine writes, closed forms, soups and own heads included.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from bench import metrics
+from bench.spec.job import key_of, trial_key, unchosen_key
+from bench.spec.refs import Metric
+from bench.store.record import Record
+from bench.store.results import AtPoint, FinalResult, FitAsked, Point, PretrainResult, TrialResult
+
+JOBS = {"pretrain": "pretrain", "trial": "search", "final": "final", "unchosen": "unchosen"}  # by kind of record
+OF_POINT = ("number", "hyper", "place")  # what a spec holds besides the content of its job
+ROUNDING = 1e-6  # of a score's range
+
+
+def check(record: Record) -> None:
+    """Raises ValueError, with one line."""
+    record.check()
+    _check_key(record)
+    if record.kind == "pretrain":
+        if record.pretraining is not None:
+            _check_test(record.pretraining, record.learned.data.metric)
+    elif record.kind == "trial":
+        _check_point(record, record.trial or record.unscored)
+        if record.trial is not None:
+            _check_trial(record.trial, record.asked)
+    else:
+        if record.kind == "unchosen":
+            _check_point(record, record.unscored)
+            found = record.final
+            _must(found is None or found.trial == record.point.number, "result.trial is not the spec's number")
+        if record.final is not None:
+            _check_final(record.final, record.asked)
+
+
+def told_key(record: Record) -> str:
+    """The key that follows from what a record says of its job. Raises KeyError."""
+    spec = record.spec
+    key, protocol = key_of({name: spec[name] for name in spec if name not in OF_POINT}), spec["protocol"]
+    if record.kind == "trial":
+        return trial_key(key, spec["number"], protocol)
+    return unchosen_key(key, spec["place"], protocol) if record.kind == "unchosen" else key
+
+
+def _check_key(record: Record) -> None:
+    try:
+        is_own = record.spec["job"] == JOBS[record.kind] and told_key(record) == record.key
+    except KeyError as error:
+        raise ValueError(f"spec.{error.args[0]}: missing") from None
+    _must(is_own, "its key does not follow from its spec: edited, or another record's content")
+
+
+def _check_point(record: Record, found: AtPoint) -> None:
+    asked = record.point
+    _must(asked.number < asked.search.trials, f"trial {asked.number} of a search of {asked.search.trials}")
+    told = found.model_fields_set  # of a training that failed, nothing need be known
+    for name in AtPoint.model_fields if record.status == "ok" else AtPoint.model_fields.keys() & told:
+        was, got = getattr(asked.hyper, name), getattr(found, name)
+        _must(was == got, f"result.{name} is {got}, but the point asked for has {was}")
+
+
+def _check_trial(found: TrialResult, asked: FitAsked) -> None:
+    _check_scores([found.score, *(one.score for one in found.folds), *(one.score for one in found.rungs)],
+                  asked.data.metric)  # fmt: skip
+    _must(found.num_validation > 0, "result.num_validation is 0")
+    most = max(1, asked.search.folds)  # of tiny sets there are fewer
+    _must(1 <= len(found.folds) <= most, f"{len(found.folds)} folds, {most} asked for")
+    if found.steps is not None:
+        _must(found.steps <= asked.training.steps, f"{found.steps} steps, {asked.training.steps} asked for")
+    if found.rungs:
+        last = found.rungs[-1]
+        ends = (last.step, last.score, last.loss, last.stop) == (found.steps, found.score, found.loss, found.stop)
+        _must(ends, "the last rung is not what the trial came to")
+
+
+def _check_final(found: FinalResult, asked: FitAsked) -> None:
+    _check_test(found, asked.data.metric)
+    best = max(point.accuracy for point in found.curve)
+    _must(found.best_on_test == best, f"result.best_on_test is {found.best_on_test}, but its curve's best is {best}")
+    _must(found.curve[-1].loss == found.loss, "result.loss is not where its curve ends")
+    trials = asked.search.trials
+    _must(found.trial is None or found.trial < trials, f"trial {found.trial} of a search of {trials}")
+
+
+def _check_test(found: FinalResult | PretrainResult, metric: Metric) -> None:
+    _must(found.metric == metric, f"result.metric is {found.metric}, but the data's is {metric}")
+    _must(found.num_test > 0, "result.num_test is 0")
+    _check_scores([found.score, *(point.accuracy for point in found.curve)], metric)
+    _check_end(found.curve, found.score)
+
+
+def _check_end(curve: Sequence[Point], score: float) -> None:
+    """All of a curve is of the test split, and its last point of the last weights."""
+    _must(len(curve) > 0, "result.curve is empty")
+    _must(curve[-1].accuracy == score, f"result.score is {score}, but its curve ends at {curve[-1].accuracy}")
+
+
+def _check_scores(scores: Iterable[float], metric: Metric) -> None:
+    """`results.py` has the upper end."""
+    low, found = metrics.lowest(metric), min(scores)
+    _must(found >= low - ROUNDING, f"a score of {found}, but {metric} goes from {low:g} to 1")
+
+
+def _must(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise ValueError(otherwise)

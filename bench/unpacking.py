@@ -1,0 +1,70 @@
+"""Archives are unpacked under guard: nothing lands outside their folder or becomes a device, and none fills the disk.
+
+The libraries that fetch unpack by `extractall` of tarfile and zipfile, with filters or without. `guard` replaces both
+for a whole process, which should do nothing but fetch (`fetching.py`).
+"""
+
+import shutil
+import tarfile
+import zipfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from bench.errors import BenchError
+
+MEMBERS = 2_000_000  # of one archive; the largest sets have 1.3 million
+RATIO = 200  # of unpacking; pictures do 1, tables 10, a bomb 1000 and more
+
+
+@dataclass
+class _Counted:
+    """What has come out of one archive."""
+
+    archive: Path
+    most: int  # bytes
+    members: int = 0
+    size: int = 0
+
+    @staticmethod
+    def of(archive: object, folder: object) -> "_Counted":
+        path, place = Path(str(archive)), Path(str(folder))
+        free = shutil.disk_usage(next(one for one in (place, *place.absolute().parents) if one.exists())).free
+        return _Counted(path, min(RATIO * path.stat().st_size, free))
+
+    def add(self, name: str, size: int, link: str = "") -> None:
+        """`link`: where it leads. By induction none leads outside, whatever the file system makes of long paths."""
+        self.members += 1
+        self.size += size
+        for said in (name, link):
+            if said.startswith("/") or ".." in PurePosixPath(said.replace("\\", "/")).parts:
+                raise BenchError(f"{self.archive.name}: {name!r} leads outside its folder ({said!r}); not unpacked")
+        if self.members > MEMBERS:
+            raise BenchError(f"{self.archive.name}: more than {MEMBERS:,} members; not unpacked")
+        if self.size > self.most:
+            raise BenchError(f"{self.archive.name}: unpacks to more than {self.most / 1e6:,.0f} MB, which is "
+                             f"{RATIO} times its size, or all that the disk has free; not unpacked")
+
+
+def guard() -> None:
+    """For the rest of this process."""
+    unpack_tar, unpack_zip = tarfile.TarFile.extractall, zipfile.ZipFile.extractall
+
+    def tar(self: tarfile.TarFile, path: Any = ".", members: Any = None, **options: Any) -> None:
+        counted = _Counted.of(self.name, path)
+
+        def checked(member: tarfile.TarInfo, place: str) -> tarfile.TarInfo:
+            counted.add(member.name, member.size, member.linkname)
+            return tarfile.data_filter(member, place)  # no device, no right to run as somebody else
+
+        unpack_tar(self, path, members, **{**options, "filter": checked})
+
+    def zipped(self: zipfile.ZipFile, path: Any = None, members: Iterable[Any] | None = None, pwd: Any = None) -> None:
+        counted = _Counted.of(self.filename, path or ".")
+        for member in self.infolist():
+            counted.add(member.filename, member.file_size)
+        unpack_zip(self, path, members, pwd)
+
+    tarfile.TarFile.extractall = tar  # type: ignore[method-assign]
+    zipfile.ZipFile.extractall = zipped  # type: ignore[method-assign]

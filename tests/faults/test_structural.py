@@ -1,0 +1,28 @@
+import os
+
+import pytest
+
+from bench.store import Record
+from tests.faults.structural import run
+
+SEED = 16
+MUTATIONS = 100  # `python -m tests.faults.structural` has 1,000
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting_for_the_disk(monkeypatch):
+    """The machine outlives these tests."""
+    monkeypatch.setattr(os, "fsync", os.fstat)
+
+
+def test_no_odd_record_ends_anything(tmp_path):
+    tally = run(tmp_path, MUTATIONS, SEED, together=10)
+    assert not tally.ended, tally
+    assert tally.mutations == MUTATIONS
+    assert tally.damaged > MUTATIONS / 10
+    assert tally.read > MUTATIONS / 3
+
+
+def test_the_harness_sees_what_unchecked_records_do(tmp_path, monkeypatch):
+    monkeypatch.setattr(Record, "check", lambda self: None)
+    assert run(tmp_path, 20, SEED, together=5).ended
