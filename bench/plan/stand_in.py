@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import backbones, datasets
+from bench.suite import study
 from bench.suite.load import LoadedSuite
 from bench.suite.recipe_schema import RecipeSpec
 from bench.suite.schema import (
@@ -23,6 +24,7 @@ from bench.suite.schema import (
     TestSpec,
     TrainingSpec,
 )
+from bench.suite.study_schema import TransferabilitySpec
 
 MARK = "STAND-IN"
 SUFFIX = ".stand-in"
@@ -39,6 +41,9 @@ def rehearsal(loaded: LoadedSuite, missing: Collection[str]) -> LoadedSuite:
     here: a rehearsal takes minutes on any machine."""
     suite = loaded.suite
     told: list[str] = []
+    if suite.transferability is not None:
+        suite = _study(suite, suite.transferability, told)
+        missing = ()
     sets = tuple(_dataset(number, spec, missing, told) for number, spec in enumerate(suite.datasets))
     networks = tuple(_backbone(number, spec, missing, told) for number, spec in enumerate(suite.backbones))
     listed = _strategies(tuple(_on_the_way(spec, missing, told) for spec in suite.strategies), told)
@@ -58,9 +63,20 @@ def rehearsal(loaded: LoadedSuite, missing: Collection[str]) -> LoadedSuite:
     return replace(loaded, suite=Suite.model_validate(stood_in.model_dump()), stand_ins=tuple(told))
 
 
+def _study(suite: Suite, spec: TransferabilitySpec, told: list[str]) -> Suite:
+    """Of parts of the embedded source world, with the small network."""
+    told.append(f"the study of {datasets.short_name(spec.dataset)}: halves of the embedded world source")
+    pretrain = {"epochs": 2, "seed": FIRST_SEED}
+    own = spec.model_copy(update={
+        "dataset": "source", "options": {"train_per_class": 40, "test_per_class": 20}, "labels_per_class": LARGEST,
+        "splits": spec.splits[:1], "groups": ("shapes", "textures") if spec.groups else (),
+        "backbone": {"name": NETWORK, "image_size": SIDE, "pretrain": pretrain}, "keep": "all",
+    })  # fmt: skip
+    return Suite.model_validate({**suite.model_dump(), **study.stands_for(own), study.KEY: own.model_dump()})
+
+
 def _dataset(number: int, spec: DatasetSpec, missing: Collection[str], told: list[str]) -> DatasetSpec:
-    part = f" {spec.classes.text}" if spec.classes is not None else ""
-    shown = spec.label or f"{datasets.short_name(spec.name)}{part}"
+    shown = spec.label or f"{datasets.short_name(spec.name)}{_part(spec.classes)}"
     if not _is_missing(spec.name, spec.options, missing):
         # Trained for less than the suite asks, on one split, because one search serves all repeats.
         return spec.model_copy(update={"label": f"{shown} ({MARK})", "test": TestSpec(resplit=False)})
@@ -96,8 +112,15 @@ def _backbone(number: int, spec: BackboneSpec, missing: Collection[str], told: l
 
 
 def _shown(spec: BackboneSpec) -> str:
-    origin = datasets.short_name(spec.pretrain.dataset) if spec.pretrain is not None else spec.weights
-    return spec.label or (spec.name if origin in (None, "hub") else f"{spec.name} ({Path(origin).name})")
+    taught = spec.pretrain
+    origin = Path(spec.weights).name if spec.weights is not None else None
+    if taught is not None:
+        origin = f"{datasets.short_name(taught.dataset)}{_part(taught.classes)}"
+    return spec.label or (spec.name if origin in (None, "hub") else f"{spec.name} ({origin})")
+
+
+def _part(classes: ClassesSpec | None) -> str:
+    return f" {classes.text}" if classes is not None else ""
 
 
 def _is_missing(dataset: str, options: dict[str, Any], missing: Collection[str]) -> bool:

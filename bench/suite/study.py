@@ -34,6 +34,14 @@ def spelled_out(suite: Node) -> tuple[Node, list[Problem]]:
     return Node({**suite.value, **nodes}, suite.place, keys), problems
 
 
+def stands_for(spec: TransferabilitySpec) -> dict[str, Any]:
+    """Datasets, backbones and strategies, in their full form."""
+    place = Place(KEY)
+    found, _ = spelled_out(_node({KEY: spec.model_dump(mode="json", exclude_defaults=True)}, place))
+    plain: dict[str, Any] = found.plain()
+    return {key: plain[key] for key in MADE}
+
+
 def _node(value: Any, place: Place) -> Node:
     if isinstance(value, Node):
         return value
