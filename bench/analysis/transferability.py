@@ -17,6 +17,7 @@ from bench.analysis.comparison import estimates
 from bench.analysis.frame import SuiteResults
 from bench.analysis.statistics import LEVEL, Floats, holm_steps
 from bench.analysis.variance import Column, Estimate, Indices
+from bench.analysis.words import plural
 
 BASE = "base"
 SIMILAR = "random halves"
@@ -29,6 +30,7 @@ class Quantity:
     minuend: str  # treatments
     subtrahend: str
     means: str  # what a value below or above 0 says
+    is_tested: bool = True
 
 
 QUANTITIES = (
@@ -36,7 +38,7 @@ QUANTITIES = (
     Quantity("co-adaptation", "BnB", BASE, "below 0: units lose by being parted from those above them"),
     Quantity("specificity", "AnB", "BnB", "below 0: units are specific to what they learned"),
     Quantity("boost", "AnB+", "BnB+", "above 0: having learned the other part helps, beyond longer training"),
-    Quantity("boost, unpaired", "AnB+", BASE, "as the paper has it: longer training counts as a gain"),
+    Quantity("boost, unpaired", "AnB+", BASE, "as the paper has it: longer training counts as a gain", False),
     Quantity("random units", "random", BASE, "below 0: frozen units that never learned cost points"),
 )
 
@@ -178,7 +180,7 @@ def _readings(kind: str, places: Places) -> list[Reading]:
 
 
 def _corrected(readings: list[Reading]) -> list[Reading]:
-    steps = holm_steps(one.found.p for one in readings)
+    steps = holm_steps(one.found.p if one.quantity.is_tested else math.nan for one in readings)
     return [
         Reading(one.kind, one.quantity, one.keep, one.found, one.num_targets, step.p,
                 step.level if math.isfinite(step.level) else 1 - LEVEL)
@@ -219,3 +221,31 @@ def harmless(study: Study, margin: float) -> int:
 def costly(study: Study, margin: float) -> int | None:
     """The smallest number of frozen units that is shown to cost more than the margin."""
     return min((one.keep for one in study.of(LOSS) if one.ends[1] < -margin), default=None)
+
+
+def verdict(study: Study, margin: float) -> str:
+    """In one sentence. `margin`: a share."""
+    most, safe, first = study.num_units - 1, harmless(study, margin), costly(study, margin)
+    points = f"{100 * margin:g} point{'' if round(100 * margin, 6) == 1 else 's'}"
+    told = []
+    if study.of(LOSS):
+        told.append(f"keeping up to {safe} of {most} units frozen is shown to cost less than {points}" if safe
+                    else f"no number of frozen units is shown to cost less than {points}")  # fmt: skip
+        told.append(f"from {first} on it is shown to cost more" if first else "none is shown to cost more")
+    for name in ("co-adaptation", "specificity"):
+        if readings := study.of(name):
+            lost = [one.keep for one in readings if one.is_shown and one.found.mean < 0]
+            told.append(f"a loss by {name} is shown with {_units(lost)} kept" if lost
+                        else f"no loss by {name} is shown")  # fmt: skip
+    if readings := study.of("boost"):
+        won = [one.keep for one in readings if one.is_shown and one.found.mean > 0]
+        told.append(f"a boost beyond longer training is shown with {_units(won)} kept" if won
+                    else "no boost beyond longer training is shown")  # fmt: skip
+    return f"{study.kind.capitalize()}: {'; '.join(told)}."
+
+
+def _units(depths: list[int]) -> str:
+    """`4 and 5 units`"""
+    if len(depths) == 1:
+        return plural(depths[0], "unit")
+    return f"{', '.join(map(str, depths[:-1]))} and {depths[-1]} units"
