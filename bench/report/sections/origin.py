@@ -51,7 +51,7 @@ def pretraining_section(facts: Facts) -> Section | None:
         ]
         for row in rows
     ]
-    has_many = any((one["pretrain"] or {}).get("seeds") == "per_repeat" for one in facts.results.suite["backbones"])
+    has_many = any(", repeat " in row["dataset"] for row in rows)  # as `plan/enumerate.py` labels them
     spread = (
         "where a backbone has one for each repeat, intervals are over pretrainings too" if has_many
         else "variation between pretrainings is in no number of this page"

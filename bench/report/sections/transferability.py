@@ -21,7 +21,7 @@ CAPTION = (
     "Differences in points, paired by target part, repeat and test image, and averaged over {targets}. Intervals are "
     "those of each reading's own step in Holm's correction over the {num} tested readings of this page (5 %); they "
     "speak {scope} The pairs of parts are held fixed: {pairs} allow no inference to other ones. Each treatment has a "
-    "search of its own for the rate, unlike the paper, where all share one. “Boost, unpaired” is the paper's reading. It "
+    "search of its own for the rate; in the paper all share one. “Boost, unpaired” is the paper's reading. It "
     "counts what longer training gives as a gain, so it is not tested and has a plain 95 % interval; “boost” takes the "
     "control that was tuned as long."
 )
