@@ -1,7 +1,7 @@
 """The layer-transfer study: what its treatments come to at each depth, paired by target, repeat and test image.
 
 Yosinski et al. 2014 compare network with network. The quantities here are differences of two treatments on the same
-target part: a loss by co-adaptation shows on the target's own network, one by specificity only on the other part's, and
+target half: a loss by co-adaptation shows on the target's own network, one by specificity only on the other half's, and
 a gain by tuning counts against the control that was tuned as long.
 """
 
@@ -34,10 +34,10 @@ class Quantity:
 
 
 QUANTITIES = (
-    Quantity(LOSS, "AnB", BASE, "below 0: frozen units of the other part cost points"),
+    Quantity(LOSS, "AnB", BASE, "below 0: frozen units of the other half cost points"),
     Quantity("co-adaptation", "BnB", BASE, "below 0: units lose by being parted from those above them"),
     Quantity("specificity", "AnB", "BnB", "below 0: units are specific to what they learned"),
-    Quantity("boost", "AnB+", "BnB+", "above 0: having learned the other part helps, beyond longer training"),
+    Quantity("boost", "AnB+", "BnB+", "above 0: having learned the other half helps, beyond longer training"),
     Quantity("boost, unpaired", "AnB+", BASE, "as the paper has it: longer training counts as a gain", False),
     Quantity("random units", "random", BASE, "below 0: frozen units that never learned cost points"),
 )
@@ -125,7 +125,7 @@ def _places(rows: list[Row]) -> Places:
 
 
 def _with_images(column: Column, rows: list[Row]) -> Column:
-    """Test images by a number that is the same in every part: the set's class, and the how-manieth of it."""
+    """Test images by a number that is the same in every half: the set's class, and the how-manieth of it."""
     if column.which is not None or not column.images:
         return column
     which: dict[int, Indices] = {}
@@ -137,7 +137,7 @@ def _with_images(column: Column, rows: list[Row]) -> Column:
 
 
 def numbered(classes: Indices) -> Indices:
-    """Of each image, its class and the how-manieth of it: the same number in every part that holds the class."""
+    """Of each image, its class and the how-manieth of it: the same number in every half that holds the class."""
     order = np.argsort(classes, kind="stable")
     ranks = np.empty(len(classes), np.int64)
     starts = np.r_[0, np.flatnonzero(np.diff(classes[order])) + 1]
@@ -208,7 +208,7 @@ def _mean(columns: Mapping[str, Column]) -> float:
 
 
 def harmless(study: Study, margin: float) -> int:
-    """How many units, and any fewer, can be kept frozen from the other part with a loss that is shown to stay within
+    """How many units, and any fewer, can be kept frozen from the other half with a loss that is shown to stay within
     the margin. The readings' levels hold for all of them together."""
     deepest = 0
     for one in sorted(study.of(LOSS), key=lambda one: one.keep):

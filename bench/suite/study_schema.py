@@ -16,7 +16,7 @@ TREATMENTS: tuple[Treatment, ...] = ("BnB", "BnB+", "AnB", "AnB+", "random")
 
 class TransferabilitySpec(SuiteSection):
     dataset: Name
-    """The data set that is divided by its classes: one part is pretrained on, another one is the target."""
+    """The data set that is divided by its classes: one half is pretrained on, the other one is the target."""
     options: dict[str, Any] = {}
     """The dataset's own options."""
     backbone: dict[str, Any]
@@ -28,12 +28,12 @@ class TransferabilitySpec(SuiteSection):
     groups: Annotated[tuple[Name, ...], Field(max_length=2)] = ()
     """A pair of groups that the set declares, such as `[man_made, natural]`: the dissimilar halves."""
     directions: Literal["both", "A_to_B", "B_to_A"] = "both"
-    """Which part of each pair is pretrained on, and which is the target. Of groups, A is the first."""
+    """Which half of each pair is pretrained on, and which is the target. Of groups, A is the first."""
     keep: Literal["all"] | Annotated[tuple[Count, ...], Field(min_length=1)] = "all"
     """Numbers of units that are taken over; `all` is 1 .. N-1 of N units, the head among them never."""
     treatments: Annotated[tuple[Treatment, ...], Field(min_length=1)] = TREATMENTS
-    """`AnB`: units of a network that learned the other part stay frozen, all above start afresh; `BnB`: units of one
-    that learned the target's own part; `+`: the kept units are tuned too; `random`: frozen units that never learned.
+    """`AnB`: units of a network that learned the other half stay frozen, all above start afresh; `BnB`: units of one
+    that learned the target's own half; `+`: the kept units are tuned too; `random`: frozen units that never learned.
     The base, which is trained from random weights, belongs to every study."""
 
     @model_validator(mode="after")

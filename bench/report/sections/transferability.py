@@ -11,16 +11,16 @@ from bench.report.view import ABSENT, Block, Column, Figure, Look, Panel, Sectio
 
 BASE_LOOK = Look("base: from scratch", "ink", 0, (4, 3), hollow=True)
 MEANINGS = {
-    "BnB": "BnB: own part, frozen",
-    "BnB+": "BnB+: own part, tuned",
-    "AnB": "AnB: other part, frozen",
-    "AnB+": "AnB+: other part, tuned",
+    "BnB": "BnB: own half, frozen",
+    "BnB+": "BnB+: own half, tuned",
+    "AnB": "AnB: other half, frozen",
+    "AnB+": "AnB+: other half, tuned",
     "random": "random, frozen",
 }
 CAPTION = (
-    "Differences in points, paired by target part, repeat and test image, and averaged over {targets}. Intervals are "
+    "Differences in points, paired by target half, repeat and test image, and averaged over {targets}. Intervals are "
     "those of each reading's own step in Holm's correction over the {num} tested readings of this page (5 %); they "
-    "speak {scope} The pairs of parts are held fixed: {pairs} allow no inference to other ones. Each treatment has a "
+    "speak {scope} The pairs of halves are held fixed: {pairs} allow no inference to other ones. Each treatment has a "
     "search of its own for the rate; in the paper all share one. “Boost, unpaired” is the paper's reading. It "
     "counts what longer training gives as a gain, so it is not tested and has a plain 95 % interval; “boost” takes the "
     "control that was tuned as long."
@@ -32,8 +32,8 @@ def transferability_section(facts: Facts) -> Section | None:
     if not found:
         return None
     how = (
-        "A network learns one part of the classes; its first units are kept and everything above starts afresh on the "
-        "other part. Further right, more is kept."
+        "A network learns one half of the classes; its first units are kept and everything above starts afresh on the "
+        "other half. Further right, more is kept."
     )
     looks = _looks(found)
     blocks: list[Block] = []
@@ -45,7 +45,7 @@ def transferability_section(facts: Facts) -> Section | None:
                   published_panel(looks, study.kind == SIMILAR, f"published{number}")),
         ]  # fmt: skip
         caption = (
-            "Own and other part: what the network learned whose units are kept. Small marks are target parts, each a "
+            "Own and other half: what the network learned whose units are kept. Small marks are target halves, each a "
             "mean over its repeats; lines are means over all. Each drawing has a y axis of its own, which need not "
             "start at 0. Random units are left out of the middle drawing."
         )
@@ -76,7 +76,7 @@ def _table(study: Study, facts: Facts, number: int) -> Table:
             ])
     most = max(one.num_targets for one in study.readings)
     caption = CAPTION.format(
-        targets=plural(most, "target part"), num=_num_tested(facts), scope=facts.scope,
+        targets=plural(most, "target half", "target halves"), num=_num_tested(facts), scope=facts.scope,
         pairs=plural(study.num_pairs, "pair"),
     )  # fmt: skip
     return Table(f"readings-{number}", columns, lines, caption)
