@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.errors import BenchError
-from bench.gate.baseline import SCHEMA, UNSEALED, BadBaseline, Baseline, NoBaseline, Row, encode, read, write
+from bench.gate.baseline import SCHEMA, BadBaseline, Baseline, NoBaseline, Row, encode, read, write
 from bench.gate.environment import LIBRARIES, Environment
 from bench.gate.fingerprint import Fingerprint
 from bench.gate.verdict import CellName
@@ -78,7 +78,7 @@ def with_seal(raw):
 
 TEXT = encode(baseline()).decode()
 OPEN = "{\n" + TEXT.partition("\n")[2]  # without its checksum
-OLDER = OPEN.replace(f'"schema": {SCHEMA}', f'"schema": {UNSEALED}')
+OLDER = OPEN.replace(f'"schema": {SCHEMA}', '"schema": 1')
 
 
 def changed(**fields):
