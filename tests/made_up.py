@@ -63,7 +63,7 @@ def record(kind="final", status="ok", spec=None, result=None, **fields):
 
 def keyed(made):
     """With the key that follows from its spec."""
-    return Record(**{**made.as_dict(), "key": coherence.told_key(made)})
+    return Record(**{**made.as_dict(), "key": coherence.key_from_spec(made)})
 
 
 def sealed_text(raw):

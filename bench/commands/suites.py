@@ -110,10 +110,7 @@ def recalled(name: str, folders: Folders) -> Plan:
 def typed_for(name: str, folders: Folders) -> Typed:
     path = folders.roots(name).store.root / RUN_FILE
     try:
-        data = path.read_bytes()
-        if not sealed.is_whole(data):
-            raise ValueError("changed since it was written, or by an older version")
-        found = json.loads(data)
+        found = sealed.unseal(path.read_bytes())
         return Typed(
             found["text"], tuple(found["overrides"]), Path(found["suite"]), Machine(**found["machine"]),
             tuple(found["stand_in_for"]), _finds(found["finds"]),

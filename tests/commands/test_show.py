@@ -100,7 +100,7 @@ def test_what_was_moved_aside_is_found_where_no_record_took_its_place(bench, ran
     roots.store.path(final).unlink()
     said = bench("show", final[:8])
     (aside,) = roots.store.damaged.iterdir()
-    assert (said.code, said.error) == (3, f"{aside}: damaged record, counted as absent: a web page, not a record")
+    assert (said.code, said.error) == (3, f"{aside}: damaged record, counted as absent: a web page")
     assert bench("show", final[:8], "--json").json["key"] == final
 
 

@@ -153,14 +153,17 @@ def test_a_checkpoint_beside_the_suite_is_found_from_its_name(bench, place, fold
 RUN_FILE = Path("results/small/run.json")
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", "[" * 100_000, "\0", None])
-def test_a_damaged_note_of_what_was_typed(bench, ran, text):
+@pytest.mark.parametrize(("text", "reason"), [
+    ("", "empty"), ("[]", "holds a list, expected a mapping"), ("[" * 100_000, "nested too deeply"),
+    ("{}", "no checksum: written by an older version, or by hand"), ("\0", "1 zero bytes"),
+    (None, "changed since it was written: it does not fit its checksum"),
+])  # fmt: skip
+def test_a_damaged_note_of_what_was_typed(bench, ran, text, reason):
     RUN_FILE.write_text(RUN_FILE.read_text().replace('"overrides": []', '"overrides": ["repeats=1"]')
                         if text is None else text)  # fmt: skip
     said = bench("status", "small")
     assert said.code == 2
-    assert said.error == ("results/small/run.json: cannot be read (changed since it was written, or by an older "
-                          "version); run the suite again to write it anew")  # fmt: skip
+    assert said.error == f"results/small/run.json: cannot be read ({reason}); run the suite again to write it anew"
 
 
 @pytest.mark.parametrize("name", ["overrides", "machine", "suite", "finds", "text"])
