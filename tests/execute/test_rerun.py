@@ -12,7 +12,7 @@ from tests.execute.running import TINY, TRAININGS
 
 def forgotten(plan, roots, everything=False):
     """The keys of the removed records."""
-    count = forget(plan, roots, everything)
+    count = forget(plan, plan, roots, everything)
     gone = {
         key for job in plan.jobs.values() for key in job.record_keys if roots.store_of(job).read(key) is None
     }
@@ -90,7 +90,7 @@ def test_a_filtered_plan_leaves_other_cells_alone(tmp_path):
     fill(plan, roots)
     probe = plan.select(["strategy=linear_probe"])
     wanted = {key for job in probe.jobs.values() if job.kind != "pretrain" for key in job.record_keys}
-    forget(probe, roots, everything=True)
+    forget(plan, probe, roots, everything=True)
     assert set(missing_records(plan, roots)) == {job.key for job in probe.jobs.values() if job.kind != "pretrain"}
     assert sum(missing_records(plan, roots).values()) == len(wanted)
 
