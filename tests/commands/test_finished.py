@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -123,12 +122,14 @@ def test_a_suite_that_no_longer_loads_holds_up_no_other_report(bench, ran):
     assert said.error.startswith("old: no report: results/old/suite.yaml:")
 
 
-def test_nor_does_a_crash_over_one_suite(bench, ran, monkeypatch, tmp_path):
+def test_nor_does_a_crash_over_one_suite(bench, ran, folders, monkeypatch, tmp_path):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     for name in ("a", "z"):
-        shutil.copytree("results/small", f"results/{name}")
-        path = Path(f"results/{name}/suite.yaml")
-        path.write_text(path.read_text().replace("name: small\n", f"name: {name}\n"))
+        path = Path(f"suites/{name}.yaml")
+        path.write_text(Path("suites/small.yaml").read_text().replace("name: small\n", f"name: {name}\n"))
+        other = plan_from_file(path, (), folders)
+        remember(other, (), folders)
+        fabricate(other, folders.roots(name))
     render = report.render
     monkeypatch.setattr(report, "render", lambda results, gate: render(results) if results.name != "a" else [][0])
     said = bench("report")
