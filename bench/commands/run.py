@@ -126,7 +126,7 @@ def conclude(plan: Plan, roots: Roots, options: RunOptions, summary: Summary) ->
     planned = len(results.finals)
     finished = int((results.finals["status"] == "ok").sum())
     if options.json:
-        as_json(_json_summary(summary, report, results.finals.drop(columns="predictions").to_dict("records")))
+        as_json(_json_summary(summary, report, results))
     else:
         show(terminal_table(_printable(results), width()))
         for line in results.overlaps:
@@ -153,11 +153,12 @@ def _printable(results: "SuiteResults") -> "SuiteResults":
     return replace(results, finals=results.finals.assign(**names))
 
 
-def _json_summary(summary: Summary, report: Path | None, finals: list[dict[Any, Any]]) -> dict[str, Any]:
+def _json_summary(summary: Summary, report: Path | None, results: "SuiteResults") -> dict[str, Any]:
     return {
         "trainings": summary.trainings,
         "failed": summary.failed,
+        "refused": sum(results.refused.values()),
         "blocked": summary.blocked,
         "report": str(report) if report is not None else None,
-        "finals": finals,
+        "finals": results.finals.drop(columns="predictions").to_dict("records"),
     }

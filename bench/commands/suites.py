@@ -20,8 +20,8 @@ from bench.store import Store, atomic, sealed
 from bench.store.atomic import write_bytes
 from bench.suite.load import LoadedSuite, load_suite
 
-RUN_FILE = "run.json"  # the suite as it last ran, and what was typed beside it
-SUITE_FILE = "suite.yaml"  # a copy of its text for people; read by no command
+RUN_FILE = "run.json"  # the suite's text as last run, and what was typed beside it: one file, so that they fit
+SUITE_FILE = "suite.yaml"  # a copy of the text for people; no command reads it where the other file is there
 NO_LIMIT = 100_000  # trainings: looking at a suite starts none of them, but must end
 
 
@@ -145,7 +145,7 @@ def _finds(kept: dict[str, Any]) -> Finds:
 
 def names_of_runs(folders: Folders) -> list[str]:
     check_readable(folders.results)
-    return sorted(path.parent.name for path in folders.results.glob(f"*/{RUN_FILE}"))
+    return sorted(path.parent.name for path in folders.results.glob(f"*/{SUITE_FILE}"))
 
 
 def check_readable(results: Path) -> None:
