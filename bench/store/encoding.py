@@ -8,12 +8,16 @@ from bench.store import sealed
 from bench.store.record import SCHEMA, Kind, Record, Status
 from bench.text import printable
 
+DEEPEST = 50  # levels of a file; readers of a record call themselves for each of them
+NESTING = frozenset((dict, list, tuple))
+
 
 def encode(record: Record) -> bytes:
     """Raises ValueError or TypeError, naming the field, for NaN, infinity, and what is not plain JSON."""
     _check_fields(record)
     plain = record.as_dict()
     _check_plain(plain, "record")
+    _check_depth(plain)
     text = json.dumps(plain, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
     # Only lone surrogates (file names that are not UTF-8) do not encode; \udcXX is their JSON escape as well.
     return sealed.seal((text + "\n").encode("utf-8", "backslashreplace"))
@@ -25,6 +29,7 @@ def decode(data: bytes, key: str) -> Record:
     if not isinstance(raw, dict):
         raise ValueError(f"holds a {type(raw).__name__}, not a record")
     _check_seal(raw, data)
+    _check_depth(raw)
     try:
         record = Record.from_dict(raw)
         _check_fields(record)
@@ -60,6 +65,16 @@ def _parse(data: bytes) -> Any:
         raise ValueError(f"torn or not JSON: line {error.lineno} column {error.colno}: {error.msg}") from error
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
+
+
+def _check_depth(raw: dict[str, Any]) -> None:
+    level: list[Any] = [raw]
+    for _ in range(DEEPEST):
+        parts = [one.values() if type(one) is dict else one for one in level]
+        level = [item for part in parts for item in part if type(item) in NESTING]
+        if not level:
+            return
+    raise ValueError("nested too deeply")
 
 
 def _refuse_constant(name: str) -> NoReturn:
