@@ -8,7 +8,7 @@ from bench.store import Record, coherence, sealed
 
 HYPER = {"lr": 0.1, "weight_decay": 0.0}
 PARTS = {
-    "trial": {**HYPER, "num_validation": 10},
+    "trial": {**HYPER, "num_validation": 10, "dataset_sha256": "cd" * 32, "weights": None},
     "final": {**HYPER, "trial": 0, "lr_edge": "", "num_labels": 20},
     "pretrain": {"weights_sha256": "ab" * 32},
 }
