@@ -80,10 +80,11 @@ def _png_bytes(header: memoryview) -> int:
 
 def _jpeg_lacks_rows(data: bytes, image: "ImageFile", side: int) -> bool:
     """A decoder that has all blocks passes over whatever follows; one that waits for some takes it for them."""
-    from PIL import Image as pil, ImageChops
+    from PIL import Image as pil
+    from PIL import ImageChops
 
     place = 2
-    while (found := MARKER.search(data, place)) and found[1] != SCAN:  # a preview before the pixels has an end of its own
+    while (found := MARKER.search(data, place)) and found[1] != SCAN:  # a preview before it has an end of its own
         place = found.end() + int.from_bytes(data[found.end() : found.end() + 2])
     end = data.find(END, place)
     end = len(data) if end < 0 else end
