@@ -36,21 +36,22 @@ class _Counted:
         free = shutil.disk_usage(next(one for one in (place, *place.absolute().parents) if one.exists())).free
         return _Counted(path, min(max(SMALL, RATIO * path.stat().st_size), free) if path.is_file() else free)
 
-    def add(self, name: str, size: int) -> None:
+    def add(self, name: str, size: int) -> PurePosixPath:
         self.members += 1
         self.size += size
-        self.check_place(name)
         if self.members > MEMBERS:
             raise BenchError(f"{self.archive.name}: more than {MEMBERS:,} members; not unpacked")
         if self.size > self.most:
-            raise BenchError(f"{self.archive.name}: unpacks to more than {self.most / 1e6:,.0f} MB, which is "
-                             f"{RATIO} times its size, or all that the disk has free; not unpacked")
+            raise BenchError(f"{self.archive.name}: unpacks to more than {self.most / 1e6:,.0f} MB, the most for an "
+                             "archive of its size, or all that the disk has free; not unpacked")
+        return self.place(name)
 
-    def check_place(self, name: str) -> None:
+    def place(self, name: str) -> PurePosixPath:
         """Nothing is written through a link, so links may lead wherever `data_filter` lets them."""
         path = PurePosixPath(name.replace("\\", "/"))
         if path.is_absolute() or ".." in path.parts or not self.links.isdisjoint((path, *path.parents)):
             raise BenchError(f"{self.archive.name}: {name!r} leads outside its folder or through a link; not unpacked")
+        return path
 
 
 def guard() -> None:
@@ -61,11 +62,11 @@ def guard() -> None:
         counted = _Counted.of(self.name, path)
 
         def checked(member: tarfile.TarInfo, place: str) -> tarfile.TarInfo:
-            counted.add(member.name, member.size)
+            path = counted.add(member.name, member.size)
             if member.islnk():
-                counted.check_place(member.linkname)
+                counted.place(member.linkname)
             elif member.issym():
-                counted.links.add(PurePosixPath(member.name))
+                counted.links.add(path)
             try:
                 return tarfile.data_filter(member, place)  # no device, no right to run as somebody else
             except tarfile.FilterError as error:
