@@ -84,7 +84,8 @@ def test_a_fleet_that_fails_is_gone_before_its_trainings_begin_anew(
 def test_while_forms_are_tried_out_one_fleet_lives_at_a_time(tmp_path, monkeypatch, made):
     monkeypatch.setattr(calibrate, "LARGEST", {"cpu": 1e12})
     monkeypatch.setattr(calibrate, "WIDTHS", {"cpu": (2, 4, 8)})
-    monkeypatch.setattr(calibrate, "_keep", lambda path, found: calibrate.FleetChoice())
+    alone = {"width": 1, "form": "alone"}
+    monkeypatch.setattr(calibrate, "find_out_once", lambda path, find_out, tell: find_out() and alone)
     search, _ = toys.search_and_final(toys.fit_spec())
     assert perform(search, toys.context(tmp_path, engine=Engine(fleet="auto")))
     assert made == [0] * (1 + 3 + 3)
