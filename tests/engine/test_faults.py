@@ -1,6 +1,7 @@
 """A device that fails ends the work of the process: no handler makes a record, or a slower way, of it."""
 
 import ast
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -130,6 +131,28 @@ def test_a_fault_before_the_first_step_is_not_taken_for_a_network_that_does_not_
     with pytest.raises(torch.AcceleratorError):
         perform(search, context)
     assert context.store.scan()[0] == {}
+
+
+@pytest.mark.parametrize("kind", ["search", "final"])
+def test_all_that_would_train_is_announced_before_forms_are_tried_out(tmp_path, monkeypatch, kind):
+    """A death on the way is then that of several, and blames none."""
+    announced, seen = [], []
+    monkeypatch.setattr(calibrate, "LARGEST", {"cpu": 1e12})
+    monkeypatch.setattr(calibrate, "_fastest", lambda *_: seen.append(announced[-1]) or calibrate.FleetChoice())
+    context = toys.context(tmp_path, engine=Engine(fleet="auto"))
+    context = dataclasses.replace(context, begins=lambda records, together: announced.append((records, together)))
+    specs = [toys.fit_spec(recipe=toys.recipe("full_finetune", 6), repeat=repeat) for repeat in range(2)]
+    searches, finals = zip(*map(toys.search_and_final, specs), strict=True)
+    if kind == "final":
+        monkeypatch.setattr(calibrate, "find_out_once", lambda path, find_out, tell: {"width": 1, "form": "alone"})
+        assert perform(searches, context)
+        monkeypatch.setattr(calibrate, "find_out_once", lambda path, find_out, tell: vars(find_out()))
+    jobs = searches if kind == "search" else finals
+    assert perform(jobs, context)
+    ((records, together),) = seen
+    assert together == 0
+    assert sorted(record.key for record in records) == sorted(key for job in jobs for key in job.record_keys)
+    assert {record.status for record in records} == {"crashed"}
 
 
 def test_a_store_that_fails_is_passed_on_like_a_fault(tmp_path, monkeypatch):
