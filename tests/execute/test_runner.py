@@ -273,6 +273,23 @@ def test_a_training_in_which_the_device_fails_is_tried_once_more_by_itself_in_a_
     assert sum("tried once more in a fresh process" in line for line in stage.lines) == 1
 
 
+def test_a_process_that_has_trained_does_not_take_what_another_devices_failure_left(stage):
+    """It is idle first. Its own device may be worn out too, and the second failure is a record."""
+    given, struck = [], []
+
+    def play(worker):
+        given.append((worker.bundle.jobs, worker.pid))
+        if worker.setup.log.name == "worker-1.log" and not struck:
+            struck.append(worker.bundle.jobs[0])
+            return lose(stage, worker)
+        return stage.do(worker)
+
+    stage.play = play
+    assert stage.run(workers=2).failed == 0
+    first, again = [number for number, (jobs, _) in enumerate(given) if struck[0] in jobs]
+    assert given[again][1] not in [pid for _, pid in given[:again]]
+
+
 def test_the_second_time_it_is_a_record_and_the_rest_of_the_suite_is_trained(stage):
     guilty = of_kind(stage.plan, "final")[0]
     stage.play = lambda worker: lose(stage, worker) if guilty in worker.bundle.jobs else stage.do(worker)
