@@ -58,7 +58,8 @@ def test_a_runner_that_is_gone_is_no_failed_training(setup, tmp_path, strategy):
     if strategy == "pretraining":
         jobs = [toys.pretrain_job()]
     else:
-        jobs = toys.search_and_final(toys.fit_spec(recipe=toys.recipe(strategy, 6)))
+        search = dataclasses.replace(toys.SEARCH, trials=1)
+        jobs = toys.search_and_final(toys.fit_spec(recipe=toys.recipe(strategy, 6), search=search))
     for num in range(100):
         place = dataclasses.replace(setup, results=tmp_path / str(num))
         pipe = Breaking(num)
