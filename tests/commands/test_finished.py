@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -123,12 +122,14 @@ def test_a_suite_that_no_longer_loads_holds_up_no_other_report(bench, ran):
     assert said.error.startswith("old: no report: results/old/suite.yaml:")
 
 
-def test_nor_does_a_crash_over_one_suite(bench, ran, monkeypatch, tmp_path):
+def test_nor_does_a_crash_over_one_suite(bench, ran, folders, monkeypatch, tmp_path):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     for name in ("a", "z"):
-        shutil.copytree("results/small", f"results/{name}")
-        path = Path(f"results/{name}/suite.yaml")
-        path.write_text(path.read_text().replace("name: small\n", f"name: {name}\n"))
+        path = Path(f"suites/{name}.yaml")
+        path.write_text(Path("suites/small.yaml").read_text().replace("name: small\n", f"name: {name}\n"))
+        other = plan_from_file(path, (), folders)
+        remember(other, (), folders)
+        fabricate(other, folders.roots(name))
     render = report.render
     monkeypatch.setattr(report, "render", lambda results, gate: render(results) if results.name != "a" else [][0])
     said = bench("report")
@@ -152,6 +153,21 @@ def test_a_record_that_is_gone_when_the_run_ends_is_told(bench, ran, roots, monk
     assert (said.code, said.error) == (
         3, "1 of the 25 records asked for are not in results; run the same command again to make them")
     assert REPORT.is_file()
+
+
+def test_what_waits_for_a_pretraining_that_went_wrong_is_not_made_by_the_same_command(bench, plan, roots, folders,
+                                                                                       monkeypatch):  # fmt: skip
+    (pretraining,) = plan.pretrain_labels
+    remember(plan, (), folders)
+    for record in fabricate(plan, roots, {pretraining: "failed"})[1:]:
+        roots.store.path(record.key).unlink()
+    monkeypatch.setattr(run, "run_plan", lambda *_: Summary())
+    said = bench("run", "suites/small.yaml", "--gpus", "0")
+    assert said.code == 3
+    assert said.err.splitlines() == [
+        "8 of the 25 records asked for are not in results; run the same command again to make them",
+        "16 of the 25 records asked for wait for a pretraining that went wrong; `run --rerun failed` tries it again",
+    ]
 
 
 def test_only_what_was_asked_for_must_be_there(bench, ran, roots, plan, monkeypatch):
