@@ -112,8 +112,10 @@ def test_what_a_pass_for_features_made_is_gone_before_a_smaller_one(tmp_path, mo
     greedy = Greedy(_Maker._views, kind)
     monkeypatch.setattr(_Maker, "_views", lambda *arguments: greedy(*arguments))
     search, _ = toys.search_and_final(toys.fit_spec(recipe=toys.recipe("linear_probe", 6)))
-    assert perform(search, toys.context(tmp_path))
+    context = toys.context(tmp_path)
+    assert perform(search, context)
     assert greedy.was_gone
+    assert {context.store.read(key).status for key in search.record_keys} == {"ok"}
 
 
 def test_what_a_batch_of_scoring_made_is_gone_before_a_smaller_one(made):
