@@ -19,6 +19,8 @@ pytestmark = [pytest.mark.usefixtures("tiny")]
 
 @pytest.mark.parametrize(("error", "status"), [
     (ZeroDivisionError("a bug"), "failed"), (MemoryError(), "oom"), (torch.OutOfMemoryError("no room"), "oom"),
+    (torch.AcceleratorError("CUDA error: out of memory"), "oom"),
+    (torch.AcceleratorError("CUDA error: invalid configuration argument"), "failed"),
 ])
 def test_a_crash_in_training_becomes_a_record(tmp_path, monkeypatch, error, status):
     def explode(*_):
