@@ -27,7 +27,7 @@ Gpus = Annotated[int | None, typer.Option("--gpus", min=0, help="How many GPUs t
 Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Processes, in all or per GPU.")]
 Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Threads of each process.")]
 Timeout = Annotated[float | None, typer.Option(
-    "--timeout", min=0.0, help="Seconds for one training; 0: no limit. Default: 20 times what is predicted."
+    "--timeout", min=0.0, help="Seconds for one training; 0: no limit. Default: a day, or 20 times what was measured."
 )]
 Offline = Annotated[bool, typer.Option("--offline", help="Fetch nothing.")]
 

@@ -73,16 +73,28 @@ class StoreError(BenchError):
 
 def fault(error: BaseException) -> str:
     """What to say of an error that nobody expected. The traceback goes to a file, or along where none can be had."""
-    trace = "".join(traceback.format_exception(error))
+    file = file_of_traceback(error)
+    where = (
+        f"its traceback is in {file}" if file is not None
+        else f"no file can be written for its traceback:\n{_traceback(error)}"
+    )  # fmt: skip
+    said = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+    return f"a fault of this program, neither of the suite nor of the results: {said}; {where}"
+
+
+def file_of_traceback(error: BaseException) -> str | None:
+    """None where no file can be written."""
     try:
         handle, name = tempfile.mkstemp(prefix="transfer-bench-", suffix=".txt")
         with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(trace)
-        where = f"its traceback is in {name}"
+            file.write(_traceback(error))
     except OSError:
-        where = f"no file can be written for its traceback:\n{trace}"
-    said = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-    return f"a fault of this program, neither of the suite nor of the results: {said}; {where}"
+        return None
+    return name
+
+
+def _traceback(error: BaseException) -> str:
+    return "".join(traceback.format_exception(error))
 
 
 def nearest(name: str, known: Iterable[str], limit: int = 3) -> list[str]:

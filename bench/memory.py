@@ -3,7 +3,11 @@
 from pathlib import Path
 
 UNLIMITED = 1 << 60  # cgroups say "no limit" by a number that no machine has
-CGROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+CGROUPS = (  # folder, limit, what is used of it
+    ("/sys/fs/cgroup", "memory.max", "memory.current"),
+    ("/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes"),
+)
+FILES = "inactive_file", "active_file"  # bytes of files that are kept for another reader: given back when asked for
 
 
 def available_memory() -> int | None:
@@ -21,11 +25,13 @@ def _machine_memory() -> int | None:
 
 
 def _container_memory() -> int | None:
-    for path in CGROUPS:
+    for folder, *names in CGROUPS:
         try:
-            limit = int(Path(path).read_text())
-        except (OSError, ValueError):  # "max" in the newer kind
+            limit, used = (int(Path(folder, name).read_text()) for name in names)
+            counts = dict(line.split() for line in Path(folder, "memory.stat").read_text().splitlines())
+            used -= sum(int(counts[name]) for name in FILES)
+        except (OSError, KeyError, ValueError):  # "max" in the newer kind
             continue
         if limit < UNLIMITED:
-            return limit
+            return max(0, limit - used)
     return None

@@ -99,14 +99,13 @@ class SuiteFile(pytest.File):
 
     def _baseline(self) -> "Baseline | None":
         """None: none was given, and there is none where they lie."""
-        from bench.commands.gate import baseline_file
-        from bench.gate import baseline
+        from bench.commands.gate import baseline_file, read_baseline
 
         given = self.config.getoption("--bench-baseline")
         self.baseline_path = baseline_file(self._asked.suite, self._results, Path(given) if given else None)
         if given is None and not self.baseline_path.is_file():
             return None
-        return baseline.read(self.baseline_path)
+        return read_baseline(self.baseline_path, Path(self.config.getoption("--bench-suite")))
 
     def _judged(self, tonight: Any) -> "tuple[GateResult | None, dict[str, Verdict]]":
         from bench.gate.compare import compare

@@ -8,7 +8,7 @@ import shutil
 import tarfile
 import zipfile
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -16,6 +16,7 @@ from bench.errors import BenchError
 
 MEMBERS = 2_000_000  # of one archive; the largest sets have 1.3 million
 RATIO = 200  # of unpacking; pictures do 1, tables 10, a bomb 1000 and more
+SMALL = 1 << 30  # bytes: what unpacks to less does no harm at any ratio
 
 
 @dataclass
@@ -26,25 +27,31 @@ class _Counted:
     most: int  # bytes
     members: int = 0
     size: int = 0
+    links: set[PurePosixPath] = field(default_factory=set)
 
     @staticmethod
     def of(archive: object, folder: object) -> "_Counted":
+        """`archive`: its name. One that was opened without is held against the disk alone."""
         path, place = Path(str(archive)), Path(str(folder))
         free = shutil.disk_usage(next(one for one in (place, *place.absolute().parents) if one.exists())).free
-        return _Counted(path, min(RATIO * path.stat().st_size, free))
+        return _Counted(path, min(max(SMALL, RATIO * path.stat().st_size), free) if path.is_file() else free)
 
-    def add(self, name: str, size: int, link: str = "") -> None:
-        """`link`: where it leads. By induction none leads outside, whatever the file system makes of long paths."""
+    def add(self, name: str, size: int) -> PurePosixPath:
         self.members += 1
         self.size += size
-        for said in (name, link):
-            if said.startswith("/") or ".." in PurePosixPath(said.replace("\\", "/")).parts:
-                raise BenchError(f"{self.archive.name}: {name!r} leads outside its folder ({said!r}); not unpacked")
         if self.members > MEMBERS:
             raise BenchError(f"{self.archive.name}: more than {MEMBERS:,} members; not unpacked")
         if self.size > self.most:
-            raise BenchError(f"{self.archive.name}: unpacks to more than {self.most / 1e6:,.0f} MB, which is "
-                             f"{RATIO} times its size, or all that the disk has free; not unpacked")
+            raise BenchError(f"{self.archive.name}: unpacks to more than {self.most / 1e6:,.0f} MB, the most for an "
+                             "archive of its size, or all that the disk has free; not unpacked")
+        return self.place(name)
+
+    def place(self, name: str) -> PurePosixPath:
+        """Nothing is written through a link, so links may lead wherever `data_filter` lets them."""
+        path = PurePosixPath(name.replace("\\", "/"))
+        if path.is_absolute() or ".." in path.parts or not self.links.isdisjoint((path, *path.parents)):
+            raise BenchError(f"{self.archive.name}: {name!r} leads outside its folder or through a link; not unpacked")
+        return path
 
 
 def guard() -> None:
@@ -55,8 +62,15 @@ def guard() -> None:
         counted = _Counted.of(self.name, path)
 
         def checked(member: tarfile.TarInfo, place: str) -> tarfile.TarInfo:
-            counted.add(member.name, member.size, member.linkname)
-            return tarfile.data_filter(member, place)  # no device, no right to run as somebody else
+            path = counted.add(member.name, member.size)
+            if member.islnk():
+                counted.place(member.linkname)
+            elif member.issym():
+                counted.links.add(path)
+            try:
+                return tarfile.data_filter(member, place)  # no device, no right to run as somebody else
+            except tarfile.FilterError as error:
+                raise BenchError(f"{counted.archive.name}: {error}; not unpacked") from error
 
         unpack_tar(self, path, members, **{**options, "filter": checked})
 

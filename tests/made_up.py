@@ -8,7 +8,7 @@ from bench.store import Record, coherence, sealed
 
 HYPER = {"lr": 0.1, "weight_decay": 0.0}
 PARTS = {
-    "trial": {**HYPER, "num_validation": 10},
+    "trial": {**HYPER, "num_validation": 10, "dataset_sha256": "cd" * 32, "weights": None},
     "final": {**HYPER, "trial": 0, "lr_edge": "", "num_labels": 20},
     "pretrain": {"weights_sha256": "ab" * 32},
 }
@@ -63,7 +63,7 @@ def record(kind="final", status="ok", spec=None, result=None, **fields):
 
 def keyed(made):
     """With the key that follows from its spec."""
-    return Record(**{**made.as_dict(), "key": coherence.told_key(made)})
+    return Record(**{**made.as_dict(), "key": coherence.key_from_spec(made)})
 
 
 def sealed_text(raw):

@@ -8,6 +8,8 @@ from typing import Any
 
 import pandas as pd
 
+from bench.analysis.words import plural
+
 # The columns that name a cell; with `repeat` they name a row of `finals`.
 CELL = ["dataset", "budget", "backbone", "strategy"]
 
@@ -152,7 +154,13 @@ class SuiteResults:
     damaged: list[str] = field(default_factory=list)  # record files that could not be read
     overlaps: list[str] = field(default_factory=list)  # what was pretrained on and is a target's too, in full sentences
     notes: list[str] = field(default_factory=list)  # things the reader must know, in full sentences
+    refused: dict[str, int] = field(default_factory=dict)  # records that contradict each other, by what is said of them
 
+    @property
+    def refusals(self) -> list[str]:
+        """In full sentences."""
+        return [f"{plural(num, 'record')} {error}. They count as failed; `run --rerun failed` makes them again."
+                for error, num in self.refused.items()]
 
     @property
     def margin(self) -> float:

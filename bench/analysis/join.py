@@ -10,7 +10,6 @@ import pandas as pd
 
 from bench.analysis.frame import FINALS, OWN_HEAD, PRETRAININGS, TRIALS, UNCHOSEN, SuiteResults
 from bench.analysis.sharing import label_overlap, test_overlap
-from bench.analysis.words import plural
 from bench.datasets.overlap import TWICE, Overlap, worst
 from bench.keys import digest
 from bench.plan.agreement import REFUSED, agreeing
@@ -48,7 +47,8 @@ def collect(plan: Plan, store: Store, shared: Store) -> SuiteResults:
         provenance=_environments(used),
         damaged=sorted(str(d) for d in [*damaged, *damaged_shared]),
         overlaps=_overlaps(plan, records),
-        notes=[*_refused(records), *_notes(plan), *_twice(plan, records)],
+        notes=[*_notes(plan), *_twice(plan, records)],
+        refused=_refused(records),
     )
 
 
@@ -276,10 +276,8 @@ def _environments(records: list[Record]) -> list[dict[str, Any]]:
     return [{**json.loads(text), "records": count} for text, count in ordered]
 
 
-def _refused(records: dict[str, Record]) -> list[str]:
-    counts = Counter(record.error for record in records.values() if (record.error or "").startswith(REFUSED))
-    return [f"{plural(num, 'record')} {error}. They count as failed; `run --rerun failed` makes them again."
-            for error, num in counts.items()]
+def _refused(records: dict[str, Record]) -> dict[str, int]:
+    return Counter(record.error for record in records.values() if record.error and record.error.startswith(REFUSED))
 
 
 def _notes(plan: Plan) -> list[str]:

@@ -67,12 +67,15 @@ def _read(path: Path) -> "Baseline | None":
     from bench.gate import baseline
 
     try:
-        return baseline.read(path)
+        found = baseline.read(path)
     except baseline.NoBaseline:
         return None
     except baseline.BadBaseline as error:
         note(f"{error}; none of it is compared or handed on")
         return None
+    if not found.is_sealed:
+        note(f"{path}: {baseline.NO_SEAL}")
+    return found
 
 
 def _moved(before: "Baseline | None", after: "Baseline") -> str:
@@ -98,7 +101,7 @@ def history(suite: str, folders: Folders, place: Path, is_json: bool) -> int:
     from bench.gate.trend import series_of, stepped
 
     kept = nights(place, suite)
-    for line in kept.damaged:
+    for line in kept.notes:
         note(line)
     if not kept.nights:
         known = sorted(path.name for path in place.iterdir() if path.is_dir()) if place.is_dir() else []

@@ -1,16 +1,18 @@
 """What an error comes to: the lines that a person reads, and the exit code."""
 
-from bench.errors import FAULT, INCOMPLETE, INTERRUPTED, SIGNALLED, BenchError, fault
+from bench.errors import FAULT, INCOMPLETE, INTERRUPTED, SIGNALLED, BenchError, fault, file_of_traceback
 
 
 def ending(error: BaseException) -> tuple[str, int]:
     if isinstance(error, BenchError):
         return str(error), error.exit_code
-    if isinstance(error, OSError):
+    if isinstance(error, OSError) and error.filename is not None:  # of a file that a person can name and mend
         from bench.store.atomic import explain, is_known  # with pydantic, which `--help` does without
 
         if is_known(error):
-            return f"{error.filename or 'a file'}: {explain(error)}", INCOMPLETE
+            file = file_of_traceback(error)  # it may be a mistake of ours all the same
+            where = f"; the traceback is in {file}" if file is not None else ""
+            return f"{error.filename}: {explain(error)}{where}", INCOMPLETE
     if isinstance(error, KeyboardInterrupt):
         return "interrupted", INTERRUPTED
     if isinstance(error, SystemExit) and isinstance(error.code, int) and error.code > SIGNALLED:

@@ -81,25 +81,35 @@ def baseline_file(suite: str, results: Path, given: Path | None = None) -> Path:
 
 def _before(suite: str, options: GateOptions) -> "list[Baseline]":
     """What tonight is held against: one baseline, or the nights that were kept."""
-    from bench.gate import baseline, history
+    from bench.gate import history
     from bench.gate.compare import OtherSuite
 
     if options.method == "history":
         kept = history.nights(options.outputs.history, suite)
-        for line in kept.damaged:
+        for line in kept.notes:
             note(line)
         if len(kept.nights) < history.ENOUGH:
             raise BenchError(f"--method history needs {history.ENOUGH} nights, {options.outputs.history / suite} has "
                              f"{len(kept.nights)}; each gate keeps one")
         return list(kept.nights)
     path = baseline_file(suite, options.run.folders.results, options.baseline)
-    try:
-        found = baseline.read(path)
-    except baseline.NoBaseline as error:
-        raise BenchError(f"{error}; `python -m bench baseline accept {options.run.suite}` makes one") from None
+    found = read_baseline(path, options.run.suite)
     if found.suite != suite:
         raise OtherSuite(f"{path} is of the suite {found.suite!r}, not of {suite!r}")
     return [found]
+
+
+def read_baseline(path: Path, suite: Path) -> "Baseline":
+    """`suite`: its file. Raises BenchError, which says how to make a baseline that can be read."""
+    from bench.gate import baseline
+
+    accept = f"`python -m bench baseline accept {suite}`"
+    try:
+        return baseline.read(path)
+    except baseline.NoBaseline as error:
+        raise BenchError(f"{error}; {accept} makes one") from None
+    except baseline.BadBaseline as error:
+        raise BenchError(f"{error}; accept the baseline anew: {accept}") from None
 
 
 def rule_of(asked: Planned, options: GateOptions, words: tuple[Word, ...]) -> "Rule":

@@ -29,6 +29,12 @@ class Progress:
         return {key: count for key, count in missing.items() if count}
 
     @property
+    def blocked(self) -> int:
+        """Records left that cannot be made, since the pretraining they need went wrong."""
+        gone = {record.key for record in self.wrong if record.kind == "pretrain"}
+        return sum(count for key, count in self.left.items() if gone.intersection(self.plan.jobs[key].needs))
+
+    @property
     def wrong(self) -> list[Record]:
         """In the order of the plan. A rate too high for a trial is a finding of its search, not a mishap."""
         keys = [key for job in self.plan.jobs.values() for key in job.record_keys]

@@ -56,17 +56,20 @@ def run(options: RunOptions) -> int:
     is_written = conclude(whole, roots, options, summary)
     if summary.stopped_by is not None:
         return SIGNALLED + summary.stopped_by
-    is_whole = _is_whole(plan, roots)
+    is_whole = _is_whole(whole, plan, roots)
     return 0 if is_written and is_whole and not summary.failed else INCOMPLETE
 
 
-def _is_whole(plan: Plan, roots: Roots) -> bool:
-    """As the disk says, not the ledger: all that was asked for has a record, and none of them went wrong."""
-    progress = read_progress(plan, roots)
-    left = sum(progress.left.values())
-    if left:
-        note(f"{left} of the {plan.num_trainings} records asked for are not in {roots.results}; run the same command "
-             "again to make them")
+def _is_whole(whole: Plan, plan: Plan, roots: Roots) -> bool:
+    """As the disk says, not the ledger: all that was asked for has a record, and none of them went wrong, nor is
+    contradicted by one of the `whole` suite."""
+    progress = replace(read_progress(whole, roots), plan=plan)
+    left, blocked = sum(progress.left.values()), progress.blocked
+    asked = f"of the {plan.num_trainings} records asked for"
+    if left > blocked:
+        note(f"{left - blocked} {asked} are not in {roots.results}; run the same command again to make them")
+    if blocked:
+        note(f"{blocked} {asked} wait for a pretraining that went wrong; `run --rerun failed` tries it again")
     return not left and not progress.wrong
 
 
@@ -79,7 +82,7 @@ def train(whole: Plan, plan: Plan, options: RunOptions, stand_in_for: tuple[str,
     sweep(roots.cache)
     remember(whole, options.overrides, options.folders, stand_in_for)
     if options.rerun is not None:
-        forget(plan, roots, everything=options.rerun == "all")
+        forget(whole, plan, roots, everything=options.rerun == "all")
     stood_in = {"stand_in": list(plan.loaded.stand_ins)} if plan.loaded.stand_ins else {}
     return run_plan(plan, roots, Estimator.of(plan).work, placement, {**describe(), **stood_in})
 
@@ -123,17 +126,20 @@ def conclude(plan: Plan, roots: Roots, options: RunOptions, summary: Summary) ->
     planned = len(results.finals)
     finished = int((results.finals["status"] == "ok").sum())
     if options.json:
-        as_json(_json_summary(summary, report, results.finals.drop(columns="predictions").to_dict("records")))
+        as_json(_json_summary(summary, report, results))
     else:
         show(terminal_table(_printable(results), width()))
         for line in results.overlaps:
             note(line)
+        wrong = summary.failed + sum(results.refused.values())
         unfit = int((results.finals["status"] == "not_applicable").sum())
         say(f"{finished} of {planned} results, {summary.trainings} trainings in this run"
             + (f", {unfit} not applicable" if unfit else "")
-            + (f", {summary.failed} went wrong" if summary.failed else ""))
+            + (f", {wrong} went wrong" if wrong else ""))
         if report is not None:
             say(f"report: {report}")
+    for line in results.refusals:
+        note(line)
     if summary.blocked:
         note(f"{summary.blocked} jobs were left out because the pretraining they need has failed")
     if summary.stopped_by is not None:
@@ -147,11 +153,12 @@ def _printable(results: "SuiteResults") -> "SuiteResults":
     return replace(results, finals=results.finals.assign(**names))
 
 
-def _json_summary(summary: Summary, report: Path | None, finals: list[dict[Any, Any]]) -> dict[str, Any]:
+def _json_summary(summary: Summary, report: Path | None, results: "SuiteResults") -> dict[str, Any]:
     return {
         "trainings": summary.trainings,
         "failed": summary.failed,
+        "refused": sum(results.refused.values()),
         "blocked": summary.blocked,
         "report": str(report) if report is not None else None,
-        "finals": finals,
+        "finals": results.finals.drop(columns="predictions").to_dict("records"),
     }

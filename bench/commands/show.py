@@ -8,7 +8,7 @@ from bench.commands.output import as_json, say, table, write
 from bench.commands.suites import check_readable
 from bench.errors import BenchError, StoreError
 from bench.store import Damaged, Record, Store
-from bench.store.store import load, load_as
+from bench.store.store import DAMAGED, load, load_as
 
 SHORTEST = 4  # characters; fewer would rarely mean one record
 MANY = 10  # candidates that a message names
@@ -17,7 +17,7 @@ LIST_WIDTH = 12  # numbers of a list that are shown
 
 def show_record(key: str, results: Path, json: bool) -> int:
     path = _the_one(key, results)
-    is_aside = path.parent.name == Store(path.parent).damaged.name
+    is_aside = path.parent.name == DAMAGED
     record = load_as(path, path.name.partition(".")[0]) if is_aside else load(path)
     if is_aside or not isinstance(record, Record):
         reason = record.reason if isinstance(record, Damaged) else "gone" if record is None else "moved aside"

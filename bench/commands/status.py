@@ -11,6 +11,7 @@ from bench.commands.progress import Progress, read_progress, time_left
 from bench.commands.suites import Folders, plan_of, ran_otherwise
 from bench.errors import INCOMPLETE
 from bench.execute.roots import Roots
+from bench.plan.agreement import REFUSED
 from bench.plan.plan import Plan
 from bench.plan.titles import titles_of
 from bench.store import Record
@@ -43,7 +44,7 @@ def summarize(progress: Progress, roots: Roots) -> dict[str, Any]:
         "finished": plan.num_trainings - num_left,
         "left": num_left,
         "time_left": time_left(progress),
-        "blocked": _blocked(progress),
+        "blocked": progress.blocked,
         "pretrainings": _count([key for key, job in plan.jobs.items() if job.kind == "pretrain"], progress),
         "tasks": _tasks(progress),
         "went_wrong": [
@@ -92,13 +93,6 @@ def _record_titles(plan: Plan) -> dict[str, str]:
     return found
 
 
-def _blocked(progress: Progress) -> int:
-    """Trainings left that cannot start, since the pretraining they need went wrong."""
-    gone = {record.key for record in progress.wrong if record.kind == "pretrain"}
-    left = progress.left
-    return sum(left[key] for key in left if gone.intersection(progress.plan.jobs[key].needs))
-
-
 def _first_line(record: Record) -> str:
     return next(iter((record.error or "").splitlines()), "")
 
@@ -132,8 +126,9 @@ def _print(status: dict[str, Any]) -> None:
         say("incomplete, and nobody is working on it; `python -m bench run` goes on where it stopped")
     if status["went_wrong"]:
         lines = [f"{one['key'][:8]}  {one['status']}  {one['title']}: {one['error']}" for one in status["went_wrong"]]
-        _listing(f"{len(lines)} went wrong (`python -m bench show KEY` says more, `run --rerun failed` tries again):",
-                 lines)
+        refused = all(one["error"].startswith(REFUSED) for one in status["went_wrong"])
+        more = "" if refused else "`python -m bench show KEY` says more where a record is not refused, "
+        _listing(f"{len(lines)} went wrong ({more}`run --rerun failed` tries again):", lines)
     if status["blocked"]:
         say(f"{status['blocked']} trainings wait for a pretraining that went wrong")
     if status["damaged"]:

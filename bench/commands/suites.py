@@ -1,6 +1,5 @@
 """From what the person typed to a plan: by a suite's path, or by the name of one that has run here."""
 
-import hashlib
 import json
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.commands.missing import explain
+from bench.commands.output import note
 from bench.datasets.base import DatasetFacts
 from bench.errors import BenchError, MissingInputs, StoreError, unknown
 from bench.execute.placement import compute_capability, count_gpus
@@ -20,8 +20,8 @@ from bench.store import Store, atomic, sealed
 from bench.store.atomic import write_bytes
 from bench.suite.load import LoadedSuite, load_suite
 
-SUITE_FILE = "suite.yaml"  # the text as last run
-RUN_FILE = "run.json"  # what was typed beside it
+RUN_FILE = "run.json"  # the suite's text as last run, and what was typed beside it: one file, so that they fit
+SUITE_FILE = "suite.yaml"  # a copy of the text for people; no command reads it where the other file is there
 NO_LIMIT = 100_000  # trainings: looking at a suite starts none of them, but must end
 
 
@@ -52,8 +52,17 @@ def plan_from_file(
     loaded = load_suite(path, overrides)
     if how.stand_in_for:
         loaded = rehearsal(loaded, how.stand_in_for)
-    machine = how.machine or typed_for(loaded.suite.name, folders).machine or machine_here()
+    machine = how.machine or _machine_of_last_run(loaded.suite.name, folders) or machine_here()
     return make_plan(loaded, folders.results / ".cache", max_runs, machine)
+
+
+def _machine_of_last_run(name: str, folders: Folders) -> Machine | None:
+    """A suite's file can be planned without it."""
+    try:
+        return typed_for(name, folders).machine
+    except StoreError as error:
+        note(f"{error}; planned for this machine meanwhile")
+        return None
 
 
 def machine_here(gpus: int | None = None) -> Machine:
@@ -70,7 +79,7 @@ def remember(plan: Plan, overrides: Sequence[str], folders: Folders, stand_in_fo
     typed = {
         "overrides": list(overrides),
         "suite": str(plan.loaded.path.absolute()),
-        "text": _sha256(plan.loaded.text.encode()),
+        "suite_text": plan.loaded.text,
         "machine": asdict(plan.machine),
         "stand_in_for": list(stand_in_for),
         "finds": asdict(plan.finds),
@@ -82,7 +91,7 @@ def remember(plan: Plan, overrides: Sequence[str], folders: Folders, stand_in_fo
 class Typed:
     """What was typed when the suite last ran."""
 
-    text: str | None = None  # digest of the suite's; None: nothing is known
+    text: str | None = None  # of the suite; None: nothing is known
     overrides: tuple[str, ...] = ()
     suite: Path | None = None  # checkpoints that a suite names lie beside its file, not beside the copy of it
     machine: Machine | None = None  # that ran it, as `precision: auto` sees it
@@ -97,10 +106,8 @@ def recalled(name: str, folders: Folders) -> Plan:
         raise BenchError(f"unknown run {name!r}: no suite has run here yet (looked in {folders.results})")
     if name not in known:
         raise BenchError(unknown("run", name, known) + f" (looked in {folders.results})")
-    typed, kept = typed_for(name, folders), folders.roots(name).store.root / SUITE_FILE
-    loaded = load_suite(kept, typed.overrides)
-    if typed.text not in (None, _sha256(loaded.text.encode())):
-        raise BenchError(f"{kept}: changed since the suite ran; run the suite again to write it anew")
+    typed = typed_for(name, folders)
+    loaded = load_suite(folders.roots(name).store.root / SUITE_FILE, typed.overrides, typed.text)
     loaded = replace(loaded, path=typed.suite or loaded.path)
     if typed.stand_in_for:
         loaded = rehearsal(loaded, typed.stand_in_for)
@@ -110,12 +117,11 @@ def recalled(name: str, folders: Folders) -> Plan:
 def typed_for(name: str, folders: Folders) -> Typed:
     path = folders.roots(name).store.root / RUN_FILE
     try:
-        data = path.read_bytes()
-        if not sealed.is_whole(data):
-            raise ValueError("changed since it was written, or by an older version")
-        found = json.loads(data)
+        found = sealed.unseal(path.read_bytes())
+        if not isinstance(found["suite_text"], str):
+            raise TypeError("suite_text is no text")
         return Typed(
-            found["text"], tuple(found["overrides"]), Path(found["suite"]), Machine(**found["machine"]),
+            found["suite_text"], tuple(found["overrides"]), Path(found["suite"]), Machine(**found["machine"]),
             tuple(found["stand_in_for"]), _finds(found["finds"]),
         )  # fmt: skip
     except FileNotFoundError:
@@ -123,7 +129,7 @@ def typed_for(name: str, folders: Folders) -> Typed:
     except OSError as error:
         raise StoreError(f"cannot read {path}: {atomic.explain(error)}") from error
     except (ValueError, KeyError, TypeError) as error:
-        raise BenchError(f"{path}: cannot be read ({error}); run the suite again to write it anew") from None
+        raise StoreError(f"{path}: cannot be read ({error}); run the suite again to write it anew") from None
 
 
 def _finds(kept: dict[str, Any]) -> Finds:
@@ -132,10 +138,6 @@ def _finds(kept: dict[str, Any]) -> Finds:
         for key, one in kept["sources"].items()
     }
     return Finds(sources, dict(kept["weights"]))
-
-
-def _sha256(text: bytes) -> str:
-    return hashlib.sha256(text).hexdigest()
 
 
 def names_of_runs(folders: Folders) -> list[str]:
@@ -195,6 +197,8 @@ def reads_no_record(plan: Plan, store: Store) -> str:
 
 
 def _ran_from_other_text(loaded: LoadedSuite, folders: Folders) -> bool:
-    name = loaded.suite.name
-    kept = folders.roots(name).store.root / SUITE_FILE
-    return kept.read_bytes() != loaded.text.encode() or bool(typed_for(name, folders).overrides)
+    try:
+        typed = typed_for(loaded.suite.name, folders)
+    except StoreError:  # told where the file was planned
+        return False
+    return typed.text != loaded.text or bool(typed.overrides)

@@ -1,6 +1,7 @@
 """`npz:PATH`: images and labels as numpy arrays, under Keras's names (x_train, y_train ...) or MedMNIST's."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from bench.catalogue import Options
 from bench.datasets.base import Dataset, DatasetEntry, DatasetFacts, Split
 from bench.datasets.facts_cache import cached_facts
 from bench.datasets.files import DataError, digests_of, listed, shown
-from bench.datasets.npz_file import read
+from bench.datasets.npz_file import Head, read
 from bench.datasets.overlap import TWICE
 from bench.datasets.pictures import scaled
 from bench.keys import digest
@@ -61,7 +62,7 @@ def _facts(path: Path, identity: str) -> DatasetFacts:
 
 def load(options: ArrayOptions) -> Dataset:
     path = Path(options.path)
-    names_in_file, found = read(path, (CLASSES, *(name for names in NAMES for pair in names for name in pair)))
+    names_in_file, found = read(path, (CLASSES, *(name for names in NAMES for pair in names for name in pair)), _held)
     (train_x, train_y), validation, (test_x, test_y) = _names(names_in_file, path)
     train = (found[train_x], found[train_y])
     if validation is not None:
@@ -82,6 +83,19 @@ def load(options: ArrayOptions) -> Dataset:
         for images, name, labels in parts
     )
     return Dataset(tuple(names), train_split, test_split)
+
+
+def _held(heads: Mapping[str, Head]) -> int:
+    """Bytes, at most: arrays as they are read, once more where validation images are joined, and as they are kept."""
+    is_joined = any(validation in heads for _, (validation, _), _ in NAMES)
+    found = 0
+    for shape, dtype in heads.values():
+        numbers = math.prod(shape)
+        found += numbers * dtype.itemsize * (1 + is_joined)
+        if len(shape) > 2:
+            is_colour = len(shape) == 4 and shape[3] != 1 and 3 in (shape[1], shape[3])
+            found += numbers * ((shape[3] != 3 if is_colour else 3) + (dtype != np.uint8))
+    return found
 
 
 Pair = tuple[str, str]

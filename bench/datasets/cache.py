@@ -1,9 +1,10 @@
 """Loaded datasets on disk: drawn, decoded or unpacked once, then opened by any number of processes without copying.
 
 An entry is a folder of plain .npy files and `about.json`. It appears whole, under its final name, or not at all. Each
-process reads all of it once, when it opens it, and holds it against the digests in `about.json`: an entry that holds
-anything else is told of and built again, by one process while others wait. Images that came in one split lie in one
-file, those of the training split first, so that repeats which divide them anew share it. Others need `load` alone.
+process that trains on it reads all of it once, when it opens it, and holds it against the digests in `about.json`: an
+entry that holds anything else is told of and built again, by one process while others wait. Images that came in one
+split lie in one file, those of the training split first, so that repeats which divide them anew share it. Others need
+`load`, and for a look at what sets have in common `kept_prints`.
 """
 
 import functools
@@ -28,7 +29,7 @@ from bench.keys import digest
 from bench.modalities import MODALITIES
 from bench.store import atomic, locks
 
-FORMAT = 4  # of the folder; a change makes old entries unknown, not wrong
+FORMAT = 5  # of the folder; a change makes old entries unknown, not wrong
 ABOUT = "about.json"
 SPLITS = ("train", "test")
 POOL = "pool"
@@ -75,6 +76,11 @@ def kept(name: str, options: Options, cache_dir: Path, revision: str) -> Dataset
     return _shelf(find(name), options, cache_dir, revision).sound()
 
 
+def kept_prints(name: str, options: Options, cache_dir: Path, revision: str) -> Dataset | None:
+    """The same where prints, labels and classes are whole. Nobody has looked at the examples: not to train on."""
+    return _shelf(find(name), options, cache_dir, revision).sound(prints_alone=True)
+
+
 def _shelf(entry: DatasetEntry, options: Options, cache_dir: Path, revision: str) -> "_Shelf":
     settings = options.model_dump(mode="json", exclude=set(entry.where))
     identity = [FORMAT, entry.name, settings, revision]
@@ -106,24 +112,24 @@ class _Shelf:
     def place(self) -> Path:
         return self.root / self.key
 
-    def sound(self) -> Dataset | None:
+    def sound(self, prints_alone: bool = False) -> Dataset | None:
         try:
-            return self.open()
+            return self.open(prints_alone)
         except _Damaged:
             return None
 
-    def open(self) -> Dataset | None:
+    def open(self, prints_alone: bool = False) -> Dataset | None:
         """None where there is no entry. Raises _Damaged."""
         try:
-            return _opened(self, tuple(map(_mark, sorted(self.place.iterdir()))))
+            return _opened(self, tuple(map(_mark, sorted(self.place.iterdir()))), prints_alone)
         except Exception as error:  # numpy and a modality's own check meet damage in many ways
             if not self.place.exists():
                 return None
             why = next(iter(str(error).splitlines()), "")
             raise _Damaged(f"what {self.place} keeps of it is damaged ({type(error).__name__}: {why})") from error
 
-    def read(self) -> Dataset:
-        """All of it, once. Raises whatever damage makes of that."""
+    def read(self, prints_alone: bool) -> Dataset:
+        """All of it, once, or all but the examples. Raises whatever damage makes of that."""
         about = json.loads((self.place / ABOUT).read_text(encoding="utf-8"))
         if about["identity"] != self.identity:
             raise ValueError(f"{ABOUT} is of another set")
@@ -137,10 +143,10 @@ class _Shelf:
         dataset = Dataset(tuple(about["classes"]), train, test, is_divided=num_train is not None)
         if num_train is not None:
             vars(dataset)["pool"] = self._split(whole)  # a cached property: no copy
-        if dataset.sha256 != about["sha256"]:
-            raise ValueError("other examples, labels or classes than were put there")
         if _sha256_of_prints(dataset) != about["prints_sha256"]:
-            raise ValueError("other prints than were put there")
+            raise ValueError("other prints, labels or classes than were put there")
+        if not prints_alone and dataset.sha256 != about["sha256"]:
+            raise ValueError("other examples than were put there")
         return dataset
 
     def _map(self, split: str, part: str) -> npt.NDArray[Any]:
@@ -195,9 +201,9 @@ class _Shelf:
 
 
 @functools.lru_cache(maxsize=REMEMBERED)
-def _opened(shelf: _Shelf, marks: tuple[tuple[str | int, ...], ...]) -> Dataset:
+def _opened(shelf: _Shelf, marks: tuple[tuple[str | int, ...], ...], prints_alone: bool) -> Dataset:
     """`marks`: of the entry's files. While they stay, the entry is not read again."""
-    return shelf.read()
+    return shelf.read(prints_alone)
 
 
 def _mark(path: Path) -> tuple[str | int, ...]:
@@ -206,12 +212,14 @@ def _mark(path: Path) -> tuple[str | int, ...]:
 
 
 def _sha256_of_prints(dataset: Dataset) -> str:
-    """And of the types of the columns, which no other digest holds."""
-    found = hashlib.sha256()
+    """With labels and classes: all that is asked of examples before anybody trains on them. And of the types of the
+    columns, which no other digest holds."""
+    found = hashlib.sha256(repr(dataset.classes).encode())
     for split in (dataset.train, dataset.test):
         for array in (split.prints, *split.columns.values()):
             found.update(f"{array.dtype.str} {array.shape}".encode())
-        found.update(np.ascontiguousarray(split.prints).data)
+        for array in (split.prints, split.labels):
+            found.update(np.ascontiguousarray(array).data)
     return found.hexdigest()
 
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 SPLITS = {"train": "train", "training": "train", "val": "train", "valid": "train", "validation": "train",
           "test": "test", "testing": "test"}
 PER_BYTE = 20  # bytes of memory for a byte of a table, at most: short fields become objects
+PER_ROW = 3_000  # bytes of memory for a row, while the revision is made of all paths and digests
+BLOCK = 1 << 16  # bytes that are read at once while rows are counted
 UTF_16 = b"\xff\xfe", b"\xfe\xff"
 
 
@@ -68,23 +70,12 @@ def scan(options: TableOptions) -> Labelled:
 
 
 def _read(path: Path, options: TableOptions) -> "pd.DataFrame":
-    import pandas as pd
-
     if not path.is_file():
         raise DataError(f"{shown(path)}: no such table")
-    size, free = path.stat().st_size, available_memory()
-    if free is not None and size * PER_BYTE > free:
-        raise DataError(f"{shown(path)}: {size / 1e9:.1f} GB, more than this machine can read as a table")
     try:
-        # Text throughout: the class `01` is not 1, and `NA` is a name.
         with path.open("rb") as file:
             head = file.read(4)
-        if head.startswith(UTF_16):
-            raise ValueError("its text is UTF-16; save it as UTF-8")
-        is_parquet = head == b"PAR1"
-        read = pd.read_parquet(path) if is_parquet else pd.read_csv(path, dtype=str, keep_default_na=False)
-        if not is_parquet and not isinstance(read.index, pd.RangeIndex):  # pandas would take the first ones for names
-            raise ValueError("its rows have more fields than its head has names")
+        read, names = _parquet(path, options) if head == b"PAR1" else _csv(path, head)
         rows = read.astype(str).where(read.notna(), "")
     except ImportError as error:
         raise DataError(f"{shown(path)}: reading parquet needs pyarrow (pip install pyarrow)") from error
@@ -92,7 +83,7 @@ def _read(path: Path, options: TableOptions) -> "pd.DataFrame":
         raise DataError(f"{shown(path)}: not a table ({' '.join(str(error).split())[:200]})") from error
     lacking = [repr(name) for name in (options.image, options.label) if name not in rows]
     if lacking:
-        raise DataError(f"{shown(path)}: no column {' or '.join(lacking)}; found {listed(map(repr, rows.columns))}; "
+        raise DataError(f"{shown(path)}: no column {' or '.join(lacking)}; found {listed(map(repr, names))}; "
                         "name yours with the options `image` and `label`")
     torn = int(rows[options.label].str.contains("\n", regex=False).sum())
     if torn:
@@ -101,6 +92,37 @@ def _read(path: Path, options: TableOptions) -> "pd.DataFrame":
     if empty:
         raise DataError(f"{shown(path)}: {empty} rows lack a picture or a label")
     return rows
+
+
+def _parquet(path: Path, options: TableOptions) -> tuple["pd.DataFrame", list[str]]:
+    """The columns that are wanted, and the names of all. A few bytes of it may stand for a million rows."""
+    from pyarrow.parquet import ParquetFile
+
+    with ParquetFile(path) as file:
+        _check_size(path, file.metadata.num_rows)
+        names = file.schema_arrow.names
+        wanted = [name for name in (options.image, options.label, options.split) if name in names]
+        return file.read(wanted).to_pandas(ignore_metadata=True), names
+
+
+def _csv(path: Path, head: bytes) -> tuple["pd.DataFrame", list[str]]:
+    """Text throughout: the class `01` is not 1, and `NA` is a name."""
+    import pandas as pd
+
+    if head.startswith(UTF_16):
+        raise ValueError("its text is UTF-16; save it as UTF-8")
+    with path.open("rb") as file:
+        _check_size(path, sum(block.count(b"\n") for block in iter(lambda: file.read(BLOCK), b"")))
+    read = pd.read_csv(path, dtype=str, keep_default_na=False)
+    if not isinstance(read.index, pd.RangeIndex):  # pandas would take the first ones for names
+        raise ValueError("its rows have more fields than its head has names")
+    return read, list(read.columns)
+
+
+def _check_size(path: Path, rows: int) -> None:
+    free = available_memory()
+    if free is not None and max(rows * PER_ROW, path.stat().st_size * PER_BYTE) > free:
+        raise DataError(f"{shown(path)}: {rows:,} rows, more than the free memory has room for")
 
 
 def _is_there(path: Path) -> bool:

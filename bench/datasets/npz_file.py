@@ -4,7 +4,7 @@ this machine can hold is refused before memory is taken for it. `arrays.py` know
 import math
 import zipfile
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,6 @@ import numpy.typing as npt
 from bench.datasets.files import DataError, listed, shown
 from bench.memory import available_memory
 
-COPIES = 5  # of what is declared, at most, while grey images become uint8 RGB: 1 as read, 1 joined, 3 as kept
 UNKNOWN = 16 << 30  # bytes, where the system does not say how much is free
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # what numpy writes
 ENCRYPTED = 0x1  # a flag of a member
@@ -23,21 +22,25 @@ LOCAL_HEAD = 30  # bytes before a member's name
 KINDS = "biufU"  # truth values, numbers, text
 
 Array = npt.NDArray[Any]
+Head = tuple[tuple[int, ...], "np.dtype[Any]"]  # shape and type
 
 
-def read(path: Path, wanted: Iterable[str]) -> tuple[list[str], dict[str, Array]]:
-    """Names of all arrays, and those arrays that are wanted."""
-    with _told(path), zipfile.ZipFile(path) as archive:
+def read(
+    path: Path, wanted: Iterable[str], held: Callable[[Mapping[str, Head]], int]
+) -> tuple[list[str], dict[str, Array]]:
+    """Names of all arrays, and those arrays that are wanted. `held`: bytes that they and all made of them take."""
+    with _named_in_errors(path), zipfile.ZipFile(path) as archive:
         members = {_name(one): one for one in _checked(archive, path)}
         chosen = {name: members[name] for name in wanted if name in members}
-        for name, member in chosen.items():
-            _check_head(archive, member, f"{shown(path)}: {name}")
-        _check_size(sum(member.file_size for member in chosen.values()), path)
+        heads = {name: _head(archive, member, f"{shown(path)}: {name}") for name, member in chosen.items()}
+        needed, free = held(heads), available_memory()
+        if needed > (UNKNOWN if free is None else free):
+            raise DataError(f"{shown(path)}: takes {needed / 1e9:.1f} GB to read, more than the free memory holds")
         return list(members), {name: _array(archive, member) for name, member in chosen.items()}
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _named_in_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except DataError:
@@ -71,7 +74,7 @@ def _name(member: zipfile.ZipInfo) -> str:
     return member.filename.removesuffix(".npy")
 
 
-def _check_head(archive: zipfile.ZipFile, member: zipfile.ZipInfo, where: str) -> None:
+def _head(archive: zipfile.ZipFile, member: zipfile.ZipInfo, where: str) -> Head:
     with archive.open(member) as file:
         version = np.lib.format.read_magic(file)
         read_head = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
@@ -84,14 +87,7 @@ def _check_head(archive: zipfile.ZipFile, member: zipfile.ZipInfo, where: str) -
         if declared != member.file_size - file.tell() or min(shape, default=0) < 0:
             raise DataError(f"{where} is declared as {dtype} of {shape}, {declared:,} bytes, "
                             f"but has {member.file_size - file.tell():,}")
-
-
-def _check_size(declared: int, path: Path) -> None:
-    free = available_memory()
-    most = (UNKNOWN if free is None else free) // COPIES
-    if declared > most:
-        raise DataError(f"{shown(path)}: unpacks to {declared / 1e9:.1f} GB; this machine can hold {most / 1e9:.1f} GB "
-                        "of arrays and their copies")
+        return shape, dtype
 
 
 def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Array:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from bench.datasets.base import Prints, Split, print_of
 from bench.datasets.files import THREADS, DataError, listed, shown
 from bench.datasets.foreign import CONVERT, HEAD, RAW, is_raw, said_of
-from bench.datasets.whole import lacks_rows, lacks_tiles, may_lack_rows
+from bench.datasets.whole import draft, lacks_rows, lacks_tiles, may_lack_rows
 
 if TYPE_CHECKING:  # imported where it is used
     from PIL.Image import Image
@@ -184,21 +184,20 @@ def _size(kept: Kept) -> tuple[int, int]:
 
 def _decoded(kept: Kept, side: int, fit: Fit, allowance: Allowance) -> tuple[Pixels, int]:
     """And a print of the whole picture: of its pixels, or of its file where it may not be decoded in full."""
-    with _opened(kept) as image:
-        if image.mode == "RGB":
-            image.draft("RGB", (2 * side, 2 * side))  # a JPEG can be decoded at a smaller size
-        with allowance.taken(image.width * image.height):
-            picture = _upright(kept, image)
-            whole = _content(kept) if image.format in JPEGS else np.asarray(picture, np.uint8)
-            return squared(picture, side, fit), print_of(whole)
+    with _opened(kept) as image, allowance.taken(image.width * image.height):
+        # A draft takes less, unless its file is progressive: then the decoder holds all of it.
+        draft(image, side)
+        picture = _upright(kept, image, side)
+        whole = _content(kept) if image.format in JPEGS else np.asarray(picture, np.uint8)
+        return squared(picture, side, fit), print_of(whole)
 
 
-def _upright(kept: Kept, image: "ImageFile") -> "Image":
+def _upright(kept: Kept, image: "ImageFile", side: int) -> "Image":
     from PIL import ImageOps
 
     try:
         image.load()
-        if may_lack_rows(image) and lacks_rows(_content(kept), image):
+        if may_lack_rows(image) and lacks_rows(_content(kept), image, side):
             raise ValueError("rows of it are missing")
         ImageOps.exif_transpose(image, in_place=True)
         return to_rgb(image)

@@ -3,11 +3,10 @@ good order: PNG and TIFF with black, JPEG with grey. Only pictures whose last pi
 closely."""
 
 import io
+import re
 import struct
 import zlib
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
@@ -15,10 +14,11 @@ if TYPE_CHECKING:
 GREY = 128  # of a JPEG's blocks without data, in each channel
 PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))  # of Adam7
 CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by the PNG's type of colour
-PIECE = 1 << 16  # bytes inflated at once
+PIECE = 1 << 12  # bytes that are inflated at once, to a thousand times as many at most
 # What a JPEG decoder that still waits for blocks takes for some: any bytes but 0xff, with all lengths of runs.
 MORE = bytes(value % 251 for value in range(0, 4096 * 7, 7))
-SCAN, END = 0xDA, b"\xff\xd9"  # a JPEG's markers
+MARKER = re.compile(rb"\xff([\x02-\xcf\xda-\xfe])")  # of a JPEG: those that a length follows
+SCAN, END = b"\xda", b"\xff\xd9"
 
 
 def lacks_tiles(image: "ImageFile") -> bool:
@@ -40,9 +40,15 @@ def may_lack_rows(image: "ImageFile") -> bool:
     return image.format in ("JPEG", "MPO") and numbers == {GREY}
 
 
-def lacks_rows(data: bytes, image: "ImageFile") -> bool:
-    """Of the same picture, by its whole file."""
-    return _png_lacks_rows(data) if image.format == "PNG" else _jpeg_lacks_rows(data)
+def draft(image: "ImageFile", side: int) -> None:
+    """A JPEG can be decoded at a smaller size."""
+    if image.mode == "RGB":
+        image.draft("RGB", (2 * side, 2 * side))
+
+
+def lacks_rows(data: bytes, image: "ImageFile", side: int) -> bool:
+    """Of the same picture, as it was decoded for this side, by its whole file."""
+    return _png_lacks_rows(data) if image.format == "PNG" else _jpeg_lacks_rows(data, image, side)
 
 
 def _png_lacks_rows(data: bytes) -> bool:
@@ -51,17 +57,19 @@ def _png_lacks_rows(data: bytes) -> bool:
     expected = 0
     while place + 8 <= len(data):
         length, name = struct.unpack_from(">I4s", data, place)
-        content = data[place + 8 : place + 8 + length]
+        content = memoryview(data)[place + 8 : place + 8 + length]
         if name == b"IHDR":
             expected = _png_bytes(content)
-        while name == b"IDAT" and content and not inflate.eof:
-            size += len(inflate.decompress(content, PIECE))
-            content = inflate.unconsumed_tail
+        if name == b"IDAT":
+            for start in range(0, len(content), PIECE):
+                if inflate.eof or size >= expected:
+                    return size < expected
+                size += len(inflate.decompress(content[start : start + PIECE]))
         place += 12 + length
     return size < expected
 
 
-def _png_bytes(header: bytes) -> int:
+def _png_bytes(header: memoryview) -> int:
     """Of all rows, each with the byte that says how it was filtered."""
     width, height, depth, colour, _, _, is_interlaced = struct.unpack(">IIBBBBB", header[:13])
     bits = depth * CHANNELS[colour]
@@ -70,14 +78,16 @@ def _png_bytes(header: bytes) -> int:
     return sum(high * (1 + -(-wide * bits // 8)) for wide, high in sizes if wide > 0 and high > 0)
 
 
-def _jpeg_lacks_rows(data: bytes) -> bool:
+def _jpeg_lacks_rows(data: bytes, image: "ImageFile", side: int) -> bool:
     """A decoder that has all blocks passes over whatever follows; one that waits for some takes it for them."""
     from PIL import Image as pil
+    from PIL import ImageChops
 
     place = 2
-    while data[place + 1] != SCAN:  # over what stands before the pixels; a preview has an end of its own
-        place += 2 + int(struct.unpack_from(">H", data, place + 2)[0])
-    end = data.index(END, place)
-    both = (data[:end] + more + data[end:] for more in (b"", MORE))
-    one, other = (np.asarray(pil.open(io.BytesIO(each), formats=["JPEG"])) for each in both)
-    return not np.array_equal(one, other)
+    while (found := MARKER.search(data, place)) and found[1] != SCAN:  # a preview before it has an end of its own
+        place = found.end() + int.from_bytes(data[found.end() : found.end() + 2])
+    end = data.find(END, place)
+    end = len(data) if end < 0 else end
+    with pil.open(io.BytesIO(data[:end] + MORE + data[end:]), formats=["JPEG"]) as other:
+        draft(other, side)
+        return ImageChops.difference(image, other).getbbox() is not None

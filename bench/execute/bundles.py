@@ -46,11 +46,6 @@ class Backlog:
         self.waiting.add(job.key)
         self._later.append((until, job))
 
-    def postpone(self, job: Job) -> None:
-        """Its turn comes after all others. It is not ready yet."""
-        self.left[job.key] = len(self._order)
-        self._order.append(job)
-
     def separate(self, jobs: Iterable[Job]) -> None:
         """Jobs under way are to be handed out one by one from now on."""
         for job in jobs:

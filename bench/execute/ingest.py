@@ -38,7 +38,7 @@ def ingest(jobs: Iterable[Job], sources: Mapping[str, DataSource], cache: Path) 
 def images_at_hand(
     sources: Mapping[str, DataSource], cache: Path, draws: bool
 ) -> Callable[[DataRef], Dataset | None]:
-    """For a look at images without training on them: what was decoded before. `draws`: what is embedded too."""
+    """For a look at prints and labels alone: of what was decoded before. `draws`: of what is embedded too."""
 
     def load(ref: DataRef) -> Dataset | None:
         try:
@@ -46,7 +46,7 @@ def images_at_hand(
             options = entry.options.model_validate(sources[digest(ref)].options)
             if draws and not entry.is_read:
                 return dataset_cache.load(ref.name, options, cache, ref.revision).of_classes(ref.classes)
-            known = dataset_cache.kept(ref.name, options, cache, ref.revision)
+            known = dataset_cache.kept_prints(ref.name, options, cache, ref.revision)
             return known.of_classes(ref.classes) if known is not None else None
         except Exception:  # a third party's code: trainings on these images will say what is wrong
             return None

@@ -50,6 +50,13 @@ class Starting:
 
 
 @dataclass(frozen=True)
+class Paused:
+    """Something is made or awaited that is part of no training; `is_over`: those that were announced go on."""
+
+    is_over: bool = False
+
+
+@dataclass(frozen=True)
 class Recorded:
     """One record is on disk."""
 
@@ -111,4 +118,4 @@ class Notice:
     text: str
 
 
-Message = Notice | Starting | Recorded | Done | Stuck | Lost | Broken
+Message = Notice | Starting | Paused | Recorded | Done | Stuck | Lost | Broken

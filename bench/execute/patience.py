@@ -4,48 +4,41 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bench.execute.display import duration
+from bench.execute.pool import Announced
 from bench.keys import digest
 from bench.spec.job import Job
 
-LEAST = 1800.0  # seconds that anything may take
-FACTOR = 20.0  # a training may take so many times what is predicted
-UNKNOWN = 0.1  # seconds predicted for an example's pass through a network of which nothing was measured yet
-SETUP = 86_400.0  # seconds for all that comes before the first step: networks, tables of features, trying out forms
+SILENCE = 1800.0  # seconds until a worker says what it is at
+DAY = 86_400.0  # seconds for all that comes before the first step, and for any training
+FACTOR = 20.0  # a training may take so many times what is predicted, where that is more than a day
+WAYS = "--timeout SECONDS limits trainings, 0 lifts all limits"
 
 
 @dataclass
 class Patience:
     work: Callable[[Job], float]  # of one training of a job, in passes of one example through the network
     timeout: float | None = None  # --timeout: seconds for one training; 0: no limit at all
-    _paces: dict[str, float] = field(default_factory=dict)  # seconds of a pass, the slowest so far
+    _paces: dict[str, float] = field(default_factory=dict)  # seconds of a pass, the slowest so far, by `_like`
 
     def note(self, job: Job, together: int, seconds: float) -> None:
-        """So many trainings of the job took so long."""
-        name = _like(job, together)
-        self._paces[name] = max(self._paces.get(name, 0.0), seconds / self._passes(job, together))
+        """So many trainings of the job came to their end in so long. Others may take longer for it, never less: a pass
+        over kept features tells nothing of one through the whole network."""
+        pace = seconds / (max(1.0, self.work(job)) * together)
+        self._paces[_like(job)] = max(self._paces.get(_like(job), 0.0), pace)
 
-    def exceeded(self, job: Job, together: int, seconds: float) -> str:
-        """Why the trainings at hand are to be ended after so many seconds; "": they are not. `together`: how many
-        there are; 0: they have not begun."""
-        if self.timeout == 0:
-            return ""
-        if not together:
-            limit = SETUP if self.timeout is None else max(LEAST, FACTOR * self.timeout)
-            why = f"took longer than {duration(limit)} before its first step"
-        elif self.timeout is not None:
+    def exceeded(self, job: Job, announced: Announced, now: float) -> str:
+        """Why the worker is to be ended; "": it is not."""
+        together = announced.under_way
+        if together and self.timeout is not None:
             limit, why = self.timeout * together, f"took longer than --timeout {self.timeout:g} s"
         else:
-            predicted = self._paces.get(_like(job, together), UNKNOWN) * self._passes(job, together)
-            limit = max(LEAST, FACTOR * predicted)
-            why = f"took longer than {duration(limit)}, when {duration(predicted)} were expected"
-        hint = "" if together and self.timeout else "; taken for hung (--timeout SECONDS sets the limit, 0 lifts it)"
-        return why + hint if seconds > limit else ""
-
-    def _passes(self, job: Job, together: int) -> float:
-        return max(1.0, self.work(job)) * together
+            predicted = self._paces.get(_like(job), 0.0) * self.work(job) * together
+            limit = max(DAY, FACTOR * predicted) if announced.records else SILENCE
+            what = "" if together else " before its first step"
+            why = f"took longer than {duration(limit)}{what}; taken for hung ({WAYS})"
+        return why if self.timeout != 0 and now - announced.since > limit else ""
 
 
-def _like(job: Job, together: int) -> str:
-    """The same for trainings of which one tells how long another takes: of one network, alone or in company."""
-    backbone = job.spec.backbone
-    return digest([backbone.name, backbone.options, job.spec.pipeline, together > 1])
+def _like(job: Job) -> str:
+    """The same for trainings of one network."""
+    return digest([job.spec.backbone.name, job.spec.backbone.options, job.spec.pipeline])

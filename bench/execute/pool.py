@@ -8,7 +8,7 @@ import socket
 import struct
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -31,6 +31,34 @@ class NoWorkers(BenchError):
     exit_code = INCOMPLETE
 
 
+@dataclass(frozen=True)
+class Announced:
+    """What a worker has said that it is at."""
+
+    records: tuple[Record, ...] = ()  # what a death would leave of these trainings
+    together: int = 0  # how many have begun, those included that leave no record
+    is_paused: bool = False  # while something is made or awaited that is part of no training
+    since: float = field(default_factory=time.monotonic)
+
+    @property
+    def company(self) -> int:
+        """How many trainings a death would take along."""
+        return max(self.together, len(self.records))
+
+    @property
+    def under_way(self) -> int:
+        """Trainings whose time is running; 0: what comes before their first step, or a pause."""
+        return 0 if self.is_paused else self.together
+
+    def paused(self, is_paused: bool) -> "Announced":
+        return replace(self, is_paused=is_paused, since=time.monotonic())
+
+    def without(self, record_key: str) -> "Announced":
+        """One training has its record; what comes after the last of them is no training's."""
+        left = tuple(record for record in self.records if record.key != record_key)
+        return replace(self, records=left) if left else Announced()
+
+
 @dataclass
 class Worker:
     setup: Setup
@@ -38,23 +66,16 @@ class Worker:
     pipe: "Connection[Bundle | str, Message]"
     bundle: Bundle | None = None
     since: float = 0.0  # when it got its bundle
-    told_at: float = 0.0  # when it last told of a record, or got its bundle
-    begun: tuple[Record, ...] = ()  # what a death would leave of the trainings at hand
-    begun_at: float = 0.0  # when these began, or what comes before them
-    together: int = 0  # trainings under way, those included that leave no record; 0: before the first step
+    counted_at: float = 0.0  # when its last record was counted, or when it got its bundle
+    announced: Announced = field(default_factory=Announced)
     vain: int = 0  # processes of this place that in a row died without beginning a training
     fault: str = ""  # what ended it although no training need be to blame
-    suspects: frozenset[str] = frozenset()  # kinds of work at which a fault came since this place finished a training
+    overdue: str = ""  # why it was taken for hung
     killed_at: float | None = None
 
     @property
     def pid(self) -> int:
         return self.process.pid or 0
-
-    @property
-    def company(self) -> int:
-        """How many trainings a death would take along."""
-        return max(self.together, len(self.begun))
 
     @property
     def seconds(self) -> float:
@@ -102,8 +123,8 @@ class Pool:
         return [worker for worker in self.workers if worker.bundle is not None]
 
     def give(self, worker: Worker, bundle: Bundle) -> None:
-        worker.bundle = bundle
-        worker.since = worker.told_at = worker.begun_at = time.monotonic()
+        worker.bundle, worker.announced = bundle, Announced()
+        worker.since = worker.counted_at = time.monotonic()
         try:
             worker.pipe.send(bundle)
         except OSError:  # dead already, or stopped: its end is noticed in `messages`
@@ -120,7 +141,7 @@ class Pool:
     def replace(self, worker: Worker) -> Worker:
         """A new process in the place of a dead one."""
         fresh = self._start(worker.setup)
-        fresh.vain, fresh.suspects = worker.vain, worker.suspects
+        fresh.vain = worker.vain
         worker.pipe.close()
         self.workers[self.workers.index(worker)] = fresh
         return fresh
@@ -178,8 +199,6 @@ def _heard(worker: Worker) -> Iterator[tuple[Worker, Message | Died]]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(worker.pid, signal.SIGKILL)
         yield worker, Died(worker.process.exitcode)
-
-
 
 
 def _end(processes: list[BaseProcess]) -> None:

@@ -8,22 +8,23 @@ from bench.store import Record
 from bench.store.record import BROKEN
 
 
-def forget(plan: Plan, roots: Roots, everything: bool) -> int:
-    """How many records were removed. What was built upon a removed record goes with it.
+def forget(whole: Plan, part: Plan, roots: Roots, everything: bool) -> int:
+    """How many records were removed, of `part` alone: any record of the `whole` suite may contradict them. What was
+    built upon a removed record goes with it.
 
     Pretrainings belong to all suites: `everything` spares those that went well.
     """
     own, _ = roots.store.scan()
     shared, _ = roots.shared.scan()
-    records = agreeing(plan, {**own, **shared})
+    records = agreeing(whole, {**own, **shared})
     touched: set[str] = set()  # keys of jobs
     removed = 0
-    for job in plan.jobs.values():
+    for job in part.jobs.values():
         if job.kind == "pretrain":
             stale = [job.key] if job.key in records and records[job.key].status in BROKEN else []
         else:
-            whole = everything or any(need in touched for need in job.needs)
-            stale = [key for key in _stale(job, records, whole) if key in records]
+            entirely = everything or any(need in touched for need in job.needs)
+            stale = [key for key in _stale(job, records, entirely) if key in records]
         for key in stale:
             roots.store_of(job).forget(key)
         if stale:
@@ -32,10 +33,10 @@ def forget(plan: Plan, roots: Roots, everything: bool) -> int:
     return removed
 
 
-def _stale(job: Job, records: dict[str, Record], whole: bool) -> list[str]:
+def _stale(job: Job, records: dict[str, Record], entirely: bool) -> list[str]:
     """A trial that is made again moves the points that a sampler chose after it, so these go too."""
     keys = list(job.record_keys)
-    if whole:
+    if entirely:
         return keys
     bad = [key for key in keys if key in records and records[key].status in BROKEN]
     learns = isinstance(job.spec, FitSpec) and job.kind == "search" and job.spec.search.sampler in ("bracket", "tpe")

@@ -46,8 +46,9 @@ def missing_records(plan: Plan, roots: Roots) -> dict[str, int]:
     records, damaged = roots.store.scan()
     shared, damaged_shared = roots.shared.scan()
     if found := [*damaged, *damaged_shared]:
+        places = [store.damaged for store, own in ((roots.store, damaged), (roots.shared, damaged_shared)) if own]
         log.warning(f"damaged record files, counted as absent: {len(found)}, the first {found[0]}; what is made "
-                       f"anew moves its old file to {roots.store.damaged}")  # fmt: skip
+                    f"anew moves its old file to {' and '.join(map(str, places))}")
     missing = {}
     for key, job in plan.jobs.items():
         if job.kind == "pretrain":

@@ -11,14 +11,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bench.errors import StoreError
-from bench.execute.bundles import Backlog, alike, bundles
+from bench.execute.bundles import Backlog, bundles
 from bench.execute.display import Display
 from bench.execute.ingest import images_at_hand, ingest
 from bench.execute.ledger import Ledger, Summary
-from bench.execute.messages import Broken, Bundle, Done, Lost, Notice, Recorded, Setup, Starting, Stuck
+from bench.execute.messages import Broken, Bundle, Done, Lost, Notice, Paused, Recorded, Setup, Starting, Stuck
 from bench.execute.patience import Patience
 from bench.execute.placement import Placement
-from bench.execute.pool import GRACE, Died, NoWorkers, Pool, Worker, tail
+from bench.execute.pool import GRACE, Announced, Died, NoWorkers, Pool, Worker, tail
 from bench.execute.roots import Roots, forget_lost_weights, missing_records, pretrained_ok
 from bench.execute.signals import Interrupted, StopSignals
 from bench.plan.exams import examine, refuse_overlaps, sentences
@@ -32,7 +32,6 @@ from bench.store.record import Status
 
 BUSY_WAIT = 0.5  # seconds between looks at a job that another runner holds, and at the count of signals
 VAIN_STARTS = 3  # so many processes in a row that end before any training: there is no point in a fourth
-SUSPECTS = 3  # so many kinds of work in a row at which a device fails: it is the device
 
 
 def run_plan(
@@ -144,13 +143,18 @@ class Runner:
             case Notice(text):
                 self.ledger.say_once(text, text)
             case Starting(records, together):
-                worker.begun, worker.together, worker.begun_at, worker.vain = records, together, time.monotonic(), 0
+                worker.announced, worker.vain = Announced(records, together), 0
+            case Paused(is_over):
+                worker.announced = worker.announced.paused(not is_over)
             case Recorded() if bundle is not None:
                 job = bundle.job_of(message.key)
                 self._count(worker, job, message)
-                self._note_end(worker, job, message.key)
+                announced = worker.announced
+                if announced.under_way and message.status == "ok":
+                    self.patience.note(job, announced.under_way, time.monotonic() - announced.since)
+                worker.announced = announced.without(message.key)
             case Done(complete, held) if bundle is not None:
-                worker.bundle, worker.begun, worker.together = None, (), 0
+                worker.bundle, worker.announced = None, Announced()
                 for job in bundle.jobs:
                     if job.key in held and not self.ledger.roots.is_done(job):
                         self._put_off(job)
@@ -174,20 +178,10 @@ class Runner:
             self.ledger.display.say(f"waiting for another runner: {self.ledger.titles[job.key]}")
         self.backlog.put_off(job, time.monotonic() + BUSY_WAIT)
 
-    def _note_end(self, worker: Worker, job: Job, key: str) -> None:
-        """One training has its record; what comes after the last of them is no training's."""
-        now = time.monotonic()
-        if worker.together:
-            self.patience.note(job, worker.together, now - worker.begun_at)
-        worker.suspects = frozenset()
-        worker.begun = tuple(record for record in worker.begun if record.key != key)
-        if not worker.begun:
-            worker.together, worker.begun_at = 0, now
-
     def _count(self, worker: Worker, job: Job, message: Recorded) -> None:
         now = time.monotonic()
-        self.ledger.count(job, message, now - worker.told_at)
-        worker.told_at = now
+        self.ledger.count(job, message, now - worker.counted_at)
+        worker.counted_at = now
 
     def _complete(self, job: Job, seconds: float) -> None:
         self.backlog.remove(job, is_usable=job.kind != "pretrain" or pretrained_ok(self.ledger.roots, job))
@@ -195,55 +189,49 @@ class Runner:
 
     def _bury(self, worker: Worker, reason: str) -> None:
         """A worker died. What it was at becomes a record, and the rest of its jobs goes to the next worker."""
-        bundle, begun = worker.bundle, worker.begun
-        overdue = next((one.error for one in begun if one.status == "timeout"), None)
-        reason = worker.fault or overdue or reason
-        if bundle is None or not (begun or worker.company > 1):
+        bundle, records, company = worker.bundle, worker.announced.records, worker.announced.company
+        reason = worker.fault or worker.overdue or reason
+        if bundle is None or not (records or company > 1):
             worker.vain += 1
-        else:
-            if worker.fault:
-                worker.suspects |= {alike(bundle.jobs[0])}
-            if worker.company > 1:
-                self.backlog.separate(bundle.jobs)
-                self.ledger.say(bundle.jobs[0], f"{reason} in {worker.company} trainings; tried one by one")
-                begun = ()
-            elif worker.fault and begun[0].key not in self.struck:
-                self._strike(bundle.job_of(begun[0].key), begun[0].key, reason)
-                begun = ()
+        elif company > 1:
+            self.backlog.separate(bundle.jobs)
+            self.ledger.say(bundle.jobs[0], f"{reason} in {company} trainings; tried one by one")
+            records = ()
+        elif worker.fault and records[0].key not in self.struck:
+            self._strike(bundle.job_of(records[0].key), records[0].key, reason)
+            records = ()
         if bundle is not None:
-            fault: Status = "timeout" if overdue else "failed" if worker.fault else "crashed"
-            dead = [replace(one, status=fault, error=reason) for one in begun]
-            self._take_back(worker, bundle, dead)
-        if self.ledger.summary.stopped_by is not None:
-            self.pool.remove(worker)
-        elif worker.vain < VAIN_STARTS and len(worker.suspects) < SUSPECTS:
+            status: Status = "failed" if worker.fault else "timeout" if worker.overdue else "crashed"
+            self._take_back(worker, bundle, [replace(one, status=status, error=reason) for one in records])
+        if self.ledger.summary.stopped_by is None and worker.vain < VAIN_STARTS:
             self.pool.replace(worker)
         else:
             self._give_up(worker, reason)
 
     def _strike(self, job: Job, record_key: str, reason: str) -> None:
-        """A device failed, perhaps by this training. It is tried once more: in a fresh process, by itself, and after
-        all others, so that a device that fails at everything is known for it first."""
+        """A device failed, perhaps by this training. It is tried once more, by itself, in a fresh process, which has
+        shown that its device works before it takes a job."""
         self.struck.add(record_key)
         self.backlog.separate([job])
-        self.backlog.postpone(job)
         self.ledger.say(job, f"{reason}; tried once more in a fresh process")
 
     def _give_up(self, worker: Worker, reason: str) -> None:
         log = worker.setup.log
         self.pool.remove(worker)
+        if self.ledger.summary.stopped_by is not None:
+            return
         if not self.pool.workers:
             raise NoWorkers(f"no worker lives long enough to train: {reason}; the end of {log}:\n{tail(log)}")
         self.ledger.display.say(f"going on without a worker on {worker.setup.device}: {reason}; its log: {log}")
 
     def _unstick(self, worker: Worker, bundle: Bundle, error: str) -> None:
         """An error where none is expected. Trainings that had begun are recorded, else the jobs are left alone."""
-        if worker.begun:
-            failed = [replace(one, status="failed", error=error) for one in worker.begun]
+        if worker.announced.records:
+            failed = [replace(one, status="failed", error=error) for one in worker.announced.records]
             self._take_back(worker, bundle, failed)
         else:
             self._leave_out(worker, bundle, error)
-        worker.bundle, worker.begun, worker.together = None, (), 0
+        worker.bundle, worker.announced = None, Announced()
 
     def _leave_out(self, worker: Worker, bundle: Bundle, error: str) -> None:
         self.ledger.summary.failed += 1
@@ -279,10 +267,8 @@ class Runner:
                     self._forsake(worker)
                 continue
             assert worker.bundle is not None, "it is busy"
-            error = self.patience.exceeded(worker.bundle.jobs[0], worker.together, now - worker.begun_at)
-            if error:
-                worker.begun = tuple(replace(one, status="timeout", error=error) for one in worker.begun)
-                worker.fault = "" if worker.begun else error
+            worker.overdue = self.patience.exceeded(worker.bundle.jobs[0], worker.announced, now)
+            if worker.overdue:
                 self.pool.kill(worker)
 
     def _forsake(self, worker: Worker) -> None:
@@ -290,7 +276,8 @@ class Runner:
         can do these now."""
         assert worker.bundle is not None, "it is busy"
         reason = f"process {worker.pid} hangs in the kernel and cannot be killed"
-        if worker.company < 2:
-            self._write(worker, worker.bundle, [one for one in worker.begun if one.status == "timeout"])
+        if worker.overdue and worker.announced.company == 1:
+            dead = [replace(one, status="timeout", error=worker.overdue) for one in worker.announced.records]
+            self._write(worker, worker.bundle, dead)
         self._leave_out(worker, worker.bundle, reason)
         self._give_up(worker, reason)

@@ -5,6 +5,7 @@ import faulthandler
 import os
 import signal
 import traceback
+from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -15,7 +16,19 @@ from bench.engine.jobs.perform import perform
 from bench.engine.train import precision
 from bench.engine.train.faults import is_device_fault
 from bench.errors import StoreError
-from bench.execute.messages import Broken, Bundle, Done, Lost, Message, Notice, Recorded, Setup, Starting, Stuck
+from bench.execute.messages import (
+    Broken,
+    Bundle,
+    Done,
+    Lost,
+    Message,
+    Notice,
+    Paused,
+    Recorded,
+    Setup,
+    Starting,
+    Stuck,
+)
 from bench.fork_server import STOPPING
 from bench.places import machine_cache
 from bench.spec.job import Job, PretrainSpec
@@ -24,6 +37,10 @@ from bench.store.atomic import explain
 
 STOP = "stop"
 LOG_BYTES = 10_000_000  # a longer log starts anew with the next job
+
+
+class RunnerGone(BaseException):
+    """Nobody listens any more. No Exception, since a handler in the engine would make a training's failure of it."""
 
 
 def serve(pipe: "Connection[Message, Bundle | str]", setup: Setup) -> None:
@@ -37,25 +54,40 @@ def serve(pipe: "Connection[Message, Bundle | str]", setup: Setup) -> None:
         context = make_context(setup, pipe)
         while (bundle := _next(pipe)) is not None:
             _shorten_log()
-            pipe.send(_do(bundle, context))
-    except (EOFError, BrokenPipeError, ConnectionResetError):
-        return  # the runner is gone; what is finished is on disk
+            _say(pipe, _do(bundle, context))
+    except RunnerGone:
+        return  # what is finished is on disk
     except StoreError as error:
-        _say(pipe, Broken(str(error)))
+        _say_last(pipe, Broken(str(error)))
     except OSError as error:
-        _say(pipe, Broken(f"{error.filename or 'worker'}: {explain(error)}"))
+        _say_last(pipe, Broken(f"{error.filename or 'worker'}: {explain(error)}"))
 
 
 def _say(pipe: "Connection[Message, Bundle | str]", message: Message) -> None:
-    with contextlib.suppress(OSError):
+    try:
         pipe.send(message)
+    except OSError as error:
+        raise RunnerGone from error
+
+
+def _say_last(pipe: "Connection[Message, Bundle | str]", message: Message) -> None:
+    with contextlib.suppress(RunnerGone):
+        _say(pipe, message)
+
+
+@contextlib.contextmanager
+def _pause(pipe: "Connection[Message, Bundle | str]") -> Iterator[None]:
+    """If it fails, the pause lasts until other trainings begin."""
+    _say(pipe, Paused())
+    yield
+    _say(pipe, Paused(is_over=True))
 
 
 def make_context(setup: Setup, pipe: "Connection[Message, Bundle | str]") -> Context:
     device = torch.device(setup.device)
     torch.set_num_threads(setup.threads)
     precision.set_explicitly()
-    torch.ones(8, 8, device=device).mm(torch.ones(8, 8, device=device)).sum().item()  # a broken one says so here
+    _prove(device)
     stop = _StopRequest(pipe)
     return Context(
         store=Store(setup.results / setup.suite),
@@ -66,15 +98,23 @@ def make_context(setup: Setup, pipe: "Connection[Message, Bundle | str]") -> Con
         keeps=setup.keeps,
         patterns=setup.patterns,
         forms_folder=cache / "forms" if (cache := machine_cache()) is not None else None,
-        notice=lambda text: pipe.send(Notice(text)),
+        notice=lambda text: _say(pipe, Notice(text)),
         weights_files=setup.weights_files,
         sources=setup.sources,
         arithmetic=setup.arithmetic,
         provenance={**setup.provenance, "device": device_name(device), "threads": setup.threads},
-        begins=lambda records, together: pipe.send(Starting(tuple(records), together)),
-        announce=lambda record: pipe.send(Recorded.of(record)),
+        begins=lambda records, together: _say(pipe, Starting(tuple(records), together)),
+        pause=lambda: _pause(pipe),
+        announce=lambda record: _say(pipe, Recorded.of(record)),
         stopping=stop,
     )
+
+
+def _prove(device: torch.device) -> None:
+    """A device that does not work ends this process before it takes a job, so that no training is blamed."""
+    ones = torch.ones(8, 8, device=device)
+    if ones.mm(ones).sum().item() != 8**3:
+        raise RuntimeError(f"{device} computes something else than the product of two matrices")
 
 
 class _StopRequest:
@@ -94,7 +134,10 @@ class _StopRequest:
 
 
 def _next(pipe: "Connection[Message, Bundle | str]") -> Bundle | None:
-    got = pipe.recv()
+    try:
+        got = pipe.recv()
+    except (EOFError, OSError) as error:
+        raise RunnerGone from error
     return got if isinstance(got, Bundle) else None
 
 
@@ -110,7 +153,7 @@ def _do(bundle: Bundle, context: Context) -> Message:
                 held.append(job.key)
         try:
             return Done(not ours or perform(ours, context.alone() if bundle.alone else context), tuple(held))
-        except (StoreError, OSError, EOFError):
+        except (StoreError, OSError):
             raise
         except Exception as error:
             traceback.print_exc()  # into the log
@@ -126,7 +169,6 @@ def _into_log(path: Path) -> None:
         os.dup2(descriptor, stream)
     os.close(descriptor)
     faulthandler.enable()
-
 
 
 def _shorten_log() -> None:

@@ -19,7 +19,8 @@ from bench.metrics import lowest
 from bench.store import atomic, sealed
 
 SCHEMA = 2
-ANEW = "accept the baseline anew: `python -m bench baseline accept SUITE`"
+UNSEALED = 1  # the same rows, before there were checksums
+NO_SEAL = "of an older version, which wrote no checksum: nobody can tell whether anything was changed since"
 DECIMALS = 9  # of a score: exact for any test set that fits a disk
 
 
@@ -67,6 +68,7 @@ class Baseline:
     allowed: tuple[str, ...]  # what would have been refused, and was let through
     rows: tuple[Row, ...]
     since: str | None = None  # when the oldest of the `first` scores was accepted
+    is_sealed: bool = True  # False: of an older version, whose files had no checksum
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rows", tuple(sorted(self.rows, key=lambda row: row.order)))
@@ -129,32 +131,14 @@ def read(path: Path) -> Baseline:
     """Raises BadBaseline with one line that says what is wrong with the file."""
     try:
         data = path.read_bytes().replace(b"\r\n", b"\n")  # a checkout may have changed the line ends, and nothing else
-        text = data.decode("utf-8")
     except FileNotFoundError:
         raise NoBaseline(f"{path}: no such baseline") from None
     except OSError as error:
         raise BadBaseline(f"{path}: cannot be read: {atomic.explain(error)}") from None
-    except UnicodeDecodeError as error:
-        raise BadBaseline(f"{path}: not text (byte {error.start})") from None
     try:
-        return _decode(_parse(text), sealed.is_whole(data))
-    except (ValueError, RecursionError) as error:
+        return _decode(sealed.unseal(data, SCHEMA, UNSEALED))
+    except ValueError as error:
         raise BadBaseline(f"{path}: {error}") from None
-
-
-def _parse(text: str) -> Any:
-    try:
-        return json.loads(text, object_pairs_hook=_no_name_twice)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"not JSON: line {error.lineno} column {error.colno}: {error.msg}") from None
-
-
-def _no_name_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        twice = next(name for name, _ in pairs if sum(name == other for other, _ in pairs) > 1)
-        raise ValueError(f"{twice!r} stands twice in one place")
-    return found
 
 
 TEXT, OR_TEXT, FLAG, LIST, MAPPING = (str,), (str, type(None)), (bool, type(None)), (list,), (dict,)
@@ -203,13 +187,7 @@ def _fits(value: Any, types: tuple[type, ...], is_signed: bool) -> bool:
     return isinstance(value, types)
 
 
-def _decode(raw: Any, is_whole: bool) -> Baseline:
-    if isinstance(raw, dict):
-        is_sealed = raw.pop(sealed.FIELD, None) is not None
-        if raw.get("schema", SCHEMA) != SCHEMA and (is_whole or not is_sealed):
-            raise ValueError(f"schema {raw['schema']!r}, this version reads {SCHEMA}; {ANEW}")
-        if not is_whole:
-            raise ValueError(f"changed since it was written: it does not fit its checksum; {ANEW}")
+def _decode(raw: Any) -> Baseline:
     header = _checked(raw, HEADER, "the file", HEADER_MORE)
     environment = Environment.from_dict(_checked(header["environment"], ENVIRONMENT, "environment"))
     if not all(isinstance(one, str) for one in header["allowed"]):
@@ -221,6 +199,7 @@ def _decode(raw: Any, is_whole: bool) -> Baseline:
         allowed=tuple(header["allowed"]),
         rows=rows,
         since=header.get("since"),
+        is_sealed=header["schema"] != UNSEALED,
         **{name: header[name] for name in ("suite", "accepted", "device_model", "commit", "code", "dirty", "repeats")},
     )
 

@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from bench.analysis.statistics import Spread
+from bench.analysis.words import plural
 from bench.gate import notes
 from bench.gate.accept import snapshot
-from bench.gate.baseline import BadBaseline, Baseline, Row, read, write
+from bench.gate.baseline import NO_SEAL, BadBaseline, Baseline, Row, read, write
 from bench.gate.environment import Environment
 from bench.gate.judge import Change, Judged, judge, smallest_drop
 from bench.gate.pairs import NOT_PLANNED, Pairs, Rule, gaps, image, incomparable, mean, sort_out
@@ -30,6 +31,12 @@ class Nights:
     files: tuple[Path, ...]  # in order
     nights: tuple[Baseline, ...]  # one for each file
     damaged: tuple[str, ...]  # what was skipped, each with the reason
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """For whoever relies on them."""
+        old = sum(not night.is_sealed for night in self.nights)
+        return (*self.damaged, *([f"{old} of {plural(len(self.nights), 'night')} are {NO_SEAL}"] if old else []))
 
 
 def keep(folder: Path, tonight: Tonight, when: str) -> Path:

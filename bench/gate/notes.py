@@ -5,7 +5,7 @@ with what.
 from dataclasses import replace
 
 from bench.analysis.words import plural
-from bench.gate.baseline import Baseline
+from bench.gate.baseline import NO_SEAL, Baseline
 from bench.gate.environment import Environment, differences
 from bench.gate.pairs import ENOUGH, Rule
 from bench.gate.tonight import Tonight
@@ -34,6 +34,8 @@ def _power(result: GateResult) -> list[str]:
 
 def on_baseline(baseline: Baseline, tonight: Tonight, rule: Rule) -> list[str]:
     notes = on_tonight(tonight)
+    if not baseline.is_sealed:
+        notes.append(f"The baseline is {NO_SEAL}.")
     if baseline.allowed:
         notes.append(f"The baseline was accepted in spite of this: {', '.join(baseline.allowed)}.")
     return notes + _pretrained(baseline, tonight) + across([baseline.environment], tonight, rule)

@@ -31,13 +31,13 @@ def check(record: Record) -> None:
     else:
         if record.kind == "unchosen":
             _check_point(record, record.unscored)
-            found = record.final
-            _must(found is None or found.trial == record.point.number, "result.trial is not the spec's number")
+            final = record.final
+            _must(final is None or final.trial == record.point.number, "result.trial is not the spec's number")
         if record.final is not None:
             _check_final(record.final, record.asked)
 
 
-def told_key(record: Record) -> str:
+def key_from_spec(record: Record) -> str:
     """The key that follows from what a record says of its job. Raises KeyError."""
     spec = record.spec
     key, protocol = key_of({name: spec[name] for name in spec if name not in OF_POINT}), spec["protocol"]
@@ -48,49 +48,49 @@ def told_key(record: Record) -> str:
 
 def _check_key(record: Record) -> None:
     try:
-        is_own = record.spec["job"] == JOBS[record.kind] and told_key(record) == record.key
+        is_own = record.spec["job"] == JOBS[record.kind] and key_from_spec(record) == record.key
     except KeyError as error:
         raise ValueError(f"spec.{error.args[0]}: missing") from None
     _must(is_own, "its key does not follow from its spec: edited, or another record's content")
 
 
-def _check_point(record: Record, found: AtPoint) -> None:
+def _check_point(record: Record, result: AtPoint) -> None:
     asked = record.point
     _must(asked.number < asked.search.trials, f"trial {asked.number} of a search of {asked.search.trials}")
-    told = found.model_fields_set  # of a training that failed, nothing need be known
-    for name in AtPoint.model_fields if record.status == "ok" else AtPoint.model_fields.keys() & told:
-        was, got = getattr(asked.hyper, name), getattr(found, name)
-        _must(was == got, f"result.{name} is {got}, but the point asked for has {was}")
+    given_fields = result.model_fields_set  # of a training that failed, nothing need be known
+    for name in AtPoint.model_fields if record.status == "ok" else AtPoint.model_fields.keys() & given_fields:
+        wanted, used = getattr(asked.hyper, name), getattr(result, name)
+        _must(wanted == used, f"result.{name} is {used}, but the point asked for has {wanted}")
 
 
-def _check_trial(found: TrialResult, asked: FitAsked) -> None:
-    _check_scores([found.score, *(one.score for one in found.folds), *(one.score for one in found.rungs)],
+def _check_trial(result: TrialResult, asked: FitAsked) -> None:
+    _check_scores([result.score, *(one.score for one in result.folds), *(one.score for one in result.rungs)],
                   asked.data.metric)  # fmt: skip
-    _must(found.num_validation > 0, "result.num_validation is 0")
+    _must(result.num_validation > 0, "result.num_validation is 0")
     most = max(1, asked.search.folds)  # of tiny sets there are fewer
-    _must(1 <= len(found.folds) <= most, f"{len(found.folds)} folds, {most} asked for")
-    if found.steps is not None:
-        _must(found.steps <= asked.training.steps, f"{found.steps} steps, {asked.training.steps} asked for")
-    if found.rungs:
-        last = found.rungs[-1]
-        ends = (last.step, last.score, last.loss, last.stop) == (found.steps, found.score, found.loss, found.stop)
+    _must(1 <= len(result.folds) <= most, f"{len(result.folds)} folds, {most} asked for")
+    if result.steps is not None:
+        _must(result.steps <= asked.training.steps, f"{result.steps} steps, {asked.training.steps} asked for")
+    if result.rungs:
+        last = result.rungs[-1]
+        ends = (last.step, last.score, last.loss, last.stop) == (result.steps, result.score, result.loss, result.stop)
         _must(ends, "the last rung is not what the trial came to")
 
 
-def _check_final(found: FinalResult, asked: FitAsked) -> None:
-    _check_test(found, asked.data.metric)
-    best = max(point.accuracy for point in found.curve)
-    _must(found.best_on_test == best, f"result.best_on_test is {found.best_on_test}, but its curve's best is {best}")
-    _must(found.curve[-1].loss == found.loss, "result.loss is not where its curve ends")
+def _check_final(result: FinalResult, asked: FitAsked) -> None:
+    _check_test(result, asked.data.metric)
+    best = max(point.accuracy for point in result.curve)
+    _must(result.best_on_test == best, f"result.best_on_test is {result.best_on_test}, but its curve's best is {best}")
+    _must(result.curve[-1].loss == result.loss, "result.loss is not where its curve ends")
     trials = asked.search.trials
-    _must(found.trial is None or found.trial < trials, f"trial {found.trial} of a search of {trials}")
+    _must(result.trial is None or result.trial < trials, f"trial {result.trial} of a search of {trials}")
 
 
-def _check_test(found: FinalResult | PretrainResult, metric: Metric) -> None:
-    _must(found.metric == metric, f"result.metric is {found.metric}, but the data's is {metric}")
-    _must(found.num_test > 0, "result.num_test is 0")
-    _check_scores([found.score, *(point.accuracy for point in found.curve)], metric)
-    _check_end(found.curve, found.score)
+def _check_test(result: FinalResult | PretrainResult, metric: Metric) -> None:
+    _must(result.metric == metric, f"result.metric is {result.metric}, but the data's is {metric}")
+    _must(result.num_test > 0, "result.num_test is 0")
+    _check_scores([result.score, *(point.accuracy for point in result.curve)], metric)
+    _check_end(result.curve, result.score)
 
 
 def _check_end(curve: Sequence[Point], score: float) -> None:
@@ -101,8 +101,8 @@ def _check_end(curve: Sequence[Point], score: float) -> None:
 
 def _check_scores(scores: Iterable[float], metric: Metric) -> None:
     """`results.py` has the upper end."""
-    low, found = metrics.lowest(metric), min(scores)
-    _must(found >= low - ROUNDING, f"a score of {found}, but {metric} goes from {low:g} to 1")
+    low, score = metrics.lowest(metric), min(scores)
+    _must(score >= low - ROUNDING, f"a score of {score}, but {metric} goes from {low:g} to 1")
 
 
 def _must(holds: bool, otherwise: str) -> None:

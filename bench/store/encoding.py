@@ -2,7 +2,7 @@
 
 import json
 import math
-from typing import Any, NoReturn, get_args
+from typing import Any, get_args
 
 from bench.store import sealed
 from bench.store.record import SCHEMA, Kind, Record, Status
@@ -12,6 +12,7 @@ from bench.text import printable
 def encode(record: Record) -> bytes:
     """Raises ValueError or TypeError, naming the field, for NaN, infinity, and what is not plain JSON."""
     _check_fields(record)
+    sealed.check_depth(vars(record))  # what follows calls itself at each level
     plain = record.as_dict()
     _check_plain(plain, "record")
     text = json.dumps(plain, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
@@ -21,10 +22,7 @@ def encode(record: Record) -> bytes:
 
 def decode(data: bytes, key: str) -> Record:
     """Raises ValueError saying what is wrong with the file of `key`."""
-    raw = _parse(data)
-    if not isinstance(raw, dict):
-        raise ValueError(f"holds a {type(raw).__name__}, not a record")
-    _check_seal(raw, data)
+    raw = sealed.unseal(data, SCHEMA)
     try:
         record = Record.from_dict(raw)
         _check_fields(record)
@@ -33,37 +31,6 @@ def decode(data: bytes, key: str) -> Record:
     if record.key != key:
         raise ValueError(f"holds the record of another key, {printable(record.key)[:40]}")
     return record
-
-
-def _check_seal(raw: dict[str, Any], data: bytes) -> None:
-    """A file of another version may have another seal, or none."""
-    schema, is_sealed, is_whole = raw.get("schema"), raw.pop(sealed.FIELD, None) is not None, sealed.is_whole(data)
-    if schema != SCHEMA and (is_whole or not is_sealed):
-        age = "written by an older version: " if type(schema) is int and schema < SCHEMA else ""
-        raise ValueError(f"{age}record schema {schema!r}, this version reads {SCHEMA}")
-    if not is_whole:
-        raise ValueError("changed since it was written: it does not fit its checksum" if is_sealed else "no checksum")
-
-
-def _parse(data: bytes) -> Any:
-    if not data.strip():
-        raise ValueError("empty")
-    if not data.strip(b"\0"):
-        raise ValueError(f"{len(data)} zero bytes")
-    if data.lstrip().startswith(b"<"):
-        raise ValueError("a web page, not a record")
-    try:
-        return json.loads(data.decode("utf-8"), parse_constant=_refuse_constant)
-    except UnicodeDecodeError as error:
-        raise ValueError(f"not text: byte {error.start}") from error
-    except json.JSONDecodeError as error:
-        raise ValueError(f"torn or not JSON: line {error.lineno} column {error.colno}: {error.msg}") from error
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"holds {name}")
 
 
 def _check_fields(record: Record) -> None:

@@ -37,21 +37,25 @@ def acquire(path: Path) -> int | None:
 
 @contextlib.contextmanager
 def taking_turns(path: Path, tell: Callable[[str], None]) -> Iterator[None]:
-    """One process after the other. Without locks, or a folder, all at once, and so where whoever holds the lock takes
-    very long, because its process may hang: only for work that comes to the same."""
-    descriptor, end = None, time.monotonic() + PATIENCE
+    """One process after the other. Where whoever holds the lock takes very long, because its process may hang, one more
+    begins, and the others wait for that one, twice as long. Without locks, or a folder, all at once: only for work that
+    comes to the same."""
+    descriptor, patience, number = None, PATIENCE, 1
+    place, end = path, time.monotonic() + patience
     with contextlib.suppress(OSError, Unsupported):
         path.parent.mkdir(parents=True, exist_ok=True)
-        while (descriptor := acquire(path)) is None:
+        while (descriptor := acquire(place)) is None:
             if time.monotonic() >= end:
-                tell(f"{path} has been held for {PATIENCE / 60:g} minutes: not waiting any longer")
-                break
-            time.sleep(LOOK)
+                tell(f"{place} has been held for {patience / 60:g} minutes: one more process begins the same work")
+                patience, number = 2 * patience, number + 1
+                place, end = path.with_name(f"{path.name}.{number}"), time.monotonic() + patience
+            else:
+                time.sleep(LOOK)
     try:
         yield
     finally:
         if descriptor is not None:
-            release(path, descriptor)
+            release(place, descriptor)
 
 
 def release(path: Path, descriptor: int) -> None:

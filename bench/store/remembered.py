@@ -1,7 +1,7 @@
 """Small things that were found out about this machine, its data and its libraries, kept so that nobody asks again.
 
-Each is a JSON file with a checksum over its name and its value. A file that is damaged, edited or another's is told of
-and counts as absent; where nothing can be written, nothing is kept.
+Each is sealed, with its own name inside. A file that is damaged, edited or another's is told of and counts as absent;
+where nothing can be written, nothing is remembered.
 """
 
 import json
@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import StoreError
-from bench.keys import digest
-from bench.store import atomic, locks
+from bench.store import atomic, locks, sealed
 
 log = logging.getLogger(__name__)
 
@@ -21,41 +20,36 @@ Tell = Callable[[str], None]
 
 
 def recall(path: Path, tell: Tell = log.warning) -> Any:
-    """None where nothing is kept, or something damaged: then `tell` says so."""
+    """None where nothing is remembered, or something damaged: then `tell` says so."""
     try:
-        text = path.read_bytes()
+        data = path.read_bytes()
     except OSError:
         return None
     try:
-        kept = json.loads(text)
-        value = kept["value"]
-        if kept["checksum"] != _checksum(path, value):
-            raise ValueError("other content than was written")
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        tell(f"{path}: damaged ({type(error).__name__}: {error}); it is found out anew")
+        content = sealed.unseal(data)
+        if content["name"] != path.name:
+            raise ValueError(f"it belongs to {content['name']}")
+        return content["value"]
+    except (ValueError, KeyError) as error:
+        tell(f"{path}: damaged ({error}); it is found out anew")
         return None
-    return value
 
 
 def remember(path: Path, value: Any) -> None:
     """`value`: plain JSON, its mappings named by text."""
-    kept = {"value": value, "checksum": _checksum(path, value)}
+    text = json.dumps({"name": path.name, "value": value}, indent=1) + "\n"
     with suppress(StoreError):
-        atomic.write_bytes(path, json.dumps(kept).encode())
+        atomic.write_bytes(path, sealed.seal(text.encode()))
 
 
 def find_out_once(path: Path, find_out: Callable[[], Any], tell: Tell) -> Any:
-    """What is kept, else what `find_out` gives. Of several processes the first to write decides for all."""
-    kept = recall(path, tell)
-    if kept is not None:
-        return kept
-    value = find_out()
+    """What is remembered, else what `find_out` gives. Of several processes the first to write decides for all."""
+    value = recall(path, tell)
+    if value is not None:
+        return value
+    mine = find_out()
     with locks.taking_turns(path.with_name(f".{path.name}.lock"), tell):
-        kept = recall(path, lambda damage: None)
-        if kept is None:
-            remember(path, value)
-    return value if kept is None else kept
-
-
-def _checksum(path: Path, value: Any) -> str:
-    return digest([path.name, json.dumps(value)])
+        theirs = recall(path, lambda damage: None)
+        if theirs is None:
+            remember(path, mine)
+    return mine if theirs is None else theirs

@@ -65,8 +65,10 @@ class AtPoint(Fields):
 
 
 class Ran(AtPoint):
-    """How a training ended, or the solver of a closed form."""
+    """What a training was given, and how it ended; or the solver of a closed form."""
 
+    dataset_sha256: str = ""
+    weights: dict[str, Any] | None = None  # what happened when they were loaded; None: all of them are random
     stop: Count | None = None  # steps after which it stopped, where a recipe may stop early
     collapsed: Flag | None = None  # no better than a guess on its own training images; None: nobody looked
     converged: Flag | None = None
@@ -146,8 +148,6 @@ class Unscored(Ran):
     trial: Place | None = None  # whose point it has
     lr_edge: Edge = ""  # whether its rate is the lowest or the highest that was tried
     num_labels: Count | None = None
-    dataset_sha256: str = ""
-    weights: dict[str, Any] | None = None  # what happened when they were loaded; None: all of them are random
     enlivened: dict[str, Any] | None = None  # what was done to random weights that stay frozen
     soup: list[Place] = []  # the trials in it
     traceback: str = ""

@@ -19,6 +19,7 @@ from bench.store.record import Record
 logger = logging.getLogger(__name__)
 
 _KEY = re.compile(r"[0-9a-f]{32}")  # what keys.digest gives
+DAMAGED = "damaged"
 UNNAMED_SECONDS = 3600.0  # between a final's predictions and its record lies a moment
 _PREDICTIONS = re.compile(r"[0-9a-f]{32}\.[0-9a-f]{64}\.predictions")
 
@@ -48,7 +49,7 @@ class Store:
     @property
     def damaged(self) -> Path:
         """What stood in the way of records, under its old name with a few digits."""
-        return self.root / "damaged"
+        return self.root / DAMAGED
 
     def path(self, key: str) -> Path:
         _check_key(key)
@@ -67,37 +68,39 @@ class Store:
         never written over. Raises ValueError where the record would not be read again."""
         path, data = self.path(record.key), encoding.encode(record)
         coherence.check(record)
-        found = load(path)
-        if isinstance(found, Damaged):
-            self._set_aside(found)
+        older = load(path)
+        if isinstance(older, Damaged):
+            self._set_aside(older)
         atomic.write_bytes(path, data)
-        before = self._named_by(found)
-        if before is not None and before.name != f"{record.key}.{record.result.get('predictions')}.predictions":
-            _drop(before)
+        predictions = self._named_by(older)
+        if predictions is not None and predictions.name != (
+            f"{record.key}.{record.result.get('predictions')}.predictions"
+        ):
+            _drop(predictions)
 
-    def _set_aside(self, found: Damaged) -> None:
+    def _set_aside(self, damaged: Damaged) -> None:
         """It may be all that is left of somebody's work, or of another version's."""
-        place = self.damaged / f"{found.path.stem}.{secrets.token_hex(4)}{found.path.suffix}"
+        place = self.damaged / f"{damaged.path.stem}.{secrets.token_hex(4)}{damaged.path.suffix}"
         try:
             atomic.make_folder(self.damaged)
-            found.path.rename(place)
+            damaged.path.rename(place)
             atomic.sync_folder(self.damaged)
         except FileNotFoundError:  # another runner was first
             return
         except OSError as error:
-            raise StoreError(f"cannot move {found.path} to {place}: {atomic.explain(error)}") from error
-        self._report(f"moved to {place}: {found}")
+            raise StoreError(f"cannot move {damaged.path} to {place}: {atomic.explain(error)}") from error
+        self._report(f"moved to {place}: {damaged}")
 
     def forget(self, key: str) -> None:
         """The record and its predictions."""
         path = self.path(key)
-        before = self._named_by(load(path))
+        predictions = self._named_by(load(path))
         try:
             path.unlink(missing_ok=True)
         except OSError as error:
             raise StoreError(f"cannot remove {path}: {atomic.explain(error)}") from error
-        if before is not None:
-            _drop(before)
+        if predictions is not None:
+            _drop(predictions)
 
     def _named_by(self, record: Record | Damaged | None) -> Path | None:
         """Predictions."""
@@ -108,22 +111,22 @@ class Store:
 
     def read(self, key: str) -> Record | None:
         """None where there is no record, or a damaged one, which is reported once."""
-        found = load(self.path(key))
-        if isinstance(found, Damaged):
-            self._report(f"damaged record, counted as absent: {found}")
+        record = load(self.path(key))
+        if isinstance(record, Damaged):
+            self._report(f"damaged record, counted as absent: {record}")
             return None
-        return found
+        return record
 
     def scan(self) -> tuple[dict[str, Record], list[Damaged]]:
         """All records by key, and whatever else lies under runs/, hidden files and predictions apart."""
         records: dict[str, Record] = {}
         damaged: list[Damaged] = []
         with _no_collection():
-            for found in self._all():
-                if isinstance(found, Record):
-                    records[found.key] = found
-                elif found is not None:
-                    damaged.append(found)
+            for one in self._all():
+                if isinstance(one, Record):
+                    records[one.key] = one
+                elif one is not None:
+                    damaged.append(one)
         return records, damaged
 
     def _all(self) -> Iterator[Record | Damaged | None]:
@@ -165,16 +168,21 @@ class Store:
             atomic.probe(folder)
 
     def _drop_unnamed(self) -> None:
-        """Predictions whose writer died before it wrote their record, or whose record was moved aside."""
+        """Predictions whose writer died before it wrote their record. Those that a damaged record may have named stay,
+        wherever it lies now."""
+        damaged = {path.name[:32] for path in _listing(self.damaged)}
         for folder in _listing(self.runs):
             paths = _listing(folder)
-            told = [path for path in paths if _PREDICTIONS.fullmatch(path.name)]
-            keys = Counter(path.name[:32] for path in told)
+            predictions = [path for path in paths if _PREDICTIONS.fullmatch(path.name)]
+            keys = Counter(path.name[:32] for path in predictions)
             keys.subtract(path.stem for path in paths if path.suffix == ".json")
-            for path in (path for path in told if keys[path.name[:32]]):  # else one of one record: none is read
-                found = load(folder / f"{path.name[:32]}.json")
+            for path in predictions:
+                key = path.name[:32]
+                if key in damaged or not keys[key]:  # one of one record: none is read
+                    continue
+                record = load(folder / f"{key}.json")
                 is_old = time.time() - path.stat().st_mtime > UNNAMED_SECONDS
-                if is_old and not isinstance(found, Damaged) and path != self._named_by(found):
+                if is_old and not isinstance(record, Damaged) and path != self._named_by(record):
                     _drop(path)
 
     def _folders(self) -> list[Path]:

@@ -39,9 +39,10 @@ class LoadedSuite:
         return str(Problem(self.tree.nearest(loc).place, tuple(loc), text))
 
 
-def load_suite(path: Path, overrides: Sequence[str] = ()) -> LoadedSuite:
-    """Read and check a suite. `overrides` as typed after `--set`. Raises SuiteError with all problems."""
-    text = _read(path)
+def load_suite(path: Path, overrides: Sequence[str] = (), text: str | None = None) -> LoadedSuite:
+    """Read and check a suite. `overrides` as typed after `--set`. `text`: where it is known, it is not read from
+    `path`. Raises SuiteError with all problems."""
+    text = _read(path) if text is None else text
     tree, problems = _tree(text, path, overrides)
     problems += checks.loose_numbers(tree)
     problems += checks.repeats(tree)

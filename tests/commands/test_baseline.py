@@ -59,9 +59,47 @@ def test_a_damaged_baseline_that_is_written_over_is_told(bench, measured):
     BASELINE.write_text(BASELINE.read_text().replace('"score": 0', '"score": 7', 1))
     said = bench("baseline", "accept", "suites/small.yaml")
     assert said.code == 0
-    assert said.error.startswith(f"{BASELINE}: results[0]: 'score' is 7.")
-    assert said.error.endswith("so nothing is held against it")
+    assert said.error == (f"{BASELINE}: changed since it was written: it does not fit its checksum; none of it is "
+                          "compared or handed on")  # fmt: skip
     assert "there was none before" in said.out
+
+
+def unseal(path):
+    """As a version without checksums wrote it."""
+    text = path.read_text()
+    path.write_text("{\n" + text.partition("\n")[2].replace('"schema": 2', '"schema": 1'))
+
+
+def test_a_baseline_of_an_older_version_hands_on_its_lineage(bench, measured):
+    unseal(BASELINE)
+    said = bench("gate", "suites/small.yaml")
+    assert said.code == 0
+    assert "The baseline is of an older version, which wrote no checksum: nobody can tell" in said.out
+    said = bench("baseline", "accept", "suites/small.yaml")
+    assert said.code == 0
+    assert said.error == (f"{BASELINE}: of an older version, which wrote no checksum: nobody can tell whether anything "
+                          "was changed since")  # fmt: skip
+    assert "0 of 30 scores moved" in said.out
+    assert "6 cells held against the scores of " in said.out
+    assert bench("baseline", "accept", "suites/small.yaml").err == ""
+
+
+def test_nights_of_an_older_version_count(bench, measured, every_night_trains):
+    for hour in range(2):
+        assert bench("gate", "suites/small.yaml", "--margin", "50").code == 0
+        for path in Path("results/history/small").glob("2*.json"):
+            path.rename(path.with_name(f"1{hour}{path.name}"))
+    older, newer = sorted(Path("results/history/small").glob("*.json"))
+    unseal(older)
+    said = bench("baseline", "history", "small")
+    assert said.code == 0
+    assert len([line for line in said.out.splitlines() if line.startswith("20")]) == 2
+    assert said.error == ("1 of 2 nights are of an older version, which wrote no checksum: nobody can tell whether "
+                          "anything was changed since")  # fmt: skip
+    newer.write_text(newer.read_text().replace('"score": 0', '"score": 00', 1))
+    said = bench("baseline", "history", "small")
+    assert f"{newer}: torn or not JSON" in said.err
+    assert "accept" not in said.err
 
 
 def test_a_night_that_measured_nothing_is_none(bench, measured):

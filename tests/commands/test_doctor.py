@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import catalogue, memory
+from bench import catalogue
 from bench.commands.doctor import imports, libraries, machine
 from bench.commands.doctor.imports import TRIED, check_devices, explain
 from bench.errors import INCOMPLETE
@@ -215,14 +215,6 @@ def test_little_memory(monkeypatch):
     assert machine.check_memory().text.endswith("start runs with --workers 3")
     monkeypatch.setattr(machine, "available_memory", lambda: None)
     assert machine.check_memory().verdict == "ok"
-
-
-def test_a_container_has_less_memory_than_its_machine(monkeypatch, tmp_path):
-    (tmp_path / "memory.max").write_text("1048576\n")
-    monkeypatch.setattr(memory, "CGROUPS", (str(tmp_path / "memory.max"),))
-    assert memory.available_memory() == 1 << 20
-    (tmp_path / "memory.max").write_text("max\n")
-    assert memory.available_memory() != 1 << 20
 
 
 def test_an_offline_hub(verdicts, monkeypatch):

@@ -81,6 +81,7 @@ def typed(bench, world, tmp_path, monkeypatch, nothing_is_tried_again):
     """`typed("plan", ...)`: the command with what it needs, and more, in a copy of the world."""
     place, key = world
     shutil.copytree(place, tmp_path, dirs_exist_ok=True)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr("bench.commands.run.run_plan", lambda *_: Summary())  # what is missing stays so
     monkeypatch.setattr(doctor, "ask", lambda: {name: {"name": name} for name in doctor.TRIED})
     monkeypatch.setattr(doctor, "check_devices", lambda answers: doctor.Check("devices", "ok", ""))
@@ -208,6 +209,7 @@ def test_where_no_file_can_be_had_the_traceback_is_told(monkeypatch, tmp_path, c
 @pytest.mark.parametrize(("raised", "code"), [
     (SystemExit("text"), 70), (SystemExit(1), 70), (SystemExit(None), 70), (SystemExit(143), 143), (MemoryError(), 70),
     (KeyboardInterrupt(), 130), (typer.Abort(), 70), (OSError(28, "full", "x"), 3), (OSError("odd"), 70),
+    (OSError(28, "full"), 70), (PermissionError(13, "closed"), 70),
     (BrokenPipeError(32, "pipe"), 70), (FileNotFoundError(2, "gone", "results/x"), 3),
 ], ids=repr)  # fmt: skip
 def test_whatever_is_raised_has_its_code(bench, raised, code, monkeypatch, tmp_path):
@@ -218,6 +220,22 @@ def test_whatever_is_raised_has_its_code(bench, raised, code, monkeypatch, tmp_p
 
     monkeypatch.setattr(schema, "show_schema", shown)
     assert bench("schema").code == code
+
+
+def test_a_file_that_fails_where_nobody_expected_it(bench, monkeypatch, tmp_path):
+    """One line, and a traceback for whoever has to find out where: it may be a mistake of ours."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    def shown(markdown):
+        raise FileNotFoundError(2, "gone", "results/x")
+
+    monkeypatch.setattr(schema, "show_schema", shown)
+    said = bench("schema")
+    (kept,) = tmp_path.glob("transfer-bench-*.txt")
+    assert said.error == f"results/x: it is not there, or no more (ENOENT); the traceback is in {kept}"
+    assert "in shown" in kept.read_text()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    assert bench("schema").error == "results/x: it is not there, or no more (ENOENT)"
 
 
 def in_a_shell(line):
@@ -248,3 +266,5 @@ def test_a_library_that_is_missing_is_a_fault_too(place):
     code, said = in_a_shell(f"PYTHONPATH={place}:$PYTHONPATH $bench schema")
     assert code == errors.FAULT
     assert "planted" in said
+    for nowhere in ("2>&-", "2>/dev/full", ">&- 2>&-"):
+        assert in_a_shell(f"PYTHONPATH={place}:$PYTHONPATH $bench schema {nowhere}")[0] == errors.FAULT, nowhere

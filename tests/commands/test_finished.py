@@ -155,6 +155,21 @@ def test_a_record_that_is_gone_when_the_run_ends_is_told(bench, ran, roots, monk
     assert REPORT.is_file()
 
 
+def test_what_waits_for_a_pretraining_that_went_wrong_is_not_made_by_the_same_command(bench, plan, roots, folders,
+                                                                                       monkeypatch):  # fmt: skip
+    (pretraining,) = plan.pretrain_labels
+    remember(plan, (), folders)
+    for record in fabricate(plan, roots, {pretraining: "failed"})[1:]:
+        roots.store.path(record.key).unlink()
+    monkeypatch.setattr(run, "run_plan", lambda *_: Summary())
+    said = bench("run", "suites/small.yaml", "--gpus", "0")
+    assert said.code == 3
+    assert said.err.splitlines() == [
+        "8 of the 25 records asked for are not in results; run the same command again to make them",
+        "16 of the 25 records asked for wait for a pretraining that went wrong; `run --rerun failed` tries it again",
+    ]
+
+
 def test_only_what_was_asked_for_must_be_there(bench, ran, roots, plan, monkeypatch):
     cell = next(cell for cell in plan.cells if cell.strategy == "linear_probe")
     roots.store.path(cell.finals[0]).unlink()

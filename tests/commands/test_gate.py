@@ -212,7 +212,7 @@ def test_a_baseline_that_was_edited_is_refused_until_it_is_accepted_anew(bench, 
     said = bench("gate", "suites/small.yaml")
     assert said.code == 2
     assert said.error == (f"{BASELINE}: changed since it was written: it does not fit its checksum; "
-                          "accept the baseline anew: `python -m bench baseline accept SUITE`")  # fmt: skip
+                          "accept the baseline anew: `python -m bench baseline accept suites/small.yaml`")  # fmt: skip
     anew = bench("baseline", "accept", "suites/small.yaml")
     assert anew.code == 0
     assert f"{BASELINE}: changed since it was written" in anew.err

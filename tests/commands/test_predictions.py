@@ -103,5 +103,5 @@ def test_what_is_forgotten_is_forgotten_whole(plan, roots, ran):
         if record.kind == "final":
             tell(roots, record)
     assert list(roots.store.runs.rglob("*.predictions"))
-    forget(plan, roots, everything=True)
+    forget(plan, plan, roots, everything=True)
     assert not list(roots.store.runs.rglob("*.predictions"))

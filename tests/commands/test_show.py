@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from bench.commands.suites import plan_from_file
+from tests.made_up import edit
 
 from .fabricate import fabricate
 
@@ -100,7 +101,7 @@ def test_what_was_moved_aside_is_found_where_no_record_took_its_place(bench, ran
     roots.store.path(final).unlink()
     said = bench("show", final[:8])
     (aside,) = roots.store.damaged.iterdir()
-    assert (said.code, said.error) == (3, f"{aside}: damaged record, counted as absent: a web page, not a record")
+    assert (said.code, said.error) == (3, f"{aside}: damaged record, counted as absent: a web page")
     assert bench("show", final[:8], "--json").json["key"] == final
 
 
@@ -108,3 +109,12 @@ def test_a_pipe_in_the_place_of_a_record(bench, ran, final, roots):
     roots.store.path(final).unlink()
     os.mkfifo(roots.store.path(final))
     assert "not a file" in bench("show", final).error
+
+
+def test_a_record_that_is_nested_deeply_is_damaged(bench, ran, final, roots):
+    """It would run the printing out of stack."""
+    path = roots.store.path(final)
+    edit(path, lambda text: text.replace('"cores": 2', f'"cores": {"[" * 600}{"]" * 600}'))
+    said = bench("show", final)
+    assert (said.code, said.error) == (3, f"{path}: damaged record, counted as absent: nested too deeply")
+    assert bench("status", "small").code == 0

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from bench.datasets import DATASETS, cache, parse_options
-from bench.datasets.cache import kept, load
+from bench.datasets.cache import kept, kept_prints, load
 from bench.datasets.overlap import overlap
 
 OPTIONS = parse_options(DATASETS["near"], {"train_per_class": 3, "test_per_class": 2})
@@ -57,9 +57,9 @@ def test_a_second_load_maps_what_the_first_built(tmp_path, built):
 def test_an_entry_is_read_once_until_a_file_changes(tmp_path, monkeypatch):
     reads, read = [], cache._Shelf.read
 
-    def counted(shelf):
+    def counted(shelf, prints_alone):
         reads.append(shelf.key)
-        return read(shelf)
+        return read(shelf, prints_alone)
 
     monkeypatch.setattr(cache._Shelf, "read", counted)
     first = load("near", OPTIONS, tmp_path)
@@ -290,6 +290,33 @@ def test_no_flip_of_a_bit_changes_a_number_in_silence(tmp_path):
                 accepted.append(path.suffix)
             path.write_bytes(before)
     assert len(accepted) < 9, "`<u1` for `|u1`, say, which mean the same"
+
+
+def looked_at(folder):
+    return kept_prints("near", OPTIONS, folder, DATASETS["near"].facts(OPTIONS).revision)
+
+
+def test_a_look_at_prints_reads_no_pictures(tmp_path, monkeypatch):
+    assert looked_at(tmp_path) is None
+    sound = load("near", OPTIONS, tmp_path)
+    flip_a_pixel(the_entry(tmp_path))
+    monkeypatch.setattr("bench.datasets.base.print_of", None)
+    monkeypatch.setattr(cache.Dataset, "sha256", None)
+    seen = looked_at(tmp_path)
+    assert (seen.train.prints == sound.train.prints).all()
+    assert all((mine == theirs).all() for mine, theirs in zip(seen.prints(5), sound.prints(5), strict=True))
+    monkeypatch.undo()
+    assert kept("near", OPTIONS, tmp_path, DATASETS["near"].facts(OPTIONS).revision) is None, "this one trains"
+
+
+@pytest.mark.parametrize("damage", [
+    lose_the_prints, flip_a_print, flip_a_label, turn_the_bytes_of_prints, lose_the_description,
+    edited("classes", lambda names: names[::-1]),
+])
+def test_a_look_at_damaged_prints_or_labels_sees_nothing(tmp_path, damage):
+    load("near", OPTIONS, tmp_path)
+    damage(the_entry(tmp_path))
+    assert looked_at(tmp_path) is None
 
 
 def test_nothing_that_was_never_there_is_told(tmp_path):

@@ -4,14 +4,15 @@ import io
 import os
 import struct
 import threading
+import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from PIL import Image, PngImagePlugin
+from PIL import Image, JpegImagePlugin, PngImagePlugin
 
-from bench.datasets import foreign, pictures
+from bench.datasets import foreign, pictures, whole
 from bench.datasets.files import DataError
 from tests.datasets.pictured import class_folders, picture
 from tests.datasets.test_folder import opened
@@ -71,15 +72,38 @@ def interlaced(keep=None):
     """With the first of the bytes that it should have."""
     starts = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
     rows = [b"\0" + row.tobytes() for x, y, across, down in starts for row in NOISE[y::down, x::across]]
-    whole = png(1, is_interlaced=True)
+    full = png(1, is_interlaced=True)
     pixels = chunk(b"IDAT", zlib.compress(b"".join(rows[:keep])))
-    return whole[: whole.index(b"IDAT") - 4] + pixels + chunk(b"IEND", b"")
+    return full[: full.index(b"IDAT") - 4] + pixels + chunk(b"IEND", b"")
 
 
 def test_an_interlaced_png(tmp_path):
     assert (decoded(tmp_path, interlaced(), side=90) == NOISE[5:95]).all()
     assert "rows of it are missing" in refused(tmp_path, interlaced(keep=-1))
     assert "rows of it are missing" in refused(tmp_path, interlaced(keep=3))
+
+
+def megabytes(count):
+    """Deflated, without an end."""
+    packer = zlib.compressobj(wbits=-15)
+    return b"\x78\x01" + count * (packer.compress(bytes(1 << 20)) + packer.flush(zlib.Z_FULL_FLUSH))
+
+
+@pytest.mark.parametrize(
+    ("make", "is_lacking"),
+    [(lambda size: zlib.compress(bytes(size), 0), False), (lambda size: megabytes(5000), False),
+     (lambda size: zlib.compress(bytes(size // 2)) + bytes(30_000_000), True)],
+    ids=["one long chunk", "more behind the last row", "more behind the end"],
+)  # fmt: skip
+def test_looking_closely_at_a_png_takes_the_time_of_its_rows(make, is_lacking):
+    width, height = 4000, 4000
+    content = make((3 * width + 1) * height)
+    parts = (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)), (b"IDAT", content), (b"IEND", b"")
+    data = b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
+    with Image.open(io.BytesIO(data)) as image:
+        start = time.process_time()
+        assert whole.lacks_rows(data, image, 8) == is_lacking
+        assert time.process_time() - start < 1
 
 
 @pytest.mark.parametrize("keep", [0.2, 0.5, 0.9])
@@ -105,6 +129,38 @@ def test_jpegs_that_end_in_grey_are_whole(tmp_path, progressive):
     exif = Image.Exif()
     exif[0x010E] = "\xff\xd9 an end that is none"
     decoded(tmp_path, saved(grey, "JPEG", exif=exif), "x.jpg")
+
+
+def test_what_jpegs_hold_besides_pixels(tmp_path):
+    """Fill bytes, text between markers, no mark of the end: each as cameras and old programs wrote them."""
+    grey = NOISE.copy()
+    grey[-30:] = 128
+    data = saved(grey, "JPEG", quality=95)
+    expected = decoded(tmp_path, data, "x.jpg")
+    table = data.index(b"\xff\xdb")
+    for other in (data[:table] + b"\xff\xff\xff" + data[table:], data[:table] + b"text" + data[table:],
+                  data[:-2] + b"what a camera added"):  # fmt: skip
+        assert (decoded(tmp_path, other, "x.jpg") == expected).all()
+    cut = data[: len(data) // 2] + b"\xff\xd9"
+    assert "rows of it are missing" in refused(tmp_path, cut[:table] + b"\xff\xff" + cut[table:], "x.jpg")
+
+
+def test_a_jpeg_is_looked_at_closely_in_the_size_that_it_is_decoded_in(tmp_path, monkeypatch):
+    loaded = []
+    load = JpegImagePlugin.JpegImageFile.load
+    monkeypatch.setattr(JpegImagePlugin.JpegImageFile, "load", lambda self: loaded.append(self.size) or load(self))
+    decoded(tmp_path, saved(np.full((300, 400, 3), 128, np.uint8), "JPEG"), "x.jpg")
+    assert len(loaded) > 1
+    assert set(loaded) == {(50, 38)}
+
+
+def test_memory_is_reckoned_by_the_whole_of_a_jpeg(tmp_path, monkeypatch):
+    """Whatever is made of a progressive one, its decoder holds all of it."""
+    asked = []
+    taken = pictures.Allowance.taken
+    monkeypatch.setattr(pictures.Allowance, "taken", lambda self, pixels: asked.append(pixels) or taken(self, pixels))
+    decoded(tmp_path, saved(np.full((300, 400, 3), 100, np.uint8), "JPEG", progressive=True), "x.jpg")
+    assert asked == [300 * 400]
 
 
 FORMS = {
@@ -211,13 +267,13 @@ def test_large_pictures_are_decoded_one_by_one_and_small_ones_side_by_side(tmp_p
     upright = pictures._upright
     meet = threading.Barrier(2, timeout=20)
 
-    def watched(kept, image):
+    def watched(kept, image, side):
         with lock:
             under_way.append(image.width * image.height)
             seen.append(list(under_way))
         if image.width == 8 and len([one for one in seen if one[-1] == 64]) <= 2:
             meet.wait()  # two small ones are here at once, or this breaks
-        found = upright(kept, image)
+        found = upright(kept, image, side)
         with lock:
             under_way.remove(image.width * image.height)
         return found
@@ -242,5 +298,5 @@ def test_an_allowance_is_given_back_by_what_fails():
         assert sum(one.exception(timeout=20) is None for one in tried) == 10
 
 
-def test_foreign_files_that_cannot_be_opened_are_nobody(tmp_path):
+def test_a_file_that_cannot_be_opened_is_passed_over(tmp_path):
     assert foreign.pictures_among([tmp_path / "gone"]) == ""

@@ -2,7 +2,9 @@
 
 import tracemalloc
 
+import pandas as pd
 import pytest
+from pyarrow.parquet import ParquetFile
 
 from bench.datasets import manifest
 from bench.datasets.files import DataError
@@ -73,10 +75,38 @@ def test_the_same_row_twice_is_one_picture_more(table):
     assert facts(table("ant/0.png,ant")).num_train + facts(table("ant/0.png,ant")).num_test == 9
 
 
-def test_a_table_larger_than_memory_is_refused_unread(table, monkeypatch):
-    path = table(*["ant/0.png,ant"] * 100_000)
-    monkeypatch.setattr(manifest, "available_memory", lambda: 20_000_000)
+def as_parquet(path, **more):
+    rows = pd.read_csv(path).assign(**more)
+    rows.to_parquet(path.with_suffix(".parquet"))
+    return path.with_suffix(".parquet")
+
+
+@pytest.mark.parametrize("change", [lambda path: path, as_parquet], ids=["csv", "parquet"])
+def test_a_table_larger_than_memory_is_refused_unread(table, monkeypatch, change):
+    """By its rows: as parquet, the same one a hundred thousand times takes 4 kB."""
+    path = change(table(*["ant/0.png,ant"] * 100_000))
+    monkeypatch.setattr(manifest, "available_memory", lambda: 200_000_000)
+    monkeypatch.setattr(pd, "read_csv", None)
+    monkeypatch.setattr(ParquetFile, "read", None)
+    assert "rows, more than the free memory has room for" in refused(path)
+
+
+def test_a_row_takes_no_more_than_was_reckoned_with(table):
+    facts(table())  # what is imported is nobody's row
+    options = TableOptions(path=str(table(*["ant/0.png,ant"] * 5_000)), side=8)
     tracemalloc.start()
-    assert "more than this machine can read as a table" in refused(path)
-    assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    manifest.facts(options)
+    peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
+    assert 5_000 * manifest.PER_ROW / 3 < peak < 5_000 * manifest.PER_ROW
+
+
+def test_columns_of_a_parquet_that_nobody_asks_for_are_not_read(table, monkeypatch):
+    path = as_parquet(table(), pixels=b"many")
+    read = ParquetFile.read
+    asked = []
+    monkeypatch.setattr(ParquetFile, "read", lambda self, columns: asked.append(columns) or read(self, columns))
+    assert facts(path).num_classes == 2
+    assert asked == [["path", "label"]]
+    with pytest.raises(DataError, match=r"no column 'kind'; found 'path', 'label', 'pixels'"):
+        manifest.facts(TableOptions(path=str(path), label="kind"))

@@ -50,7 +50,7 @@ def fails_once(monkeypatch, kind):
         if session.team.is_fleet and not failed:
             failed.append(1)
             real(session, 2, set())
-            raise kind("in the middle")  # a new one, which nobody else keeps
+            raise kind("CUDA error: out of memory")  # a new one, which nobody else keeps
         return real(session, *arguments)
 
     monkeypatch.setattr(Session, "advance", advance)
@@ -58,7 +58,7 @@ def fails_once(monkeypatch, kind):
 
 @pytest.mark.parametrize("strategy", ["linear_probe", "full_finetune"])
 @pytest.mark.parametrize("kind", ["search", "final"])
-@pytest.mark.parametrize("error", [torch.OutOfMemoryError, ZeroDivisionError])
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError, torch.AcceleratorError, ZeroDivisionError])
 def test_a_fleet_that_fails_is_gone_before_its_trainings_begin_anew(
     tmp_path, monkeypatch, made, error, kind, strategy
 ):
@@ -84,7 +84,8 @@ def test_a_fleet_that_fails_is_gone_before_its_trainings_begin_anew(
 def test_while_forms_are_tried_out_one_fleet_lives_at_a_time(tmp_path, monkeypatch, made):
     monkeypatch.setattr(calibrate, "LARGEST", {"cpu": 1e12})
     monkeypatch.setattr(calibrate, "WIDTHS", {"cpu": (2, 4, 8)})
-    monkeypatch.setattr(calibrate, "_keep", lambda path, found: calibrate.FleetChoice())
+    alone = {"width": 1, "form": "alone"}
+    monkeypatch.setattr(calibrate, "find_out_once", lambda path, find_out, tell: find_out() and alone)
     search, _ = toys.search_and_final(toys.fit_spec())
     assert perform(search, toys.context(tmp_path, engine=Engine(fleet="auto")))
     assert made == [0] * (1 + 3 + 3)
@@ -93,25 +94,28 @@ def test_while_forms_are_tried_out_one_fleet_lives_at_a_time(tmp_path, monkeypat
 class Greedy:
     """Makes something large, finds no room the first time, and says whether it is gone the second time."""
 
-    def __init__(self, real):
-        self.real, self.first, self.was_gone = real, None, None
+    def __init__(self, real, kind=torch.OutOfMemoryError):
+        self.real, self.kind, self.first, self.was_gone = real, kind, None, None
 
     def __call__(self, *arguments):
         large = torch.zeros(1000)
         if self.first is None:
             self.first = weakref.ref(large)
-            raise torch.OutOfMemoryError("no room")
+            raise self.kind("CUDA error: out of memory")
         if self.was_gone is None:
             self.was_gone = self.first() is None
         return self.real(*arguments)
 
 
-def test_what_a_pass_for_features_made_is_gone_before_a_smaller_one(tmp_path, monkeypatch, made):
-    greedy = Greedy(_Maker._views)
+@pytest.mark.parametrize("kind", [torch.OutOfMemoryError, torch.AcceleratorError])
+def test_what_a_pass_for_features_made_is_gone_before_a_smaller_one(tmp_path, monkeypatch, made, kind):
+    greedy = Greedy(_Maker._views, kind)
     monkeypatch.setattr(_Maker, "_views", lambda *arguments: greedy(*arguments))
     search, _ = toys.search_and_final(toys.fit_spec(recipe=toys.recipe("linear_probe", 6)))
-    assert perform(search, toys.context(tmp_path))
+    context = toys.context(tmp_path)
+    assert perform(search, context)
     assert greedy.was_gone
+    assert {context.store.read(key).status for key in search.record_keys} == {"ok"}
 
 
 def test_what_a_batch_of_scoring_made_is_gone_before_a_smaller_one(made):

@@ -19,6 +19,8 @@ pytestmark = [pytest.mark.usefixtures("tiny")]
 
 @pytest.mark.parametrize(("error", "status"), [
     (ZeroDivisionError("a bug"), "failed"), (MemoryError(), "oom"), (torch.OutOfMemoryError("no room"), "oom"),
+    (torch.AcceleratorError("CUDA error: out of memory"), "oom"),
+    (torch.AcceleratorError("CUDA error: invalid configuration argument"), "failed"),
 ])
 def test_a_crash_in_training_becomes_a_record(tmp_path, monkeypatch, error, status):
     def explode(*_):
@@ -140,10 +142,12 @@ def test_a_store_that_fails_stops_everything(tmp_path, monkeypatch):
 
 def test_a_diverging_search_is_told_and_its_final_does_not_run(tmp_path):
     search = dataclasses.replace(toys.SEARCH, lr_low=1e30, lr_high=1e32)
-    trials, final = toys.everything(toys.context(tmp_path), toys.fit_spec(search=search))
+    context, spec = toys.context(tmp_path), toys.fit_spec(search=search)
+    trials, final = toys.everything(context, spec)
     assert {record.status for record in trials} == {"diverged"}
     assert all("loss not finite at step" in record.error for record in trials)
-    assert trials[0].result == {"lr": 1e30, "weight_decay": 1e-4}
+    sha256 = context.data(spec.data).sha256
+    assert trials[0].result == {"lr": 1e30, "weight_decay": 1e-4, "dataset_sha256": sha256, "weights": None}
     assert (final.status, final.result) == ("failed", {})
 
 

@@ -1,6 +1,7 @@
 """A device that fails ends the work of the process: no handler makes a record, or a slower way, of it."""
 
 import ast
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 from bench.engine.fleet import calibrate
 from bench.engine.jobs.perform import perform
 from bench.engine.reuse import cut as cutting
-from bench.engine.train.faults import is_device_fault
+from bench.engine.train.faults import is_device_fault, is_out_of_memory
 from bench.engine.train.loop import Session
 from bench.errors import StoreError
 from bench.spec.refs import Engine
@@ -25,16 +26,33 @@ FAULTS = [
     torch.AcceleratorError(ASSERT),
     torch.AcceleratorError("CUDA error: an illegal memory access was encountered"),
     RuntimeError(ASSERT),
-    RuntimeError("CUDA error: uncorrectable ECC error encountered"),
+    *(torch.AcceleratorError(f"CUDA error: {words}") for words in (
+        "an illegal instruction was encountered", "misaligned address", "uncorrectable ECC error encountered",
+        "unspecified launch failure", "the launch timed out and was terminated", "hardware stack error",
+        "uncorrectable NVLink error detected during the execution", "unknown error",
+        "CUDA-capable device(s) is/are busy or unavailable",
+        "operation not supported on global/shared address space",
+    )),
     RuntimeError("CUDA error: CUBLAS_STATUS_EXECUTION_FAILED when calling `cublasSgemm( handle)`"),
     RuntimeError("CUDA driver error: unspecified launch failure"),
     RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"),
-    RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"),
+    RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR"),
     RuntimeError("cusolver error: CUSOLVER_STATUS_EXECUTION_FAILED, when calling `cusolverDnXsyevd`"),
 ]
-OTHERS = [
+NO_MEMORY = [
     torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 66.00 MiB"),
     MemoryError(),
+    torch.AcceleratorError("CUDA error: out of memory\nCUDA kernel errors might be reported asynchronously"),
+    RuntimeError("CUDA driver error: out of memory"),
+    RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"),
+    RuntimeError("cusolver error: CUSOLVER_STATUS_ALLOC_FAILED, when calling `cusolverDnCreate(handle)`"),
+]
+OTHERS = [
+    *(torch.AcceleratorError(f"CUDA error: {words}") for words in (
+        "invalid configuration argument", "too many resources requested for launch",
+        "no kernel image is available for execution on the device", "operation not supported", "invalid argument",
+    )),
     ValueError(ASSERT),
     RuntimeError("mat1 and mat2 shapes cannot be multiplied (2x3 and 4x5)"),
     RuntimeError("a network that says CUDA error: in the middle"),
@@ -44,9 +62,19 @@ OTHERS = [
 ]
 
 
-@pytest.mark.parametrize(("errors", "is_fault"), [(FAULTS, True), (OTHERS, False)])
-def test_a_fault_is_told_from_a_failure(errors, is_fault):
-    assert [is_device_fault(error) for error in errors] == [is_fault] * len(errors)
+@pytest.mark.parametrize(("errors", "answers"), [
+    (FAULTS, (True, False)), (NO_MEMORY, (False, True)), (OTHERS, (False, False)),
+])  # fmt: skip
+def test_a_fault_a_lack_of_memory_and_a_failure_are_told_apart(errors, answers):
+    assert errors
+    for error in errors:
+        assert (is_device_fault(error), is_out_of_memory(error)) == answers, error
+
+
+def test_what_the_cpu_says_where_there_is_no_memory_is_known():
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(10**15)
+    assert is_out_of_memory(caught.value)
 
 
 def broad_handlers():
@@ -103,6 +131,28 @@ def test_a_fault_before_the_first_step_is_not_taken_for_a_network_that_does_not_
     with pytest.raises(torch.AcceleratorError):
         perform(search, context)
     assert context.store.scan()[0] == {}
+
+
+@pytest.mark.parametrize("kind", ["search", "final"])
+def test_all_that_would_train_is_announced_before_forms_are_tried_out(tmp_path, monkeypatch, kind):
+    """A death on the way is then that of several, and blames none."""
+    announced, seen = [], []
+    monkeypatch.setattr(calibrate, "LARGEST", {"cpu": 1e12})
+    monkeypatch.setattr(calibrate, "_fastest", lambda *_: seen.append(announced[-1]) or calibrate.FleetChoice())
+    context = toys.context(tmp_path, engine=Engine(fleet="auto"))
+    context = dataclasses.replace(context, begins=lambda records, together: announced.append((records, together)))
+    specs = [toys.fit_spec(recipe=toys.recipe("full_finetune", 6), repeat=repeat) for repeat in range(2)]
+    searches, finals = zip(*map(toys.search_and_final, specs), strict=True)
+    if kind == "final":
+        monkeypatch.setattr(calibrate, "find_out_once", lambda path, find_out, tell: {"width": 1, "form": "alone"})
+        assert perform(searches, context)
+        monkeypatch.setattr(calibrate, "find_out_once", lambda path, find_out, tell: vars(find_out()))
+    jobs = searches if kind == "search" else finals
+    assert perform(jobs, context)
+    ((records, together),) = seen
+    assert together == 0
+    assert sorted(record.key for record in records) == sorted(key for job in jobs for key in job.record_keys)
+    assert {record.status for record in records} == {"crashed"}
 
 
 def test_a_store_that_fails_is_passed_on_like_a_fault(tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """Kept tables: whole or computed again, shared, within a budget."""
 
+import contextlib
 import fcntl
 import os
 import threading
@@ -171,6 +172,31 @@ def test_whoever_holds_a_lock_for_ever_is_not_waited_for(tmp_path, monkeypatch, 
     assert store.computed == 1
     assert ".group.lock has been held for" in caplog.text
     assert store.seconds < 0.2  # waiting is not work
+
+
+def test_tables_are_awaited_and_made_in_a_pause(tmp_path, monkeypatch):
+    events = []
+
+    @contextlib.contextmanager
+    def pause():
+        events.append("pause")
+        yield
+        events.append("over")
+
+    @contextlib.contextmanager
+    def turns(path, tell):
+        events.append("waiting")
+        yield
+
+    def compute():
+        events.append("making")
+        return {"one": table()}
+
+    monkeypatch.setattr(locks, "taking_turns", turns)
+    store = Features(tmp_path, CPU, pause=pause)
+    for _ in range(2):  # the second time it is at hand
+        store.get(["one"], "group", compute)
+    assert events == ["pause", "waiting", "making", "over"]
 
 
 def test_a_file_system_without_locks_is_no_reason_to_wait(tmp_path, monkeypatch):

@@ -15,7 +15,7 @@ from bench.engine.search.points import choose
 from bench.engine.train.loop import Outcome
 from bench.keys import digest
 from bench.spec.job import trial_key
-from bench.spec.refs import BackboneRef, LabelBudget, Weights
+from bench.spec.refs import BackboneRef, Engine, LabelBudget, Weights
 from bench.store import blobs
 from bench.store.results import Point
 from tests.conftest import put_in_place
@@ -254,3 +254,25 @@ def test_the_result_is_the_last_reading_and_not_the_best(tmp_path, monkeypatch):
     perform(final, context)
     result = context.store.read(final.key).result
     assert (result["score"], result["loss"], result["best_on_test"]) == (52 / 103, 0.8, 93 / 103)
+
+
+@pytest.mark.parametrize("strategy", ["linear_probe", "ridge_probe"])
+@pytest.mark.parametrize("engine", [Engine(fleet=1), Engine()])
+def test_trials_tell_the_same_data_and_weights_as_their_final(tmp_path, strategy, engine):
+    """Records are held against each other by these."""
+    context = toys.context(tmp_path, engine=engine)
+    spec, job = toys.pretrained(context, recipe=toys.recipe(strategy, 6))
+    trials, final = toys.everything(context, spec, job.key)
+    seen = [(one.result["dataset_sha256"], one.result["weights"]) for one in (*trials, final)]
+    assert seen == [seen[-1]] * (1 + len(trials))
+    assert seen[-1][1]["sha256"] == context.shared.read(job.key).result["tensors_sha256"]
+
+
+def test_a_trial_that_diverged_tells_them_too(tmp_path):
+    context = toys.context(tmp_path)
+    search = dataclasses.replace(toys.SEARCH, trials=1, lr_low=1e30, lr_high=1e30)
+    spec, job = toys.pretrained(context, search=search)
+    (trial,), _ = toys.everything(context, spec, job.key)
+    assert trial.status == "diverged"
+    assert trial.unscored.weights["sha256"] == context.shared.read(job.key).result["tensors_sha256"]
+    assert trial.unscored.dataset_sha256 == context.data(spec.data).sha256

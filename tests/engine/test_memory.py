@@ -40,22 +40,26 @@ def test_a_part_of_streamed_images_is_streamed():
     assert torch.equal(part.values[0][0], torch.from_numpy(arrays.images[3].copy()).permute(2, 0, 1))
 
 
+NO_ROOM = torch.OutOfMemoryError("no room")
+ALSO_NO_ROOM = [NO_ROOM, torch.AcceleratorError("CUDA error: out of memory"), MemoryError()]
+
+
 class Narrow(torch.nn.Module):
     """A network with room for so many images at once."""
 
-    def __init__(self, inner, room):
+    def __init__(self, inner, room, error=NO_ROOM):
         super().__init__()
-        self.inner, self.room, self.sizes = inner, room, []
+        self.inner, self.room, self.error, self.sizes = inner, room, error, []
 
     def forward(self, x):
         self.sizes.append(len(x))
         if len(x) > self.room:
-            raise torch.OutOfMemoryError("no room")
+            raise self.error
         return self.inner(x)
 
 
-def narrow_session(net, task, room):
-    narrow = Narrow(net.module, room)
+def narrow_session(net, task, room, error=NO_ROOM):
+    narrow = Narrow(net.module, room, error)
     plain = plain_stages(net, task.procedure)(0)
     stage = Stage(narrow, plain.feed, plain.plain)
     stream = Stream(task.images, task.order_seed)
@@ -75,6 +79,22 @@ def test_a_batch_in_pieces_is_the_same_batch(double, room, piece):
         torch.testing.assert_close(net.module.state_dict()[name], tensor, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.parametrize("error", ALSO_NO_ROOM)
+def test_a_batch_is_cut_however_the_lack_of_memory_is_told(error):
+    task = toys.assignment(toys.recipe("linear_probe", 5), {"steps": 1})
+    narrow, session = narrow_session(toys.network("toy_vit"), task, 4, error)
+    session.advance(1, set())
+    assert narrow.sizes[-1] == 4
+
+
+def test_no_other_error_cuts_a_batch():
+    task = toys.assignment(toys.recipe("linear_probe", 5), {"steps": 1})
+    narrow, session = narrow_session(toys.network("toy_vit"), task, 4, RuntimeError("shapes differ"))
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        session.advance(1, set())
+    assert narrow.sizes == [8]
+
+
 def test_a_batch_that_batchnorm_sees_is_never_cut():
     task = toys.assignment(toys.recipe("full_finetune", 6), {"steps": 2})
     narrow, session = narrow_session(toys.network(), task, 4)
@@ -83,10 +103,11 @@ def test_a_batch_that_batchnorm_sees_is_never_cut():
     assert narrow.sizes == [8]
 
 
-def test_scoring_takes_smaller_batches_where_it_must():
+@pytest.mark.parametrize("error", ALSO_NO_ROOM)
+def test_scoring_takes_smaller_batches_where_it_must(error):
     net = toys.network("toy_vit")
     images = toys.images("test")
-    narrow = Narrow(net.module, 10)
+    narrow = Narrow(net.module, 10, error)
     pieces, plain = evaluate(narrow, images, toys.PIPELINE, 64), evaluate(net.module, images, toys.PIPELINE, 8)
     assert (pieces.score, pieces.loss, pieces.predicted.tolist()) == (plain.score, plain.loss, plain.predicted.tolist())
     assert sum(size for size in narrow.sizes if size <= 10) == 103

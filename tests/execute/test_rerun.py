@@ -12,7 +12,7 @@ from tests.execute.running import TINY, TRAININGS
 
 def forgotten(plan, roots, everything=False):
     """The keys of the removed records."""
-    count = forget(plan, roots, everything)
+    count = forget(plan, plan, roots, everything)
     gone = {
         key for job in plan.jobs.values() for key in job.record_keys if roots.store_of(job).read(key) is None
     }
@@ -68,13 +68,26 @@ def test_everything_spares_the_pretraining_that_other_suites_share(tmp_path):
     assert pretraining.key not in gone
 
 
-def test_finals_that_saw_different_data_go_together(tmp_path):
+def test_what_saw_different_data_goes_together(tmp_path):
+    """Trials too: a search that nobody can vouch for may have chosen another point."""
     plan, roots, _ = tiny_plan(tmp_path)
     fill(plan, roots)
-    finals = {job.key for job in of_kind(plan, "final")}
-    odd = roots.store.read(min(finals))
+    odd = roots.store.read(of_kind(plan, "final")[0].key)
     roots.store.write(replace(odd, result={**odd.result, "dataset_sha256": "ab" * 32}))
-    assert forgotten(plan, roots) == finals
+    assert forgotten(plan, roots) == {key for job in plan.jobs.values() if job.kind != "pretrain"
+                                      for key in job.record_keys}  # fmt: skip
+
+
+def test_a_filter_removes_its_own_share_of_what_contradicts_each_other(tmp_path):
+    plan, roots, _ = tiny_plan(tmp_path)
+    fill(plan, roots)
+    probe = plan.select(["strategy=linear_probe"])
+    for cell in probe.cells:
+        for key in (*cell.finals, *plan.jobs[cell.searches[0]].record_keys):  # agree with each other
+            odd = roots.store.read(key)
+            roots.store.write(replace(odd, result={**odd.result, "dataset_sha256": "ab" * 32}))
+    forget(plan, probe, roots, everything=False)
+    assert set(missing_records(plan, roots)) == {job.key for job in probe.jobs.values() if job.kind != "pretrain"}
 
 
 def test_diverged_is_a_result_and_stays(tmp_path):
@@ -90,7 +103,7 @@ def test_a_filtered_plan_leaves_other_cells_alone(tmp_path):
     fill(plan, roots)
     probe = plan.select(["strategy=linear_probe"])
     wanted = {key for job in probe.jobs.values() if job.kind != "pretrain" for key in job.record_keys}
-    forget(probe, roots, everything=True)
+    forget(plan, probe, roots, everything=True)
     assert set(missing_records(plan, roots)) == {job.key for job in probe.jobs.values() if job.kind != "pretrain"}
     assert sum(missing_records(plan, roots).values()) == len(wanted)
 
@@ -131,3 +144,15 @@ def test_damaged_records_are_counted_once_at_the_start(tmp_path, caplog):
     first = roots.store.path(min(final, other))
     assert caplog.messages == [f"damaged record files, counted as absent: 2, the first {first}: empty; what is made "
                                f"anew moves its old file to {roots.store.damaged}"]  # fmt: skip
+
+
+@pytest.mark.parametrize("kinds", [["pretrain"], ["pretrain", "final"]])
+def test_damaged_records_are_moved_within_their_own_store(tmp_path, caplog, kinds):
+    plan, roots, _ = tiny_plan(tmp_path)
+    fill(plan, roots)
+    for kind in kinds:
+        job = of_kind(plan, kind)[0]
+        roots.store_of(job).path(job.key).write_bytes(b"")
+    missing_records(plan, roots)
+    places = [roots.store.damaged] * ("final" in kinds) + [roots.shared.damaged]
+    assert caplog.messages[0].endswith(f"moves its old file to {' and '.join(map(str, places))}")

@@ -87,8 +87,8 @@ def test_records_that_cannot_be_written_stop_the_run_in_one_line(launcher, at_ga
     runs.touch()
     gate.touch()
     assert at_gate.wait() == 3
-    (last,) = [line for line in at_gate.stderr.splitlines() if "cannot write" in line]
-    assert "a file stands where a folder is needed (" in last
+    (only,) = [line for line in at_gate.stderr.splitlines() if line.startswith("cannot ")]
+    assert "a file stands where a folder is needed (" in only
     assert "Traceback" not in at_gate.stderr
     runs.unlink()
     runs.with_name("elsewhere").rename(runs)

@@ -28,6 +28,10 @@ SHOWN = 3  # foreign exceptions that are kept and named
 WARM = 20  # files until a reader has all it keeps: memory is counted from there
 
 
+class Late(BaseException):
+    """No `Exception`: readers take any of those for damage."""
+
+
 @dataclass
 class Tally:
     tried: int = 0
@@ -80,7 +84,7 @@ def _try(target: Target, case: tuple[Path, str, bytes], tally: Tally, kept: Path
             tally.refused += 1
         else:
             _keep(f"a message that does not stay on its line: {str(error)!r}", case[2], tally, kept)
-    except Exception as error:
+    except (Exception, Late) as error:
         last = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{Path(last.filename).name}:{last.lineno}"
         _keep(f"{type(error).__name__} at {where}: {str(error)[:200]!r}", case[2], tally, kept)
@@ -98,7 +102,7 @@ def _keep(what: str, data: bytes, tally: Tally, kept: Path) -> None:
 @contextlib.contextmanager
 def _patience() -> Iterator[None]:
     def late(*_: object) -> None:
-        raise TimeoutError(f"not done after {PATIENCE:.0f} s")
+        raise Late(f"not done after {PATIENCE:.0f} s")
 
     before = signal.signal(signal.SIGALRM, late)
     signal.setitimer(signal.ITIMER_REAL, PATIENCE)

@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 
+from bench.datasets import npz_file
 from bench.errors import BenchError
 from tests.faults import fuzz
 from tests.faults.targets import TARGETS
@@ -61,10 +62,26 @@ def test_what_never_ends_is_foreign(fooled, capsys, monkeypatch):
         while data not in TARGETS["predictions"].seeds(folder).values():
             pass
 
-    assert "TimeoutError" in fooled(read, capsys)[1][1]
+    assert ": Late at " in fooled(read, capsys)[1][1]
 
 
-def test_a_target_that_refuses_what_is_whole_is_none(fooled, capsys):
+def test_a_reader_of_arrays_that_never_ends_is_foreign(tmp_path, monkeypatch):
+    """Though it takes every exception for damage."""
+    seeds = TARGETS["npz"].seeds(tmp_path)
+    checked = npz_file._checked
+
+    def endless(archive, path):
+        while path.read_bytes() not in seeds.values():
+            pass
+        return checked(archive, path)
+
+    monkeypatch.setattr(fuzz, "PATIENCE", 0.05)
+    monkeypatch.setattr(npz_file, "_checked", endless)
+    tally = fuzz.fuzz("npz", 20, 0, tmp_path)
+    assert any("Late at " in line for line in tally.examples)
+
+
+def test_a_reader_that_refuses_undamaged_files_stops_the_fuzzer(fooled, capsys):
     def read(folder, name, data):
         raise ValueError("never")
 

@@ -78,6 +78,7 @@ def with_seal(raw):
 
 TEXT = encode(baseline()).decode()
 OPEN = "{\n" + TEXT.partition("\n")[2]  # without its checksum
+OLDER = OPEN.replace(f'"schema": {SCHEMA}', '"schema": 1')
 
 
 def changed(**fields):
@@ -99,15 +100,18 @@ def without(name, of=None):
 
 
 REFUSED = {
-    "<html>": "not JSON: line 1 column 1: Expecting value",
-    "[1]": "the file is no mapping",
-    "[" * 100_000: "maximum recursion depth exceeded",
-    with_seal({"more": 1}): "the file has no 'schema'",
-    OPEN.replace(f'"schema": {SCHEMA}', '"schema": 1'): f"schema 1, this version reads {SCHEMA}; accept the baseline",
-    changed(schema=SCHEMA + 1): f"schema {SCHEMA + 1}, this version reads {SCHEMA}; accept the baseline anew",
+    "{": "torn or not JSON: line 1 column 2: Expecting property name",
+    "<html>": "a web page",
+    f"<<<<<<< HEAD\n{TEXT}": "a merge that nobody resolved",
+    "[1]": "holds a list, expected a mapping",
+    "[" * 100_000: "nested too deeply",
+    with_seal({"more": 1}): f"schema None, this version reads {SCHEMA}",
+    OLDER.replace('"schema": 1', '"schema": 0'): "written by an older version: schema 0, this version reads",
+    changed(schema=1): f"written by an older version: schema 1, this version reads {SCHEMA}",
+    changed(schema=SCHEMA + 1): f"schema {SCHEMA + 1}, this version reads {SCHEMA}",
     changed(schema="1"): "schema '1', this version reads",
-    OPEN: "it does not fit its checksum; accept the baseline anew: `python -m bench baseline accept SUITE`",
-    TEXT.replace("0.75", "0.76", 1): "changed since it was written: it does not fit its checksum; accept the baseline",
+    OPEN: "no checksum: written by an older version, or by hand",
+    TEXT.replace("0.75", "0.76", 1): "changed since it was written: it does not fit its checksum",
     TEXT.replace("0.75", "7.5e-1", 1): "changed since it was written: it does not fit its checksum",
     TEXT.replace(f'"schema": {SCHEMA}', f'"schema": {SCHEMA + 1}'): "changed since it was written",
     changed(more=1): "the file has 'more', which this version does not know",
@@ -130,8 +134,11 @@ REFUSED = {
     with_row(score=1.5): "results[1]: 'score' is 1.5, expected a number between 0 and 1",
     with_row(score=-0.5): "'score' is -0.5, expected a number between 0 and 1",
     with_row(score=-1.5, metric="mcc"): "'score' is -1.5, expected a number between -1 and 1",
-    with_row(score=float("nan")): "'score' is nan, expected a number",
-    with_row(seconds=float("inf")): "'seconds' is inf, expected a number from 0, or null",
+    with_row(score=float("nan")): "holds NaN",
+    with_row(seconds=float("inf")): "holds Infinity",
+    OLDER.replace('"score": 0.75', '"score": 1e999'): "results[0]: 'score' is inf, expected a number",
+    OLDER.replace('"score": 0.75', '"score": 7'): "results[0]: 'score' is 7, expected a number between 0 and 1",
+    OLDER.replace('"suite"', '"suite": "a", "suite"'): "'suite' stands twice in one place",
     with_row(num_test=0): "results[1]: 'num_test' is 0",
     with_row(fingerprint="abc"): "results[1]: 'fingerprint': expected three times 8 hex digits",
     with_row(repeat=0): "results[1] stands twice: tiny @ 5 · net · way, repeat 0",
@@ -150,13 +157,27 @@ def test_refused_in_one_line_that_names_the_file(tmp_path, text):
     (line,) = str(caught.value).splitlines()
     assert line.startswith(f"{path}: ")
     assert REFUSED[text] in line
+    assert "accept" not in line, "a night is read here too"
+
+
+def test_what_an_older_version_wrote_without_a_checksum_is_read_and_written_with_one(tmp_path):
+    path = tmp_path / "b.json"
+    for text in (OLDER, OLDER.replace("\n", "\r\n")):
+        path.write_bytes(text.encode())
+        older = read(path)
+        assert not older.is_sealed
+        assert older.rows == baseline().rows
+    write(path, older)
+    assert path.read_text() == TEXT
+    assert read(path) == baseline()
+    assert read(path).is_sealed
 
 
 def test_no_file_and_no_text(tmp_path):
     with pytest.raises(NoBaseline, match="no such baseline"):
         read(tmp_path / "b.json")
     (tmp_path / "b.json").write_bytes(b"\xff")
-    with pytest.raises(BadBaseline, match=r"not text \(byte 0\)"):
+    with pytest.raises(BadBaseline, match="not text: byte 0"):
         read(tmp_path / "b.json")
     with pytest.raises(BadBaseline, match="cannot be read: a folder"):
         read(tmp_path)

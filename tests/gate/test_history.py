@@ -53,7 +53,7 @@ def test_damaged_nights_are_named_and_skipped(tmp_path):
     found = nights(tmp_path, "small")
     assert found.files == (whole,)
     assert [line.partition(": ")[2] for line in found.damaged] == [
-        "not JSON: line 1 column 2: Expecting property name enclosed in double quotes", "of the suite 'other'"
+        "torn or not JSON: line 1 column 2: Expecting property name enclosed in double quotes", "of the suite 'other'"
     ]  # fmt: skip
     assert nights(tmp_path, "nowhere").nights == ()
 

@@ -46,16 +46,49 @@ def test_what_agrees_stays_as_it_is(tmp_path):
     assert failed(plan, records) == {}
 
 
-def test_one_final_on_other_data_refuses_all_finals_of_that_data(tmp_path):
-    """Repeats of one cell, and the other strategies that it would be compared with."""
+def fits(plan):
+    """Keys of the records of all trials and finals."""
+    return {key for job in plan.jobs.values() if job.kind != "pretrain" for key in job.record_keys}
+
+
+@pytest.mark.parametrize("kind", ["search", "final"])
+def test_one_record_on_other_data_refuses_all_of_that_data(tmp_path, kind):
+    """Trials and repeats of one cell, and the other strategies that it would be compared with."""
     plan, records = made(tmp_path)
-    tells(records, plan.cells[0].finals[1], dataset_sha256=A)
+    tells(records, of_kind(plan, kind)[0].record_keys[-1], dataset_sha256=A)
     found = failed(plan, records)
-    assert found.keys() == {key for one in plan.cells for key in one.finals}
+    assert found.keys() == fits(plan)
     assert set(found.values()) == {
         "refused: records differ in what they saw of near (abababababab and cdcdcdcdcdcd), and nothing says which are "
-        "right"
+        "right; another version of a library may read it differently"
     }
+
+
+@pytest.mark.parametrize("status", ["ok", "diverged"])
+def test_trials_that_began_with_other_weights_are_refused(tmp_path, status):
+    plan, records = made(tmp_path)
+    (pretraining,) = of_kind(plan, "pretrain")
+    tells(records, pretraining.key, tensors_sha256=A)
+    search = plan.jobs[cell(plan, "linear_probe").searches[0]]
+    for key, sha256 in zip(search.record_keys, (A, B, A), strict=True):
+        tells(records, key, weights={"sha256": sha256})
+    odd = search.record_keys[1]
+    if status == "diverged":
+        told = {"dataset_sha256": "cd" * 32, "weights": {"sha256": B}}
+        records[odd] = dataclasses.replace(records[odd], status=status, result=told, error="loss not finite")
+    assert failed(plan, records).keys() == {odd}
+
+
+def test_trials_from_before_they_told_count_as_they_are(tmp_path):
+    plan, records = made(tmp_path)
+    for job in of_kind(plan, "search"):
+        for key in job.record_keys:
+            silent = {name: value for name, value in records[key].result.items()
+                      if name not in ("dataset_sha256", "weights")}  # fmt: skip
+            records[key] = dataclasses.replace(records[key], result=silent)
+    assert failed(plan, records) == {}
+    tells(records, plan.cells[0].finals[1], dataset_sha256=A)
+    assert failed(plan, records).keys() == {key for one in plan.cells for key in one.finals}
 
 
 @pytest.mark.parametrize("status", ["failed", "diverged"])
@@ -72,11 +105,13 @@ def test_repeats_that_divide_a_set_anew_agree_within_each_repeat(tmp_path):
     plan, records = made(tmp_path, DIVIDED.replace("FOLDER", str(folder)))
     for one in plan.cells:
         assert len(one.splits) == 2
-        for key, sha256 in zip(one.finals, (A, B), strict=True):
-            tells(records, key, dataset_sha256=sha256)
+        for search, key, sha256 in zip(one.searches, one.finals, (A, B), strict=True):
+            for told in (*plan.jobs[search].record_keys, key):
+                tells(records, told, dataset_sha256=sha256)
     assert failed(plan, records) == {}
     tells(records, plan.cells[0].finals[1], dataset_sha256=C)
-    assert failed(plan, records).keys() == {one.finals[1] for one in plan.cells}
+    second = {key for one in plan.cells for key in (*plan.jobs[one.searches[1]].record_keys, one.finals[1])}
+    assert failed(plan, records).keys() == second
 
 
 def test_a_pretrainings_record_says_whose_weights_are_right(tmp_path):

@@ -86,6 +86,9 @@ def test_plan_looks_at_what_was_decoded_before_and_decodes_nothing(plan, folder)
         summarize(made, folders)
     allowed = plan(text.replace("epochs: 1}", "epochs: 1, allow_overlap: true}"))
     assert "200 of 200 training images were learned beforehand" in summarize(allowed, folders)["notes"][0]
+    for path in (folder / "results" / ".cache").glob("*/*_images.npy"):
+        path.write_bytes(path.read_bytes()[:-1] + b"\0")
+    assert "200 of 200" in summarize(allowed, folders)["notes"][0], "a plan reads prints, and no pictures"
 
 
 def test_a_rehearsal_never_teaches_its_targets(folder):

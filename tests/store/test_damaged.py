@@ -1,6 +1,7 @@
 """Every sort of damage is named, counts as absent, and is moved aside by the next write."""
 
 import contextlib
+import dataclasses
 import errno
 import json
 import logging
@@ -14,7 +15,7 @@ from bench.errors import StoreError
 from bench.store import Damaged
 from bench.store.encoding import decode, encode
 from bench.store.record import SCHEMA
-from bench.store.sealed import seal
+from bench.store.sealed import DEPTH, seal
 from tests.made_up import result_of, sealed_text
 from tests.store.finals import FAR, KEY, NEIGHBOUR, failed, final
 
@@ -28,6 +29,11 @@ def edit(**fields):
     return sealed_text({**json.loads(WHOLE), **fields})
 
 
+def nested(depth):
+    """So many mappings, each in the next."""
+    return {"in": nested(depth - 1)} if depth > 1 else {}
+
+
 CONTENTS = {
     "empty": (b"", "empty"),
     "blank": (b" \n", "empty"),
@@ -35,25 +41,27 @@ CONTENTS = {
     "torn": (WHOLE[:-5], "torn or not JSON: line "),
     "torn within a letter": ("{\"é".encode()[:-1], "not text: byte 2"),
     "two in one": (WHOLE + WHOLE, "torn or not JSON: line .* Extra data"),
-    "a merge conflict": (b"<<<<<<< HEAD\n" + WHOLE, "a web page, not a record"),
-    "a web page": (b"\n<!DOCTYPE html><title>404</title>", "a web page, not a record"),
+    "a merge conflict": (b"<<<<<<< HEAD\n" + WHOLE, "^a merge that nobody resolved$"),
+    "a web page": (b"\n<!DOCTYPE html><title>404</title>", "^a web page$"),
     "a picture": (b"\x89PNG\r\n\x1a\n", "not text: byte 0"),
     "UTF-16": (WHOLE.decode().encode("utf-16"), "not text: byte 0"),
     "a byte order mark": (b"\xef\xbb\xbf" + WHOLE, "torn or not JSON"),
-    "a list": (b"[]", "holds a list, not a record"),
-    "a number": (b"3", "holds a int, not a record"),
-    "null": (b"null", "holds a NoneType, not a record"),
+    "a list": (b"[]", "holds a list, expected a mapping"),
+    "a number": (b"3", "holds a int, expected a mapping"),
+    "null": (b"null", "holds a NoneType, expected a mapping"),
     "deep": (b"[" * 200_000, "nested too deeply"),
+    "deeper than anybody prints": (edit(provenance=nested(DEPTH)), "nested too deeply"),
     "NaN": (edit(result={"score": float("nan")}), "holds NaN"),
     "infinity": (edit(result={"score": float("-inf")}), "holds -Infinity"),
     "infinity in digits": (seal(OPEN.replace(b"0.25", b"1e999")), r"result\.score: expected a finite number, got inf"),
     "endless number": (WHOLE.replace(b"0.25", b"9" * 5000), "4300"),
-    "an older version's": (OLDER, f"^written by an older version: record schema 1, this version reads {SCHEMA}$"),
-    "a newer version's": (edit(schema=SCHEMA + 1), f"^record schema {SCHEMA + 1}, this version reads {SCHEMA}$"),
-    "no schema": (b"{}", f"record schema None, this version reads {SCHEMA}"),
-    "no checksum": (OPEN, "^no checksum$"),
+    "an older version's": (OLDER, f"^written by an older version: schema 1, this version reads {SCHEMA}$"),
+    "a newer version's": (edit(schema=SCHEMA + 1), f"^schema {SCHEMA + 1}, this version reads {SCHEMA}$"),
+    "no schema": (b"{}", f"^schema None, this version reads {SCHEMA}"),
+    "no checksum": (OPEN, "^no checksum: written by an older version, or by hand$"),
     "another number": (WHOLE.replace(b"0.25", b"0.75"), "^changed since it was written: it does not fit its checksum$"),
     "another spelling": (WHOLE.replace(b"0.25", b"2.5e-1"), "changed since it was written"),
+    "a name twice": (WHOLE.replace(b'"schema": 2', b'"schema": 2, "schema": 2'), "'schema' stands twice in one place"),
     "another line end": (WHOLE.replace(b"\n", b"\r\n"), "changed since it was written"),
     "another schema in one bit": (WHOLE.replace(b'"schema": 2', b'"schema": 3'), "changed since it was written"),
     "another key": (edit(key=NEIGHBOUR), f"holds the record of another key, {NEIGHBOUR}"),
@@ -282,3 +290,16 @@ def test_every_flipped_bit_is_noticed():
     data = encode(real_size())
     assert 3000 < len(data) < 6000
     assert unnoticed(data, range(8 * len(data))) == []
+
+
+def test_what_would_be_too_deep_to_read_is_not_written(store):
+    deepest = failed(provenance=nested(DEPTH - 1))
+    store.write(deepest)
+    assert store.read(KEY) == deepest
+    for depth in (DEPTH, 600, 100_000):
+        provenance = {}
+        for _ in range(depth - 1):
+            provenance = {"in": provenance}
+        with pytest.raises(ValueError, match="nested too deeply"):
+            store.write(dataclasses.replace(deepest, provenance=provenance))
+    assert store.read(KEY) == deepest

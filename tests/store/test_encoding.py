@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.store import Record
+from bench.store import Record, sealed
 from bench.store.encoding import decode, encode
 from tests.made_up import sealed_text
 
@@ -75,6 +75,27 @@ def test_a_file_name_that_is_not_utf8_survives():
     record = Record(KEY, "final", "failed", {}, error=b"no such file: caf\xe9".decode("utf-8", "surrogateescape"))
     assert b'"no such file: caf\\udce9"' in encode(record)
     assert decode(encode(record), KEY) == record
+
+
+@pytest.mark.parametrize("deep", [48, 49, 600, 5000])
+def test_what_is_nested_deeply_is_no_record(deep):
+    """Where the JSON reader has no objection, whoever prints it would run out of stack."""
+    record = Record(KEY, "final", "failed", {})
+    text = json.dumps(record.as_dict()).replace('"provenance": {}', f'"provenance": {{"a": {"[" * deep}{"]" * deep}}}')
+    data = sealed.seal(f"{{\n{text[1:]}\n".encode())
+    if deep == 48:
+        assert encode(decode(data, KEY))
+        return
+    with pytest.raises(ValueError, match="nested too deeply"):
+        decode(data, KEY)
+
+
+def test_nothing_is_written_that_would_not_be_read_again_for_its_depth():
+    deep = []
+    for _ in range(60):
+        deep = [deep]
+    with pytest.raises(ValueError, match="nested too deeply"):
+        encode(Record(KEY, "final", "failed", {}, provenance={"a": deep}))
 
 
 def test_tuples_come_back_as_lists():

@@ -1,15 +1,18 @@
 import contextlib
 import errno
 import fcntl
+import multiprocessing
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 import bench
 from bench.errors import StoreError
+from bench.store import locks
 
 KEY, OTHER = "ab" + "0" * 30, "ab" + "1" * 30
 HOLDER = """
@@ -143,3 +146,43 @@ def test_a_folder_that_takes_no_lock_file_is_told(store):
         store.lock(KEY),
     ):
         pass
+
+
+def take_a_turn(path, wait, answers):
+    locks.PATIENCE = wait
+    with locks.taking_turns(path, lambda line: None):
+        begun = time.monotonic()
+        time.sleep(1.5 * wait)
+        answers.put((begun, time.monotonic()))
+
+
+def test_behind_one_that_takes_too_long_no_more_than_one_begins_at_once(tmp_path):
+    """Four want to do what takes longer than they are patient."""
+    context = multiprocessing.get_context("fork")
+    answers = context.Queue()
+    turns = [context.Process(target=take_a_turn, args=(tmp_path / "locks" / "a", 1.0, answers)) for _ in range(4)]
+    for turn in turns:
+        turn.start()
+    spans = [answers.get(timeout=60) for _ in turns]
+    for turn in turns:
+        turn.join()
+    together = max(sum(begun <= moment < ended for begun, ended in spans) for moment, _ in spans)
+    assert together == 2, spans
+    assert list((tmp_path / "locks").iterdir()) == []
+
+
+def test_whoever_hangs_is_waited_for_and_told_of(tmp_path, monkeypatch):
+    """And so is one that hangs in its stead, twice as long: at some time everybody's turn comes."""
+    clock, told = [0.0], []
+    monkeypatch.setattr(locks.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(locks.time, "sleep", lambda seconds: clock.append(clock.pop() + 60))
+    path = tmp_path / "a.lock"
+    with contextlib.ExitStack() as hanging:
+        for _ in range(3):
+            hanging.enter_context(locks.taking_turns(path, told.append))
+        assert clock[0] == locks.PATIENCE * (1 + 1 + 2)
+    assert told == [
+        f"{place} has been held for {minutes} minutes: one more process begins the same work"
+        for place, minutes in ((path, 30), (path, 30), (f"{path}.2", 60))
+    ]
+    assert list(tmp_path.iterdir()) == []

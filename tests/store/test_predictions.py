@@ -306,3 +306,14 @@ def test_what_a_damaged_record_may_have_named_stays(store):
     both = {aged(store, KEY, 1), aged(store, KEY, 2)}
     store.path(KEY).write_bytes(b"torn")
     assert left(store) == both
+
+
+def test_what_a_record_named_that_was_moved_aside_stays(store):
+    mine, other = aged(store, KEY, 1), aged(store, FAR, 2)
+    sha256 = mine.name.split(".")[1]
+    store.write(final(KEY, result=result_of("final", predictions=sha256)))
+    store.path(KEY).write_bytes(store.path(KEY).read_bytes()[:-9])
+    theirs = aged(store, KEY, 3)
+    store.write(final(KEY, result=result_of("final", predictions=theirs.name.split(".")[1])))
+    assert len(list(store.damaged.iterdir())) == 1
+    assert left(store) == {mine, theirs}, other

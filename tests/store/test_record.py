@@ -114,4 +114,4 @@ def test_records_of_an_older_protocol_follow_from_it(store):
     older = made_up.record(spec={"protocol": 1})
     store.write(older)
     assert store.read(older.key) == older
-    assert coherence.told_key(older) not in (KEY, FAR)
+    assert coherence.key_from_spec(older) not in (KEY, FAR)

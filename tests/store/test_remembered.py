@@ -5,6 +5,7 @@ import threading
 
 import pytest
 
+from bench.store import sealed
 from bench.store.remembered import find_out_once, recall, remember
 
 VALUE = {"classes": 3, "notes": ["ä", "\udce4"], "share": 0.1, "none": None}
@@ -42,6 +43,8 @@ def test_every_flip_of_a_bit_is_noticed_or_means_the_same(path):
     lambda data: b"[" * 10_000,
     lambda data: b"\xff\xfe",
     lambda data: json.dumps(VALUE).encode(),  # as an older version kept it
+    lambda data: sealed.seal(json.dumps({"value": VALUE}, indent=1).encode()),
+    lambda data: sealed.seal(json.dumps({"name": "one.json"}, indent=1).encode()),
     lambda data: data.replace(b'"classes": 3', b'"classes": 7'),
     lambda data: data.replace(b'"classes": 3', b'"classes": 3.0'),
 ])

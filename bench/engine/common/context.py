@@ -3,6 +3,7 @@
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -84,6 +85,7 @@ class Context:
     announce: Callable[[Record], None]  # called with each record once it is on disk
     stopping: Callable[[], bool]  # True: finish the training at hand, start no other
     notice: Callable[[str], None] = print  # something that a person should know
+    pause: Callable[[], AbstractContextManager[None]] = nullcontext  # around what is part of no training's time
     engine: Engine = field(default_factory=Engine)
     keeps: Keeps = "classes"  # what finals tell of each test example
     patterns: Mapping[str, tuple[Pattern, ...]] = field(default_factory=dict)  # what the plan leaves frozen
@@ -99,7 +101,7 @@ class Context:
     _shared: OrderedDict[str, Any] = field(default_factory=OrderedDict)
 
     def __post_init__(self) -> None:
-        self.features = Features(self.cache / "features", self.device, self.notice)
+        self.features = Features(self.cache / "features", self.device, self.notice, self.pause)
 
     def meter(self) -> Meter:
         return Meter(self.device, lambda: self.features.seconds).start()

@@ -13,6 +13,7 @@ import time
 import zlib
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -36,6 +37,7 @@ class Features:
     folder: Path
     device: torch.device
     tell: Callable[[str], None] = log.warning  # how a person learns of a file that cannot be trusted, or written
+    pause: Callable[[], AbstractContextManager[None]] = nullcontext  # around what is part of no training's time
     seconds: float = 0.0  # spent on getting tables so far
     computed: int = 0  # times that tables had to be computed
     _open: OrderedDict[str, Tensor] = field(default_factory=OrderedDict)
@@ -45,7 +47,7 @@ class Features:
         will be wanted; only one worker does that at a time."""
         started = time.perf_counter()
         if not all(key in self._open for key in keys):
-            with locks.taking_turns(self.folder / f".{group}.lock", self.tell):
+            with self.pause(), locks.taking_turns(self.folder / f".{group}.lock", self.tell):
                 started = time.perf_counter()  # waiting for another worker is not work
                 for key in keys:
                     self._open_file(key)

@@ -6,12 +6,10 @@ import traceback
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-import torch
-
 from bench.engine.common.context import Context
 from bench.engine.common.seen import seen_before
 from bench.engine.common.start import Finished
-from bench.engine.train.faults import pass_on
+from bench.engine.train.faults import is_out_of_memory, pass_on
 from bench.engine.train.optimize import Hyper
 from bench.errors import NotApplicable
 from bench.plan.precision import FULL
@@ -107,7 +105,7 @@ def guarded(run: Callable[[], T]) -> T | Finished:
 def failure(error: Exception) -> Finished:
     if isinstance(error, NotApplicable):
         return Finished("not_applicable", error=str(error))
-    status: Status = "oom" if isinstance(error, torch.OutOfMemoryError | MemoryError) else "failed"
+    status: Status = "oom" if is_out_of_memory(error) else "failed"
     logger.debug("training failed", exc_info=error)
     trace = "".join(traceback.format_exception(error))[-TRACEBACK_CHARACTERS:]
     return Finished(status, Unscored(traceback=trace), error=f"{type(error).__name__}: {error}")

@@ -20,7 +20,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 
 from bench.engine.reuse.replay import Live
-from bench.engine.train.faults import pass_on
+from bench.engine.train.faults import is_out_of_memory, pass_on
 
 Tensors = dict[str, Tensor]
 Inputs = tuple[Tensor, ...]
@@ -143,10 +143,10 @@ def vmap_form(module: nn.Module, examples: Inputs) -> Form | None:
             actor = stand_in(module)
             before = state_held(actor)
             trial(_Vmap(actor, attention), actor, examples)
-    except torch.OutOfMemoryError:
-        raise
     except (RuntimeError, ValueError, TypeError, UserWarning) as error:
         pass_on(error)
+        if is_out_of_memory(error):
+            raise
         return None
     # A module that keeps tensors from one call for the next would keep those of all replicas.
     return _Vmap(module, attention) if state_held(actor) == before else None

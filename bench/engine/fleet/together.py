@@ -8,6 +8,7 @@ import torch
 from bench.engine.common.start import Start
 from bench.engine.fleet.calibrate import FleetChoice, form_maker
 from bench.engine.fleet.fleet import Fleet
+from bench.engine.train.faults import is_out_of_memory
 from bench.engine.train.inputs import Inputs, Share
 from bench.engine.train.loop import Session, Stream
 from bench.engine.train.optimize import Hyper
@@ -46,7 +47,7 @@ def have_equal_batches(streams: Sequence[Stream], batch_size: int) -> bool:
 
 def narrower(choice: FleetChoice, error: Exception, num_replicas: int) -> FleetChoice:
     """Half as many where memory was short; else each by itself, so that a fault is one training's."""
-    if isinstance(error, torch.OutOfMemoryError):
+    if is_out_of_memory(error):
         return FleetChoice(min(choice.width, num_replicas) // 2, choice.form)
     return FleetChoice()
 

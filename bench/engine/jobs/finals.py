@@ -61,6 +61,8 @@ def make_finals(jobs: Sequence[Job], context: Context) -> bool:
     """False: asked to stop before the last one."""
     ready = [final for job in jobs for final in (_others if job.kind == "unchosen" else _prepare)(job, context)]
     meter = context.meter()
+    if ready:  # all of them, so that a death while forms are tried out is no single final's
+        context.begins(_dead(ready, context), 0)
     choice = without_fault(lambda: _choose(ready, context), context)
     before = Measured(feature_seconds=meter.read().feature_seconds)  # whoever comes first has paid
     while ready:

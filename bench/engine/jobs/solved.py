@@ -112,7 +112,8 @@ class _Matrix:
 def _trials(spec: FitSpec, dead: Record, context: Context) -> list[Finished]:
     """`dead`: what a crash would leave."""
     meter = context.meter()
-    images = labelled_images(spec, context.data(spec.data))
+    data = context.data(spec.data)
+    images = labelled_images(spec, data)
     matrix = _matrix(spec, images, [], context)
     context.begins([dead], 1)
     points = penalties(spec)
@@ -125,10 +126,9 @@ def _trials(spec: FitSpec, dead: Record, context: Context) -> list[Finished]:
     ]
     # One pass over the images serves all penalties, so each trial has its share of it.
     cost = _cost(spec, matrix, context, Measured().plus(meter.read(), len(points)), len(points))
-    return [
-        Finished("ok", _trial(point, [one[n] for one in scores], [path[n] for path in heads]), cost)
-        for n, point in enumerate(points)
-    ]
+    saw = {"dataset_sha256": data.sha256, "weights": weights_of(matrix.begin)["weights"]}
+    results = [_trial(point, [one[n] for one in scores], [path[n] for path in heads]) for n, point in enumerate(points)]
+    return [Finished("ok", result.model_copy(update=saw), cost) for result in results]
 
 
 def _paths(spec: FitSpec, matrix: _Matrix, train: list[Tensor], held: list[Tensor]) -> list[list[Head]]:

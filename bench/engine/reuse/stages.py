@@ -20,6 +20,7 @@ from bench.engine.common.start import Start
 from bench.engine.reuse.cut import Cut, Whole, cut, join
 from bench.engine.reuse.replay import Static
 from bench.engine.train.examples import Examples
+from bench.engine.train.faults import is_out_of_memory
 from bench.engine.train.flops import forward_flops
 from bench.engine.train.inputs import Direct, FeatureTable, Supply, Tables, Through
 from bench.engine.train.precision import arithmetic
@@ -195,8 +196,8 @@ class _Maker:
             try:
                 whole = self._run(joint, base, how, size)
                 break
-            except torch.OutOfMemoryError:
-                if size == 1:
+            except (RuntimeError, MemoryError) as error:
+                if size == 1 or not is_out_of_memory(error):
                     raise
                 size //= 2
         return {

@@ -11,7 +11,7 @@ from functools import cached_property
 from bench.engine.common.context import Context
 from bench.engine.common.history import Tried, as_tried
 from bench.engine.common.records import guarded, trial_record, write
-from bench.engine.common.start import Finished, Start, labelled_images, start, trial_streams
+from bench.engine.common.start import Finished, Start, labelled_images, start, trial_streams, weights_of
 from bench.engine.search.outcome import describe_trial, moments_of, standing
 from bench.engine.search.points import ask_cohort, at_point
 from bench.engine.train.examples import Examples
@@ -58,10 +58,10 @@ class Trial:
         how = self.seats[0][0].engine_use()
         finished = describe_trial(self.hyper, self.spec, self.begin, self.outcomes, self.rungs)
         cost = finished.cost.model_copy(update={"measured": self.spent, "engine": how})
-        result = finished.result
+        saw = {"dataset_sha256": self.race.dataset_sha256, "weights": weights_of(self.begin)["weights"]}
         if self.ingredients and finished.status == "ok":
-            result = result.model_copy(update={"ingredients": self.ingredients})
-        return replace(finished, result=result, cost=cost)
+            saw["ingredients"] = self.ingredients
+        return replace(finished, result=finished.result.model_copy(update=saw), cost=cost)
 
 
 @dataclass(eq=False)
@@ -73,6 +73,7 @@ class Race:
     context: Context
     history: list[Tried] = field(default_factory=list)  # of the cohorts that are over
     trials: list[Trial] = field(default_factory=list)  # those that are racing
+    dataset_sha256: str = ""  # of what `images` are taken from
     _points: dict[int, Hyper] = field(default_factory=dict)  # of the cohort, by the trials' numbers
     _networks: dict[int, tuple[FitSpec, Start]] = field(default_factory=dict)  # of those that had no record
     _start: Start | Finished | None = None  # the latest one; trials of one recipe share it
@@ -87,7 +88,9 @@ class Race:
     @cached_property
     def images(self) -> Examples:
         """All that the search may see."""
-        return labelled_images(self.spec, self.context.data(self.spec.data))
+        data = self.context.data(self.spec.data)
+        self.dataset_sha256 = data.sha256
+        return labelled_images(self.spec, data)
 
     @cached_property
     def streams(self) -> list[Stream]:

@@ -38,6 +38,8 @@ def _run_cohort(races: Sequence[Race], cohort: range, context: Context) -> bool:
     if not racing:
         return True
     meter = context.meter()
+    # All that line up, so that a death while forms are tried out is no single trial's.
+    context.begins([record for race in racing for trial in race.trials for record in race.crashed(trial)], 0)
     choice = without_fault(lambda: _choose(racing, context), context)
     # The first trial pays for features that were computed on the way. Trying out forms is no part of a training.
     racing[0].spend(racing[0].trials[0].number, Measured(feature_seconds=meter.read().feature_seconds))

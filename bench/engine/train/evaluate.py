@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.engine.train.examples import Examples
+from bench.engine.train.faults import is_out_of_memory
 from bench.engine.train.inputs import Direct, Inputs, Share, Supply
 from bench.engine.train.precision import full
 from bench.metrics import score_of
@@ -113,8 +114,8 @@ def score(
         index = torch.arange(start, min(start + batch_size, len(images)), device=images.device)
         try:
             logits = logits_of(supply.batches([Share(images, index)]))
-        except torch.OutOfMemoryError:
-            if batch_size == 1:
+        except (RuntimeError, MemoryError) as error:
+            if batch_size == 1 or not is_out_of_memory(error):
                 raise
             batch_size //= 2
             continue

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from bench.engine.train.evaluate import Scored, estimate_statistics, score
 from bench.engine.train.examples import Examples
+from bench.engine.train.faults import is_out_of_memory
 from bench.engine.train.inputs import Inputs
 from bench.engine.train.optimize import Hyper, make_optimizer, set_rates, step_toward
 from bench.engine.train.precision import arithmetic, full
@@ -164,9 +165,9 @@ class Solo:
                 given = tuple(value[0] for value in inputs)
                 loss = self._backward(given, labels[0]) if self._term is None else self._with_term(given, labels[0])
                 break
-            except torch.OutOfMemoryError:
+            except (RuntimeError, MemoryError) as error:
                 of_batch = self._term is not None or batch_matters(self.network.module)
-                if 2 * self.pieces > labels.shape[1] or of_batch:
+                if 2 * self.pieces > labels.shape[1] or of_batch or not is_out_of_memory(error):
                     raise
                 self.pieces *= 2
         self.optimizer.step()

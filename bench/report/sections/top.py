@@ -65,7 +65,7 @@ def _shares_labels(facts: Facts) -> list[bool]:
 def warnings(facts: Facts) -> list[str]:
     """Full sentences, most important first; notes of the results come before our own."""
     counts, results = facts.counts, facts.results
-    found = [*results.overlaps, *results.notes]
+    found = [*results.overlaps, *results.refusals, *results.notes]
     if counts.missing:
         found.append(
             f"{counts.missing:,} of {plural(counts.planned, 'training')} missing: the numbers below are not final."
