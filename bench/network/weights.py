@@ -22,7 +22,7 @@ WRAPPERS = ("state_dict_ema", "model_ema", "state_dict", "model")
 
 
 class WeightsError(BenchError):
-    """The weights cannot be used; says what came and what was expected, on one line, whatever the tensors are called."""
+    """The weights cannot be used. Says what came and what was expected, on one line, whatever tensors are called."""
 
     def __init__(self, text: str) -> None:
         super().__init__(printable(text))
