@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 SPLITS = {"train": "train", "training": "train", "val": "train", "valid": "train", "validation": "train",
           "test": "test", "testing": "test"}
 PER_BYTE = 20  # bytes of memory for a byte of a table, at most: short fields become objects
-PER_ROW = 3_000  # bytes of memory for a row, while the revision is made of all paths and digests
+PER_ROW = 4_000  # bytes of memory for a row, while the revision is made of all paths and digests
 BLOCK = 1 << 16  # bytes that are read at once while rows are counted
 UTF_16 = b"\xff\xfe", b"\xfe\xff"
 

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from bench.errors import BenchError
+from bench.text import printable
 
 State = dict[str, Tensor]
 
@@ -21,7 +22,10 @@ WRAPPERS = ("state_dict_ema", "model_ema", "state_dict", "model")
 
 
 class WeightsError(BenchError):
-    """The weights cannot be used; says what came and what was expected."""
+    """The weights cannot be used. Says what came and what was expected, on one line, whatever tensors are called."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(printable(text))
 
 
 @dataclass(frozen=True)

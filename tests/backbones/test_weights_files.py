@@ -96,6 +96,7 @@ def test_absent(tmp_path):
 def test_a_checkpoint_without_tensors(refused, tmp_path):
     assert refused(saved({"epoch": 3, "lr": 0.1})) == "no tensors inside; found epoch, lr"
     assert refused(saved({})) == "no tensors inside; found nothing"
+    assert refused(saved({"sta\0e\x1b[2J": 3})) == r"no tensors inside; found sta\x00e\x1b[2J"
     assert refused(saved([1, 2])) == "expected a mapping of tensors, got list"
     assert refused(saved(torch.zeros(3))) == "expected a mapping of tensors, got Tensor"
     save_file({}, tmp_path / "none.safetensors")

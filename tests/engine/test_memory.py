@@ -6,6 +6,9 @@ import pytest
 import torch
 
 from bench.engine.common.context import OnDevice
+from bench.engine.fleet.calibrate import FleetChoice
+from bench.engine.fleet.forms import vmap_form
+from bench.engine.fleet.together import narrower
 from bench.engine.train.evaluate import evaluate
 from bench.engine.train.examples import Examples
 from bench.engine.train.loop import Session, Stream, train
@@ -85,6 +88,18 @@ def test_a_batch_is_cut_however_the_lack_of_memory_is_told(error):
     narrow, session = narrow_session(toys.network("toy_vit"), task, 4, error)
     session.advance(1, set())
     assert narrow.sizes[-1] == 4
+
+
+@pytest.mark.parametrize("error", ALSO_NO_ROOM)
+def test_a_fleet_is_halved_however_the_lack_of_memory_is_told(error):
+    assert narrower(FleetChoice(8, "vmap"), error, 6) == FleetChoice(3, "vmap")
+    assert narrower(FleetChoice(8, "vmap"), RuntimeError("shapes differ"), 6) == FleetChoice()
+
+
+def test_a_network_that_finds_no_room_still_has_a_form():
+    narrow = Narrow(toys.network("toy_vit").module, 0, ALSO_NO_ROOM[1])
+    with pytest.raises(torch.AcceleratorError):
+        vmap_form(narrow, toys.images("test").take(torch.arange(4)).inputs(toys.PIPELINE)[None])
 
 
 def test_no_other_error_cuts_a_batch():

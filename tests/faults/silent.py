@@ -14,6 +14,7 @@ import numpy as np
 
 from tests.execute.running import locks_are_free
 from tests.faults.scene import NUM_RECORDS, finals, forget, main, say, scene, table
+from tests.made_up import sealed_text
 
 
 def lone_finals(place):
@@ -96,11 +97,13 @@ def one_bit_of_the_weights(place, _):
 
 
 def foreign_records(place, _):
-    """One file holds another's record as it was, one another's under its own key."""
+    """One file holds another's record as it was, one another's under its own key, and one the same, sealed anew."""
     paths = list(lone_finals(place))
     paths[0].write_bytes(paths[1].read_bytes())
     paths[2].write_bytes(paths[3].read_bytes())
     edit(paths[2], "key", paths[3].stem, paths[2].stem)
+    other = json.loads(paths[5].read_bytes())
+    paths[4].write_bytes(sealed_text({**other, "key": paths[4].stem}))
 
 
 def torn_records(place, _):
@@ -138,8 +141,9 @@ def another_rate_in_a_record(place, _):
 def another_facts(place, the_scene):
     """What this machine remembers of a person's pictures: more classes, another number of test images."""
     for path in (the_scene.folder / "home" / "transfer-bench" / "facts").glob("*.json"):
-        raw = json.loads(path.read_text())
-        path.write_text(json.dumps({**raw, "num_classes": raw["num_classes"] + 4, "num_test": 999}))
+        known = json.loads(path.read_text())["value"]
+        edit(path, "num_classes", known["num_classes"], known["num_classes"] + 4)
+        edit(path, "num_test", known["num_test"], 999)
 
 
 # name -> the damage, and whether finals are to be made from it
