@@ -52,7 +52,7 @@ def test_knowingly_it_is_allowed_and_told(plan, folder):
     assert summarize(made, Folders(folder / "results", folder / "reports"))["notes"][0] == told
     tiny = DATASETS["tiny"]
     (counted,) = sentences(examine(made, lambda ref: tiny.load(tiny.options())))
-    assert counted == ("tiny: 0 of 103 test images and 60 of 60 training images were learned beforehand, from tiny, "
+    assert counted == ("tiny: 0 of 103 test images and 60 of 60 training images were learned beforehand, from itself, "
                        "as `allow_overlap` says.")  # fmt: skip
 
 
