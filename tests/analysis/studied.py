@@ -39,6 +39,20 @@ class Planned:
         return self.shares.get((treatment, keep), self.share)
 
 
+@dataclass(frozen=True, eq=False)
+class Held:
+    """Predictions as a row of finals has them, in memory."""
+
+    said: Predictions
+    problem: str = ""
+
+    def load(self) -> Predictions:
+        return self.said
+
+    def whole(self) -> Predictions:
+        return self.said
+
+
 def finals(planned: Planned, draw: np.random.Generator) -> pd.DataFrame:
     """Rows as `join.py` makes them, those columns that a study reads."""
     num = planned.num_classes * planned.per_class
@@ -72,7 +86,7 @@ def _rows(planned, draw, named, images):
             rows.append({
                 "pair": pair, "target": target, "treatment": treatment, "keep": keep, "repeat": repeat, "status": "ok",
                 "score": float(right.mean()), "metric": "accuracy", "num_units": planned.units,
-                "classes": tuple(classes.tolist()), "predictions": SimpleNamespace(load=lambda said=said: said),
+                "classes": tuple(classes.tolist()), "predictions": Held(said),
             })  # fmt: skip
     return rows
 
