@@ -37,6 +37,13 @@ FINALS: dict[str, str] = {
     "axis": "str",  # what its strategy stands on by its own account: "depth"; "" where on nothing
     "axis_value": "float64",  # its place there; NaN where there is none
     "axis_kind": "str",  # the line of the figure that it belongs to, where an axis has several; else ""
+    # Of a study of transferability, else "": the pair of parts, the part that is learned, `base` or `AnB` ..., and how
+    # many units are kept.
+    "pair": "str",
+    "target": "str",
+    "treatment": "str",
+    "keep": "int64",
+    "classes": "object",  # places among those of the set, where a part of it is taken: a tuple; else None
     "num_classes": "int64",  # of the dataset
     "num_units": "int64",  # of the backbone, head included
     # Share of its labelled images, and of its test images, that another repeat of the task has too, as expected of

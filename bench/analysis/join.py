@@ -3,6 +3,7 @@
 import json
 import math
 from collections import Counter
+from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
@@ -14,7 +15,7 @@ from bench.keys import digest
 from bench.plan.agreement import REFUSED, agreeing
 from bench.plan.exams import exams_of, sentences
 from bench.plan.halving import cohorts
-from bench.plan.plan import Cell, Plan
+from bench.plan.plan import Cell, Plan, Role
 from bench.plan.stand_in import MARK
 from bench.spec.job import FitSpec, PretrainSpec, trial_key
 from bench.spec.recipe import Recipe
@@ -75,6 +76,11 @@ def _axis_columns(cell: Cell) -> dict[str, Any]:
     return {"axis": cell.axis.name, "axis_value": cell.axis.value, "axis_kind": cell.axis.kind}
 
 
+def _role_columns(cell: Cell) -> dict[str, Any]:
+    role = cell.role or Role("", "", "", 0)
+    return {**asdict(role), "classes": cell.declared.data.classes}
+
+
 def _sharing_columns(plan: Plan, cell: Cell) -> dict[str, float]:
     facts, is_resplit = plan.sources[digest(cell.declared.data)].facts, bool(cell.splits)
     return {"label_overlap": label_overlap(cell.budget, facts, is_resplit),
@@ -103,6 +109,7 @@ def _finals(plan: Plan, cell: Cell, records: dict[str, Record], store: Store) ->
             **_cell_columns(cell, spec),
             **shared,
             **_axis_columns(cell),
+            **_role_columns(cell),
             "num_classes": cell.num_classes,
             "num_units": cell.num_units,
             "repeat": repeat,

@@ -55,6 +55,8 @@ def _facts(path: Path, identity: str) -> DatasetFacts:
         notes=(f"{twice} of {len(loaded.test.labels)} {TWICE}, pixel by pixel",)
         if twice else (),
         train_sizes=tuple(counts),
+        test_sizes=tuple(np.bincount(loaded.test.labels, minlength=len(loaded.classes))),
+        classes=loaded.classes,
     )
 
 

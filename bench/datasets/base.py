@@ -5,8 +5,8 @@ No torch here: `plan` and `list` read entries. The catalogue itself is `bench/da
 
 import hashlib
 import operator
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -48,6 +48,14 @@ class Split:
         """[N, 2]: each example as it is kept, and as it was before. Equal ones have equal prints."""
         stored = np.fromiter((print_of(*row) for row in zip(*self.columns.values(), strict=True)), np.uint64)
         return np.stack([stored, stored if self.wholes is None else self.wholes], 1)
+
+    def of_classes(self, chosen: Sequence[int]) -> "Split":
+        rows = np.flatnonzero(np.isin(self.labels, chosen))
+        labels = np.searchsorted(np.asarray(chosen, np.int64), self.labels[rows]).astype(np.int64)
+        columns = {name: column[rows] for name, column in self.columns.items()}
+        part = Split(columns, labels, modality=self.modality)
+        vars(part)["prints"] = self.prints[rows]  # `wholes` may be known of the whole set alone
+        return part
 
     def __post_init__(self) -> None:
         modality = MODALITIES[self.modality]
@@ -99,6 +107,13 @@ class Dataset:
         train, test = self.divided(seed)
         return every[train], every[test]
 
+    def of_classes(self, chosen: Sequence[int] | None) -> "Dataset":
+        """The part of these classes, which are 0, 1 ... then; None: all of it."""
+        if chosen is None:
+            return self
+        names = tuple(self.classes[number] for number in chosen)
+        return Dataset(names, self.train.of_classes(chosen), self.test.of_classes(chosen), self.is_divided)
+
     @cached_property
     def sha256(self) -> str:
         """Digest of every example and label; two copies that differ are two datasets."""
@@ -123,9 +138,10 @@ class DatasetFacts:
     revision: str  # part of every key; changes when the pixels do
     notes: tuple[str, ...] = ()  # what a reader of the results should know of these images
     metric: Metric = "accuracy"
-    # Training and test images of each class, in the order of the classes; (): nothing is known of them.
+    # Training and test images of each class, in their order, and what they are called; (): nothing is known of them.
     train_sizes: tuple[int, ...] = ()
     test_sizes: tuple[int, ...] = ()
+    classes: tuple[str, ...] = ()
     # Of a set that comes in one split, which we divided: what holds of this division alone. None: it brings its own.
     division: tuple[str, ...] | None = None
 
@@ -135,9 +151,19 @@ class DatasetFacts:
             object.__setattr__(self, name, operator.index(getattr(self, name)))
         for name in ("train_sizes", "test_sizes"):
             object.__setattr__(self, name, tuple(map(operator.index, getattr(self, name))))
-        for name in ("notes", "division"):
+        for name in ("notes", "division", "classes"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, tuple(getattr(self, name)))
+
+
+    def of_classes(self, chosen: Sequence[int]) -> "DatasetFacts":
+        """Of the part of these classes. The sizes must be known."""
+        train, test = ([sizes[number] for number in chosen] for sizes in (self.train_sizes, self.test_sizes))
+        return replace(
+            self, num_classes=len(chosen), num_train=sum(train), num_test=sum(test), smallest_class=min(train),
+            train_sizes=tuple(train), test_sizes=tuple(test),
+            classes=tuple(self.classes[number] for number in chosen) if self.classes else (),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -176,3 +202,4 @@ class DatasetEntry:
     is_hub: bool = False  # what they say is a hub's name where no file is called so
     public: PublicSize | None = None  # of the set that it is named after
     modality: str = "image"
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # of classes, by their names

@@ -207,7 +207,7 @@ def answer(question: dict[str, Any]) -> DatasetFacts:
         notes=() if is_divided else told,
         train_sizes=tuple(counts),
         test_sizes=tuple(np.bincount(test, minlength=len(opened.classes))),
-        division=told if is_divided else None,
+        classes=tuple(opened.classes), division=told if is_divided else None,
     )
 
 

@@ -97,6 +97,7 @@ def _facts(found: Labelled, options: PictureOptions, known: tuple[Sequence[str],
         notes=() if is_divided else again,
         train_sizes=tuple(per_class),
         test_sizes=tuple(np.bincount(labels[test], minlength=len(found.classes))),
+        classes=found.classes,
         division=(told_of_split(train, test, options), *again) if is_divided else None,
     )
 

@@ -4,10 +4,10 @@ A set that lies in a folder of BENCH_DATA under its own name is taken before any
 with a folder per class, or the layout that torchvision leaves. Two copies that differ are two data sets.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import ModuleType
 
-from bench.datasets import arrays, folder, torchvision_sets
+from bench.datasets import arrays, folder, groups, torchvision_sets
 from bench.datasets.arrays import ArrayOptions
 from bench.datasets.base import Dataset, DatasetEntry, DatasetFacts, PublicSize
 from bench.datasets.files import DataError, visible
@@ -46,6 +46,7 @@ class Public:
     megabytes: int  # to download
     size: PublicSize
     metric: Metric = "accuracy"
+    groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def facts(self, options: PictureOptions) -> DatasetFacts:
         facts = self._found(options).facts()
@@ -76,8 +77,9 @@ class Public:
 Size = PublicSize
 
 PUBLIC = (
-    Public("cifar10", "10 kinds of things, 32 px", 163, Size(10, 50_000, 10_000)),
-    Public("cifar100", "100 kinds of things, 32 px", 161, Size(100, 50_000, 10_000)),
+    Public("cifar10", "10 kinds of things, 32 px", 163, Size(10, 50_000, 10_000), groups=groups.CIFAR10),
+    Public("cifar100", "100 kinds of things, 32 px", 161, Size(100, 50_000, 10_000),
+           groups=groups.CIFAR100),
     Public("svhn", "house numbers, 32 px", 235, Size(10, 73_257, 26_032)),
     Public("stl10", "10 kinds of things, 96 px", 2516, Size(10, 5_000, 8_000)),
     Public("mnist", "handwritten digits, 28 px", 11, Size(10, 60_000, 10_000)),
@@ -97,6 +99,7 @@ PUBLIC = (
     Public("clevr_count", "how many bodies, 3 to 10", 18000, Size(8, 70_000, 15_000)),
 )
 NAMED = {
-    one.name: DatasetEntry(one.name, one.summary, one.facts, one.load, PictureOptions, is_read=True, public=one.size)
+    one.name: DatasetEntry(one.name, one.summary, one.facts, one.load, PictureOptions, is_read=True, public=one.size,
+                           groups=one.groups)
     for one in PUBLIC
 }

@@ -70,8 +70,17 @@ class World:
             num_test=len(self.classes) * options.test_per_class,
             smallest_class=options.train_per_class,
             train_sizes=(options.train_per_class,) * len(self.classes),
+            test_sizes=(options.test_per_class,) * len(self.classes),
+            classes=tuple(name for _, name in self.classes),
             revision=f"rendered-{REVISION}:{self.name}:{settings}",
         )
+
+    @property
+    def groups(self) -> dict[str, tuple[str, ...]]:
+        """`shapes`, `textures` ..., where there is more than one kind."""
+        kinds = dict.fromkeys(kind for kind, _ in self.classes)
+        names = {kind: tuple(name for own, name in self.classes if own == kind) for kind in kinds}
+        return {f"{kind}s": own for kind, own in names.items()} if len(kinds) > 1 else {}
 
     def load(self, options: RenderedOptions) -> Dataset:
         return Dataset(
@@ -111,7 +120,9 @@ WORLDS = (
 
 
 def entry(world: World) -> DatasetEntry:
-    return DatasetEntry(world.name, world.summary, world.facts, world.load, world.options)
+    return DatasetEntry(
+        world.name, world.summary, world.facts, world.load, world.options, groups=world.groups
+    )
 
 
 RENDERED = {world.name: entry(world) for world in WORLDS}

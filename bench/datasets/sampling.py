@@ -126,6 +126,11 @@ def split_folds(labels: Labels, num_folds: int, seed: int, names: Sequence[str] 
     return Folds(fold, dealt, "; ".join(notes))
 
 
+def shuffled(count: int, seed: int) -> list[int]:
+    """0 .. count - 1, in the order of their tickets."""
+    return [int(number) for number in np.argsort(_tickets(count, seed), kind="stable")]
+
+
 def _tickets(count: int, seed: int) -> npt.NDArray[np.uint64]:
     """Raw words of the bit generator: numpy keeps those the same across its releases, unlike `permutation`."""
     words: npt.NDArray[np.uint64] = np.random.PCG64(seed).random_raw(count)

@@ -123,6 +123,12 @@ class _Opened:
     test_labels: Labels | None
     values: Labels
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Their names, or the values where it has none."""
+        names = next((getattr(one, "classes", None) or getattr(one, "categories", None) for one in self.train), None)
+        return tuple(map(str, names if names and len(names) == len(self.values) else self.values))
+
 
 def _open_all(loader: Loader, root: Path) -> _Opened:
     train, test = (_open(loader, root, parts) for parts in loader.parts)
@@ -149,18 +155,16 @@ def answer(question: dict[str, Any]) -> DatasetFacts:
     sizes, test_sizes = (np.bincount(labels, minlength=len(values)) for labels in (train, test))
     return DatasetFacts(
         len(values), options.side or loader.side, len(train), len(test), int(sizes.min()), question["revision"], notes,
-        train_sizes=tuple(sizes), test_sizes=tuple(test_sizes), division=division,
+        train_sizes=tuple(sizes), test_sizes=tuple(test_sizes), classes=opened.classes, division=division,
     )  # fmt: skip
 
 
 def load(name: str, root: Path, options: PictureOptions) -> Dataset:
     loader = LOADERS[name]
     opened = _open_all(loader, root)
-    train_labels, values = opened.train_labels, opened.values
+    train_labels, classes = opened.train_labels, opened.classes
     side = options.side or loader.side
     decoded = _decoded(opened.train, side, options.fit)
-    names = next((getattr(one, "classes", None) or getattr(one, "categories", None) for one in opened.train), None)
-    classes = tuple(map(str, names)) if names and len(names) == len(values) else tuple(map(str, values))
     if opened.test_labels is not None:
         test = _decoded(opened.test, side, options.fit).split(opened.test_labels)
         return Dataset(classes, decoded.split(train_labels), test)

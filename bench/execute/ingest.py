@@ -24,8 +24,9 @@ Unread = tuple[DataRef, dict[str, Any]]  # with its options, paths too
 def ingest(jobs: Iterable[Job], sources: Mapping[str, DataSource], cache: Path) -> None:
     """Raises BenchError where images cannot be used. What is embedded is drawn by the workers."""
     left: list[Unread] = []
-    for key, ref in {digest(ref): ref for ref in (job.spec.data.as_read for job in jobs)}.items():
-        source = sources[key]
+    wanted = [job.spec.data.as_read for job in jobs]
+    for ref in {digest([ref.name, ref.options, ref.revision]): ref for ref in wanted}.values():  # parts of one set once
+        source = sources[digest(ref)]
         entry = datasets.find(ref.name)
         options = entry.options.model_validate(source.options)
         if entry.is_read and dataset_cache.kept(ref.name, options, cache, ref.revision) is None:
@@ -44,8 +45,9 @@ def images_at_hand(
             entry = datasets.find(ref.name)
             options = entry.options.model_validate(sources[digest(ref)].options)
             if draws and not entry.is_read:
-                return dataset_cache.load(ref.name, options, cache, ref.revision)
-            return dataset_cache.kept_prints(ref.name, options, cache, ref.revision)
+                return dataset_cache.load(ref.name, options, cache, ref.revision).of_classes(ref.classes)
+            known = dataset_cache.kept_prints(ref.name, options, cache, ref.revision)
+            return known.of_classes(ref.classes) if known is not None else None
         except Exception:  # a third party's code: trainings on these images will say what is wrong
             return None
 

@@ -55,7 +55,8 @@ def _data(cell: Cell) -> list[Any]:
     spec, via = cell.declared.dataset, cell.declared.via
     seen = [via.name, via.revision] if via is not None else []
     exam = ["resplit"] if cell.splits else []  # other images are tested on, whoever decided so
-    return [_reference(cell.declared.data, spec.options), spec.metric, cell.budget, seen, *exam]
+    part = [_written(spec.classes)] if spec.classes is not None else []
+    return [_reference(cell.declared.data, spec.options), spec.metric, cell.budget, seen, *exam, *part]
 
 
 def _reference(data: DataRef, options: dict[str, Any]) -> list[Any]:

@@ -44,7 +44,7 @@ def on_baseline(baseline: Baseline, tonight: Tonight, rule: Rule) -> list[str]:
 def _pretrained(baseline: Baseline, tonight: Tonight) -> list[str]:
     known = {(row.cell, row.repeat): row.weights for row in baseline.rows}
     moved = {
-        cell.name for cell in tonight.cells for row in cell.rows
+        cell.name for cell in tonight.cells if len({row.weights for row in cell.rows}) == 1 for row in cell.rows
         if None not in (row.weights, old := known.get((cell.name, row.repeat))) and row.weights != old
     }  # fmt: skip
     if not moved:

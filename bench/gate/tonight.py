@@ -90,20 +90,23 @@ def _cell(plan: Plan, cell: Cell, records: Mapping[str, Record]) -> TonightCell:
     name = CellName(cell.dataset, cell.budget.text, cell.backbone, cell.strategy)
     source = plan.sources.get(digest(cell.declared.data))
     num_test = source.facts.num_test if source is not None else None
-    learned = records.get(cell.pretraining or "")
-    weights = learned.pretraining.weights_sha256[:DIGITS] if learned is not None and learned.pretraining else None
     unfit = [record.error or "it does not fit" for record in found.values() if record.status == UNFIT]
     return TonightCell(
         name=name,
         fingerprint=mark,
-        rows=tuple(_row(name, repeat, record, (mark, num_test, weights)) for repeat, record in found.items()
-                   if record.status == "ok"),
+        rows=tuple(_row(name, repeat, record, (mark, num_test, _weights(cell, repeat, records)))
+                   for repeat, record in found.items() if record.status == "ok"),
         failures={repeat: _failure(one) for repeat, one in found.items() if one.status not in ("ok", UNFIT)},
         absent=tuple(repeat for repeat in range(len(cell.finals)) if repeat not in found),
         unfit=unfit[0] if unfit else "",
         environments=_commonest(Environment.of(one.provenance) for one in found.values()),
         searches_once=len(cell.finals) > 1 and len(set(cell.searches)) == 1,
     )  # fmt: skip
+
+
+def _weights(cell: Cell, repeat: int, records: Mapping[str, Record]) -> str | None:
+    learned = records.get(cell.pretrainings[repeat]) if cell.pretrainings else None
+    return learned.pretraining.weights_sha256[:DIGITS] if learned is not None and learned.pretraining else None
 
 
 def _row(

@@ -79,7 +79,7 @@ def _jobs_with_records(plan: Plan, records: Mapping[str, Record]) -> Iterator[tu
 
 def _data_key(ref: DataRef) -> str:
     """Whatever it is scored by."""
-    return digest([ref.name, ref.options, ref.revision, ref.split])
+    return digest([ref.name, ref.options, ref.revision, ref.split, ref.classes])
 
 
 def _shared_weights(ref: BackboneRef, records: Mapping[str, Record]) -> _Shared:

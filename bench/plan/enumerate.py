@@ -10,7 +10,7 @@ from bench.keys import digest
 from bench.plan import probe
 from bench.plan.exams import refuse_same
 from bench.plan.origins import origin_of
-from bench.plan.plan import Cell, DataSource, Declared, Finds, Plan
+from bench.plan.plan import Cell, DataSource, Declared, Finds, Plan, Role
 from bench.plan.precision import PLAIN, Machine, choose
 from bench.plan.resolve import (
     Problems,
@@ -23,8 +23,9 @@ from bench.plan.resolve import (
     resolve_strategy,
 )
 from bench.plan.settings import head_of, optimizer_of, search_of, training_of, undrawn
+from bench.plan.study import role_of
 from bench.plan.tasks import Task, tasks_of
-from bench.spec.job import FitSpec, Job, PretrainSpec
+from bench.spec.job import FitSpec, Job
 from bench.spec.refs import arithmetic_key
 from bench.suite.load import LoadedSuite
 from bench.suite.schema import BackboneSpec, Suite
@@ -85,12 +86,19 @@ def _pretrain_labels(
 ) -> dict[str, tuple[str, str]]:
     found: dict[str, tuple[str, str]] = {}
     for backbone, listed in recipes:
-        if backbone.pretraining is not None and backbone.spec.pretrain is not None:
-            found[backbone.pretraining.key] = (backbone.label, datasets.short_name(backbone.spec.pretrain.dataset))
+        for number, job in enumerate(backbone.pretrainings):
+            assert backbone.lesson is not None, "it comes with a pretraining"
+            found[job.key] = (backbone.label, _of_repeat(backbone, backbone.lesson.label, number))
         for one in listed:
-            if one.via is not None:
-                found[origin_of(backbone, one).needs[-1]] = (backbone.label, f"then {one.via.label}")
+            for number in range(max(1, len(backbone.pretrainings)) if one.via is not None else 0):
+                assert one.via is not None
+                way = _of_repeat(backbone, f"then {one.via.label}", number)
+                found[origin_of(backbone, one, number).needs[-1]] = (backbone.label, way)
     return found
+
+
+def _of_repeat(backbone: ResolvedBackbone, label: str, number: int) -> str:
+    return f"{label}, repeat {number}" if len(backbone.pretrainings) > 1 else label
 
 
 def refuse(problems: Problems) -> None:
@@ -135,7 +143,7 @@ def _check_modalities(
     for number, (backbone, listed) in enumerate(recipes):
         takes = backbone.facts.modality
         taught = [one.via.ref for one in listed if one.via is not None]
-        taught += [] if backbone.pretraining is None else [backbone.pretraining.spec.data]
+        taught += [job.spec.data for job in backbone.pretrainings]
         for ref in {digest(ref): ref for ref in [*(task.dataset.ref for task in tasks), *taught]}.values():
             given = datasets.find(ref.name).modality
             if given != takes:
@@ -180,10 +188,11 @@ def _check_size(
     max_runs: int,
 ) -> None:
     suite = loaded.suite
-    cells = len(tasks) * sum(len(listed) for _, listed in recipes)
+    every = list(_combinations(suite, tasks, recipes))
+    cells = len(every)
     searches = suite.repeats if suite.search.scope == "repeat" else 1
     runs = cells * (suite.search.trials * searches + suite.repeats)
-    soups = len(tasks) * sum(one.recipe.soup is not None for _, listed in recipes for one in listed)
+    soups = sum(strategy.recipe.soup is not None for _, (_, strategy), _ in every)
     if suite.search.finals == "all":
         runs += cells * suite.repeats * (suite.search.trials - 1)
     runs += soups * suite.search.trials * (suite.repeats - searches)  # each repeat has its own trials
@@ -201,12 +210,23 @@ def _cells(
     jobs: dict[str, Job],
 ) -> Iterator[Cell]:
     for backbone, _ in recipes:
-        if backbone.pretraining is not None:
-            jobs[backbone.pretraining.key] = backbone.pretraining
+        jobs |= {job.key: job for job in backbone.pretrainings}
+    for task, pair, role in _combinations(suite, tasks, recipes):
+        yield replace(_cell(suite, task, pair, jobs), role=role)
+
+
+def _combinations(
+    suite: Suite, tasks: list[Task], recipes: list[tuple[ResolvedBackbone, list[ResolvedStrategy]]]
+) -> Iterator[tuple[Task, tuple[ResolvedBackbone, ResolvedStrategy], Role | None]]:
+    """Task, backbone and strategy: each with each, but in a study, which has its own."""
+    study = suite.transferability
     for task in tasks:
         for backbone, listed in recipes:
             for strategy in listed:
-                yield _cell(suite, task, (backbone, strategy), jobs)
+                if study is None:
+                    yield task, (backbone, strategy), None
+                elif role := role_of(study, task.spec.classes, backbone.spec.pretrain, strategy.axis):
+                    yield task, (backbone, strategy), role
 
 
 def _cell(
@@ -214,15 +234,15 @@ def _cell(
 ) -> Cell:
     backbone, strategy = pair
     recipe = strategy.recipe
-    origin = origin_of(backbone, strategy)
+    origins = [origin_of(backbone, strategy, repeat) for repeat in range(suite.repeats)]
     training = training_of(suite, task.num_labels, recipe, optimizer_of(suite, backbone.facts))
     training = replace(training, precision=backbone.arithmetic.used)
-    for job in origin.pretrainings:
+    for job in (job for origin in origins for job in origin.pretrainings):
         jobs.setdefault(job.key, job)
     spec = FitSpec(
         data=task.dataset.ref,
         budget=task.budget,
-        backbone=backbone.ref(origin.weights),
+        backbone=backbone.ref(origins[0].weights),
         recipe=recipe,
         pipeline=pipeline(backbone.spec, backbone.facts, task.dataset.facts),
         training=training,
@@ -232,7 +252,10 @@ def _cell(
         seed=suite.seed,
         varied=strategy.varied,
     )
-    made = [_search_and_final(suite, one, origin.needs) for one in _repeats(suite, task, spec)]
+    specs = [replace(one, backbone=backbone.ref(origin.weights))
+             for one, origin in zip(_repeats(suite, task, spec), origins, strict=True)]
+    made = [_search_and_final(suite, (one, specs[0]), (origin.needs, origins[0].needs))
+            for one, origin in zip(specs, origins, strict=True)]
     for job in (job for pair_of_jobs in made for job in pair_of_jobs):
         jobs.setdefault(job.key, job)
     others = _unchosen(suite, [final for _, final in made])
@@ -248,12 +271,12 @@ def _cell(
         num_classes=task.dataset.facts.num_classes,
         num_units=len(backbone.facts.unit_names),
         axis=strategy.axis,
-        pretraining=origin.needs[0] if origin.needs else None,
+        pretrainings=tuple(origin.needs[0] for origin in origins if origin.needs),
         searches=tuple(search.key for search, _ in made),
         finals=tuple(final.key for _, final in made),
         declared=_declared(task, backbone, strategy),
         unchosen=tuple(job.key for job in others),
-        lessons=origin.lessons,
+        lessons=origins[0].lessons,
         splits=task.splits,
     )
 
@@ -264,19 +287,22 @@ def _repeats(suite: Suite, task: Task, spec: FitSpec) -> list[FitSpec]:
 
 
 def _declared(task: Task, backbone: ResolvedBackbone, strategy: ResolvedStrategy) -> Declared:
-    pretraining = backbone.pretraining.spec if backbone.pretraining is not None else None
-    source = pretraining.data if isinstance(pretraining, PretrainSpec) else None
+    source = next((job.spec.data for job in backbone.pretrainings), None)
     via = strategy.via.ref if strategy.via is not None else None
     return Declared(task.spec, task.dataset.ref, backbone.spec, backbone.weights, source, strategy.spec, via)
 
 
-def _search_and_final(suite: Suite, spec: FitSpec, needs: tuple[str, ...]) -> tuple[Job, Job]:
+def _search_and_final(
+    suite: Suite, specs: tuple[FitSpec, FitSpec], needs: tuple[tuple[str, ...], tuple[str, ...]]
+) -> tuple[Job, Job]:
+    """Of a repeat. `specs`, `needs`: its own, and those of the first one, whose search may serve all."""
+    spec, first = specs
     if spec.recipe.own_head is not None:
-        spec = undrawn(spec)
+        spec, first = undrawn(spec), undrawn(first)
     # A soup is made of the trials themselves, so they must have learned from this repeat's labels.
     is_own = suite.search.scope == "repeat" or spec.recipe.soup is not None
-    search = Job("search", spec if is_own else replace(spec, repeat=0), needs)
-    return search, Job("final", spec, (*needs, search.key))
+    search = Job("search", spec, needs[0]) if is_own else Job("search", first, needs[1])
+    return search, Job("final", spec, (*needs[0], search.key))
 
 
 def _unchosen(suite: Suite, finals: list[Job]) -> list[Job]:

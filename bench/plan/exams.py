@@ -34,7 +34,9 @@ class Exam:
     def is_same(self) -> bool:
         """The target itself, as far as can be told without its pixels. A metric makes no other images."""
         mine, theirs = self.lesson.data, self.data
-        return (mine.name, mine.options, mine.revision) == (theirs.name, theirs.options, theirs.revision)
+        if (mine.name, mine.options, mine.revision) != (theirs.name, theirs.options, theirs.revision):
+            return False
+        return mine.classes is None or theirs.classes is None or not set(mine.classes).isdisjoint(theirs.classes)
 
 
 Examined = tuple[Exam, Overlap | None]
@@ -89,11 +91,17 @@ def _most(exam: Exam, learned: Dataset, target: Dataset) -> Overlap:
 
 
 def sentences(found: Iterable[Examined]) -> list[str]:
-    """Of those pairs that have images in common, as far as that is known."""
-    return [_sentence(exam, known) for exam, known in found if known or (known is None and exam.is_same)]
+    """Of those pairs that have images in common, as far as that is known. Sets that were each learned from themselves,
+    as the controls of a study are, share one."""
+    told: dict[str, list[str]] = {}  # targets, by what is said of them
+    for exam, known in found:
+        if known or (known is None and exam.is_same):
+            told.setdefault(_said(exam, known), []).append(exam.target)
+    return [f"{', '.join(dict.fromkeys(targets))}: {said}." for said, targets in told.items()]
 
 
-def _sentence(exam: Exam, known: Overlap | None) -> str:
+def _said(exam: Exam, known: Overlap | None) -> str:
     what = str(known) if known else "all images"
+    source = "itself" if exam.is_same and exam.lesson.label == exam.target else exam.lesson.label
     allowed = ", as `allow_overlap` says" if exam.lesson.may_overlap else ""
-    return f"{exam.target}: {what} were learned beforehand, from {exam.lesson.label}{allowed}."
+    return f"{what} were learned beforehand, from {source}{allowed}"

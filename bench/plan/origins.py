@@ -21,24 +21,27 @@ class Origin:
         return tuple(job.key for job in self.pretrainings)
 
 
-def origin_of(backbone: ResolvedBackbone, strategy: ResolvedStrategy) -> Origin:
+def origin_of(backbone: ResolvedBackbone, strategy: ResolvedStrategy, repeat: int) -> Origin:
     if strategy.recipe.init == "random":
         return Origin(Weights("random"))  # where the backbone comes from must not be in the key then
-    own = (backbone.pretraining,) if backbone.pretraining is not None else ()
+    pretraining, weights = backbone.pretraining(repeat), backbone.weights_of(repeat)
+    own = (pretraining,) if pretraining is not None else ()
     lessons = tuple(one.lesson for one in (backbone, strategy) if one.lesson is not None)
     if strategy.via is None:
-        return Origin(backbone.weights, own, lessons)
-    stage = _stage(backbone, strategy, tuple(job.key for job in own))
+        return Origin(weights, own, lessons)
+    stage = _stage(backbone, strategy, weights, tuple(job.key for job in own))
     return Origin(Weights("pretrain", stage.key), (*own, stage), lessons)
 
 
-def _stage(backbone: ResolvedBackbone, strategy: ResolvedStrategy, needs: tuple[str, ...]) -> Job:
+def _stage(
+    backbone: ResolvedBackbone, strategy: ResolvedStrategy, weights: Weights, needs: tuple[str, ...]
+) -> Job:
     via, data = strategy.stage, strategy.via
     assert via is not None
     assert data is not None
     spec = PretrainSpec(
         data=data.ref,
-        backbone=backbone.ref(backbone.weights),
+        backbone=backbone.ref(weights),
         pipeline=pipeline(backbone.spec, backbone.facts, data.facts),
         epochs=via.epochs,
         batch_size=via.batch_size,

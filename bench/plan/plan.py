@@ -33,6 +33,16 @@ class Declared:
 
 
 @dataclass(frozen=True)
+class Role:
+    """What a cell is in a study of transferability."""
+
+    pair: str  # `split 0`, `shapes and textures`
+    target: str  # the part that it learns: A or B
+    treatment: str  # `base`, or one of `study_schema.TREATMENTS`
+    keep: int  # units; 0 in the base
+
+
+@dataclass(frozen=True)
 class Lesson:
     """A data set that the weights of a cell learn before the target's labels."""
 
@@ -55,7 +65,7 @@ class Cell:
     num_classes: int
     num_units: int
     axis: Axis | None  # as its strategy declares it
-    pretraining: str | None  # key
+    pretrainings: tuple[str, ...]  # keys, one per repeat; (): its weights are not made inside the suite
     searches: tuple[str, ...]  # keys, one per repeat; all the same where the cell searches once
     finals: tuple[str, ...]  # keys, one per repeat
     declared: Declared
@@ -64,6 +74,7 @@ class Cell:
     unchosen: tuple[str, ...] = ()
     lessons: tuple[Lesson, ...] = ()  # one after another
     splits: tuple[int, ...] = ()  # of its data set, one per repeat; (): all repeats share one
+    role: Role | None = None  # in a study
 
     @property
     def task(self) -> str:

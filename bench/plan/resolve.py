@@ -13,6 +13,7 @@ from bench.datasets.files import digests_of
 from bench.errors import BenchError, Missing
 from bench.keys import digest
 from bench.places import DATA, find_file
+from bench.plan.classes import chosen
 from bench.plan.plan import DataSource, Finds, Lesson
 from bench.plan.precision import ASKED, Choice
 from bench.spec.job import Job, PretrainSpec
@@ -23,7 +24,7 @@ from bench.strategies import varied
 from bench.strategies.entry import Axis, StrategyEntry
 from bench.strategies.inline import axis_inline, build_inline, stops
 from bench.suite.load import LoadedSuite
-from bench.suite.schema import BackboneSpec, StrategySpec, Suite, head_text
+from bench.suite.schema import BackboneSpec, ClassesSpec, StrategySpec, Suite, head_text
 
 Loc = tuple[str | int, ...]
 LONGEST_LIST = 4  # values of an option that a label shows
@@ -80,7 +81,7 @@ class ResolvedBackbone:
     facts: BackboneFacts
     weights: Weights
     options: dict[str, Any]
-    pretraining: Job | None
+    pretrainings: tuple[Job, ...]  # inside the suite: one, or one for each repeat
     weights_file: Path | None
     sources: dict[str, DataSource] = field(default_factory=dict)  # of its pretraining
     lesson: Lesson | None = None  # the same
@@ -88,6 +89,13 @@ class ResolvedBackbone:
 
     def ref(self, weights: Weights) -> BackboneRef:
         return BackboneRef(self.spec.name, self.options, self.spec.units, weights)
+
+    def pretraining(self, repeat: int) -> Job | None:
+        return self.pretrainings[repeat % len(self.pretrainings)] if self.pretrainings else None
+
+    def weights_of(self, repeat: int) -> Weights:
+        job = self.pretraining(repeat)
+        return Weights("pretrain", job.key) if job is not None else self.weights
 
 
 @dataclass(frozen=True)
@@ -113,10 +121,24 @@ def checked_options(owner: str, model: type[Options], raw: dict[str, Any], at: P
         return None
 
 
-def resolve_dataset(
-    name: str, raw: dict[str, Any], loc: Loc, problems: Problems, metric: Metric | None = None
-) -> tuple[DataRef, DataSource] | None:
-    name, given = datasets.split_name(name)
+@dataclass(frozen=True)
+class Asked:
+    """A data set as a suite names it."""
+
+    name: str
+    options: dict[str, Any]
+    classes: ClassesSpec | None = None
+    metric: Metric | None = None
+
+    @property
+    def label(self) -> str:
+        part = f" {self.classes.text}" if self.classes is not None else ""
+        return f"{datasets.short_name(self.name)}{part}"
+
+
+def resolve_dataset(asked: Asked, loc: Loc, problems: Problems) -> tuple[DataRef, DataSource] | None:
+    raw = asked.options
+    name, given = datasets.split_name(asked.name)
     try:
         entry: DatasetEntry = datasets.find(name)
     except BenchError as error:
@@ -141,8 +163,16 @@ def resolve_dataset(
         return None
     every = options.model_dump(mode="json")
     told = {option: value for option, value in every.items() if option not in entry.where}
-    ref = DataRef(name, told, facts.revision, facts.num_classes, metric or facts.metric)
     problems.finds.sources[written] = DataSource(every, facts)
+    part = None
+    if asked.classes is not None:
+        try:
+            part = chosen(asked.classes, name, entry, facts)
+        except ValueError as error:
+            problems.add((*loc, "classes"), str(error))
+            return None
+        facts = facts.of_classes(part)
+    ref = DataRef(name, told, facts.revision, facts.num_classes, asked.metric or facts.metric, classes=part)
     return ref, DataSource(every, facts)
 
 
@@ -180,7 +210,8 @@ def resolve_backbone(
                f"`options: {{img_size: {spec.image_size}}}`"
         problems.add((*loc, "image_size"), text)
     if spec.pretrain is not None:
-        return _pretrained_inside(spec, options, facts, Place(problems, loc))
+        num = suite.repeats if spec.pretrain.seeds == "per_repeat" else 1
+        return _pretrained_inside(spec, (options, num), facts, Place(problems, loc))
     try:
         weights, path = _outside_weights(spec, facts, problems)
     except Missing as missing:
@@ -191,7 +222,7 @@ def resolve_backbone(
         return None
     origin = path.name if path is not None and weights.origin == "file" else weights.origin
     label = spec.label or (spec.name if weights.origin == "hub" else f"{spec.name} ({origin})")
-    return ResolvedBackbone(label, spec, facts, weights, options, None, path)
+    return ResolvedBackbone(label, spec, facts, weights, options, (), path)
 
 
 def _outside_weights(spec: BackboneSpec, facts: BackboneFacts, problems: Problems) -> tuple[Weights, Path | None]:
@@ -235,36 +266,36 @@ def hub_weights(name: str, problems: Problems) -> tuple[Weights, Path]:
 
 
 def _pretrained_inside(
-    spec: BackboneSpec, options: dict[str, Any], facts: BackboneFacts, at: Place
+    spec: BackboneSpec, how: tuple[dict[str, Any], int], facts: BackboneFacts, at: Place
 ) -> ResolvedBackbone | None:
-    problems, loc = at.problems, at.loc
+    """`how`: the architecture's options, and how many pretrainings."""
+    problems, loc, (options, num) = at.problems, at.loc, how
     source = spec.pretrain
     assert source is not None
-    resolved = resolve_dataset(source.dataset, source.options, (*loc, "pretrain"), problems)
+    asked = Asked(source.dataset, source.options, source.classes)
+    resolved = resolve_dataset(asked, (*loc, "pretrain"), problems)
     if resolved is None:
         return None
     data, found = resolved
     lr, weight_decay = PRETRAINING[source.optimizer]
-    job = Job(
-        kind="pretrain",
-        spec=PretrainSpec(
-            data=data,
-            backbone=BackboneRef(spec.name, options, "coarse", Weights("random")),
-            pipeline=pipeline(spec, facts, found.facts),
-            epochs=source.epochs,
-            batch_size=source.batch_size,
-            optimizer=source.optimizer,
-            lr=source.lr if source.lr is not None else lr,
-            weight_decay=source.weight_decay if source.weight_decay is not None else weight_decay,
-            shift=source.shift,
-            seed=source.seed,
-        ),
+    first = PretrainSpec(
+        data=data,
+        backbone=BackboneRef(spec.name, options, "coarse", Weights("random")),
+        pipeline=pipeline(spec, facts, found.facts),
+        epochs=source.epochs,
+        batch_size=source.batch_size,
+        optimizer=source.optimizer,
+        lr=source.lr if source.lr is not None else lr,
+        weight_decay=source.weight_decay if source.weight_decay is not None else weight_decay,
+        shift=source.shift,
+        seed=source.seed,
     )
-    label = spec.label or f"{spec.name} ({datasets.short_name(source.dataset)})"
-    weights = Weights("pretrain", job.key)
+    jobs = tuple(Job("pretrain", replace(first, seed=first.seed + repeat)) for repeat in range(num))
+    label = spec.label or f"{spec.name} ({asked.label})"
+    weights = Weights("pretrain", jobs[0].key)
     at_dataset = (*loc, "pretrain", "dataset")
-    lesson = Lesson(datasets.short_name(source.dataset), data, at_dataset, source.allow_overlap)
-    return ResolvedBackbone(label, spec, facts, weights, options, job, None, {digest(data): found}, lesson)
+    lesson = Lesson(asked.label, data, at_dataset, source.allow_overlap)
+    return ResolvedBackbone(label, spec, facts, weights, options, jobs, None, {digest(data): found}, lesson)
 
 
 def pipeline(spec: BackboneSpec, facts: BackboneFacts, data: DatasetFacts) -> Pipeline:
@@ -323,7 +354,7 @@ def _by_way(strategy: ResolvedStrategy, loc: Loc, problems: Problems) -> Resolve
     if via is None:
         return strategy
     strategy = replace(strategy, recipe=replace(strategy.recipe, via=None), stage=via)
-    resolved = resolve_dataset(via.dataset, via.options, loc, problems)
+    resolved = resolve_dataset(Asked(via.dataset, via.options), loc, problems)
     if resolved is None:
         return strategy
     data = ResolvedDataset(datasets.short_name(via.dataset), *resolved)

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from bench import backbones, datasets
+from bench.suite import study
 from bench.suite.load import LoadedSuite
 from bench.suite.recipe_schema import RecipeSpec
 from bench.suite.schema import (
     BackboneSpec,
+    ClassesSpec,
     DatasetSpec,
     PretrainingSpec,
     SearchSpec,
@@ -22,6 +24,7 @@ from bench.suite.schema import (
     TestSpec,
     TrainingSpec,
 )
+from bench.suite.study_schema import TransferabilitySpec
 
 MARK = "STAND-IN"
 SUFFIX = ".stand-in"
@@ -38,6 +41,9 @@ def rehearsal(loaded: LoadedSuite, missing: Collection[str]) -> LoadedSuite:
     here: a rehearsal takes minutes on any machine."""
     suite = loaded.suite
     told: list[str] = []
+    if suite.transferability is not None:
+        suite = _study(suite, suite.transferability, told)
+        missing = ()
     sets = tuple(_dataset(number, spec, missing, told) for number, spec in enumerate(suite.datasets))
     networks = tuple(_backbone(number, spec, missing, told) for number, spec in enumerate(suite.backbones))
     listed = _strategies(tuple(_on_the_way(spec, missing, told) for spec in suite.strategies), told)
@@ -57,8 +63,20 @@ def rehearsal(loaded: LoadedSuite, missing: Collection[str]) -> LoadedSuite:
     return replace(loaded, suite=Suite.model_validate(stood_in.model_dump()), stand_ins=tuple(told))
 
 
+def _study(suite: Suite, spec: TransferabilitySpec, told: list[str]) -> Suite:
+    """Of parts of the embedded source world, with the small network."""
+    told.append(f"the study of {datasets.short_name(spec.dataset)}: halves of the embedded world source")
+    pretrain = {"epochs": 2, "seed": FIRST_SEED}
+    own = spec.model_copy(update={
+        "dataset": "source", "options": {"train_per_class": 40, "test_per_class": 20}, "labels_per_class": LARGEST,
+        "splits": spec.splits[:1], "groups": ("shapes", "textures") if spec.groups else (),
+        "backbone": {"name": NETWORK, "image_size": SIDE, "pretrain": pretrain}, "keep": "all",
+    })  # fmt: skip
+    return Suite.model_validate({**suite.model_dump(), **study.stands_for(own), study.KEY: own.model_dump()})
+
+
 def _dataset(number: int, spec: DatasetSpec, missing: Collection[str], told: list[str]) -> DatasetSpec:
-    shown = spec.label or datasets.short_name(spec.name)
+    shown = spec.label or f"{datasets.short_name(spec.name)}{_part(spec.classes)}"
     if not _is_missing(spec.name, spec.options, missing):
         # Trained for less than the suite asks, on one split, because one search serves all repeats.
         return spec.model_copy(update={"label": f"{shown} ({MARK})", "test": TestSpec(resplit=False)})
@@ -66,7 +84,13 @@ def _dataset(number: int, spec: DatasetSpec, missing: Collection[str], told: lis
     told.append(f"dataset {shown}: the embedded world {world}")
     amounts = [one if one != "full" else LARGEST for one in spec.labels_per_class] or [5, LARGEST]
     few = sorted({min(amount, LARGEST - 10 * place) for place, amount in enumerate(reversed(amounts[-BUDGETS:]))})
-    return DatasetSpec(name=world, labels_per_class=tuple(few), label=f"{shown} ({MARK} {world})")
+    label = f"{shown} ({MARK} {world})"
+    return DatasetSpec(name=world, labels_per_class=tuple(few), label=label, classes=_half(spec.classes))
+
+
+def _half(classes: ClassesSpec | None) -> ClassesSpec | None:
+    """Of a part, what has a meaning in every set."""
+    return classes if classes is not None and classes.half is not None else None
 
 
 def _backbone(number: int, spec: BackboneSpec, missing: Collection[str], told: list[str]) -> BackboneSpec:
@@ -76,7 +100,8 @@ def _backbone(number: int, spec: BackboneSpec, missing: Collection[str], told: l
         if spec.pretrain is None or not _is_missing(spec.pretrain.dataset, spec.pretrain.options, missing):
             return spec.model_copy(update={"label": label})
         told.append(f"backbone {shown}: pretrained on the embedded world source")
-        source = spec.pretrain.model_copy(update={"dataset": "source", "options": {}})
+        part = _half(spec.pretrain.classes)
+        source = spec.pretrain.model_copy(update={"dataset": "source", "options": {}, "classes": part})
         return spec.model_copy(update={"label": label, "pretrain": source})
     if spec.weights == "random":
         told.append(f"backbone {shown}: {NETWORK} with random weights")
@@ -87,8 +112,15 @@ def _backbone(number: int, spec: BackboneSpec, missing: Collection[str], told: l
 
 
 def _shown(spec: BackboneSpec) -> str:
-    origin = datasets.short_name(spec.pretrain.dataset) if spec.pretrain is not None else spec.weights
-    return spec.label or (spec.name if origin in (None, "hub") else f"{spec.name} ({Path(origin).name})")
+    taught = spec.pretrain
+    origin = Path(spec.weights).name if spec.weights is not None else None
+    if taught is not None:
+        origin = f"{datasets.short_name(taught.dataset)}{_part(taught.classes)}"
+    return spec.label or (spec.name if origin in (None, "hub") else f"{spec.name} ({origin})")
+
+
+def _part(classes: ClassesSpec | None) -> str:
+    return f" {classes.text}" if classes is not None else ""
 
 
 def _is_missing(dataset: str, options: dict[str, Any], missing: Collection[str]) -> bool:

@@ -3,8 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from bench import datasets
-from bench.plan.resolve import Problems, ResolvedDataset, resolve_dataset
+from bench.plan.resolve import Asked, Problems, ResolvedDataset, resolve_dataset
 from bench.plan.resplit import resplits, splits_of, trouble
 from bench.spec.refs import LabelBudget
 from bench.suite.schema import DatasetSpec, FoldsSpec, Suite
@@ -23,10 +22,11 @@ def tasks_of(suite: Suite, problems: Problems) -> list[Task]:
     tasks: list[Task] = []
     for number, spec in enumerate(suite.datasets):
         loc = ("datasets", number)
-        resolved = resolve_dataset(spec.name, spec.options, loc, problems, spec.metric)
+        asked = Asked(spec.name, spec.options, spec.classes, spec.metric)
+        resolved = resolve_dataset(asked, loc, problems)
         if resolved is None:
             continue
-        dataset = ResolvedDataset(spec.label or datasets.short_name(spec.name), *resolved)
+        dataset = ResolvedDataset(spec.label or asked.label, *resolved)
         if any(dataset.label == task.dataset.label for task in tasks):
             problems.add(loc, f"{dataset.label!r} stands twice in this suite; give one of them another `label`")
         facts, ref = dataset.facts, dataset.ref

@@ -9,6 +9,7 @@ from bench.analysis.comparison import Scores
 from bench.analysis.frame import SuiteResults
 from bench.analysis.headline import Findings
 from bench.analysis.tables import Counts, Leaderboard, cell_summary, missing
+from bench.analysis.transferability import Study, studies
 from bench.analysis.words import labels, shortened
 from bench.report.palette import budget_series, strategy_series
 from bench.report.view import Look, TableCell
@@ -25,6 +26,7 @@ class Facts:
     counts: Counts
     strategies: dict[str, Look]
     budgets: dict[str, Look]
+    studies: list[Study]
 
     @staticmethod
     def of(results: SuiteResults) -> "Facts":
@@ -39,6 +41,7 @@ class Facts:
             counts=missing(results),
             strategies=strategy_series(unique(row["strategy"] for row in summary), baselines),
             budgets=budget_series(unique(row["budget"] for row in by_labels)),
+            studies=studies(results),
         )
 
     @property

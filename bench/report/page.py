@@ -18,10 +18,12 @@ from bench.report.sections.source import forgetting_section
 from bench.report.sections.tasks import tasks_section
 from bench.report.sections.top import findings, key_numbers, warnings
 from bench.report.sections.transfer import transfer_section
+from bench.report.sections.transferability import transferability_section
 from bench.report.svg import drawing
 from bench.report.view import Section
 
 SECTIONS = (
+    transferability_section,
     leaderboard_section,
     tasks_section,
     transfer_section,
@@ -39,13 +41,16 @@ SECTIONS = (
     protocol_section,
     provenance_section,
 )
+# In a study the same strategy is another treatment on another network, so that strategies are not what is compared.
+BETWEEN_STRATEGIES = (leaderboard_section, tasks_section, transfer_section)
 
 
 def build(results: SuiteResults, gate: GateResult | None = None) -> str:
     """With a gate's result, what it found comes first."""
     facts = Facts.of(results)
     with drawing():
-        sections: list[Section] = [found for make in SECTIONS if (found := make(facts)) is not None]
+        wanted = [make for make in SECTIONS if not facts.studies or make not in BETWEEN_STRATEGIES]
+        sections: list[Section] = [found for make in wanted if (found := make(facts)) is not None]
     styles = ["page.css"]
     if gate is not None:
         sections.insert(0, regressions_section(gate))

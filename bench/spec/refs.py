@@ -18,6 +18,8 @@ class DataRef:
     num_classes: int
     metric: Metric = "accuracy"
     split: int | None = field(default=None, metadata=LATER)  # seed of a repeat's own division; None: as it is read
+    # The part of the set that is taken: places among its classes, ascending, which become 0, 1 ...; None: all of it.
+    classes: tuple[int, ...] | None = field(default=None, metadata=LATER)
 
     @property
     def as_read(self) -> "DataRef":

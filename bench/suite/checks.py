@@ -23,9 +23,10 @@ _LABELLED: tuple[tuple[str, type[Labelled], str], ...] = (
 def _label(spec: Labelled) -> str:
     """What surely tells two entries apart in tables. `plan/` knows more: defaults, and what an option expands to."""
     if isinstance(spec, DatasetSpec):
-        return spec.label or spec.name
+        return spec.label or f"{spec.name}{spec.classes.text if spec.classes else ''}"
     if isinstance(spec, BackboneSpec):
-        origin = spec.pretrain.dataset if spec.pretrain else spec.weights
+        taught = spec.pretrain
+        origin = f"{taught.dataset}{taught.classes.text if taught.classes else ''}" if taught else spec.weights
         return spec.label or (spec.name if origin in (None, "hub") else f"{spec.name} ({origin})")
     if spec.recipe is not None:
         return spec.recipe.name

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from bench.suite import schema
+from bench.suite import schema, study
 from bench.suite.positions import MAX_NODES
 from bench.suite.words import annotations, branches, choices, expected, is_section, item
 
@@ -57,6 +57,7 @@ its JSON Schema for editors. This page is generated: `python -m bench.suite.desc
 | a head `small` | `{{start: small}}` |
 | `stop_early: 10` | `stop_early: {{moments: 10}}` |
 | a strategy `{{recipe: {{name: ..., phases: [...]}}}}` | `{{name: recipe, recipe: {{name: ..., phases: [...]}}}}` |
+| `classes: [cat, dog]` | `classes: {{names: [cat, dog]}}` |
 | `labels_per_class: 5`, `fraction: 0.1`, `total: 100` | a list of one |
 | a range `[0.001, 1]` | `{{low: 0.001, high: 1}}` |
 """
@@ -166,6 +167,9 @@ def json_schema() -> Json:
         _tidy(section)
         _allow_unset(section)
     _allow_short_forms(sections)
+    made = list(study.MADE)  # by the section for a study, where there is one
+    full["required"] = [key for key in full["required"] if key not in made]
+    full["anyOf"] = [{"required": made}, {"required": [study.KEY]}]
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **full}
 
 
@@ -211,6 +215,8 @@ def _allow_short_forms(sections: dict[str, Json]) -> None:
     for budget in ("labels_per_class", "fraction", "total"):
         lists = [option for option in dataset[budget]["anyOf"] if option.get("type") == "array"]
         _widen(dataset[budget], *(option["items"] for option in lists))
+    for section in ("DatasetSpec", "PretrainingSpec"):
+        _widen(sections[section]["properties"]["classes"], sections["ClassesSpec"]["properties"]["names"])
     low = {k: v for k, v in sections["Range"]["properties"]["low"].items() if k in ("type", "exclusiveMinimum")}
     pair = {"type": "array", "prefixItems": [low, low], "items": False, "minItems": 2, "maxItems": 2}
     for key in ("lr", "weight_decay"):

@@ -1,7 +1,7 @@
 """A suite file -> a checked, frozen `Suite` with every default filled, or every problem of the file at once.
 
-The way: `positions.py` reads, `overrides.py` replaces, `shorthand.py` spells out, `schema.py` checks,
-`refusals.py` words what it refused, `checks.py` compares entries. `plan/` reads the result.
+The way: `positions.py` reads, `overrides.py` replaces, `shorthand.py` and `study.py` spell out, `schema.py`
+checks, `refusals.py` words what it refused, `checks.py` compares entries. `plan/` reads the result.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from bench.errors import SuiteError, nearest
-from bench.suite import checks, refusals, shorthand
+from bench.suite import checks, refusals, shorthand, study
 from bench.suite.overrides import apply_override
 from bench.suite.positions import MAX_BYTES, Node, Place, Problem, Unreadable, clip, read_tree
 from bench.suite.schema import Suite
@@ -72,7 +72,8 @@ def _tree(text: str, path: Path, overrides: Sequence[str]) -> tuple[Node, list[P
         tree, found = apply_override(tree, override)
         tree = shorthand.expand(tree)
         problems += found
-    return tree, problems
+    tree, found = study.spelled_out(tree)
+    return shorthand.expand(tree), problems + found
 
 
 def _read(path: Path) -> str:

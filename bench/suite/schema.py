@@ -11,6 +11,7 @@ from bench.spec.refs import Keeps, Metric
 from bench.suite.numbers import Below1, Count, Name, Positive, Positives, Rate, Rates, Share, Whole, whole
 from bench.suite.recipe_schema import RecipeSpec, StopSpec
 from bench.suite.section import SuiteSection
+from bench.suite.study_schema import TransferabilitySpec
 
 
 class Range(SuiteSection):
@@ -43,6 +44,36 @@ class TestSpec(SuiteSection):
     split. Unset: where such a set has fewer than 3,000 images and each repeat has a search of its own."""
 
 
+class ClassesSpec(SuiteSection):
+    names: tuple[Annotated[str, Field(min_length=1)] | int, ...] = ()
+    """These classes, by their names. `classes: [cat, dog]` is short for it."""
+    group: Name | None = None
+    """The classes of a group that the set declares, such as `man_made` and `natural` of CIFAR, `shapes` and `textures`
+    of `source`."""
+    half: Literal["A", "B"] | None = None
+    """A random half of the classes; A and B have none in common."""
+    split: Whole = 0
+    """Which random halves: another number draws others."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "ClassesSpec":
+        if sum([bool(self.names), self.group is not None, self.half is not None]) != 1:
+            raise ValueError("give one of names, group and half")
+        if self.split and self.half is None:
+            raise ValueError("split says which halves; give `half` too")
+        return self
+
+    @property
+    def text(self) -> str:
+        """`A/0`, `shapes`, `cat+dog`: as labels name it."""
+        if self.half is not None:
+            return f"{self.half}/{self.split}"
+        if self.group is not None:
+            return self.group
+        names = [str(name) for name in self.names]
+        return "+".join(names) if len(names) <= 3 else f"{names[0]}..{names[-1]}, {len(names)}"
+
+
 class DatasetSpec(SuiteSection):
     name: Name
     """A name from `python -m bench list datasets`."""
@@ -55,6 +86,8 @@ class DatasetSpec(SuiteSection):
     """Label budgets as a total over the classes, spread as evenly as the classes allow."""
     options: dict[str, Any] = {}
     """The dataset's own options."""
+    classes: ClassesSpec | None = None
+    """Take a part of the set: examples of these classes alone. Unset: all of it."""
     metric: Metric | None = None
     """What a score is, in validation and test: the share of images that are right; the mean over the classes of each
     one's share (balanced accuracy); the mean of each one's F1; Matthews' correlation, from -1 to 1. Unset: what this
@@ -70,6 +103,8 @@ class PretrainingSpec(SuiteSection):
     """The dataset to pretrain on."""
     options: dict[str, Any] = {}
     """That dataset's own options."""
+    classes: ClassesSpec | None = None
+    """Take a part of it: examples of these classes alone. Unset: all of it."""
     epochs: Count = 10
     """Passes over its training split."""
     batch_size: Count = 128
@@ -84,6 +119,9 @@ class PretrainingSpec(SuiteSection):
     """Training images are moved by up to so many pixels, each on its own."""
     seed: Whole = 0
     """Moves initialisation, order and shifts of the pretraining."""
+    seeds: Literal["shared", "per_repeat"] = "shared"
+    """`per_repeat`: each repeat has a pretraining of its own, seeded one higher than the one before, so that intervals
+    are over pretrainings too. `shared`: one serves all repeats, and its chance is in no interval."""
     allow_overlap: bool = False
     """Pretrain on a target's images knowingly; the page says so. Without it, a suite is refused where more than 1 % of
     a target's test or training images are among those that are pretrained on, whatever the sets are called."""
@@ -319,6 +357,8 @@ class Suite(SuiteSection):
     `history`."""
     description: str = ""
     """Shown at the top of the report."""
+    transferability: TransferabilitySpec | None = None
+    """The layer-transfer study of Yosinski et al. 2014, instead of datasets, backbones and strategies."""
     datasets: Annotated[tuple[DatasetSpec, ...], Field(min_length=1)]
     """What to learn, and from how many labels."""
     backbones: Annotated[tuple[BackboneSpec, ...], Field(min_length=1)]

@@ -17,7 +17,7 @@ _BUDGETS = ("labels_per_class", "fraction", "total")
 def expand(suite: Node) -> Node:
     """Every short form spelled out. Expanding twice changes nothing, so overrides may bring short forms too."""
     suite = _each(suite, "datasets", _dataset)
-    suite = _each(suite, "backbones", _named)
+    suite = _each(suite, "backbones", lambda backbone: _at(_named(backbone), "pretrain", _classes))
     suite = _each(suite, "strategies", lambda strategy: _at(_stops(_strategy(strategy)), "head", _head))
     suite = _at(suite, "head", _head)
     for key in ("lr", "weight_decay"):
@@ -51,7 +51,12 @@ def _dataset(node: Node) -> Node:
     node = _named(node)
     for key in _BUDGETS:
         node = _at(node, key, _as_list)
-    return node
+    return _classes(node)
+
+
+def _classes(node: Node) -> Node:
+    """`classes: [cat, dog]` -> {names: [cat, dog]}"""
+    return _at(node, "classes", lambda part: _mapping(part, names=part) if isinstance(part.value, list) else part)
 
 
 def _as_list(node: Node) -> Node:

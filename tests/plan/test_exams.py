@@ -47,12 +47,12 @@ def test_weights_that_are_random_have_learned_nothing(plan):
 
 def test_knowingly_it_is_allowed_and_told(plan, folder):
     made = plan(ALLOWED)
-    told = "tiny: all images were learned beforehand, from tiny, as `allow_overlap` says."
+    told = "tiny: all images were learned beforehand, from itself, as `allow_overlap` says."
     assert sentences(examine(made, lambda ref: None)) == [told]
     assert summarize(made, Folders(folder / "results", folder / "reports"))["notes"][0] == told
     tiny = DATASETS["tiny"]
     (counted,) = sentences(examine(made, lambda ref: tiny.load(tiny.options())))
-    assert counted == ("tiny: 0 of 103 test images and 60 of 60 training images were learned beforehand, from tiny, "
+    assert counted == ("tiny: 0 of 103 test images and 60 of 60 training images were learned beforehand, from itself, "
                        "as `allow_overlap` says.")  # fmt: skip
 
 

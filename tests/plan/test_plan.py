@@ -109,14 +109,14 @@ def test_scratch_waits_for_no_pretraining_and_is_the_same_for_every_origin(plan,
     scratch = cells(made, strategy="scratch", num_labels=12)
     assert len(scratch) == 3
     assert len({cell.finals for cell in scratch}) == len({cell.searches for cell in scratch}) == 1
-    assert {cell.pretraining for cell in scratch} == {None}
+    assert {cell.pretrainings for cell in scratch} == {()}
     pretrainings = {key for key, job in made.jobs.items() if job.kind == "pretrain"}
     assert not any(set(made.jobs[key].needs) & pretrainings for cell in scratch for key in cell.finals + cell.searches)
     tuned = cells(made, strategy="full_finetune", num_labels=12)
     assert len({cell.finals for cell in tuned}) == 3
-    assert [cell.pretraining in pretrainings for cell in tuned] == [False, False, True]
+    assert [set(cell.pretrainings) for cell in tuned] == [set(), set(), pretrainings]
     for cell in tuned[2:]:
-        assert all(made.jobs[key].needs[0] == cell.pretraining for key in (*cell.searches, *cell.finals))
+        assert all(made.jobs[key].needs[0] == cell.pretrainings[0] for key in (*cell.searches, *cell.finals))
 
 
 def test_every_strategy_gets_the_same_trials_steps_and_width_of_range(plan):

@@ -1,17 +1,20 @@
 """Every key a suite may hold. A change here is a change for everybody who has written a suite."""
 
-from bench.suite import recipe_schema, schema
+from bench.suite import recipe_schema, schema, study_schema
 from bench.suite.section import SuiteSection
 from bench.suite.words import annotations
 
 SURFACE = {
-    "Suite": "name description datasets backbones strategies head training search engine records verdicts gate repeats "
-    "seed",
-    "DatasetSpec": "name labels_per_class fraction total options metric test label",
+    "Suite": "name description transferability datasets backbones strategies head training search engine records "
+    "verdicts gate repeats seed",
+    "DatasetSpec": "name labels_per_class fraction total options classes metric test label",
+    "ClassesSpec": "names group half split",
+    "TransferabilitySpec": "dataset options backbone labels_per_class splits groups directions keep treatments",
     "TestSpec": "resplit",
     "VerdictsSpec": "margin",
     "BackboneSpec": "name weights pretrain options units image_size mean std interpolation crop label",
-    "PretrainingSpec": "dataset options epochs batch_size optimizer lr weight_decay shift seed allow_overlap",
+    "PretrainingSpec": "dataset options classes epochs batch_size optimizer lr weight_decay shift seed seeds "
+    "allow_overlap",
     "HeadSpec": "start mlp dropout",
     "StrategySpec": "name options recipe stop_early head",
     "RecipeScheduleSpec": "rise start end shape cycles",
@@ -33,7 +36,7 @@ SURFACE = {
 
 
 def test_the_keys_of_a_suite() -> None:
-    both = {**vars(schema), **vars(recipe_schema)}
+    both = {**vars(schema), **vars(recipe_schema), **vars(study_schema)}
     sections = {name: value for name, value in both.items() if isinstance(value, type)}
     found = {
         name: " ".join(annotations(value))

@@ -123,7 +123,8 @@ class Context:
         """As it is read: `Dataset.divided` divides it."""
         source = self.sources.get(digest(ref.as_read), ref.options)
         options = datasets.find(ref.name).options.model_validate(source)
-        return dataset_cache.load(ref.name, options, self.cache, ref.revision, self.notice)
+        whole = dataset_cache.load(ref.name, options, self.cache, ref.revision, self.notice)
+        return whole.of_classes(ref.classes)
 
     def _load(self, ref: DataRef) -> OnDevice:
         if ref.split is not None:

@@ -51,10 +51,12 @@ def pretraining_section(facts: Facts) -> Section | None:
         ]
         for row in rows
     ]
-    caption = (
-        "One training each (n = 1), so the score has no interval; variation between pretrainings is in no number of "
-        "this page."
+    has_many = any(", repeat " in row["dataset"] for row in rows)  # as `plan/enumerate.py` labels them
+    spread = (
+        "where a backbone has one for each repeat, intervals are over pretrainings too" if has_many
+        else "variation between pretrainings is in no number of this page"
     )
+    caption = f"One training each (n = 1), so the score has no interval; {spread}."
     return Section("pretraining", "Pretraining", how, [Table("pretraining", columns, lines, caption)])
 
 

@@ -5,6 +5,7 @@ from typing import Any
 from bench.analysis.cells import collapse_text, once, task_of
 from bench.analysis.headline import headline
 from bench.analysis.tables import feature_seconds
+from bench.analysis.transferability import verdict
 from bench.analysis.words import listed, plural, shortened
 from bench.report.facts import Facts, unique
 from bench.report.sections.protocol import part
@@ -16,6 +17,8 @@ CODE = {"code", "commit", "dirty"}  # of an environment
 
 def findings(facts: Facts) -> list[str]:
     scope = [f"Intervals are at 95 %, {facts.scope}"] if facts.counts.ok and _has_repeats(facts) else []
+    if facts.studies:
+        return [*(verdict(study, facts.results.margin) for study in facts.studies), *scope]
     return [*headline(facts.results, facts.findings), *scope]
 
 
