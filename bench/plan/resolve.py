@@ -132,8 +132,7 @@ class Asked:
 
     @property
     def label(self) -> str:
-        part = f" {self.classes.text}" if self.classes is not None else ""
-        return f"{datasets.short_name(self.name)}{part}"
+        return " ".join([datasets.short_name(self.name), *([self.classes.text] if self.classes else [])])
 
 
 def resolve_dataset(asked: Asked, loc: Loc, problems: Problems) -> tuple[DataRef, DataSource] | None:
@@ -293,8 +292,7 @@ def _pretrained_inside(
     jobs = tuple(Job("pretrain", replace(first, seed=first.seed + repeat)) for repeat in range(num))
     label = spec.label or f"{spec.name} ({asked.label})"
     weights = Weights("pretrain", jobs[0].key)
-    at_dataset = (*loc, "pretrain", "dataset")
-    lesson = Lesson(asked.label, data, at_dataset, source.allow_overlap)
+    lesson = Lesson(asked.label, data, (*loc, "pretrain", "dataset"), source.allow_overlap)
     return ResolvedBackbone(label, spec, facts, weights, options, jobs, None, {digest(data): found}, lesson)
 
 
