@@ -42,7 +42,7 @@ FINALS: dict[str, str] = {
     "pair": "str",
     "target": "str",
     "treatment": "str",
-    "keep": "int64",
+    "keep": "float64",
     "classes": "object",  # places among those of the set, where a part of it is taken: a tuple; else None
     "num_classes": "int64",  # of the dataset
     "num_units": "int64",  # of the backbone, head included

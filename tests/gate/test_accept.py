@@ -45,7 +45,8 @@ def test_every_finished_final_is_a_row(made):
             assert row.fingerprint == fingerprint(plan, cell)
             final = records[key].final
             assert (row.lr, row.penalty, row.loss) == (final.lr, final.penalty, final.loss)
-            made = records[cell.pretraining].pretraining.weights_sha256[:8] if cell.pretraining else None
+            learned = records[cell.pretrainings[repeat]].pretraining if cell.pretrainings else None
+            made = learned.weights_sha256[:8] if learned is not None else None
             assert (row.weights, row.first) == (made, None)
 
 

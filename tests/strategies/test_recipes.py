@@ -102,9 +102,18 @@ def test_a_strategy_on_the_axis_of_depth_freezes_so_many_units_and_does_nothing_
     assert build(name, **options) == Recipe(uniform([0.0] * depth + [1.0] * (4 - depth)))
 
 
+@pytest.mark.parametrize(("options", "kind"), [
+    ({}, "frozen"), ({"tune": True}, "tuned"), ({"source": "random"}, "random"),
+])  # fmt: skip
+def test_transplants_stand_on_an_axis_of_their_own(options, kind):
+    entry = strategies.find("transplant")
+    assert entry.axis(entry.options(keep=2, **options), 4) == Axis("kept", 2, kind)
+
+
 def test_no_other_strategy_stands_on_an_axis():
     given = {"intermediate": {"dataset": "digits"}}
-    others = [e for name, e in strategies.STRATEGIES.items() if name not in {on for on, _, _ in ON_DEPTH}]
+    on_axis = {"transplant", *(on for on, _, _ in ON_DEPTH)}
+    others = [entry for name, entry in strategies.STRATEGIES.items() if name not in on_axis]
     assert {entry.axis(entry.options.model_validate(given.get(entry.name, {})), 4) for entry in others} == {None}
 
 

@@ -70,7 +70,7 @@ def differ(one, other):
 
 @pytest.mark.parametrize("tune", [False, True], ids=["frozen", "tuned"])
 @pytest.mark.parametrize(("name", "keep"), DEPTHS)
-def test_kept_units_are_the_sources_and_all_above_are_fresh(context, name, keep, tune):
+def test_truth_transplant_kept_units_are_the_sources_and_all_above_are_fresh(context, name, keep, tune):
     recipe, begin, source, drawn = begun(context, name, keep=keep, tune=tune)
     after = trained(recipe, begin)
     parts = zip(*(tensors_of(begin.network, state) for state in (begin.state, source, drawn, after)), strict=True)
@@ -82,7 +82,7 @@ def test_kept_units_are_the_sources_and_all_above_are_fresh(context, name, keep,
 
 
 @pytest.mark.parametrize("keep", [1, 3, 5])
-def test_random_units_never_learn(context, keep):
+def test_truth_transplant_random_units_never_learn(context, keep):
     recipe, begin, source, drawn = begun(context, "toy_conv", keep=keep, source="random")
     after = trained(recipe, begin)
     parts = zip(*(tensors_of(begin.network, state) for state in (begin.state, source, drawn, after)), strict=True)
@@ -93,7 +93,7 @@ def test_random_units_never_learn(context, keep):
         assert bool(differ(here, moved)) == (unit >= keep)
 
 
-def test_all_but_the_head_kept_is_the_linear_probe():
+def test_truth_transplant_of_all_but_the_head_is_the_linear_probe():
     num = toys.network().num_units
     probe, tuned = toys.recipe("linear_probe", num), toys.recipe("full_finetune", num)
     assert toys.recipe("transplant", num, keep=num - 1) == probe
