@@ -57,8 +57,9 @@ class Reading:
 
     @property
     def ends(self) -> tuple[float, float]:
-        """At the level of its own step in the correction."""
-        return self.found.ends(self.level)
+        """At the level of its own step in the correction. No difference of two shares is larger than 1."""
+        low, high = self.found.ends(self.level)
+        return max(low, -1.0), min(high, 1.0)
 
     @property
     def is_shown(self) -> bool:

@@ -71,12 +71,19 @@ class Facts:
         return all(row["num_images"] > 0 for row in self.summary if row["n"] > 0)
 
     @property
+    def renews_pretraining(self) -> bool:
+        """Whether each repeat has a pretraining of its own."""
+        return any(", repeat " in name for name in self.results.pretrainings["dataset"])  # as `plan/` labels them
+
+    @property
     def scope(self) -> str:
         """What an interval of a score or a difference averages over, in a sentence or two."""
         draws = "" if all(row["budget"] == "full" for row in self.summary) else "draws of labels, "
-        over = f"new {draws}starts and orders"
+        weights = "pretrainings, " if self.renews_pretraining else ""
+        over = f"new {weights}{draws}starts and orders"
         if self.knows_images:
-            return f"over {over} and new test images. Data set, pretrained weights and recipe are held fixed."
+            fixed = "Data set and recipe" if weights else "Data set, pretrained weights and recipe"
+            return f"over {over} and new test images. {fixed} are held fixed."
         if any(row["num_images"] > 0 for row in self.summary):
             return f"over {over}, and over new test images where predictions of the cells compared were kept."
         return (

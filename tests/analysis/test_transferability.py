@@ -102,6 +102,8 @@ def test_what_can_be_frozen_is_shown_and_not_only_unrefuted(draw):
     few = read(Planned(n=2, per_class=5), draw)
     assert harmless(few, 0.001) == 0
     assert costly(few, 0.001) is None
+    assert min(one.ends[0] for one in few.readings) == -1, "wide, but no wider than a difference can be"
+    assert max(one.ends[1] for one in few.readings) == 1
 
 
 def test_intervals_hold_what_was_planted_and_nothing_is_shown_that_is_not_there():

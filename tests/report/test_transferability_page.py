@@ -72,5 +72,13 @@ def test_the_papers_figure_lies_beside(page):
     assert words(page).count("Yosinski et al. 2014 AlexNet on halves of ImageNet") == 2
 
 
+def test_what_the_intervals_are_over(made, page):
+    assert "Data set, pretrained weights and recipe are held fixed" in words(page)
+    renewed = made.pretrainings.assign(dataset=made.pretrainings["dataset"] + ", repeat 0")
+    other = words(render(dataclasses.replace(made, pretrainings=renewed)))
+    assert "over new pretrainings, starts and orders" in other
+    assert "pretrained weights and recipe are held fixed" not in other
+
+
 def test_a_page_without_a_study_has_no_section():
     assert 'id="transferability"' not in render(make(World(strategies=("scratch", "linear_probe"), gaps=False)))

@@ -51,9 +51,8 @@ def pretraining_section(facts: Facts) -> Section | None:
         ]
         for row in rows
     ]
-    has_many = any(", repeat " in row["dataset"] for row in rows)  # as `plan/enumerate.py` labels them
     spread = (
-        "where a backbone has one for each repeat, intervals are over pretrainings too" if has_many
+        "where a backbone has one for each repeat, intervals are over pretrainings too" if facts.renews_pretraining
         else "variation between pretrainings is in no number of this page"
     )
     caption = f"One training each (n = 1), so the score has no interval; {spread}."
