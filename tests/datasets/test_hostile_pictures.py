@@ -61,11 +61,13 @@ def test_a_png_that_lacks_rows(tmp_path, rows):
 def test_pngs_that_end_in_black_are_whole(tmp_path):
     dark = NOISE.copy()
     dark[-30:] = 0
-    decoded(tmp_path, png(100, array=dark))
-    for mode in ("1", "L", "P", "RGBA", "LA", "I;16"):
+    shown = decoded(tmp_path, png(100, array=dark))
+    assert shown[0].min() > 0
+    assert shown[-1].max() == 0
+    for mode, shade in (("1", 0), ("L", 0), ("P", 0), ("RGBA", 255), ("LA", 255), ("I;16", 0)):  # nothing shows white
         kept = io.BytesIO()
         Image.new(mode, (13, 7)).save(kept, "PNG")
-        decoded(tmp_path, kept.getvalue())
+        assert np.unique(decoded(tmp_path, kept.getvalue())).tolist() == [shade], mode
 
 
 def interlaced(keep=None):
@@ -124,8 +126,9 @@ def test_jpegs_that_end_in_grey_are_whole(tmp_path, progressive):
     grey = NOISE.copy()
     grey[-30:] = 128
     data = saved(grey, "JPEG", progressive=progressive, quality=95)
-    decoded(tmp_path, data, "x.jpg")
-    decoded(tmp_path, data + b"what a camera added", "x.jpg")
+    shown = decoded(tmp_path, data, "x.jpg")
+    assert abs(shown[-1].astype(int) - 128).max() < 3
+    assert np.array_equal(shown, decoded(tmp_path, data + b"what a camera added", "x.jpg"))
     exif = Image.Exif()
     exif[0x010E] = "\xff\xd9 an end that is none"
     decoded(tmp_path, saved(grey, "JPEG", exif=exif), "x.jpg")

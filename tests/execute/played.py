@@ -70,10 +70,13 @@ class Stage:
         placement = Placement(("cpu",) * workers, 1, timeout)
         return run_plan(self.plan, self.roots, lambda job: 1.0, placement, {})
 
-    def once(self, strange):
-        """`strange` plays the first busy worker; after it all goes well."""
+    def once(self, strange, kind=None):
+        """`strange` plays the first busy worker, or the first one at such a job; before and after it all goes well."""
 
         def play(worker):
+            if kind not in (None, worker.bundle.jobs[0].kind):
+                yield from self.do(worker)
+                return
             self.play = self.do
             yield from strange(worker)
 

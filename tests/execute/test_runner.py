@@ -78,13 +78,7 @@ def test_a_death_while_a_fleet_is_built_blames_nobody(stage):
         yield Starting(begins(stage, worker, number=2).records, 0)
         yield Died(-9)
 
-    def play(worker):
-        if worker.bundle.jobs[0].kind != "search":
-            return stage.do(worker)
-        stage.play = stage.do
-        return strange(worker)
-
-    stage.play = play
+    stage.once(strange, "search")
     summary = stage.run()
     assert (summary.trainings, summary.failed) == (TRAININGS, 0)
     assert any("in 2 trainings; tried one by one" in line for line in stage.lines)

@@ -125,13 +125,7 @@ def test_a_death_in_a_pause_is_that_of_the_trainings_at_hand(stage, number, fail
         yield Paused()
         yield Died(-9)
 
-    def play(worker):
-        if worker.bundle.jobs[0].kind != "search":
-            return stage.do(worker)
-        stage.play = stage.do
-        return strange(worker)
-
-    stage.play = play
+    stage.once(strange, "search")
     assert stage.run().failed == failed
     assert statuses(stage).count("crashed") == failed
 

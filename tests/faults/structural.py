@@ -37,20 +37,13 @@ from bench.store import Record, Store
 from bench.store.atomic import write_bytes
 from bench.store.encoding import encode
 from bench.store.record import Status
+from tests.commands.conftest import SMALL
 from tests.commands.fabricate import fabricate
 
-SUITE = """\
-name: odd
-datasets:
-  - {name: digits, labels_per_class: [4, 8]}
-backbones:
-  - {name: small_resnet, pretrain: {dataset: source, epochs: 1}}
-strategies: [scratch, linear_probe, {freeze: {upto: 2}}]
-training: {steps: 2, evaluations: 2}
-search: {scope: repeat, trials: 2, sampler: grid, pruner: halving, validation: {folds: 2}, finals: all}
-engine: {precision: fp32}
-repeats: 5
-"""
+SUITE = (
+    SMALL.replace("name: small\n", "name: odd\n").replace("scope: cell", "scope: repeat")
+    .replace("{folds: 2}}", "{folds: 2}, finals: all}").replace("repeats: 2", "repeats: 5")
+)  # fmt: skip
 TEXTS = ("", "x", "\x1b[2J", "<script>alert(1)</script>", "../../x", "\u202eabc", "one\ntwo", "$\\frac{", "\udc80",
          "x" * 5000, "::error::x", "=cmd|x", "[/]")  # fmt: skip
 NUMBERS = (0, 1, -1, -0.0, 7.5, 5e-324, 1e30, 1e100, 1e308, 10**30, 10**400, 0.1, 1e-9, True)
