@@ -1,5 +1,6 @@
 """`python -m bench`: follow `cli.py`, then `commands/run.py`."""
 
+import os
 import sys
 from contextlib import suppress
 
@@ -9,7 +10,9 @@ if __name__ == "__main__":
     try:
         from bench.cli import main
     except Exception as error:  # a library is missing or broken
-        with suppress(AttributeError, OSError):  # closed (None then) or full: the exit code says it too
-            sys.stderr.write(f"cannot start: {fault(error)}\n`pip install -e .` installs what it needs\n")
+        said = f"cannot start: {fault(error)}\n`pip install -e .` installs what it needs\n"
+        with suppress(OSError):  # full: the exit code says it too
+            if sys.stderr is not None:  # closed
+                os.write(2, said.encode(errors="backslashreplace"))  # what a buffer keeps of a full disk ends in 120
         sys.exit(FAULT)
     main()
