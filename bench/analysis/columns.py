@@ -38,3 +38,24 @@ def _added(metric: Metric, said: Predictions) -> Floats | None:
         return None
     most = int(max(said.truth.max(initial=0), said.classes.max(initial=0)))
     return metrics.contributions(metric, said.truth, said.classes, most + 1)
+
+
+def of_halves(column: Column, rows: list[dict[str, Any]]) -> Column:
+    """Test images by a number that is the same in every half: the set's class, and the how-manieth of it."""
+    if column.which is not None or not column.images:
+        return column
+    which: dict[int, Indices] = {}
+    for row in rows:
+        said = row["predictions"].load() if row["predictions"] is not None else None
+        if int(row["repeat"]) in column.images and said is not None and said.truth is not None:
+            which[int(row["repeat"])] = numbered(np.asarray(row["classes"], np.int64)[said.truth])
+    return Column(column.scores, column.images, which or None, column.step)
+
+
+def numbered(classes: Indices) -> Indices:
+    """Of each image, its class and the how-manieth of it: the same number in every half that holds the class."""
+    order = np.argsort(classes, kind="stable")
+    ranks = np.empty(len(classes), np.int64)
+    starts = np.r_[0, np.flatnonzero(np.diff(classes[order])) + 1]
+    ranks[order] = np.arange(len(classes)) - np.repeat(starts, np.diff(np.r_[starts, len(classes)]))
+    return classes * (1 << 32) + ranks

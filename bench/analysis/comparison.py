@@ -11,7 +11,7 @@ import pandas as pd
 
 from bench.analysis.cells import Row, Task, has_collapsed, records, task_of
 from bench.analysis.columns import column_of
-from bench.analysis.statistics import finite, resolution
+from bench.analysis.statistics import Floats, finite, resolution
 from bench.analysis.variance import Column, Estimate, Indices, Sample, pool
 
 Name = TypeVar("Name", bound=Hashable)
@@ -65,31 +65,58 @@ def estimates(samples: Mapping[Name, Sample]) -> dict[Name, Estimate]:
 
 
 def average(columns: Sequence[tuple[str, Column]]) -> Column:
-    """The mean over tasks, given with their data sets, for each repeat that all of them have. Tasks of one data set
-    share its test images; those of different ones are independent."""
-    repeats = [r for r in columns[0][1].scores if all(r in column.scores for _, column in columns)]
-    size = len(columns)
-    scores = {r: sum(column.scores[r] for _, column in columns) / size for r in repeats}
-    step = min(column.step for _, column in columns) / size
-    known = [r for r in repeats if all(r in column.images for _, column in columns)]
-    by_dataset: dict[str, list[Column]] = {}
-    for dataset, column in columns:
-        by_dataset.setdefault(dataset, []).append(column)
-    images = {
-        r: np.concatenate([np.sum([one.images[r] for one in same], axis=0) / size for same in by_dataset.values()])
-        for r in known
-    }
-    firsts = [same[0] for same in by_dataset.values()]
-    which = {r: _numbered(firsts, r) for r in known} if any(one.which is not None for one in firsts) else None
-    return Column(scores, images, which, step)
+    """The mean over tasks, given with their data sets, for each repeat that all of them have."""
+    return blend([(1 / len(columns), dataset, column) for dataset, column in columns])
 
 
-def _numbered(columns: list[Column], repeat: int) -> Indices:
-    """The images of one repeat, no two data sets sharing a number."""
-    numbers: list[Indices] = []
+def blend(terms: Sequence[tuple[float, str, Column]]) -> Column:
+    """A sum of columns, each with its weight and the pool of its test images, for each repeat that all of them have.
+    Columns of one pool share its images; images of different pools are independent."""
+    columns = [column for _, _, column in terms]
+    repeats = [r for r in columns[0].scores if all(r in column.scores for column in columns)]
+    pools: dict[str, list[tuple[float, Column]]] = {}
+    for weight, name, column in terms:
+        pools.setdefault(name, []).append((weight, column))
+    known = [r for r in repeats if all(_know_alike(own, r) for own in pools.values())]
+    images: dict[int, list[Floats]] = {r: [] for r in known}
+    numbers: dict[int, list[Indices]] = {r: [] for r in known}
     start = 0
-    for column in columns:
-        size = len(column.images[repeat])
-        numbers.append(start + (np.arange(size) if column.which is None else column.which[repeat]))
-        start += size if column.which is None else 1 + max(int(one.max()) for one in column.which.values())
-    return np.concatenate(numbers)
+    for own in pools.values():
+        summed = {r: _summed(own, r) for r in known}
+        for r, (total, places) in summed.items():
+            images[r].append(total)
+            numbers[r].append(start + places)
+        start += 1 + max((int(places.max(initial=0)) for _, places in summed.values()), default=0)
+    is_numbered = any(column.which is not None for column in columns)
+    return Column(
+        {r: sum(weight * column.scores[r] for weight, _, column in terms) for r in repeats},
+        {r: np.concatenate(one).astype(np.float32) for r, one in images.items()},
+        {r: np.concatenate(one) for r, one in numbers.items()} if is_numbered and known else None,
+        min(abs(weight) * column.step for weight, _, column in terms),
+    )
+
+
+def _know_alike(own: list[tuple[float, Column]], repeat: int) -> bool:
+    """Whether images of one pool can be told from each other: all by their numbers, or all by their order."""
+    columns = [column for _, column in own]
+    if any(repeat not in column.images for column in columns):
+        return False
+    if all(column.which is None for column in columns):
+        return len({len(column.images[repeat]) for column in columns}) == 1
+    return all(column.which is not None and repeat in column.which for column in columns)
+
+
+def _summed(own: list[tuple[float, Column]], repeat: int) -> tuple[Floats, Indices]:
+    """What the images of one pool add, each once, and their numbers."""
+    first = own[0][1]
+    if first.which is None:
+        total = np.sum([weight * column.images[repeat] for weight, column in own], axis=0)
+        return total, np.arange(len(total))
+    listed = [column.which[repeat] for _, column in own if column.which is not None]
+    if all(np.array_equal(one, listed[0]) for one in listed):
+        return np.sum([weight * column.images[repeat] for weight, column in own], axis=0), listed[0]
+    places = np.unique(np.concatenate(listed))
+    total = np.zeros(len(places))
+    for (weight, column), numbers in zip(own, listed, strict=True):
+        total[np.searchsorted(places, numbers)] += weight * column.images[repeat]
+    return total, places

@@ -8,6 +8,7 @@ import pandas as pd
 
 from bench.analysis.candidates import Place, standings
 from bench.analysis.cells import Counts, Row, Task, missing, records
+from bench.analysis.claims import FAILS, HOLDS, Judged, judged_claims
 from bench.analysis.comparison import Scores
 from bench.analysis.frame import SuiteResults
 from bench.analysis.leaderboard import Leaderboard, leaderboard
@@ -22,6 +23,7 @@ class Findings:
     verdicts: list[Row]
     board: Leaderboard
     standings: dict[Task, dict[str, Place]]
+    claims: list[Judged]
 
     @staticmethod
     def of(results: SuiteResults, scores: Scores, summary: list[Row]) -> "Findings":
@@ -30,6 +32,7 @@ class Findings:
             records(verdicts(results.finals, results.margin, scores)),
             leaderboard(results.finals, scores, summary),
             standings(summary, scores),
+            judged_claims(results),
         )
 
 
@@ -39,7 +42,7 @@ def headline(results: SuiteResults, findings: Findings) -> list[str]:
     if not (results.finals["status"] == "ok").any():
         return [_nothing(results.finals, counts)]
     sentences = [_leader(findings.board), _by_dataset(findings.standings)]
-    sentences += [_transfer(findings.verdicts), _undecided(findings.verdicts), _gaps(counts)]
+    sentences += [_transfer(findings.verdicts), _undecided(findings.verdicts), _claims(findings.claims), _gaps(counts)]
     return [sentence for sentence in sentences if sentence]
 
 
@@ -145,6 +148,14 @@ def _undecided(rows: list[Row]) -> str:
         "What stayed undecided is not shown to be equal: with these repeats a true difference under about "
         f"{middle:.1f} points (median of those cells) is found in fewer than 4 of 5 such suites."
     )
+
+
+def _claims(judged: list[Judged]) -> str:
+    if not judged:
+        return ""
+    count = Counter(one.verdict for one in judged)
+    told = ", ".join(f"{name}: {count[name]}" for name in (HOLDS, FAILS, UNDECIDED))
+    return f"Of {plural(len(judged), 'claim')} that the suite states, {told}."
 
 
 def _gaps(counts: Counts) -> str:

@@ -48,6 +48,7 @@ def collect(plan: Plan, store: Store, shared: Store) -> SuiteResults:
         damaged=sorted(str(d) for d in [*damaged, *damaged_shared]),
         overlaps=_overlaps(plan, records),
         notes=[*_notes(plan), *_twice(plan, records)],
+        claims=suite.claims,
         refused=_refused(records),
     )
 

@@ -6,17 +6,17 @@ a gain by tuning counts against the control that was tuned as long.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from bench.analysis.cells import Row, records
-from bench.analysis.columns import column_of
-from bench.analysis.comparison import estimates
+from bench.analysis.columns import column_of, of_halves
+from bench.analysis.comparison import average, estimates
 from bench.analysis.frame import SuiteResults
 from bench.analysis.statistics import LEVEL, Floats, holm_steps
-from bench.analysis.variance import Column, Estimate, Indices
+from bench.analysis.variance import Column, Estimate
 from bench.analysis.words import plural
 
 BASE = "base"
@@ -120,49 +120,9 @@ def _places(rows: list[Row]) -> Places:
         target = f"{row['pair']} {row['target']}"
         cells.setdefault((row["treatment"], int(row["keep"])), {}).setdefault(target, []).append(row)
     return {
-        place: {target: _with_images(column_of(own), own) for target, own in targets.items()}
+        place: {target: of_halves(column_of(own), own) for target, own in targets.items()}
         for place, targets in cells.items()
     }
-
-
-def _with_images(column: Column, rows: list[Row]) -> Column:
-    """Test images by a number that is the same in every half: the set's class, and the how-manieth of it."""
-    if column.which is not None or not column.images:
-        return column
-    which: dict[int, Indices] = {}
-    for row in rows:
-        said = row["predictions"].load() if row["predictions"] is not None else None
-        if int(row["repeat"]) in column.images and said is not None and said.truth is not None:
-            which[int(row["repeat"])] = numbered(np.asarray(row["classes"], np.int64)[said.truth])
-    return Column(column.scores, column.images, which or None, column.step)
-
-
-def numbered(classes: Indices) -> Indices:
-    """Of each image, its class and the how-manieth of it: the same number in every half that holds the class."""
-    order = np.argsort(classes, kind="stable")
-    ranks = np.empty(len(classes), np.int64)
-    starts = np.r_[0, np.flatnonzero(np.diff(classes[order])) + 1]
-    ranks[order] = np.arange(len(classes)) - np.repeat(starts, np.diff(np.r_[starts, len(classes)]))
-    return classes * (1 << 32) + ranks
-
-
-def pooled(columns: Sequence[Column]) -> Column:
-    """The mean over targets, for each repeat that all of them have. An image that several targets are tested on is one
-    image."""
-    repeats = [r for r in columns[0].scores if all(r in column.scores for column in columns)]
-    known = [r for r in repeats if all(r in column.images for column in columns)]
-    if any(column.which is None for column in columns):
-        known = []
-    images, which = {}, {}
-    for r in known:
-        own = [column.which[r] for column in columns if column.which is not None]
-        which[r] = np.unique(np.concatenate(own))
-        total = np.zeros(len(which[r]))
-        for column, numbers in zip(columns, own, strict=True):
-            total[np.searchsorted(which[r], numbers)] += column.images[r]
-        images[r] = (total / len(columns)).astype(np.float32)
-    scores = {r: float(np.mean([column.scores[r] for column in columns])) for r in repeats}
-    return Column(scores, images, which or None, min(column.step for column in columns) / len(columns))
 
 
 def _readings(kind: str, places: Places) -> list[Reading]:
@@ -174,7 +134,7 @@ def _readings(kind: str, places: Places) -> list[Reading]:
             targets = [target for target in minuends if target in subtrahends]
             if treatment != quantity.minuend or not targets:
                 continue
-            pair = [pooled([one[target] for target in targets]) for one in (minuends, subtrahends)]
+            pair = [average([(kind, one[target]) for target in targets]) for one in (minuends, subtrahends)]
             samples[keep], counts[keep] = pair[0].minus(pair[1]), len(targets)
         found += [Reading(kind, quantity, keep, one, counts[keep]) for keep, one in estimates(samples).items()]
     return found

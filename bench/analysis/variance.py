@@ -18,6 +18,7 @@ import numpy.typing as npt
 from bench.analysis.statistics import LEVEL, POWER, Floats, Spread, share_interval, t_quantile, t_share_below
 
 WILD = 4.0  # times the median: no column lends the pool a larger variance
+MANY = 1000  # repeats
 SPREADS = 40  # between repeats, that the power is a mean over
 ROUNDING = 1e-12  # of scores that are the same
 SAME = 1e-5  # images are kept as float32
@@ -253,6 +254,15 @@ class Estimate:
         differences = np.linspace(0, float(threshold.max()) + 4 * error, 200)
         power = ndtr((differences[:, None] - threshold) / error).mean(axis=1)
         return float(np.interp(POWER, power, differences))
+
+    def repeats_needed(self, distance: float, level: float) -> float:
+        """Repeats with which the interval at this level would reach no further than `distance`, were the spread and
+        what the images owe as they seem; infinite where not even MANY would do."""
+        for n in range(2, MANY + 1):
+            variance = max(self.between * self.n / n, 0.0) + self.shared
+            if t_quantile(1 - level / 2, n - 1) * math.sqrt(variance) <= distance:
+                return n
+        return math.inf
 
     def images_needed(self, detectable: float) -> float:
         """Test images with which a true difference as large as this one would be detectable; infinite where no test set

@@ -8,6 +8,7 @@ from bench import backbones, datasets
 from bench.errors import BenchError, Missing, MissingInputs, SuiteError
 from bench.keys import digest
 from bench.plan import probe
+from bench.plan.claims import check_claims
 from bench.plan.exams import refuse_same
 from bench.plan.origins import origin_of
 from bench.plan.plan import Cell, DataSource, Declared, Finds, Plan, Role
@@ -58,6 +59,7 @@ def make_plan(
     jobs: dict[str, Job] = {}
     cells = tuple(_cells(suite, tasks, recipes, jobs))
     refuse_same(loaded, cells)
+    check_claims(loaded, cells)
     return Plan(
         loaded=loaded,
         cells=cells,

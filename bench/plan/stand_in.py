@@ -55,6 +55,7 @@ def rehearsal(loaded: LoadedSuite, missing: Collection[str]) -> LoadedSuite:
         "datasets": sets,
         "backbones": networks,
         "strategies": listed,
+        "claims": (),  # nothing here speaks for or against them
         "training": _training(suite.training),
         "search": SearchSpec.model_validate({**suite.search.model_dump(), "trials": min(TRIALS, suite.search.trials),
                                              "scope": "cell"}),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from bench.analysis.candidates import Place
 from bench.analysis.cells import Row, Task, records
+from bench.analysis.claims import Judged
 from bench.analysis.comparison import Scores
 from bench.analysis.frame import SuiteResults
 from bench.analysis.headline import Findings
@@ -47,6 +48,10 @@ class Facts:
     @property
     def verdicts(self) -> list[Row]:
         return self.findings.verdicts
+
+    @property
+    def claims(self) -> list[Judged]:
+        return self.findings.claims
 
     @property
     def board(self) -> Leaderboard:

@@ -4,6 +4,7 @@ from bench.analysis.frame import SuiteResults
 from bench.gate.verdict import GateResult
 from bench.report.facts import Facts
 from bench.report.fill import fill
+from bench.report.sections.claims import claims_section
 from bench.report.sections.costs import cost_section
 from bench.report.sections.diagnosis import gaps_section, selection_section
 from bench.report.sections.learning import depth_section, labels_section
@@ -24,6 +25,7 @@ from bench.report.view import Section
 
 SECTIONS = (
     transferability_section,
+    claims_section,
     leaderboard_section,
     tasks_section,
     transfer_section,

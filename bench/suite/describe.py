@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from bench.suite import schema, study
+from bench.suite.known_claims import KNOWN
 from bench.suite.positions import MAX_NODES
 from bench.suite.words import annotations, branches, choices, expected, is_section, item
 
@@ -57,6 +58,7 @@ its JSON Schema for editors. This page is generated: `python -m bench.suite.desc
 | a head `small` | `{{start: small}}` |
 | `stop_early: 10` | `stop_early: {{moments: 10}}` |
 | a strategy `{{recipe: {{name: ..., phases: [...]}}}}` | `{{name: recipe, recipe: {{name: ..., phases: [...]}}}}` |
+| a claim `transfer_beats_scratch` | `{{name: transfer_beats_scratch}}`, one of the known claims below |
 | `classes: [cat, dog]` | `classes: {{names: [cat, dog]}}` |
 | `labels_per_class: 5`, `fraction: 0.1`, `total: 100` | a list of one |
 | a range `[0.001, 1]` | `{{low: 0.001, high: 1}}` |
@@ -112,8 +114,22 @@ cell lost 9.
 def reference_markdown() -> str:
     """`suites/README.md`: the rules, then one table per section."""
     parts = [_INTRO, "## The suite\n\n" + _table(schema.Suite)]
-    parts += [f"## {path}\n\n{_table(section)}" for path, section in _sections(schema.Suite, "")]
-    return "\n".join([*parts, _SEARCH])
+    places: dict[type[BaseModel], list[str]] = {}
+    for path, section in _sections(schema.Suite, ""):
+        places.setdefault(section, []).append(path)
+    parts += [_part(section, paths) for section, paths in places.items()]
+    return "\n".join([*parts, _known_claims(), _SEARCH])
+
+
+def _part(section: type[BaseModel], paths: list[str]) -> str:
+    also = f"The same stands at {', '.join(f'`{path}`' for path in paths[1:])}.\n\n" if paths[1:] else ""
+    return f"## {paths[0]}\n\n{also}{_table(section)}"
+
+
+def _known_claims() -> str:
+    """Those that a suite can name."""
+    rows = [f"| `{name}` | {one['claim']} | {one['source']} |" for name, one in KNOWN.items()]
+    return "\n".join(["## Known claims\n", "| name | claim | who says so |", "|---|---|---|", *rows, ""])
 
 
 def _sections(section: type[BaseModel], prefix: str) -> Iterator[tuple[str, type[BaseModel]]]:
@@ -210,6 +226,11 @@ def _allow_short_forms(sections: dict[str, Json]) -> None:
     for section in ("StrategySpec", "RecipeSpec"):
         _widen(sections[section]["properties"]["stop_early"], {k: moments[k] for k in ("type", "minimum", "maximum")})
     _widen(suite["strategies"]["items"], *_short_strategies())
+    claim = sections["ClaimSpec"]
+    known = {"required": ["name"], "properties": {"name": {"enum": list(KNOWN)}}}
+    claim["anyOf"] = [{"required": claim.pop("required")}, known]
+    [listed] = (option for option in suite["claims"]["anyOf"] if option.get("type") == "array")
+    _widen(listed["items"], {"enum": list(KNOWN)})
     for section in ("Suite", "StrategySpec"):
         _widen(sections[section]["properties"]["head"], {"enum": choices(annotations(schema.HeadSpec)["start"])})
     for budget in ("labels_per_class", "fraction", "total"):

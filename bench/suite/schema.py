@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from bench.spec.refs import Keeps, Metric
+from bench.suite.claims_schema import ClaimSpec
 from bench.suite.numbers import Below1, Count, Name, Positive, Positives, Rate, Rates, Share, Whole, whole
 from bench.suite.recipe_schema import RecipeSpec, StopSpec
 from bench.suite.section import SuiteSection
@@ -365,6 +366,9 @@ class Suite(SuiteSection):
     """Which networks to start from, and with which weights."""
     strategies: Annotated[tuple[StrategySpec, ...], Field(min_length=1)]
     """Which ways of transferring to compare."""
+    claims: tuple[ClaimSpec, ...] = ()
+    """Sentences that people repeat about transfer, each decided on this suite's cells: *holds here*, *does not hold
+    here* or *undecided*. Moves no number."""
     head: HeadSpec = HeadSpec()
     """The new classifier that every training begins with, on every network: `zero`, `small`, `architecture`, or
     `{mlp: 256}`."""

@@ -19,6 +19,7 @@ def expand(suite: Node) -> Node:
     suite = _each(suite, "datasets", _dataset)
     suite = _each(suite, "backbones", lambda backbone: _at(_named(backbone), "pretrain", _classes))
     suite = _each(suite, "strategies", lambda strategy: _at(_stops(_strategy(strategy)), "head", _head))
+    suite = _each(suite, "claims", _named)
     suite = _at(suite, "head", _head)
     for key in ("lr", "weight_decay"):
         suite = _at(suite, "search", lambda search, key=key: _at(search, key, _range))  # type: ignore[misc]

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from bench.analysis.transferability import LOSS, costly, harmless, numbered, pooled, studies
+from bench.analysis.columns import numbered
+from bench.analysis.comparison import average
+from bench.analysis.transferability import LOSS, costly, harmless, studies
 from bench.analysis.variance import Column, Estimate
 from tests.analysis.studied import Planned, finals, read, table
 
@@ -80,7 +82,7 @@ def test_a_mean_over_targets_has_the_variance_that_its_images_give(draw):
     """Against drawing the images again: two targets that share half of theirs."""
     right = (draw.random((2, 400)) < 0.7).astype(float)
     which = np.arange(400), np.arange(200, 600)
-    one = pooled([Column({0: 0.7}, {0: Column.centred(right[k])}, {0: which[k]}) for k in range(2)])
+    one = average([("study", Column({0: 0.7}, {0: Column.centred(right[k])}, {0: which[k]})) for k in range(2)])
     told = float(one.images[0] @ one.images[0])
     values = np.full((2, 600), np.nan)
     for k in range(2):

@@ -1,15 +1,18 @@
 """Every key a suite may hold. A change here is a change for everybody who has written a suite."""
 
-from bench.suite import recipe_schema, schema, study_schema
+from bench.suite import claims_schema, recipe_schema, schema, study_schema
 from bench.suite.section import SuiteSection
 from bench.suite.words import annotations
 
 SURFACE = {
-    "Suite": "name description transferability datasets backbones strategies head training search engine records "
-    "verdicts gate repeats seed",
+    "Suite": "name description transferability datasets backbones strategies claims head training search engine "
+    "records verdicts gate repeats seed",
     "DatasetSpec": "name labels_per_class fraction total options classes metric test label",
     "ClassesSpec": "names group half split",
     "TransferabilitySpec": "dataset options backbone labels_per_class splits groups directions keep treatments",
+    "ClaimSpec": "name claim source value where more less beyond above within between",
+    "CellsSpec": "dataset labels times backbone strategy pair treatment keep",
+    "DifferenceSpec": "more less",
     "TestSpec": "resplit",
     "VerdictsSpec": "margin",
     "BackboneSpec": "name weights pretrain options units image_size mean std interpolation crop label",
@@ -36,7 +39,7 @@ SURFACE = {
 
 
 def test_the_keys_of_a_suite() -> None:
-    both = {**vars(schema), **vars(recipe_schema), **vars(study_schema)}
+    both = {**vars(schema), **vars(recipe_schema), **vars(study_schema), **vars(claims_schema)}
     sections = {name: value for name, value in both.items() if isinstance(value, type)}
     found = {
         name: " ".join(annotations(value))

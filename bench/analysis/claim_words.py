@@ -1,0 +1,63 @@
+"""A claim's cells, and what it says of them, in words."""
+
+from collections.abc import Iterable, Sequence
+
+from bench.analysis.words import labels, listed, plural
+from bench.plan.claims import Place, Side
+from bench.suite.claims_schema import ClaimSpec
+
+
+def region_text(claim: ClaimSpec) -> str:
+    """`by more than 1 point`, `equal within 1 point`"""
+    if claim.between is not None:
+        return f"between {claim.between[0]:g} and {claim.between[1]:g} %"
+    if claim.within is not None:
+        return f"equal within {_points(claim.within)}"
+    assert claim.above is not None, "one of the three is given"
+    if claim.above < 0:
+        return f"lower by {_points(-claim.above)} at most"
+    return f"by more than {_points(claim.above)}" if claim.above else "higher"
+
+
+def _points(value: float) -> str:
+    return f"{value:g} point{'' if value == 1 else 's'}"
+
+
+def compared(sides: Sequence[Side]) -> str:
+    """`full_finetune − scratch, on near and far, with 5 labels per class`: what all sides share stands at the end."""
+    facets = [[_facets(place) for place in side.places] for side in sides]
+    if not all(facets):
+        return ""
+    axes = list(facets[0][0])
+    by_side = [{axis: _unique(one[axis] for one in own) for axis in axes} for own in facets]
+    shared = [axis for axis in axes if all(one[axis] == by_side[0][axis] for one in by_side)]
+    own = [_own_text({axis: one[axis] for axis in axes if axis not in shared}) for one in by_side]
+    if not own[0]:  # one side alone
+        shared, own = [axis for axis in shared if axis != "way"], [listed(by_side[0]["way"], 3)]
+    text = own[0] if len(own) == 1 else f"{own[0]} − {own[1]}"
+    if len(own) > 2:
+        text = f"({text}) − ({own[2]} − {own[3]})"
+    ends = [_shared_text(axis, by_side[0][axis]) for axis in shared]
+    return ", ".join(part for part in (text, *ends) if part)
+
+
+def _facets(place: Place) -> dict[str, str]:
+    if place["treatment"]:
+        kept = f", {plural(int(place['keep']), 'unit')}" if place["keep"] else ""
+        pair = "random halves" if place["pair"].startswith("split ") else place["pair"]
+        return {"way": f"{place['treatment']}{kept}", "dataset": pair}
+    return {"way": place["strategy"], "dataset": place["dataset"], "labels": labels(place["budget"]),
+            "backbone": place["backbone"]}  # fmt: skip
+
+
+def _own_text(facets: dict[str, list[str]]) -> str:
+    return " · ".join(listed(names, 3) for names in facets.values())
+
+
+def _shared_text(axis: str, names: list[str]) -> str:
+    words = {"way": "by", "dataset": "on", "labels": "with", "backbone": "from"}
+    return f"{words[axis]} {listed(names, 4)}"
+
+
+def _unique(names: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(names))
