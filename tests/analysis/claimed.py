@@ -17,7 +17,9 @@ from bench.analysis.claims import FAILS, HOLDS, judged_claims
 from bench.analysis.frame import PRETRAININGS, TRIALS, empty
 from bench.store.predictions import Predictions
 from bench.suite.claims_schema import ClaimSpec
+from bench.suite.known_claims import LAYERS
 
+from . import studied
 from .planted import Planted, task
 from .studied import Held
 
@@ -103,6 +105,38 @@ def table(num: int, world: World, stated: tuple[ClaimSpec, ...], seed: int = 0) 
     return {"holds": held / num, "fails": failed / num, "found": float(np.mean(found))}
 
 
+# Twice the margin of each claim about layers that has one, and nothing where it says "no worse".
+STUDY = {
+    ("BnB", 2): 0.78, ("BnB", 3): 0.78, ("BnB", 4): 0.78, ("BnB", 5): 0.8, ("AnB", 5): 0.74,
+    ("random", 2): 0.7, ("random", 3): 0.7, ("random", 4): 0.7, ("random", 5): 0.64,
+}  # fmt: skip
+FALSE = ("deep_units_are_specific", "units_are_coadapted", "transfer_boosts_even_after_tuning",
+         "transfer_beats_the_base", "dissimilar_tasks_transfer_less", "random_units_are_worse",
+         "random_units_fall_with_depth")  # fmt: skip
+
+
+def study(planned: studied.Planned, draw: np.random.Generator) -> pd.DataFrame:
+    """Two splits, of which the second one stands for the groups."""
+    rows = studied.finals(planned, draw)
+    rows["pair"] = rows["pair"].replace("split 1", "shapes and textures")
+    return rows.assign(
+        dataset=rows["pair"] + rows["target"], budget="full", labels_per_class=100.0, backbone="net", collapsed=0.0,
+        strategy=rows["treatment"] + rows["keep"].astype(str), source_after=np.nan, flops=np.nan, steps=10.0, key="",
+    )  # fmt: skip
+
+
+def table_of_studies(num: int, n: int, seed: int = 0) -> tuple[float, dict[str, float]]:
+    """Share of studies without any effect in which one is said to hold; and how often what is there is found."""
+    draw, names = np.random.default_rng(seed), list(LAYERS)
+    stated = tuple(ClaimSpec.model_validate({"name": name}) for name in names)
+    wrong, found = 0, np.zeros(len(names))
+    for _ in range(num):
+        null = judged(study(studied.Planned(n=n, per_class=120), draw), stated)
+        wrong += any(one.verdict == HOLDS for name, one in zip(names, null, strict=True) if name in FALSE)
+        found += [one.verdict == HOLDS for one in judged(study(studied.Planned(STUDY, n=n, per_class=120), draw), stated)]
+    return wrong / num, dict(zip(names, found / num, strict=True))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--tables", type=int, default=300)
@@ -111,15 +145,19 @@ def main() -> None:
     say(f"10 claims over 3 data sets; % of {num} tables, or of their claims\n")
     say("| case | repeats | margin | at the edge: any holds | any fails | at twice the margin: found |\n")
     say("|---|---|---|---|---|---|\n")
-    for case in ("equal", "lognormal", "half noisy", "families"):
-        for n in (3, 5, 10):
-            for margin in (1.0, 2.0, 5.0):
-                planted, stated = Planted(case, n=n, tasks=1), claims(margin)
-                edge = table(num, World(effects(margin), planted=planted), stated)
-                twice = table(num // 3, World(effects(2 * margin), planted=planted), stated)
-                told = (100 * edge["holds"], 100 * edge["fails"], 100 * twice["found"])
-                say(f"| {case} | {n} | {margin:g} | {told[0]:.1f} | {told[1]:.1f} | {told[2]:.0f} |\n")
-                sys.stdout.flush()
+    for case, n in (("equal", 3), ("equal", 5), ("equal", 10), ("lognormal", 5), ("half noisy", 5), ("families", 5)):
+        for margin in (1.0, 3.0, 5.0):
+            planted, stated = Planted(case, n=n, tasks=1), claims(margin)
+            edge = table(num, World(effects(margin), planted=planted), stated)
+            twice = table(num // 3, World(effects(2 * margin), planted=planted), stated)
+            told = (100 * edge["holds"], 100 * edge["fails"], 100 * twice["found"])
+            say(f"| {case} | {n} | {margin:g} | {told[0]:.1f} | {told[1]:.1f} | {told[2]:.0f} |\n")
+            sys.stdout.flush()
+    for n in (3, 5):
+        wrong, found = table_of_studies(num // 3, n)
+        say(f"study, {n} repeats: {100 * wrong:.1f} % say what is not there; "
+            + ", ".join(f"{name} {100 * share:.0f}" for name, share in found.items()) + "\n")  # fmt: skip
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":
