@@ -133,7 +133,8 @@ def table_of_studies(num: int, n: int, seed: int = 0) -> tuple[float, dict[str, 
     for _ in range(num):
         null = judged(study(studied.Planned(n=n, per_class=120), draw), stated)
         wrong += any(one.verdict == HOLDS for name, one in zip(names, null, strict=True) if name in FALSE)
-        found += [one.verdict == HOLDS for one in judged(study(studied.Planned(STUDY, n=n, per_class=120), draw), stated)]
+        true = judged(study(studied.Planned(STUDY, n=n, per_class=120), draw), stated)
+        found += [one.verdict == HOLDS for one in true]
     return wrong / num, dict(zip(names, found / num, strict=True))
 
 
