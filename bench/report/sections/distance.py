@@ -13,33 +13,34 @@ from bench.report.view import ABSENT, Block, Column, Figure, Panel, Section, Tab
 APART = (
     "Proxy A-distance, 2(1 − 2 × error): a logistic regression tells {num} images of the source's test split from as "
     "many of the target's training split, without their labels, and each image is judged by a fit on others (five "
-    "folds). Once by the features that the pretrained network hands to its classifier, once by the pixels. Below 0 is "
-    "chance. MMD²: the squared maximum mean discrepancy of the features, without bias, with a Gaussian kernel as wide as "
-    "the median distance; unlike the first two it has no upper end that distant targets share. 95 % intervals speak of "
-    "new images{renewed}: Wilson's for the errors, the jackknife's for MMD²."
+    "folds). Once by the features that the pretrained network hands to its classifier, once by the pixels. Below 0 is"
+    " chance. MMD²: the squared maximum mean discrepancy of the features, without bias, with a Gaussian kernel as "
+    "wide as the median distance; it still differs between targets that the first two put near 2. 95 % intervals "
+    "speak of new images{renewed}: Wilson's for the errors, the jackknife's for MMD²."
 )
 BOUND = (
-    "Ben-David et al. 2010: where source and target have the same classes, the error of a classifier on the target is at "
-    "most its error on the source, plus half of the distance between the two, plus λ, the least sum of both errors that "
-    "one classifier can have. "
+    "Ben-David et al. 2010: where source and target have the same classes, the error of a classifier on the target is"
+    " at most its error on the source, plus half of the distance between the two, plus λ, the least sum of both "
+    "errors that one classifier can have. "
 )
 SAME = (
-    "Here: the network with its own head, half of the proxy A-distance of its features, and for λ the sum of both errors "
-    "of one linear head on these features. All three are estimates on the same images, by linear classifiers, so their "
-    "sum is no guarantee. A sum of 1 or more says nothing, because no error is larger. Beside it stands the error that "
-    "the network, untouched, has on the target. "
+    "Here: the network with its own head, half of the proxy A-distance of its features, and for λ the sum of both "
+    "errors of one linear head on these features. All three are estimates on the same images, by linear classifiers, "
+    "so their sum is no guarantee. A sum of 1 or more says nothing, because no error is larger. Beside it stands the "
+    "error that the network, untouched, has on the target. "
 )
 OTHER = (
-    "Where the classes differ, as they do in {where}, no one classifier is right or wrong on both sides, so that λ and "
-    "the bound are not defined. What can be given is the joint error of a linear head: its error on source images "
-    "plus that on target images, from 0 to 2, where all classes of both stand side by side. "
+    "Where the classes differ, as they do in {where}, no one classifier is right or wrong on both sides, so that λ "
+    "and the bound are not defined. What can be given is the joint error of a linear head: its error on source images"
+    " plus that on target images, from 0 to 2, where all classes of both stand side by side. "
 )
 LABELS = "It is fitted on target labels beyond any label budget; no strategy sees it."
 TREND = (
-    "Spearman's ρ between the proxy A-distance of the features and the gain over the baseline, over pairs of target and "
-    "network: below 0 where transfer gains less the farther the target is. p: the share of {orders} of the gains that "
-    "go with or against the distance as strongly, after Holm's correction over the rows. Pairs that have a target or "
-    "a network in common are not independent, and targets differ in more than their distance, so p is a guide, no proof."
+    "Spearman's ρ between the proxy A-distance of the features and the gain over the baseline, over pairs of target "
+    "and network: below 0 where transfer gains less the farther the target is. p: the share of {orders} of the gains "
+    "that go with or against the distance as strongly, after Holm's correction over the rows. Pairs that have a "
+    "target or a network in common are not independent, and targets differ in more than their distance, so p is a "
+    "guide, no proof."
 )
 
 
@@ -60,8 +61,8 @@ def distance_section(facts: Facts) -> Section | None:
 def _words(found: Distances) -> Words:
     lines = [f"Not measured: {shortened(one, 300)}." for one in found.errors]
     if found.num_without > len(found.errors):
-        lines.append(f"{plural(found.num_without, 'pair')} of target and network without a distance: their records were "
-                     "made before the suite asked for it. `run --rerun all` makes them again.")  # fmt: skip
+        lines.append(f"{plural(found.num_without, 'pair')} of target and network without a distance: their records "
+                     "were made before the suite asked for it. `run --rerun all` makes them again.")  # fmt: skip
     return Words(lines, tone="note")
 
 
@@ -136,7 +137,7 @@ def _undefined() -> TableCell:
 def _gains(facts: Facts, found: Distances) -> list[Block]:
     tested = trends(facts.results.finals, facts.verdicts, found)
     if not tested:
-        words = f"Whether gains fall with the distance takes {FEWEST_PAIRS} pairs of target and network with a baseline."
+        words = f"Whether gains fall with the distance takes {FEWEST_PAIRS} pairs of target and network to tell."
         return [Words([words])]
     panels = [
         Panel(labels(budget), "", gains_panel([one for one in tested if one.budget == budget], facts.strategies, name))
@@ -161,5 +162,6 @@ def _trends(facts: Facts, tested: list[Trend]) -> Table:
         for one in tested
     ]
     most = max(len(one.points) for one in tested)
-    orders = "all orders" if most <= MOST_LISTED else f"{DRAWS:,} orders drawn by chance (all orders, of {MOST_LISTED} pairs or fewer)"
+    drawn = f"{DRAWS:,} orders drawn by chance (of {MOST_LISTED} pairs or fewer, all orders)"
+    orders = "all orders" if most <= MOST_LISTED else drawn
     return Table("distance-gains", columns, rows, TREND.format(orders=orders))
