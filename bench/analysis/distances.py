@@ -88,37 +88,44 @@ def distances(finals: pd.DataFrame) -> Distances:
 
 def _pair(dataset: str, backbone: str, lesson: str, found: list[Distance]) -> Pair:
     num = min(one.num for one in found)
+    crossed = 2 * num / _widening(min(one.folds for one in found))
     joint = [(one.joint_source, one.joint_target) for one in found]
     return Pair(
         dataset=dataset,
         backbone=backbone,
         lesson=lesson,
         num=num,
-        features=_proxy(_error([one.features for one in found], 2 * num)),
-        pixels=_proxy(_error([one.pixels for one in found], 2 * num)),
+        features=_proxy(_error([one.features for one in found], crossed)),
+        pixels=_proxy(_error([one.pixels for one in found], crossed)),
         mmd=_mmd(found),
         source_error=_error([one.source_error for one in found], num),
-        joint=_doubled(_error([None if a is None or b is None else (a + b) / 2 for a, b in joint], 2 * num)),
+        joint=_doubled(_error([None if a is None or b is None else (a + b) / 2 for a, b in joint], crossed)),
         same_classes=all(one.same_classes for one in found),
         target_error=_error([one.target_error for one in found], num),
     )
 
 
-def _error(values: Iterable[float | None], num: int) -> Interval:
+def _widening(folds: int) -> float:
+    """Of the variance of a cross-fitted error, whose folds hang together: Nadeau and Bengio 2003."""
+    return 1 + folds / (folds - 1)
+
+
+def _error(values: Iterable[float | None], num: float) -> Interval:
     """Wilson's interval for a share of `num` images. Repeats share the images, so that only what differs between them
     is averaged out."""
     kept = [value for value in values if value is not None]
     if not kept:
         return Interval(math.nan, math.nan, math.nan, 0, math.nan)
     mean, spread, quantile = _over_repeats(kept)
-    low, high = share_interval(mean, mean * (1 - mean) / num + spread, quantile, num)
+    low, high = share_interval(mean, mean * (1 - mean) / num + spread, quantile, round(num))
     return Interval(mean, low, high, len(kept), math.nan)
 
 
 def _over_repeats(values: list[float]) -> tuple[float, float, float]:
     """Mean, the variance that repeats leave in it, and the quantile for an interval."""
-    spread = float(np.var(values, ddof=1)) / len(values) if len(values) > 1 else 0.0
-    df = len(values) - 1 if spread > 0 else math.inf  # equal ones are one measurement
+    renewed = max(values) - min(values) > ROUNDING  # equal ones are one measurement
+    spread = float(np.var(values, ddof=1)) / len(values) if renewed else 0.0
+    df = len(values) - 1 if renewed else math.inf
     return float(np.mean(values)), spread, t_quantile((1 + LEVEL) / 2, df)
 
 

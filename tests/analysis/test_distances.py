@@ -11,7 +11,7 @@ from bench.analysis import distances as distances_file
 from bench.analysis.distances import Pair, distances, spearman, trends
 from bench.store.results import Distance
 
-FULL = {"num": 100, "features": 0.1, "pixels": 0.4, "mmd": 0.05, "mmd_error": 0.01, "source_error": 0.1,
+FULL = {"num": 225, "folds": 5, "features": 0.1, "pixels": 0.4, "mmd": 0.05, "mmd_error": 0.01, "source_error": 0.2,
         "joint_source": 0.2, "joint_target": 0.3}  # fmt: skip
 
 
@@ -30,12 +30,17 @@ def only(*found) -> Pair:
 
 
 def test_one_measurement_has_the_intervals_of_its_images():
+    """Of 450 that five folds share, by Nadeau and Bengio's factor of 2.25 as of 200."""
     pair = only(FULL)
     assert pair.features.mean == pytest.approx(2 * (1 - 2 * 0.1))
     ends = stats.binomtest(20, 200).proportion_ci(method="wilson")
     assert (pair.features.low, pair.features.high) == pytest.approx((2 - 4 * ends.high, 2 - 4 * ends.low))
-    ends = stats.binomtest(10, 100).proportion_ci(method="wilson")
-    assert (pair.source_error.low, pair.source_error.high) == pytest.approx((ends.low, ends.high))
+    joint = stats.binomtest(50, 200).proportion_ci(method="wilson")
+    assert (pair.joint.low, pair.joint.high) == pytest.approx((2 * joint.low, 2 * joint.high))
+    quantile = stats.norm.ppf(0.975)
+    middle, half = 0.2 + quantile**2 / 450, quantile * math.sqrt(0.16 / 225 + quantile**2 / 450**2)
+    ends = ((middle + sign * half) / (1 + quantile**2 / 225) for sign in (-1, 1))
+    assert (pair.source_error.low, pair.source_error.high) == pytest.approx(tuple(ends))
     assert (pair.mmd.low, pair.mmd.high) == pytest.approx((0.05 - 1.959964 * 0.01, 0.05 + 1.959964 * 0.01))
     assert pair.joint.mean == pytest.approx(0.5)
     assert math.isnan(pair.bound)
@@ -44,7 +49,7 @@ def test_one_measurement_has_the_intervals_of_its_images():
 
 def test_equal_repeats_are_one_measurement_and_others_widen_the_interval():
     one, same = only(FULL), only(FULL, FULL, FULL)
-    assert (same.features.low, same.features.high) == (one.features.low, one.features.high)
+    assert (same.features.low, same.features.high) == pytest.approx((one.features.low, one.features.high))
     spread = only(*({**FULL, "features": error} for error in (0.05, 0.1, 0.15)))
     assert spread.features.mean == pytest.approx(one.features.mean)
     assert spread.features.low < one.features.low
@@ -53,8 +58,8 @@ def test_equal_repeats_are_one_measurement_and_others_widen_the_interval():
 
 def test_the_sum_is_source_error_half_the_distance_and_lambda():
     same = {**FULL, "same_classes": True, "target_error": 0.7}
-    assert only(same).bound == pytest.approx(0.1 + 1.6 / 2 + 0.5)
-    assert only({**same, "features": 0.6}).bound == pytest.approx(0.1 + 0.5)  # no distance is below 0
+    assert only(same).bound == pytest.approx(0.2 + 1.6 / 2 + 0.5)
+    assert only({**same, "features": 0.6}).bound == pytest.approx(0.2 + 0.5)  # no distance is below 0
     assert only(same).target_error.mean == pytest.approx(0.7)
 
 

@@ -101,6 +101,7 @@ def _measure(spec: FitSpec, taught: SourceNetwork, source: OnDevice, target: OnD
     mmd, mmd_error = squared_mmd(*rows)
     return Distance(
         num=len(ours),
+        folds=FOLDS,
         features=_told_apart(*rows),
         mmd=mmd,
         mmd_error=mmd_error,

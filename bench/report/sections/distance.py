@@ -13,28 +13,29 @@ from bench.report.view import ABSENT, Block, Column, Figure, Panel, Section, Tab
 APART = (
     "Proxy A-distance, 2(1 − 2 × error): a logistic regression tells {num} images of the source's test split from as "
     "many of the target's training split, without their labels, and each image is judged by a fit on others (five "
-    "folds). Once by the features that the pretrained network hands to its classifier, once by the pixels. Below 0 is"
-    " chance. MMD²: the squared maximum mean discrepancy of the features, without bias, with a Gaussian kernel as "
-    "wide as the median distance; it still differs between targets that the first two put near 2. 95 % intervals "
-    "speak of new images{renewed}: Wilson's for the errors, the jackknife's for MMD²."
+    "folds). Once by the features that the pretrained network hands to its classifier, once by the pixels. A value "
+    "below 0 comes by chance. MMD²: the squared maximum mean discrepancy of the features, without bias, with a "
+    "Gaussian kernel as wide as the median distance; it still differs between targets that the first two put near 2. "
+    "95 % intervals speak of new images{renewed}: Wilson's for the errors, widened because folds hang together "
+    "(Nadeau and Bengio 2003), the jackknife's for MMD²."
 )
 BOUND = (
-    "Ben-David et al. 2010: where source and target have the same classes, the error of a classifier on the target is"
-    " at most its error on the source, plus half of the distance between the two, plus λ, the least sum of both "
+    "Ben-David et al. 2010: where source and target have the same classes, the error of a classifier on the target "
+    "is at most its error on the source, plus half of the distance between the two, plus λ, the least sum of both "
     "errors that one classifier can have. "
 )
 SAME = (
     "Here: the network with its own head, half of the proxy A-distance of its features, and for λ the sum of both "
     "errors of one linear head on these features. All three are estimates on the same images, by linear classifiers, "
-    "so their sum is no guarantee. A sum of 1 or more says nothing, because no error is larger. Beside it stands the "
-    "error that the network, untouched, has on the target. "
+    "and the theorem's own distance can be larger, so their sum is no guarantee. A sum of 100 points or more says "
+    "nothing, because no error is larger. Beside it stands the error that the network, untouched, has on the target. "
 )
 OTHER = (
     "Where the classes differ, as they do in {where}, no one classifier is right or wrong on both sides, so that λ "
-    "and the bound are not defined. What can be given is the joint error of a linear head: its error on source images"
-    " plus that on target images, from 0 to 2, where all classes of both stand side by side. "
+    "and the bound are not defined. What can be given is the joint error of a linear head: its error on source "
+    "images plus that on target images, from 0 to 200 points, where all classes of both stand side by side. "
 )
-LABELS = "It is fitted on target labels beyond any label budget; no strategy sees it."
+LABELS = "The linear head is fitted on target labels beyond any label budget; no strategy sees it."
 TREND = (
     "Spearman's ρ between the proxy A-distance of the features and the gain over the baseline, over pairs of target "
     "and network: below 0 where transfer gains less the farther the target is. p: the share of {orders} of the gains "
