@@ -126,6 +126,8 @@ def _finals(plan: Plan, cell: Cell, records: dict[str, Record], store: Store) ->
             **_numbers(record.spent.logical if record is not None else None, *Logical.model_fields),
             **{f"{column}_before": _number(source and source.before, name) for column, name in told},
             **{f"{column}_after": _number(source and source.after, name) for column, name in told},
+            "distance": final.distance if final is not None else None,
+            "lesson": cell.lessons[-1].label if cell.lessons else "",
             **_cost_columns(record, spec),
             "predictions": _predictions(store, key, final, cell.num_classes),
             "key": key,

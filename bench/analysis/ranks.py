@@ -45,7 +45,7 @@ def dataset_means(columns: Mapping[Task, Mapping[str, Column]], strategies: list
 
 def ranking(scores: Floats, strategies: list[str]) -> Ranking:
     """`scores` [data sets, strategies]"""
-    places = np.array([_midranks(-row) for row in np.round(scores, DIGITS)])
+    places = np.array([midranks(-row) for row in np.round(scores, DIGITS)])
     means = places.mean(axis=0)
     order = [int(i) for i in np.argsort(means, kind="stable")]
     names = [strategies[i] for i in order]
@@ -71,7 +71,7 @@ def friedman(places: Floats) -> float:
 def wilcoxon(differences: Floats) -> float:
     """Two-sided p of the signed-rank test, exact with ties too. A difference of 0 gives half its rank to each side."""
     rounded = np.round(differences, DIGITS)
-    doubled = np.round(2 * _midranks(np.abs(rounded))).astype(np.int64)  # whole numbers, even where ranks are shared
+    doubled = np.round(2 * midranks(np.abs(rounded))).astype(np.int64)  # whole numbers, even where ranks are shared
     signed = doubled[rounded != 0]
     if not len(signed):
         return 1.0
@@ -83,7 +83,7 @@ def wilcoxon(differences: Floats) -> float:
     return min(1.0, 2 * float(chances[: fewer + 1].sum()))
 
 
-def _midranks(values: Floats) -> Floats:
+def midranks(values: Floats) -> Floats:
     """1 for the smallest; who is tied shares the mean of their places."""
     _, place, count = np.unique(values, return_inverse=True, return_counts=True)
     last = np.cumsum(count)

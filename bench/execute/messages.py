@@ -32,6 +32,7 @@ class Setup:
     threads: int
     engine: Engine
     keeps: Keeps
+    distances: bool
     patterns: dict[str, tuple[Pattern, ...]]  # what the plan leaves frozen
     weights_files: dict[str, Path]
     sources: dict[str, dict[str, Any]]  # options of datasets, paths too, by the digest of their DataRef

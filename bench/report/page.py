@@ -7,6 +7,7 @@ from bench.report.fill import fill
 from bench.report.sections.claims import claims_section
 from bench.report.sections.costs import cost_section
 from bench.report.sections.diagnosis import gaps_section, selection_section
+from bench.report.sections.distance import distance_section
 from bench.report.sections.learning import depth_section, labels_section
 from bench.report.sections.mistakes import mistakes_section
 from bench.report.sections.origin import pretraining_section, provenance_section
@@ -32,6 +33,7 @@ SECTIONS = (
     datasets_section,
     labels_section,
     depth_section,
+    distance_section,
     mistakes_section,
     forgetting_section,
     rates_section,

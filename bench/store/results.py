@@ -126,6 +126,23 @@ class SourceScores(Fields):
     error: str = ""
 
 
+class Distance(Fields):
+    """How far the target lies from what the network learned last. Errors are shares of held-out images."""
+
+    num: Count = 0  # images of each side
+    folds: Count = 0  # of what is cross-fitted: the next two, and the joint errors
+    features: Share | None = None  # error of a classifier that tells source from target by the network's features
+    pixels: Share | None = None  # likewise by the images themselves
+    mmd: Number | None = None  # squared maximum mean discrepancy of the features, and its standard error
+    mmd_error: Amount | None = None
+    source_error: Share | None = None  # of the network's own head
+    joint_source: Share | None = None  # of one linear head on these features, fitted on images of both sides
+    joint_target: Share | None = None
+    same_classes: Flag = False  # else the classes of both sides stand side by side in that head
+    target_error: Share | None = None  # of the network's own head, where the classes are the same
+    error: str = ""
+
+
 class SeenImages(Fields):
     """How many of the target's images are training images of a set that was learned before it."""
 
@@ -168,6 +185,7 @@ class FinalResult(Unscored, SeenBefore):
     penalty_edge: Edge = ""
     train_loss_end: Number | None = None  # on its own training images; None where it is not finite, or nobody looked
     source: SourceScores | None = None
+    distance: Distance | None = None
     rows: list[int] = []  # of an own head, by class of the data set
     num_rows: Count | None = None
     among: str = ""

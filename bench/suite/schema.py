@@ -325,6 +325,9 @@ class RecordsSpec(SuiteSection):
     """What each final tells of every test example, in a file beside its record. `bits`: whether it is right. `classes`:
     the predicted class, and the log-probabilities of this and of the true one. `full`: the probabilities of all classes
     too, where these take less than 64 MiB. Moves no number."""
+    distances: bool = False
+    """Measure how far each target lies from what its network learned before, where that happened inside the suite, and
+    the terms of the bound of Ben-David et al. 2010. Records that are there already stay without. Moves no number."""
 
 
 class GateSpec(SuiteSection):

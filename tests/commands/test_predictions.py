@@ -33,6 +33,16 @@ def test_the_setting_reaches_the_workers_and_no_key(place, folders, text, keeps)
     assert set(plan.jobs) == before
     (setup,) = _setups(plan, folders.roots("small"), Placement(("cpu",), 1, None), {})
     assert setup.keeps == keeps
+    assert setup.distances is False
+
+
+def test_so_does_the_wish_for_distances(place, folders):
+    before = set(plan_from_file(Path("suites/small.yaml"), (), folders).jobs)
+    Path("suites/small.yaml").write_text(SMALL + "records: {distances: true}\n")
+    plan = plan_from_file(Path("suites/small.yaml"), (), folders)
+    assert set(plan.jobs) == before
+    (setup,) = _setups(plan, folders.roots("small"), Placement(("cpu",), 1, None), {})
+    assert setup.distances is True
 
 
 def test_the_frame_hands_predictions_on_unread(plan, roots, ran, monkeypatch):

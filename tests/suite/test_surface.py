@@ -33,7 +33,7 @@ SURFACE = {
     "FoldsSpec": "folds",
     "Range": "low high",
     "EngineSpec": "precision partition fleet",
-    "RecordsSpec": "predictions",
+    "RecordsSpec": "predictions distances",
     "GateSpec": "margin must_see",
 }
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from bench.engine.common.context import Context
+from bench.engine.common.distance import distance_of
 from bench.engine.common.seen import seen_before
 from bench.engine.common.start import Finished
 from bench.engine.train.faults import is_out_of_memory, pass_on
@@ -35,13 +36,15 @@ def crashed(record: Record) -> Record:
 
 def record_of(job: Job, context: Context, finished: Finished = NOTHING) -> Record:
     is_score = job.kind == "final" and finished.status == "ok"
-    about = seen_before(job.spec, context) if isinstance(job.spec, FitSpec) and is_score else SeenBefore()
+    about, distance = SeenBefore(), {}
+    if isinstance(job.spec, FitSpec) and is_score:
+        about, distance = seen_before(job.spec, context), distance_of(job.spec, context)
     return Record(
         key=job.key,
         kind="pretrain" if job.kind == "pretrain" else "final",
         status=finished.status,
         spec=job.content,
-        result={**finished.result.plain(), **about.plain()},
+        result={**finished.result.plain(), **about.plain(), **distance},
         cost=_with_precision(job, finished.cost, context).plain(),
         provenance=context.provenance,
         error=finished.error,

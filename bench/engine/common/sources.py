@@ -3,17 +3,21 @@
 from dataclasses import replace
 
 import torch
+from torch import Tensor
 
 from bench.engine.common.context import Context
 from bench.engine.common.start import Start, pretrained_state, pretraining_of
+from bench.engine.train.evaluate import BATCH
 from bench.engine.train.examples import Examples
 from bench.engine.train.loop import Stream
 from bench.engine.train.setting import SourceNetwork, TrainingSetting
 from bench.errors import NotApplicable
 from bench.keys import digest
 from bench.network.build import build_network
+from bench.network.capture import watched
+from bench.network.units import Network
 from bench.spec.job import FitSpec
-from bench.spec.refs import BackboneRef, Weights
+from bench.spec.refs import BackboneRef, Pipeline, Weights
 
 
 def setting_for(spec: FitSpec, begin: Start, stream: Stream, context: Context) -> TrainingSetting:
@@ -54,16 +58,17 @@ def root_of(ref: BackboneRef, context: Context) -> BackboneRef:
 
 def source_of(spec: FitSpec, context: Context) -> SourceNetwork:
     """Made once for each backbone and kept while a few others are."""
-    return context.kept(digest(["source", spec.backbone, spec.pipeline]), lambda: _source(spec, context))
+    key = digest(["source", spec.backbone, spec.pipeline])
+    return context.kept(key, lambda: network_as_taught(root_of(spec.backbone, context), context))
 
 
-def _source(spec: FitSpec, context: Context) -> SourceNetwork:
-    ref = root_of(spec.backbone, context)
+def network_as_taught(ref: BackboneRef, context: Context) -> SourceNetwork:
+    """With the head and the data set of its last pretraining."""
     state = pretrained_state(ref, context)
     if state is None:
         raise NotApplicable("needs the head that the backbone was pretrained with; its weights are random")
     plain = type(ref)(ref.name, ref.options, ref.units, Weights("random"))
-    names = [name for name, p in build_network(plain, spec.data.num_classes, 0).parameters[-1].items() if p.ndim > 1]
+    names = [name for name, p in build_network(plain, 2, 0).parameters[-1].items() if p.ndim > 1]
     if not all(name in state for name in names):
         raise NotApplicable("needs the head that the backbone was pretrained with; these weights came without it")
     num_classes = len(state[names[0]])
@@ -77,3 +82,14 @@ def _source(spec: FitSpec, context: Context) -> SourceNetwork:
         return SourceNetwork(network, num_classes)
     data = context.data(pretraining_of(ref.weights, context).learned.data)
     return SourceNetwork(network, num_classes, data.train, data.test)
+
+
+def features_of(network: Network, images: Examples, pipeline: Pipeline) -> Tensor:
+    """What reaches the classifier, the network as it is. [n, D]"""
+    found = []
+    for start in range(0, len(images), BATCH):
+        index = torch.arange(start, min(start + BATCH, len(images)), device=images.device)
+        with watched(network) as seen:
+            network.module(images.take(index).inputs(pipeline))
+        found.append(seen.features[0])
+    return torch.cat(found)

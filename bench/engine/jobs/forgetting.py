@@ -10,15 +10,14 @@ from torch import Tensor, nn
 
 from bench.datasets.sampling import split_holdout
 from bench.engine.common.context import Context
-from bench.engine.common.sources import root_of, source_of
+from bench.engine.common.sources import features_of, root_of, source_of
 from bench.engine.common.start import Start
-from bench.engine.train.evaluate import BATCH
 from bench.engine.train.examples import Examples
 from bench.engine.train.faults import pass_on
 from bench.engine.train.solo import Trained
 from bench.errors import NotApplicable
 from bench.keys import seed_for
-from bench.network.capture import classifier_of, in_eval_mode, watched
+from bench.network.capture import classifier_of, in_eval_mode
 from bench.network.units import Network
 from bench.solve.closed_forms import ridge_path
 from bench.spec.job import FitSpec
@@ -40,9 +39,9 @@ class Exam:
 
     def take(self, network: Network, head: nn.Module) -> Known:
         with torch.no_grad(), in_eval_mode(network.module):
-            features = _features(network, self.test, self.pipeline)
+            features = features_of(network, self.test, self.pipeline)
             answers = head(features)
-            rows = _features(network, self.fitted, self.pipeline)
+            rows = features_of(network, self.fitted, self.pipeline)
         (anew,) = ridge_path(rows, self.fitted.labels, self.num_classes, [PENALTY])
         return Known(original=_share(answers, self.test), refitted=_share(anew.logits(features), self.test))
 
@@ -87,16 +86,6 @@ def _body_moves(spec: FitSpec, network: Network) -> bool:
 
 def _share(logits: Tensor, images: Examples) -> float:
     return float((logits.argmax(1) == images.labels).double().mean())
-
-
-def _features(network: Network, images: Examples, pipeline: Pipeline) -> Tensor:
-    found = []
-    for start in range(0, len(images), BATCH):
-        index = torch.arange(start, min(start + BATCH, len(images)), device=images.device)
-        with watched(network) as seen:
-            network.module(images.take(index).inputs(pipeline))
-        found.append(seen.features[0])
-    return torch.cat(found)
 
 
 def _some(images: Examples) -> Examples:
