@@ -32,6 +32,7 @@ class Setup:
     threads: int
     engine: Engine
     keeps: Keeps
+    similarity: bool  # whether finals tell how much each unit changed
     patterns: dict[str, tuple[Pattern, ...]]  # what the plan leaves frozen
     weights_files: dict[str, Path]
     sources: dict[str, dict[str, Any]]  # options of datasets, paths too, by the digest of their DataRef

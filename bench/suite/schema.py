@@ -324,6 +324,10 @@ class RecordsSpec(SuiteSection):
     """What each final tells of every test example, in a file beside its record. `bits`: whether it is right. `classes`:
     the predicted class, and the log-probabilities of this and of the true one. `full`: the probabilities of all classes
     too, where these take less than 64 MiB. Moves no number."""
+    similarity: bool = False
+    """Tell of each final how much every unit changed in training: linear CKA of what the unit puts out for up to 1,000
+    test images, before against after. For strategies that train in steps. Moves no number; finals that were there
+    before a suite asked have none."""
 
 
 class GateSpec(SuiteSection):
@@ -337,6 +341,9 @@ class GateSpec(SuiteSection):
 class VerdictsSpec(SuiteSection):
     margin: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
     """Points within which a strategy counts as good as the baseline, where its difference surely lies between them."""
+    reached: Share = 0.9
+    """Where freezing is tried at several depths, the page tells after how many steps each strategy has come this share
+    of the way from chance to where full fine-tuning ends."""
 
 
 # Of Windows, whatever stands behind a dot.

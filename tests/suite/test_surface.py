@@ -11,7 +11,7 @@ SURFACE = {
     "ClassesSpec": "names group half split",
     "TransferabilitySpec": "dataset options backbone labels_per_class splits groups directions keep treatments",
     "TestSpec": "resplit",
-    "VerdictsSpec": "margin",
+    "VerdictsSpec": "margin reached",
     "BackboneSpec": "name weights pretrain options units image_size mean std interpolation crop label",
     "PretrainingSpec": "dataset options classes epochs batch_size optimizer lr weight_decay shift seed seeds "
     "allow_overlap",
@@ -30,7 +30,7 @@ SURFACE = {
     "FoldsSpec": "folds",
     "Range": "low high",
     "EngineSpec": "precision partition fleet",
-    "RecordsSpec": "predictions",
+    "RecordsSpec": "predictions similarity",
     "GateSpec": "margin must_see",
 }
 

@@ -88,6 +88,7 @@ class Context:
     pause: Callable[[], AbstractContextManager[None]] = nullcontext  # around what is part of no training's time
     engine: Engine = field(default_factory=Engine)
     keeps: Keeps = "classes"  # what finals tell of each test example
+    similarity: bool = False  # whether finals tell how much each unit changed
     patterns: Mapping[str, tuple[Pattern, ...]] = field(default_factory=dict)  # what the plan leaves frozen
     sources: Mapping[str, dict[str, Any]] = field(default_factory=dict)  # options with paths, by digest of the DataRef
     arithmetic: Mapping[str, Choice] = field(default_factory=dict)  # by `arithmetic_key`; for records only
