@@ -44,6 +44,10 @@ class Reading:
         """Shown to cost less than the margin."""
         return not self.reason and self.ends[0] > -margin
 
+    def is_beyond(self, margin: float) -> bool:
+        """Shown to cost more than it."""
+        return not self.reason and self.ends[1] < -margin
+
 
 @dataclass(frozen=True)
 class Profile:
@@ -58,11 +62,18 @@ class Profile:
         """Of frozen units the largest number, of kept ones the smallest, such that this and every milder depth that was
         tried is shown to cost less than the margin. None: not even the mildest."""
         found = None
-        for one in self.lines[line] if line == FROZEN else reversed(self.lines[line]):
+        for one in self._mildest_first(line):
             if not one.is_within(margin):
                 break
             found = one.keep
         return found
+
+    def costly(self, line: Line, margin: float) -> int | None:
+        """The mildest depth that is shown to cost more than the margin."""
+        return next((one.keep for one in self._mildest_first(line) if one.is_beyond(margin)), None)
+
+    def _mildest_first(self, line: Line) -> list[Reading]:
+        return self.lines[line] if line == FROZEN else self.lines[line][::-1]
 
 
 def profiles(finals: pd.DataFrame, scores: Scores) -> list[Profile]:

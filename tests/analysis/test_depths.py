@@ -105,6 +105,14 @@ def test_how_much_may_be_frozen_and_how_little_kept(line, differences, depth):
     assert planned(*differences, line=line).harmless(line, 0.01) == depth
 
 
+@pytest.mark.parametrize(("line", "differences", "depth"), [
+    (FROZEN, (0, -0.5, -3, -1.1, -4), 3), (FROZEN, (0, 0, 0, 0, -0.9), None),
+    (REFRESHED, (-9, -3, -0.5, -0.2), 2), (REFRESHED, (0, -1.1, 0), None),
+])  # fmt: skip
+def test_the_mildest_depth_that_costs_more(line, differences, depth):
+    assert planned(*differences, line=line).costly(line, 0.01) == depth
+
+
 @pytest.mark.parametrize("num_frozen", [5, 0])
 def test_a_loss_as_large_as_the_margin_is_rarely_called_harmless(num_frozen):
     """Planted: every depth costs three points, which is the margin. In at most 5 % of suites may any be called

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from bench.analysis.comparison import Scores
-from bench.analysis.depths import profiles
+from bench.analysis.depths import FROZEN, profiles
 from bench.report import render
 from bench.report.facts import Facts
 from bench.report.sections import depths
@@ -94,20 +94,26 @@ def test_every_difference_stands_in_the_table_and_the_sentence_says_what_they_co
             for one in own:
                 assert signed(one.found.mean) in found
     assert found.count("kept, the rest afresh, all tuned") == 1 + 2, "a legend, and a row for each task"
-    sentence = depths._verdict(told[0], 0.01, "1 point")
-    assert f"near, 20 labels per class: {sentence}." in found
+    [near, far] = depths._sentences(told, Facts.of(made))
+    assert near.startswith("near, 20 labels per class: freezing ")
+    assert near in found
+    assert far in found
 
 
 def test_what_is_harmless_is_said_in_the_suites_margin(made):
     wide = dataclasses.replace(made, suite={**made.suite, "verdicts": {"margin": 60.0}})
     found = words(section(render(wide), "depth"))
-    every = "freezing up to 5 of 5 units is shown to cost less than 60 points; keeping the first 1 unit or more and " \
-            "drawing the others afresh is shown to cost less than 60 points"
+    every = "freezing up to 5 of 5 units is shown to cost less than 60 points; drawing units afresh is shown to cost " \
+            "less than 60 points as long as 1 or more are kept"
     assert f"near, 20 labels per class: {every}." in found
     none = dataclasses.replace(made, suite={**made.suite, "verdicts": {"margin": 0.0}})
     found = words(section(render(none), "depth"))
-    assert "freezing is shown to cost less than 0 points at no depth" in found
-    assert "drawing the last of the 5 units afresh is not shown to cost less than 0 points" in found
+    for task, first in zip(profiles(made.finals, Scores.of(made.finals)), ("near", "far"), strict=True):
+        costly = task.costly(FROZEN, 0.0)
+        assert costly is not None
+        frozen = f"freezing is shown to cost less than 0 points at no depth, and with {costly} frozen it is shown to " \
+                 "cost more; drawing units afresh is shown to cost less than 0 points at no depth"  # fmt: skip
+        assert f"{first}, 20 labels per class: {frozen}" in found
 
 
 def test_steps_are_counted_against_full_fine_tuning_and_scratch(made, page):

@@ -53,9 +53,10 @@ def depth_section(facts: Facts) -> Section | None:
     found = profiles(facts.results.finals, facts.scores)
     blocks: list[Block] = [figure]
     if found:
-        blocks += [Words(_sentences(found, facts), listed=True), _differences(found, facts)]
+        blocks += [Words(told, listed=True)] if (told := _sentences(found, facts)) else []
+        blocks.append(_differences(found, facts))
         blocks += [table for table in [_speeds(found, facts)] if table is not None]
-    return Section("depth", "Frozen depth", how, blocks)
+    return Section("depth", "Depth" if "kept" in {axis for _, (axis, _) in looks} else "Frozen depth", how, blocks)
 
 
 def _figure(facts: Facts, looks: dict[tuple[str, Line], Look]) -> Figure | None:
@@ -113,29 +114,30 @@ def _line(row: Row) -> Line:
 
 
 def _sentences(found: list[Profile], facts: Facts) -> list[str]:
-    margin = f"{100 * facts.results.margin:g}"
-    points = f"{margin} point{'' if margin == '1' else 's'}"
-    return [f"{facts.where(one.task)}: {_verdict(one, facts.results.margin, points)}." for one in found]
+    margin = facts.results.margin
+    points = f"{100 * margin:g} point{'' if round(100 * margin, 6) == 1 else 's'}"
+    told = [(one, [*_of_frozen(one, margin, points), *_of_kept(one, margin, points)]) for one in found]
+    return [f"{facts.where(one.task)}: {'; '.join(parts)}." for one, parts in told if parts]
 
 
-def _verdict(profile: Profile, margin: float, points: str) -> str:
-    """How much may be frozen, and how little kept, at a loss that is shown to be small."""
-    told = []
-    last = profile.num_units - 1
-    if FROZEN in profile.lines:
-        most = profile.harmless(FROZEN, margin)
-        told.append(
-            f"freezing up to {most} of {last} units is shown to cost less than {points}" if most is not None
-            else f"freezing is shown to cost less than {points} at no depth"
-        )  # fmt: skip
-    if REFRESHED in profile.lines:
-        least = profile.harmless(REFRESHED, margin)
-        told.append(
-            f"keeping the first {plural(least, 'unit')} or more and drawing the others afresh is shown to cost less "
-            f"than {points}" if least is not None
-            else f"drawing the last of the {last} units afresh is not shown to cost less than {points}"
-        )  # fmt: skip
-    return "; ".join(told) or "no depth of these lines can be summed up in one number"
+def _of_frozen(profile: Profile, margin: float, points: str) -> list[str]:
+    """How much may be frozen."""
+    if FROZEN not in profile.lines:
+        return []
+    last, most, first = profile.num_units - 1, profile.harmless(FROZEN, margin), profile.costly(FROZEN, margin)
+    told = f"freezing up to {most} of {last} units is shown to cost less than {points}" if most is not None \
+        else f"freezing is shown to cost less than {points} at no depth"
+    return [told + (f", and with {first} frozen it is shown to cost more" if first is not None else "")]
+
+
+def _of_kept(profile: Profile, margin: float, points: str) -> list[str]:
+    """How little may be kept, where everything is tuned."""
+    if REFRESHED not in profile.lines:
+        return []
+    least, first = profile.harmless(REFRESHED, margin), profile.costly(REFRESHED, margin)
+    told = f"drawing units afresh is shown to cost less than {points} as long as {least} or more are kept" \
+        if least is not None else f"drawing units afresh is shown to cost less than {points} at no depth"
+    return [told + (f", and with {first} kept it is shown to cost more" if first is not None else "")]
 
 
 def _differences(found: list[Profile], facts: Facts) -> Table:
