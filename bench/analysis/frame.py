@@ -57,6 +57,8 @@ FINALS: dict[str, str] = {
     "metric": "str",  # "accuracy"
     "score": "float64",  # test score of the last weights, 0..1; NaN unless status is ok
     "best_on_test": "float64",  # best of the test scores along the training: a diagnosis, never a result
+    "curve": "object",  # test scores along the training: a tuple of (step, score); a diagnosis
+    "similarity": "object",  # CKA of each unit below the head, start against end: a tuple, () where not asked for
     "train_loss_end": "float64",  # cross-entropy on its own training images; NaN where not finite, or not told
     "collapsed": "float64",  # 1 where that is no better than a uniform guess's, else 0; NaN where it is not told
     "lr": "float64",  # chosen rate
@@ -172,6 +174,11 @@ class SuiteResults:
     def margin(self) -> float:
         """Within which a strategy counts as good as the baseline, as a share."""
         return float(self.suite.get("verdicts", {}).get("margin", 1.0)) / 100
+
+    @property
+    def reached(self) -> float:
+        """Share of the way from chance to where full fine-tuning ends, of which steps are counted."""
+        return float(self.suite.get("verdicts", {}).get("reached", 0.9))
 
 
 def empty(columns: dict[str, str]) -> pd.DataFrame:

@@ -118,6 +118,8 @@ def _finals(plan: Plan, cell: Cell, records: dict[str, Record], store: Store) ->
             "error": (record.error or "") if record is not None else "",
             "metric": spec.data.metric,
             **_numbers(final, "score", "best_on_test", "train_loss_end", "collapsed"),
+            "curve": tuple((point.step, point.accuracy) for point in final.curve) if final is not None else (),
+            "similarity": tuple((final.similarity if final is not None else None) or ()),
             **_numbers(chosen, "lr", "weight_decay"),
             "options": _options_text(chosen.options),
             "lr_edge": chosen.lr_edge,

@@ -32,7 +32,8 @@ class Setup:
     threads: int
     engine: Engine
     keeps: Keeps
-    distances: bool
+    distances: bool  # whether finals tell how far the target lies
+    similarity: bool  # whether finals tell how much each unit changed
     patterns: dict[str, tuple[Pattern, ...]]  # what the plan leaves frozen
     weights_files: dict[str, Path]
     sources: dict[str, dict[str, Any]]  # options of datasets, paths too, by the digest of their DataRef

@@ -79,11 +79,12 @@ def _examined(plan: Plan, roots: Roots, pending: list[Job]) -> list[str]:
 
 def _setups(plan: Plan, roots: Roots, placement: Placement, provenance: dict[str, Any]) -> list[Setup]:
     engine, patterns = plan.loaded.suite.engine, frozen_patterns(plan.jobs.values())
+    kept = plan.loaded.suite.records
     return [
         Setup(
             results=roots.results, suite=roots.suite, device=device, threads=placement.threads,
-            engine=Engine(engine.partition, engine.fleet), keeps=plan.loaded.suite.records.predictions,
-            distances=plan.loaded.suite.records.distances,
+            engine=Engine(engine.partition, engine.fleet), keeps=kept.predictions, distances=kept.distances,
+            similarity=kept.similarity,
             patterns=patterns, weights_files=plan.weights_files, arithmetic=plan.arithmetic,
             sources={key: source.options for key, source in plan.sources.items()},
             provenance=provenance,

@@ -97,6 +97,7 @@ def make_context(setup: Setup, pipe: "Connection[Message, Bundle | str]") -> Con
         engine=setup.engine,
         keeps=setup.keeps,
         distances=setup.distances,
+        similarity=setup.similarity,
         patterns=setup.patterns,
         forms_folder=cache / "forms" if (cache := machine_cache()) is not None else None,
         notice=lambda text: _say(pipe, Notice(text)),

@@ -43,15 +43,20 @@ class Seen:
     features: list[Tensor] = field(default_factory=list)
     units: dict[int, Tensor] = field(default_factory=dict)
     channels_last: bool = False  # whether maps come as [B, H, W, C]
+    is_past_body: bool = False  # the head has been called: what comes now is no unit's
 
     def row(self) -> Tensor:
         """[B, D]: what every unit puts out, pooled over places and of length one each; the classifier's input last, and
         once: in most convolutional networks it is what the last unit puts out, pooled."""
-        pooled = [F.normalize(_pooled(value, self.channels_last).float()) for _, value in sorted(self.units.items())]
+        pooled = [F.normalize(value.float()) for _, value in sorted(self.pooled().items())]
         last = F.normalize(self.features[0].float())
         if pooled and pooled[-1].shape == last.shape and float((pooled[-1] - last).norm(dim=1).max()) < ROUNDING:
             pooled.pop()
         return torch.cat([*pooled, last], 1)
+
+    def pooled(self) -> dict[int, Tensor]:
+        """By unit [B, C]: what it puts out, a mean over places."""
+        return {unit: _pooled(value, self.channels_last) for unit, value in self.units.items()}
 
 
 def _pooled(value: Tensor, channels_last: bool) -> Tensor:
@@ -63,18 +68,20 @@ def _pooled(value: Tensor, channels_last: bool) -> Tensor:
 
 @contextmanager
 def watched(network: Net, features: bool = True, units: bool = False) -> Iterator[Seen]:
-    """What reaches the classifier and, if asked for, what each unit puts out: the last of its parts to speak."""
-    assert features or not units
+    """What reaches the classifier, and what each unit puts out, the last of its parts to speak: either if asked for."""
     seen = Seen(channels_last=getattr(network.module, "output_fmt", "") == "NHWC")  # timm's word
 
     def keep(number: int) -> Callable[[nn.Module, Any, Any], None]:
         def hook(module: nn.Module, inputs: Any, output: Any) -> None:
-            if isinstance(output, Tensor) and not seen.features:  # what comes after the classifier is no unit's
+            if isinstance(output, Tensor) and not seen.is_past_body:
                 seen.units[number] = output
 
         return hook
 
-    handles = []
+    def leave(module: nn.Module, inputs: Any) -> None:
+        seen.is_past_body = True
+
+    handles = [head.register_forward_pre_hook(leave) for head in outermost(network.modules[-1])] if units else []
     if features:
         handles.append(classifier_of(network).register_forward_pre_hook(
             lambda module, inputs: seen.features.append(inputs[0].flatten(1))))  # fmt: skip

@@ -106,6 +106,10 @@ class Facts:
     def heading(self, dataset: str, backbone: str) -> str:
         return f"{shortened(dataset)} · {shortened(backbone)}" if self.many_backbones else shortened(dataset)
 
+    def which(self, backbone: str) -> str:
+        """A backbone's name, where there are several."""
+        return shortened(backbone) if self.many_backbones else ""
+
     def where(self, task: Task) -> str:
         words = f"{shortened(task[0])}, {labels(task[1])}"
         return f"{words}, {shortened(task[2])}" if self.many_backbones else words

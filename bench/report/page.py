@@ -6,9 +6,10 @@ from bench.report.facts import Facts
 from bench.report.fill import fill
 from bench.report.sections.claims import claims_section
 from bench.report.sections.costs import cost_section
+from bench.report.sections.depths import depth_section
 from bench.report.sections.diagnosis import gaps_section, selection_section
 from bench.report.sections.distance import distance_section
-from bench.report.sections.learning import depth_section, labels_section
+from bench.report.sections.learning import labels_section
 from bench.report.sections.mistakes import mistakes_section
 from bench.report.sections.origin import pretraining_section, provenance_section
 from bench.report.sections.protocol import protocol_section
@@ -16,6 +17,7 @@ from bench.report.sections.ranking import datasets_section, leaderboard_section
 from bench.report.sections.rates import rates_section
 from bench.report.sections.regressions import regressions_section
 from bench.report.sections.search import search_section
+from bench.report.sections.similarity import similarity_section
 from bench.report.sections.source import forgetting_section
 from bench.report.sections.tasks import tasks_section
 from bench.report.sections.top import findings, key_numbers, warnings
@@ -34,6 +36,7 @@ SECTIONS = (
     labels_section,
     depth_section,
     distance_section,
+    similarity_section,
     mistakes_section,
     forgetting_section,
     rates_section,

@@ -186,6 +186,8 @@ class FinalResult(Unscored, SeenBefore):
     train_loss_end: Number | None = None  # on its own training images; None where it is not finite, or nobody looked
     source: SourceScores | None = None
     distance: Distance | None = None
+    # Linear CKA of each unit below the head, start against end; None for a unit that puts out the same for every image.
+    similarity: list[Number | None] | None = None
     rows: list[int] = []  # of an own head, by class of the data set
     num_rows: Count | None = None
     among: str = ""

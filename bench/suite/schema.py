@@ -328,6 +328,10 @@ class RecordsSpec(SuiteSection):
     distances: bool = False
     """Measure how far each target lies from what its network learned before, where that happened inside the suite, and
     the terms of the bound of Ben-David et al. 2010. Records that are there already stay without. Moves no number."""
+    similarity: bool = False
+    """Tell of each final how much every unit changed in training: linear CKA of what the unit puts out for up to 1,000
+    test images, before against after. For strategies that train in steps. Moves no number; finals that were there
+    before a suite asked have none."""
 
 
 class GateSpec(SuiteSection):
@@ -341,6 +345,9 @@ class GateSpec(SuiteSection):
 class VerdictsSpec(SuiteSection):
     margin: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
     """Points within which a strategy counts as good as the baseline, where its difference surely lies between them."""
+    reached: Share = 0.9
+    """Where freezing is tried at several depths, the page tells after how many steps each strategy has come this share
+    of the way from chance to where full fine-tuning ends."""
 
 
 # Of Windows, whatever stands behind a dot.

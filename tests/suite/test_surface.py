@@ -14,7 +14,7 @@ SURFACE = {
     "CellsSpec": "dataset labels times backbone strategy pair treatment keep",
     "DifferenceSpec": "more less",
     "TestSpec": "resplit",
-    "VerdictsSpec": "margin",
+    "VerdictsSpec": "margin reached",
     "BackboneSpec": "name weights pretrain options units image_size mean std interpolation crop label",
     "PretrainingSpec": "dataset options classes epochs batch_size optimizer lr weight_decay shift seed seeds "
     "allow_overlap",
@@ -33,7 +33,7 @@ SURFACE = {
     "FoldsSpec": "folds",
     "Range": "low high",
     "EngineSpec": "precision partition fleet",
-    "RecordsSpec": "predictions distances",
+    "RecordsSpec": "predictions distances similarity",
     "GateSpec": "margin must_see",
 }
 

@@ -89,6 +89,7 @@ class Context:
     engine: Engine = field(default_factory=Engine)
     keeps: Keeps = "classes"  # what finals tell of each test example
     distances: bool = False  # whether finals tell how far the target lies from what the network learned
+    similarity: bool = False  # whether finals tell how much each unit changed
     patterns: Mapping[str, tuple[Pattern, ...]] = field(default_factory=dict)  # what the plan leaves frozen
     sources: Mapping[str, dict[str, Any]] = field(default_factory=dict)  # options with paths, by digest of the DataRef
     arithmetic: Mapping[str, Choice] = field(default_factory=dict)  # by `arithmetic_key`; for records only

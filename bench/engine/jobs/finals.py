@@ -21,6 +21,7 @@ from bench.engine.common.start import Finished, Start, final_stream, has_collaps
 from bench.engine.fleet.calibrate import FleetChoice, choose_form, without_fault
 from bench.engine.fleet.together import FleetStream, fleet_session, have_equal_batches, narrower, why_narrower
 from bench.engine.jobs.forgetting import forgetting
+from bench.engine.jobs.similarity import similarity
 from bench.engine.reuse.stages import stages_for
 from bench.engine.search.points import at_point, choose, unchosen
 from bench.engine.search.soup import SoupPot, drop_ingredients
@@ -229,6 +230,8 @@ def _finish(final: _Final, outcome: Outcome, cost: Cost, trained: Trained, conte
         given |= {"train_loss_end": outcome.own.loss, "collapsed": collapsed}
     if final.place is None:  # not part of the training's time
         given["source"] = forgetting(final.spec, final.begin, trained, context)
+        if context.similarity:
+            given["similarity"] = similarity(final.spec, final.begin, trained, context)
     result = FinalResult(
         **given,
         metric=data.test.metric,

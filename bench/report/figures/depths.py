@@ -1,5 +1,6 @@
-"""Score against the number of frozen units: where along the network transfer stops paying."""
+"""Score against the number of units that are frozen or kept: where along the network transfer stops paying."""
 
+import math
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -12,14 +13,16 @@ from bench.report.view import Look
 
 @dataclass(frozen=True)
 class Depths:
-    """One line: a budget's, of one kind. `scratch` is a baseline's mean in percent, NaN where there is none."""
+    """One line: a budget's, of one kind. The references are means in percent, NaN where there is none to be drawn."""
 
     series: Look
     points: list[LinePoint]
     scratch: float
+    full: float = math.nan  # of full fine-tuning
 
 
-def depths_panel(lines: list[Depths], num_units: int, name: str) -> Markup:
+def depths_panel(lines: list[Depths], num_units: int, name: str, what: str = "frozen") -> Markup:
+    """`what`: is counted."""
     figure, axes = new_panel()
     shown: list[LinePoint] = []
     for place, found in enumerate(lines):
@@ -30,14 +33,15 @@ def depths_panel(lines: list[Depths], num_units: int, name: str) -> Markup:
         axes.plot(*_middle_line(moved), color=marks["color"], linewidth=1.5, linestyle=marks["linestyle"])
         axes.plot([p.x for p in moved], [p.y for p in moved], **{**marks, "linestyle": "none"})  # type: ignore[arg-type]
         shown += moved
-        if found.scratch == found.scratch:
-            axes.axhline(found.scratch, color=SENTINELS[found.series.color], linewidth=1.1, linestyle=(0, (4, 3)))
-            shown.append(LinePoint(0, found.scratch))
+        for height, dashes in ((found.scratch, (4, 3)), (found.full, (1, 2))):
+            if not math.isnan(height):
+                axes.axhline(height, color=SENTINELS[found.series.color], linewidth=1.1, linestyle=(0, dashes))
+                shown.append(LinePoint(0, height))
     axes.set_xlim(-0.4, num_units - 0.6)
     axes.set_xticks(range(0, num_units, max(1, num_units // 8)))
     fit_scores(axes, shown)
-    axes.set_xlabel("frozen units, counted from the input")
-    return inline(figure, name, "Test score in percent against the number of frozen units")
+    axes.set_xlabel(f"{what} units, counted from the input")
+    return inline(figure, name, f"Test score in percent against the number of {what} units")
 
 
 def _middle_line(points: list[LinePoint]) -> tuple[list[float], list[float]]:

@@ -1,0 +1,159 @@
+"""How deep may one freeze, and how much must one keep? Strategies that stand on a depth, against full fine-tuning of
+the same task, paired by repeat and test image. `speed.py` counts their steps.
+"""
+
+import math
+from dataclasses import dataclass, field, replace
+
+import pandas as pd
+
+from bench.analysis.cells import Row, Task, cells
+from bench.analysis.comparison import Scores, estimates
+from bench.analysis.statistics import LEVEL, holm_steps
+from bench.analysis.variance import Estimate
+from bench.analysis.verdicts import FEWEST_IMAGES
+from bench.analysis.words import plural
+
+FROZEN = ("depth", "")  # the first k units frozen, all others tuned from their pretrained weights
+REFRESHED = ("kept", "tuned")  # the first k units kept, all others drawn afresh, and everything tuned
+AXES = ("depth", "kept")
+Line = tuple[str, str]  # axis and kind
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One depth of one line."""
+
+    strategy: str
+    keep: int  # units that are frozen or kept, counted from the input
+    found: Estimate  # less full fine-tuning
+    reason: str = ""  # why it is not tested
+    p: float = math.nan  # after Holm's correction over all readings of the page
+    level: float = 1 - LEVEL
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """At the level of its own step in the correction."""
+        return self.found.ends(self.level)
+
+    @property
+    def is_shown(self) -> bool:
+        return self.p < 1 - LEVEL
+
+    def is_within(self, margin: float) -> bool:
+        """Shown to cost less than the margin."""
+        return not self.reason and self.ends[0] > -margin
+
+    def is_beyond(self, margin: float) -> bool:
+        """Shown to cost more than it."""
+        return not self.reason and self.ends[1] < -margin
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The depths of one task, by line."""
+
+    task: Task
+    reference: str  # the strategy that tunes everything
+    num_units: int
+    lines: dict[Line, list[Reading]] = field(default_factory=dict)  # each from the input on
+
+    def harmless(self, line: Line, margin: float) -> int | None:
+        """Of frozen units the largest number, of kept ones the smallest, such that this and every milder depth that was
+        tried is shown to cost less than the margin. None: not even the mildest."""
+        found = None
+        for one in self._mildest_first(line):
+            if not one.is_within(margin):
+                break
+            found = one.keep
+        return found
+
+    def costly(self, line: Line, margin: float) -> int | None:
+        """The mildest depth that is shown to cost more than the margin."""
+        return next((one.keep for one in self._mildest_first(line) if one.is_beyond(margin)), None)
+
+    def _mildest_first(self, line: Line) -> list[Reading]:
+        return self.lines[line] if line == FROZEN else self.lines[line][::-1]
+
+
+def profiles(finals: pd.DataFrame, scores: Scores) -> list[Profile]:
+    """Of the tasks that have full fine-tuning and a depth to compare with it, in suite order."""
+    tasks: dict[Task, dict[str, list[Row]]] = {}
+    for cell, rows in cells(finals):
+        tasks.setdefault((cell[0], cell[1], cell[2]), {})[cell[3]] = rows
+    found = {task: _places(strategies) for task, strategies in tasks.items()}
+    places = {task: of_task for task, of_task in found.items() if of_task is not None and of_task.readings}
+    compared = _compared(places, scores)
+    steps = holm_steps(one.found.p if not one.reason else math.nan for one in compared.values())
+    corrected = {
+        name: replace(one, p=step.p, level=step.level if math.isfinite(step.level) else 1 - LEVEL)
+        for (name, one), step in zip(compared.items(), steps, strict=True)
+    }
+    return [_profile(task, of_task, corrected) for task, of_task in places.items()]
+
+
+@dataclass(frozen=True)
+class _Places:
+    """Which strategies of a task are compared with which."""
+
+    reference: str
+    num_units: int
+    readings: dict[str, tuple[Line, int]]  # by strategy
+
+
+def _places(strategies: dict[str, list[Row]]) -> _Places | None:
+    """Two names for the same trainings are one depth, and depths that are full fine-tuning are none."""
+    references = [name for name, rows in strategies.items() if _line(rows) == FROZEN and rows[0]["axis_value"] == 0]
+    if not references:
+        return None
+    reference = strategies[references[0]]
+    seen = {_keys(reference)}
+    readings = {}
+    for name, rows in strategies.items():
+        if rows[0]["axis"] in AXES and rows[0]["axis_value"] > 0 and _keys(rows) not in seen:
+            seen.add(_keys(rows))
+            readings[name] = (_line(rows), int(rows[0]["axis_value"]))
+    return _Places(references[0], int(reference[0]["num_units"]), readings)
+
+
+def _line(rows: list[Row]) -> Line:
+    return rows[0]["axis"], rows[0]["axis_kind"]
+
+
+def _keys(rows: list[Row]) -> tuple[str, ...]:
+    return tuple(row["key"] for row in rows)
+
+
+def _compared(places: dict[Task, _Places], scores: Scores) -> dict[tuple[Task, str], Reading]:
+    """The spread is pooled within (dataset, budget), as verdicts do it."""
+    groups: dict[tuple[str, str], list[tuple[Task, str]]] = {}
+    for task, of_task in places.items():
+        groups.setdefault((task[0], task[1]), []).extend((task, name) for name in of_task.readings)
+    found = {}
+    for names in groups.values():
+        samples = {
+            (task, name): scores.judged(task, name).minus(scores.judged(task, places[task].reference))
+            for task, name in names
+        }
+        for (task, name), one in estimates(samples).items():
+            keep = places[task].readings[name][1]
+            found[task, name] = Reading(name, keep, one, _untestable(one, scores.breaks(task, name)))
+    return found
+
+
+def _untestable(found: Estimate, broken: int) -> str:
+    if broken:
+        return f"collapsed in {plural(broken, 'repeat')}"
+    if found.n < 2:
+        return "fewer than two pairs of repeats"
+    if 0 < found.num_images < FEWEST_IMAGES:
+        return f"fewer than {FEWEST_IMAGES} test images"
+    return ""
+
+
+def _profile(task: Task, places: _Places, corrected: dict[tuple[Task, str], Reading]) -> Profile:
+    lines: dict[Line, list[Reading]] = {}
+    for name, (line, _) in places.readings.items():
+        lines.setdefault(line, []).append(corrected[task, name])
+    ordered = {line: sorted(own, key=lambda one: one.keep) for line, own in lines.items()}
+    return Profile(task, places.reference, places.num_units, ordered)
