@@ -54,9 +54,9 @@ def once(frame: pd.DataFrame) -> pd.DataFrame:
 def missing(results: SuiteResults) -> Counts:
     """How many trainings the suite planned and what became of them; not applicable ones are no gap."""
     status: Counter[str] = Counter()
-    for frame in (results.finals, results.trials, results.pretrainings):
+    for frame in (results.every_final, results.every_trial, results.pretrainings):
         status.update(once(frame)["status"].tolist())
-    diverged = int((once(results.trials)["status"] == "diverged").sum())
+    diverged = int((once(results.every_trial)["status"] == "diverged").sum())
     present = status.total() - status["missing"]
     planned = results.planned if results.planned is not None else status.total()
     return Counts(

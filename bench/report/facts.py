@@ -8,6 +8,7 @@ from bench.analysis.cells import Row, Task, records
 from bench.analysis.comparison import Scores
 from bench.analysis.frame import SuiteResults
 from bench.analysis.headline import Findings
+from bench.analysis.pitfalls import Cost, pitfall_costs
 from bench.analysis.tables import Counts, Leaderboard, cell_summary, missing
 from bench.analysis.transferability import Study, studies
 from bench.analysis.words import labels, shortened
@@ -27,6 +28,7 @@ class Facts:
     strategies: dict[str, Look]
     budgets: dict[str, Look]
     studies: list[Study]
+    pitfalls: list[Cost]
 
     @staticmethod
     def of(results: SuiteResults) -> "Facts":
@@ -42,6 +44,7 @@ class Facts:
             strategies=strategy_series(unique(row["strategy"] for row in summary), baselines),
             budgets=budget_series(unique(row["budget"] for row in by_labels)),
             studies=studies(results),
+            pitfalls=pitfall_costs(results),
         )
 
     @property

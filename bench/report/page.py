@@ -9,6 +9,7 @@ from bench.report.sections.diagnosis import gaps_section, selection_section
 from bench.report.sections.learning import depth_section, labels_section
 from bench.report.sections.mistakes import mistakes_section
 from bench.report.sections.origin import pretraining_section, provenance_section
+from bench.report.sections.pitfalls import pitfalls_section
 from bench.report.sections.protocol import protocol_section
 from bench.report.sections.ranking import datasets_section, leaderboard_section
 from bench.report.sections.rates import rates_section
@@ -31,6 +32,7 @@ SECTIONS = (
     labels_section,
     depth_section,
     mistakes_section,
+    pitfalls_section,
     forgetting_section,
     rates_section,
     search_section,

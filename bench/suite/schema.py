@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from bench.spec.refs import Keeps, Metric
+from bench.spec.refs import Keeps, Metric, PitfallName
 from bench.suite.numbers import Below1, Count, Name, Positive, Positives, Rate, Rates, Share, Whole, whole
 from bench.suite.recipe_schema import RecipeSpec, StopSpec
 from bench.suite.section import SuiteSection
@@ -365,6 +365,10 @@ class Suite(SuiteSection):
     """Which networks to start from, and with which weights."""
     strategies: Annotated[tuple[StrategySpec, ...], Field(min_length=1)]
     """Which ways of transferring to compare."""
+    pitfalls: tuple[PitfallName, ...] = ()
+    """Common mistakes, made on purpose: each strategy on each pretrained backbone is run right, and once more with each
+    mistake that can happen to it. Cells with a mistake are marked in [brackets] and never ranked; the page says what
+    each mistake costs. bench/plan/pitfalls.py says what people do wrong, and what is right."""
     head: HeadSpec = HeadSpec()
     """The new classifier that every training begins with, on every network: `zero`, `small`, `architecture`, or
     `{mlp: 256}`."""
@@ -384,3 +388,11 @@ class Suite(SuiteSection):
     """How often each cell is trained, each time on another subset, split, initialisation and order."""
     seed: Whole = 0
     """Moves every subset, split, initialisation and order at once."""
+
+    @model_validator(mode="after")
+    def _a_study_makes_no_mistakes(self) -> "Suite":
+        if self.pitfalls and self.transferability is not None:
+            raise ValueError("pitfalls: a suite with `transferability` compares treatments, so it takes no pitfalls")
+        if len(set(self.pitfalls)) < len(self.pitfalls):
+            raise ValueError("pitfalls: one of them stands twice")
+        return self
