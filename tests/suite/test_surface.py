@@ -5,8 +5,8 @@ from bench.suite.section import SuiteSection
 from bench.suite.words import annotations
 
 SURFACE = {
-    "Suite": "name description transferability datasets backbones strategies head training search engine records "
-    "verdicts gate repeats seed",
+    "Suite": "name description transferability datasets backbones strategies pitfalls head training search engine "
+    "records verdicts gate repeats seed",
     "DatasetSpec": "name labels_per_class fraction total options classes metric test label",
     "ClassesSpec": "names group half split",
     "TransferabilitySpec": "dataset options backbone labels_per_class splits groups directions keep treatments",
