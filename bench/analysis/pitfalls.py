@@ -7,7 +7,7 @@ network that reads blue for red scatters as little as the right one, a rate that
 import math
 from dataclasses import dataclass, replace
 
-from bench.analysis.cells import Row, Task, cells, has_collapsed, status_text
+from bench.analysis.cells import Row, Task, cells, status_text
 from bench.analysis.columns import column_of
 from bench.analysis.comparison import estimates
 from bench.analysis.frame import SuiteResults
@@ -79,10 +79,7 @@ def _untested(found: Estimate, right: list[Row], wrong: list[Row]) -> tuple[str,
     if 0 < found.num_images < FEWEST_IMAGES:
         return UNDECIDED, f"{plural(found.num_images, 'test image')}: a verdict takes {FEWEST_IMAGES} at least"
     lost = sum(row["status"] != "ok" for row in wrong)
-    broken = sum(has_collapsed(row) for row in wrong)
-    told = [f"{lost} of {len(wrong)} repeats with the mistake have no score"] if lost else []
-    told += [f"collapsed in {broken} of {len(wrong)} repeats with the mistake"] if broken else []
-    return "", "; ".join(told)
+    return "", f"{lost} of {len(wrong)} repeats with the mistake have no score" if lost else ""
 
 
 def _judged(costs: list[Cost], margin: float) -> list[Cost]:

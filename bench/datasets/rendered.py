@@ -1,7 +1,8 @@
 """Image worlds that are drawn on the spot: a source to pretrain on, and targets near, mid and far from it.
 
 Every class is drawn from its own random streams, so no two classes share a pose, a backdrop or a grain. Colours carry
-the label of `hues` and of no other world. The drawing itself is in `worlds/`; its factors and their sizes are in `README.md`.
+the label of `hues` and of no other world. The drawing itself is in `worlds/`; its factors and their sizes are in
+`README.md`.
 """
 
 from collections.abc import Callable

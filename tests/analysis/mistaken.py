@@ -66,8 +66,8 @@ def main() -> None:
     world = Planted(tasks=3, num_images=1000)
     cases = {
         "no mistake costs anything": (world, dict.fromkeys(names, 0.0)),
-        "half of them cost 4 points": (world, dict(zip(names, [0.0, 0.04] * 4, strict=True))),
-        "half of them cost 2 points": (world, dict(zip(names, [0.0, 0.02] * 4, strict=True))),
+        **{f"half of them cost {points} points": (world, dict(zip(names, [0.0, points / 100] * 4, strict=True)))
+           for points in (2, 5, 10)},
         "all cost the margin": (world, dict.fromkeys(names, MARGIN)),
     }
     say = sys.stdout.write

@@ -12,13 +12,16 @@ from torch.nn import functional as F
 from bench.engine.common.start import labelled_images, start
 from bench.engine.jobs.deployed import as_deployed
 from bench.engine.jobs.perform import perform
+from bench.execute.messages import Recorded
 from bench.modalities.pixels import prepare
 from bench.network.capture import in_eval_mode
 from bench.plan.pitfalls import PITFALLS
 from bench.spec.job import Job
 from bench.spec.refs import Deployment, Engine, NewHead, Pipeline
 from bench.store import predictions
+from bench.store.record import went_wrong
 from tests.engine import toys
+from tests.made_up import record
 
 pytestmark = pytest.mark.usefixtures("tiny")
 
@@ -72,8 +75,8 @@ def test_half_the_resolution_is_a_thumbnail_blown_up_again():
     small = [Image.fromarray(one.permute(1, 2, 0).numpy()).resize((4, 4), Image.Resampling.BICUBIC) for one in pixels]
     large = torch.stack([torch.from_numpy(np.asarray(one.resize((8, 8), Image.Resampling.BICUBIC)).copy())
                          for one in small]).permute(0, 3, 1, 2)  # fmt: skip
-    gap = (shown("half_resolution_at_test", pixels) - by_hand(large)).abs() * 255 * torch.tensor(RIGHT.std).view(3, 1, 1)
-    assert gap.max() < 2
+    levels = 255 * torch.tensor(RIGHT.std).view(3, 1, 1)
+    assert ((shown("half_resolution_at_test", pixels) - by_hand(large)).abs() * levels).max() < 2
     assert (by_hand(large) - by_hand(pixels)).abs().max() > 0.5
 
 
@@ -216,3 +219,11 @@ def test_the_same_way_of_using_a_network_comes_to_the_same(context):
         same = Job("final", dataclasses.replace(spec, deployed=Deployment(spec.pipeline)), final.needs)
         assert perform(same, context)
         assert context.store.read(same.key).result["score"] == right.result["score"]
+
+
+@pytest.mark.parametrize(("factor", "is_wrong"), [(None, True), (30.0, False)])
+def test_a_rate_that_was_meant_to_be_too_high_may_diverge(factor, is_wrong):
+    """It is what the mistake costs, and no failure of the run."""
+    job = Job("final", toys.fit_spec(rate_factor=factor), ("ab" * 16,))
+    lost = dataclasses.replace(record(), key=job.key, spec=job.content, status="diverged", result={})
+    assert went_wrong(lost) == went_wrong(Recorded.of(lost)) == is_wrong

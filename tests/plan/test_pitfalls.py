@@ -11,7 +11,7 @@ from tests.plan.conftest import SMALL
 
 EVERY = ", ".join(PITFALLS)
 SUITE = SMALL.replace("full_finetune]", f"ridge_probe, full_finetune]\npitfalls: [{EVERY}]")
-AT_TEST = [name for name in PITFALLS if name.endswith("_at_test") or name.endswith("_by_class")]
+AT_TEST = [name for name in PITFALLS if name.endswith(("_at_test", "_by_class"))]
 TRAINED = ["no_normalisation", "pixels_to_255", "training_mode_features"]
 
 
@@ -44,8 +44,10 @@ def test_every_mistake_that_can_happen_has_a_cell_and_no_other(plan):
     assert pitfalls_of(made, "full_finetune") == everything - {"training_mode_features"}
 
 
-@pytest.mark.parametrize(("old", "new"), [("pretrain: {dataset: tiny, options: {shade: 1}, epochs: 1}", "weights: random"),
-                                          ("linear_probe, ridge_probe, full_finetune", "soup, own_head")])  # fmt: skip
+@pytest.mark.parametrize(("old", "new"), [
+    ("pretrain: {dataset: tiny, options: {shade: 1}, epochs: 1}", "weights: random"),
+    ("linear_probe, ridge_probe, full_finetune", "soup, own_head"),
+])
 def test_there_is_none_without_pretrained_weights_or_labels(plan, old, new):
     assert old in SUITE
     assert not any(cell.pitfall for cell in plan(SUITE.replace(old, new)).cells)
