@@ -20,8 +20,8 @@ from bench.spec.job import Job
 from bench.spec.refs import Deployment, Engine, NewHead, Pipeline
 from bench.store import predictions
 from bench.store.record import went_wrong
+from tests import made_up
 from tests.engine import toys
-from tests.made_up import record
 
 pytestmark = pytest.mark.usefixtures("tiny")
 
@@ -225,5 +225,5 @@ def test_the_same_way_of_using_a_network_comes_to_the_same(context):
 def test_a_rate_that_was_meant_to_be_too_high_may_diverge(factor, is_wrong):
     """It is what the mistake costs, and no failure of the run."""
     job = Job("final", toys.fit_spec(rate_factor=factor), ("ab" * 16,))
-    lost = dataclasses.replace(record(), key=job.key, spec=job.content, status="diverged", result={})
+    lost = dataclasses.replace(made_up.record(), key=job.key, spec=job.content, status="diverged", result={})
     assert went_wrong(lost) == went_wrong(Recorded.of(lost)) == is_wrong
