@@ -54,16 +54,17 @@ def once(frame: pd.DataFrame) -> pd.DataFrame:
 def missing(results: SuiteResults) -> Counts:
     """How many trainings the suite planned and what became of them; not applicable ones are no gap."""
     status: Counter[str] = Counter()
-    for frame in (results.finals, results.trials, results.pretrainings):
+    for frame in (results.every_final, results.every_trial, results.pretrainings):
         status.update(once(frame)["status"].tolist())
-    diverged = int((once(results.trials)["status"] == "diverged").sum())
+    diverged = int((once(results.every_trial)["status"] == "diverged").sum())
+    meant = int((once(results.pitfalls)["status"] == "diverged").sum())  # it is what the mistake costs
     present = status.total() - status["missing"]
     planned = results.planned if results.planned is not None else status.total()
     return Counts(
         planned=planned,
         ok=status["ok"],
         missing=planned - present,
-        broken=sum(status[name] for name in BROKEN) - diverged,
+        broken=sum(status[name] for name in BROKEN) - diverged - meant,
         diverged_trials=diverged,
         not_applicable=status[OUT_OF_SCOPE],
     )

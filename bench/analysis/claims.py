@@ -57,7 +57,7 @@ class _Asked:
 def judged_claims(results: SuiteResults) -> list[Judged]:
     """In the suite's order. Claims about chance are corrected together; a cost has none."""
     cells: dict[tuple[str, ...], list[Row]] = {}
-    for row in records(results.finals):
+    for row in records(results.every_final):
         cells.setdefault(tuple(row[name] for name in CELL), []).append(row)
     applicable = {key: rows for key, rows in cells.items() if any(row["status"] != OUT_OF_SCOPE for row in rows)}
     places = [rows[0] for rows in applicable.values()]
@@ -221,7 +221,7 @@ def _cost(one: _Asked, cells: Cells, results: SuiteResults) -> Judged:
 def _searched_steps(results: SuiteResults) -> dict[tuple[tuple[str, ...], int], float]:
     """Steps of all trials, by cell and the repeat whose labels were searched on."""
     found: dict[tuple[tuple[str, ...], int], float] = {}
-    for row in records(results.trials):
+    for row in records(results.every_trial):
         if math.isfinite(row["spent_steps"]):
             search = (_key(row), int(row["repeat"]))
             found[search] = found.get(search, 0.0) + row["spent_steps"]

@@ -44,6 +44,8 @@ FINALS: dict[str, str] = {
     "target": "str",
     "treatment": "str",
     "keep": "float64",
+    "pitfall": "str",  # the mistake that it makes on purpose, else ""
+    "right": "str",  # the strategy without it
     "classes": "object",  # places among those of the set, where a part of it is taken: a tuple; else None
     "num_classes": "int64",  # of the dataset
     "num_units": "int64",  # of the backbone, head included
@@ -156,6 +158,9 @@ class SuiteResults:
     trials: pd.DataFrame
     pretrainings: pd.DataFrame
     unchosen: pd.DataFrame = field(default_factory=lambda: empty(UNCHOSEN))
+    # Of cells that make a mistake on purpose; nothing that ranks reads these.
+    pitfalls: pd.DataFrame = field(default_factory=lambda: empty(FINALS))
+    pitfall_trials: pd.DataFrame = field(default_factory=lambda: empty(TRIALS))  # of searches that make it too
     planned: int | None = None  # trainings of the whole plan, each counted once though several cells may share it
     provenance: list[dict[str, Any]] = field(default_factory=list)  # distinct environments, with their record counts
     damaged: list[str] = field(default_factory=list)  # record files that could not be read
@@ -169,6 +174,16 @@ class SuiteResults:
         """In full sentences."""
         return [f"{plural(num, 'record')} {error}. They count as failed; `run --rerun failed` makes them again."
                 for error, num in self.refused.items()]
+
+    @property
+    def every_final(self) -> pd.DataFrame:
+        """Those that make a mistake on purpose too."""
+        return pd.concat([self.finals, self.pitfalls], ignore_index=True) if len(self.pitfalls) else self.finals
+
+    @property
+    def every_trial(self) -> pd.DataFrame:
+        both = [self.trials, self.pitfall_trials]
+        return pd.concat(both, ignore_index=True) if len(self.pitfall_trials) else self.trials
 
     @property
     def margin(self) -> float:

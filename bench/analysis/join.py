@@ -32,6 +32,9 @@ def collect(plan: Plan, store: Store, shared: Store) -> SuiteResults:
     pretrained, damaged_shared = shared.scan()
     records = agreeing(plan, {**own, **pretrained})
     suite = plan.loaded.suite
+    right = [cell for cell in plan.cells if not cell.pitfall]
+    wrong = [cell for cell in plan.cells if cell.pitfall]
+    searched = {key for cell in right for key in cell.searches}
     wanted = {key for job in plan.jobs.values() for key in job.record_keys}
     used = [r for key, r in records.items() if key in wanted]
     return SuiteResults(
@@ -39,10 +42,13 @@ def collect(plan: Plan, store: Store, shared: Store) -> SuiteResults:
         description=suite.description,
         suite_text=plan.loaded.text,
         suite=suite.model_dump(mode="json"),
-        finals=_frame(FINALS, [row for cell in plan.cells for row in _finals(plan, cell, records, store)]),
-        trials=_frame(TRIALS, [row for cell in plan.cells for row in _trials(plan, cell, records)]),
+        finals=_frame(FINALS, [row for cell in right for row in _finals(plan, cell, records, store)]),
+        trials=_frame(TRIALS, [row for cell in right for row in _trials(plan, cell, records)]),
         pretrainings=_frame(PRETRAININGS, _pretrainings(plan, records)),
         unchosen=_frame(UNCHOSEN, [row for cell in plan.cells for row in _unchosen(plan, cell, records)]),
+        pitfalls=_frame(FINALS, [row for cell in wrong for row in _finals(plan, cell, records, store)]),
+        pitfall_trials=_frame(TRIALS, [row for cell in wrong if not searched.issuperset(cell.searches)
+                                       for row in _trials(plan, cell, records)]),
         planned=len(wanted),
         provenance=_environments(used),
         damaged=sorted(str(d) for d in [*damaged, *damaged_shared]),
@@ -111,6 +117,8 @@ def _finals(plan: Plan, cell: Cell, records: dict[str, Record], store: Store) ->
             **shared,
             **_axis_columns(cell),
             **_role_columns(cell),
+            "pitfall": cell.pitfall,
+            "right": cell.right,
             "num_classes": cell.num_classes,
             "num_units": cell.num_units,
             "repeat": repeat,

@@ -55,5 +55,5 @@ def precisions(results: SuiteResults) -> dict[str, dict[str, list[str]]]:
 def _trainings(results: SuiteResults) -> pd.DataFrame:
     """Trials and finals, but for checkpoints that were only scored."""
     columns = ["backbone", "solved", "precision", "precision_why", "frozen", "replicas", "whole", "feature_seconds"]
-    every = pd.concat([once(frame)[columns] for frame in (results.finals, results.trials)], ignore_index=True)
+    every = pd.concat([once(frame)[columns] for frame in (results.every_final, results.every_trial)], ignore_index=True)
     return every[every["solved"] != OWN_HEAD]

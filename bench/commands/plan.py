@@ -11,6 +11,7 @@ from bench.commands.suites import Folders
 from bench.execute.ingest import images_at_hand
 from bench.plan.exams import examine, refuse_overlaps, sentences
 from bench.plan.halving import rungs
+from bench.plan.pitfalls import in_words
 from bench.plan.plan import Cell, Plan
 from bench.plan.precision import ASKED, FULL
 from bench.plan.work import changes_anew
@@ -29,7 +30,7 @@ def show_plan(plan: Plan, folders: Folders, json: bool) -> int:
     how = f"searched with {_search_in_words(plan)}, then trained {suite.repeats} times"
     trains = _first_fit(plan).search.trials
     say(f"{summary['cells']} cells; each {how if trains else 'a checkpoint, scored as it came'}")
-    for line in _options_in_words(plan):
+    for line in [*_options_in_words(plan), *in_words(suite.pitfalls, plan.cells, plan.jobs)]:
         say(line)
     say(f"precision: {_precision_in_words(plan)}; {_augment_in_words(summary['views'], suite.engine.partition)}")
     say(f"{summary['trainings']} trainings in all, {summary['finished']} records are there, {left_in_words(summary)}")

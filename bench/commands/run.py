@@ -123,8 +123,8 @@ def conclude(plan: Plan, roots: Roots, options: RunOptions, summary: Summary) ->
     except StoreError as error:
         note(str(error))
         report = None
-    planned = len(results.finals)
-    finished = int((results.finals["status"] == "ok").sum())
+    finals = results.every_final
+    planned, finished = len(finals), int((finals["status"] == "ok").sum())
     if options.json:
         as_json(_json_summary(summary, report, results))
     else:
@@ -132,7 +132,7 @@ def conclude(plan: Plan, roots: Roots, options: RunOptions, summary: Summary) ->
         for line in results.overlaps:
             note(line)
         wrong = summary.failed + sum(results.refused.values())
-        unfit = int((results.finals["status"] == "not_applicable").sum())
+        unfit = int((finals["status"] == "not_applicable").sum())
         say(f"{finished} of {planned} results, {summary.trainings} trainings in this run"
             + (f", {unfit} not applicable" if unfit else "")
             + (f", {wrong} went wrong" if wrong else ""))
@@ -160,5 +160,5 @@ def _json_summary(summary: Summary, report: Path | None, results: "SuiteResults"
         "refused": sum(results.refused.values()),
         "blocked": summary.blocked,
         "report": str(report) if report is not None else None,
-        "finals": results.finals.drop(columns="predictions").to_dict("records"),
+        "finals": results.every_final.drop(columns="predictions").to_dict("records"),
     }

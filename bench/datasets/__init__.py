@@ -25,6 +25,7 @@ DATASETS: dict[str, DatasetEntry] = {
     "near": RENDERED["near"],
     "mid": RENDERED["mid"],
     "far": RENDERED["far"],
+    "hues": RENDERED["hues"],
     "digits": DIGITS,
     "folder": FOLDER,
     "npz": NPZ,

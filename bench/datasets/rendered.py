@@ -1,7 +1,8 @@
 """Image worlds that are drawn on the spot: a source to pretrain on, and targets near, mid and far from it.
 
-Every class is drawn from its own random streams, so no two classes share a pose, a backdrop or a grain. Colours never
-carry the label. The drawing itself is in `worlds/`; its factors and their sizes are in `README.md`.
+Every class is drawn from its own random streams, so no two classes share a pose, a backdrop or a grain. Colours carry
+the label of `hues` and of no other world. The drawing itself is in `worlds/`; its factors and their sizes are in
+`README.md`.
 """
 
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from pydantic import Field
 
 from bench.catalogue import Options
 from bench.datasets.base import Dataset, DatasetEntry, DatasetFacts, Split
-from bench.datasets.worlds import counts, glyphs, shapes, textures
+from bench.datasets.worlds import counts, glyphs, hues, shapes, textures
 from bench.datasets.worlds.canvas import SIDE, Ink
 from bench.datasets.worlds.paint import paint
 from bench.datasets.worlds.streams import Streams
@@ -25,7 +26,9 @@ REVISION = 2
 CHUNK = 32  # images drawn at once: their planes stay in the processor's cache
 
 Draw = Callable[[str, Streams, int, Style], Ink]
-DRAW: dict[str, Draw] = {"shape": shapes.draw, "texture": textures.draw, "glyph": glyphs.draw, "count": counts.draw}
+DRAW: dict[str, Draw] = {
+    "shape": shapes.draw, "texture": textures.draw, "glyph": glyphs.draw, "count": counts.draw, "hue": hues.draw,
+}  # fmt: skip
 
 SEEN = 16  # the first shapes and textures belong to the source world, the rest to the near one
 
@@ -92,10 +95,11 @@ class World:
     def _split(self, split: str, per_class: int, options: RenderedOptions) -> Split:
         """Image i of class c stands at i * classes + c, so a smaller set is the beginning of a larger one."""
         num_classes = len(self.classes)
-        style = style_at(options.style)
+        general = style_at(options.style)
         images = np.empty((per_class, num_classes, SIDE, SIDE, 3), np.uint8)
         for label, (kind, name) in enumerate(self.classes):
             streams = Streams(kind, name, split, options.seed)
+            style = hues.coloured(name, general) if kind == "hue" else general
             for start in range(0, per_class, CHUNK):
                 count = min(CHUNK, per_class - start)
                 images[start : start + count, label] = paint(streams, DRAW[kind](name, streams, count, style), style)
@@ -116,6 +120,8 @@ WORLDS = (
           tuple(("glyph", name) for name in glyphs.GLYPHS), MidOptions),
     World("far", "how many discs, one to ten, in a strange style",
           tuple(("count", name) for name in counts.COUNTS), FarOptions),
+    World("hues", "discs in eight hues: the one world whose colours carry the label",
+          tuple(("hue", name) for name in hues.HUES)),
 )
 
 

@@ -68,6 +68,7 @@ class Recorded:
     score: float | None
     error: str | None
     collapsed: bool = False
+    is_too_fast: bool = False
 
     @staticmethod
     def of(record: Record) -> "Recorded":
@@ -75,7 +76,8 @@ class Recorded:
         scored = record.pretraining if record.kind == "pretrain" else trained
         collapsed = trained is not None and bool(trained.collapsed)
         score = scored.score if scored is not None else None
-        return Recorded(record.key, record.kind, record.status, score, record.error, collapsed)
+        return Recorded(record.key, record.kind, record.status, score, record.error, collapsed,
+                        record.is_too_fast)
 
     @property
     def outcome(self) -> str:

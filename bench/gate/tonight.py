@@ -78,7 +78,7 @@ def tonight_of(plan: Plan, records: Mapping[str, Record]) -> Tonight:
     return Tonight(
         suite=plan.loaded.suite.name,
         repeats=plan.loaded.suite.repeats,
-        cells=tuple(_cell(plan, cell, records) for cell in plan.cells),
+        cells=tuple(_cell(plan, cell, records) for cell in plan.cells if not cell.pitfall),
         origins=_commonest(MadeBy.of(record.provenance) for record in used),
         stand_ins=tuple(dict.fromkeys(told)),
     )

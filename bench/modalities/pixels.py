@@ -57,6 +57,10 @@ def prepare(pixels: Tensor, pipeline: Pipeline, boxes: Tensor | None = None) -> 
         x = resized(x, boxes, side, pipeline.interpolation).clamp_(0, 1)
     else:
         x = _middle(x, side, pipeline)
+    if pipeline.shrunk is not None:
+        x = _sized(_sized(x, pipeline.shrunk, pipeline), side, pipeline)
+    if pipeline.channels == "bgr":
+        x = x.flip(1)
     mean = torch.tensor(pipeline.mean, device=x.device).view(1, 3, 1, 1)
     std = torch.tensor(pipeline.std, device=x.device).view(1, 3, 1, 1)
     return x.sub_(mean).div_(std).contiguous(memory_format=torch.channels_last)
@@ -65,12 +69,16 @@ def prepare(pixels: Tensor, pipeline: Pipeline, boxes: Tensor | None = None) -> 
 def _middle(x: Tensor, side: int, pipeline: Pipeline) -> Tensor:
     whole = round(side / pipeline.crop)
     if x.shape[-2:] != (whole, whole):
-        size, mode = (whole, whole), pipeline.interpolation
-        x = F.interpolate(x, size=size, mode=mode, antialias=True, align_corners=False).clamp_(0, 1)
+        x = _sized(x, whole, pipeline)
     if whole != side:
         edge = (whole - side) // 2
         x = x[:, :, edge : edge + side, edge : edge + side]
     return x
+
+
+def _sized(x: Tensor, side: int, pipeline: Pipeline) -> Tensor:
+    mode = pipeline.interpolation
+    return F.interpolate(x, size=(side, side), mode=mode, antialias=True, align_corners=False).clamp_(0, 1)
 
 
 def augment(pixels: Tensor, how: Augment, generator: torch.Generator, rows: Tensor | None = None) -> Changed:

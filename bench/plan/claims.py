@@ -32,6 +32,8 @@ def place_of(cell: Cell) -> Place:
         "labels_per_class": cell.num_labels / cell.num_classes,
         "backbone": cell.backbone,
         "strategy": cell.strategy,
+        "right": cell.right,
+        "pitfall": cell.pitfall,
         **asdict(cell.role or Role("", "", "", 0)),
     }
 
@@ -48,23 +50,36 @@ def sides_of(claim: ClaimSpec, places: Sequence[Place]) -> list[Side]:
 def _difference(
     name: str, weight: int, cells: tuple[CellsSpec, CellsSpec | None], places: Sequence[Place]
 ) -> Iterator[Side]:
-    more = picked(cells[0], places)
+    more = _side(cells[0], places)
     if cells[1] is None:
         yield Side(f"{name}more", weight, more)
         return
-    less = picked(cells[1], places)
-    if shared := {_task(one) for one in more} & {_task(one) for one in less}:
-        more, less = ([one for one in side if _task(one) in shared] for side in (more, less))
+    less = _side(cells[1], places)
+    of_mistakes = bool(cells[0].pitfall or cells[1].pitfall)
+    if shared := {_task(one, of_mistakes) for one in more} & {_task(one, of_mistakes) for one in less}:
+        more, less = ([one for one in side if _task(one, of_mistakes) in shared] for side in (more, less))
     yield Side(f"{name}more", weight, more)
     yield Side(f"{name}less", -weight, less)
 
 
-def _task(place: Place) -> tuple[str, ...]:
-    return place["dataset"], place["budget"], place["backbone"]
+def _side(cells: CellsSpec, places: Sequence[Place]) -> list[Place]:
+    return [one for one in picked(cells, places) if bool(one["pitfall"]) == bool(cells.pitfall)]
+
+
+def _task(place: Place, of_mistakes: bool) -> tuple[str, ...]:
+    """Not every mistake can happen to every strategy, so that the right ones are those to which it can."""
+    return place["dataset"], place["budget"], place["backbone"], _strategy(place) if of_mistakes else ""
+
+
+def _strategy(place: Place) -> str:
+    """Without the mistake that it makes."""
+    return str(place["right"] or place["strategy"])
 
 
 def picked(cells: CellsSpec, places: Sequence[Place]) -> list[Place]:
-    found = [one for one in places if all(_is_named(getattr(cells, name), one[name]) for name in NAMED)]
+    named = [{**one, "strategy": _strategy(one)} for one in places]
+    found = [one for one, own in zip(places, named, strict=True)
+             if all(_is_named(getattr(cells, name), own[name]) for name in (*NAMED, "pitfall"))]  # fmt: skip
     if cells.labels is not None:
         extremes = _extremes(places)
         found = [one for one in found if _has_labels(cells, one, extremes[one["dataset"]])]

@@ -11,6 +11,7 @@ from bench.plan import probe
 from bench.plan.claims import check_claims
 from bench.plan.exams import refuse_same
 from bench.plan.origins import origin_of
+from bench.plan.pitfalls import PITFALLS, mistaken_cells
 from bench.plan.plan import Cell, DataSource, Declared, Finds, Plan, Role
 from bench.plan.precision import PLAIN, Machine, choose
 from bench.plan.resolve import (
@@ -197,6 +198,8 @@ def _check_size(
     soups = sum(strategy.recipe.soup is not None for _, (_, strategy), _ in every)
     if suite.search.finals == "all":
         runs += cells * suite.repeats * (suite.search.trials - 1)
+    wrong = sum(suite.repeats + PITFALLS[name].trains * suite.search.trials * searches for name in suite.pitfalls)
+    runs += wrong * sum(not strategy.baseline for _, (_, strategy), _ in every)  # at the most
     runs += soups * suite.search.trials * (suite.repeats - searches)  # each repeat has its own trials
     if runs > max_runs:
         raise SuiteError([
@@ -214,7 +217,9 @@ def _cells(
     for backbone, _ in recipes:
         jobs |= {job.key: job for job in backbone.pretrainings}
     for task, pair, role in _combinations(suite, tasks, recipes):
-        yield replace(_cell(suite, task, pair, jobs), role=role)
+        cell = replace(_cell(suite, task, pair, jobs), role=role)
+        yield cell
+        yield from mistaken_cells(cell, suite.pitfalls, pair[0].facts.has_batchnorm, jobs)
 
 
 def _combinations(

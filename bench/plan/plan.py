@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from bench.datasets.base import DatasetFacts
 from bench.errors import BenchError, NothingSelected, nearest
@@ -12,7 +12,7 @@ from bench.keys import digest
 from bench.plan.precision import Choice, Machine
 from bench.plan.resplit import notes_of
 from bench.spec.job import Job
-from bench.spec.refs import DataRef, LabelBudget, Weights
+from bench.spec.refs import DataRef, LabelBudget, PitfallName, Weights
 from bench.strategies.entry import Axis
 from bench.suite.load import LoadedSuite
 from bench.suite.schema import BackboneSpec, DatasetSpec, StrategySpec
@@ -75,6 +75,8 @@ class Cell:
     lessons: tuple[Lesson, ...] = ()  # one after another
     splits: tuple[int, ...] = ()  # of its data set, one per repeat; (): all repeats share one
     role: Role | None = None  # in a study
+    pitfall: PitfallName | Literal[""] = ""  # the mistake that it makes on purpose (pitfalls.py)
+    right: str = ""  # the strategy without it
 
     @property
     def task(self) -> str:

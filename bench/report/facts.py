@@ -9,6 +9,7 @@ from bench.analysis.claims import Judged
 from bench.analysis.comparison import Scores
 from bench.analysis.frame import SuiteResults
 from bench.analysis.headline import Findings
+from bench.analysis.pitfalls import Cost, pitfall_costs
 from bench.analysis.tables import Counts, Leaderboard, cell_summary, missing
 from bench.analysis.transferability import Study, studies
 from bench.analysis.words import labels, shortened
@@ -28,6 +29,7 @@ class Facts:
     strategies: dict[str, Look]
     budgets: dict[str, Look]
     studies: list[Study]
+    pitfalls: list[Cost]
 
     @staticmethod
     def of(results: SuiteResults) -> "Facts":
@@ -43,6 +45,7 @@ class Facts:
             strategies=strategy_series(unique(row["strategy"] for row in summary), baselines),
             budgets=budget_series(unique(row["budget"] for row in by_labels)),
             studies=studies(results),
+            pitfalls=pitfall_costs(results),
         )
 
     @property

@@ -12,6 +12,7 @@ from bench.report.sections.distance import distance_section
 from bench.report.sections.learning import labels_section
 from bench.report.sections.mistakes import mistakes_section
 from bench.report.sections.origin import pretraining_section, provenance_section
+from bench.report.sections.pitfalls import pitfalls_section
 from bench.report.sections.protocol import protocol_section
 from bench.report.sections.ranking import datasets_section, leaderboard_section
 from bench.report.sections.rates import rates_section
@@ -38,6 +39,7 @@ SECTIONS = (
     distance_section,
     similarity_section,
     mistakes_section,
+    pitfalls_section,
     forgetting_section,
     rates_section,
     search_section,

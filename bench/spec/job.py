@@ -4,13 +4,13 @@ Paths, devices and labels are not here. `enumerate.py` fills these from a suite;
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
-from bench.keys import PROTOCOL, canonical, digest_plain
+from bench.keys import LATER, PROTOCOL, canonical, digest_plain
 from bench.spec.recipe import Recipe
-from bench.spec.refs import BackboneRef, DataRef, LabelBudget, NewHead, Pipeline, Search, Training
+from bench.spec.refs import BackboneRef, DataRef, Deployment, LabelBudget, NewHead, Pipeline, Search, Training
 from bench.spec.spans import Varied
 
 
@@ -39,6 +39,9 @@ class FitSpec:
     repeat: int
     seed: int
     varied: Varied | None = None  # options that are searched with the rate; `recipe` is then that of their middle
+    # Mistakes that a final makes on purpose (bench/plan/pitfalls.py); None: not made.
+    deployed: Deployment | None = field(default=None, metadata=LATER)
+    rate_factor: float | None = field(default=None, metadata=LATER)  # on the rate that its search chose
 
     @property
     def procedure(self) -> Procedure:

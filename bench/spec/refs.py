@@ -8,6 +8,12 @@ from bench.keys import LATER, digest
 
 Metric = Literal["accuracy", "mean_per_class", "macro_f1", "mcc"]  # what a score is: bench/metrics.py
 Keeps = Literal["none", "bits", "classes", "full"]  # what a final tells of each test example; in no key
+# Common mistakes that a suite may make on purpose: bench/plan/pitfalls.py
+PitfallName = Literal[
+    "no_normalisation", "no_normalisation_at_test", "pixels_to_255", "pixels_to_255_at_test", "half_resolution_at_test",
+    "swapped_channels_at_test", "rate_30_times", "training_mode_features", "training_mode_at_test",
+    "training_mode_at_test_by_class",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -82,6 +88,19 @@ class Pipeline:
     std: tuple[float, float, float]
     interpolation: Literal["bicubic", "bilinear"] = "bicubic"
     crop: float = 1.0  # share of the side that is kept, in the middle
+    # Mistakes made on purpose; None: not made.
+    shrunk: int | None = field(default=None, metadata=LATER)  # pixels of a side that the input loses detail to
+    channels: Literal["bgr"] | None = field(default=None, metadata=LATER)
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """How a trained network is used on the test images, where that is another way than it was trained for."""
+
+    pipeline: Pipeline | None = None  # None: that of the training
+    in_training_mode: bool = False  # BatchNorm by the batch at hand, in batches as large as those of the training
+    by_class: bool = False  # one class after the other
+
 
 
 @dataclass(frozen=True)

@@ -83,6 +83,11 @@ class Record:
         return results.read(results.PretrainAsked, self.spec, "spec")
 
     @property
+    def is_too_fast(self) -> bool:
+        """On purpose: its rate is a multiple of the one that was chosen."""
+        return "rate_factor" in self.spec
+
+    @property
     def left_early(self) -> tuple[int, int] | None:
         """(steps, step budget) of a trial that its search did not let train to its end."""
         if self.kind != "trial" or self.trial is None:
@@ -109,8 +114,14 @@ class Ended(Protocol):
     @property
     def status(self) -> str: ...
 
+    @property
+    def is_too_fast(self) -> bool:
+        """On purpose: its rate is a multiple of the one that was chosen."""
+        ...
+
 
 def went_wrong(one: Ended) -> bool:
-    """A rate too high for a trial is a finding of its search; a strategy that does not fit is nobody's fault."""
-    is_finding = one.status == "diverged" and one.kind in ("trial", "unchosen")
+    """A rate too high for a trial is a finding of its search, and one that was meant to be is a finding anywhere; a
+    strategy that does not fit is nobody's fault."""
+    is_finding = one.status == "diverged" and (one.kind in ("trial", "unchosen") or one.is_too_fast)
     return one.status not in ("ok", "not_applicable") and not is_finding

@@ -36,6 +36,8 @@ class CellsSpec(SuiteSection):
     """Labels of backbones."""
     strategy: Names = ()
     """Labels of strategies."""
+    pitfall: Names = ()
+    """Cells that make this mistake, by its name under `pitfalls`. Unset: those that make none."""
     pair: Names = ()
     """In a study of transferability: `split*` for its random halves, `*and*` for its groups."""
     treatment: Names = ()

@@ -6,6 +6,7 @@ and far targets, it means the data sets of these names; `where`, `more` and `les
 
 from typing import Any
 
+HERE = {"strategy": ("linear_probe", "full_finetune")}
 YOSINSKI = "Yosinski et al. 2014"
 TUNED, PROBE, SCRATCH = "full_finetune*", "linear_probe*", "scratch"
 REGULARISED = ("l2_sp*", "ewc*", "replay*")
@@ -86,6 +87,14 @@ LABELS: dict[str, dict[str, Any]] = {
         "more": {"strategy": "tune_last*", "dataset": "far*", "labels": "fewest"},
         "less": {"strategy": TUNED, "dataset": "far*", "labels": "fewest"},
         "above": 0.0,
+    },
+    "gain_shrinks_with_distance": {
+        "claim": "What transfer gains over scratch is smaller when the target is far.",
+        "source": "Yosinski et al. 2014; Kornblith et al. 2019",
+        "more": {"strategy": TUNED, "dataset": "near*"},
+        "less": {"strategy": SCRATCH, "dataset": "near*"},
+        "beyond": {"more": {"strategy": TUNED, "dataset": "far*"}, "less": {"strategy": SCRATCH, "dataset": "far*"}},
+        "above": 3.0,
     },
     "transfer_hurts_when_far": {
         "claim": "When the target is far from the source, transfer is worse than training from scratch.",
@@ -269,6 +278,25 @@ LAYERS: dict[str, dict[str, Any]] = {
     },
 }
 
+PITFALLS: dict[str, dict[str, Any]] = {
+    f"{name}_costs": {
+        "claim": claim, "source": "lists of common mistakes", "more": HERE, "less": {**HERE, "pitfall": pitfall},
+        "above": 3.0,
+    }
+    for name, pitfall, claim in (
+        ("missing_normalisation", "no_normalisation", "Leaving the normalisation out costs points."),
+        ("other_preprocessing", "no_normalisation_at_test",
+         "Normalising in training and not where the network is used costs points."),
+        ("wrong_pixel_range", "pixels_to_255_at_test", "Pixels to 255 where the network expects 0 to 1 cost points."),
+        ("swapped_channels", "swapped_channels_at_test", "Swapping red and blue costs points."),
+        ("low_resolution", "half_resolution_at_test", "Test images of half the resolution cost points."),
+        ("too_high_a_rate", "rate_30_times", "Too high a rate destroys what was learned beforehand."),
+        ("training_mode_extraction", "training_mode_features",
+         "Extracting features in training mode, BatchNorm's statistics moving along, costs points."),
+        ("training_mode_use", "training_mode_at_test*", "Using a network in training mode costs points."),
+    )
+}
+
 CIFAR: dict[str, dict[str, Any]] = {
     f"cifar_1000_{name}": {
         "claim": f"With 1,000 labelled CIFAR images, {what} reaches about {score} %.",
@@ -283,4 +311,4 @@ CIFAR: dict[str, dict[str, Any]] = {
     )
 }
 
-KNOWN: dict[str, dict[str, Any]] = {**LABELS, **RATES, **LAYERS, **CIFAR}
+KNOWN: dict[str, dict[str, Any]] = {**LABELS, **RATES, **LAYERS, **PITFALLS, **CIFAR}

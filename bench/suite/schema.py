@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from bench.spec.refs import Keeps, Metric
+from bench.spec.refs import Keeps, Metric, PitfallName
 from bench.suite.claims_schema import ClaimSpec
 from bench.suite.numbers import Below1, Count, Name, Positive, Positives, Rate, Rates, Share, Whole, whole
 from bench.suite.recipe_schema import RecipeSpec, StopSpec
@@ -376,6 +376,10 @@ class Suite(SuiteSection):
     """Which networks to start from, and with which weights."""
     strategies: Annotated[tuple[StrategySpec, ...], Field(min_length=1)]
     """Which ways of transferring to compare."""
+    pitfalls: tuple[PitfallName, ...] = ()
+    """Common mistakes, made on purpose: each strategy on each pretrained backbone is run right, and once more with each
+    mistake that can happen to it. Cells with a mistake are marked in [brackets] and never ranked; the page says what
+    each mistake costs. bench/plan/pitfalls.py says what people do wrong, and what is right."""
     claims: tuple[ClaimSpec, ...] = ()
     """Sentences that people repeat about transfer, each decided on this suite's cells: *holds here*, *does not hold
     here* or *undecided*. Moves no number."""
@@ -398,3 +402,11 @@ class Suite(SuiteSection):
     """How often each cell is trained, each time on another subset, split, initialisation and order."""
     seed: Whole = 0
     """Moves every subset, split, initialisation and order at once."""
+
+    @model_validator(mode="after")
+    def _a_study_makes_no_mistakes(self) -> "Suite":
+        if self.pitfalls and self.transferability is not None:
+            raise ValueError("pitfalls: a suite with `transferability` compares treatments, so it takes no pitfalls")
+        if len(set(self.pitfalls)) < len(self.pitfalls):
+            raise ValueError("pitfalls: one of them stands twice")
+        return self

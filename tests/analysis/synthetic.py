@@ -119,7 +119,7 @@ def _final(world: World, backbone: str, cell: tuple[str, int, str], repeat: int)
         "dataset": dataset, "budget": str(budget), "labels_per_class": float(budget), "backbone": backbone,
         "strategy": strategy, "baseline": strategy == "scratch", "solved": "",
         "axis": "" if math.isnan(depth) else "depth", "axis_value": depth, "axis_kind": "", "num_units": 6,
-        "pair": "", "target": "", "treatment": "", "keep": 0, "classes": None,
+        "pair": "", "target": "", "treatment": "", "keep": 0, "classes": None, "pitfall": "", "right": "",
         "repeat": repeat,
         "status": status, "error": error, "metric": "accuracy", "score": score if ok else NAN,
         "curve": (), "similarity": (),

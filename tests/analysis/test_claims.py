@@ -23,8 +23,8 @@ def row(score, repeat=0, strategy="full", dataset="near", labels=5.0, **more):
     return {
         "dataset": dataset, "budget": f"{labels:g}", "labels_per_class": labels, "backbone": "net",
         "strategy": strategy, "repeat": repeat, "status": "ok", "score": score, "metric": "accuracy", "collapsed": 0.0,
-        "pair": "", "target": "", "treatment": "", "keep": 0, "classes": None, "predictions": None,
-        "source_after": math.nan, "flops": math.nan, "steps": 100.0, "key": "", **more,
+        "pitfall": "", "right": "", "pair": "", "target": "", "treatment": "", "keep": 0, "classes": None,
+        "predictions": None, "source_after": math.nan, "flops": math.nan, "steps": 100.0, "key": "", **more,
     }  # fmt: skip
 
 
@@ -34,7 +34,7 @@ def cell(scores, **more):
 
 def one_of(rows, *stated, trials=None, pretrainings=None):
     return judged_claims(SimpleNamespace(
-        finals=pd.DataFrame(rows), trials=empty(TRIALS) if trials is None else pd.DataFrame(trials),
+        every_final=pd.DataFrame(rows), every_trial=empty(TRIALS) if trials is None else pd.DataFrame(trials),
         pretrainings=empty(PRETRAININGS) if pretrainings is None else pd.DataFrame(pretrainings),
         claims=tuple(ClaimSpec.model_validate({"claim": "so.", **one}) for one in stated),
     ))  # fmt: skip

@@ -64,9 +64,9 @@ def test_more_images_extend_the_set(name, per_class, small):
 
 def test_no_target_shares_a_class_with_the_source(small):
     kinds = {world.name: set(world.classes) for world in WORLDS}
-    for name in ("near", "mid", "far"):
+    for name in ("near", "mid", "far", "hues"):
         assert not kinds[name] & kinds["source"]
-    assert [len(kinds[name]) for name in NAMES] == [32, 10, 10, 10]
+    assert [len(kinds[name]) for name in NAMES] == [32, 10, 10, 10, 8]
 
 
 def test_no_image_stands_twice(small):
@@ -83,17 +83,36 @@ def test_classes_do_not_share_a_nuisance_stream():
 def test_colour_says_nothing_of_the_class(name, style):
     """Least squares and nearest mean, on what colour an image has on average, both stay at chance."""
     dataset = load(name, style=style, train_per_class=60, test_per_class=30)
+    chance = 1 / len(dataset.classes)
+    spread = np.sqrt(chance * (1 - chance) / len(dataset.test.labels))
+    for share in guessed_by_colour(dataset):
+        assert abs(share - chance) < 4 * spread
+
+
+def guessed_by_colour(dataset, order=(0, 1, 2)):
+    """Shares of test images that each of the two tells right. `order`: of the test images' channels."""
     num_classes = len(dataset.classes)
     train, test = (part.images.mean(axis=(1, 2)) / 255 for part in (dataset.train, dataset.test))
+    test = test[:, order]
     means = np.stack([train[dataset.train.labels == c].mean(axis=0) for c in range(num_classes)])
     nearest = np.linalg.norm(test[:, None] - means, axis=2).argmin(axis=1)
     train, test = (np.c_[part, np.ones(len(part))] for part in (train, test))
     weights = np.linalg.lstsq(train, np.eye(num_classes)[dataset.train.labels], rcond=None)[0]
     linear = (test @ weights).argmax(axis=1)
-    chance = 1 / num_classes
-    spread = np.sqrt(chance * (1 - chance) / len(test))
-    for guess in (nearest, linear):
-        assert abs((guess == dataset.test.labels).mean() - chance) < 4 * spread
+    return [(guess == dataset.test.labels).mean() for guess in (nearest, linear)]
+
+
+def test_colour_is_the_class_of_hues_and_swapped_channels_are_another_one():
+    dataset = load("hues", train_per_class=60, test_per_class=30)
+    for right, swapped in zip(guessed_by_colour(dataset), guessed_by_colour(dataset, (2, 1, 0)), strict=True):
+        assert right > 0.38, "chance is 0.125"
+        assert swapped < right / 2
+
+
+def test_classes_of_hues_show_the_same_thing():
+    """In grey, nothing tells them apart: the ink of all comes from one distribution."""
+    inks = [DRAW["hue"](name, Streams(0), 20, SOURCE).first for _, name in WORLDS[-1].classes]
+    assert all((ink == inks[0]).all() for ink in inks)
 
 
 @pytest.mark.parametrize(("kind", "name"), [("shape", "disc"), ("texture", "dots"), ("glyph", "K"), ("count", "six")])

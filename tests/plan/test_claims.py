@@ -21,7 +21,7 @@ claims:
 def place(dataset="near", labels=5.0, strategy="scratch", budget=None, **role):
     text = budget or f"{labels:g}"
     return {"dataset": dataset, "budget": text, "labels_per_class": labels, "backbone": "net", "strategy": strategy,
-            "pair": "", "target": "", "treatment": "", "keep": 0, **role}  # fmt: skip
+            "pitfall": "", "right": "", "pair": "", "target": "", "treatment": "", "keep": 0, **role}  # fmt: skip
 
 
 def study(treatment, keep, pair="split 0"):
@@ -78,6 +78,17 @@ def test_a_difference_of_differences_has_four_sides():
     assert [names(side.places)[0][::2] for side in sides] == [
         ("far", "full_finetune"), ("far", "linear_probe"), ("near", "full_finetune"), ("near", "linear_probe")
     ]  # fmt: skip
+
+
+def test_a_mistake_is_held_against_the_strategies_that_it_can_happen_to():
+    wrong = place(strategy="linear_probe [in training mode]", right="linear_probe", pitfall="training_mode_features")
+    right = [place(strategy="linear_probe"), place(strategy="full_finetune"), place("far", strategy="linear_probe")]
+    claim = ClaimSpec.model_validate({"name": "training_mode_extraction_costs"})
+    more, less = sides_of(claim, [*right, wrong])
+    assert names(more.places) == [("near", "5", "linear_probe")]
+    assert less.places == [wrong]
+    plain = ClaimSpec(claim="x", more=CellsSpec(strategy="linear*"), less=CellsSpec(strategy="full*"), above=0.0)
+    assert names(sides_of(plain, [*right, wrong])[0].places) == [("near", "5", "linear_probe")], "no mistakes unasked"
 
 
 def test_depths_of_a_study_and_its_base_apart():

@@ -5,13 +5,13 @@ from bench.suite.section import SuiteSection
 from bench.suite.words import annotations
 
 SURFACE = {
-    "Suite": "name description transferability datasets backbones strategies claims head training search engine "
-    "records verdicts gate repeats seed",
+    "Suite": "name description transferability datasets backbones strategies pitfalls claims head training search "
+    "engine records verdicts gate repeats seed",
     "DatasetSpec": "name labels_per_class fraction total options classes metric test label",
     "ClassesSpec": "names group half split",
     "TransferabilitySpec": "dataset options backbone labels_per_class splits groups directions keep treatments",
     "ClaimSpec": "name claim source value where more less beyond above within between",
-    "CellsSpec": "dataset labels times backbone strategy pair treatment keep",
+    "CellsSpec": "dataset labels times backbone strategy pitfall pair treatment keep",
     "DifferenceSpec": "more less",
     "TestSpec": "resplit",
     "VerdictsSpec": "margin reached",

@@ -20,6 +20,7 @@ from bench.engine.common.sources import setting_for
 from bench.engine.common.start import Finished, Start, final_stream, has_collapsed, logical_cost, start, weights_of
 from bench.engine.fleet.calibrate import FleetChoice, choose_form, without_fault
 from bench.engine.fleet.together import FleetStream, fleet_session, have_equal_batches, narrower, why_narrower
+from bench.engine.jobs.deployed import scored_as_deployed
 from bench.engine.jobs.forgetting import forgetting
 from bench.engine.jobs.similarity import similarity
 from bench.engine.reuse.stages import stages_for
@@ -98,6 +99,8 @@ def _prepare(job: Job, context: Context) -> list[_Final]:
     history = read_history(job.needs[-1], spec, context.store)
     context.begins([crashed(record_of(job, context))], 0)
     chosen = choose(history)
+    if chosen is not None and spec.rate_factor is not None:  # it is no rate of the search, nor at an edge of it
+        chosen = replace(chosen, hyper=replace(chosen.hyper, lr=chosen.hyper.lr * spec.rate_factor), edge="")
     try:
         if chosen is not None:
             spec = at_point(spec, chosen.hyper)
@@ -222,8 +225,12 @@ def _finish(final: _Final, outcome: Outcome, cost: Cost, trained: Trained, conte
     if outcome.diverged_at is not None:
         error = f"loss not finite at step {outcome.diverged_at}, rate {chosen.hyper.lr:g}"
         return Finished("diverged", Unscored(**given), cost, error)
-    last = outcome.last
+    last, curve = outcome.last, outcome.curve
     assert last is not None
+    if final.spec.deployed is not None:
+        with trained.team.hold(trained.stream):
+            last = scored_as_deployed(final.spec, final.begin.network.module, data.test)
+        curve = [replace(curve[-1], accuracy=last.score, loss=last.loss)]
     assert last.num == len(data.test)
     if outcome.own is not None:
         collapsed = has_collapsed(outcome, final.spec.data.num_classes)
@@ -238,7 +245,7 @@ def _finish(final: _Final, outcome: Outcome, cost: Cost, trained: Trained, conte
         score=last.score,
         loss=last.loss,
         num_test=last.num,
-        best_on_test=max(point.accuracy for point in outcome.curve),
-        curve=outcome.curve,
+        best_on_test=max(point.accuracy for point in curve),
+        curve=curve,
     )
     return Finished("ok", result, cost, predictions=last.predictions if final.place is None else None)

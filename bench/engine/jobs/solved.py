@@ -22,6 +22,7 @@ from bench.engine.common.records import (
     write,
 )
 from bench.engine.common.start import Finished, Start, labelled_images, scored_once, start, weights_of
+from bench.engine.jobs.deployed import as_deployed
 from bench.engine.reuse.stages import stages_for
 from bench.engine.train.evaluate import BATCH, Answers, Scored, pooled
 from bench.engine.train.examples import Examples
@@ -211,7 +212,9 @@ def _classifier(spec: FitSpec, number: int, dead: Record, context: Context) -> F
     context.begins([dead], 1)
     penalty = penalties(spec)[number]
     (head,) = _path(spec, matrix, [penalty], None)
-    test = dataclasses.replace(matrix, features=_features(matrix, data.test, spec), images=data.test)
+    deployed = spec.deployed is not None
+    features = _deployed_features(matrix, data.test, spec) if deployed else _features(matrix, data.test, spec)
+    test = dataclasses.replace(matrix, features=features, images=data.test)
     scored = _score(head, test, None, _solve(spec))
     cost = _cost(spec, matrix, context, meter.read())
     result = FinalResult(
@@ -258,6 +261,19 @@ def _features(matrix: _Matrix, images: Examples, spec: FitSpec) -> Tensor:
                 matrix.stage.live(*(value[0] for value in inputs))
             rows.append(seen.row() if of_units else seen.features[0])
     return torch.cat(rows)
+
+
+def _deployed_features(matrix: _Matrix, images: Examples, spec: FitSpec) -> Tensor:
+    """What reaches the classifier where the network is used in another way. [n, D]"""
+    network, solver = matrix.begin.network, _solve(spec).solver
+    of_units = solver is not None and solver.reads == "units"
+
+    def features_of(inputs: Tensor) -> Tensor:
+        with watched(network, units=of_units) as seen:
+            network.module(inputs)
+        return seen.row() if of_units else seen.features[0]
+
+    return as_deployed(spec, network.module, images, features_of)
 
 
 def _cost(spec: FitSpec, matrix: _Matrix, context: Context, spent: Measured, shared_by: int = 1) -> Cost:

@@ -99,7 +99,7 @@ def _unfit(facts: Facts) -> Table | None:
 def _absent(facts: Facts) -> list[tuple[str, Row]]:
     """Failures first, then what is missing."""
     results = facts.results
-    frames = (("final", results.finals), ("trial", results.trials), ("pretraining", results.pretrainings))
+    frames = (("final", results.every_final), ("trial", results.every_trial), ("pretraining", results.pretrainings))
     found = [(kind, row) for kind, frame in frames for row in records(frame) if row["status"] != "ok"]
     order = {"missing": 1}
     return sorted(found, key=lambda item: order.get(item[1]["status"], 0))

@@ -30,7 +30,8 @@ def key_numbers(facts: Facts) -> list[tuple[str, str, str]]:
     """(number, what it counts, a remark)."""
     results = facts.results
     finished = sum(bool(row["complete"]) for row in facts.summary)
-    seconds = sum(float(once(f)["seconds"].sum()) for f in (results.finals, results.trials, results.pretrainings))
+    frames = (results.every_final, results.every_trial, results.pretrainings)
+    seconds = sum(float(once(frame)["seconds"].sum()) for frame in frames)
     seconds += sum(feature_seconds(results).values())
     trials = sorted({int(row["num_trials"]) for row in facts.summary if row["n"]} - {0})
     span = "" if not trials else str(trials[0]) if len(trials) == 1 else f"{trials[0]}–{trials[-1]}"

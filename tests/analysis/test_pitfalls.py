@@ -1,0 +1,99 @@
+"""What a mistake costs: paired differences, the words for them, and that planted truths are found."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from bench.analysis.pitfalls import BREAKS, COSTS, GAINS, NOT_SHOWN, UNDECIDED, pitfall_costs
+from tests.analysis.mistaken import rates, table
+from tests.analysis.planted import Planted
+
+WORLD = Planted(tasks=2, num_images=1000)
+SMALL, LARGE = "swapped_channels_at_test", "rate_30_times"
+
+
+def drawn(costs, seed=0, world=WORLD):
+    return table(world, costs, np.random.default_rng(seed))
+
+
+def told(costs, seed=0, world=WORLD):
+    return {(one.task[0], one.pitfall): one for one in pitfall_costs(drawn(costs, seed, world))}
+
+
+def test_the_difference_is_right_minus_wrong_by_repeat():
+    results = drawn({LARGE: 0.2, SMALL: 0.0})
+    for one in pitfall_costs(results):
+        rows = results.every_final.query("dataset == @one.task[0]")
+        scores = {name: group.sort_values("repeat")["score"].to_numpy() for name, group in rows.groupby("pitfall")}
+        assert one.found.mean == pytest.approx(np.mean(scores[""] - scores[one.pitfall]))
+        assert (one.right, one.wrong) == (pytest.approx(scores[""].mean()), pytest.approx(scores[one.pitfall].mean()))
+        assert one.found.n == WORLD.n
+
+
+def test_a_single_comparison_without_predictions_is_the_paired_t_test():
+    """Scipy's; one comparison has no correction, and no other strategy to learn the spread from."""
+    results = drawn({LARGE: 0.03}, world=Planted(tasks=1, num_images=1000))
+    results.every_final["predictions"] = None
+    results.finals, results.pitfalls = results.every_final.iloc[:5], results.every_final.iloc[5:]
+    [one] = pitfall_costs(results)
+    right, wrong = (frame.sort_values("repeat")["score"] for frame in (results.finals, results.pitfalls))
+    expected = stats.ttest_rel(right, wrong)
+    assert one.found.p == pytest.approx(expected.pvalue)
+    assert one.ends == pytest.approx(tuple(expected.confidence_interval(0.95)))
+
+
+def test_words():
+    found = told({LARGE: 0.2, SMALL: 0.0, "pixels_to_255_at_test": -0.1})
+    assert found["d0", LARGE].verdict == COSTS
+    assert found["d0", "pixels_to_255_at_test"].verdict == GAINS
+    assert found["d0", SMALL].verdict == UNDECIDED
+    assert found["d0", LARGE].ends[0] > 0 > found["d0", "pixels_to_255_at_test"].ends[1]
+
+
+def test_what_surely_lies_within_the_margin_does_not_show():
+    """As where nothing at all changes: every image is answered as before."""
+    results = drawn({LARGE: 0.2, SMALL: 0.0})
+    kept = results.pitfalls["pitfall"] != SMALL
+    same = results.finals.assign(pitfall=SMALL, right="probe", strategy="probe [mistaken]")
+    results.pitfalls = pd.concat([results.pitfalls[kept], same])
+    results.every_final = pd.concat([results.finals, results.pitfalls])
+    found = {one.pitfall: one for one in pitfall_costs(results)}
+    assert found[SMALL].verdict == NOT_SHOWN
+    assert found[SMALL].found.mean == 0
+    assert found[LARGE].verdict == COSTS
+
+
+def test_every_repeat_that_diverges_is_no_gap():
+    results = drawn({LARGE: 0.2})
+    lost = results.pitfalls.assign(status="diverged", score=np.nan, predictions=None)
+    results.pitfalls, results.every_final = lost, pd.concat([results.finals, lost])
+    assert {one.verdict for one in pitfall_costs(results)} == {BREAKS}
+    results.pitfalls = lost.assign(status="missing")
+    assert {one.verdict for one in pitfall_costs(results)} == {UNDECIDED}
+
+
+def test_a_reason_tells_of_repeats_without_a_score():
+    results = drawn({LARGE: 0.2})
+    some = results.pitfalls.copy()
+    some.loc[some["repeat"] == 0, ["status", "score", "predictions"]] = ["diverged", np.nan, None]
+    results.pitfalls, results.every_final = some, pd.concat([results.finals, some])
+    for one in pitfall_costs(results):
+        assert one.found.n == WORLD.n - 1
+        assert one.reason == "1 of 5 repeats with the mistake have no score"
+
+
+def test_nothing_where_a_suite_makes_no_mistakes():
+    results = drawn({LARGE: 0.2})
+    results.pitfalls = results.pitfalls.iloc[:0]
+    assert pitfall_costs(results) == []
+
+
+def test_planted_truths():
+    """300 tables of each give wrongly shown 2.3 %, called absent 0 %, found 100 % (mistaken.py)."""
+    costs = {"no_normalisation": 0.0, "pixels_to_255": 0.1, SMALL: 0.0, LARGE: 0.1}
+    found = rates(40, WORLD, costs)
+    assert found["wrong"] <= 0.1
+    assert found["found"] >= 0.8
+    assert found["absent"] == 0
+    assert found["covered"] >= 0.95

@@ -1,0 +1,161 @@
+"""Cells that make a mistake on purpose: which there are, what they share with the right ones, what stays as it was."""
+
+from typing import get_args
+
+import pytest
+
+from bench.errors import SuiteError
+from bench.plan.pitfalls import FACTOR, PITFALLS, in_words
+from bench.spec.refs import Deployment, PitfallName
+from tests.plan.conftest import SMALL
+
+EVERY = ", ".join(PITFALLS)
+SUITE = SMALL.replace("full_finetune]", f"ridge_probe, full_finetune]\npitfalls: [{EVERY}]")
+AT_TEST = [name for name in PITFALLS if name.endswith(("_at_test", "_by_class"))]
+TRAINED = ["no_normalisation", "pixels_to_255", "training_mode_features"]
+
+
+def pitfalls_of(made, strategy):
+    return {cell.pitfall for cell in made.cells if cell.pitfall and cell.right == strategy}
+
+
+def pair(made, strategy, name):
+    """The right cell and the one with the mistake, at the smaller label budget."""
+    right = next(cell for cell in made.cells if cell.strategy == strategy)
+    wrong = next(cell for cell in made.cells if (cell.right, cell.pitfall, cell.task) == (strategy, name, right.task))
+    return right, wrong
+
+
+def specs(made, keys):
+    return [made.jobs[key].spec for key in keys]
+
+
+def test_the_catalogue_has_every_name_that_a_suite_may_use():
+    assert set(PITFALLS) == set(get_args(PitfallName))
+    assert len({one.words for one in PITFALLS.values()}) == len(PITFALLS)
+
+
+def test_every_mistake_that_can_happen_has_a_cell_and_no_other(plan):
+    made = plan(SUITE)
+    everything = set(PITFALLS)
+    assert pitfalls_of(made, "scratch") == set()
+    assert pitfalls_of(made, "linear_probe") == everything
+    assert pitfalls_of(made, "ridge_probe") == everything - {"rate_30_times", "training_mode_features"}
+    assert pitfalls_of(made, "full_finetune") == everything - {"training_mode_features"}
+
+
+@pytest.mark.parametrize(("old", "new"), [
+    ("pretrain: {dataset: tiny, options: {shade: 1}, epochs: 1}", "weights: random"),
+    ("linear_probe, ridge_probe, full_finetune", "soup, own_head"),
+])
+def test_there_is_none_without_pretrained_weights_or_labels(plan, old, new):
+    assert old in SUITE
+    assert not any(cell.pitfall for cell in plan(SUITE.replace(old, new)).cells)
+
+
+def test_a_network_without_batchnorm_cannot_be_left_in_training_mode(plan):
+    found = pitfalls_of(plan(SUITE.replace("toy_conv", "toy_vit")), "linear_probe")
+    assert found == {name for name in PITFALLS if not name.startswith("training_mode")}
+
+
+def test_what_is_right_is_as_without_mistakes(plan):
+    with_them, without = plan(SUITE), plan(SUITE.replace(f"pitfalls: [{EVERY}]", ""))
+    assert [cell for cell in with_them.cells if not cell.pitfall] == list(without.cells)
+    assert set(without.jobs) < set(with_them.jobs)
+
+
+@pytest.mark.parametrize("name", PITFALLS)
+def test_a_search_is_shared_unless_the_training_is_mistaken(plan, name):
+    made = plan(SUITE)
+    right, wrong = pair(made, "linear_probe", name)
+    assert not set(right.finals) & set(wrong.finals)
+    assert (right.searches == wrong.searches) == (name not in TRAINED)
+    for key, search in zip(wrong.finals, wrong.searches, strict=True):
+        assert made.jobs[key].needs == (*wrong.pretrainings[:1], search)
+    keys = list(made.jobs)
+    assert all(keys.index(need) < number for number, key in enumerate(keys) for need in made.jobs[key].needs)
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_a_mistaken_training_is_searched_with_the_mistake(plan, name):
+    made = plan(SUITE)
+    _, wrong = pair(made, "linear_probe", name)
+    for search, final in zip(specs(made, wrong.searches), specs(made, wrong.finals), strict=True):
+        assert (search.pipeline, search.recipe) == (final.pipeline, final.recipe)
+    assert final.deployed is None
+
+
+@pytest.mark.parametrize("name", AT_TEST)
+def test_a_mistake_at_test_leaves_the_training_as_it_is(plan, name):
+    made = plan(SUITE)
+    right, wrong = pair(made, "full_finetune", name)
+    for ours, theirs in zip(specs(made, right.finals), specs(made, wrong.finals), strict=True):
+        assert (ours.procedure, ours.search, ours.head, ours.repeat) == (
+            theirs.procedure, theirs.search, theirs.head, theirs.repeat
+        )  # fmt: skip
+        assert ours.deployed is None
+        assert isinstance(theirs.deployed, Deployment)
+
+
+def test_the_rate_alone_differs_by_its_factor(plan):
+    made = plan(SUITE)
+    right, wrong = pair(made, "full_finetune", "rate_30_times")
+    assert {spec.rate_factor for spec in specs(made, right.finals)} == {None}
+    assert {spec.rate_factor for spec in specs(made, wrong.finals)} == {FACTOR}
+
+
+def test_a_network_that_takes_pixels_as_they_are_cannot_be_shown_them_wrongly(plan):
+    text = SUITE.replace("{name: toy_conv,", "{name: toy_conv, mean: 0, std: 1,")
+    assert "no_normalisation" not in pitfalls_of(plan(text), "linear_probe")
+    assert "no_normalisation_at_test" not in pitfalls_of(plan(text), "linear_probe")
+
+
+def test_labels_tell_the_mistake(plan):
+    labels = {cell.strategy for cell in plan(SUITE).cells if cell.pitfall == "no_normalisation_at_test"}
+    assert labels == {f"{name} [not normalised at test]" for name in ("linear_probe", "ridge_probe", "full_finetune")}
+
+
+def test_the_plan_says_what_is_shared_and_what_cannot_happen(plan):
+    made = plan(SUITE)
+    count, *lacks = in_words(made.loaded.suite.pitfalls, made.cells, made.jobs)
+    total = sum(bool(cell.pitfall) for cell in made.cells)
+    own = sum(cell.pitfall in TRAINED for cell in made.cells)
+    assert count.startswith(f"{total} of the cells")
+    assert f"{total - own} share the searches of the right cells, {own} search" in count
+    assert lacks == [
+        "rate_30_times makes no cell of ridge_probe: it needs a rate",
+        "training_mode_features makes no cell of ridge_probe, full_finetune: it needs frozen units with BatchNorm",
+    ]
+    assert in_words((), plan().cells, plan().jobs) == []
+
+
+def test_unchosen_points_are_those_of_the_right_cell(plan):
+    made = plan(SUITE.replace("trials: 3", "trials: 3, finals: all"))
+    right, wrong = pair(made, "linear_probe", "rate_30_times")
+    assert right.unchosen
+    assert not wrong.unchosen
+
+
+@pytest.mark.parametrize(("written", "says"), [
+    ("pitfalls: [no_normalization]", "did you mean 'no_normalisation'"),
+    ("pitfalls: [rate_30_times, rate_30_times]", "one of them stands twice"),
+])
+def test_refused(refused, written, says):
+    [problem] = refused(SMALL + written)
+    assert says in problem
+
+
+def test_a_study_makes_no_mistakes(refused):
+    study = """\
+name: study
+transferability: {dataset: source, backbone: {name: small_resnet, pretrain: {epochs: 1}}}
+pitfalls: [rate_30_times]
+"""
+    [problem] = refused(study)
+    assert "takes no pitfalls" in problem
+
+
+def test_they_count_towards_the_most_trainings(plan):
+    plan(SMALL, max_runs=40)
+    with pytest.raises(SuiteError, match="over --max-runs 40"):
+        plan(SMALL + "pitfalls: [no_normalisation]", max_runs=40)
