@@ -58,8 +58,8 @@ def _row(dataset, budget, strategy, repeat, column):
         "dataset": dataset, "budget": str(budget), "labels_per_class": float(budget), "backbone": "net",
         "strategy": strategy, "repeat": repeat, "status": "ok", "score": column.scores[repeat], "metric": "accuracy",
         "collapsed": 0.0, "pitfall": "", "right": "", "pair": "", "target": "", "treatment": "", "keep": 0,
-        "classes": None, "predictions": Held(Predictions(right)), "source_after": np.nan, "flops": np.nan, "steps": 10.0,
-        "key": "",
+        "classes": None, "predictions": Held(Predictions(right)), "source_after": np.nan, "flops": np.nan,
+        "steps": 10.0, "key": "",
     }  # fmt: skip
 
 
