@@ -5,7 +5,7 @@ from dataclasses import replace
 import torch
 
 from bench.engine.common.context import Context
-from bench.engine.common.start import Start, pretrained_state, pretraining_of
+from bench.engine.common.start import Start, pretrained_state, pretraining_of, root_of
 from bench.engine.train.examples import Examples
 from bench.engine.train.loop import Stream
 from bench.engine.train.setting import SourceNetwork, TrainingSetting
@@ -13,7 +13,7 @@ from bench.errors import NotApplicable
 from bench.keys import digest
 from bench.network.build import build_network
 from bench.spec.job import FitSpec
-from bench.spec.refs import BackboneRef, Weights
+from bench.spec.refs import Weights
 
 
 def setting_for(spec: FitSpec, begin: Start, stream: Stream, context: Context) -> TrainingSetting:
@@ -40,16 +40,6 @@ def _unlabelled(train: Examples, stream: Stream) -> Examples:
         free[scored.rows] = False
     rows = free.nonzero().flatten()
     return replace(train, rows=rows, labels=torch.full((len(rows),), -1, dtype=torch.int64, device=train.device))
-
-
-def root_of(ref: BackboneRef, context: Context) -> BackboneRef:
-    """The backbone before any stage on the way to the target."""
-    while ref.weights.origin == "pretrain":
-        before = pretraining_of(ref.weights, context).learned.backbone.weights
-        if before.origin == "random":
-            break
-        ref = replace(ref, weights=before)
-    return ref
 
 
 def source_of(spec: FitSpec, context: Context) -> SourceNetwork:
