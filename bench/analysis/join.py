@@ -110,6 +110,7 @@ def _finals(plan: Plan, cell: Cell, records: dict[str, Record], store: Store) ->
             **shared,
             **_axis_columns(cell),
             **_role_columns(cell),
+            "labels": spec.recipe.labels or "target",
             "num_classes": cell.num_classes,
             "num_units": cell.num_units,
             "repeat": repeat,
