@@ -153,7 +153,8 @@ def test_classes_are_matched_by_name_and_those_that_the_target_lacks_are_left_ou
         by_hand = [(image, numbers[label]) for image, label in zip(own.images, own.labels, strict=True)
                    if numbers[label] >= 0]  # fmt: skip
         assert found.train.labels.tolist() == [label for _, label in by_hand]
-        assert np.array_equal(found.train.values[0].permute(0, 2, 3, 1).numpy(), np.stack([image for image, _ in by_hand]))
+        images = found.train.values[0].permute(0, 2, 3, 1).numpy()
+        assert np.array_equal(images, np.stack([image for image, _ in by_hand]))
 
 
 @pytest.mark.parametrize("name", ADAPT)
