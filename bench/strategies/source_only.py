@@ -2,8 +2,8 @@
 
 Paper: Ganin et al., "Domain-Adversarial Training of Neural Networks", JMLR 2016, where it is the lower bound.
 People get wrong: choosing its rate by the target's labels. The search compares trials on source images that they did
-not learn from. It is the control of `dann` with `labels: source`, the same training without the adversary; beside
-strategies that learn the target's labels it is a lower bound.
+not learn from. It is a control of `dann` with `labels: source`, and a lower bound for strategies that learn the
+target's labels.
 """
 
 from bench.catalogue import Options
