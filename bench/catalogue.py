@@ -91,6 +91,10 @@ def type_text(annotation: Any) -> str:
         return type_text(parts[0])
     if get_origin(annotation) in (Union, UnionType):
         return " or ".join(type_text(part) for part in parts)
+    if isinstance(annotation, type) and issubclass(annotation, Options):
+        return f"{{{', '.join(annotation.model_fields)}}}"
+    if get_origin(annotation) is list:
+        return f"list[{type_text(parts[0])}]"
     return str(getattr(annotation, "__name__", annotation) if not parts else annotation).replace("NoneType", "null")
 
 
@@ -113,12 +117,17 @@ def parse_options(owner: str, model: type[OptionsType], raw: Mapping[str, Any]) 
 
 def _explain(owner: str, model: type[Options], error: Any) -> tuple[str, str]:
     name = str(error["loc"][0]) if error["loc"] else ""
+    message = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    if len(error["loc"]) > 2:  # within a list of options
+        place = name + "".join(f"[{one}]" if isinstance(one, int) else f".{one}" for one in error["loc"][1:])
+        wrong = {"missing": "is needed", "extra_forbidden": "is not known"}
+        text = wrong.get(error["type"], f"expected {message}, got {error['input']!r}")
+        return name, f"option {place!r} of {owner}: {text}. Its options: {describe_options(model)}"
     if error["type"] == "extra_forbidden":
         close = nearest(name, model.model_fields, limit=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
         return name, f"{owner} has no option {name!r}{hint} Its options: {describe_options(model)}"
     if error["type"] == "missing":
         return "", f"{owner} needs the option {name!r}. Its options: {describe_options(model)}"
-    message = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     return name, f"option {name!r} of {owner}: expected {message}, got {error['input']!r}. " \
                  f"Its options: {describe_options(model)}"

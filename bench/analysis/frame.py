@@ -35,6 +35,7 @@ FINALS: dict[str, str] = {
     "baseline": "bool",  # True for scratch
     # "ridge" or another closed form, or OWN_HEAD: these take no steps and have no rate; "" for what is trained
     "solved": "str",
+    "labels": "str",  # whose labels it learns, and is searched by: "target", or "source"
     "axis": "str",  # what its strategy stands on by its own account: "depth"; "" where on nothing
     "axis_value": "float64",  # its place there; NaN where there is none
     "axis_kind": "str",  # the line of the figure that it belongs to, where an axis has several; else ""

@@ -53,7 +53,7 @@ def _short(value: Any) -> str:
 
 def _data(cell: Cell) -> list[Any]:
     spec, via = cell.declared.dataset, cell.declared.via
-    seen = [via.name, via.revision] if via is not None else []
+    seen = [text for one in via for text in (one.name, one.revision)]
     exam = ["resplit"] if cell.splits else []  # other images are tested on, whoever decided so
     part = [_written(spec.classes)] if spec.classes is not None else []
     return [_reference(cell.declared.data, spec.options), spec.metric, cell.budget, seen, *exam, *part]

@@ -28,7 +28,7 @@ from bench.plan.settings import head_of, optimizer_of, search_of, training_of, u
 from bench.plan.study import role_of
 from bench.plan.tasks import Task, tasks_of
 from bench.spec.job import FitSpec, Job
-from bench.spec.refs import arithmetic_key
+from bench.spec.refs import LabelBudget, arithmetic_key
 from bench.suite.load import LoadedSuite
 from bench.suite.schema import BackboneSpec, Suite
 
@@ -80,7 +80,7 @@ def _sources(
     found = {digest(task.dataset.ref): task.dataset.source for task in tasks}
     for backbone, listed in recipes:
         found |= backbone.sources
-        found |= {digest(one.via.ref): one.via.source for one in listed if one.via is not None}
+        found |= {digest(stage.data.ref): stage.data.source for one in listed for stage in one.stages}
     return found
 
 
@@ -93,10 +93,12 @@ def _pretrain_labels(
             assert backbone.lesson is not None, "it comes with a pretraining"
             found[job.key] = (backbone.label, _of_repeat(backbone, backbone.lesson.label, number))
         for one in listed:
-            for number in range(max(1, len(backbone.pretrainings)) if one.via is not None else 0):
-                assert one.via is not None
-                way = _of_repeat(backbone, f"then {one.via.label}", number)
-                found[origin_of(backbone, one, number).needs[-1]] = (backbone.label, way)
+            ways = ["then " + ", then ".join(stage.data.label for stage in one.stages[: place + 1])
+                    for place in range(len(one.stages))]  # fmt: skip
+            for number in range(max(1, len(backbone.pretrainings)) if ways else 0):
+                made = origin_of(backbone, one, number).needs[-len(ways) :]
+                found |= {key: (backbone.label, _of_repeat(backbone, way, number))
+                          for key, way in zip(made, ways, strict=True)}  # fmt: skip
     return found
 
 
@@ -145,7 +147,7 @@ def _check_modalities(
 ) -> None:
     for number, (backbone, listed) in enumerate(recipes):
         takes = backbone.facts.modality
-        taught = [one.via.ref for one in listed if one.via is not None]
+        taught = [stage.data.ref for one in listed for stage in one.stages]
         taught += [job.spec.data for job in backbone.pretrainings]
         for ref in {digest(ref): ref for ref in [*(task.dataset.ref for task in tasks), *taught]}.values():
             given = datasets.find(ref.name).modality
@@ -248,7 +250,7 @@ def _cell(
         jobs.setdefault(job.key, job)
     spec = FitSpec(
         data=task.dataset.ref,
-        budget=task.budget,
+        budget=task.budget if recipe.labels is None else LabelBudget("full"),  # of the source's
         backbone=backbone.ref(origins[0].weights),
         recipe=recipe,
         pipeline=pipeline(backbone.spec, backbone.facts, task.dataset.facts),
@@ -295,7 +297,7 @@ def _repeats(suite: Suite, task: Task, spec: FitSpec) -> list[FitSpec]:
 
 def _declared(task: Task, backbone: ResolvedBackbone, strategy: ResolvedStrategy) -> Declared:
     source = next((job.spec.data for job in backbone.pretrainings), None)
-    via = strategy.via.ref if strategy.via is not None else None
+    via = tuple(stage.data.ref for stage in strategy.stages)
     return Declared(task.spec, task.dataset.ref, backbone.spec, backbone.weights, source, strategy.spec, via)
 
 

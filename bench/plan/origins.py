@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from bench.plan.plan import Lesson
-from bench.plan.resolve import ResolvedBackbone, ResolvedStrategy, pipeline
+from bench.plan.resolve import ResolvedBackbone, ResolvedStage, ResolvedStrategy, pipeline
 from bench.spec.job import Job, PretrainSpec
 from bench.spec.refs import Weights
 
@@ -26,23 +26,23 @@ def origin_of(backbone: ResolvedBackbone, strategy: ResolvedStrategy, repeat: in
         return Origin(Weights("random"))  # where the backbone comes from must not be in the key then
     pretraining, weights = backbone.pretraining(repeat), backbone.weights_of(repeat)
     own = (pretraining,) if pretraining is not None else ()
-    lessons = tuple(one.lesson for one in (backbone, strategy) if one.lesson is not None)
-    if strategy.via is None:
-        return Origin(weights, own, lessons)
-    stage = _stage(backbone, strategy, weights, tuple(job.key for job in own))
-    return Origin(Weights("pretrain", stage.key), (*own, stage), lessons)
+    lessons = (backbone.lesson,) if backbone.lesson is not None else ()
+    origin = Origin(weights, own, lessons)
+    for stage in strategy.stages:
+        job = _stage(backbone, stage, origin)
+        origin = Origin(
+            Weights("pretrain", job.key), (*origin.pretrainings, job), (*origin.lessons, stage.lesson)
+        )
+    return origin
 
 
-def _stage(
-    backbone: ResolvedBackbone, strategy: ResolvedStrategy, weights: Weights, needs: tuple[str, ...]
-) -> Job:
-    via, data = strategy.stage, strategy.via
-    assert via is not None
-    assert data is not None
+def _stage(backbone: ResolvedBackbone, stage: ResolvedStage, before: Origin) -> Job:
+    """Its key names the weights that it begins with, so equal beginnings of two ways are the same jobs."""
+    via = stage.via
     spec = PretrainSpec(
-        data=data.ref,
-        backbone=backbone.ref(weights),
-        pipeline=pipeline(backbone.spec, backbone.facts, data.facts),
+        data=stage.data.ref,
+        backbone=backbone.ref(before.weights),
+        pipeline=pipeline(backbone.spec, backbone.facts, stage.data.facts),
         epochs=via.epochs,
         batch_size=via.batch_size,
         optimizer=via.optimizer,
@@ -51,4 +51,4 @@ def _stage(
         shift=via.shift,
         seed=STAGE_SEED,
     )
-    return Job("pretrain", spec, needs)
+    return Job("pretrain", spec, before.needs[-1:])

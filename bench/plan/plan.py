@@ -29,7 +29,7 @@ class Declared:
     weights: Weights
     source: DataRef | None  # what the backbone is pretrained on inside the suite
     strategy: StrategySpec
-    via: DataRef | None = None  # what the strategy learns on the way
+    via: tuple[DataRef, ...] = ()  # what the strategy learns on the way, in turn
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from bench.places import DATA, find_file
 from bench.plan.classes import chosen
 from bench.plan.plan import DataSource, Finds, Lesson
 from bench.plan.precision import ASKED, Choice
+from bench.plan.titles import label_of
 from bench.spec.job import Job, PretrainSpec
 from bench.spec.recipe import Recipe, Via
 from bench.spec.refs import BackboneRef, DataRef, Metric, Pipeline, Weights
@@ -24,10 +25,9 @@ from bench.strategies import varied
 from bench.strategies.entry import Axis, StrategyEntry
 from bench.strategies.inline import axis_inline, build_inline, stops
 from bench.suite.load import LoadedSuite
-from bench.suite.schema import BackboneSpec, ClassesSpec, StrategySpec, Suite, head_text
+from bench.suite.schema import BackboneSpec, ClassesSpec, StrategySpec, Suite
 
 Loc = tuple[str | int, ...]
-LONGEST_LIST = 4  # values of an option that a label shows
 
 PRETRAINING = {"sgd": (0.2, 5e-4), "adamw": (1e-3, 0.05)}  # rate and weight decay where a suite gives none
 
@@ -99,15 +99,22 @@ class ResolvedBackbone:
 
 
 @dataclass(frozen=True)
+class ResolvedStage:
+    """A data set that a strategy learns on the way."""
+
+    via: Via
+    data: ResolvedDataset
+    lesson: Lesson
+
+
+@dataclass(frozen=True)
 class ResolvedStrategy:
     label: str
     recipe: Recipe
     baseline: bool
     spec: StrategySpec
     axis: Axis | None = None
-    stage: Via | None = None  # what stands between the backbone's weights and the target, taken out of the recipe
-    via: ResolvedDataset | None = None  # the data set that it names
-    lesson: Lesson | None = None  # the same
+    stages: tuple[ResolvedStage, ...] = ()  # between the backbone's weights and the target; taken out of the recipe
     varied: Varied | None = None  # options that are searched
 
 
@@ -334,7 +341,7 @@ def resolve_strategy(
                 at.add(f"option {name!r} of strategy {spec.name!r} cannot be searched: {text}", name)
             # A training that may stop early is another one than those of the axis.
             axis = entry.axis(one, len(unit_names)) if spec.stop_early is None else None
-            strategy = ResolvedStrategy(_label(spec, one, spans), recipe, entry.baseline, spec, axis, varied=searched)
+            strategy = ResolvedStrategy(label_of(spec, one, spans), recipe, entry.baseline, spec, axis, varied=searched)
             found.append(_by_way(strategy, at.loc, problems))
         return found
     except OptionProblems as error:
@@ -347,16 +354,16 @@ def resolve_strategy(
 
 
 def _by_way(strategy: ResolvedStrategy, loc: Loc, problems: Problems) -> ResolvedStrategy:
-    """The weights tell of a stage, so the recipe need not."""
-    via = strategy.recipe.via
-    if via is None:
-        return strategy
-    strategy = replace(strategy, recipe=replace(strategy.recipe, via=None), stage=via)
-    resolved = resolve_dataset(Asked(via.dataset, via.options), loc, problems)
-    if resolved is None:
-        return strategy
-    data = ResolvedDataset(datasets.short_name(via.dataset), *resolved)
-    return replace(strategy, via=data, lesson=Lesson(data.label, data.ref, (*loc, "dataset"), via.allow_overlap))
+    """The weights tell of the stages, so the recipe need not."""
+    stages = []
+    for number, via in enumerate(strategy.recipe.via or ()):
+        place = loc if number == 0 else (*loc, "then", number - 1)
+        resolved = resolve_dataset(Asked(via.dataset, via.options), place, problems)
+        if resolved is not None:
+            data = ResolvedDataset(datasets.short_name(via.dataset), *resolved)
+            lesson = Lesson(data.label, data.ref, (*place, "dataset"), via.allow_overlap)
+            stages.append(ResolvedStage(via, data, lesson))
+    return replace(strategy, recipe=replace(strategy.recipe, via=None), stages=tuple(stages))
 
 
 def _checked_everywhere(
@@ -378,22 +385,3 @@ def _searched(entry: StrategyEntry, options: Options, spans: dict[str, Span]) ->
         return None
     fixed = {name: value for name, value in options.model_dump(mode="json").items() if name not in spans}
     return Varied(entry.name, fixed, tuple(sorted(spans.items())))
-
-
-def _label(spec: StrategySpec, options: Options, spans: dict[str, Span]) -> str:
-    """`freeze(upto=2)`, `l2_sp(alpha=0.001..1)`: the options that differ from their defaults, or are searched."""
-    shown = [
-        f"{key}={spans[key].text if key in spans else _shown(getattr(options, key))}"
-        for key, field_info in type(options).model_fields.items()
-        if key in spans or getattr(options, key) != field_info.default
-    ]
-    shown += [f"stop_early={spec.stop_early.text}"] if spec.stop_early is not None else []
-    shown += [f"head={head_text(spec.head)}"] if spec.head is not None else []
-    return f"{spec.name}({', '.join(shown)})" if shown else spec.name
-
-
-def _shown(value: object) -> str:
-    """A long list by its ends: labels stand in tables."""
-    if not isinstance(value, list) or len(value) <= LONGEST_LIST:
-        return str(value)
-    return f"[{value[0]}, … {value[-1]}; {len(value)}]"

@@ -79,6 +79,8 @@ def search_of(suite: Suite, labels: tuple[int, int], recipe: Recipe, training: T
         folds=folds,
         holdout=s.holdout,
     )
+    if recipe.labels == "source":  # there are many, whatever the target's budget
+        found = replace(found, folds=0)
     if recipe.soup is not None:  # its ingredients are trainings that came to their end
         found = replace(found, pruner="none", first_rung=1.0)
     if not recipe.decays:

@@ -133,12 +133,19 @@ def _is_missing(dataset: str, options: dict[str, Any], missing: Collection[str])
 
 def _on_the_way(spec: StrategySpec, missing: Collection[str], told: list[str]) -> StrategySpec:
     """A strategy that learns another data set first."""
-    dataset = spec.options.get("dataset")
-    if not isinstance(dataset, str) or not _is_missing(dataset, spec.options.get("dataset_options", {}), missing):
-        return spec
-    told.append(f"{spec.name}'s {datasets.short_name(dataset)}: the embedded world {WORLDS[-1]}")
-    options = {"seed": FIRST_SEED}  # a target may be the same world
-    return spec.model_copy(update={"options": {**spec.options, "dataset": WORLDS[-1], "dataset_options": options}})
+    options = _stage(spec.name, spec.options, missing, told)
+    if isinstance(then := options.get("then"), list):
+        options = {**options, "then": [_stage(spec.name, one, missing, told) for one in then]}
+    return spec.model_copy(update={"options": options})
+
+
+def _stage(strategy: str, options: Any, missing: Collection[str], told: list[str]) -> Any:
+    dataset = options.get("dataset") if isinstance(options, dict) else None  # what it is was not checked yet
+    if not isinstance(dataset, str) or not _is_missing(dataset, options.get("dataset_options", {}), missing):
+        return options
+    told.append(f"{strategy}'s {datasets.short_name(dataset)}: the embedded world {WORLDS[-1]}")
+    own = {"seed": FIRST_SEED}  # a target may be the same world
+    return {**options, "dataset": WORLDS[-1], "dataset_options": own}
 
 
 def _strategies(specs: tuple[StrategySpec, ...], told: list[str]) -> tuple[StrategySpec, ...]:

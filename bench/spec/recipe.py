@@ -2,9 +2,10 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from bench.keys import LATER
 from bench.spec.parts import Adaptation, Penalty, Solver, TensorRates
 
 SHARE_TOLERANCE = 1e-6
@@ -117,10 +118,13 @@ class Recipe:
     penalty: Penalty | None = None  # what the loss becomes
     tensor_rates: TensorRates | None = None  # a factor on each tensor's rate, measured when a phase begins
     average: float = 1.0  # share of the end in what is scored; the rest is the start of the last phase
-    via: Via | None = None
+    via: tuple[Via, ...] | None = None  # one after another
     stop_early: StopEarly | None = None  # None: at the end
     soup: Literal["uniform", "greedy"] | None = None  # what is scored is a mean of the trials' weights; no final trains
     own_head: OwnHead | None = None  # the checkpoint as it came is scored, and nothing else that stands here happens
+    # Whose labels are learned and validated on; None: the target's. The source's: those of its images that are of the
+    # target's classes, all of them, and no label of the target is read before the score.
+    labels: Literal["source"] | None = field(default=None, metadata=LATER)
 
     def __post_init__(self) -> None:
         if not self.phases:

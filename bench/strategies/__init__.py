@@ -46,6 +46,7 @@ from bench.strategies import (
     scratch_long,
     slanted_triangular,
     soup,
+    source_only,
     ssf,
     stochnorm,
     surgical,
@@ -108,6 +109,7 @@ STRATEGIES: dict[str, StrategyEntry] = {
     "soup": soup.STRATEGY,
     "intermediate": intermediate.STRATEGY,
     "rotation": rotation.STRATEGY,
+    "source_only": source_only.STRATEGY,
     "dann": dann.STRATEGY,
 }
 

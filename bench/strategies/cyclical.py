@@ -13,17 +13,23 @@ from bench.catalogue import Options
 from bench.spec.recipe import Recipe, Schedule, uniform
 from bench.strategies.entry import StrategyEntry
 
+LOW = 0.1  # of the highest rate
+
 
 class CyclicalOptions(Options):
     cycles: Annotated[int, Field(ge=1, le=20)] = 3
     """How often the rate goes up and down."""
-    low: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    low: Annotated[float, Field(gt=0, lt=1)] = LOW
     """The lowest rate as a share of the highest."""
 
 
+def triangles(cycles: int = 1, low: float = LOW) -> Schedule:
+    """Straight up to the highest rate and straight back, so many times."""
+    return Schedule(0.5, low, low, cycles=cycles)
+
+
 def build(options: CyclicalOptions, num_units: int) -> Recipe:
-    cycle = Schedule(0.5, options.low, options.low, cycles=options.cycles)
-    return Recipe(phases=uniform([1.0] * num_units), schedule=cycle)
+    return Recipe(phases=uniform([1.0] * num_units), schedule=triangles(options.cycles, options.low))
 
 
 STRATEGY = StrategyEntry(

@@ -1,9 +1,9 @@
-"""Train everything on a related data set first, then fine-tune on the target.
+"""Train everything on a related data set first, or on several one after another, then fine-tune on the target.
 
 Paper: Phang et al., "Sentence encoders on STILTs", 2018; in vision e.g. Azizi et al. 2021 and Reed et al. 2022.
 People get wrong: that the data in between are labels too. They are beyond the label budget, so compare with the
-others knowing it; where they are the target's own images, the suite is refused. Nothing is searched in that stage,
-which is one pretraining for all tasks and repeats.
+others knowing it; where they are the target's own images, the suite is refused. Nothing is searched in a stage,
+which is one pretraining for all tasks and repeats; strategies that begin with the same stages share them.
 """
 
 from typing import Annotated, Any, Literal
@@ -17,7 +17,7 @@ from bench.strategies.entry import StrategyEntry
 DEFAULTS = {"sgd": (0.05, 5e-4), "adamw": (1e-3, 0.05)}  # rate and weight decay
 
 
-class IntermediateOptions(Options):
+class StageOptions(Options):
     dataset: str
     """The data set in between, named as under `datasets`."""
     dataset_options: dict[str, Any] = {}
@@ -37,10 +37,25 @@ class IntermediateOptions(Options):
     allow_overlap: bool = False
     """Learn a target's own images there too, knowingly: the page says so."""
 
+    def __repr__(self) -> str:
+        """As the label of a strategy shows it."""
+        own = {name: getattr(self, name) for name, field in StageOptions.model_fields.items()
+               if name != "dataset" and getattr(self, name) != field.default}  # fmt: skip
+        return self.dataset + (f"({', '.join(f'{name}={value}' for name, value in own.items())})" if own else "")
+
+
+class IntermediateOptions(StageOptions):
+    then: list[StageOptions] = []
+    """The stages after the first one, each with the options above; the weights go from one to the next."""
+
 
 def build(options: IntermediateOptions, num_units: int) -> Recipe:
+    return Recipe(phases=uniform([1.0] * num_units), via=tuple(map(_stage, (options, *options.then))))
+
+
+def _stage(options: StageOptions) -> Via:
     lr, weight_decay = DEFAULTS[options.optimizer]
-    via = Via(
+    return Via(
         dataset=options.dataset,
         options=options.dataset_options,
         epochs=options.epochs,
@@ -51,12 +66,11 @@ def build(options: IntermediateOptions, num_units: int) -> Recipe:
         shift=options.shift,
         allow_overlap=options.allow_overlap,
     )
-    return Recipe(phases=uniform([1.0] * num_units), via=via)
 
 
 STRATEGY = StrategyEntry(
     name="intermediate",
-    summary="full fine-tuning, after training on a related data set",
+    summary="full fine-tuning, after training on a related data set, or on several in turn",
     paper="Phang et al. 2018, arXiv:1811.01088",
     build=build,
     options=IntermediateOptions,

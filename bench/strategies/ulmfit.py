@@ -12,10 +12,10 @@ from pydantic import Field
 from bench.spec import spans
 from bench.spec.recipe import Recipe, Schedule, thawing
 from bench.strategies.entry import StrategyEntry
-from bench.strategies.gradual_unfreeze import GradualUnfreezeOptions
+from bench.strategies.gradual_unfreeze import ThawingOptions
 
 
-class UlmfitOptions(GradualUnfreezeOptions):
+class UlmfitOptions(ThawingOptions):
     factor: Annotated[float, Field(gt=1, allow_inf_nan=False)] = 2.6
     """By how much the rate falls from one unit to the next one toward the stem."""
 

@@ -32,6 +32,13 @@ def test_a_stage_on_the_target_s_own_images_is_refused(refused, data):
     assert line.startswith("6:62:")
 
 
+def test_a_later_stage_on_the_target_s_own_images_is_refused_at_its_place(refused, plan):
+    later = STAGE.replace("dataset: tiny, epochs: 1", "dataset: digits, then: [{dataset: near}, {dataset: tiny}]")
+    (line,) = refused(later)
+    assert line.startswith("6:104: strategies[2].options.then[1].dataset: all images of the target 'tiny' would be")
+    assert plan(later.replace("{dataset: tiny}]", "{dataset: tiny, allow_overlap: true}]"))
+
+
 def test_other_images_of_the_same_name_are_no_exam(plan):
     """By content: the shade makes other pixels."""
     assert plan(STAGE.replace("name: tiny, labels", "name: tiny, options: {shade: 3}, labels"))

@@ -50,7 +50,8 @@ def _others(old):
             ("tensors", "biases"), ("statistics", "kept"), ("schedule", Schedule(0.1, 0.2, 0.0)), ("length", 2.0),
             ("decays", False), ("adapt", RequiresBatchNorm()), ("penalty", SpectralShrinkage(eta=0.1, k=1)),
             ("tensor_rates", RelativeGradient()), ("average", 0.5),
-            ("stop_early", StopEarly(5, "loss")), ("soup", "greedy"), ("via", Via("mid", {}, 1, 8, "sgd", 0.1, 0.0, 0)),
+            ("stop_early", StopEarly(5, "loss")), ("soup", "greedy"), ("labels", "source"),
+            ("via", (Via("mid", {}, 1, 8, "sgd", 0.1, 0.0, 0),)),
             ("own_head", OwnHead("same", "target")),
         ):  # fmt: skip
             yield f".{name}", dataclasses.replace(old, **{name: value})

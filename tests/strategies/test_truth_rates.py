@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from bench import strategies
 from bench.engine.train.loop import train
 from bench.engine.train.optimize import Hyper
 from bench.engine.train.solo import Solo
@@ -111,6 +112,30 @@ def test_truth_cyclical_is_torchs():
     for step in range(180):
         assert schedule.factor(step, 180) == pytest.approx(optimizer.param_groups[0]["lr"], abs=1e-12)
         optimizer.step(), theirs.step()
+
+
+def test_truth_gradual_unfreeze_in_triangles(monkeypatch):
+    """As the optimizer is really given them: each thaw opens a cycle, and each cycle is torch's CyclicLR anew."""
+    seen = []
+    toys.watch(monkeypatch, lambda optimizer: seen.append(toys.rates_by_unit(optimizer)))
+    recipe = build("gradual_unfreeze", 6, triangular=True)
+    train(toys.network(), toys.assignment(recipe, {"steps": 75}))
+    stages = [6, 6, 6, 6, 6, 45]
+    for number, length in enumerate(stages):
+        optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=toys.HYPER.lr)
+        cycle = torch.optim.lr_scheduler.CyclicLR(
+            optimizer, 0.1 * toys.HYPER.lr, toys.HYPER.lr, step_size_up=length / 2, cycle_momentum=False)
+        for step in range(length):
+            rate = optimizer.param_groups[0]["lr"]
+            given = seen[sum(stages[:number]) + step]
+            assert given == {unit: pytest.approx(rate) if unit >= 5 - number else 0.0 for unit in range(6)}
+            optimizer.step(), cycle.step()
+
+
+def test_triangles_are_an_option_that_no_key_knows_otherwise():
+    assert build("gradual_unfreeze", triangular=False) == build("gradual_unfreeze")
+    assert build("gradual_unfreeze").schedule is None
+    assert "triangular" not in strategies.find("ulmfit").options.model_fields, "it has triangles of its own"
 
 
 def test_truth_ulmfit():

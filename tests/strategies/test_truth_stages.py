@@ -1,19 +1,23 @@
 """Each strategy against an independent formulation: those that go by way of other trainings. And stopping early."""
 
 import dataclasses
+import math
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 from bench.engine.common.start import final_stream, labelled_images, start, trial_streams
 from bench.engine.jobs.perform import perform
 from bench.engine.search.outcome import standing
 from bench.engine.search.soup import ingredients_of, shelf
 from bench.engine.train.evaluate import evaluate
+from bench.engine.train.examples import Order
 from bench.engine.train.flops import COUNTED, step_flops, training_flops
 from bench.engine.train.loop import Outcome, train
 from bench.engine.train.optimize import Hyper
 from bench.keys import seed_for
+from bench.plan.enumerate import make_plan
 from bench.plan.settings import search_of, training_of
 from bench.spec.job import Job
 from bench.spec.recipe import StopEarly
@@ -21,7 +25,9 @@ from bench.spec.refs import BackboneRef, Weights
 from bench.store import blobs
 from bench.store.results import Rung
 from bench.strategies import STRATEGIES
+from bench.suite.load import load_suite
 from bench.suite.schema import Suite
+from tests.conftest import TinyOptions, tiny_load
 from tests.engine import toys
 from tests.strategies.said import build, rates
 
@@ -84,6 +90,76 @@ def test_intermediate_forgets_what_the_backbone_knew_before_the_stage(tmp_path):
     found = final.result["source"]
     assert found["before"]["original"] == pytest.approx(context.shared.read(root.key).result["score"])
     assert found["after"] != found["before"], "the body moved on the way, though the probe leaves it alone"
+
+
+def plain_stage(begin, shade, epochs, rate):
+    """One stage on torch's own optimizer: the body as it is, a head drawn as every pretraining's, a cosine after a
+    warmup of a tenth, decay on kernels and matrices alone. Gives the weights."""
+    split = tiny_load(TinyOptions(shade=shade)).train
+    pixels = torch.from_numpy(split.images).permute(0, 3, 1, 2).double() / 255
+    pixels, labels = (pixels - 0.5) / 0.5, torch.from_numpy(split.labels)
+    module = toys.network(seed=seed_for("pretrain init", 0)).module.train()
+    body = {name: tensor for name, tensor in begin.items() if not name.startswith("head")}
+    assert not module.load_state_dict(body, strict=False).unexpected_keys
+    many, few = ([p for p in module.parameters() if (p.ndim > 1) is wanted] for wanted in (True, False))
+    groups = [{"params": many, "weight_decay": 5e-4}, {"params": few, "weight_decay": 0.0}]
+    optimizer = torch.optim.SGD(groups, lr=rate, momentum=0.9, nesterov=True)
+    order = Order(len(labels), 16, seed_for("pretrain order", 0))
+    steps = epochs * math.ceil(len(labels) / 16)
+    warm = round(0.1 * steps)
+    for step in range(steps):
+        down = (1 + math.cos(math.pi * (step - warm) / (steps - warm))) / 2
+        for group in optimizer.param_groups:
+            group["lr"] = rate * ((step + 1) / (warm + 1) if step < warm else down)
+        batch = torch.from_numpy(order.next())
+        optimizer.zero_grad()
+        F.cross_entropy(module(pixels[batch]), labels[batch]).backward()
+        optimizer.step()
+    return module.state_dict()
+
+
+def test_truth_intermediate_in_two_stages(tmp_path):
+    """Source, then A, then B, as a suite plans them: each stage is a loop by hand that begins with the body of the one
+    before, and the target begins with the body of the last."""
+    context = toys.context(tmp_path)
+    made = two_stages(tmp_path)
+    root, first, second = (job for job in made.jobs.values() if job.kind == "pretrain")
+    assert (root.needs, first.needs, second.needs) == ((), (root.key,), (first.key,))
+    for job in (root, first, second):
+        assert perform(job, context)
+    expected = weights_of(context, root)
+    for stage, (shade, epochs, rate) in ((first, (2, 2, 0.05)), (second, (3, 1, 0.02))):
+        expected = plain_stage(expected, shade, epochs, rate)
+        for name, tensor in weights_of(context, stage).items():
+            torch.testing.assert_close(tensor, expected[name], msg=name)
+    (cell,) = made.cells
+    final = made.jobs[cell.finals[0]]
+    assert final.needs[:3] == (root.key, first.key, second.key)
+    net = start(final.spec, context).network
+    last, before = weights_of(context, second), weights_of(context, first)
+    for name, own in net.module.state_dict().items():
+        if name.startswith("head"):
+            assert not own.any(), "the head of the target starts at zero"
+        else:
+            assert torch.equal(own, last[name])
+            assert name.endswith("num_batches_tracked") or not torch.equal(own, before[name]), name
+
+
+def two_stages(folder):
+    path = folder / "x.yaml"
+    path.write_text("""
+name: x
+datasets: [{name: tiny, labels_per_class: [8]}]
+backbones: [{name: toy_conv, image_size: 8, pretrain: {dataset: tiny, options: {shade: 1}, epochs: 1}}]
+strategies:
+  - intermediate:
+      {dataset: tiny, dataset_options: {shade: 2}, epochs: 2, batch_size: 16, shift: 0, then: [
+       {dataset: tiny, dataset_options: {shade: 3}, epochs: 1, batch_size: 16, shift: 0, lr: 0.02}]}
+training: {steps: 4}
+search: {trials: 1}
+repeats: 1
+""")
+    return make_plan(load_suite(path), folder / "cache")
 
 
 # ------------------------------------------------------------------------------------- soup

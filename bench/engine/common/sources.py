@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from bench.engine.common.context import Context
-from bench.engine.common.start import Start, pretrained_state, pretraining_of
+from bench.engine.common.start import Start, pretrained_state, pretraining_of, root_of
 from bench.engine.train.evaluate import BATCH
 from bench.engine.train.examples import Examples
 from bench.engine.train.loop import Stream
@@ -44,16 +44,6 @@ def _unlabelled(train: Examples, stream: Stream) -> Examples:
         free[scored.rows] = False
     rows = free.nonzero().flatten()
     return replace(train, rows=rows, labels=torch.full((len(rows),), -1, dtype=torch.int64, device=train.device))
-
-
-def root_of(ref: BackboneRef, context: Context) -> BackboneRef:
-    """The backbone before any stage on the way to the target."""
-    while ref.weights.origin == "pretrain":
-        before = pretraining_of(ref.weights, context).learned.backbone.weights
-        if before.origin == "random":
-            break
-        ref = replace(ref, weights=before)
-    return ref
 
 
 def source_of(spec: FitSpec, context: Context) -> SourceNetwork:

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from bench.engine.common.controls import Enlivened, enliven
 from bench.engine.train.evaluate import Scored
 from bench.engine.train.examples import Examples
 from bench.engine.train.loop import Outcome, Stream
+from bench.errors import NotApplicable
 from bench.keys import seed_for
 from bench.network.build import adapted, build_network, load_pretrained, read_state, redraw
 from bench.network.capture import put
@@ -30,6 +31,7 @@ from bench.store.predictions import Predictions
 from bench.store.record import Status
 from bench.store.results import Cost, Fields, Logical, Point, Unscored
 
+SHOWN = 3  # classes that a message names
 ROUNDING = 1e-6  # of float32: a head that is all zeros comes to ln K, but for this
 
 
@@ -78,7 +80,7 @@ def start(spec: FitSpec, context: Context) -> Start:
     if recipe.adapt is not None:
         fresh = adapted(fresh, recipe.adapt, (spec.backbone.units, seed_for("adapt", spec.seed, spec.repeat)))
     fresh.module.to(context.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    enlivened = enliven(fresh, spec, upto, labelled_images(spec, context.data(spec.data)))
+    enlivened = enliven(fresh, spec, upto, labelled_images(spec, data_of(spec, context)))
     network = context.network(spec.backbone, (spec.data.num_classes, spec.head, recipe.adapt), fresh)
     kept = {name: tensor.detach().clone() for name, tensor in fresh.module.state_dict().items()}
     return Start(network, kept, loaded, enlivened)
@@ -95,6 +97,16 @@ def pretraining_of(weights: Weights, context: Context) -> Record:
     return record
 
 
+def root_of(ref: BackboneRef, context: Context) -> BackboneRef:
+    """The backbone before any stage on the way to the target."""
+    while ref.weights.origin == "pretrain":
+        before = pretraining_of(ref.weights, context).learned.backbone.weights
+        if before.origin == "random":
+            break
+        ref = replace(ref, weights=before)
+    return ref
+
+
 def weights_path(backbone: BackboneRef, context: Context) -> Path | None:
     if backbone.weights.origin in ("file", "hub"):
         path = context.weights_files[backbone.weights.identity]
@@ -107,6 +119,28 @@ def weights_path(backbone: BackboneRef, context: Context) -> Path | None:
     assert made is not None
     blobs.get(context.shared.root, made.weights_sha256)  # verifies
     return blobs.path_of(context.shared.root, made.weights_sha256)
+
+
+def data_of(spec: FitSpec, context: Context) -> OnDevice:
+    """What a job learns from and is scored on: the target. Where a recipe learns the source's labels, the training
+    split is the source's, as far as it is of the target's classes, and in their numbers."""
+    target = context.data(spec.data)
+    if spec.recipe.labels is None:
+        return target
+    root = root_of(spec.backbone, context).weights
+    if root.origin != "pretrain":
+        raise NotApplicable("needs labelled source images: a backbone with `pretrain: {dataset: ...}`")
+    source = context.data(pretraining_of(root, context).learned.data)
+    if absent := [name for name in target.classes if name not in source.classes]:
+        shown = ", ".join(map(repr, absent[:SHOWN])) + (f" and {len(absent) - SHOWN} more" if absent[SHOWN:] else "")
+        raise NotApplicable(f"needs a source that has the target's classes; it lacks {shown}")
+    numbers = torch.full((len(source.classes),), -1, device=source.train.device)
+    for number, name in enumerate(target.classes):
+        numbers[source.classes.index(name)] = number
+    labels = numbers[source.train.labels]
+    shared = (labels >= 0).nonzero().flatten()
+    train = replace(source.train.take(shared), labels=labels[shared], metric=target.train.metric)
+    return replace(target, train=train)
 
 
 def labelled_images(spec: FitSpec, data: OnDevice) -> Examples:

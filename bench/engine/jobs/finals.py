@@ -17,7 +17,16 @@ from bench.engine.common.records import (
     write,
 )
 from bench.engine.common.sources import setting_for
-from bench.engine.common.start import Finished, Start, final_stream, has_collapsed, logical_cost, start, weights_of
+from bench.engine.common.start import (
+    Finished,
+    Start,
+    data_of,
+    final_stream,
+    has_collapsed,
+    logical_cost,
+    start,
+    weights_of,
+)
 from bench.engine.fleet.calibrate import FleetChoice, choose_form, without_fault
 from bench.engine.fleet.together import FleetStream, fleet_session, have_equal_batches, narrower, why_narrower
 from bench.engine.jobs.deployed import scored_as_deployed
@@ -104,7 +113,7 @@ def _prepare(job: Job, context: Context) -> list[_Final]:
     try:
         if chosen is not None:
             spec = at_point(spec, chosen.hyper)
-            return [_Final(job, spec, chosen, start(spec, context), final_stream(spec, context.data(spec.data)))]
+            return [_Final(job, spec, chosen, start(spec, context), final_stream(spec, data_of(spec, context)))]
         finished = why_no_score(job.needs[-1], spec, context.store)
     except Exception as error:
         pass_on(error)
@@ -135,7 +144,7 @@ def _others(job: Job, context: Context) -> list[_Final]:
             record = unchosen_record(job, place, (tried.number, tried.hyper), context, finished)
             write(context.store, record, context)
         else:
-            stream = final_stream(own, context.data(own.data))
+            stream = final_stream(own, data_of(own, context))
             ready.append(_Final(job, own, tried, begin, stream, place))
     return ready
 
@@ -218,7 +227,7 @@ def _finish(final: _Final, outcome: Outcome, cost: Cost, trained: Trained, conte
         "trial": chosen.number,
         "stop": chosen.stop,
         "lr_edge": chosen.edge,
-        "num_labels": len(final.stream.images),
+        "num_labels": len(final.stream.images) if final.spec.recipe.labels is None else 0,  # of the target's
         "dataset_sha256": data.sha256,
         **weights_of(final.begin),
     }

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from bench.datasets.sampling import split_holdout
 from bench.engine.common.context import Context
-from bench.engine.common.sources import features_of, root_of, source_of
-from bench.engine.common.start import Start
+from bench.engine.common.sources import features_of, source_of
+from bench.engine.common.start import Start, root_of
 from bench.engine.train.examples import Examples
 from bench.engine.train.faults import pass_on
 from bench.engine.train.solo import Trained

@@ -11,8 +11,8 @@ from torch import Tensor
 from bench.backbones.class_names import Names, hub_classes
 from bench.engine.common.context import Context
 from bench.engine.common.records import crashed, guarded, record_of, write
-from bench.engine.common.sources import root_of, source_of
-from bench.engine.common.start import Finished, pretrained_state, pretraining_of, scored_once
+from bench.engine.common.sources import source_of
+from bench.engine.common.start import Finished, pretrained_state, pretraining_of, root_of, scored_once
 from bench.engine.train.evaluate import Scored, score
 from bench.engine.train.inputs import Direct, Inputs
 from bench.engine.train.setting import SourceNetwork

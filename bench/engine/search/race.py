@@ -11,7 +11,7 @@ from functools import cached_property
 from bench.engine.common.context import Context
 from bench.engine.common.history import Tried, as_tried
 from bench.engine.common.records import guarded, trial_record, write
-from bench.engine.common.start import Finished, Start, labelled_images, start, trial_streams, weights_of
+from bench.engine.common.start import Finished, Start, data_of, labelled_images, start, trial_streams, weights_of
 from bench.engine.search.outcome import describe_trial, moments_of, standing
 from bench.engine.search.points import ask_cohort, at_point
 from bench.engine.train.examples import Examples
@@ -88,7 +88,7 @@ class Race:
     @cached_property
     def images(self) -> Examples:
         """All that the search may see."""
-        data = self.context.data(self.spec.data)
+        data = data_of(self.spec, self.context)
         self.dataset_sha256 = data.sha256
         return labelled_images(self.spec, data)
 

@@ -56,6 +56,7 @@ def protocol_section(facts: Facts) -> Section:
         *_training(part(suite, "training")),
         *_closed_forms(facts),
         *_own_heads(facts),
+        *_source_labels(facts),
         *_precision(facts),
         *(f"An exam that was seen before: {line}" for line in facts.results.overlaps),
         "The final training uses the chosen hyperparameters on training and validation labels together; the score is "
@@ -188,6 +189,19 @@ def _own_heads(facts: Facts) -> list[str]:
         "among the data set's own classes, unless the name says `among=all`. Nothing is trained, searched or drawn, so "
         "every label budget has one and the same number, and so has every repeat, without an interval, unless its test "
         "images are its own."
+    ]
+
+
+def _source_labels(facts: Facts) -> list[str]:
+    finals = facts.results.finals
+    names = unique(finals[finals["labels"] == "source"]["strategy"])
+    if not names:
+        return []
+    return [
+        f"No label of the target is used before the test ({listed(names)}): the training images are those of the "
+        "source that show the target's classes, all of them, with their labels, and a trial is scored on a hold-out of "
+        "these. So every label budget has one and the same training, and repeats differ in their initialisation and "
+        "order alone."
     ]
 
 
