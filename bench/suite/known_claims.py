@@ -210,7 +210,7 @@ LAYERS: dict[str, dict[str, Any]] = {
         "less": {"treatment": "AnB", **SIMILAR},
         "beyond": {"more": {"treatment": "BnB", "pair": "split*", "keep": "first"},
                    "less": {"treatment": "AnB", "pair": "split*", "keep": "first"}},
-        "above": 3.0,
+        "above": 5.0,
     },
     "first_unit_is_general": {
         "claim": "The first unit can be kept frozen from another task at no loss.",
@@ -224,7 +224,7 @@ LAYERS: dict[str, dict[str, Any]] = {
         "source": YOSINSKI,
         "more": {"treatment": "base"},
         "less": {"treatment": "BnB", "keep": "middle"},
-        "above": 1.0,
+        "above": 0.0,
     },
     "tuning_recovers_coadaptation": {
         "claim": "Tuning the kept units brings back what parting the network lost.",
@@ -260,7 +260,7 @@ LAYERS: dict[str, dict[str, Any]] = {
         "more": {"treatment": "base", "pair": "*and*"},
         "less": {"treatment": "AnB", **DISSIMILAR},
         "beyond": {"more": {"treatment": "base", "pair": "split*"}, "less": {"treatment": "AnB", **SIMILAR}},
-        "above": 3.0,
+        "above": 5.0,
     },
     "random_units_are_worse": {
         "claim": "Frozen units with random weights are far worse than transferred ones, from the second unit on.",
