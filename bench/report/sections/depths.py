@@ -1,6 +1,7 @@
 """Scores against depth: what freezing costs, what keeping is worth, and how fast each way comes there."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import replace
 
 from bench.analysis.cells import Row, Task, cells
@@ -48,7 +49,8 @@ def depth_section(facts: Facts) -> Section | None:
         "From left (everything trains) to right (only the head trains): where a line falls, the units frozen there "
         "were too special to the source."
     )
-    if any(line[0] == "kept" for _, line in looks):
+    is_kept = _has_kept(line for _, line in looks)
+    if is_kept:
         how += " Where the rest starts afresh, less of the pretraining is kept the further left one looks."
     found = profiles(facts.results.finals, facts.scores)
     blocks: list[Block] = [figure]
@@ -56,12 +58,12 @@ def depth_section(facts: Facts) -> Section | None:
         blocks += [Words(told, listed=True)] if (told := _sentences(found, facts)) else []
         blocks.append(_differences(found, facts))
         blocks += [table for table in [_speeds(found, facts)] if table is not None]
-    return Section("depth", "Depth" if "kept" in {axis for _, (axis, _) in looks} else "Frozen depth", how, blocks)
+    return Section("depth", "Depth" if is_kept else "Frozen depth", how, blocks)
 
 
 def _figure(facts: Facts, looks: dict[tuple[str, Line], Look]) -> Figure | None:
     panels, used = [], set()
-    what = "frozen or kept" if any(line[0] == "kept" for _, line in looks) else "frozen"
+    what = "frozen or kept" if _has_kept(line for _, line in looks) else "frozen"
     for number, ((dataset, backbone), rows) in enumerate(facts.groups().items()):
         lines = [line for budget in facts.budgets for line in _depths(looks, budget, rows)]
         if lines:
@@ -83,13 +85,17 @@ def _figure(facts: Facts, looks: dict[tuple[str, Line], Look]) -> Figure | None:
 def _looks(facts: Facts) -> dict[tuple[str, Line], Look]:
     """Of each line: colours tell budgets apart, dashes the lines of one; shapes tell both."""
     lines = list(dict.fromkeys((row["axis"], row["axis_kind"]) for row in facts.summary if row["axis"] in AXES))
-    found = {}
+    is_kept, found = _has_kept(lines), {}
     for number, line in enumerate(lines):
         for budget, series in facts.budgets.items():
-            name = labels(budget) if lines == [FROZEN] else f"{labels(budget)}, {_named(line)}"
+            name = labels(budget) if line == FROZEN and not is_kept else f"{labels(budget)}, {_named(line)}"
             marker = (series.marker + number * len(facts.budgets)) % len(SHAPES)
             found[budget, line] = replace(series, name=name, marker=marker, dashes=DASHES[number % len(DASHES)])
     return found
+
+
+def _has_kept(lines: Iterable[Line]) -> bool:
+    return any(axis == "kept" for axis, _ in lines)
 
 
 def _named(line: Line) -> str:
