@@ -73,15 +73,16 @@ def test_without_full_fine_tuning_nothing_is_compared():
     assert profiles(made, Scores.of(made)) == []
 
 
-@pytest.mark.parametrize(("changes", "reason"), [
-    ({"repeats": 1}, "fewer than two pairs of repeats"),
-    ({"collapsed": (("near", 20, "freeze(upto=1)", 0),)}, "collapsed in 1 repeat"),
+@pytest.mark.parametrize(("changes", "reason", "n"), [
+    ({"repeats": 1}, "fewer than two pairs of repeats", 1),
+    ({"collapsed": (("near", 20, "freeze(upto=1)", 0),)}, "collapsed in 1 repeat", 2),
 ])
-def test_what_cannot_be_tested_says_why_and_is_harmless_to_nobody(changes, reason):
+def test_what_cannot_be_tested_says_why_and_is_never_called_harmless(changes, reason, n):
     made = make(World(datasets=("near",), budgets=(20,), gaps=False, **changes)).finals
     [found] = profiles(made, Scores.of(made))
     first = found.lines[FROZEN][0]
     assert first.reason == reason
+    assert first.found.n == n, "the difference is over the repeats that did not collapse"
     assert math.isnan(first.p)
     assert not first.is_within(0.99)
     assert found.harmless(FROZEN, 0.99) is None
