@@ -77,7 +77,7 @@ class Profile:
 
 
 def profiles(finals: pd.DataFrame, scores: Scores) -> list[Profile]:
-    """Of the tasks that have full fine-tuning and a depth to compare with it, in suite order."""
+    """Of the tasks in which full fine-tuning and a depth to compare with it have finished, in suite order."""
     tasks: dict[Task, dict[str, list[Row]]] = {}
     for cell, rows in cells(finals):
         tasks.setdefault((cell[0], cell[1], cell[2]), {})[cell[3]] = rows
@@ -89,7 +89,8 @@ def profiles(finals: pd.DataFrame, scores: Scores) -> list[Profile]:
         name: replace(one, p=step.p, level=step.level if math.isfinite(step.level) else 1 - LEVEL)
         for (name, one), step in zip(compared.items(), steps, strict=True)
     }
-    return [_profile(task, of_task, corrected) for task, of_task in places.items()]
+    made = [_profile(task, of_task, corrected) for task, of_task in places.items()]
+    return [one for one in made if any(reading.found.n for own in one.lines.values() for reading in own)]
 
 
 @dataclass(frozen=True)

@@ -88,6 +88,15 @@ def test_what_cannot_be_tested_says_why_and_is_never_called_harmless(changes, re
     assert found.harmless(FROZEN, 0.99) is None
 
 
+def test_a_task_in_which_nothing_has_finished_is_left_out_and_a_missing_depth_is_a_gap():
+    made = make(World(datasets=("near", "far"), budgets=(20,), gaps=False)).finals
+    gone = (made["dataset"] == "near") | (made["strategy"] == "freeze(upto=2)")
+    made.loc[gone, ["status", "score"]] = ["missing", math.nan]
+    [found] = profiles(made, Scores.of(made))
+    assert found.task[0] == "far"
+    assert [one.found.n for one in found.lines[FROZEN]] == [3, 0, 3, 3, 3]
+
+
 def planned(*differences, line=FROZEN):
     """Depths 1, 2, ... with these differences in points, all with a standard error of a tenth."""
     readings = [
