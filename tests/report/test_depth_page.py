@@ -65,7 +65,7 @@ def test_both_lines_stand_in_one_drawing_with_their_references(made, page):
     assert "20 labels per class, frozen, the rest tuned" in words(found)
     assert "20 labels per class, kept, the rest afresh, all tuned" in words(found)
     assert "frozen or kept units, counted from the input" in words(found)
-    assert "Dashed: from scratch at the same budget. Dotted: full fine-tuning." in words(found)
+    assert "Dashed: from scratch at the same budget. Level and dotted: full fine-tuning." in words(found)
     facts = Facts.of(made)
     rows = facts.groups()["near", made.finals["backbone"][0]]
     [_, drawn] = depths._depths(depths._looks(facts), "20", rows)
@@ -79,7 +79,7 @@ def test_both_lines_stand_in_one_drawing_with_their_references(made, page):
 
 def test_a_sweep_of_frozen_units_alone_keeps_its_figure():
     found = section(render(make(World(gaps=False))), "depth")
-    assert "Dotted" not in found
+    assert "dotted" not in found
     assert "frozen units, counted from the input" in found
     assert "20 labels per class" in found
     assert "frozen, the rest tuned" in words(found), "in the table"

@@ -77,7 +77,7 @@ def _figure(facts: Facts, looks: dict[tuple[str, Line], Look]) -> Figure | None:
         f"Test {facts.metric} in percent, mean over the finished repeats; whiskers are 95 % intervals. Of frozen "
         "units, 0 is full fine-tuning, and the last position trains the head alone."
         + (" Dashed: from scratch at the same budget." if baseline else "")
-        + (" Dotted: full fine-tuning." if what != "frozen" else "")
+        + (" Level and dotted: full fine-tuning." if what != "frozen" else "")
     )
     return Figure(panels, [series for series in looks.values() if series in used], caption)
 
