@@ -118,10 +118,11 @@ def parse_options(owner: str, model: type[OptionsType], raw: Mapping[str, Any]) 
 def _explain(owner: str, model: type[Options], error: Any) -> tuple[str, str]:
     name = str(error["loc"][0]) if error["loc"] else ""
     message = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    if len(error["loc"]) > 2:  # within a list of options
+    if len(error["loc"]) > 1 and isinstance(error["loc"][1], int):  # within a list
         place = name + "".join(f"[{one}]" if isinstance(one, int) else f".{one}" for one in error["loc"][1:])
-        wrong = {"missing": "is needed", "extra_forbidden": "is not known"}
-        text = wrong.get(error["type"], f"expected {message}, got {error['input']!r}")
+        came = f"got {error['input']!r}"
+        wrong = {"missing": "is needed", "extra_forbidden": "is not known", "model_type": f"expected a mapping, {came}"}
+        text = wrong.get(error["type"], f"expected {message}, {came}")
         return name, f"option {place!r} of {owner}: {text}. Its options: {describe_options(model)}"
     if error["type"] == "extra_forbidden":
         close = nearest(name, model.model_fields, limit=1)

@@ -32,7 +32,7 @@ class Adversary(Penalty):
     weight: float
     name: str = "dann"
     needs: ClassVar[tuple[str, ...]] = ("source data",)
-    reads: ClassVar = "images"
+    reads: ClassVar[Literal["parameters", "features", "images"]] = "images"
     passes: ClassVar[float] = 6.0
 
     def begin(self, setting: Setting) -> Term:
@@ -68,7 +68,7 @@ class AdversaryOfSourceLabels(Adversary):
     training: each domain is normalised by its own batch, and the running statistics follow both."""
 
     name: str = "dann, labels of the source"
-    reads: ClassVar = "features"
+    reads: ClassVar[Literal["parameters", "features", "images"]] = "features"
     passes: ClassVar[float] = 3.0
 
     def features(self, kept: Any, step: Step) -> tuple[torch.Tensor, torch.Tensor]:

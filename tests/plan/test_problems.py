@@ -153,6 +153,21 @@ def test_a_data_set_on_the_way_is_looked_for_like_any_other(refused):
     assert "stop_early" in early
 
 
+@pytest.mark.parametrize(("then", "told"), [
+    ("[{epochs: 2}]", "option 'then[0].dataset' of strategy 'intermediate': is needed."),
+    ("[{dataset: near}, {dataset: mid, epoch: 2}]", "option 'then[1].epoch' of strategy 'intermediate': is not known."),
+    ("[{dataset: near, epochs: 0}]", "'then[0].epochs' of strategy 'intermediate': expected greater than or equal to 1,"
+                                     " got 0."),
+    ("[near]", "option 'then[0]' of strategy 'intermediate': expected a mapping, got 'near'."),
+    ("near", "option 'then' of strategy 'intermediate': expected a valid list, got 'near'."),
+    ("[{dataset: near}, {dataset: tyny}]", "unknown dataset 'tyny'; did you mean 'tiny'?"),
+])  # fmt: skip
+def test_what_is_wrong_with_a_later_stage_is_told_at_its_place(refused, then, told):
+    (line,) = refused(SMALL.replace("full_finetune]", f"{{intermediate: {{dataset: digits, then: {then}}}}}]"))
+    assert told in line
+    assert "strategies[2].options.then" in line
+
+
 def test_a_network_of_another_modality_is_refused(refused, monkeypatch):
     monkeypatch.setitem(DATASETS, "tiny", dataclasses.replace(DATASETS["tiny"], modality="sound"))
     found = refused(SMALL.replace("pretrain: {dataset: tiny, options: {shade: 1}, epochs: 1}", "weights: random"))

@@ -198,6 +198,15 @@ def test_every_suite_that_comes_along_can_be_rehearsed(suite, folder):
     assert made.num_trainings <= 2500
 
 
+def test_each_missing_stage_on_the_way_is_replaced(folder):
+    path = folder / "suites" / "way.yaml"
+    path.write_text("name: way\ndatasets: [near]\nbackbones: [small_resnet]\nrepeats: 1\n"
+                    "strategies: [{intermediate: {dataset: mid, then: [{dataset: cifar10, epochs: 2}]}}]\n")
+    (strategy,) = rehearsal(load_suite(path), ["dataset cifar10"]).suite.strategies
+    assert strategy.options == {"dataset": "mid", "then": [
+        {"dataset": "far", "epochs": 2, "dataset_options": {"seed": 9000}}]}  # fmt: skip
+
+
 def test_data_that_are_here_stay_in_a_rehearsal(plan, folder):
     class_folders(folder / "pets")
     path = folder / "suites" / "mine.yaml"
