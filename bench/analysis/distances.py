@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from bench.analysis.cells import Row, records
+from bench.analysis.frame import CELL
 from bench.analysis.ranks import midranks
 from bench.analysis.statistics import LEVEL, Floats, Interval, holm, share_interval, t_quantile
 from bench.store.results import Distance
@@ -28,7 +29,8 @@ class Pair:
 
     dataset: str
     backbone: str
-    lesson: str  # label of the data set
+    weights: str  # as finals name them
+    lesson: str  # what the network learned, the last data set last
     num: int  # images of each side
     features: Interval  # proxy A-distance, 0 to 2
     pixels: Interval
@@ -63,36 +65,37 @@ class Distances:
     errors: list[str]  # measurements that failed
     num_without: int  # pairs that could have one and have none
 
-    def of(self, row: Row, lessons: dict[tuple[str, str, str], str]) -> Pair | None:
-        lesson = lessons.get((row["dataset"], row["backbone"], row["strategy"]), "")
-        wanted = (row["dataset"], row["backbone"], lesson)
-        return next((one for one in self.pairs if (one.dataset, one.backbone, one.lesson) == wanted), None)
+    def of(self, dataset: str, backbone: str, weights: str) -> Pair | None:
+        wanted = (dataset, backbone, weights)
+        return next((one for one in self.pairs if (one.dataset, one.backbone, one.weights) == wanted), None)
 
 
 def distances(finals: pd.DataFrame) -> Distances:
     """In the suite's order."""
-    found: dict[tuple[str, str, str], dict[int, Distance]] = {}
+    found: dict[tuple[str, str, str, str], dict[int, Distance]] = {}
     errors: dict[str, None] = {}
     for row in records(finals):
         if not row["lesson"] or row["status"] != "ok":
             continue
-        mine = found.setdefault((row["dataset"], row["backbone"], row["lesson"]), {})
+        mine = found.setdefault((row["dataset"], row["backbone"], row["weights"], row["lesson"]), {})
         one = row["distance"]
         if isinstance(one, Distance) and one.error:
             errors[f"{row['dataset']}, {row['backbone']}: {one.error}"] = None
         elif isinstance(one, Distance):
             mine.setdefault(int(row["repeat"]), one)
-    pairs = [_pair(*names, list(mine.values())) for names, mine in found.items() if mine]
+    pairs = [_pair(names, list(mine.values())) for names, mine in found.items() if mine]
     return Distances(pairs, list(errors), len(found) - len(pairs))
 
 
-def _pair(dataset: str, backbone: str, lesson: str, found: list[Distance]) -> Pair:
+def _pair(names: tuple[str, str, str, str], found: list[Distance]) -> Pair:
+    dataset, backbone, weights, lesson = names
     num = min(one.num for one in found)
     crossed = 2 * num / _widening(min(one.folds for one in found))
     joint = [(one.joint_source, one.joint_target) for one in found]
     return Pair(
         dataset=dataset,
         backbone=backbone,
+        weights=weights,
         lesson=lesson,
         num=num,
         features=_proxy(_error([one.features for one in found], crossed)),
@@ -150,10 +153,11 @@ def _mmd(found: list[Distance]) -> Interval:
 
 def trends(finals: pd.DataFrame, verdicts: list[Row], known: Distances) -> list[Trend]:
     """Of each strategy and budget with enough pairs, in the suite's order."""
-    lessons = {(row["dataset"], row["backbone"], row["strategy"]): row["lesson"] for row in records(finals)}
+    weights = {tuple(row[name] for name in CELL): row["weights"] for row in records(finals)}
     points: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for row in verdicts:
-        pair = known.of(row, lessons)
+        own = weights.get(tuple(row[name] for name in CELL), "")
+        pair = known.of(row["dataset"], row["backbone"], own) if own else None
         if pair is not None and math.isfinite(row["difference"]):
             mine = points.setdefault((row["strategy"], row["budget"]), [])
             mine.append((pair.features.mean, row["difference"]))

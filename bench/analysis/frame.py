@@ -83,10 +83,11 @@ FINALS: dict[str, str] = {
     "source_after": "float64",
     "refitted_before": "float64",  # share that a head fitted anew tells right
     "refitted_after": "float64",
-    # How far the target lies from what the network learned last, and that data set's label; None and "" where nobody
+    # How far the target lies from what the network learned last: a `Distance` of `store/results.py`; None where nobody
     # asked, or nothing was learned inside the suite.
-    "distance": "object",  # a `Distance` of `store/results.py`
-    "lesson": "str",
+    "distance": "object",
+    "lesson": "str",  # what it learned inside the suite, one after another: "source, then mid"; "" where nothing
+    "weights": "str",  # identity of the weights that the cell's first repeat begins with
     "seconds": "float64",  # wall time of the final training here; those who trained as one share it equally
     "peak_memory_bytes": "float64",
     **ENGINE,

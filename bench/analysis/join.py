@@ -19,6 +19,7 @@ from bench.plan.plan import Cell, Plan, Role
 from bench.plan.stand_in import MARK
 from bench.spec.job import FitSpec, PretrainSpec, trial_key
 from bench.spec.recipe import Recipe
+from bench.spec.refs import Weights
 from bench.store import Record, Store
 from bench.store.predictions import Claims, Kept
 from bench.store.results import Cost, Fields, FinalResult, Logical, Measured, Rung, Unscored
@@ -138,7 +139,8 @@ def _finals(plan: Plan, cell: Cell, records: dict[str, Record], store: Store) ->
             **{f"{column}_before": _number(source and source.before, name) for column, name in told},
             **{f"{column}_after": _number(source and source.after, name) for column, name in told},
             "distance": final.distance if final is not None else None,
-            "lesson": cell.lessons[-1].label if cell.lessons else "",
+            "lesson": ", then ".join(one.label for one in cell.lessons),
+            "weights": _weights(plan, cell).identity,
             **_cost_columns(record, spec),
             "predictions": _predictions(store, key, final, cell.num_classes),
             "key": key,
@@ -343,4 +345,8 @@ def _scored(cell: Cell, records: dict[str, Record]) -> list[FinalResult]:
 
 
 def _starts_random(plan: Plan, cell: Cell) -> bool:
-    return plan.jobs[cell.finals[0]].spec.backbone.weights.origin == "random"
+    return _weights(plan, cell).origin == "random"
+
+
+def _weights(plan: Plan, cell: Cell) -> Weights:
+    return plan.jobs[cell.finals[0]].spec.backbone.weights

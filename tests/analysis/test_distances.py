@@ -18,7 +18,8 @@ FULL = {"num": 225, "folds": 5, "features": 0.1, "pixels": 0.4, "mmd": 0.05, "mm
 def frame(*rows):
     """`rows`: (dataset, strategy, repeat, distance)"""
     return pd.DataFrame([
-        {"dataset": dataset, "backbone": "small", "strategy": strategy, "lesson": "" if found is None else "source",
+        {"dataset": dataset, "budget": "20", "backbone": "small", "strategy": strategy,
+         "lesson": "" if found is None else "source", "weights": "" if found is None else "ab",
          "status": "ok", "repeat": repeat, "distance": found}
         for dataset, strategy, repeat, found in rows
     ])  # fmt: skip
@@ -111,6 +112,20 @@ def test_gains_that_fall_are_found_and_nothing_is_claimed_below_five():
     assert trends(finals, verdicts, distances(finals)) == []
     finals, verdicts = planted([0.5, 0.4, math.nan, 0.2, 0.1])
     assert trends(finals, verdicts, distances(finals)) == []
+
+
+def test_a_strategy_with_weights_of_its_own_is_held_against_its_own_distance():
+    """After a stage on the way the network is another one, whatever the names say."""
+    finals, verdicts = planted([0.5, 0.4, 0.3, 0.2, 0.1])
+    staged, more = planted([0.1, 0.2, 0.3, 0.4, 0.5], "staged")
+    staged["weights"] = "cd"
+    staged["distance"] = [Distance(**{**FULL, "features": 0.3 + 0.01 * n}) for n in range(5)]
+    both = pd.concat([finals, staged])
+    known = distances(both)
+    assert len(known.pairs) == 10
+    found = {one.strategy: one for one in trends(both, [*verdicts, *more], known)}
+    assert [x for x, _ in found["staged"].points] == pytest.approx([2 - 4 * (0.3 + 0.01 * n) for n in range(5)])
+    assert [x for x, _ in found["tune"].points] == pytest.approx([2 - 4 * (0.4 - 0.04 * n) for n in range(5)])
 
 
 def test_several_trends_are_corrected_together():

@@ -92,6 +92,11 @@ def test_tables_are_made_in_a_pause(setup, pipes):
     assert kinds[first + 1 :] == [Paused(), Paused(is_over=True)]
 
 
+def test_a_wish_for_distances_reaches_the_context(setup, pipes):
+    assert make_context(dataclasses.replace(setup, distances=True), pipes[1]).distances
+    assert not make_context(setup, pipes[1]).distances
+
+
 def test_a_device_that_does_not_work_ends_its_process_before_any_job(setup, pipes):
     with pytest.raises((RuntimeError, NotImplementedError)):
         make_context(dataclasses.replace(setup, device="meta"), pipes[1])

@@ -34,6 +34,7 @@ def made(tell=measured, backbones=("one", "other"), asked=True):
     finals = results.finals.copy()
     finals["distance"] = [None if row["baseline"] else tell(row["dataset"]) for _, row in finals.iterrows()]
     finals["lesson"] = ["" if baseline else "source" for baseline in finals["baseline"]]
+    finals["weights"] = ["" if row["baseline"] else f"of {row['backbone']}" for _, row in finals.iterrows()]
     suite = {**results.suite, "records": {"predictions": "classes", "distances": asked}}
     return dataclasses.replace(results, finals=finals, suite=suite)
 
