@@ -13,7 +13,7 @@ from bench.backbones import torchvision_models, torchvision_names
 from bench.backbones.base import BackboneEntry
 from bench.errors import BenchError
 from bench.network import weights as weights_io
-from bench.network.new_head import give_head
+from bench.network.new_head import give_head, names_of_classifiers
 from bench.network.units import Network, cut_into_units
 from bench.network.weights import Loaded, State, WeightsError
 from bench.spec.parts import Adaptation
@@ -126,12 +126,14 @@ def adapted(network: Network, how: Adaptation, cut: tuple[str, int]) -> Network:
 
 
 def load_pretrained(network: Network, state: State, upto: int) -> Loaded:
-    """Put `state` into the units below `upto`; the head is never loaded."""
+    """Put `state` into the units below `upto`; the head is never loaded, whatever layers the new one has."""
     upto = min(upto, network.num_units - 1)
     current = network.module.state_dict()
     names = network.names_below(upto)
-    head = set(current) - network.names_below(network.num_units - 1)
+    places = tuple(f"{name}." for name in names_of_classifiers(network.module))
+    old_head = {name for name in state if name.startswith(places)}
+    head = old_head | set(current) - network.names_below(network.num_units - 1)
     wanted = {name: tensor for name, tensor in current.items() if name in names}
-    taken, loaded = weights_io.fit(state, wanted, head, known=set(current))
+    taken, loaded = weights_io.fit(state, wanted, head, known=old_head | set(current))
     network.module.load_state_dict(taken, strict=False)
     return loaded

@@ -28,6 +28,10 @@ def _classifiers(module: nn.Module) -> list[nn.Module]:
     return list(classifier) if isinstance(classifier, tuple | list) else [classifier]
 
 
+def names_of_classifiers(module: nn.Module) -> list[str]:
+    return [_name_of(module, classifier) for classifier in _classifiers(module)]
+
+
 def _begin(layer: nn.Module, head: NewHead) -> None:
     if head.start == "architecture":
         return

@@ -82,6 +82,23 @@ def test_of_a_hidden_layer_only_what_follows_starts_at_zero_and_all_of_it_learns
     assert any(isinstance(m, nn.Dropout) and m.p == 0.5 for m in network.modules[-1])
 
 
+@pytest.mark.parametrize(("name", "options"), LIBRARY)
+@pytest.mark.parametrize("head", [NewHead(), NewHead(hidden=16)])
+def test_pretrained_weights_meet_every_new_head(name, options, head):
+    """A checkpoint has the old head, whose layers the new one need not have."""
+    taught = built(name, options, None, seed=3).module.state_dict()
+    network = built(name, options, head, num_classes=7)
+    load_pretrained(network, taught, network.num_units)
+    loaded = network.module.state_dict()
+    body = network.names_below(network.num_units - 1)
+    assert body
+    assert all(torch.equal(loaded[key], taught[key]) for key in body)
+    assert not torch.any(logits_of(network, IMAGES)), "the head is new"
+    strange = {**taught, "neck.weight": torch.zeros(1)}
+    with pytest.raises(BenchError, match=r"1 tensors of the file fit nowhere in this network, first neck.weight"):
+        load_pretrained(network, strange, network.num_units)
+
+
 def test_a_relu_behind_the_classifier_goes_and_the_rest_stays_what_it_was():
     """torchvision's SqueezeNet takes the mean of relu(convolution); ours of the convolution itself."""
     plain = built("torchvision:squeezenet1_1", {}, None)
