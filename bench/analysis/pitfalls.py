@@ -5,6 +5,7 @@ network that reads blue for red scatters as little as the right one, a rate that
 """
 
 import math
+from collections import Counter
 from dataclasses import dataclass, replace
 
 from bench.analysis.cells import Row, Task, cells, status_text
@@ -97,3 +98,14 @@ def _judged(costs: list[Cost], margin: float) -> list[Cost]:
             verdict, level = NOT_SHOWN, 2 * within.level
         found.append(replace(one, verdict=verdict or UNDECIDED, level=level if math.isfinite(level) else 1 - LEVEL))
     return found
+
+
+def in_a_sentence(costs: list[Cost]) -> str:
+    count = Counter(one.verdict for one in costs)
+    gains = f", gain points in {count[GAINS]}" if count[GAINS] else ""
+    kinds = len({one.pitfall for one in costs})
+    return (
+        f"{plural(kinds, 'kind')} of mistake, made on purpose in {len(costs)} comparisons "
+        f"with the right way: they cost points or diverge in {count[COSTS] + count[BREAKS]}{gains}, do not show in "
+        f"{count[NOT_SHOWN]} and stay undecided in {count[UNDECIDED]}."
+    )

@@ -118,8 +118,8 @@ PITFALLS: dict[PitfallName, Pitfall] = {
         "Call eval() before testing.", "BatchNorm", _in_training(by_class=False),
     ),
     "training_mode_at_test_by_class": Pitfall(
-        "training mode at test, by class", "The same, and the test images come one class after the other, as from "
-        "folders.",
+        "training mode at test, by class", "The network is not put into evaluation mode, and the test images come "
+        "one class after the other, as from folders.",
         "Call eval() before testing.", "BatchNorm", _in_training(by_class=True),
     ),
 }  # fmt: skip

@@ -90,7 +90,8 @@ def test_nothing_where_a_suite_makes_no_mistakes():
 
 
 def test_planted_truths():
-    """300 tables of each give wrongly shown 2.3 %, called absent 0 %, found 100 % (mistaken.py)."""
+    """100 tables of 8 mistakes on 3 tasks (mistaken.py): 2 % of them show one that costs nothing, none calls one absent
+    that costs the margin; of costs of 2, 5 and 10 points 2, 48 and 98 % are found."""
     costs = {"no_normalisation": 0.0, "pixels_to_255": 0.1, SMALL: 0.0, LARGE: 0.1}
     found = rates(40, WORLD, costs)
     assert found["wrong"] <= 0.1

@@ -4,9 +4,14 @@ from typing import get_args
 
 import pytest
 
+from bench.analysis.join import collect
+from bench.analysis.tables import missing
 from bench.errors import SuiteError
+from bench.execute.roots import Roots
+from bench.gate.tonight import tonight_of
 from bench.plan.pitfalls import FACTOR, PITFALLS, in_words
 from bench.spec.refs import Deployment, PitfallName
+from tests.commands.fabricate import fabricate
 from tests.plan.conftest import SMALL
 
 EVERY = ", ".join(PITFALLS)
@@ -159,3 +164,31 @@ def test_they_count_towards_the_most_trainings(plan):
     plan(SMALL, max_runs=40)
     with pytest.raises(SuiteError, match="over --max-runs 40"):
         plan(SMALL + "pitfalls: [no_normalisation]", max_runs=40)
+
+
+def test_results_keep_them_apart_and_miss_nothing(plan, folder):
+    """What ranks reads `finals` and `trials`; each training is counted once."""
+    made, roots = plan(SUITE), Roots(folder / "results", "small")
+    records = fabricate(made, roots)
+    results = collect(made, roots.store, roots.shared)
+    assert (results.finals["pitfall"] == "").all()
+    assert set(results.pitfalls["pitfall"]) == set(PITFALLS)
+    assert set(results.pitfalls["right"]) <= set(results.finals["strategy"])
+    assert not set(results.pitfalls["strategy"]) & set(results.trials["strategy"])
+    assert not set(results.trials["key"]) & set(results.pitfall_trials["key"])
+    told = {cell.strategy for cell in made.cells if cell.pitfall in TRAINED}
+    assert set(results.pitfall_trials["strategy"]) == told
+    counts = missing(results)
+    assert (counts.planned, counts.ok, counts.missing) == (len(records), len(records), 0)
+
+
+def test_one_that_diverges_at_a_rate_that_is_too_high_is_not_broken(plan, folder):
+    made, roots = plan(SUITE), Roots(folder / "results", "small")
+    right, wrong = pair(made, "full_finetune", "rate_30_times")
+    fabricate(made, roots, {right.finals[0]: "diverged", wrong.finals[1]: "diverged"})
+    assert missing(collect(made, roots.store, roots.shared)).broken == 1
+
+
+def test_a_gate_knows_nothing_of_them(plan):
+    with_them, without = (tonight_of(plan(text), {}) for text in (SUITE, SUITE.replace(f"pitfalls: [{EVERY}]", "")))
+    assert with_them.cells == without.cells

@@ -7,7 +7,7 @@ import re
 import pandas as pd
 import pytest
 
-from bench.analysis.pitfalls import pitfall_costs
+from bench.analysis.pitfalls import in_a_sentence, pitfall_costs
 from bench.plan.pitfalls import PITFALLS, marked
 from bench.report import render
 from bench.report.view import percent, signed
@@ -53,9 +53,16 @@ def test_every_comparison_stands_in_it(made, section):
     for one in costs:
         assert signed(one.found.mean) in section
         assert f"{percent(one.right)} → {percent(one.wrong)}" in section
-    assert "3 kinds of mistake in 5 comparisons with the right way: they cost points or diverge in 1" in section
+    assert "3 kinds of mistake, made on purpose in 5 comparisons with the right way: they cost points or diverge in 1" \
+        in section
     assert "▼ costs" in section
     assert "= does not show here" in section
+
+
+def test_what_they_come_to_is_among_the_findings(made):
+    page = render(made)
+    start = page.index('id="findings"')
+    assert in_a_sentence(pitfall_costs(made)) in words(page[start : page.index("</section>", start)])
 
 
 def test_each_mistake_is_said_in_words(section):

@@ -1,9 +1,7 @@
 """What common mistakes cost here: each was made on purpose, on the same labels and test images as the right way."""
 
-from collections import Counter
-
 from bench.analysis.cells import Task
-from bench.analysis.pitfalls import BREAKS, COSTS, GAINS, NOT_SHOWN, UNDECIDED, Cost
+from bench.analysis.pitfalls import BREAKS, COSTS, GAINS, NOT_SHOWN, UNDECIDED, Cost, in_a_sentence
 from bench.analysis.words import plus_minus
 from bench.plan.pitfalls import PITFALLS
 from bench.report.facts import Facts, unique
@@ -33,23 +31,11 @@ def pitfalls_section(facts: Facts) -> Section | None:
     by_task: dict[Task, list[Cost]] = {}
     for one in found:
         by_task.setdefault(one.task, []).append(one)
-    blocks: list[Block] = [Words([_counted(found)]), _catalogue(found)]
+    blocks: list[Block] = [Words([in_a_sentence(found)]), _catalogue(found)]
     blocks += [_table(facts, task, costs, number) for number, (task, costs) in enumerate(by_task.items())]
     num = sum(one.found.n > 1 for one in found)
     caption = CAPTION.format(num=num, margin=100 * facts.results.margin, scope=facts.scope)
     return Section("pitfalls", "Pitfalls", how, [*blocks, Words([caption], tone="caption")])
-
-
-def _counted(found: list[Cost]) -> str:
-    """`Of 8 mistakes in 60 comparisons, ...`"""
-    count = Counter(one.verdict for one in found)
-    kinds = len({one.pitfall for one in found})
-    lost = count[COSTS] + count[BREAKS]
-    gains = f", gain points in {count[GAINS]}" if count[GAINS] else ""
-    return (
-        f"{kinds} kinds of mistake in {len(found)} comparisons with the right way: they cost points or diverge in "
-        f"{lost}{gains}, do not show in {count[NOT_SHOWN]} and stay undecided in {count[UNDECIDED]}."
-    )
 
 
 def _catalogue(found: list[Cost]) -> Table:

@@ -4,6 +4,7 @@ from typing import Any
 
 from bench.analysis.cells import collapse_text, once, task_of
 from bench.analysis.headline import headline
+from bench.analysis.pitfalls import in_a_sentence
 from bench.analysis.tables import feature_seconds
 from bench.analysis.transferability import verdict
 from bench.analysis.words import listed, plural, shortened
@@ -19,7 +20,8 @@ def findings(facts: Facts) -> list[str]:
     scope = [f"Intervals are at 95 %, {facts.scope}"] if facts.counts.ok and _has_repeats(facts) else []
     if facts.studies:
         return [*(verdict(study, facts.results.margin) for study in facts.studies), *scope]
-    return [*headline(facts.results, facts.findings), *scope]
+    mistakes = [in_a_sentence(facts.pitfalls)] if facts.pitfalls else []
+    return [*headline(facts.results, facts.findings), *mistakes, *scope]
 
 
 def _has_repeats(facts: Facts) -> bool:
