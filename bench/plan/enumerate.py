@@ -25,7 +25,7 @@ from bench.plan.resolve import (
     resolve_strategy,
 )
 from bench.plan.settings import head_of, optimizer_of, search_of, training_of, undrawn
-from bench.plan.study import role_of
+from bench.plan.study import check_reading, role_of
 from bench.plan.tasks import Task, tasks_of
 from bench.spec.job import FitSpec, Job
 from bench.spec.refs import LabelBudget, arithmetic_key
@@ -55,6 +55,7 @@ def make_plan(
              for backbone in _backbones(suite, cache, problems)]
     recipes = _strategies(suite, shelf, problems)
     _check_modalities(tasks, recipes, problems)
+    check_reading(suite, tasks, problems)
     refuse(problems)
     _check_size(loaded, tasks, recipes, max_runs)
     jobs: dict[str, Job] = {}

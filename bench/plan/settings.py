@@ -10,7 +10,7 @@ from bench.plan.rates import RANGES, Optimizer, begin_of
 from bench.spec.job import FitSpec
 from bench.spec.recipe import Recipe, Solve
 from bench.spec.refs import LabelBudget, NewHead, Search, Training
-from bench.suite.schema import FoldsSpec, HeadSpec, SearchSpec, Suite
+from bench.suite.schema import FoldsSpec, HeadSpec, SearchSpec, Suite, TrainingSpec
 
 WEIGHT_DECAY: dict[Optimizer, float] = {"sgd": 5e-4, "adamw": 0.05}
 AUTO_FOLDS = 3
@@ -31,12 +31,17 @@ def optimizer_of(suite: Suite, facts: BackboneFacts) -> Optimizer:
     return "sgd" if facts.has_batchnorm else "adamw"
 
 
+def steps_of(training: TrainingSpec, num_labels: int) -> int:
+    """Of a recipe of the usual length."""
+    if training.steps is not None:
+        return training.steps
+    return math.ceil(num_labels / min(training.batch_size, num_labels)) * (training.epochs or 1)
+
+
 def training_of(suite: Suite, num_labels: int, recipe: Recipe, optimizer: Optimizer) -> Training:
     t = suite.training
-    batch_size = min(t.batch_size, num_labels)
-    steps = t.steps if t.steps is not None else math.ceil(num_labels / batch_size) * (t.epochs or 1)
     return Training(
-        steps=max(1, round(steps * recipe.length)),
+        steps=max(1, round(steps_of(t, num_labels) * recipe.length)),
         batch_size=t.batch_size,
         optimizer=optimizer,
         momentum=t.momentum,

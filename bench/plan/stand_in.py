@@ -72,6 +72,7 @@ def _study(suite: Suite, spec: TransferabilitySpec, told: list[str]) -> Suite:
         "dataset": "source", "options": {"train_per_class": 40, "test_per_class": 20}, "labels_per_class": LARGEST,
         "splits": spec.splits[:1], "groups": ("shapes", "textures") if spec.groups else (),
         "backbone": {"name": NETWORK, "image_size": SIDE, "pretrain": pretrain}, "keep": "all",
+        "reading": "last",
     })  # fmt: skip
     return Suite.model_validate({**suite.model_dump(), **study.stands_for(own), study.KEY: own.model_dump()})
 

@@ -51,7 +51,7 @@ SECTIONS = (
     provenance_section,
 )
 # In a study the same strategy is another treatment on another network, so that strategies are not what is compared.
-BETWEEN_STRATEGIES = (leaderboard_section, tasks_section, transfer_section)
+BETWEEN_STRATEGIES = (leaderboard_section, tasks_section, transfer_section, datasets_section, labels_section)
 
 
 def build(results: SuiteResults, gate: GateResult | None = None) -> str:

@@ -12,6 +12,7 @@ from bench.suite.section import SuiteSection
 
 Treatment = Literal["BnB", "BnB+", "AnB", "AnB+", "random"]
 TREATMENTS: tuple[Treatment, ...] = ("BnB", "BnB+", "AnB", "AnB+", "random")
+BEST = 10  # so many test scores along a training does the paper's reading average
 
 
 class TransferabilitySpec(SuiteSection):
@@ -35,6 +36,10 @@ class TransferabilitySpec(SuiteSection):
     """`AnB`: units of a network that learned the other half stay frozen, all above start afresh; `BnB`: units of one
     that learned the target's own half; `+`: the kept units are tuned too; `random`: frozen units that never learned.
     The base, which is trained from random weights, belongs to every study."""
+    reading: Literal["last", "yosinski"] = "last"
+    """`yosinski`: show the paper's own reading too, for comparison: the mean of the ten best test scores along each
+    training, which is selection on the test set. It takes ten or more of them (`training.evaluations`). No other number
+    reads it."""
 
     @model_validator(mode="after")
     def _pairs(self) -> "TransferabilitySpec":

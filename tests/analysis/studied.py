@@ -85,7 +85,8 @@ def _rows(planned, draw, named, images):
             said = Predictions(right, truth, np.where(right, truth, (truth + 1) % len(classes)).astype(np.uint16))
             rows.append({
                 "pair": pair, "target": target, "treatment": treatment, "keep": keep, "repeat": repeat, "status": "ok",
-                "score": float(right.mean()), "metric": "accuracy", "num_units": planned.units,
+                "score": float(right.mean()), "metric": "accuracy", "num_units": planned.units, "collapsed": 0.0,
+                "curve": (),
                 "classes": tuple(classes.tolist()), "predictions": Held(said),
             })  # fmt: skip
     return rows
@@ -96,9 +97,21 @@ def read(planned: Planned, draw: np.random.Generator):
     return study
 
 
+def read_groups(planned: Planned, draw: np.random.Generator):
+    """With the last split's parts as groups, whose true values are the same."""
+    frame = finals(planned, draw)
+    frame.loc[frame["pair"] == f"split {planned.splits - 1}", "pair"] = "shapes and textures"
+    return studies(SimpleNamespace(finals=frame))
+
+
 def true_value(planned: Planned, reading) -> float:
     above, below = reading.quantity.minuend, reading.quantity.subtrahend
-    return planned.of(above, reading.keep) - planned.of(below, 0 if below == "base" else reading.keep)
+
+    def at(keep):
+        return planned.of(above, keep) - planned.of(below, 0 if below == "base" else keep)
+
+    values = [at(keep) for keep in reading.depths]
+    return {"change": values[-1] - values[0], "gap": 0.0}.get(reading.form, np.mean(values))
 
 
 def table(num: int, planned: Planned, seed: int = 0) -> dict[str, float]:

@@ -106,6 +106,30 @@ def test_what_is_wrong_is_told(plan, old, new, says):
         plan(text)
 
 
+READ = STUDY.replace("  splits", "  reading: yosinski\n  splits")
+
+
+@pytest.mark.parametrize("training", ["{steps: 20}", "{steps: 20, evaluations: 9}", "{steps: 9, evaluations: 20}",
+                                      "{epochs: 1, batch_size: 64, evaluations: 20}"])  # fmt: skip
+def test_the_papers_reading_needs_ten_scores_along_each_training(plan, training):
+    with pytest.raises(SuiteError) as refusal:
+        plan(READ.replace("{steps: 20}", training))
+    [problem] = refusal.value.problems
+    scored = {"{steps: 20}": 5}.get(training, 9 if "9" in training else 5)
+    assert problem == (
+        "suites/x.yaml:5:12: transferability.reading: the paper's reading is the mean of the 10 best test scores along "
+        f"a training, and a final here is scored {scored} times; set training.evaluations to 10 or more, and no fewer "
+        "steps"
+    )
+
+
+def test_a_reading_is_in_no_key(plan):
+    read, unread = (
+        plan(text.replace("{steps: 20}", "{steps: 20, evaluations: 10}")).jobs for text in (READ, STUDY)
+    )
+    assert read.keys() == unread.keys()
+
+
 def test_an_override_reaches_the_section(folder):
     from bench.plan.enumerate import make_plan
     from bench.suite.load import load_suite

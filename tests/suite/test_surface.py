@@ -9,7 +9,8 @@ SURFACE = {
     "engine records verdicts gate repeats seed",
     "DatasetSpec": "name labels_per_class fraction total options classes metric test label",
     "ClassesSpec": "names group half split",
-    "TransferabilitySpec": "dataset options backbone labels_per_class splits groups directions keep treatments",
+    "TransferabilitySpec": "dataset options backbone labels_per_class splits groups directions keep treatments "
+    "reading",
     "ClaimSpec": "name claim source value where more less beyond above within between",
     "CellsSpec": "dataset labels times backbone strategy pitfall pair treatment keep",
     "DifferenceSpec": "more less",

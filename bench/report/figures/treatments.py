@@ -4,19 +4,15 @@ from collections.abc import Mapping
 
 from markupsafe import Markup
 
+from bench.analysis.ten_best import TenBest
 from bench.analysis.transferability import Study
 from bench.report.figures.lines import style
 from bench.report.palette import SENTINELS
+from bench.report.published import GAINS, GAINS_DISSIMILAR
 from bench.report.svg import inline, new_panel
 from bench.report.view import Look
 
 DEPTH = "units kept, counted from the input"
-# Points above the paired base by layers kept, from the authors' logs: AlexNet on halves of ImageNet, 8 layers.
-PUBLISHED: dict[str, list[float]] = {
-    "BnB": [0.35, 0.03, -0.21, -1.85, -2.97, -0.45, 0.00],
-    "AnB": [0.31, -0.12, -0.62, -2.53, -4.71, -4.45, -8.26],
-}
-PUBLISHED_DISSIMILAR = [0.3, -0.9, -3.2, -7.3, -13.0, -16.6, -25.0]  # AnB, man-made and natural, mean of both
 
 
 def scores_panel(study: Study, looks: Mapping[str, Look], name: str) -> Markup:
@@ -35,7 +31,10 @@ def scores_panel(study: Study, looks: Mapping[str, Look], name: str) -> Markup:
     return inline(figure, name, "Test score in percent against the number of units kept, a line for each treatment")
 
 
-def gains_panel(study: Study, looks: Mapping[str, Look], name: str) -> Markup:
+def gains_panel(
+    study: Study | TenBest, looks: Mapping[str, Look], name: str, limits: tuple[float, float] | None = None
+) -> Markup:
+    """`limits`: of the y axis, where two drawings are to be compared."""
     figure, axes = new_panel()
     for curve in study.curves:
         if curve.treatment == "random":
@@ -43,6 +42,8 @@ def gains_panel(study: Study, looks: Mapping[str, Look], name: str) -> Markup:
         gains = [100 * (one - study.base) for one in curve.means.values()]
         axes.plot(list(curve.means), gains, **style(looks[curve.treatment]))  # type: ignore[arg-type]
     _zero(axes)
+    if limits is not None:
+        axes.set_ylim(*limits)
     axes.set_xticks(range(1, study.num_units))
     axes.set_xlabel(DEPTH)
     return inline(figure, name, "Points above the base against the number of units kept")
@@ -50,7 +51,7 @@ def gains_panel(study: Study, looks: Mapping[str, Look], name: str) -> Markup:
 
 def published_panel(looks: Mapping[str, Look], is_similar: bool, name: str) -> Markup:
     figure, axes = new_panel()
-    for treatment, gains in (PUBLISHED if is_similar else {"AnB": PUBLISHED_DISSIMILAR}).items():
+    for treatment, gains in (GAINS if is_similar else {"AnB": GAINS_DISSIMILAR}).items():
         axes.plot(range(1, len(gains) + 1), gains, **style(looks[treatment]))  # type: ignore[arg-type]
     _zero(axes)
     axes.set_xticks(range(1, 8))

@@ -130,7 +130,10 @@ def _collapsed(facts: Facts) -> list[str]:
     named = [f"{shortened(row['strategy'])} on {facts.where(task_of(row))}: {collapse_text(row)}" for row in cells]
     more = f"; and {len(cells) - LISTED} more cells" if len(cells) > LISTED else ""
     count = plural(sum(row["num_collapsed"] for row in cells), "final has", "finals have")
+    kept = "Means keep these repeats."
+    if facts.studies:
+        kept = "The study leaves out such repeats of a cell, unless all of them collapsed."
     return [
         f"{count} collapsed: at the end the network does no better than a uniform guess on the very images that it "
-        f"learned from. Means keep these repeats. {'; '.join(named[:LISTED])}{more}."
+        f"learned from. {kept} {'; '.join(named[:LISTED])}{more}."
     ]

@@ -1,0 +1,64 @@
+"""Cells of a layer-transfer study's readings, and the table of those that are over several depths."""
+
+from collections.abc import Mapping
+
+from bench.analysis.transferability import Form, Reading, Study, units
+from bench.analysis.treatments import SIMILAR
+from bench.analysis.words import plus_minus
+from bench.report.published import DISSIMILAR_SUMMARY, SIMILAR_SUMMARY
+from bench.report.view import ABSENT, Column, Table, TableCell, signed
+
+CAPTION = (
+    "Holm's correction runs over the tested readings of all tables like this one (5 %). Figures of the paper are "
+    "recomputed from its authors' logs, which have one run for each half and depth, and no intervals: AlexNet on "
+    "ImageNet, so compare signs and shapes, not sizes."
+)
+BOOSTS = (
+    "Its boost of 1.6 and 2.1 points counts the gain over the mean of all bases; against the base of their own half "
+    "AnB+ and its control BnB+ gain 0.97 points each, and so no boost is left."
+)
+
+
+def reading_cell(reading: Reading | None) -> TableCell:
+    if reading is None or reading.found.n == 0:
+        return TableCell(ABSENT, value="", css="quiet")
+    found, (low, high) = reading.found, reading.ends
+    css = ("helps" if found.mean > 0 else "hurts") if reading.is_shown else "undecided"
+    mark = ("▲ above 0" if found.mean > 0 else "▼ below 0") if reading.is_shown else "○ undecided"
+    mark = mark if reading.quantity.is_tested else "not tested"
+    return TableCell(
+        f"{signed(found.mean)}{plus_minus(low, found.mean, high)}",
+        value=100 * found.mean,
+        sub=mark,
+        css=css,
+        bounds=(100 * low, 100 * high, found.n),
+    )
+
+
+def summary_table(study: Study, number: int) -> list[Table]:
+    """None where nothing is read over several depths."""
+    published = SIMILAR_SUMMARY if study.kind == SIMILAR else DISSIMILAR_SUMMARY
+    rows = [_row(one, published) for one in study.readings if one.form != "depth"]
+    if not rows:
+        return []
+    columns = [Column("Over several depths", numeric=False), Column("Here", "points", interval=True),
+               Column("Paper", "points")]  # fmt: skip
+    caption = f"{CAPTION} {BOOSTS}" if study.kind == SIMILAR else CAPTION
+    return [Table(f"depths-{number}", columns, rows, caption)]
+
+
+def _row(reading: Reading, published: Mapping[tuple[str, Form], float]) -> list[TableCell]:
+    value = published.get((reading.quantity.name, reading.form))
+    theirs = TableCell(ABSENT, value="", css="quiet") if value is None else TableCell(signed(value / 100), value=value)
+    return [TableCell(_title(reading), title=reading.quantity.means), reading_cell(reading), theirs]
+
+
+def _title(reading: Reading) -> str:
+    name = reading.quantity.name
+    match reading.form:
+        case "change":
+            return f"{name}, from {reading.depths[0]} to {units(reading.depths[-1:])} kept"
+        case "gap":
+            return f"{name} with {units(reading.depths)} kept, less that between random halves"
+        case _:
+            return f"{name}, mean over {units(reading.depths)} kept"
