@@ -10,7 +10,8 @@ from bench.plan.rates import RANGES, Optimizer, begin_of
 from bench.spec.job import FitSpec
 from bench.spec.recipe import Recipe, Solve
 from bench.spec.refs import LabelBudget, NewHead, Search, Training
-from bench.suite.schema import FoldsSpec, HeadSpec, SearchSpec, Suite, TrainingSpec
+from bench.suite.schema import HeadSpec, Suite, TrainingSpec
+from bench.suite.search_schema import FoldsSpec, SearchSpec
 
 WEIGHT_DECAY: dict[Optimizer, float] = {"sgd": 5e-4, "adamw": 0.05}
 AUTO_FOLDS = 3

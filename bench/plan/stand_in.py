@@ -18,12 +18,12 @@ from bench.suite.schema import (
     ClassesSpec,
     DatasetSpec,
     PretrainingSpec,
-    SearchSpec,
     StrategySpec,
     Suite,
     TestSpec,
     TrainingSpec,
 )
+from bench.suite.search_schema import SearchSpec
 from bench.suite.study_schema import TransferabilitySpec
 
 MARK = "STAND-IN"

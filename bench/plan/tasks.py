@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from bench.plan.resolve import Asked, Problems, ResolvedDataset, resolve_dataset
 from bench.plan.resplit import resplits, splits_of, trouble
 from bench.spec.refs import LabelBudget
-from bench.suite.schema import DatasetSpec, FoldsSpec, Suite
+from bench.suite.schema import DatasetSpec, Suite
+from bench.suite.search_schema import FoldsSpec
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from pydantic.fields import FieldInfo
 from bench.suite import schema, study
 from bench.suite.known_claims import KNOWN
 from bench.suite.positions import MAX_NODES
+from bench.suite.search_schema import Range
 from bench.suite.words import annotations, branches, choices, expected, is_section, item
 
 Json = dict[str, Any]
@@ -136,7 +137,7 @@ def _sections(section: type[BaseModel], prefix: str) -> Iterator[tuple[str, type
     """Every section below this one with its path, in reading order. A range is described by its type alone."""
     for name, annotation in annotations(section).items():
         below, is_list = item(annotation)
-        if below is None or below is schema.Range:
+        if below is None or below is Range:
             continue
         path = f"{prefix}{name}{'[]' if is_list else ''}"
         yield path, below
@@ -154,7 +155,7 @@ def _table(section: type[BaseModel]) -> str:
 
 def _type(annotation: Any) -> str:
     below, is_list = item(annotation)
-    if below is None or below is schema.Range:
+    if below is None or below is Range:
         return expected(annotation)
     plain = [expected(o) for o in branches(annotation) if not is_section(o)] if not is_list else []
     return " or ".join([*plain, "a list, see below" if is_list else "a section, see below"])

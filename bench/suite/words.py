@@ -10,6 +10,7 @@ from pydantic.fields import FieldInfo
 
 from bench.suite import schema
 from bench.suite.positions import Node, clip
+from bench.suite.search_schema import Range
 
 # Sections that a suite may also write in a short form.
 _SHORT: dict[type[BaseModel], str] = {
@@ -17,7 +18,7 @@ _SHORT: dict[type[BaseModel], str] = {
     schema.BackboneSpec: "a backbone: its name, or {name: ..., pretrain: ...}",
     schema.StrategySpec: "a strategy: its name, {name: {option: value}} or {recipe: {...}}",
     schema.HeadSpec: "a head: 'zero', 'small', 'architecture' or {mlp: ...}",
-    schema.Range: "a range [low, high] of finite numbers above 0",
+    Range: "a range [low, high] of finite numbers above 0",
 }
 
 

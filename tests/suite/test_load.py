@@ -9,7 +9,7 @@ import pytest
 
 from bench.keys import digest
 from bench.suite.load import load_suite
-from bench.suite.schema import FoldsSpec, Range
+from bench.suite.search_schema import FoldsSpec, Range
 
 from .conftest import SMALL, Loaded
 

@@ -1,6 +1,6 @@
 """Every key a suite may hold. A change here is a change for everybody who has written a suite."""
 
-from bench.suite import claims_schema, recipe_schema, schema, study_schema
+from bench.suite import claims_schema, recipe_schema, schema, search_schema, study_schema
 from bench.suite.section import SuiteSection
 from bench.suite.words import annotations
 
@@ -40,7 +40,7 @@ SURFACE = {
 
 
 def test_the_keys_of_a_suite() -> None:
-    both = {**vars(schema), **vars(recipe_schema), **vars(study_schema), **vars(claims_schema)}
+    both = {**vars(schema), **vars(recipe_schema), **vars(study_schema), **vars(claims_schema), **vars(search_schema)}
     sections = {name: value for name, value in both.items() if isinstance(value, type)}
     found = {
         name: " ".join(annotations(value))
