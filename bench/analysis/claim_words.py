@@ -8,15 +8,19 @@ from bench.suite.claims_schema import ClaimSpec
 
 
 def region_text(claim: ClaimSpec) -> str:
-    """`by more than 1 point`, `equal within 1 point`"""
+    """`by more than 1 point`, `equal within 1 point`; of one side alone `above 50 %`"""
+    is_difference = claim.less is not None
+    unit = "points" if is_difference else "%"
     if claim.between is not None:
-        return f"between {claim.between[0]:g} and {claim.between[1]:g} %"
+        return f"between {claim.between[0]:g} and {claim.between[1]:g} {unit}"
     if claim.within is not None:
         return f"equal within {_points(claim.within)}"
     assert claim.above is not None, "one of the three is given"
+    if not is_difference:
+        return f"above {claim.above:g} %"
     if claim.above < 0:
         return f"lower by {_points(-claim.above)} at most"
-    return f"by more than {_points(claim.above)}" if claim.above else "higher"
+    return f"higher by more than {_points(claim.above)}" if claim.above else "higher"
 
 
 def _points(value: float) -> str:
@@ -27,7 +31,7 @@ def compared(sides: Sequence[Side]) -> str:
     """`full_finetune − scratch, on near and far, with 5 labels per class`: what all sides share stands at the end."""
     facets = [[_facets(place) for place in side.places] for side in sides]
     if not all(facets):
-        return ""
+        return "no cells"
     axes = list(facets[0][0])
     by_side = [{axis: _unique(one[axis] for one in own) for axis in axes} for own in facets]
     shared = [axis for axis in axes if all(one[axis] == by_side[0][axis] for one in by_side)]

@@ -4,14 +4,14 @@ the claim says. `plan/claims.py` finds the cells; `README.md` has how often the 
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from bench.analysis.cells import OUT_OF_SCOPE, Row, finite_rows, has_collapsed, records, status_text
 from bench.analysis.claim_words import compared, region_text
 from bench.analysis.columns import column_of, of_halves
 from bench.analysis.comparison import blend, estimates
 from bench.analysis.frame import CELL, SuiteResults
-from bench.analysis.statistics import LEVEL, holm_steps
+from bench.analysis.statistics import LEVEL, finite, holm_steps, resolution
 from bench.analysis.variance import Column, Estimate, Sample
 from bench.analysis.verdicts import FEWEST_IMAGES, UNDECIDED
 from bench.analysis.words import plural
@@ -23,6 +23,7 @@ STUDY = "study"  # the pool of images that halves and groups of one set share
 
 Cells = Mapping[tuple[str, ...], list[Row]]  # by the columns of CELL: the finals of its repeats
 NOTHING = Estimate(math.nan, 0)
+NO_COLUMN = Column({}, {})
 
 
 @dataclass(frozen=True)
@@ -51,17 +52,26 @@ class _Asked:
     sides: list[Side]
     sample: Sample | None
     untestable: str = ""
-    collapsed: frozenset[int] = frozenset()  # weights of sides that have lost repeats in which they collapsed
+    lost: dict[int, str] = field(default_factory=dict)  # by a side's weight: of repeats that were left out
+    planned: int = 0  # repeats
+
+
+@dataclass(frozen=True)
+class _Cell:
+    column: Column
+    lost: str = ""  # repeats that are left out because the training broke: without them the cell looks better
+    nothing: str = ""  # why there is no number
 
 
 def judged_claims(results: SuiteResults) -> list[Judged]:
     """In the suite's order. Claims about chance are corrected together; a cost has none."""
     cells: dict[tuple[str, ...], list[Row]] = {}
-    for row in records(results.every_final):
+    for row in records(results.every_final) if results.claims else ():
         cells.setdefault(tuple(row[name] for name in CELL), []).append(row)
     applicable = {key: rows for key, rows in cells.items() if any(row["status"] != OUT_OF_SCOPE for row in rows)}
     places = [rows[0] for rows in applicable.values()]
-    asked = [_asked(claim, places, applicable) for claim in results.claims]
+    known: dict[tuple[tuple[str, ...], str], _Cell] = {}
+    asked = [_asked(claim, places, applicable, known) for claim in results.claims]
     found = _found(asked)
     pairs = list(zip(asked, found, strict=True))
     steps = holm_steps(math.nan if one.untestable else _p(estimate, one.claim.region) for one, estimate in pairs)
@@ -72,50 +82,63 @@ def judged_claims(results: SuiteResults) -> list[Judged]:
     ]  # fmt: skip
 
 
-def _asked(claim: ClaimSpec, places: Sequence[Place], cells: Cells) -> _Asked:
+def _asked(
+    claim: ClaimSpec, places: Sequence[Place], cells: Cells, known: dict[tuple[tuple[str, ...], str], _Cell]
+) -> _Asked:
+    """`known`: cells that were read for other claims."""
     sides = sides_of(claim, places)
-    if any(not side.places for side in sides):
+    if any(not side.terms for side in sides):
         return _Asked(claim, sides, None, "no cell of one side applies")
     if claim.value.startswith("compute"):
         return _Asked(claim, sides, None, "no chance")
-    terms, collapsed, unfinished = [], set(), []
+    terms, lost, nothing, planned = [], {}, [], 0
     for side in sides:
-        for place in side.places:
-            rows = cells[_key(place)]
-            column, has_lost = _column(claim, rows)
-            if not column.scores:
-                unfinished.append(f"{place['strategy']} on {place['dataset']}: {_nothing(claim, rows)}")
-            if has_lost:
-                collapsed.add(side.weight)
-            pool = STUDY if place["treatment"] else place["dataset"]
-            terms.append((side.weight / len(side.places), pool, column))
-    if unfinished:
-        more = f"; and {len(unfinished) - 1} more" if len(unfinished) > 1 else ""
-        return _Asked(claim, sides, None, f"{unfinished[0]}{more}")
-    sample = blend(terms).alone()
-    return _Asked(claim, sides, sample, _untestable(sample), frozenset(collapsed))
+        for share, place in side.terms:
+            name = (_key(place), claim.value)
+            if name not in known:
+                known[name] = _cell(claim.value, cells[_key(place)], cells)
+            cell = known[name]
+            planned = max(planned, len(cells[_key(place)]))
+            if cell.nothing:
+                nothing.append(f"{place['strategy']} on {place['dataset']}: {cell.nothing}")
+            if cell.lost:
+                lost[side.weight] = f"{cell.lost} of {place['strategy']} on {place['dataset']}"
+            terms.append((side.weight * share, STUDY if place["treatment"] else place["dataset"], cell.column))
+    if nothing:
+        more = f"; and {len(nothing) - 1} more" if len(nothing) > 1 else ""
+        return _Asked(claim, sides, None, f"{nothing[0]}{more}")
+    column = blend(terms)
+    sample = replace(column.alone(), step=column.step)
+    return _Asked(claim, sides, sample, _untestable(sample), lost, planned)
 
 
 def _key(place: Place) -> tuple[str, ...]:
     return tuple(place[name] for name in CELL)
 
 
-def _nothing(claim: ClaimSpec, rows: list[Row]) -> str:
-    if claim.value == "source" and any(row["status"] == "ok" for row in rows):
-        return "nothing is known of the source's images"
-    return status_text(rows)
-
-
-def _column(claim: ClaimSpec, rows: list[Row]) -> tuple[Column, bool]:
-    """Of one cell; and whether repeats in which it collapsed were left out. If all of them did, that is its score."""
-    if claim.value == "source":
-        told = finite_rows(rows, "source_after")
-        return Column({int(row["repeat"]): row["source_after"] for row in told}, {}), False
+def _cell(value: str, rows: list[Row], cells: Cells) -> _Cell:
+    """Repeats in which it collapsed or diverged are left out. If it collapsed in all, that is its score; but of a
+    network that learned nothing it says little what it has kept."""
     done = [row for row in rows if row["status"] == "ok"]
     sound = [row for row in done if not has_collapsed(row)]
+    diverged = sum(row["status"] == "diverged" for row in rows)
+    broken = diverged + len(done) - len(sound)
+    lost = f"{plural(broken, 'repeat')} that collapsed or diverged" if broken and sound else ""
+    if not done:
+        return _Cell(NO_COLUMN, nothing=status_text(rows))
+    if diverged and not sound:
+        return _Cell(NO_COLUMN, nothing="collapsed or diverged in every repeat")
+    mine = [row for own in cells.values() for row in own if row["dataset"] == rows[0]["dataset"]]
+    if value == "source":
+        told = finite_rows(sound, "source_after")
+        if not told:
+            why = "nothing is known of the source's images" if sound else "collapsed in every repeat"
+            return _Cell(NO_COLUMN, nothing=why)
+        step = resolution(finite(row["source_after"] for row in mine))
+        return _Cell(Column({int(row["repeat"]): row["source_after"] for row in told}, {}, None, step), lost)
     used = sound or done
-    column = column_of(used)
-    return of_halves(column, used) if rows[0]["treatment"] else column, 0 < len(sound) < len(done)
+    column = column_of(used, resolution(finite(row["score"] for row in mine)))
+    return _Cell(of_halves(column, used) if rows[0]["treatment"] else column, lost)
 
 
 def _untestable(sample: Sample) -> str:
@@ -158,25 +181,23 @@ def _judged(one: _Asked, found: Estimate, step: tuple[float, float]) -> Judged:
     if not reason and p < 1 - LEVEL:
         outside, inside = _outside(found, region)
         verdict = HOLDS if outside < inside else FAILS
-        if leans := _leans_on_collapse(one, verdict):
+        if leans := _leans_on_what_was_lost(one, verdict):
             verdict, reason = UNDECIDED, leans
     elif not reason:
         reason = _what_would_decide(found, region, level)
-    if one.collapsed and verdict != UNDECIDED:
-        reason = "without the repeats in which a cell collapsed"
-    return Judged(
-        one.claim, compared(one.sides), region_text(one.claim), found, verdict, reason, ends, p
-    )  # fmt: skip
+    left_out = f"without {' and '.join(one.lost.values())}" if one.lost else ""
+    if not left_out and found.n and found.n < one.planned:
+        left_out = f"{found.n} of {one.planned} repeats are there"
+    reason = "; ".join(part for part in (reason, left_out) if part)
+    return Judged(one.claim, compared(one.sides), region_text(one.claim), found, verdict, reason, ends, p)
 
 
-def _leans_on_collapse(one: _Asked, verdict: str) -> str:
-    """Leaving out repeats in which a cell collapsed flatters it: no verdict may be in its favour."""
-    if not one.collapsed:
-        return ""
+def _leans_on_what_was_lost(one: _Asked, verdict: str) -> str:
+    """Leaving out repeats in which a cell broke flatters it: no verdict may be in its favour."""
     has_ends = math.isfinite(one.claim.region[1])
     favoured = 1 if verdict == HOLDS else -1
-    if has_ends or favoured in one.collapsed:
-        return "some of its cells collapsed in some repeats, and a verdict would rest on leaving these out"
+    if one.lost and (has_ends or favoured in one.lost):
+        return "a verdict would rest on what was left out"
     return ""
 
 
@@ -192,21 +213,17 @@ def _what_would_decide(found: Estimate, region: tuple[float, float], level: floa
 
 def _cost(one: _Asked, cells: Cells, results: SuiteResults) -> Judged:
     """A number without chance: of every cell, the arithmetic of a training as a share of its pretraining's."""
-    taught: dict[str, list[float]] = {}
-    for row in finite_rows(records(results.pretrainings), "flops"):
-        if not row["dataset"].startswith("then "):
-            taught.setdefault(row["backbone"], []).append(row["flops"])
-    searched = _searched_steps(results) if one.claim.value == "compute_with_search" else {}
-    shares = [
-        share
-        for side in one.sides
-        for place in side.places
-        for share in _shares(cells[_key(place)], taught.get(place["backbone"], []), searched)
-    ]
+    taught = {row["key"]: row["flops"] for row in finite_rows(records(results.pretrainings), "flops")}
+    searched = _searched_steps(results) if one.claim.value == "compute_with_search" else None
+    places = [place for side in one.sides for place in side.places]
+    told = {_key(place): _shares(cells[_key(place)], taught, searched) for place in places}
+    shares = [share for found in told.values() for share in found]
     low, high = one.claim.region
     inside = sum(low < share < high for share in shares)
     if not shares:
         verdict, reason = UNDECIDED, "no pretraining of this suite counted its arithmetic"
+    elif unknown := sum(not found for found in told.values()):
+        verdict, reason = UNDECIDED, f"nothing is known of {unknown} of {plural(len(told), 'cell')}"
     elif inside in (0, len(shares)):
         verdict, reason = HOLDS if inside else FAILS, ""
     else:
@@ -218,7 +235,10 @@ def _cost(one: _Asked, cells: Cells, results: SuiteResults) -> Judged:
     )  # fmt: skip
 
 
-def _searched_steps(results: SuiteResults) -> dict[tuple[tuple[str, ...], int], float]:
+Searched = Mapping[tuple[tuple[str, ...], int], float]
+
+
+def _searched_steps(results: SuiteResults) -> Searched:
     """Steps of all trials, by cell and the repeat whose labels were searched on."""
     found: dict[tuple[tuple[str, ...], int], float] = {}
     for row in records(results.every_trial):
@@ -228,15 +248,18 @@ def _searched_steps(results: SuiteResults) -> dict[tuple[tuple[str, ...], int], 
     return found
 
 
-def _shares(
-    rows: list[Row], pretrainings: list[float], searched: Mapping[tuple[tuple[str, ...], int], float]
-) -> list[float]:
-    """Of one cell's finals. One search on the first repeat's labels may serve all."""
-    if not pretrainings:
+def _shares(rows: list[Row], taught: Mapping[str, float], searched: Searched | None) -> list[float]:
+    """Of one cell's finals, whose pretrainings have the size of the first one's. One search may serve all repeats."""
+    whole = taught.get(rows[0]["weights"])
+    if whole is None:
         return []
-    whole = sum(pretrainings) / len(pretrainings)
     found = []
     for row in finite_rows(rows, "flops"):
-        own = searched.get((_key(row), int(row["repeat"])), searched.get((_key(row), 0), 0.0))
-        found.append(row["flops"] * (1 + (own / row["steps"] if own else 0.0)) / whole)
+        more = 0.0
+        if searched is not None:
+            own = searched.get((_key(row), int(row["repeat"])), searched.get((_key(row), 0)))
+            if own is None or not row["steps"] > 0:
+                return []
+            more = own / row["steps"]
+        found.append(row["flops"] * (1 + more) / whole)
     return found

@@ -31,6 +31,7 @@ FINALS: dict[str, str] = {
     "budget": "str",  # label budget as written: "5", "full", "10%", "total 1000"
     "labels_per_class": "float64",  # mean over classes; the x axis
     "backbone": "str",  # label of the backbone, its origin included
+    "control": "bool",  # whether the suite gives its backbone random weights
     "strategy": "str",  # label of the strategy, "freeze(upto=2)"
     "baseline": "bool",  # True for scratch
     # "ridge" or another closed form, or OWN_HEAD: these take no steps and have no rate; "" for what is trained

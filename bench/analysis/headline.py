@@ -42,7 +42,8 @@ def headline(results: SuiteResults, findings: Findings) -> list[str]:
     if not (results.finals["status"] == "ok").any():
         return [_nothing(results.finals, counts)]
     sentences = [_leader(findings.board), _by_dataset(findings.standings)]
-    sentences += [_transfer(findings.verdicts), _undecided(findings.verdicts), _claims(findings.claims), _gaps(counts)]
+    sentences += [_transfer(findings.verdicts), _undecided(findings.verdicts), in_claims(findings.claims)]
+    sentences.append(_gaps(counts))
     return [sentence for sentence in sentences if sentence]
 
 
@@ -150,7 +151,7 @@ def _undecided(rows: list[Row]) -> str:
     )
 
 
-def _claims(judged: list[Judged]) -> str:
+def in_claims(judged: list[Judged]) -> str:
     if not judged:
         return ""
     count = Counter(one.verdict for one in judged)

@@ -1,9 +1,10 @@
 """Which cells a claim speaks of. `suite/claims_schema.py` says how they are named; `analysis/claims.py` decides."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
+from itertools import combinations
 from typing import Any
 
 from bench.errors import SuiteError
@@ -12,7 +13,8 @@ from bench.suite.claims_schema import CellsSpec, ClaimSpec
 from bench.suite.load import LoadedSuite
 
 Place = Mapping[str, Any]  # of a cell, as columns of the finals name it
-NAMED = ("dataset", "backbone", "strategy", "pair", "treatment")  # columns that patterns are held against
+NAMED = ("dataset", "backbone", "strategy", "pair", "treatment", "pitfall")  # columns that patterns are held against
+MATCHED = ("dataset", "backbone", "budget", "strategy")  # what sides may have in common, what matters most first
 SAME_LABELS = 0.01  # relative: a set whose classes differ in size has a mean that is no whole number
 
 
@@ -22,7 +24,11 @@ class Side:
 
     name: str  # as the suite writes it: `more`, `less`, `beyond.more`
     weight: int
-    places: list[Place]
+    terms: list[tuple[float, Place]]  # shares of the mean, which add up to 1
+
+    @property
+    def places(self) -> list[Place]:
+        return [place for _, place in self.terms]
 
 
 def place_of(cell: Cell) -> Place:
@@ -31,6 +37,7 @@ def place_of(cell: Cell) -> Place:
         "budget": cell.budget.text,
         "labels_per_class": cell.num_labels / cell.num_classes,
         "backbone": cell.backbone,
+        "control": cell.declared.weights.origin == "random",
         "strategy": cell.strategy,
         "right": cell.right,
         "pitfall": cell.pitfall,
@@ -39,36 +46,56 @@ def place_of(cell: Cell) -> Place:
 
 
 def sides_of(claim: ClaimSpec, places: Sequence[Place]) -> list[Side]:
-    """`places`: of all cells of the suite."""
-    looked_at = picked(claim.where, places)
-    sides = [*_difference("", 1, (claim.more, claim.less), looked_at)]
+    """`places`: of all cells of the suite. Sides without any where they name none, or the same ones."""
+    asked = [("more", 1, claim.more), ("less", -1, claim.less)]
     if claim.beyond is not None:
-        sides += _difference("beyond.", -1, (claim.beyond.more, claim.beyond.less), looked_at)
-    return sides
+        asked += [("beyond.more", -1, claim.beyond.more), ("beyond.less", 1, claim.beyond.less)]
+    named = [(name, weight, cells) for name, weight, cells in asked if cells is not None]
+    found = [side(cells, claim.where, places) for _, _, cells in named]
+    groups: list[Groups] = _matched(found) if all(found) else [{(): one} if one else {} for one in found]
+    return [
+        Side(name, weight, [(1 / (len(own) * len(group)), place) for group in own.values() for place in group])
+        for (name, weight, _), own in zip(named, groups, strict=True)
+    ]
 
 
-def _difference(
-    name: str, weight: int, cells: tuple[CellsSpec, CellsSpec | None], places: Sequence[Place]
-) -> Iterator[Side]:
-    more = _side(cells[0], places)
-    if cells[1] is None:
-        yield Side(f"{name}more", weight, more)
-        return
-    less = _side(cells[1], places)
-    of_mistakes = bool(cells[0].pitfall or cells[1].pitfall)
-    if shared := {_task(one, of_mistakes) for one in more} & {_task(one, of_mistakes) for one in less}:
-        more, less = ([one for one in side if _task(one, of_mistakes) in shared] for side in (more, less))
-    yield Side(f"{name}more", weight, more)
-    yield Side(f"{name}less", -weight, less)
+def side(cells: CellsSpec, where: CellsSpec, places: Sequence[Place]) -> list[Place]:
+    """Controls with random weights are no transfer, and mistakes are made on purpose: these count where somebody names
+    them."""
+    found = picked(cells, picked(where, places))
+    names_backbones = bool(cells.backbone or where.backbone)
+    return [one for one in found
+            if bool(one["pitfall"]) == bool(cells.pitfall) and (names_backbones or not one["control"])]  # fmt: skip
 
 
-def _side(cells: CellsSpec, places: Sequence[Place]) -> list[Place]:
-    return [one for one in picked(cells, places) if bool(one["pitfall"]) == bool(cells.pitfall)]
+Groups = dict[tuple[str, ...], list[Place]]
 
 
-def _task(place: Place, of_mistakes: bool) -> tuple[str, ...]:
-    """Not every mistake can happen to every strategy, so that the right ones are those to which it can."""
-    return place["dataset"], place["budget"], place["backbone"], _strategy(place) if of_mistakes else ""
+def _matched(sides: list[list[Place]]) -> list[Groups]:
+    """Places of each side by what all sides have in common, as finely as they have anything in common; what only some
+    of them have is left out. A mean over other data sets or networks would be no comparison."""
+    for size in range(len(MATCHED), -1, -1):
+        for columns in combinations(MATCHED, size):
+            keyed = [_grouped(places, columns) for places in sides]
+            shared = [key for key in keyed[0] if all(key in groups for groups in keyed)]
+            if shared:
+                told = [key for key in shared if not _is_same([groups[key] for groups in keyed])]
+                return [{key: groups[key] for key in told} for groups in keyed]
+    raise AssertionError("without a column all places have the same key")
+
+
+def _grouped(places: list[Place], columns: tuple[str, ...]) -> Groups:
+    groups: Groups = {}
+    for one in places:
+        named = {**one, "strategy": _strategy(one)}
+        groups.setdefault(tuple(named[name] for name in columns), []).append(one)
+    return groups
+
+
+def _is_same(sides: list[list[Place]]) -> bool:
+    """Whether the difference is one of cells with themselves, which is 0 whatever they score."""
+    half = len(sides) // 2
+    return half > 0 and sides[:half] == sides[half:]
 
 
 def _strategy(place: Place) -> str:
@@ -79,7 +106,7 @@ def _strategy(place: Place) -> str:
 def picked(cells: CellsSpec, places: Sequence[Place]) -> list[Place]:
     named = [{**one, "strategy": _strategy(one)} for one in places]
     found = [one for one, own in zip(places, named, strict=True)
-             if all(_is_named(getattr(cells, name), own[name]) for name in (*NAMED, "pitfall"))]  # fmt: skip
+             if all(_is_named(getattr(cells, name), own[name]) for name in NAMED)]  # fmt: skip
     if cells.labels is not None:
         extremes = _extremes(places)
         found = [one for one in found if _has_labels(cells, one, extremes[one["dataset"]])]
@@ -108,6 +135,8 @@ def _has_labels(cells: CellsSpec, place: Place, extremes: tuple[float, float]) -
     if cells.labels == "full":
         return bool(place["budget"] == "full")
     assert cells.labels is not None, "asked where it is given"
+    if cells.labels == "most" and extremes[0] == extremes[1]:
+        return False  # one budget is not many labels
     named = {"fewest": extremes[0], "most": extremes[1]}
     wanted = named[cells.labels] if isinstance(cells.labels, str) else cells.labels
     return math.isclose(place["labels_per_class"], wanted * cells.times, rel_tol=SAME_LABELS)
@@ -116,25 +145,36 @@ def _has_labels(cells: CellsSpec, place: Place, extremes: tuple[float, float]) -
 def _numbers(depth: str | int, kept: list[int]) -> list[int]:
     if isinstance(depth, int):
         return [depth]
-    return {"first": kept[:1], "deepest": kept[-1:], "middle": kept[1:-1]}[depth]
+    return {"first": [1], "deepest": kept[-1:], "middle": [one for one in kept[:-1] if one > 1]}[depth]
 
 
 def check_claims(loaded: LoadedSuite, cells: Sequence[Cell]) -> None:
-    """Raises SuiteError for every claim that speaks of cells which the suite does not have."""
+    """Raises SuiteError for every claim that speaks of cells which the suite does not have, or of none but the same."""
     places = [place_of(cell) for cell in cells]
-    problems = [
-        loaded.problem(("claims", number, *side.name.split(".")), _absent(claim, side, places))
-        for number, claim in enumerate(loaded.suite.claims)
-        for side in sides_of(claim, places)
-        if not side.places
-    ]
+    problems = [line for number in range(len(loaded.suite.claims)) for line in _wrong(loaded, number, places)]
     if problems:
         raise SuiteError(problems)
 
 
-def _absent(claim: ClaimSpec, side: Side, places: Sequence[Place]) -> str:
-    part = claim.beyond if side.name.startswith("beyond") else claim
-    cells: CellsSpec = getattr(part, side.name.rpartition(".")[2])
+def _wrong(loaded: LoadedSuite, number: int, places: Sequence[Place]) -> list[str]:
+    claim = loaded.suite.claims[number]
+    sides = sides_of(claim, places)
+    empty = [(one.name, _cells(claim, one.name)) for one in sides if not one.terms]
+    absent = [(name, cells) for name, cells in empty if not side(cells, claim.where, places)]
+    if empty and not absent:
+        name = f"{claim.name}: " if claim.name else ""
+        return [loaded.problem(("claims", number), f"{name}its sides are the same cells, so that nothing is compared")]
+    at = ("claims", number)
+    return [loaded.problem((*at, *name.split(".")), _absent(claim, cells, places)) for name, cells in absent]
+
+
+def _cells(claim: ClaimSpec, name: str) -> CellsSpec:
+    found = getattr(claim.beyond if name.startswith("beyond") else claim, name.rpartition(".")[2])
+    assert isinstance(found, CellsSpec), "a side has cells"
+    return found
+
+
+def _absent(claim: ClaimSpec, cells: CellsSpec, places: Sequence[Place]) -> str:
     asked, among = cells.model_dump(exclude_defaults=True), claim.where.model_dump(exclude_defaults=True)
     name = f"{claim.name}: " if claim.name else ""
     where = f" and, by its `where`, {_words(among)}" if among else ""

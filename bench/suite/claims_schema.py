@@ -19,7 +19,7 @@ def _listed(value: Any) -> Any:
 
 Names = Annotated[tuple[Name, ...], BeforeValidator(_listed, json_schema_input_type=Name | tuple[Name, ...])]
 Points = Annotated[float, Field(ge=-100, le=100, allow_inf_nan=False)]
-Bound = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
+Bound = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
 Depth = Literal["first", "middle", "deepest"] | Count
 Depths = Annotated[tuple[Depth, ...], BeforeValidator(_listed, json_schema_input_type=Depth | tuple[Depth, ...])]
 REGIONS = ("above", "within", "between")
@@ -29,11 +29,12 @@ class CellsSpec(SuiteSection):
     dataset: Names = ()
     """Labels of data sets, as tables show them; `*` stands for any letters. Unset, here and below: all."""
     labels: Literal["fewest", "most", "full"] | Count | None = None
-    """Label budgets: so many labels per class, or the smallest or largest budget of each data set."""
+    """Label budgets: so many labels per class, or the smallest or largest budget of each data set. A set with one
+    budget has no largest one."""
     times: Count = 1
     """So many times the labels that `labels` says: `{labels: fewest, times: 10}`."""
     backbone: Names = ()
-    """Labels of backbones."""
+    """Labels of backbones. Unset: all whose weights the suite does not ask to be random."""
     strategy: Names = ()
     """Labels of strategies."""
     pitfall: Names = ()
@@ -43,7 +44,7 @@ class CellsSpec(SuiteSection):
     treatment: Names = ()
     """In a study: `base`, `BnB`, `BnB+`, `AnB`, `AnB+`, `random`."""
     keep: Depths = ()
-    """In a study: how many units are kept; `middle` is all but the first and the deepest."""
+    """In a study: how many units are kept; `first` is one, `middle` all between it and the deepest."""
 
     @model_validator(mode="after")
     def _times_what(self) -> "CellsSpec":
@@ -71,11 +72,12 @@ class ClaimSpec(SuiteSection):
     tells right afterwards; or, of `more` alone, the arithmetic of one training, or of its search too, as a share of its
     pretraining's."""
     where: CellsSpec = CellsSpec()
-    """Which cells are looked at at all, on both sides."""
+    """Which cells are looked at, on all sides."""
     more: CellsSpec
     """Cells that the claim puts higher. Their mean is what counts."""
     less: CellsSpec | None = None
-    """Cells that it puts lower. Where both sides have tasks in common, only these count."""
+    """Cells that it puts lower. Sides are compared within what all of them have, as finely as they have anything in
+    common (data set, backbone, budget, strategy), and then averaged; what only some of them have is left out."""
     beyond: DifferenceSpec | None = None
     """Another difference, which is taken from the first: what the claim says grows from there to here."""
     above: Points | None = None
@@ -109,6 +111,8 @@ class ClaimSpec(SuiteSection):
             raise ValueError("beyond: it is taken from a difference; give `less` too")
         if self.value.startswith("compute") and self.less is not None:
             raise ValueError(f"value {self.value} is a share of the pretraining's; it takes no `less`")
+        if self.within is not None and self.less is None:
+            raise ValueError("within: it says that two sides are equal; give `less` too, or `between`")
         return self
 
     @property

@@ -8,7 +8,7 @@ from typing import Any
 
 HERE = {"strategy": ("linear_probe", "full_finetune")}
 YOSINSKI = "Yosinski et al. 2014"
-TUNED, PROBE, SCRATCH = "full_finetune*", "linear_probe*", "scratch"
+TUNED, PROBE, SCRATCH = "full_finetune", "linear_probe", "scratch"
 REGULARISED = ("l2_sp*", "ewc*", "replay*")
 SOPHISTICATED = ("l2_sp*", "delta*", "bss*", "co_tuning*", "bi_tuning*", "stochnorm*", "lp_ft*", "discriminative*",
                  "gradual_unfreeze*", "lora*", "adapter*", "ssf*", "vpt*")  # fmt: skip
@@ -56,11 +56,11 @@ LABELS: dict[str, dict[str, Any]] = {
         "claim": "With many labels and a longer schedule, training from scratch is as good as fine-tuning.",
         "source": "He et al. 2019",
         "more": {"strategy": TUNED, "labels": "most"},
-        "less": {"strategy": "scratch_long*", "labels": "most"},
+        "less": {"strategy": "scratch_long", "labels": "most"},
         "within": 3.0,
     },
     "probe_suffices_with_few_labels": {
-        "claim": "With under 100 labels a class, feature extraction is no worse than fine-tuning.",
+        "claim": "With few labels, feature extraction is no worse than fine-tuning.",
         "source": "rule of thumb: under 100 examples, extract features",
         "more": {"strategy": PROBE, "labels": "fewest"},
         "less": {"strategy": TUNED, "labels": "fewest"},
@@ -76,31 +76,31 @@ LABELS: dict[str, dict[str, Any]] = {
     "tuning_pays_when_far": {
         "claim": "What fine-tuning gains over feature extraction is larger when the target is far.",
         "source": "Kornblith et al. 2019",
-        "more": {"strategy": TUNED, "dataset": "far*"},
-        "less": {"strategy": PROBE, "dataset": "far*"},
-        "beyond": {"more": {"strategy": TUNED, "dataset": "near*"}, "less": {"strategy": PROBE, "dataset": "near*"}},
+        "more": {"strategy": TUNED, "dataset": "far"},
+        "less": {"strategy": PROBE, "dataset": "far"},
+        "beyond": {"more": {"strategy": TUNED, "dataset": "near"}, "less": {"strategy": PROBE, "dataset": "near"}},
         "above": 3.0,
     },
     "partial_tuning_wins_when_far": {
         "claim": "When the target is far and labels are few, tuning some layers beats tuning all.",
         "source": "rule of thumb: few labels, another domain: tune the upper layers",
-        "more": {"strategy": "tune_last*", "dataset": "far*", "labels": "fewest"},
-        "less": {"strategy": TUNED, "dataset": "far*", "labels": "fewest"},
+        "more": {"strategy": "tune_last*", "dataset": "far", "labels": "fewest"},
+        "less": {"strategy": TUNED, "dataset": "far", "labels": "fewest"},
         "above": 0.0,
     },
     "gain_shrinks_with_distance": {
         "claim": "What transfer gains over scratch is smaller when the target is far.",
         "source": "Yosinski et al. 2014; Kornblith et al. 2019",
-        "more": {"strategy": TUNED, "dataset": "near*"},
-        "less": {"strategy": SCRATCH, "dataset": "near*"},
-        "beyond": {"more": {"strategy": TUNED, "dataset": "far*"}, "less": {"strategy": SCRATCH, "dataset": "far*"}},
+        "more": {"strategy": TUNED, "dataset": "near"},
+        "less": {"strategy": SCRATCH, "dataset": "near"},
+        "beyond": {"more": {"strategy": TUNED, "dataset": "far"}, "less": {"strategy": SCRATCH, "dataset": "far"}},
         "above": 3.0,
     },
     "transfer_hurts_when_far": {
         "claim": "When the target is far from the source, transfer is worse than training from scratch.",
         "source": "Pan and Yang 2010; Wang et al. 2019",
-        "more": {"strategy": SCRATCH, "dataset": ("far*", "digits*")},
-        "less": {"strategy": TUNED, "dataset": ("far*", "digits*")},
+        "more": {"strategy": SCRATCH, "dataset": ("far", "digits")},
+        "less": {"strategy": TUNED, "dataset": ("far", "digits")},
         "above": 0.0,
     },
 }
@@ -137,7 +137,7 @@ RATES: dict[str, dict[str, Any]] = {
         "above": 3.0,
     },
     "penalties_forget_less": {
-        "claim": "L2-SP, EWC and rehearsal keep more of what the network knew.",
+        "claim": "L2-SP, EWC and rehearsal, on average, keep more of what the network knew.",
         "source": "Li et al. 2018; Kirkpatrick et al. 2017",
         "value": "source",
         "more": {"strategy": REGULARISED},
@@ -145,7 +145,7 @@ RATES: dict[str, dict[str, Any]] = {
         "above": 3.0,
     },
     "penalties_cost_nothing": {
-        "claim": "L2-SP, EWC and rehearsal cost nothing on the target.",
+        "claim": "L2-SP, EWC and rehearsal, on average, cost nothing on the target.",
         "source": "Li et al. 2018; Kirkpatrick et al. 2017",
         "more": {"strategy": REGULARISED},
         "less": {"strategy": "full_finetune"},
@@ -187,11 +187,11 @@ RATES: dict[str, dict[str, Any]] = {
         "above": 0.0,
     },
     "sophistication_adds_nothing": {
-        "claim": "More sophisticated methods are no better than plain fine-tuning.",
+        "claim": "On average, more sophisticated methods are no better than plain fine-tuning.",
         "source": "FewTrans 2026",
-        "more": {"strategy": SOPHISTICATED},
-        "less": {"strategy": "full_finetune"},
-        "within": 2.0,
+        "more": {"strategy": "full_finetune"},
+        "less": {"strategy": SOPHISTICATED},
+        "above": -3.0,
     },
     "costs_a_share_of_pretraining": {
         "claim": "One fine-tuning costs 1 to 5 % of pretraining's compute.",
@@ -234,11 +234,11 @@ LAYERS: dict[str, dict[str, Any]] = {
         "above": 0.0,
     },
     "tuning_recovers_coadaptation": {
-        "claim": "Tuning the kept units brings back what parting the network lost.",
+        "claim": "Tuning the kept units too brings back what parting the network lost.",
         "source": YOSINSKI,
         "more": {"treatment": "BnB+", "keep": "middle"},
-        "less": {"treatment": "base"},
-        "above": -3.0,
+        "less": {"treatment": "BnB", "keep": "middle"},
+        "above": 0.0,
     },
     "transfer_boosts_even_after_tuning": {
         "claim": "Units that learned another task first, then tuned, do better than units of the same task.",
@@ -270,7 +270,7 @@ LAYERS: dict[str, dict[str, Any]] = {
         "above": 5.0,
     },
     "random_units_are_worse": {
-        "claim": "Frozen units with random weights are far worse than transferred ones, from the second unit on.",
+        "claim": "Frozen units with random weights are far worse than transferred ones, beyond the first unit.",
         "source": YOSINSKI,
         "more": {"treatment": "AnB", "keep": ("middle", "deepest")},
         "less": {"treatment": "random", "keep": ("middle", "deepest")},
@@ -308,7 +308,7 @@ CIFAR: dict[str, dict[str, Any]] = {
     f"cifar_1000_{name}": {
         "claim": f"With 1,000 labelled CIFAR images, {what} reaches about {score} %.",
         "source": "rule of thumb: 60, 85 and 92 %",
-        "more": {"strategy": strategy, "dataset": "cifar10*", "labels": 100},
+        "more": {"strategy": strategy, "dataset": "cifar10", "labels": 100},
         "between": (score - 5.0, score + 5.0),
     }
     for name, what, strategy, score in (

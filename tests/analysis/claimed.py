@@ -57,9 +57,9 @@ def _row(dataset, budget, strategy, repeat, column):
     return {
         "dataset": dataset, "budget": str(budget), "labels_per_class": float(budget), "backbone": "net",
         "strategy": strategy, "repeat": repeat, "status": "ok", "score": column.scores[repeat], "metric": "accuracy",
-        "collapsed": 0.0, "pitfall": "", "right": "", "pair": "", "target": "", "treatment": "", "keep": 0,
-        "classes": None, "predictions": Held(Predictions(right)), "source_after": np.nan, "flops": np.nan,
-        "steps": 10.0, "key": "",
+        "collapsed": 0.0, "pitfall": "", "right": "", "control": False, "pair": "", "target": "", "treatment": "",
+        "keep": 0, "classes": None, "predictions": Held(Predictions(right)), "source_after": np.nan, "flops": np.nan,
+        "steps": 10.0, "weights": "ab", "key": "",
     }  # fmt: skip
 
 
@@ -124,7 +124,7 @@ def study(planned: studied.Planned, draw: np.random.Generator) -> pd.DataFrame:
     return rows.assign(
         dataset=rows["pair"] + rows["target"], budget="full", labels_per_class=100.0, backbone="net", collapsed=0.0,
         strategy=rows["treatment"] + rows["keep"].astype(str), source_after=np.nan, flops=np.nan, steps=10.0, key="",
-        pitfall="", right="",
+        pitfall="", right="", control=False,
     )  # fmt: skip
 
 

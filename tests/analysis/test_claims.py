@@ -15,7 +15,7 @@ from bench.analysis.verdicts import UNDECIDED
 from bench.plan.claims import sides_of
 from bench.suite.claims_schema import CellsSpec, ClaimSpec
 
-from .claimed import SHARE, World, claims, effects, finals, judged, table
+from .claimed import World, claims, effects, finals, judged, table
 from .planted import Planted
 
 
@@ -23,8 +23,9 @@ def row(score, repeat=0, strategy="full", dataset="near", labels=5.0, **more):
     return {
         "dataset": dataset, "budget": f"{labels:g}", "labels_per_class": labels, "backbone": "net",
         "strategy": strategy, "repeat": repeat, "status": "ok", "score": score, "metric": "accuracy", "collapsed": 0.0,
-        "pitfall": "", "right": "", "pair": "", "target": "", "treatment": "", "keep": 0, "classes": None,
-        "predictions": None, "source_after": math.nan, "flops": math.nan, "steps": 100.0, "key": "", **more,
+        "pitfall": "", "right": "", "control": False, "pair": "", "target": "", "treatment": "", "keep": 0,
+        "classes": None, "predictions": None, "weights": "ab", "source_after": math.nan, "flops": math.nan,
+        "steps": 100.0, "key": "", **more,
     }  # fmt: skip
 
 
@@ -32,10 +33,10 @@ def cell(scores, **more):
     return [row(score, repeat, **more) for repeat, score in enumerate(scores)]
 
 
-def one_of(rows, *stated, trials=None, pretrainings=None):
+def one_of(rows, *stated, trials=None, pretrainings=()):
     return judged_claims(SimpleNamespace(
         every_final=pd.DataFrame(rows), every_trial=empty(TRIALS) if trials is None else pd.DataFrame(trials),
-        pretrainings=empty(PRETRAININGS) if pretrainings is None else pd.DataFrame(pretrainings),
+        pretrainings=pd.DataFrame(pretrainings) if pretrainings else empty(PRETRAININGS),
         claims=tuple(ClaimSpec.model_validate({"claim": "so.", **one}) for one in stated),
     ))  # fmt: skip
 
@@ -133,12 +134,60 @@ def test_no_verdict_rests_on_leaving_out_collapsed_repeats():
     [of_less] = one_of(collapsed_once("scratch"), above)
     [of_more] = one_of(collapsed_once("full"), above)
     assert of_less.verdict == HOLDS, "the side that lost was flattered"
-    assert of_less.reason == "without the repeats in which a cell collapsed"
+    assert of_less.reason == "without 1 repeat that collapsed or diverged of scratch on near"
     assert of_less.found.n == of_more.found.n == 4
     assert of_more.verdict == UNDECIDED
-    assert "collapsed" in of_more.reason
+    assert of_more.reason.startswith("a verdict would rest on what was left out; without 1 repeat")
     [equal] = one_of(collapsed_once("scratch"), {**BEATS, "within": 20.0})
     assert equal.verdict == UNDECIDED
+
+
+def test_a_training_that_diverged_counts_as_broken():
+    rows = collapsed_once("")
+    for one in rows:
+        if one["strategy"] == "full" and one["repeat"] > 2:
+            one |= {"status": "diverged", "score": math.nan}
+    [some] = one_of(rows, {**BEATS, "above": 5.0})
+    assert (some.verdict, some.found.n) == (UNDECIDED, 3)
+    assert "without 2 repeats that collapsed or diverged of full on near" in some.reason
+    every = [{**one, "status": "diverged", "score": math.nan} if one["strategy"] == "full" else one for one in rows]
+    [none] = one_of(every, {**BEATS, "above": 5.0})
+    assert none.reason == "full on near: 5 diverged"
+
+
+def test_gaps_among_the_repeats_are_told():
+    rows = [one for one in collapsed_once("") if one["repeat"] < 5]
+    rows[4] |= {"status": "missing", "score": math.nan}
+    [one] = one_of(rows, {**BEATS, "above": 5.0})
+    assert (one.verdict, one.reason) == (HOLDS, "4 of 5 repeats are there")
+
+
+def test_means_are_over_what_all_sides_have():
+    """A data set without the larger budget, and a strategy that applies to one of two networks, move no mean."""
+    rows = [
+        *cell([0.6, 0.61], labels=2.0), *cell([0.6, 0.61], labels=200.0, strategy="scratch"),
+        *cell([0.2, 0.21], labels=2.0, dataset="digits"), *cell([0.2, 0.2], labels=5.0, dataset="digits"),
+    ]  # fmt: skip
+    hundred = {"more": {"strategy": "full", "labels": "fewest"},
+               "less": {"strategy": "scratch", "labels": "fewest", "times": 100}, "above": -1.0}  # fmt: skip
+    [one] = one_of(rows, hundred)
+    assert one.found.mean == pytest.approx(0.0)
+    assert "digits" not in one.compared
+    nets = [
+        *cell([0.6, 0.6]), *cell([0.6, 0.6], strategy="l2_sp"), *cell([0.9, 0.9], backbone="vit"),
+        *cell([0.9, 0.9], strategy="l2_sp", backbone="vit"), *cell([0.9, 0.9], strategy="lora", backbone="vit"),
+        *(row(math.nan, r, strategy="lora", status="not_applicable") for r in range(2)),
+    ]  # fmt: skip
+    [equal] = one_of(nets, {"more": {"strategy": ("l2_sp", "lora")}, "less": {"strategy": "full"}, "within": 2.0})
+    assert equal.found.mean == pytest.approx(0.0)
+
+
+def test_two_equal_differences_are_no_certainty():
+    """Of whose images nothing is known: as in verdicts, no less than one test image lies between repeats."""
+    rows = cell([0.80, 0.81]) + cell([0.75, 0.76], strategy="scratch")
+    [one] = one_of(rows, {**BEATS, "above": 0.0})
+    assert one.verdict == UNDECIDED
+    assert one.ends[0] < 0
 
 
 def test_where_every_repeat_collapsed_that_is_its_score():
@@ -155,11 +204,15 @@ def test_what_is_kept_of_the_source():
     [one] = one_of(rows, {**BEATS, "value": "source", "above": 3.0})
     assert one.found.mean == pytest.approx(0.3)
     assert one.verdict == HOLDS
+    for broken in rows[:3]:
+        broken["collapsed"] = 1.0
+    [none] = one_of(rows, {**BEATS, "value": "source", "above": 3.0})
+    assert none.reason == "full on near: collapsed in every repeat", "what learned nothing forgets nothing"
     nothing = one_of(cell([0.8] * 3) + cell([0.8] * 3, strategy="scratch"), {**BEATS, "value": "source", "above": 3.0})
     assert nothing[0].reason == "full on near: nothing is known of the source's images; and 1 more"
 
 
-PRETRAINING = {"backbone": "net", "dataset": "source", "status": "ok", "flops": 1000.0}
+PRETRAINING = {"key": "ab", "backbone": "net", "dataset": "source", "status": "ok", "flops": 1000.0}
 
 
 def trials(steps):
@@ -205,9 +258,11 @@ def test_in_words():
     claim = ClaimSpec(claim="x", more=CellsSpec(strategy="full"), less=CellsSpec(strategy="scratch"), above=1.0)
     assert compared(sides_of(claim, places)) == "full − scratch, on near and far, with 5 labels per class, from net"
     texts = [{"above": 1.0}, {"above": 0.0}, {"above": -3.0}, {"within": 2.0}, {"between": (1.0, 5.0)}]
-    told = [region_text(ClaimSpec.model_validate({"claim": "x", "more": {}, **one})) for one in texts]
-    assert told == ["by more than 1 point", "higher", "lower by 3 points at most", "equal within 2 points",
-                    "between 1 and 5 %"]  # fmt: skip
+    told = [region_text(ClaimSpec.model_validate({"claim": "x", "more": {}, "less": {}, **one})) for one in texts]
+    assert told == ["higher by more than 1 point", "higher", "lower by 3 points at most", "equal within 2 points",
+                    "between 1 and 5 points"]  # fmt: skip
+    alone = [region_text(ClaimSpec.model_validate({"claim": "x", "more": {}, **texts[place]})) for place in (0, 4)]
+    assert alone == ["above 1 %", "between 1 and 5 %"]
 
 
 def test_what_is_not_true_is_rarely_said_to_hold_and_what_is_is_found():
@@ -218,4 +273,3 @@ def test_what_is_not_true_is_rarely_said_to_hold_and_what_is_is_found():
     twice = table(10, World(effects(10.0), planted=planted), stated)
     assert edge["holds"] <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / 60)
     assert twice["found"] >= 0.8
-    assert World().of(("near", 5, "full")) == SHARE

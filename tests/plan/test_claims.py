@@ -21,7 +21,8 @@ claims:
 def place(dataset="near", labels=5.0, strategy="scratch", budget=None, **role):
     text = budget or f"{labels:g}"
     return {"dataset": dataset, "budget": text, "labels_per_class": labels, "backbone": "net", "strategy": strategy,
-            "pitfall": "", "right": "", "pair": "", "target": "", "treatment": "", "keep": 0, **role}  # fmt: skip
+            "pitfall": "", "right": "", "control": False, "pair": "", "target": "", "treatment": "", "keep": 0,
+            **role}  # fmt: skip
 
 
 def study(treatment, keep, pair="split 0"):
@@ -61,11 +62,36 @@ def test_sides_count_on_the_tasks_that_both_have():
     assert (more.weight, less.weight) == (1, -1)
 
 
-def test_sides_without_a_task_in_common_keep_all_of_theirs():
+def test_sides_with_other_labels_count_on_the_data_sets_that_both_have():
     places = [place("near"), place("near", 50), place("far", 50)]
     claim = ClaimSpec(claim="x", more=CellsSpec(labels=5), less=CellsSpec(labels=50), above=0.0)
     more, less = sides_of(claim, places)
-    assert (len(more.places), len(less.places)) == (1, 2)
+    assert names(more.places) == [("near", "5", "scratch")]
+    assert names(less.places) == [("near", "50", "scratch")]
+
+
+def test_every_task_counts_alike_whatever_strategies_apply_there():
+    places = [place("near", strategy=s) for s in ("full", "lora", "l2_sp")]
+    places += [place("far", strategy=s) for s in ("full", "l2_sp")]
+    claim = ClaimSpec(claim="x", more=CellsSpec(strategy=("lora", "l2_sp")), less=CellsSpec(strategy="full"), above=0.0)
+    more, less = sides_of(claim, places)
+    assert [share for share, _ in more.terms] == [0.25, 0.25, 0.5]
+    assert [share for share, _ in less.terms] == [0.5, 0.5]
+
+
+def test_controls_with_random_weights_count_where_they_are_named():
+    places = [{**place(strategy=s), "backbone": b, "control": b == "random"}
+              for s in ("full", "scratch") for b in ("net", "random")]  # fmt: skip
+    sides = {"more": CellsSpec(strategy="full"), "less": CellsSpec(strategy="scratch"), "claim": "x", "above": 0.0}
+    assert [one["backbone"] for one in sides_of(ClaimSpec(**sides), places)[0].places] == ["net"]
+    named = ClaimSpec(**sides, where=CellsSpec(backbone="random"))
+    assert [one["backbone"] for one in sides_of(named, places)[0].places] == ["random"]
+
+
+def test_one_budget_is_not_many_labels():
+    places = [place(strategy=s) for s in ("full_finetune", "scratch")]
+    sides = sides_of(ClaimSpec.model_validate({"name": "gain_shrinks_with_labels"}), places)
+    assert [len(side.terms) for side in sides] == [1, 1, 0, 0]
 
 
 def test_a_difference_of_differences_has_four_sides():
@@ -114,7 +140,7 @@ def test_what_stands_beside_a_name_replaces_its_own():
     claim = ClaimSpec.model_validate({"name": "transfer_beats_scratch", "within": 2.0, "where": {"dataset": "near"}})
     assert claim.region == (-0.02, 0.02)
     assert claim.where.dataset == ("near",)
-    assert claim.more.strategy == ("full_finetune*",)
+    assert claim.more.strategy == ("full_finetune",)
 
 
 @pytest.mark.parametrize(("written", "said"), [
@@ -124,11 +150,13 @@ def test_what_stands_beside_a_name_replaces_its_own():
     ("  - {claim: so, more: {strategy: scratch}, between: [5, 1]}", "the first number must be below the second"),
     ("  - {claim: so, more: {labels: most, times: 10}, above: 1}", "give `labels` as a number or `fewest`"),
     ("  - {claim: so, value: compute, more: {}, less: {}, above: 1}", "it takes no `less`"),
+    ("  - {claim: so, more: {}, within: 1}", "within: it says that two sides are equal; give `less` too"),
+    ("  - {claim: so, more: {}, less: {}, above: 1}", "its sides are the same cells, so that nothing is compared"),
     ("  - {claim: so, more: {}, beyond: {more: {}, less: {}}, above: 1}", "give `less` too"),
     ("  - {claim: so, more: {strategey: scratch}, above: 1}", "unknown key 'strategey'"),
     ("  - {claim: so, more: {keep: shallow}, above: 1}", "'first', 'middle', 'deepest'"),
     ("  - transfer_beats_scratch", "claims[0].more: transfer_beats_scratch: no cell of this suite has labels "
-     "fewest, strategy full_finetune*"),
+     "fewest, strategy full_finetune. There are"),
     ("  - {claim: so, where: {dataset: near}, more: {dataset: digits}, above: 1}",
      "no cell of this suite has dataset digits and, by its `where`, dataset near. There are dataset: near, digits"),
     ("  - {claim: so, more: {labels: 7}, above: 1}", "no cell of this suite has labels 7. There are labels: 2, 20, 5"),

@@ -3,16 +3,18 @@
 import math
 
 from bench.analysis.claims import FAILS, HOLDS, Judged
-from bench.analysis.words import plus_minus
+from bench.analysis.words import plural, plus_minus
 from bench.report.facts import Facts
 from bench.report.view import ABSENT, Column, Section, Table, TableCell, signed
 
 MARKS = {HOLDS: ("▲", "helps"), FAILS: ("▼", "hurts")}
 CAPTION = (
-    "A claim holds here where the interval lies within what it says, and does not hold here where the interval lies "
-    "outside; else it is undecided. Intervals are those of each claim's own step in Holm's correction over the "
-    "{num} claims that chance touches (5 %); they speak {scope} Nothing is claimed beyond the data sets, networks and "
-    "budgets of this suite."
+    "A claim holds here where the interval lies within what it says, and does not hold here where it lies outside; "
+    "else it is undecided. Intervals are those of each claim's own step in Holm's correction over the {num} claims "
+    "that could be tested (5 %); without a test they are plain. They speak {scope} What is kept of the source is read off "
+    "its own test images, and those intervals are over repeats alone. Costs are counted: they have no chance, and "
+    "their range is over trainings. Means are over the cells that all sides have. Nothing is claimed beyond the data sets, "
+    "networks and budgets of this suite."
 )
 
 
@@ -51,4 +53,5 @@ def _number(one: Judged) -> TableCell:
                          sub=f"{100 * low:.1f} to {100 * high:.1f}" if low < high else "")  # fmt: skip
     is_level = one.claim.less is None
     text = f"{100 * found.mean:.1f}" if is_level else signed(found.mean)
-    return TableCell(f"{text}{plus_minus(low, found.mean, high)}", value=100 * found.mean, bounds=bounds)
+    return TableCell(f"{text}{plus_minus(low, found.mean, high)}", value=100 * found.mean, bounds=bounds,
+                     sub=plural(found.n, "repeat"))  # fmt: skip

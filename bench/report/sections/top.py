@@ -3,7 +3,7 @@
 from typing import Any
 
 from bench.analysis.cells import collapse_text, once, task_of
-from bench.analysis.headline import headline
+from bench.analysis.headline import headline, in_claims
 from bench.analysis.pitfalls import in_a_sentence
 from bench.analysis.tables import feature_seconds
 from bench.analysis.transferability import verdict
@@ -19,7 +19,8 @@ CODE = {"code", "commit", "dirty"}  # of an environment
 def findings(facts: Facts) -> list[str]:
     scope = [f"Intervals are at 95 %, {facts.scope}"] if facts.counts.ok and _has_repeats(facts) else []
     if facts.studies:
-        return [*(verdict(study, facts.results.margin) for study in facts.studies), *scope]
+        stated = [in_claims(facts.claims)] if facts.claims else []
+        return [*(verdict(study, facts.results.margin) for study in facts.studies), *stated, *scope]
     mistakes = [in_a_sentence(facts.pitfalls)] if facts.pitfalls else []
     return [*headline(facts.results, facts.findings), *mistakes, *scope]
 
