@@ -9,12 +9,12 @@ from bench.report.view import ABSENT, Column, Section, Table, TableCell, signed
 
 MARKS = {HOLDS: ("▲", "helps"), FAILS: ("▼", "hurts")}
 CAPTION = (
-    "A claim holds here where the interval lies within what it says, and does not hold here where it lies outside; "
-    "else it is undecided. Intervals are those of each claim's own step in Holm's correction over the {num} claims "
-    "that could be tested (5 %); without a test they are plain. They speak {scope} What is kept of the source is read off "
-    "its own test images, and those intervals are over repeats alone. Costs are counted: they have no chance, and "
-    "their range is over trainings. Means are over the cells that all sides have. Nothing is claimed beyond the data sets, "
-    "networks and budgets of this suite."
+    "A claim holds here where the interval lies within what it says, and does not hold here where it lies "
+    "outside; else it is undecided. Intervals are those of each claim's own step in Holm's correction over the "
+    "{num} claims that could be tested (5 %); without a test they are plain. They speak {scope} What is kept of "
+    "the source is read off its own test images, and those intervals are over repeats alone. Costs are counted: "
+    "they have no chance, and their range is over trainings. Means are over the cells that all sides have. "
+    "Nothing is claimed beyond the data sets, networks and budgets of this suite."
 )
 
 
