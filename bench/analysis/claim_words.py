@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from bench.analysis.words import labels, listed, plural
+from bench.analysis.words import labels, listed
 from bench.plan.claims import Place, Side
 from bench.suite.claims_schema import ClaimSpec
 
@@ -33,34 +33,37 @@ def compared(sides: Sequence[Side]) -> str:
     if not all(facets):
         return "no cells"
     axes = list(facets[0][0])
-    by_side = [{axis: _unique(one[axis] for one in own) for axis in axes} for own in facets]
+    by_side = [{axis: _unique(one[axis] for one in own if one[axis]) for axis in axes} for own in facets]
     shared = [axis for axis in axes if all(one[axis] == by_side[0][axis] for one in by_side)]
-    own = [_own_text({axis: one[axis] for axis in axes if axis not in shared}) for one in by_side]
-    if not own[0]:  # one side alone
-        shared, own = [axis for axis in shared if axis != "way"], [listed(by_side[0]["way"], 3)]
+    if len(sides) == 1:
+        shared.remove("way")
+    own = [" · ".join(_text(axis, one[axis]) for axis in axes if axis not in shared and one[axis]) for one in by_side]
     text = own[0] if len(own) == 1 else f"{own[0]} − {own[1]}"
     if len(own) > 2:
         text = f"({text}) − ({own[2]} − {own[3]})"
-    ends = [_shared_text(axis, by_side[0][axis]) for axis in shared]
-    return ", ".join(part for part in (text, *ends) if part)
+    ends = [f"{BEFORE[axis]} {_text(axis, by_side[0][axis])}" for axis in shared if by_side[0][axis]]
+    return ", ".join([text, *ends])
+
+
+BEFORE = {"way": "by", "units": "with", "dataset": "on", "budget": "with", "backbone": "from"}
 
 
 def _facets(place: Place) -> dict[str, str]:
     if place["treatment"]:
-        kept = f", {plural(int(place['keep']), 'unit')}" if place["keep"] else ""
         pair = "random halves" if place["pair"].startswith("split ") else place["pair"]
-        return {"way": f"{place['treatment']}{kept}", "dataset": pair}
-    return {"way": place["strategy"], "dataset": place["dataset"], "labels": labels(place["budget"]),
+        return {"way": place["treatment"], "units": str(int(place["keep"]) or ""), "dataset": pair}
+    return {"way": place["strategy"], "dataset": place["dataset"], "budget": place["budget"],
             "backbone": place["backbone"]}  # fmt: skip
 
 
-def _own_text(facets: dict[str, list[str]]) -> str:
-    return " · ".join(listed(names, 3) for names in facets.values())
-
-
-def _shared_text(axis: str, names: list[str]) -> str:
-    words = {"way": "by", "dataset": "on", "labels": "with", "backbone": "from"}
-    return f"{words[axis]} {listed(names, 4)}"
+def _text(axis: str, names: list[str]) -> str:
+    """`near and far`, `1, 3 and 5 units kept`, `2 and 20 labels per class`"""
+    if axis == "units":
+        return f"{listed(names)} unit{'' if names == ['1'] else 's'} kept"
+    if axis == "budget":
+        numbers = all(one.isdigit() for one in names)
+        return f"{listed(names)} labels per class" if numbers and len(names) > 1 else listed(list(map(labels, names)))
+    return listed(names)
 
 
 def _unique(names: Iterable[str]) -> list[str]:
