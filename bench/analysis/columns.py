@@ -41,7 +41,7 @@ def _added(metric: Metric, said: Predictions) -> Floats | None:
 
 
 def of_halves(column: Column, rows: list[dict[str, Any]]) -> Column:
-    """Test images by a number that is the same in every half: the set's class, and the how-manieth of it."""
+    """Test images by a number that is the same in every half: the set's class, and its place within the class."""
     if column.which is not None or not column.images:
         return column
     which: dict[int, Indices] = {}
@@ -53,7 +53,7 @@ def of_halves(column: Column, rows: list[dict[str, Any]]) -> Column:
 
 
 def numbered(classes: Indices) -> Indices:
-    """Of each image, its class and the how-manieth of it: the same number in every half that holds the class."""
+    """Of each image, its class and its place within the class: the same number in every half that holds the class."""
     order = np.argsort(classes, kind="stable")
     ranks = np.empty(len(classes), np.int64)
     starts = np.r_[0, np.flatnonzero(np.diff(classes[order])) + 1]

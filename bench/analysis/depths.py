@@ -57,6 +57,7 @@ class Profile:
     reference: str  # the strategy that tunes everything
     num_units: int
     lines: dict[Line, list[Reading]] = field(default_factory=dict)  # each from the input on
+    without: str = ""  # of the repeats in which the reference collapsed
 
     def harmless(self, line: Line, margin: float) -> int | None:
         """Of frozen units the largest number, of kept ones the smallest, such that this and every milder depth that was
@@ -89,7 +90,7 @@ def profiles(finals: pd.DataFrame, scores: Scores) -> list[Profile]:
         name: replace(one, p=step.p, level=step.level if math.isfinite(step.level) else 1 - LEVEL)
         for (name, one), step in zip(compared.items(), steps, strict=True)
     }
-    made = [_profile(task, of_task, corrected) for task, of_task in places.items()]
+    made = [_profile(task, of_task, corrected, scores) for task, of_task in places.items()]
     return [one for one in made if any(reading.found.n for own in one.lines.values() for reading in own)]
 
 
@@ -103,17 +104,19 @@ class _Places:
 
 
 def _places(strategies: dict[str, list[Row]]) -> _Places | None:
-    """Two names for the same trainings are one depth, and depths that are full fine-tuning are none."""
+    """Two names for the same trainings are one depth, and depths that are full fine-tuning are none. A line has one
+    strategy at each depth, the first of the suite; others differ in more than the depth and stand by themselves."""
     references = [name for name, rows in strategies.items() if _line(rows) == FROZEN and rows[0]["axis_value"] == 0]
     if not references:
         return None
     reference = strategies[references[0]]
     seen = {_keys(reference)}
-    readings = {}
+    readings: dict[str, tuple[Line, int]] = {}
     for name, rows in strategies.items():
         if rows[0]["axis"] in AXES and rows[0]["axis_value"] > 0 and _keys(rows) not in seen:
             seen.add(_keys(rows))
-            readings[name] = (_line(rows), int(rows[0]["axis_value"]))
+            line, keep = _line(rows), int(rows[0]["axis_value"])
+            readings[name] = ((line[0], name) if (line, keep) in readings.values() else line, keep)
     return _Places(references[0], int(reference[0]["num_units"]), readings)
 
 
@@ -152,9 +155,11 @@ def _untestable(found: Estimate, broken: int) -> str:
     return ""
 
 
-def _profile(task: Task, places: _Places, corrected: dict[tuple[Task, str], Reading]) -> Profile:
+def _profile(task: Task, places: _Places, corrected: dict[tuple[Task, str], Reading], scores: Scores) -> Profile:
     lines: dict[Line, list[Reading]] = {}
     for name, (line, _) in places.readings.items():
         lines.setdefault(line, []).append(corrected[task, name])
     ordered = {line: sorted(own, key=lambda one: one.keep) for line, own in lines.items()}
-    return Profile(task, places.reference, places.num_units, ordered)
+    broken = scores.breaks(task, places.reference)
+    without = f"without the {plural(broken, 'repeat')} in which {places.reference} collapsed" if broken else ""
+    return Profile(task, places.reference, places.num_units, ordered, without)

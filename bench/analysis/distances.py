@@ -63,7 +63,7 @@ class Trend:
 class Distances:
     pairs: list[Pair]
     errors: list[str]  # measurements that failed
-    num_without: int  # pairs that could have one and have none
+    num_without: int  # pairs that could have one and have none, although no measurement failed
 
     def of(self, dataset: str, backbone: str, weights: str) -> Pair | None:
         wanted = (dataset, backbone, weights)
@@ -74,17 +74,21 @@ def distances(finals: pd.DataFrame) -> Distances:
     """In the suite's order."""
     found: dict[tuple[str, str, str, str], dict[int, Distance]] = {}
     errors: dict[str, None] = {}
+    failed = set()
     for row in records(finals):
         if not row["lesson"] or row["status"] != "ok":
             continue
-        mine = found.setdefault((row["dataset"], row["backbone"], row["weights"], row["lesson"]), {})
+        names = row["dataset"], row["backbone"], row["weights"], row["lesson"]
+        mine = found.setdefault(names, {})
         one = row["distance"]
         if isinstance(one, Distance) and one.error:
             errors[f"{row['dataset']}, {row['backbone']}: {one.error}"] = None
+            failed.add(names)
         elif isinstance(one, Distance):
             mine.setdefault(int(row["repeat"]), one)
     pairs = [_pair(names, list(mine.values())) for names, mine in found.items() if mine]
-    return Distances(pairs, list(errors), len(found) - len(pairs))
+    without = sum(not mine and names not in failed for names, mine in found.items())
+    return Distances(pairs, list(errors), without)
 
 
 def _pair(names: tuple[str, str, str, str], found: list[Distance]) -> Pair:

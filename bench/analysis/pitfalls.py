@@ -8,7 +8,7 @@ import math
 from collections import Counter
 from dataclasses import dataclass, replace
 
-from bench.analysis.cells import Row, Task, cells, status_text
+from bench.analysis.cells import Row, Task, cells, has_collapsed, status_text
 from bench.analysis.columns import column_of
 from bench.analysis.comparison import estimates
 from bench.analysis.frame import SuiteResults
@@ -34,6 +34,8 @@ class Cost:
     wrong: float
     verdict: str = ""
     reason: str = ""
+    barred: frozenset[str] = frozenset()  # verdicts in favour of a way whose repeats are left out because they broke
+    p: float = math.nan  # after Holm's correction over all that could be tested
     level: float = 1 - LEVEL
 
     @property
@@ -54,7 +56,7 @@ def pitfall_costs(results: SuiteResults) -> list[Cost]:
         first = rows[0]
         task: Task = (first["dataset"], first["budget"], first["backbone"])
         pairs[task, first["right"], first["pitfall"]] = (right[*task, first["right"]], rows)
-    columns = {name: tuple(column_of(rows, steps[name[0][0]]) for rows in both) for name, both in pairs.items()}
+    columns = {name: tuple(column_of(_sound(rows), steps[name[0][0]]) for rows in both) for name, both in pairs.items()}
     groups: dict[tuple[str, ...], dict[Name, Sample]] = {}
     for name, (ours, theirs) in columns.items():
         groups.setdefault((*name[0][:2], name[2]), {})[name] = ours.minus(theirs)
@@ -66,11 +68,42 @@ def _cost(
     name: Name, found: Estimate, rows: tuple[list[Row], list[Row]], columns: tuple[Column, ...]
 ) -> Cost:
     right, wrong = (column.alone().mean for column in columns)
-    return Cost(*name, found, right, wrong, *_untested(found, *rows))
+    verdict, reason = _untested(found, *rows)
+    lost = [*_lost(rows[0], "of the right way"), *_lost(rows[1], "with the mistake")] if verdict != BREAKS else []
+    return Cost(*name, found, right, wrong, verdict, "; ".join(filter(None, [reason, *lost])), _barred(*rows))
+
+
+def _sound(rows: list[Row]) -> list[Row]:
+    """Finished repeats without those that collapsed, unless all of them did: as `Scores.judged` has it."""
+    done = [row for row in rows if row["status"] == "ok"]
+    return [row for row in done if not has_collapsed(row)] or done
+
+
+def _num_broken(rows: list[Row]) -> tuple[int, int]:
+    """Repeats that are left out because they diverged, and because they collapsed."""
+    status = Counter(row["status"] for row in rows)
+    return status["diverged"], status["ok"] - len(_sound(rows))
+
+
+def _lost(rows: list[Row], whose: str) -> list[str]:
+    diverged, collapsed = _num_broken(rows)
+    none = sum(row["status"] not in ("ok", "diverged") for row in rows)
+    said = ((diverged, "diverged"), (collapsed, "collapsed"), (none, "have no score"))
+    return [f"{num} of {len(rows)} repeats {whose} {what}" for num, what in said if num]
+
+
+def _barred(right: list[Row], wrong: list[Row]) -> frozenset[str]:
+    """Without its broken repeats a way looks better than it is. Absence speaks for both."""
+    barred: frozenset[str] = frozenset()
+    if any(_num_broken(right)):
+        barred |= {COSTS, NOT_SHOWN}
+    if any(_num_broken(wrong)):
+        barred |= {GAINS, NOT_SHOWN}
+    return barred
 
 
 def _untested(found: Estimate, right: list[Row], wrong: list[Row]) -> tuple[str, str]:
-    """Verdict and reason where there is no test, else nothing and what a reader should know."""
+    """Verdict and reason where there is no test, else nothing."""
     if found.n == 0:
         if all(row["status"] == "diverged" for row in wrong) and any(row["status"] == "ok" for row in right):
             return BREAKS, f"the loss is not finite in any of {plural(len(wrong), 'repeat')}"
@@ -79,8 +112,7 @@ def _untested(found: Estimate, right: list[Row], wrong: list[Row]) -> tuple[str,
         return UNDECIDED, "one pair of repeats: nothing to judge chance by"
     if 0 < found.num_images < FEWEST_IMAGES:
         return UNDECIDED, f"{plural(found.num_images, 'test image')}: a verdict takes {FEWEST_IMAGES} at least"
-    lost = sum(row["status"] != "ok" for row in wrong)
-    return "", f"{lost} of {len(wrong)} repeats with the mistake have no score" if lost else ""
+    return "", ""
 
 
 def _judged(costs: list[Cost], margin: float) -> list[Cost]:
@@ -91,12 +123,15 @@ def _judged(costs: list[Cost], margin: float) -> list[Cost]:
     ]
     found = []
     for one, step, within in zip(costs, holm_steps(tested), holm_steps(absent), strict=True):
-        verdict, level = one.verdict, step.level
+        verdict, reason, level = one.verdict, one.reason, step.level
         if not verdict and step.p < 1 - LEVEL:
             verdict = COSTS if one.found.mean > 0 else GAINS
         elif not verdict and within.p < 1 - LEVEL:
             verdict, level = NOT_SHOWN, 2 * within.level
-        found.append(replace(one, verdict=verdict or UNDECIDED, level=level if math.isfinite(level) else 1 - LEVEL))
+        if verdict in one.barred:
+            verdict, reason, level = UNDECIDED, f"{reason}; a verdict would rest on leaving these out", step.level
+        level = level if math.isfinite(level) else 1 - LEVEL
+        found.append(replace(one, verdict=verdict or UNDECIDED, reason=reason, p=step.p, level=level))
     return found
 
 

@@ -71,7 +71,8 @@ def targets(reference: list[Row], share: float) -> dict[int, float]:
 
 
 def speed(rows: list[Row], wanted: dict[int, float]) -> Speed | None:
-    """`wanted`: the target of each repeat. None where nothing was scored along the way."""
+    """`wanted`: the target of each repeat, which a training that diverged never reaches. None where nothing was scored
+    along the way."""
     curves = {
         int(row["repeat"]): row["curve"]
         for row in rows
@@ -80,6 +81,8 @@ def speed(rows: list[Row], wanted: dict[int, float]) -> Speed | None:
     if not curves:
         return None
     steps = {repeat: steps_to(curve, wanted[repeat]) for repeat, curve in curves.items()}
+    diverged = (int(row["repeat"]) for row in rows if row["status"] == "diverged")
+    steps |= {repeat: NEVER for repeat in diverged if repeat in wanted}
     return Speed(steps, max(curve[0][0] for curve in curves.values()), max(c[-1][0] for c in curves.values()))
 
 

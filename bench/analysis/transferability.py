@@ -27,7 +27,7 @@ from bench.analysis.treatments import (
     rows_by_kind,
 )
 from bench.analysis.variance import Column, Estimate, Sample
-from bench.analysis.words import plural
+from bench.analysis.words import in_points, plural
 
 LOSS = "loss by freezing"
 UPPER = 5 / 7  # of the deepest cut: the paper's other mean is over n = 5, 6 and 7
@@ -213,7 +213,7 @@ def _corrected(readings: list[Reading]) -> list[Reading]:
 
 def harmless(study: Study, margin: float) -> int:
     """How many units, and any fewer, can be kept frozen from the other half with a loss that is shown to stay within
-    the margin. The readings' levels hold for all of them together."""
+    the margin. Each interval holds by itself."""
     deepest = 0
     for one in sorted(study.of(LOSS), key=lambda one: one.keep):
         if not one.ends[0] > -margin:
@@ -253,7 +253,7 @@ def _is_loss(reading: Reading) -> bool:
 
 def _freezing(study: Study, margin: float) -> str:
     most, safe, first = study.num_units - 1, harmless(study, margin), costly(study, margin)
-    points = f"{100 * margin:g} point{'' if round(100 * margin, 6) == 1 else 's'}"
+    points = in_points(100 * margin)
     if safe:
         told = [f"keeping up to {safe} of {most} units frozen is shown to cost less than {points}"]
         told += [f"from {first} on it is shown to cost more"] if first else []

@@ -40,6 +40,12 @@ def plural(count: int, one: str, many: str | None = None) -> str:
     return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
+def in_points(points: float) -> str:
+    """`1 point`, `2.5 points`"""
+    text = f"{points:g}"
+    return f"{text} point{'' if text == '1' else 's'}"
+
+
 def plus_minus(low: float, mean: float, high: float) -> str:
     """` ±1.3`; near 0 and 100 %, where intervals lean inwards, ` +0.4 −1.9`. Nothing where there is no interval."""
     above, below = 100 * (high - mean), 100 * (mean - low)

@@ -45,7 +45,7 @@ def subset_total(labels: Labels, total: int, seed: int, names: Sequence[str] | N
     if total > len(labels):
         sizes = {c: len(images) for c, images in _by_class(labels, seed).items()}
         raise SamplingError(f"total: {total} asked for, but there are only {len(labels)}: {_listed(sizes, names)}")
-    rounds = np.empty(len(labels), np.int64)  # the how-manieth of its class an image is
+    rounds = np.empty(len(labels), np.int64)  # an image's place within its class
     for images in _by_class(labels, seed).values():
         rounds[images] = np.arange(len(images))
     return np.sort(np.lexsort((_tickets(len(labels), seed), rounds))[:total])

@@ -68,6 +68,30 @@ def test_the_same_trainings_are_one_depth_and_full_fine_tuning_is_none():
     assert found.reference == "full_finetune"
 
 
+def test_a_second_strategy_at_one_depth_stands_by_itself():
+    made = make(World(datasets=("near",), budgets=(20,), gaps=False)).finals
+    twin = made[made["strategy"] == "linear_probe"].assign(strategy="linear_probe(head=small)", key=["a", "b", "c"])
+    more = pd.concat([made, twin.assign(score=twin["score"] - 0.2)], ignore_index=True)
+    [found] = profiles(more, Scores.of(more))
+    line = [one.strategy for one in found.lines[FROZEN]]
+    assert line == [*(f"freeze(upto={k})" for k in range(1, 5)), "linear_probe"]
+    [own] = found.lines["depth", "linear_probe(head=small)"]
+    scores = more[more["strategy"] != "scratch"].pivot_table(index="repeat", columns="strategy", values="score")
+    assert own.found.mean == pytest.approx((scores["linear_probe(head=small)"] - scores["full_finetune"]).mean())
+    assert own.keep == 5
+
+
+def test_repeats_in_which_full_fine_tuning_collapsed_are_told():
+    world = World(datasets=("near",), budgets=(20,), gaps=False, repeats=4)
+    broken = tuple(("near", 20, "full_finetune", repeat) for repeat in (0, 1))
+    made = make(dataclasses.replace(world, collapsed=broken)).finals
+    [found] = profiles(made, Scores.of(made))
+    assert found.without == "without the 2 repeats in which full_finetune collapsed"
+    assert [one.found.n for one in found.lines[FROZEN]] == 5 * [2]
+    [whole] = profiles(make(world).finals, Scores.of(make(world).finals))
+    assert whole.without == ""
+
+
 def test_without_full_fine_tuning_nothing_is_compared():
     made = make(World(gaps=False, strategies=("scratch", "freeze(upto=1)", "linear_probe"))).finals
     assert profiles(made, Scores.of(made)) == []

@@ -67,7 +67,15 @@ def test_the_sum_is_source_error_half_the_distance_and_lambda():
 def test_a_null_contains_zero_and_an_error_is_told():
     assert only({**FULL, "features": 0.53}).features.low < 0 < only({**FULL, "features": 0.53}).features.high
     found = distances(frame(("near", "probe", 0, Distance(error="OSError: gone")), ("far", "scratch", 0, None)))
-    assert (found.pairs, found.errors, found.num_without) == ([], ["near, small: OSError: gone"], 1)
+    assert (found.pairs, found.errors, found.num_without) == ([], ["near, small: OSError: gone"], 0)
+
+
+def test_a_failure_is_not_counted_among_records_from_before():
+    rows = [("near", "probe", repeat, Distance(error=f"OSError: {repeat}")) for repeat in range(3)]
+    old = frame(("far", "probe", 0, Distance()))
+    old["distance"] = None
+    found = distances(pd.concat([frame(*rows), old]))
+    assert (len(found.errors), found.num_without) == (3, 1)
 
 
 @pytest.mark.parametrize("num", [5, 6, 7])

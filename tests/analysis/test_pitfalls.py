@@ -80,7 +80,82 @@ def test_a_reason_tells_of_repeats_without_a_score():
     results.pitfalls, results.every_final = some, pd.concat([results.finals, some])
     for one in pitfall_costs(results):
         assert one.found.n == WORLD.n - 1
-        assert one.reason == "1 of 5 repeats with the mistake have no score"
+        assert one.reason == "1 of 5 repeats with the mistake diverged"
+        assert one.verdict == COSTS, "the repeats that are left out would only add to it"
+
+
+def changed(frame, repeats, **values):
+    frame = frame.copy()
+    mine = frame["repeat"].isin(repeats)
+    for name, value in {"predictions": None, **values}.items():
+        frame.loc[mine, name] = value
+    return frame
+
+
+def shifted(cost):
+    """One comparison without any chance: the same trainings, and so many points less."""
+    results = drawn({LARGE: 0.0}, world=Planted(tasks=1, num_images=1000))
+    mistaken = {"pitfall": LARGE, "right": "probe", "strategy": "probe [mistaken]"}
+    results.pitfalls = results.finals.assign(**mistaken, score=results.finals["score"] - cost)
+    results.every_final = pd.concat([results.finals, results.pitfalls])
+    return results
+
+
+LOST = {
+    "diverged": {"status": "diverged", "score": np.nan},
+    "collapsed": {"collapsed": 1.0, "score": 0.1},
+}
+
+
+@pytest.mark.parametrize("how", LOST)
+def test_no_absence_and_no_gain_where_repeats_with_the_mistake_broke(how):
+    """Three of five are left out; the others answer as the right way does, or better."""
+    for cost, bare in ((0.0, NOT_SHOWN), (-0.1, GAINS)):
+        results = shifted(cost)
+        assert [one.verdict for one in pitfall_costs(results)] == [bare]
+        results.pitfalls = changed(results.pitfalls, [0, 1, 2], **LOST[how])
+        [one] = pitfall_costs(results)
+        assert (one.verdict, one.found.n) == (UNDECIDED, 2)
+        assert one.reason == f"3 of 5 repeats with the mistake {how}; a verdict would rest on leaving these out"
+        kept = results.pitfalls["repeat"] > 2
+        assert one.wrong == pytest.approx(results.pitfalls["score"][kept].mean())
+
+
+@pytest.mark.parametrize("how", LOST)
+def test_no_cost_and_no_absence_where_repeats_of_the_right_way_broke(how):
+    for cost, bare in ((0.0, NOT_SHOWN), (0.1, COSTS), (-0.1, GAINS)):
+        results = shifted(cost)
+        assert [one.verdict for one in pitfall_costs(results)] == [bare]
+        results.finals = changed(results.finals, [0, 1], **LOST[how])
+        [one] = pitfall_costs(results)
+        told = f"2 of 5 repeats of the right way {how}"
+        rests = "; a verdict would rest on leaving these out"
+        assert (one.verdict, one.reason) == ((GAINS, told) if bare == GAINS else (UNDECIDED, told + rests))
+        assert one.found.n == 3
+
+
+def test_a_collapsed_right_way_is_no_gain_of_the_mistake():
+    """With its four broken repeats at 10 % the mistake would seem to gain; the one pair that is left says nothing."""
+    results = drawn({SMALL: 0.0}, seed=3, world=Planted(tasks=1, num_images=1000))
+    results.finals = changed(results.finals, range(4), **LOST["collapsed"])
+    [one] = pitfall_costs(results)
+    assert (one.verdict, one.found.n) == (UNDECIDED, 1)
+    assert one.reason == "one pair of repeats: nothing to judge chance by; 4 of 5 repeats of the right way collapsed"
+
+
+def test_a_mistake_that_collapses_in_every_repeat_costs_what_it_scores():
+    results = drawn({LARGE: 0.1}, world=Planted(tasks=1, num_images=1000))
+    results.pitfalls = changed(results.pitfalls, range(5), **LOST["collapsed"])
+    [one] = pitfall_costs(results)
+    assert (one.verdict, one.reason, one.found.n) == (COSTS, "", 5)
+    assert one.wrong == pytest.approx(0.1)
+
+
+def test_only_what_is_tested_has_a_p():
+    results = drawn({LARGE: 0.2, SMALL: 0.0}, world=Planted(tasks=1, num_images=1000))
+    one = results.pitfalls["pitfall"] == SMALL
+    results.pitfalls = results.pitfalls[~one | (results.pitfalls["repeat"] == 0)]
+    assert {one.pitfall: np.isfinite(one.p) for one in pitfall_costs(results)} == {LARGE: True, SMALL: False}
 
 
 def test_nothing_where_a_suite_makes_no_mistakes():

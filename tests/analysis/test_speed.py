@@ -49,6 +49,16 @@ def test_a_repeat_without_a_target_or_a_curve_is_left_out():
     assert speed([row(0, curve=((0, 0.7),))], {0: 0.5}) is None, "a closed form"
 
 
+def test_a_training_that_diverged_never_comes_there():
+    """Without it a strategy that breaks in half of its repeats would be as fast as one that never does."""
+    lost = {"status": "diverged", "score": math.nan, "curve": ()}
+    wanted = dict.fromkeys(range(3), 0.5)
+    found = speed([row(0, **lost), row(1), row(2, **lost), row(3, **lost)], wanted)
+    assert found.steps == {0: NEVER, 1: 20, 2: NEVER}, "repeat 3 has no target"
+    assert found.median == NEVER
+    assert found.times(speed([row(repeat) for repeat in range(3)], wanted)) is None
+
+
 @pytest.mark.parametrize(("steps", "median"), [
     ([10, 30, 20], 20), ([10, 20], 15), ([10, NEVER, 30], 30), ([10, NEVER], NEVER), ([NEVER, NEVER, 5], NEVER),
     ([AT_ONCE, 8], 8), ([AT_ONCE, AT_ONCE, 8], AT_ONCE),

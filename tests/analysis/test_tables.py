@@ -28,7 +28,7 @@ from bench.analysis.tables import (
     terminal_table,
     verdicts,
 )
-from bench.analysis.words import labels, listed, points, shortened
+from bench.analysis.words import in_points, labels, listed, points, shortened
 from tests.analysis.synthetic import World, make, typed
 
 
@@ -287,6 +287,8 @@ def test_terminal_table_takes_names_as_they_are() -> None:
 def test_words() -> None:
     assert points(0.0134) == "+1.3"
     assert points(-0.5) == "−50.0"
+    said = [in_points(value) for value in (1.0, 100 * 0.01, 2.5, 0.0)]
+    assert said == ["1 point", "1 point", "2.5 points", "0 points"]
     assert labels("5") == "5 labels per class"
     assert labels("10%") == "10% of the labels"
     assert labels("total 1000") == "1000 labels in total"

@@ -100,6 +100,31 @@ def test_every_difference_stands_in_the_table_and_the_sentence_says_what_they_co
     assert far in found
 
 
+def test_two_strategies_at_one_depth_both_stand_in_the_table(made, page):
+    twin = made.finals[made.finals["strategy"] == "linear_probe"]
+    twin = twin.assign(strategy="linear_probe(head=small)", key="u" + twin["key"].str[1:], score=twin["score"] - 0.2)
+    more = dataclasses.replace(made, finals=pd.concat([made.finals, twin], ignore_index=True))
+    table = words(section(render(more), "depth"))
+    assert "over the 14 tested readings" in words(section(page, "depth")), "five frozen and two kept, twice"
+    every = [one for profile in profiles(more.finals, Scores.of(more.finals)) for own in profile.lines.values()
+             for one in own]  # fmt: skip
+    assert "over the 16 tested readings" in table
+    for one in every:
+        assert signed(one.found.mean) in table
+    assert table.count("linear_probe(head=small) — — — — ") == 2
+
+
+def test_repeats_in_which_full_fine_tuning_collapsed_are_told(made, page):
+    finals = made.finals.copy()
+    finals.loc[(finals["strategy"] == "full_finetune") & (finals["dataset"] == "near") & (finals["repeat"] < 2),
+               ["collapsed", "score"]] = [1.0, 0.1]  # fmt: skip
+    text = words(section(render(dataclasses.replace(made, finals=finals)), "depth"))
+    told = "without the 2 repeats in which full_finetune collapsed"
+    assert re.search(rf"near, 20 labels per class: freezing [^.]*; {told}\.", text)
+    assert text.count(f"near, 20 labels per class {told} ") == 2, "a row for each line"
+    assert told not in words(page)
+
+
 def test_what_is_harmless_is_said_in_the_suites_margin(made):
     wide = dataclasses.replace(made, suite={**made.suite, "verdicts": {"margin": 60.0}})
     found = words(section(render(wide), "depth"))

@@ -80,3 +80,6 @@ def test_a_failure_is_told():
     text = section(made(lambda name: Distance(error="OSError: gone") if name == "mid" else measured(name)))
     assert "Not measured: mid, one: OSError: gone." in text
     assert "without a distance" not in text
+    told = {"mid": Distance(error="OSError: gone"), "far": None}
+    text = section(made(lambda name: told[name] if name in told else measured(name), backbones=("one",)))
+    assert "1 pair of target and network without a distance: their records were made before" in text

@@ -72,6 +72,19 @@ def test_each_mistake_is_said_in_words(section):
     assert PITFALLS["half_resolution_at_test"].wrong not in section
 
 
+def test_the_caption_counts_the_comparisons_that_were_tested(made, section):
+    assert "over the 5 tested comparisons of this section" in section
+    untested = made.pitfalls[(made.pitfalls["pitfall"] != "rate_30_times") | (made.pitfalls["repeat"] == 0)]
+    text = words(render(dataclasses.replace(made, pitfalls=untested)))
+    assert "over the 4 tested comparisons of this section" in text
+
+
+def test_who_else_reads_them_is_said(section):
+    assert "No cell with a mistake is ranked. Outside this section, only claims about mistakes and the counts of " \
+           "trainings read them." in section  # fmt: skip
+    assert "no verdict is in favour of a way that lost repeats so" in section
+
+
 def test_no_other_section_knows_them(right, made):
     """With the section cut out, the page is the one without them, but for what is counted as trained."""
     page, plain = render(made), render(right)

@@ -9,7 +9,7 @@ import pytest
 
 from bench.analysis.transferability import studies, verdict
 from bench.report import render
-from bench.report.view import signed
+from bench.report.view import percent, signed
 from tests.analysis.studied import Planned, finals
 from tests.analysis.synthetic import World, make
 
@@ -83,11 +83,19 @@ def test_what_is_over_several_depths_stands_beside_the_papers_figures(made, page
     assert "−16.7" in groups, "25.0 - 8.26"
 
 
+def test_what_the_papers_logs_lack_is_said(page):
+    text = words(page)
+    assert "one run for each half and depth" not in text
+    said = "The logs have 10 of 28 runs of AnB+ and 10 of 14 of BnB+, on different halves, so that the paper's boost " \
+           "is not paired; of BnB they have 4 runs at each depth, of AnB 8."  # fmt: skip
+    assert text.count(said) == 1, "beside random halves alone, where there is a boost of theirs"
+
+
 def test_the_papers_own_reading_is_marked_and_only_where_it_is_asked_for(made, page):
     assert "selected on the test set" not in page
     read = {**made.suite, "transferability": {"reading": "yosinski"},
             "training": {**made.suite["training"], "evaluations": 30}}  # fmt: skip
-    curves = [tuple((step, score + 0.0125) for step in range(30)) for score in made.finals["score"]]
+    curves = [tuple((step, score + 0.012) for step in range(30)) for score in made.finals["score"]]
     above = made.finals.assign(curve=curves)
     text = words(render(dataclasses.replace(made, finals=above, suite=read)))
     for kind in ("Random halves", "Shapes and textures"):
@@ -95,7 +103,8 @@ def test_the_papers_own_reading_is_marked_and_only_where_it_is_asked_for(made, p
     assert "the mean of the 10 best of its 30 test scores" in text
     table = text[text.index("Ten best %, selected on the test set") :]
     for study in studies(made):
-        assert f"{100 * study.base:.1f} {100 * study.base + 1.25:.1f} +1.2" in table or "+1.3" in table
+        assert f"{percent(study.base)} {percent(study.base + 0.012)} +1.2 ±0.0" in table
+    assert "“Inflation” is the 10 best less the last score" in text
     honest = words(page)
     for study in studies(made):
         assert verdict(study, 0.01) in honest

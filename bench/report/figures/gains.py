@@ -11,7 +11,7 @@ from bench.report.svg import inline, new_panel
 from bench.report.view import Look
 
 
-def gains_panel(trends: list[Trend], looks: Mapping[str, Look], name: str) -> Markup:
+def gains_by_distance_panel(trends: list[Trend], looks: Mapping[str, Look], name: str) -> Markup:
     figure, axes = new_panel()
     for trend in trends:
         x, y = zip(*trend.points, strict=True)

@@ -8,7 +8,7 @@ from bench.analysis.cells import Row, Task, cells
 from bench.analysis.depths import AXES, FROZEN, REFRESHED, Line, Profile, Reading, profiles
 from bench.analysis.speed import AT_ONCE, NEVER, Speed, speed, targets
 from bench.analysis.statistics import Interval
-from bench.analysis.words import labels, plural, plus_minus, shortened
+from bench.analysis.words import in_points, labels, plural, plus_minus, shortened
 from bench.report.facts import Facts, name_cell, unique
 from bench.report.figures.depths import Depths, depths_panel
 from bench.report.palette import SHAPES
@@ -31,10 +31,11 @@ DIFFERENCES = (
 STEPS = (
     "Steps until the test score has come {share:.0f} % of the way from chance to where full fine-tuning of the same "
     "repeat ends; the median over repeats. The multiples are geometric means over repeats with a plain 95 % interval; "
-    "below 1 is faster. There is none where a repeat was there at its first evaluation or never came there. Scores are "
-    "taken every {every} steps or so and joined by straight lines, so no count is finer than that. Each strategy "
-    "trains at the rate that its own search chose for the score after the last step, not for speed. This is read off "
-    "test scores along the training: it tells how fast a training is, and no score, choice or verdict rests on it."
+    "below 1 is faster. There is none where a repeat was there at its first evaluation or never came there, as one "
+    "that diverged. Scores are taken every {every} steps or so and joined by straight lines, so no count is finer than "
+    "that. Each strategy trains at the rate that its own search chose for the score after the last step, not for "
+    "speed. This is read off test scores along the training: it tells how fast a training is, and no score, choice or "
+    "verdict rests on it."
 )
 
 
@@ -121,9 +122,10 @@ def _line(row: Row) -> Line:
 
 def _sentences(found: list[Profile], facts: Facts) -> list[str]:
     margin = facts.results.margin
-    points = f"{100 * margin:g} point{'' if round(100 * margin, 6) == 1 else 's'}"
+    points = in_points(100 * margin)
     told = [(one, [*_of_frozen(one, margin, points), *_of_kept(one, margin, points)]) for one in found]
-    return [f"{facts.where(one.task)}: {'; '.join(parts)}." for one, parts in told if parts]
+    listed = [(one, [*parts, one.without] if one.without else parts) for one, parts in told if parts]
+    return [f"{facts.where(one.task)}: {'; '.join(parts)}." for one, parts in listed]
 
 
 def _of_frozen(profile: Profile, margin: float, points: str) -> list[str]:
@@ -154,9 +156,8 @@ def _differences(found: list[Profile], facts: Facts) -> Table:
     for profile in found:
         for line, own in profile.lines.items():
             by_depth = {one.keep: one for one in own}
-            rows.append([
-                name_cell(facts.where(profile.task)), name_cell(_named(line)), *(_cell(by_depth.get(k)) for k in depths)
-            ])
+            task = replace(name_cell(facts.where(profile.task)), sub=profile.without)
+            rows.append([task, name_cell(_named(line)), *(_cell(by_depth.get(k)) for k in depths)])
     every = [one for profile in found for own in profile.lines.values() for one in own]
     images = " and test image" if facts.knows_images else ""
     num = sum(not one.reason for one in every)

@@ -7,7 +7,7 @@ from bench.analysis.distances import DRAWS, FEWEST_PAIRS, MOST_LISTED, Distances
 from bench.analysis.statistics import Interval
 from bench.analysis.words import labels, plural, shortened
 from bench.report.facts import Facts, name_cell, unique
-from bench.report.figures.gains import gains_panel
+from bench.report.figures.gains import gains_by_distance_panel
 from bench.report.view import ABSENT, Block, Column, Figure, Panel, Section, Table, TableCell, Words, percent, signed
 
 APART = (
@@ -61,7 +61,7 @@ def distance_section(facts: Facts) -> Section | None:
 
 def _words(found: Distances) -> Words:
     lines = [f"Not measured: {shortened(one, 300)}." for one in found.errors]
-    if found.num_without > len(found.errors):
+    if found.num_without:
         lines.append(f"{plural(found.num_without, 'pair')} of target and network without a distance: their records "
                      "were made before the suite asked for it. `run --rerun all` makes them again.")  # fmt: skip
     return Words(lines, tone="note")
@@ -140,10 +140,11 @@ def _gains(facts: Facts, found: Distances) -> list[Block]:
     if not tested:
         words = f"Whether gains fall with the distance takes {FEWEST_PAIRS} pairs of target and network to tell."
         return [Words([words])]
-    panels = [
-        Panel(labels(budget), "", gains_panel([one for one in tested if one.budget == budget], facts.strategies, name))
-        for name, budget in ((f"gains-by-distance{n}", b) for n, b in enumerate(unique(one.budget for one in tested)))
-    ]
+    panels = []
+    for number, budget in enumerate(unique(one.budget for one in tested)):
+        mine = [one for one in tested if one.budget == budget]
+        picture = gains_by_distance_panel(mine, facts.strategies, f"gains-by-distance{number}")
+        panels.append(Panel(labels(budget), "", picture))
     looks = [facts.strategies[name] for name in unique(one.strategy for one in tested)]
     caption = "A mark is a target on one network. Each drawing has a y axis of its own."
     return [Figure(panels, looks, caption, title="Gain over scratch by distance"), _trends(facts, tested)]

@@ -1,8 +1,10 @@
 """What common mistakes cost here: each was made on purpose, on the same labels and test images as the right way."""
 
+import math
+
 from bench.analysis.cells import Task
 from bench.analysis.pitfalls import BREAKS, COSTS, GAINS, NOT_SHOWN, UNDECIDED, Cost, in_a_sentence
-from bench.analysis.words import plus_minus
+from bench.analysis.words import plural, plus_minus
 from bench.plan.pitfalls import PITFALLS
 from bench.report.facts import Facts, unique
 from bench.report.view import ABSENT, Block, Column, Section, Table, TableCell, Words, percent, signed
@@ -13,10 +15,12 @@ LOOKS = {COSTS: "hurts", BREAKS: "hurts", GAINS: "helps", NOT_SHOWN: "equal"}
 CAPTION = (
     "Points that are lost: the score of the right way minus that with the mistake, paired by repeat and test image. "
     "Below it stand both scores in %. The intervals are those of each row's own step in Holm's correction over the "
-    "{num} comparisons of this section (5 %). “Does not show here” means that the difference surely lies within "
-    "±{margin:g} points (two one-sided tests, corrected alike); “undecided” means that these repeats cannot tell. "
-    "“Diverges” means that no repeat with the mistake has a score, because the loss is no number. The spread between "
-    "repeats is pooled over the strategies that make the same mistake on the same task. Intervals speak {scope}"
+    "{num} of this section (5 %). “Does not show here” means that the difference surely lies within ±{margin:g} points "
+    "(two one-sided tests, corrected alike); “undecided” means that these repeats cannot tell. “Diverges” means that "
+    "no repeat with the mistake has a score, because the loss is no number. Repeats that diverged are left out, and so "
+    "are those that collapsed, unless all did; no verdict is in favour of a way that lost repeats so. The spread "
+    "between repeats is pooled over the strategies that make the same mistake on the same task. Intervals speak "
+    "{scope}"
 )
 
 
@@ -25,15 +29,15 @@ def pitfalls_section(facts: Facts) -> Section | None:
     if not found:
         return None
     how = (
-        "Each mistake was made on purpose and everything else left as it was. No cell with a mistake is ranked or "
-        "counted elsewhere on this page."
+        "Each mistake was made on purpose and everything else left as it was. No cell with a mistake is ranked. "
+        "Outside this section, only claims about mistakes and the counts of trainings read them."
     )
     by_task: dict[Task, list[Cost]] = {}
     for one in found:
         by_task.setdefault(one.task, []).append(one)
     blocks: list[Block] = [Words([in_a_sentence(found)]), _catalogue(found)]
     blocks += [_table(facts, task, costs, number) for number, (task, costs) in enumerate(by_task.items())]
-    num = sum(one.found.n > 1 for one in found)
+    num = plural(sum(math.isfinite(one.p) for one in found), "tested comparison")
     caption = CAPTION.format(num=num, margin=100 * facts.results.margin, scope=facts.scope)
     return Section("pitfalls", "Pitfalls", how, [*blocks, Words([caption], tone="caption")])
 

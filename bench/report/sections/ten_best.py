@@ -18,9 +18,9 @@ FIGURE = (
     "and no other number reads it. Both drawings have the same y axis."
 )
 TABLE = (
-    "Means over depths, target halves and repeats. “Inflation” is the second column less the first, with Student's t "
-    "interval at 95 % over repeats. It is below 0 where scores still rise so late that the {best} best of {num} reach "
-    "back to worse ones."
+    "Means over depths, target halves and repeats. “Inflation” is the {best} best less the last score, with Student's "
+    "t interval at 95 % over repeats. It is below 0 where scores still rise so late that the {best} best of {num} "
+    "reach back to worse ones."
 )
 
 
