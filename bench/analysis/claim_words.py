@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from bench.analysis.words import labels, listed
+from bench.analysis.words import in_points, labels, listed
 from bench.plan.claims import Place, Side
 from bench.suite.claims_schema import ClaimSpec
 
@@ -14,17 +14,13 @@ def region_text(claim: ClaimSpec) -> str:
     if claim.between is not None:
         return f"between {claim.between[0]:g} and {claim.between[1]:g} {unit}"
     if claim.within is not None:
-        return f"equal within {_points(claim.within)}"
+        return f"equal within {in_points(claim.within)}"
     assert claim.above is not None, "one of the three is given"
     if not is_difference:
         return f"above {claim.above:g} %"
     if claim.above < 0:
-        return f"lower by {_points(-claim.above)} at most"
-    return f"higher by more than {_points(claim.above)}" if claim.above else "higher"
-
-
-def _points(value: float) -> str:
-    return f"{value:g} point{'' if value == 1 else 's'}"
+        return f"lower by {in_points(-claim.above)} at most"
+    return f"higher by more than {in_points(claim.above)}" if claim.above else "higher"
 
 
 def compared(sides: Sequence[Side]) -> str:

@@ -12,6 +12,7 @@ from bench.analysis.columns import column_of, of_halves
 from bench.analysis.comparison import blend, estimates
 from bench.analysis.frame import CELL, SuiteResults
 from bench.analysis.statistics import LEVEL, finite, holm_steps, resolution
+from bench.analysis.treatments import POOL
 from bench.analysis.variance import Column, Estimate, Sample
 from bench.analysis.verdicts import FEWEST_IMAGES, UNDECIDED
 from bench.analysis.words import plural
@@ -19,7 +20,6 @@ from bench.plan.claims import Place, Side, sides_of
 from bench.suite.claims_schema import ClaimSpec
 
 HOLDS, FAILS = "holds here", "does not hold here"
-STUDY = "study"  # the pool of images that halves and groups of one set share
 
 Cells = Mapping[tuple[str, ...], list[Row]]  # by the columns of CELL: the finals of its repeats
 NOTHING = Estimate(math.nan, 0)
@@ -103,7 +103,7 @@ def _asked(
                 nothing.append(f"{place['strategy']} on {place['dataset']}: {cell.nothing}")
             if cell.lost:
                 lost[side.weight] = f"{cell.lost} of {place['strategy']} on {place['dataset']}"
-            terms.append((side.weight * share, STUDY if place["treatment"] else place["dataset"], cell.column))
+            terms.append((side.weight * share, POOL if place["treatment"] else place["dataset"], cell.column))
     if nothing:
         more = f"; and {len(nothing) - 1} more" if len(nothing) > 1 else ""
         return _Asked(claim, sides, None, f"{nothing[0]}{more}")

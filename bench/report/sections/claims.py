@@ -23,8 +23,8 @@ def claims_section(facts: Facts) -> Section | None:
         return None
     how = "Each claim is a difference of cells of this suite and an amount; the interval decides between them."
     columns = [
-        Column("Claim", numeric=False), Column("Found", "points, or %", interval=True),
-        Column("The claim says", numeric=False), Column("Verdict", numeric=False),
+        Column("Claim", numeric=False), Column("Verdict", numeric=False),
+        Column("Found", "points, or %", interval=True), Column("The claim says", numeric=False),
     ]  # fmt: skip
     num = sum(math.isfinite(one.p) for one in facts.claims)
     caption = CAPTION.format(num=num, scope=facts.scope)
@@ -37,9 +37,9 @@ def _line(one: Judged) -> list[TableCell]:
     behind = "; ".join(part for part in (one.claim.source, one.compared) if part)
     return [
         TableCell(one.claim.claim, css="claim", sub=behind),
+        TableCell(f"{mark} {one.verdict}", value=one.verdict, sub=one.reason, css=f"answer {css}"),
         _number(one),
         TableCell(one.says),
-        TableCell(f"{mark} {one.verdict}", value=one.verdict, sub=one.reason, css=f"answer {css}"),
     ]
 
 
