@@ -52,7 +52,7 @@ class _Asked:
     sides: list[Side]
     sample: Sample | None
     untestable: str = ""
-    lost: dict[int, str] = field(default_factory=dict)  # by a side's weight: of repeats that were left out
+    lost: dict[int, list[str]] = field(default_factory=dict)  # by a side's weight: repeats that were left out
     planned: int = 0  # repeats
 
 
@@ -91,7 +91,8 @@ def _asked(
         return _Asked(claim, sides, None, "no cell of one side applies")
     if claim.value.startswith("compute"):
         return _Asked(claim, sides, None, "no chance")
-    terms, lost, nothing, planned = [], {}, [], 0
+    terms, nothing, planned = [], [], 0
+    lost: dict[int, list[str]] = {}
     for side in sides:
         for share, place in side.terms:
             name = (_key(place), claim.value)
@@ -102,14 +103,17 @@ def _asked(
             if cell.nothing:
                 nothing.append(f"{place['strategy']} on {place['dataset']}: {cell.nothing}")
             if cell.lost:
-                lost[side.weight] = f"{cell.lost} of {place['strategy']} on {place['dataset']}"
+                lost.setdefault(side.weight, []).append(f"{cell.lost} of {place['strategy']} on {place['dataset']}")
             terms.append((side.weight * share, POOL if place["treatment"] else place["dataset"], cell.column))
     if nothing:
-        more = f"; and {len(nothing) - 1} more" if len(nothing) > 1 else ""
-        return _Asked(claim, sides, None, f"{nothing[0]}{more}")
+        return _Asked(claim, sides, None, _first(nothing))
     column = blend(terms)
     sample = replace(column.alone(), step=column.step)
     return _Asked(claim, sides, sample, _untestable(sample), lost, planned)
+
+
+def _first(texts: list[str]) -> str:
+    return f"{texts[0]}; and {len(texts) - 1} more" if len(texts) > 1 else texts[0]
 
 
 def _key(place: Place) -> tuple[str, ...]:
@@ -185,7 +189,8 @@ def _judged(one: _Asked, found: Estimate, step: tuple[float, float]) -> Judged:
             verdict, reason = UNDECIDED, leans
     elif not reason:
         reason = _what_would_decide(found, region, level)
-    left_out = f"without {' and '.join(one.lost.values())}" if one.lost else ""
+    broken = [text for texts in one.lost.values() for text in texts]
+    left_out = f"without {_first(broken)}" if broken else ""
     if not left_out and found.n and found.n < one.planned:
         left_out = f"{found.n} of {one.planned} repeats are there"
     reason = "; ".join(part for part in (reason, left_out) if part)
