@@ -20,6 +20,7 @@ FEWEST_PAIRS = 5  # below, not even the strictest order has a p under 0.05
 MOST_LISTED = 8  # pairs whose orders are all gone through; of more, DRAWS are drawn
 DRAWS = 99_999
 ROUNDING = 1e-9
+UNKNOWN = Interval(math.nan, math.nan, math.nan, 0, math.nan)
 
 
 @dataclass(frozen=True)
@@ -39,13 +40,21 @@ class Pair:
     joint: Interval  # of one linear head: its error on the source plus that on the target
     same_classes: bool
     target_error: Interval  # of the network's own head; no values where the classes differ
+    own: Interval  # both errors of that head together
 
     @property
     def bound(self) -> float:
         """Source error, half of the distance and lambda. NaN where lambda is not defined."""
+        return self.source_error.mean + max(self.features.mean, 0.0) / 2 + self.least.mean
+
+    @property
+    def least(self) -> Interval:
+        """Lambda, at the most: the lowest sum of both errors among the heads that are known, which are the linear one
+        and the network's own."""
         if not self.same_classes:
-            return math.nan
-        return self.source_error.mean + max(self.features.mean, 0.0) / 2 + self.joint.mean
+            return UNKNOWN
+        return min((one for one in (self.joint, self.own) if math.isfinite(one.mean)), key=lambda one: one.mean,
+                   default=UNKNOWN)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -95,7 +104,11 @@ def _pair(names: tuple[str, str, str, str], found: list[Distance]) -> Pair:
     dataset, backbone, weights, lesson = names
     num = min(one.num for one in found)
     crossed = 2 * num / _widening(min(one.folds for one in found))
-    joint = [(one.joint_source, one.joint_target) for one in found]
+    judged = 2 * num / _widening(min(one.joint_folds or one.folds for one in found))
+    joint, own = ([None if a is None or b is None else (a + b) / 2 for a, b in pairs] for pairs in (
+        [(one.joint_source, one.joint_target) for one in found],
+        [(one.source_error, one.target_error) for one in found],
+    ))
     return Pair(
         dataset=dataset,
         backbone=backbone,
@@ -106,9 +119,10 @@ def _pair(names: tuple[str, str, str, str], found: list[Distance]) -> Pair:
         pixels=_proxy(_error([one.pixels for one in found], crossed)),
         mmd=_mmd(found),
         source_error=_error([one.source_error for one in found], num),
-        joint=_doubled(_error([None if a is None or b is None else (a + b) / 2 for a, b in joint], crossed)),
+        joint=_doubled(_error(joint, judged)),
         same_classes=all(one.same_classes for one in found),
         target_error=_error([one.target_error for one in found], num),
+        own=_doubled(_error(own, 2 * num)),
     )
 
 
@@ -122,7 +136,7 @@ def _error(values: Iterable[float | None], num: float) -> Interval:
     is averaged out."""
     kept = [value for value in values if value is not None]
     if not kept:
-        return Interval(math.nan, math.nan, math.nan, 0, math.nan)
+        return UNKNOWN
     mean, spread, quantile = _over_repeats(kept)
     low, high = share_interval(mean, mean * (1 - mean) / num + spread, quantile, round(num))
     return Interval(mean, low, high, len(kept), math.nan)
@@ -149,7 +163,7 @@ def _doubled(half: Interval) -> Interval:
 def _mmd(found: list[Distance]) -> Interval:
     kept = [(one.mmd, one.mmd_error or 0.0) for one in found if one.mmd is not None]
     if not kept:
-        return Interval(math.nan, math.nan, math.nan, 0, math.nan)
+        return UNKNOWN
     mean, spread, quantile = _over_repeats([value for value, _ in kept])
     half = quantile * math.sqrt(float(np.mean([error**2 for _, error in kept])) + spread)
     return Interval(mean, mean - half, mean + half, len(kept), math.nan)

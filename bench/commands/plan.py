@@ -54,6 +54,8 @@ def _search_in_words(plan: Plan) -> str:
     num = f"{min(counts)} to {max(counts)}" if len(counts) > 1 else str(search.trials)
     *compared, _ = rungs(search, steps)
     scored = f"{search.folds} folds" if search.folds else f"a hold-out of {search.holdout:.0%}"
+    if spec.recipe.labels == "source":
+        scored = "the source's test images"
     halved = f"halved after {_listed(compared)} of {steps} steps" if compared else f"each of {steps} steps"
     return f"{num} trials, {halved} ({search.sampler}, {scored}; on the first task)"
 

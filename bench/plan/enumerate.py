@@ -24,7 +24,7 @@ from bench.plan.resolve import (
     resolve_backbone,
     resolve_strategy,
 )
-from bench.plan.settings import head_of, optimizer_of, search_of, training_of, undrawn
+from bench.plan.settings import head_of, optimizer_of, search_of, source_images_of, training_of, undrawn
 from bench.plan.study import check_reading, role_of
 from bench.plan.tasks import Task, tasks_of
 from bench.spec.job import FitSpec, Job
@@ -55,6 +55,7 @@ def make_plan(
              for backbone in _backbones(suite, cache, problems)]
     recipes = _strategies(suite, shelf, problems)
     _check_modalities(tasks, recipes, problems)
+    _check_epochs(suite, tasks, recipes, problems)
     check_reading(suite, tasks, problems)
     refuse(problems)
     _check_size(loaded, tasks, recipes, max_runs)
@@ -157,6 +158,21 @@ def _check_modalities(
                 problems.add(("backbones", number), text)
 
 
+def _check_epochs(
+    suite: Suite,
+    tasks: list[Task],
+    recipes: list[tuple[ResolvedBackbone, list[ResolvedStrategy]]],
+    problems: Problems,
+) -> None:
+    """Steps of an epoch follow from the number of images, which has to be known."""
+    for task, (backbone, strategy), _ in _combinations(suite, tasks, recipes) if suite.training.epochs else ():
+        if strategy.recipe.labels == "source" and source_images_of(backbone, task.dataset.facts) is None:
+            text = (f"{strategy.label!r} learns images of {backbone.label!r}'s source that show the classes of "
+                    f"{task.dataset.label!r}, and how many there are is not known: give `steps` instead")
+            problems.add(("training", "epochs"), text)
+    problems.lines[:] = dict.fromkeys(problems.lines)  # budgets are alike
+
+
 def _check_outside_weights(number: int, spec: BackboneSpec, problems: Problems) -> None:
     try:
         if backbones.find(spec.name) is None and spec.pretrain is None and spec.weights in (None, "hub"):
@@ -245,7 +261,8 @@ def _cell(
     backbone, strategy = pair
     recipe = strategy.recipe
     origins = [origin_of(backbone, strategy, repeat) for repeat in range(suite.repeats)]
-    training = training_of(suite, task.num_labels, recipe, optimizer_of(suite, backbone.facts))
+    num_learned = task.num_labels if recipe.labels is None else source_images_of(backbone, task.dataset.facts)
+    training = training_of(suite, num_learned or task.num_labels, recipe, optimizer_of(suite, backbone.facts))
     training = replace(training, precision=backbone.arithmetic.used)
     for job in (job for origin in origins for job in origin.pretrainings):
         jobs.setdefault(job.key, job)

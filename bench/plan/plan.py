@@ -160,4 +160,6 @@ def parse_filters(filters: Iterable[str]) -> list[Callable[[Cell], bool]]:
 
 
 def _either(read: Callable[[Cell], str], patterns: list[str]) -> Callable[[Cell], bool]:
-    return lambda cell: any(fnmatchcase(read(cell), pattern) for pattern in patterns)
+    """Brackets stand for themselves: labels have them, `full_finetune [not normalised]`."""
+    plain = [pattern.replace("[", "[[]") for pattern in patterns]
+    return lambda cell: any(fnmatchcase(read(cell), pattern) for pattern in plain)

@@ -4,9 +4,12 @@ import math
 from dataclasses import replace
 
 from bench.backbones.base import BackboneFacts
+from bench.datasets.base import DatasetFacts
+from bench.keys import digest
 from bench.plan.halving import steps_taken, trials_within
 from bench.plan.precision import FULL
 from bench.plan.rates import RANGES, Optimizer, begin_of
+from bench.plan.resolve import ResolvedBackbone
 from bench.spec.job import FitSpec
 from bench.spec.recipe import Recipe, Solve
 from bench.spec.refs import LabelBudget, NewHead, Search, Training
@@ -37,6 +40,19 @@ def steps_of(training: TrainingSpec, num_labels: int) -> int:
     if training.steps is not None:
         return training.steps
     return math.ceil(num_labels / min(training.batch_size, num_labels)) * (training.epochs or 1)
+
+
+def source_images_of(backbone: ResolvedBackbone, target: DatasetFacts) -> int | None:
+    """Images of a pretraining's data that show the target's classes. 0: there are none, or no such data, and the
+    engine says so. None: not known."""
+    if backbone.lesson is None:
+        return 0
+    source = backbone.sources[digest(backbone.lesson.data)].facts
+    if not (target.classes and source.classes and source.train_sizes):
+        return None
+    if not set(target.classes) <= set(source.classes):
+        return 0
+    return sum(source.train_sizes[source.classes.index(name)] for name in target.classes)
 
 
 def training_of(suite: Suite, num_labels: int, recipe: Recipe, optimizer: Optimizer) -> Training:
@@ -85,8 +101,8 @@ def search_of(suite: Suite, labels: tuple[int, int], recipe: Recipe, training: T
         folds=folds,
         holdout=s.holdout,
     )
-    if recipe.labels == "source":  # there are many, whatever the target's budget
-        found = replace(found, folds=0)
+    if recipe.labels == "source":  # scored on the source's test split, so nothing is held out
+        found = replace(found, folds=0, holdout=0.0)
     if recipe.soup is not None:  # its ingredients are trainings that came to their end
         found = replace(found, pruner="none", first_rung=1.0)
     if not recipe.decays:

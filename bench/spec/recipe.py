@@ -123,7 +123,8 @@ class Recipe:
     soup: Literal["uniform", "greedy"] | None = None  # what is scored is a mean of the trials' weights; no final trains
     own_head: OwnHead | None = None  # the checkpoint as it came is scored, and nothing else that stands here happens
     # Whose labels are learned and validated on; None: the target's. The source's: those of its images that are of the
-    # target's classes, all of them, and no label of the target is read before the score.
+    # target's classes, all of them; its training split is learned, its test split compares trials. No label of the
+    # target is read before the score.
     labels: Literal["source"] | None = field(default=None, metadata=LATER)
 
     def __post_init__(self) -> None:
@@ -143,6 +144,8 @@ class Recipe:
             raise ValueError("stop_early: what is computed or averaged has no moment at which to stop")
         if self.soup is not None and (self.solve is not None or self.average < 1 or self.penalty is not None):
             raise ValueError("a soup is a mean of plain trainings: no closed form, no average, no penalty")
+        if self.labels is not None and (self.solve is not None or self.soup is not None or self.own_head is not None):
+            raise ValueError("labels: a closed form, a soup and a checkpoint's own head know the target's labels only")
         if self.own_head is not None and (self.stop_early or self.solve is not None):
             raise ValueError("own_head: a checkpoint that is scored as it came is neither stopped nor solved")
         if self.length <= 0 or not 0 <= self.average <= 1:

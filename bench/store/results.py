@@ -130,7 +130,8 @@ class Distance(Fields):
     """How far the target lies from what the network learned last. Errors are shares of held-out images."""
 
     num: Count = 0  # images of each side
-    folds: Count = 0  # of what is cross-fitted: the next two, and the joint errors
+    folds: Count = 0  # of the next two, which are cross-fitted
+    joint_folds: Count = 0  # of the joint errors; 0: there are none
     features: Share | None = None  # error of a classifier that tells source from target by the network's features
     pixels: Share | None = None  # likewise by the images themselves
     mmd: Number | None = None  # squared maximum mean discrepancy of the features, and its standard error

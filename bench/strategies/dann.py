@@ -5,9 +5,10 @@ People get wrong: the strength, which grows from 0 over the training; from the s
 a classifier. New images are taken from all of the training split, without their labels.
 
 The paper's case is `labels: source`: the classes are learned from the source's labels, and no label of the target is
-read, in training or in the search, whose trials are compared on source images that they did not learn from. People get
-that wrong by choosing the rate, or the moment to stop, by the target's labels. Two controls: `weight: 0` is the same
-training without the adversary's gradient, and `source_only` sees no image of the target at all.
+read, in training or in the search, whose trials are compared on the source's test split, which neither they nor the
+pretraining learned from. People get that wrong by choosing the rate, or the moment to stop, by the target's labels.
+Two controls: `weight: 0` is the same training without the adversary's gradient, and `source_only` sees no image of the
+target at all.
 """
 
 from __future__ import annotations
@@ -65,7 +66,8 @@ class Adversary(Penalty):
 @dataclass(frozen=True, kw_only=True)
 class AdversaryOfSourceLabels(Adversary):
     """The same where the images with labels are the source's, so that only the target's are missing. They pass as in
-    training: each domain is normalised by its own batch, and the running statistics follow both."""
+    training, changed at random, so that no change tells the domains apart: each domain is normalised by its own batch,
+    and the running statistics follow both."""
 
     name: str = "dann, labels of the source"
     reads: ClassVar[Literal["parameters", "features", "images"]] = "features"
@@ -73,7 +75,7 @@ class AdversaryOfSourceLabels(Adversary):
 
     def features(self, kept: Any, step: Step) -> tuple[torch.Tensor, torch.Tensor]:
         setting, draw = kept
-        new, _ = setting.batch(setting.unlabelled, draw, len(step.features))
+        new, _ = setting.batch(setting.unlabelled, draw, len(step.features), varied=True)
         with capture.watched(step.network) as seen:
             step.network.module(new)
         return step.features, seen.features[0]

@@ -1,9 +1,9 @@
 """Fine-tuning on the source's labels, scored on the target: what knowing nothing of the target comes to.
 
 Paper: Ganin et al., "Domain-Adversarial Training of Neural Networks", JMLR 2016, where it is the lower bound.
-People get wrong: choosing its rate by the target's labels. The search compares trials on source images that they did
-not learn from. It is a control of `dann` with `labels: source`, and a lower bound for strategies that learn the
-target's labels.
+People get wrong: choosing its rate by the target's labels. The search compares trials on the source's test
+split, which neither they nor the pretraining learned from. It is a control of `dann` with `labels: source`, and a lower
+bound for strategies that learn the target's labels.
 """
 
 from bench.catalogue import Options

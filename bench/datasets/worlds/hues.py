@@ -15,8 +15,8 @@ SPAN = 0.06  # turns; half of the distance between two classes
 
 
 def coloured(name: str, style: Style) -> Style:
-    """Backdrop and drawing have hues of one class."""
-    return replace(style, hue=(HUES[name] - SPAN / 2, SPAN))
+    """Backdrop and drawing have hues of one class. No image is inverted: that would show the opposite hue."""
+    return replace(style, hue=(HUES[name] - SPAN / 2, SPAN), negative=0.0)
 
 
 def draw(name: str, streams: Streams, num_images: int, style: Style) -> Ink:

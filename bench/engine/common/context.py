@@ -42,6 +42,7 @@ class OnDevice:
     test: Examples
     sha256: str
     classes: tuple[str, ...] = ()
+    validation: Examples | None = None  # what trials are scored on, where it is no part of the training images
 
     @property
     def train_labels(self) -> npt.NDArray[np.int64]:

@@ -28,7 +28,7 @@ from bench.spec.refs import DataRef
 from bench.store.remembered import find_out_once
 from bench.store.results import Distance
 
-FORM = 1  # of what is remembered: another way of measuring has another number
+FORM = 2  # of what is remembered: another way of measuring has another number
 MOST = 512  # images of each side, as many of one as of the other
 FEWEST = 20
 FOLDS = 5
@@ -97,17 +97,19 @@ def _measure(spec: FitSpec, taught: SourceNetwork, source: OnDevice, target: OnD
     num_classes = len(source.classes) if places is not None else len(source.classes) + len(target.classes)
     names = theirs.labels + len(source.classes) if places is None else places.to(theirs.device)[theirs.labels]
     both = torch.cat([ours.labels, names])
-    wrong = held_out_errors(torch.cat(rows), both, num_classes, _folds(both), PENALTY)
+    folds = _folds(both) if int(both.bincount().max()) > 1 else None  # none: each class has one image
+    wrong = held_out_errors(torch.cat(rows), both, num_classes, folds, PENALTY) if folds is not None else None
     mmd, mmd_error = squared_mmd(*rows)
     return Distance(
         num=len(ours),
         folds=FOLDS,
+        joint_folds=int(folds.max()) + 1 if folds is not None else 0,
         features=_told_apart(*rows),
         mmd=mmd,
         mmd_error=mmd_error,
         source_error=_share(answers[0] != ours.labels),
-        joint_source=_share(wrong[: len(ours)]),
-        joint_target=_share(wrong[len(ours) :]),
+        joint_source=_share(wrong[: len(ours)]) if wrong is not None else None,
+        joint_target=_share(wrong[len(ours) :]) if wrong is not None else None,
         same_classes=places is not None,
         target_error=_share(answers[1] != names) if places is not None else None,
     )

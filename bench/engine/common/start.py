@@ -25,7 +25,7 @@ from bench.network.units import Network
 from bench.network.weights import Loaded, WeightsError
 from bench.spec.job import FitSpec
 from bench.spec.recipe import Recipe
-from bench.spec.refs import BackboneRef, Weights
+from bench.spec.refs import BackboneRef, Metric, Weights
 from bench.store import Record, blobs
 from bench.store.predictions import Predictions
 from bench.store.record import Status
@@ -123,7 +123,8 @@ def weights_path(backbone: BackboneRef, context: Context) -> Path | None:
 
 def data_of(spec: FitSpec, context: Context) -> OnDevice:
     """What a job learns from and is scored on: the target. Where a recipe learns the source's labels, the training
-    split is the source's, as far as it is of the target's classes, and in their numbers."""
+    split is the source's, as far as it is of the target's classes, and in their numbers. Its trials are scored on the
+    source's test split, because the pretraining has learned all of the training split."""
     target = context.data(spec.data)
     if spec.recipe.labels is None:
         return target
@@ -137,10 +138,17 @@ def data_of(spec: FitSpec, context: Context) -> OnDevice:
     numbers = torch.full((len(source.classes),), -1, device=source.train.device)
     for number, name in enumerate(target.classes):
         numbers[source.classes.index(name)] = number
-    labels = numbers[source.train.labels]
+    train, validation = (_of_target(split, numbers, target.train.metric) for split in (source.train, source.test))
+    if not len(validation):
+        raise NotApplicable("needs test images of the source that show the target's classes")
+    return replace(target, train=train, validation=validation)
+
+
+def _of_target(images: Examples, numbers: Tensor, metric: Metric) -> Examples:
+    """`numbers`: of each class of the source among the target's; -1 where it is none of them."""
+    labels = numbers[images.labels]
     shared = (labels >= 0).nonzero().flatten()
-    train = replace(source.train.take(shared), labels=labels[shared], metric=target.train.metric)
-    return replace(target, train=train)
+    return replace(images.take(shared), labels=labels[shared], metric=metric, keeps="none")
 
 
 def labelled_images(spec: FitSpec, data: OnDevice) -> Examples:
@@ -148,8 +156,11 @@ def labelled_images(spec: FitSpec, data: OnDevice) -> Examples:
     return data.train.take(labels_of.labelled(spec, data.train_labels))
 
 
-def trial_streams(spec: FitSpec, images: Examples) -> list[Stream]:
-    """One for each split of the labelled images: trained on its training part, scored on its validation part."""
+def trial_streams(spec: FitSpec, images: Examples, validation: Examples | None = None) -> list[Stream]:
+    """One for each split of the labelled images: trained on its training part, scored on its validation part.
+    `validation`: images of their own to be scored on; then one stream is trained on all labelled images."""
+    if validation is not None:
+        return [Stream(images, seed_for("order", spec.seed, spec.data.name, spec.repeat, 0), validation)]
     parts = labels_of.splits(spec, images.labels.cpu().numpy())
     return [
         Stream(

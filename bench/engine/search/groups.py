@@ -22,7 +22,7 @@ class Alone:
     def __init__(self, trial: Trial, context: Context) -> None:
         spec, begin = trial.spec, trial.begin
         self.trial, self.context = trial, context
-        stages = stages_for(spec, begin, [trial.race.images], context)
+        stages = stages_for(spec, begin, [trial.race.images], context, trial.race.scored)
         self.sessions = []
         for stream in trial.race.streams:
             setting = setting_for(spec, begin, stream, context)
@@ -61,7 +61,8 @@ class Together:
         rectangular."""
         self.rows = rows
         first = rows[0][0]
-        stages = stages_for(first.spec, first.begin, [row[0].race.images for row in rows], context)
+        learned, scored = [row[0].race.images for row in rows], [one for row in rows for one in row[0].race.scored]
+        stages = stages_for(first.spec, first.begin, learned, context, scored)
         places: list[FleetStream] = []
         seats: list[range] = []
         for row in rows:

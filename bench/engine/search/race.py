@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from bench.engine.common.context import Context
+from bench.engine.common.context import Context, OnDevice
 from bench.engine.common.history import Tried, as_tried
 from bench.engine.common.records import guarded, trial_record, write
 from bench.engine.common.start import Finished, Start, data_of, labelled_images, start, trial_streams, weights_of
@@ -86,16 +86,24 @@ class Race:
         return self.job.spec
 
     @cached_property
+    def data(self) -> OnDevice:
+        return data_of(self.spec, self.context)
+
+    @cached_property
     def images(self) -> Examples:
-        """All that the search may see."""
-        data = data_of(self.spec, self.context)
-        self.dataset_sha256 = data.sha256
-        return labelled_images(self.spec, data)
+        """All that the search may learn from."""
+        self.dataset_sha256 = self.data.sha256
+        return labelled_images(self.spec, self.data)
 
     @cached_property
     def streams(self) -> list[Stream]:
         """One for each fold."""
-        return trial_streams(self.spec, self.images)
+        return trial_streams(self.spec, self.images, self.data.validation)
+
+    @property
+    def scored(self) -> list[Examples]:
+        """What its trials are scored on beside images that others learn from."""
+        return [self.data.validation] if self.data.validation is not None else []
 
     def read(self, number: int) -> Record | None:
         return self.context.store.read(trial_key(self.job.key, number))

@@ -67,7 +67,8 @@ def _choose(races: Sequence[Race], context: Context) -> FleetChoice:
     # Where options are searched, no two trials train the same thing.
     if spec.varied is not None or not have_equal_batches(streams, spec.training.batch_size):
         return FleetChoice()
-    stages = stages_for(spec, begin, [race.images for race in races], context)
+    scored = [one for race in races for one in race.scored]
+    stages = stages_for(spec, begin, [race.images for race in races], context, scored)
     return choose_form(spec, begin, stages, races[0].images, context)
 
 

@@ -9,7 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from bench import modalities
 from bench.engine.train.examples import Examples
+from bench.engine.train.inputs import Direct, Share
 from bench.errors import NotApplicable
 from bench.keys import seed_for
 from bench.network.capture import classifier_of, in_eval_mode
@@ -97,11 +99,15 @@ class TrainingSetting:
         """The same for every training of a backbone."""
         return torch.Generator().manual_seed(seed_for(purpose))
 
-    def batch(self, images: Examples, draw: torch.Generator, size: int | None = None) -> tuple[Tensor, Tensor]:
-        """A random batch as the network takes it, and its labels."""
+    def batch(
+        self, images: Examples, draw: torch.Generator, size: int | None = None, varied: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """A random batch as the network takes it, and its labels. `varied`: changed at random as training images are."""
         size = min(size or self.training.batch_size, len(images))
         index = torch.randperm(len(images), generator=draw)[:size].to(images.device)
-        return images.take(index).inputs(self.pipeline), images.labels[index]
+        how = modalities.of(self.pipeline).handling().variation(self.training) if varied else None
+        (inputs,) = Direct(self.pipeline, how).batches([Share(images, index, draw)])
+        return inputs[0], images.labels[index]
 
     def batches(self, num: int | None = None, rest: bool = False) -> Iterator[tuple[Tensor, Tensor]]:
         """The training images, shuffled, as the network takes them: so many batches, or as many as there are. `rest`:

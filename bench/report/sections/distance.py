@@ -26,7 +26,9 @@ BOUND = (
 )
 SAME = (
     "Here: the network with its own head, half of the proxy A-distance of its features, and for λ the sum of both "
-    "errors of one linear head on these features. All three are estimates on the same images, by linear classifiers, "
+    "errors of the better of two heads on these features, that one and a linear head fitted on both sides: λ is at "
+    "most this sum, for another head may have a lower one. All three are estimates on the same images, by linear "
+    "classifiers, "
     "and the theorem's own distance can be larger, so their sum is no guarantee. A sum of 100 points or more says "
     "nothing, because no error is larger. Beside it stands the error that the network, untouched, has on the target. "
 )
@@ -118,7 +120,7 @@ def _bound(pairs: list[Pair]) -> Table:
         half = max(one.features.mean, 0.0) / 2
         row = [*_names(one), _error(one.source_error), TableCell(percent(half), value=100 * half)]
         if same:
-            row += [_error(one.joint), _sum(one), _error(one.target_error)] if one.same_classes else [_undefined()] * 3
+            row += [_error(one.least), _sum(one), _error(one.target_error)] if one.same_classes else [_undefined()] * 3
         if others:
             row.append(TableCell(ABSENT, value="") if one.same_classes else _error(one.joint))
         rows.append(row)

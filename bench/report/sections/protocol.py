@@ -199,9 +199,9 @@ def _source_labels(facts: Facts) -> list[str]:
         return []
     return [
         f"No label of the target is used before the test ({listed(names)}): the training images are those of the "
-        "source that show the target's classes, all of them, with their labels, and a trial is scored on a hold-out of "
-        "these. So every label budget has one and the same training, and repeats differ in their initialisation and "
-        "order alone."
+        "source that show the target's classes, all of them, with their labels, and a trial is scored on the test "
+        "images of the source that show these classes. So every label budget has one and the same training, and "
+        "repeats differ in their initialisation and order alone."
     ]
 
 
