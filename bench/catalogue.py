@@ -123,7 +123,10 @@ def _explain(owner: str, model: type[Options], error: Any) -> tuple[str, str]:
         came = f"got {error['input']!r}"
         wrong = {"missing": "is needed", "extra_forbidden": "is not known", "model_type": f"expected a mapping, {came}"}
         text = wrong.get(error["type"], f"expected {message}, {came}")
-        return name, f"option {place!r} of {owner}: {text}. Its options: {describe_options(model)}"
+        known = [field for one in get_args(model.model_fields[name].annotation)
+                 for field in getattr(one, "model_fields", ())]  # fmt: skip
+        close = nearest(str(error["loc"][-1]), known, limit=1) if error["type"] == "extra_forbidden" else []
+        return name, f"option {place!r} of {owner}: {text}" + (f"; did you mean {close[0]!r}?" if close else "")
     if error["type"] == "extra_forbidden":
         close = nearest(name, model.model_fields, limit=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""

@@ -99,4 +99,5 @@ def planned(run: RunOptions, reuse: bool) -> Planned:
     folders = replace(run.folders, results=place)
     run = replace(run, folders=folders)
     plan, _ = plan_with_all_it_needs(run)
+    plan = plan.without_mistakes()  # no baseline has them
     return Planned(plan, folders, run, reuse)

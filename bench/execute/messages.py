@@ -40,6 +40,7 @@ class Setup:
     arithmetic: dict[str, Choice]  # what networks train in and why, by `arithmetic_key`
     provenance: dict[str, Any]
     log: Path  # what a worker prints goes here, so that it cannot garble the display
+    mistaken: frozenset[str] = frozenset()  # keys of finals that make a mistake on purpose
 
 
 @dataclass(frozen=True)

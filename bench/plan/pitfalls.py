@@ -194,6 +194,8 @@ def in_words(names: Iterable[PitfallName], cells: Iterable[Cell], jobs: dict[str
         f"searches of the right cells, {own} search with the mistake"
     ] if names else []  # fmt: skip
     several = len({cell.backbone for cell in cells}) > 1
+    if not any(cell.pitfall for cell in cells):
+        return told
     for name in names:
         has = {(cell.task, cell.backbone, cell.right) for cell in mistaken if cell.pitfall == name}
         lack = [f"{cell.strategy} of {cell.backbone}" if several else cell.strategy for cell in cells

@@ -117,6 +117,13 @@ class Plan:
         return sum(len(job.record_keys) for job in self.jobs.values())
 
     @property
+    def mistaken(self) -> frozenset[str]:
+        """Keys of finals that make a mistake on purpose, and that no right cell shares."""
+        wrong, right = ({key for cell in self.cells if bool(cell.pitfall) is made for key in cell.finals}
+                        for made in (True, False))  # fmt: skip
+        return frozenset(wrong - right)
+
+    @property
     def data_notes(self) -> list[str]:
         """What a reader should know of the data sets, in full sentences."""
         cells = {cell.dataset: cell for cell in self.cells}
@@ -132,6 +139,14 @@ class Plan:
         cells = tuple(cell for cell in self.cells if all(test(cell) for test in tests))
         if not cells:
             raise NothingSelected("the filter leaves none of the suite's " + f"{len(self.cells)} cells")
+        return self._of(cells)
+
+    def without_mistakes(self) -> "Plan":
+        """Only what is ranked."""
+        right = tuple(cell for cell in self.cells if not cell.pitfall)
+        return self._of(right) if len(right) < len(self.cells) else self
+
+    def _of(self, cells: tuple[Cell, ...]) -> "Plan":
         wanted = {key for cell in cells for key in (*cell.searches, *cell.finals, *cell.unchosen)}
         for key, job in reversed(self.jobs.items()):  # users before what they need
             if key in wanted:

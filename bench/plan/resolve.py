@@ -136,6 +136,7 @@ class Asked:
     options: dict[str, Any]
     classes: ClassesSpec | None = None
     metric: Metric | None = None
+    keys: tuple[str, str] = ("name", "options")  # where name and options stand
 
     @property
     def label(self) -> str:
@@ -148,13 +149,13 @@ def resolve_dataset(asked: Asked, loc: Loc, problems: Problems) -> tuple[DataRef
     try:
         entry: DatasetEntry = datasets.find(name)
     except BenchError as error:
-        problems.add((*loc, "name"), str(error))
+        problems.add((*loc, asked.keys[0]), str(error))
         return None
     written = digest(repr([name, given, raw]))  # its keys may be of any type yet
     kept = problems.kept.sources.get(written)
     try:
         raw = kept.options if kept is not None else _with_places(entry, {**given, **raw}, problems.loaded.path.parent)
-        options = checked_options(f"dataset {name!r}", entry.options, raw, Place(problems, (*loc, "options")))
+        options = checked_options(f"dataset {name!r}", entry.options, raw, Place(problems, (*loc, asked.keys[1])))
         if options is None:
             return None
         facts = kept.facts if kept is not None else entry.facts(options)
@@ -358,7 +359,7 @@ def _by_way(strategy: ResolvedStrategy, loc: Loc, problems: Problems) -> Resolve
     stages = []
     for number, via in enumerate(strategy.recipe.via or ()):
         place = loc if number == 0 else (*loc, "then", number - 1)
-        resolved = resolve_dataset(Asked(via.dataset, via.options), place, problems)
+        resolved = resolve_dataset(Asked(via.dataset, via.options, keys=("dataset", "dataset_options")), place, problems)
         if resolved is not None:
             data = ResolvedDataset(datasets.short_name(via.dataset), *resolved)
             lesson = Lesson(data.label, data.ref, (*place, "dataset"), via.allow_overlap)

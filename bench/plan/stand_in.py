@@ -134,18 +134,21 @@ def _is_missing(dataset: str, options: dict[str, Any], missing: Collection[str])
 
 def _on_the_way(spec: StrategySpec, missing: Collection[str], told: list[str]) -> StrategySpec:
     """A strategy that learns another data set first."""
-    options = _stage(spec.name, spec.options, missing, told)
+    options = _stage(spec.name, spec.options, missing, (told, FIRST_SEED))
     if isinstance(then := options.get("then"), list):
-        options = {**options, "then": [_stage(spec.name, one, missing, told) for one in then]}
+        options = {**options, "then": [_stage(spec.name, one, missing, (told, FIRST_SEED + place))
+                                       for place, one in enumerate(then, 1)]}  # fmt: skip
     return spec.model_copy(update={"options": options})
 
 
-def _stage(strategy: str, options: Any, missing: Collection[str], told: list[str]) -> Any:
+def _stage(strategy: str, options: Any, missing: Collection[str], how: tuple[list[str], int]) -> Any:
+    """`how`: what is told, and the seed of the images, so that no two stages learn the same ones."""
+    told, seed = how
     dataset = options.get("dataset") if isinstance(options, dict) else None  # what it is was not checked yet
     if not isinstance(dataset, str) or not _is_missing(dataset, options.get("dataset_options", {}), missing):
         return options
     told.append(f"{strategy}'s {datasets.short_name(dataset)}: the embedded world {WORLDS[-1]}")
-    own = {"seed": FIRST_SEED}  # a target may be the same world
+    own = {"seed": seed}  # a target may be the same world
     return {**options, "dataset": WORLDS[-1], "dataset_options": own}
 
 

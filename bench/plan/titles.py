@@ -1,5 +1,7 @@
 """What a person calls a strategy with its options, and a job."""
 
+from collections import Counter
+
 from bench.catalogue import Options
 from bench.plan.plan import Plan
 from bench.spec.spans import Span
@@ -10,9 +12,10 @@ LONGEST_LIST = 4  # values of an option that a label shows
 
 def titles_of(plan: Plan) -> dict[str, str]:
     """A job that serves several cells bears the name of the first."""
-    titles = {
-        key: f"pretraining {backbone}" for key, (backbone, _) in plan.pretrain_labels.items() if key in plan.jobs
-    }
+    made = {key: names for key, names in plan.pretrain_labels.items() if key in plan.jobs}
+    often = Counter(backbone for backbone, _ in made.values())
+    titles = {key: f"pretraining {backbone}" + (f" · {way}" if often[backbone] > 1 else "")
+              for key, (backbone, way) in made.items()}  # fmt: skip
     several = len({cell.backbone for cell in plan.cells}) > 1
     for cell in plan.cells:
         name = f"{cell.task} · {cell.strategy}" + (f" · {cell.backbone}" if several else "")

@@ -116,7 +116,7 @@ class Setting(Protocol):
     def batch(
         self, images: Any, draw: "torch.Generator", size: int | None = None, varied: bool = False
     ) -> "tuple[Tensor, Tensor]":
-        """A random batch as the network takes it, and its labels. `varied`: changed at random as training images are."""
+        """A random batch as the network takes it, and its labels. `varied`: changed as training images are."""
         ...
 
     def batches(self, num: int | None = None, rest: bool = False) -> "Iterator[tuple[Tensor, Tensor]]":

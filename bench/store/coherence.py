@@ -82,6 +82,12 @@ def _check_final(result: FinalResult, asked: FitAsked) -> None:
     best = max(point.accuracy for point in result.curve)
     _must(result.best_on_test == best, f"result.best_on_test is {result.best_on_test}, but its curve's best is {best}")
     _must(result.curve[-1].loss == result.loss, "result.loss is not where its curve ends")
+    _must(asked.deployed is None or len(result.curve) == 1, "a network in wrong use has one score, its curve has more")
+    if asked.recipe.labels is not None:
+        _must(not result.num_labels, f"result.num_labels is {result.num_labels}, but it learned none of the target's")
+    if result.similarity is not None and asked.recipe.phases:
+        num, below = len(result.similarity), len(asked.recipe.phases[0].rates) - 1
+        _must(num == below, f"result.similarity has {num} values, one for each of {below} units was expected")
     trials = asked.search.trials
     _must(result.trial is None or result.trial < trials, f"trial {result.trial} of a search of {trials}")
 

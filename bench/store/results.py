@@ -281,12 +281,23 @@ class Budget(Fields):
     steps: Count
 
 
+class PhaseAsked(Fields):
+    rates: list[Number] = []
+
+
+class RecipeAsked(Fields):
+    phases: list[PhaseAsked] = []
+    labels: str | None = None
+
+
 class FitAsked(Fields):
     """Of the spec of a final."""
 
     data: DataAsked
     search: SearchAsked
     training: Budget
+    recipe: RecipeAsked = RecipeAsked()
+    deployed: dict[str, Any] | None = None
 
 
 class PointAsked(FitAsked):

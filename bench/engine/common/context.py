@@ -91,6 +91,7 @@ class Context:
     keeps: Keeps = "classes"  # what finals tell of each test example
     distances: bool = False  # whether finals tell how far the target lies from what the network learned
     similarity: bool = False  # whether finals tell how much each unit changed
+    mistaken: frozenset[str] = frozenset()  # keys of finals that make a mistake on purpose: nobody reads diagnoses
     patterns: Mapping[str, tuple[Pattern, ...]] = field(default_factory=dict)  # what the plan leaves frozen
     sources: Mapping[str, dict[str, Any]] = field(default_factory=dict)  # options with paths, by digest of the DataRef
     arithmetic: Mapping[str, Choice] = field(default_factory=dict)  # by `arithmetic_key`; for records only

@@ -38,7 +38,8 @@ def record_of(job: Job, context: Context, finished: Finished = NOTHING) -> Recor
     is_score = job.kind == "final" and finished.status == "ok"
     about, distance = SeenBefore(), {}
     if isinstance(job.spec, FitSpec) and is_score:
-        about, distance = seen_before(job.spec, context), distance_of(job.spec, context)
+        about = seen_before(job.spec, context)
+        distance = distance_of(job.spec, context) if job.key not in context.mistaken else {}
     return Record(
         key=job.key,
         kind="pretrain" if job.kind == "pretrain" else "final",

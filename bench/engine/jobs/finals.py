@@ -238,14 +238,19 @@ def _finish(final: _Final, outcome: Outcome, cost: Cost, trained: Trained, conte
     assert last is not None
     if final.spec.deployed is not None:
         with trained.team.hold(trained.stream):
-            last = scored_as_deployed(final.spec, final.begin.network.module, data.test)
+            module = final.begin.network.module
+            found = guarded(lambda: scored_as_deployed(final.spec, module, data.test, len(final.stream.images)))
+        if isinstance(found, Finished):  # it fails alone, whoever trained beside it
+            return replace(found, cost=cost)
+        last = found
         curve = [replace(curve[-1], accuracy=last.score, loss=last.loss)]
     assert last.num == len(data.test)
     if outcome.own is not None:
         collapsed = has_collapsed(outcome, final.spec.data.num_classes)
         given |= {"train_loss_end": outcome.own.loss, "collapsed": collapsed}
     if final.place is None:  # not part of the training's time
-        given["source"] = forgetting(final.spec, final.begin, trained, context)
+        if final.job.key not in context.mistaken:
+            given["source"] = forgetting(final.spec, final.begin, trained, context)
         if context.similarity:
             given["similarity"] = similarity(final.spec, final.begin, trained, context)
     result = FinalResult(

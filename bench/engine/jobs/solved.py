@@ -273,7 +273,7 @@ def _deployed_features(matrix: _Matrix, images: Examples, spec: FitSpec) -> Tens
             network.module(inputs)
         return seen.row() if of_units else seen.features[0]
 
-    return as_deployed(spec, network.module, images, features_of)
+    return as_deployed(spec, network.module, images, features_of, len(matrix.images))
 
 
 def _cost(spec: FitSpec, matrix: _Matrix, context: Context, spent: Measured, shared_by: int = 1) -> Cost:

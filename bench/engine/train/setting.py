@@ -102,7 +102,7 @@ class TrainingSetting:
     def batch(
         self, images: Examples, draw: torch.Generator, size: int | None = None, varied: bool = False
     ) -> tuple[Tensor, Tensor]:
-        """A random batch as the network takes it, and its labels. `varied`: changed at random as training images are."""
+        """A random batch as the network takes it, and its labels. `varied`: changed as training images are."""
         size = min(size or self.training.batch_size, len(images))
         index = torch.randperm(len(images), generator=draw)[:size].to(images.device)
         how = modalities.of(self.pipeline).handling().variation(self.training) if varied else None
