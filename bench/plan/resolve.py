@@ -359,7 +359,8 @@ def _by_way(strategy: ResolvedStrategy, loc: Loc, problems: Problems) -> Resolve
     stages = []
     for number, via in enumerate(strategy.recipe.via or ()):
         place = loc if number == 0 else (*loc, "then", number - 1)
-        resolved = resolve_dataset(Asked(via.dataset, via.options, keys=("dataset", "dataset_options")), place, problems)
+        asked = Asked(via.dataset, via.options, keys=("dataset", "dataset_options"))
+        resolved = resolve_dataset(asked, place, problems)
         if resolved is not None:
             data = ResolvedDataset(datasets.short_name(via.dataset), *resolved)
             lesson = Lesson(data.label, data.ref, (*place, "dataset"), via.allow_overlap)

@@ -9,10 +9,13 @@ import torch
 from sklearn.linear_model import RidgeClassifier
 from torch.nn import functional as F
 
+from bench.datasets.sampling import shuffled
 from bench.engine.common.start import labelled_images, start
+from bench.engine.jobs import finals as finals_of
 from bench.engine.jobs.deployed import as_deployed
 from bench.engine.jobs.perform import perform
 from bench.execute.messages import Recorded
+from bench.keys import seed_for
 from bench.modalities.pixels import prepare
 from bench.network.capture import in_eval_mode
 from bench.plan.pitfalls import PITFALLS
@@ -22,6 +25,7 @@ from bench.store import predictions
 from bench.store.record import went_wrong
 from tests import made_up
 from tests.engine import toys
+from tests.engine.test_fleet import forced, several
 
 pytestmark = pytest.mark.usefixtures("tiny")
 
@@ -117,8 +121,8 @@ def test_an_answer_in_training_mode_depends_on_its_batch(context):
     test = context.data(spec.data).test
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     modes = [module.training for module in network.modules()]
-    found = as_deployed(changed(spec, "training_mode_at_test"), network, test, network)
-    sorted_found = as_deployed(changed(spec, "training_mode_at_test_by_class"), network, test, network)
+    found = as_deployed(changed(spec, "training_mode_at_test"), network, test, network, 24)
+    sorted_found = as_deployed(changed(spec, "training_mode_at_test_by_class"), network, test, network, 24)
     assert all(torch.equal(before[name], tensor) for name, tensor in network.state_dict().items())
     assert [module.training for module in network.modules()] == modes
 
@@ -127,9 +131,10 @@ def test_an_answer_in_training_mode_depends_on_its_batch(context):
     order = np.argsort(test.labels.numpy(), kind="stable")
     assert len(test) % size not in (0, 1)
     with torch.no_grad():
-        expected = torch.cat([witness(part) for part in inputs.split(size)])
+        mixed = torch.tensor(shuffled(len(test), seed_for("deployed order", spec.seed, spec.repeat)))
+        expected = torch.cat([witness(part) for part in inputs[mixed].split(size)])
         by_class = torch.cat([witness(part) for part in inputs[torch.from_numpy(order)].split(size)])
-    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(found[mixed], expected)
     torch.testing.assert_close(sorted_found[torch.from_numpy(order)], by_class)
     assert not torch.allclose(found, sorted_found, atol=1e-3)
 
@@ -140,10 +145,82 @@ def test_a_last_image_is_not_alone_in_its_batch(context):
     wrong = changed(spec, "training_mode_at_test")
     test = context.data(spec.data).test.take(np.arange(17))
     norm = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.BatchNorm1d(192))
-    found = as_deployed(wrong, norm, test, norm)
-    inputs = test.inputs(spec.pipeline).flatten(1)
-    expected = torch.cat([F.batch_norm(part, None, None, training=True) for part in inputs.split([8, 5, 4])])
-    torch.testing.assert_close(found, expected)
+    mixed = torch.tensor(shuffled(17, seed_for("deployed order", spec.seed, spec.repeat)))
+    inputs = test.inputs(spec.pipeline).flatten(1)[mixed]
+    for num_labels, sizes in ((24, [8, 9]), (5, [5, 5, 5, 2]), (2, [2] * 7 + [3]), (1, [2] * 7 + [3])):
+        found = as_deployed(wrong, norm, test, norm, num_labels)
+        expected = torch.cat([F.batch_norm(part, None, None, training=True) for part in inputs.split(sizes)])
+        torch.testing.assert_close(found[mixed], expected)
+
+
+def test_memory_that_ends_halves_the_batches_in_evaluation_and_fails_a_final_in_training_mode(context):
+    spec, _ = toys.pretrained(context, recipe=toys.recipe("linear_probe", 6))
+    network, test = start(spec, context).renew().module, context.data(spec.data).test
+
+    def small(inputs):
+        if len(inputs) > 16:
+            raise torch.OutOfMemoryError("no room")
+        return network(inputs)
+
+    wrong = changed(spec, "no_normalisation_at_test")
+    found, whole = (as_deployed(wrong, network, test, run, 24) for run in (small, network))
+    torch.testing.assert_close(found, whole)
+    wrong = changed(dataclasses.replace(spec, training=dataclasses.replace(spec.training, batch_size=24)),
+                    "training_mode_at_test")  # fmt: skip
+    with pytest.raises(torch.OutOfMemoryError):
+        as_deployed(wrong, network, test, small, 24)
+
+
+@pytest.mark.parametrize("name", ["no_normalisation_at_test", "training_mode_at_test_by_class", "rate_30_times"])
+def test_a_fleet_of_mistaken_finals_is_each_by_itself(tmp_path, monkeypatch, double, name):
+    forced(monkeypatch, "vmap", 100)
+    found = []
+    for width in (1, "auto"):
+        context = toys.context(tmp_path / str(width), engine=Engine(fleet=width))
+        spec, job = toys.pretrained(context, search=SEARCH)
+        searches, finals = several(spec, 3, job.key)
+        wrong = [dataclasses.replace(final, spec=changed(final.spec, name)) for final in finals]
+        assert perform(searches, context)
+        assert perform(wrong, context)
+        found.append([(record.status, record.result["score"], record.result["loss"])
+                      for record in (context.store.read(final.key) for final in wrong)])  # fmt: skip
+    for own, together in zip(*found, strict=True):
+        assert own[:2] == together[:2]
+        assert own[2] == pytest.approx(together[2], rel=1e-6)
+
+
+def test_one_final_that_lacks_memory_at_test_fails_alone(tmp_path, monkeypatch):
+    forced(monkeypatch, "vmap", 100)
+    context = toys.context(tmp_path, engine=Engine())
+    spec, job = toys.pretrained(context, search=SEARCH)
+    searches, finals = several(spec, 3, job.key)
+    wrong = [dataclasses.replace(final, spec=changed(final.spec, "training_mode_at_test")) for final in finals]
+    assert perform(searches, context)
+    real = finals_of.scored_as_deployed
+
+    def scored(own, *more):
+        if own.repeat == 1:
+            raise torch.OutOfMemoryError("no room")
+        return real(own, *more)
+
+    monkeypatch.setattr(finals_of, "scored_as_deployed", scored)
+    assert perform(wrong, context)
+    found = [context.store.read(final.key) for final in wrong]
+    assert [record.status for record in found] == ["ok", "oom", "ok"]
+    assert {record.cost["engine"]["replicas"] for record in found} == {3}
+
+
+def test_nobody_measures_the_source_or_the_distance_of_a_mistaken_final(tmp_path):
+    for is_mistaken in (False, True):
+        context = toys.context(tmp_path / str(is_mistaken), distances=True)
+        spec, job = toys.pretrained(context)
+        search, final = toys.search_and_final(spec, job.key)
+        if is_mistaken:
+            context = dataclasses.replace(context, mistaken=frozenset([final.key]))
+        assert perform(search, context)
+        assert perform(final, context)
+        told = context.store.read(final.key).result
+        assert ("distance" in told, "source" in told) == (not is_mistaken,) * 2
 
 
 def test_predictions_lie_in_the_order_of_the_images(context):
@@ -191,6 +268,8 @@ def test_a_computed_classifier_meets_features_of_misused_images(context, name):
     body = copy.deepcopy(network)
     body.reset_classifier(0)
     order = torch.arange(len(data.test))
+    if how.in_training_mode:
+        order = torch.tensor(shuffled(len(data.test), seed_for("deployed order", spec.seed, spec.repeat)))
     if how.by_class:
         order = torch.from_numpy(np.argsort(data.test.labels.numpy(), kind="stable"))
     learned = labelled_images(spec, data)

@@ -75,16 +75,18 @@ def test_truth_no_label_of_the_target_is_read(tmp_path, monkeypatch, name, optio
     assert before[-1]["num_labels"] == (0 if is_same else 60)
 
 
-def test_the_rate_is_chosen_on_source_images_that_a_trial_did_not_learn_from(tmp_path):
+def test_the_rate_is_chosen_on_source_images_that_nobody_learned_from(tmp_path):
     """By hand along the plain loop."""
     context = toys.context(tmp_path)
     spec, job = learner(context)
     trials, _ = toys.everything(context, spec, job.key)
-    source = context.data(dataclasses.replace(toys.DATA, options={"shade": 1}, revision="tiny-1")).train
-    (stream,) = trial_streams(spec, labelled_images(spec, data_of(spec, context)))
-    rows = torch.cat([stream.images.rows, stream.scored.rows])
-    assert (stream.images.origin, stream.scored.origin) == (source.origin, source.origin)
-    assert sorted(rows.tolist()) == list(range(60))
+    source = context.data(dataclasses.replace(toys.DATA, options={"shade": 1}, revision="tiny-1"))
+    data = data_of(spec, context)
+    (stream,) = trial_streams(spec, labelled_images(spec, data), data.validation)
+    assert (stream.images.origin, stream.scored.origin) == (source.train.origin, source.test.origin)
+    assert sorted(stream.images.rows.tolist()) == list(range(60))
+    assert sorted(stream.scored.rows.tolist()) == list(range(103))
+    assert {record.result["num_validation"] for record in trials} == {103}
     begin = start(spec, context)
     for record in trials:
         begin.renew()
@@ -174,6 +176,40 @@ def test_weights_from_elsewhere_bring_no_labels(tmp_path, name):
     _, final = toys.everything(toys.context(tmp_path), spec)
     assert (final.status, final.error) == (
         "not_applicable", "needs labelled source images: a backbone with `pretrain: {dataset: ...}`")
+
+
+def test_both_domains_are_varied_alike(tmp_path, monkeypatch):
+    """Else the adversary tells them apart by the variation alone. No image as the network sees it is a stored one."""
+    context = toys.context(tmp_path)
+    training = dataclasses.replace(toys.TRAINING, shift=2)
+    spec, _ = learner(context, "dann", training=training)
+    stream, begin = final_stream(spec, data_of(spec, context)), start(spec, context)
+    begin.renew()
+    setting = setting_for(spec, begin, stream, context)
+    stored = {one.numpy().tobytes() for one in context.data(spec.data).train.inputs(spec.pipeline)}
+    draw = setting.generator("dann")
+    plain, varied = (setting.batch(setting.unlabelled, draw, 32, varied=on)[0] for on in (False, True))
+    shares = [np.mean([one.numpy().tobytes() in stored for one in batch]) for batch in (plain, varied)]
+    assert shares[0] == 1
+    assert shares[1] < 0.5
+    asked = []
+    real = type(setting).batch
+
+    def noted(self, *given, varied=False):
+        asked.append(varied)
+        return real(self, *given, varied=varied)
+
+    monkeypatch.setattr(type(setting), "batch", noted)
+    task = toys.assignment(spec.recipe, {"shift": 2}, images=stream.images, order_seed=stream.order_seed, hyper=HYPER,
+                           setting=setting)  # fmt: skip
+    train(begin.network, task)
+    assert asked == [True] * 12
+
+
+@pytest.mark.parametrize("name", ["ridge_probe", "soup", "own_head"])
+def test_what_reads_the_target_s_labels_takes_no_others(name):
+    with pytest.raises(ValueError, match="know the target's labels only"):
+        dataclasses.replace(build(name, 6), labels="source")
 
 
 # ------------------------------------------------------------------------------------- the loss
