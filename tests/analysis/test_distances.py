@@ -62,6 +62,19 @@ def test_the_sum_is_source_error_half_the_distance_and_lambda():
     assert only(same).bound == pytest.approx(0.2 + 1.6 / 2 + 0.5)
     assert only({**same, "features": 0.6}).bound == pytest.approx(0.2 + 0.5)  # no distance is below 0
     assert only(same).target_error.mean == pytest.approx(0.7)
+    better = only({**same, "target_error": 0.25})
+    assert better.least.mean == pytest.approx(0.2 + 0.25), "of two heads, the one with the lower sum"
+    assert better.bound == pytest.approx(0.2 + 1.6 / 2 + 0.45)
+    alone = only({**same, "joint_source": None, "joint_target": None})
+    assert alone.least.mean == pytest.approx(0.9)
+    assert math.isnan(only(FULL).least.mean)
+
+
+def test_the_joint_errors_hang_together_by_their_own_folds():
+    """Two of them widen the variance three times, by Nadeau and Bengio: 450 images count as 150."""
+    joint = stats.binomtest(15, 60).proportion_ci(method="wilson")
+    found = only({**FULL, "num": 90, "joint_folds": 2}).joint
+    assert (found.low, found.high) == pytest.approx((2 * joint.low, 2 * joint.high))
 
 
 def test_a_null_contains_zero_and_an_error_is_told():

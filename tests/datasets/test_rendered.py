@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from bench.datasets.rendered import DRAW, RENDERED, WORLDS
+from bench.datasets.worlds import hues
 from bench.datasets.worlds.paint import paint
 from bench.datasets.worlds.streams import Streams
 from bench.datasets.worlds.style import SOURCE, Style, style_at
@@ -149,3 +150,10 @@ def test_grain_is_about_normal():
     assert 0.66 < (np.abs(grain) < 1).mean() < 0.70
     neighbours = np.corrcoef(grain[:, :-1].ravel(), grain[:, 1:].ravel())[0, 1]
     assert abs(neighbours) < 0.01
+
+
+@pytest.mark.parametrize("style", [0.5, 1.0])
+def test_no_image_of_hues_is_inverted_whatever_the_style(style):
+    """An inverted image shows the opposite hue, which is another class."""
+    for name in hues.HUES:
+        assert hues.coloured(name, style_at(style)).negative == 0

@@ -192,3 +192,28 @@ def test_one_that_diverges_at_a_rate_that_is_too_high_is_not_broken(plan, folder
 def test_a_gate_knows_nothing_of_them(plan):
     with_them, without = (tonight_of(plan(text), {}) for text in (SUITE, SUITE.replace(f"pitfalls: [{EVERY}]", "")))
     assert with_them.cells == without.cells
+
+
+def test_a_label_with_brackets_selects_its_cell(plan):
+    made = plan(SUITE).select(["strategy=full_finetune [not normalised]"])
+    assert {cell.strategy for cell in made.cells} == {"full_finetune [not normalised]"}
+
+
+def test_a_selection_without_mistakes_gives_no_reasons(plan):
+    made = plan(SUITE).select(["strategy=full_finetune"])
+    count, *lacks = in_words(made.loaded.suite.pitfalls, made.cells, made.jobs)
+    assert count.startswith("0 of the cells")
+    assert lacks == []
+
+
+def test_a_gate_trains_none_of_them(plan):
+    made = plan(SUITE).without_mistakes()
+    assert set(made.jobs) == set(plan(SUITE.replace(f"pitfalls: [{EVERY}]", "")).jobs)
+    assert not any(cell.pitfall for cell in made.cells)
+
+
+def test_finals_that_a_right_cell_shares_are_no_mistakes(plan):
+    made = plan(SUITE.replace("full_finetune]", "full_finetune, bn_adapt]"))
+    assert made.mistaken == {key for cell in made.cells if cell.pitfall for key in cell.finals} - {
+        key for cell in made.cells if not cell.pitfall for key in cell.finals}  # fmt: skip
+    assert not made.mistaken & set(made.without_mistakes().jobs)

@@ -1,5 +1,7 @@
 """How a recipe changes what a suite says of searches."""
 
+import math
+
 import pytest
 
 from bench import strategies
@@ -97,3 +99,12 @@ def test_options_that_cannot_be_searched_so(refused, strategy, told):
 def recipe_of(name):
     entry = strategies.find(name)
     return entry.build(entry.options(), 6)
+
+
+def test_epochs_of_the_source_s_labels_follow_from_its_images_and_trials_hold_nothing_out(plan):
+    text = SMALL.replace("scratch, linear_probe, full_finetune", "source_only").replace("steps: 20", "epochs: 3")
+    made = plan(text)
+    assert len({key for cell in made.cells for key in cell.finals}) == 2, "budgets share them"
+    specs = [made.jobs[key].spec for cell in made.cells for key in cell.finals]
+    assert {spec.training.steps for spec in specs} == {3 * math.ceil(60 / 8)}
+    assert {(spec.search.folds, spec.search.holdout) for spec in specs} == {(0, 0.0)}
