@@ -73,7 +73,7 @@ def test_what_the_engine_may_write(store, record):
     (made("trial", steps=24, rungs=[{**RUNG, "score": 0.25}]), "the last rung is not what the trial came to"),
     (made(spec={"recipe": {"labels": "source"}}, num_labels=4), "result.num_labels is 4, but it learned none"),
     (made(spec={"deployed": {"by_class": True}}, curve=[POINT, POINT]), "a network in wrong use has one score"),
-    (made(spec={"recipe": {"phases": [{"rates": [1.0] * 4}]}}, similarity=[0.5]), "result.similarity has 1 values, one"),
+    (made(spec={"recipe": {"phases": [{"rates": [1.0] * 4}]}}, similarity=[0.5]), "result.similarity has 1 values"),
 ])  # fmt: skip
 def test_what_contradicts_itself_is_refused_at_both_doors(store, record, reason):
     with pytest.raises(ValueError, match="^" + reason.replace("{", r"\{")):
