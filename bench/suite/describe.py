@@ -70,8 +70,8 @@ _MEASURED = """\
 ## The claims of five suites, as measured
 
 Embedded data, two cores, 7 to 11 minutes each: `python -m bench run suites/claims_labels.yaml` and its siblings make
-them anew. Points, with intervals of each claim's own step in Holm's correction over its suite. Nothing here speaks of other
-data sets, networks or budgets.
+them anew. Points, with intervals of each claim's own step in Holm's correction over its suite. Nothing here speaks of
+other data sets, networks or budgets.
 
 | suite | claim | it says | found | verdict |
 |---|---|---|---|---|"""
