@@ -190,7 +190,7 @@ def test_all_suites_that_come_along_are_in_order(bench, place):
         if path.stem == "folder_template":
             assert "dataset folder:path/to/my_images" in said.err
         elif path.stem in ("all_strategies_real", "cifar_low_data", "real_low_data", "source_distance", "vtab_1k",
-                           "yosinski_cifar"):  # fmt: skip
+                           "yosinski_cifar", "yosinski_cifar_vit"):  # fmt: skip
             assert said.err.splitlines()[0].startswith("not on this machine: dataset "), said.err
         else:
             assert said.code == 0, said.err
