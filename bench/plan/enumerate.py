@@ -167,8 +167,8 @@ def _check_epochs(
     """Steps of an epoch follow from the number of images, which has to be known."""
     for task, (backbone, strategy), _ in _combinations(suite, tasks, recipes) if suite.training.epochs else ():
         if strategy.recipe.labels == "source" and source_images_of(backbone, task.dataset.facts) is None:
-            text = (f"{strategy.label!r} learns images of {backbone.label!r}'s source that show the classes of "
-                    f"{task.dataset.label!r}, and how many there are is not known: give `steps` instead")
+            text = (f"{strategy.label!r} learns images of the source of {backbone.label!r} that show the "
+                    f"classes of {task.dataset.label!r}, and how many there are is not known: give `steps` instead")
             problems.add(("training", "epochs"), text)
     problems.lines[:] = dict.fromkeys(problems.lines)  # budgets are alike
 

@@ -45,6 +45,8 @@ def record_of(job: Job, number: int, key: str, roots: Roots) -> Record:
         result |= {**hyper(job.spec, number), "steps": climbed[-1]["step"], "rungs": climbed}
     else:
         number += job.kind == "unchosen"
+        if isinstance(job.spec, FitSpec) and job.spec.deployed is not None:
+            curve = curve[-1:]
         result |= {**hyper(job.spec, number), "trial": number, "best_on_test": result["score"], "curve": curve}
     return Record(
         key=key,

@@ -103,8 +103,15 @@ def recipe_of(name):
 
 def test_epochs_of_the_source_s_labels_follow_from_its_images_and_trials_hold_nothing_out(plan):
     text = SMALL.replace("scratch, linear_probe, full_finetune", "source_only").replace("steps: 20", "epochs: 3")
-    made = plan(text)
+    made = plan(text.replace("dataset: tiny, options: {shade: 1}", "dataset: near, options: {seed: 1}").replace(
+        "name: tiny", "name: near"))
     assert len({key for cell in made.cells for key in cell.finals}) == 2, "budgets share them"
     specs = [made.jobs[key].spec for cell in made.cells for key in cell.finals]
-    assert {spec.training.steps for spec in specs} == {3 * math.ceil(60 / 8)}
+    assert {spec.training.steps for spec in specs} == {3 * math.ceil(2000 / 8)}
     assert {(spec.search.folds, spec.search.holdout) for spec in specs} == {(0, 0.0)}
+
+
+def test_epochs_of_a_number_of_images_that_is_not_known_are_refused(refused):
+    [problem] = refused(SMALL.replace("linear_probe", "source_only").replace("steps: 20", "epochs: 3"))
+    assert "'source_only' learns images of the source of 'toy_conv (tiny)'" in problem
+    assert problem.endswith("how many there are is not known: give `steps` instead")
