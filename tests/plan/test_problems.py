@@ -154,11 +154,12 @@ def test_a_data_set_on_the_way_is_looked_for_like_any_other(refused):
 
 
 @pytest.mark.parametrize(("then", "told"), [
-    ("[{epochs: 2}]", "option 'then[0].dataset' of strategy 'intermediate': is needed."),
-    ("[{dataset: near}, {dataset: mid, epoch: 2}]", "option 'then[1].epoch' of strategy 'intermediate': is not known."),
+    ("[{epochs: 2}]", "option 'then[0].dataset' of strategy 'intermediate': is needed"),
+    ("[{dataset: near}, {dataset: mid, epoch: 2}]", "option 'then[1].epoch' of strategy 'intermediate': is not known; "
+                                                    "did you mean 'epochs'?"),
     ("[{dataset: near, epochs: 0}]", "'then[0].epochs' of strategy 'intermediate': expected greater than or equal to 1,"
-                                     " got 0."),
-    ("[near]", "option 'then[0]' of strategy 'intermediate': expected a mapping, got 'near'."),
+                                     " got 0"),
+    ("[near]", "option 'then[0]' of strategy 'intermediate': expected a mapping, got 'near'"),
     ("near", "option 'then' of strategy 'intermediate': expected a valid list, got 'near'."),
     ("[{dataset: near}, {dataset: tyny}]", "unknown dataset 'tyny'; did you mean 'tiny'?"),
 ])  # fmt: skip
