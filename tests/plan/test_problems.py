@@ -156,7 +156,7 @@ def test_a_data_set_on_the_way_is_looked_for_like_any_other(refused):
 @pytest.mark.parametrize(("then", "told"), [
     ("[{epochs: 2}]", "option 'then[0].dataset' of strategy 'intermediate': is needed"),
     ("[{dataset: near}, {dataset: mid, epoch: 2}]", "option 'then[1].epoch' of strategy 'intermediate': is not known; "
-                                                    "did you mean 'epochs'?"),
+                                                 "did you mean 'epochs'?"),
     ("[{dataset: near, epochs: 0}]", "'then[0].epochs' of strategy 'intermediate': expected greater than or equal to 1,"
                                      " got 0"),
     ("[near]", "option 'then[0]' of strategy 'intermediate': expected a mapping, got 'near'"),
@@ -167,6 +167,8 @@ def test_what_is_wrong_with_a_later_stage_is_told_at_its_place(refused, then, to
     (line,) = refused(SMALL.replace("full_finetune]", f"{{intermediate: {{dataset: digits, then: {then}}}}}]"))
     assert told in line
     assert "strategies[2].options.then" in line
+    assert ".name" not in line
+    assert "Its options" not in line or then == "near"
 
 
 def test_a_network_of_another_modality_is_refused(refused, monkeypatch):

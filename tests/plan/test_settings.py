@@ -6,6 +6,7 @@ import pytest
 
 from bench import strategies
 from bench.plan.halving import steps_taken
+from bench.plan.titles import titles_of
 from bench.spec.spans import Varied, choices, log
 from tests.plan.conftest import SMALL
 
@@ -115,3 +116,11 @@ def test_epochs_of_a_number_of_images_that_is_not_known_are_refused(refused):
     [problem] = refused(SMALL.replace("linear_probe", "source_only").replace("steps: 20", "epochs: 3"))
     assert "'source_only' learns images of the source of 'toy_conv (tiny)'" in problem
     assert problem.endswith("how many there are is not known: give `steps` instead")
+
+
+def test_pretrainings_of_one_backbone_are_told_apart_by_their_titles(plan):
+    way = "{intermediate: {dataset: near, then: [{dataset: mid}]}}"
+    made = plan(SMALL.replace("full_finetune", way).replace("epochs: 1}", "epochs: 1, seeds: per_repeat}"))
+    found = {text for key, text in titles_of(made).items() if made.jobs[key].kind == "pretrain"}
+    assert len(found) == sum(job.kind == "pretrain" for job in made.jobs.values()) == 6
+    assert "pretraining toy_conv (tiny) · then near, then mid, repeat 1" in found

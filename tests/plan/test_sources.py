@@ -224,3 +224,13 @@ def test_recipes_that_name_units_of_another_network_are_left_out_and_told(folder
   {recipe: {name: heads, phases: [{rates: {head: 1, rest: 0}}]}},"""))
     assert [one.recipe.name for one in loaded.suite.strategies if one.recipe] == ["heads"]
     assert "left out, as they name units of another network: mine" in loaded.stand_ins
+
+
+def test_stages_that_stand_in_learn_other_images_each(plan, folder):
+    way = "{intermediate: {dataset: cifar10, then: [{dataset: cifar100}, {dataset: svhn}]}}"
+    text = REAL.replace("[scratch, linear_probe, {freeze: {upto: all}}]", f"[{way}]")
+    (folder / "suites" / "x.yaml").write_text(text)
+    missing = {f"dataset {name}" for name in ("cifar10", "cifar100", "svhn")}
+    options = rehearsal(load_suite(Path("suites/x.yaml")), missing).suite.strategies[0].options
+    stages = [options, *options["then"]]
+    assert len({stage["dataset_options"]["seed"] for stage in stages}) == 3
