@@ -171,3 +171,22 @@ def test_pictures_become_thumbnails(tmp_path, monkeypatch):
     inputs = toys.images("test").inputs(toys.PIPELINE)
     assert rows.shape == (103, 3 * 4 * 4)
     assert torch.allclose(rows[5].reshape(3, 4, 4)[1, 0, 0], inputs[5, 1, :2, :2].mean(), atol=1e-6)
+
+
+def test_a_joint_error_that_cannot_be_had_costs_nothing_else(tmp_path, monkeypatch):
+    """One image of each class cannot be held out; of two, there are two folds."""
+    context = asked(tmp_path)
+    spec, _ = toys.pretrained(context)
+    network, data = source_of(spec, context), context.data(spec.data)
+    monkeypatch.setattr(distance, "FEWEST", 2)
+    monkeypatch.setattr(distance, "_told_apart", lambda *_: 0.25)
+    first = [int((data.train.labels == number).nonzero()[0]) for number in range(3)]
+    apart = dataclasses.replace(data, train=data.train.take(torch.tensor(first)),
+                                test=data.train.take(torch.tensor(first)), classes=("1", "2", "3"))  # fmt: skip
+    source = dataclasses.replace(apart, classes=("4", "5", "6"))
+    monkeypatch.setattr(distance, "squared_mmd", lambda *_: (0.0, 0.0))
+    found = distance._measure(spec, network, source, apart)
+    assert (found.joint_source, found.joint_target, found.joint_folds) == (None, None, 0)
+    assert (found.features, found.num) == (0.25, 3)
+    assert found.source_error is not None
+    assert distance._measure(spec, network, apart, apart).joint_folds == 2
