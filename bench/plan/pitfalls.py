@@ -110,7 +110,8 @@ PITFALLS: dict[PitfallName, Pitfall] = {
     "training_mode_features": Pitfall(
         "frozen units in training mode", "Frozen units are left in training mode: BatchNorm normalises by each batch "
         "and its statistics move.",
-        "Call eval() on what is frozen.", "steps of training, and frozen units with BatchNorm", _extracted_in_training, trains=True,
+        "Call eval() on what is frozen.", "steps of training, and frozen units with BatchNorm",
+        _extracted_in_training, trains=True,
     ),
     "training_mode_at_test": Pitfall(
         "training mode at test", "The network is not put into evaluation mode: an answer depends on the other images "

@@ -129,7 +129,8 @@ def test_the_plan_says_what_is_shared_and_what_cannot_happen(plan):
     assert f"{total - own} share the searches of the right cells, {own} search" in count
     assert lacks == [
         "rate_30_times makes no cell of ridge_probe: it needs a rate",
-        "training_mode_features makes no cell of ridge_probe, full_finetune: it needs steps of training, and frozen units with BatchNorm",
+        "training_mode_features makes no cell of ridge_probe, full_finetune: it needs steps of training, and "
+        "frozen units with BatchNorm",
     ]
     assert in_words((), plan().cells, plan().jobs) == []
 
