@@ -48,9 +48,9 @@ MEASURED: dict[str, list[tuple[str, str, str, str]]] = {
         ("`wrong_pixel_range_costs`", "higher by more than 3 points", "+57.2 ±4.5", "holds here"),
         ("`low_resolution_costs`", "higher by more than 3 points", "+2.5 ±1.5", "undecided"),
         ("`swapped_channels_costs`", "higher by more than 3 points", "+26.5 ±6.4", "holds here"),
-        ("`too_high_a_rate_costs`", "higher by more than 3 points", "+69.4 ±8.0", "holds here"),
-        ("`training_mode_extraction_costs`", "higher by more than 3 points", "−0.9 ±2.3", "undecided"),
-        ("`training_mode_use_costs`", "higher by more than 3 points", "+27.7 ±2.4", "holds here"),
+        ("`too_high_a_rate_costs`", "higher by more than 3 points", "+69.4 ±8.1", "holds here"),
+        ("`training_mode_extraction_costs`", "higher by more than 3 points", "−0.9 ±2.4", "undecided"),
+        ("`training_mode_use_costs`", "higher by more than 3 points", "+29.6 ±2.5", "holds here"),
     ],
     "claims_source": [
         ("`transfer_beats_scratch`", "higher by more than 3 points", "+41.9 ±3.5", "holds here"),
