@@ -123,6 +123,13 @@ def signed(value: float, digits: int = 1) -> str:
     return f"{0:.{digits}f}" if float(text) == 0 else text.replace("-", "−")
 
 
+def sign_mark(mean: float, is_shown: bool) -> tuple[str, str]:
+    """What is said of a difference that a test shows or not, and its CSS class."""
+    if not is_shown:
+        return "○ undecided", "undecided"
+    return ("▲ above 0", "helps") if mean > 0 else ("▼ below 0", "hurts")
+
+
 def compact(value: float, unit: str = "") -> str:
     """`311 k`, `1.2 T`: three digits are what these numbers are good for."""
     if not math.isfinite(value):

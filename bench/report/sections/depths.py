@@ -13,7 +13,20 @@ from bench.report.facts import Facts, name_cell, unique
 from bench.report.figures.depths import Depths, depths_panel
 from bench.report.palette import SHAPES
 from bench.report.sections.learning import point
-from bench.report.view import ABSENT, Block, Column, Figure, Look, Panel, Section, Table, TableCell, Words, signed
+from bench.report.view import (
+    ABSENT,
+    Block,
+    Column,
+    Figure,
+    Look,
+    Panel,
+    Section,
+    Table,
+    TableCell,
+    Words,
+    sign_mark,
+    signed,
+)
 
 DASHES: tuple[tuple[float, ...], ...] = ((), (1, 1.5), (6, 2, 1, 2))  # of the lines of one budget, in suite order
 NAMES: dict[Line, str] = {
@@ -169,8 +182,7 @@ def _cell(reading: Reading | None) -> TableCell:
     if reading is None or reading.found.n == 0:
         return TableCell(ABSENT, value="", css="quiet")
     found, (low, high) = reading.found, reading.ends
-    css = ("helps" if found.mean > 0 else "hurts") if reading.is_shown else "undecided"
-    mark = ("▲ above 0" if found.mean > 0 else "▼ below 0") if reading.is_shown else "○ undecided"
+    mark, css = sign_mark(found.mean, reading.is_shown)
     text = f"{signed(found.mean)}{plus_minus(low, found.mean, high)}"
     bounds = (100 * low, 100 * high, found.n)
     return TableCell(text, value=100 * found.mean, sub=reading.reason or mark, css=f"verdict {css}", bounds=bounds)

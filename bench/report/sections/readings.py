@@ -6,7 +6,7 @@ from bench.analysis.transferability import Form, Reading, Study, units
 from bench.analysis.treatments import SIMILAR
 from bench.analysis.words import plus_minus
 from bench.report.published import DISSIMILAR_SUMMARY, SIMILAR_SUMMARY
-from bench.report.view import ABSENT, Column, Table, TableCell, signed
+from bench.report.view import ABSENT, Column, Table, TableCell, sign_mark, signed
 
 CAPTION = (
     "Holm's correction runs over the tested readings of all tables like this one (5 %). Figures of the paper are "
@@ -25,8 +25,7 @@ def reading_cell(reading: Reading | None) -> TableCell:
     if reading is None or reading.found.n == 0:
         return TableCell(ABSENT, value="", css="quiet")
     found, (low, high) = reading.found, reading.ends
-    css = ("helps" if found.mean > 0 else "hurts") if reading.is_shown else "undecided"
-    mark = ("▲ above 0" if found.mean > 0 else "▼ below 0") if reading.is_shown else "○ undecided"
+    mark, css = sign_mark(found.mean, reading.is_shown)
     mark = mark if reading.quantity.is_tested else "not tested"
     return TableCell(
         f"{signed(found.mean)}{plus_minus(low, found.mean, high)}",
