@@ -17,10 +17,19 @@ from bench.errors import BenchError, nearest, unknown
 Entry = TypeVar("Entry")
 
 
+LATER: dict[str, Any] = {"later": True}  # `json_schema_extra` of an option that came after keys were given away
+
+
 class Options(BaseModel):
     """What a suite may set on an entry. Subclass it; every field needs a default or is required of the suite."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+
+    def told(self, without: Sequence[str] = ()) -> dict[str, Any]:
+        """As they stand in a key. One that is `LATER` and unset is left out, so that older keys hold."""
+        unset = {name for name, field in type(self).model_fields.items()
+                 if field.json_schema_extra == LATER and getattr(self, name) is None}  # fmt: skip
+        return self.model_dump(mode="json", exclude={*unset, *without})
 
 
 OptionsType = TypeVar("OptionsType", bound=Options)

@@ -10,8 +10,9 @@ import pandas as pd
 
 from bench.analysis.frame import FINALS, OWN_HEAD, PRETRAININGS, TRIALS, UNCHOSEN, SuiteResults
 from bench.analysis.sharing import label_overlap, test_overlap
-from bench.datasets.overlap import TWICE, Overlap, worst
+from bench.datasets.overlap import Overlap, twice, worst
 from bench.keys import digest
+from bench.modalities import MODALITIES
 from bench.plan.agreement import REFUSED, agreeing
 from bench.plan.exams import exams_of, sentences
 from bench.plan.halving import cohorts
@@ -327,16 +328,15 @@ def _overlaps(plan: Plan, records: dict[str, Record]) -> list[str]:
 
 def _twice(plan: Plan, records: dict[str, Record]) -> list[str]:
     """Of sets that cannot tell so without their pixels."""
-    silent = {
-        cell.dataset: cell
-        for cell in plan.cells
-        if not any(TWICE in note for note in plan.told_of_data(cell))
-    }
     found = []
-    for label, cell in sorted(silent.items()):
+    for label, cell in sorted({cell.dataset: cell for cell in plan.cells}.items()):
+        facts = plan.sources[digest(cell.declared.data)].facts
+        told = twice(MODALITIES[facts.modality or "image"].example)
+        if any(told in note for note in plan.told_of_data(cell)):
+            continue
         if most := max((one.test_in_train for one in _scored(cell, records)), default=0):
-            num_test = plan.sources[digest(cell.declared.data)].facts.num_test
-            found.append(f"{label}: {most} of {num_test} {TWICE}, pixel by pixel.")
+            how = ", pixel by pixel" if facts.modality == "image" else ""
+            found.append(f"{label}: {most} of {facts.num_test} {told}{how}.")
     return found
 
 

@@ -1,21 +1,23 @@
 """The backbone catalogue: what is built in, third parties' entry points `bench.backbones`, and every timm model."""
 
 from bench import catalogue
-from bench.backbones import cifar_resnet, small_resnet, timm_names, torchvision_names
+from bench.backbones import cifar_resnet, encoders, small_resnet, timm_names, torchvision_names
 from bench.backbones.base import BackboneEntry, BackboneFacts
 from bench.errors import BenchError, unknown
 
 BACKBONES: dict[str, BackboneEntry] = {
     "small_resnet": small_resnet.BACKBONE,
     "cifar_resnet": cifar_resnet.BACKBONE,
+    "hf": encoders.BACKBONE,
 }
 
 
 def find(name: str) -> BackboneEntry | None:
     """The catalogue's entry, or None for a model of timm or torchvision; an unknown name is an error with the nearest
     known ones."""
-    if name in catalogue.names("backbone", BACKBONES):
-        return catalogue.find("backbone", BACKBONES, name)
+    own, _ = split_name(name)
+    if own in catalogue.names("backbone", BACKBONES):
+        return catalogue.find("backbone", BACKBONES, own)
     prefix, architecture, tag = _parts(name)
     index = _index(prefix)
     if architecture not in index:
@@ -26,6 +28,12 @@ def find(name: str) -> BackboneEntry | None:
         tags = [f"{prefix}{architecture}.{known}" for known in index[architecture]]
         raise BenchError(unknown("pretrained weights", name, tags))
     return None
+
+
+def split_name(name: str) -> tuple[str, dict[str, str]]:
+    """`hf:gpt2` -> ("hf", {"path": "gpt2"}); any other name as it is."""
+    own, colon, rest = name.partition(":")
+    return (own, {"path": rest}) if colon and own in BACKBONES else (name, {})
 
 
 def full_name(name: str) -> str:
@@ -49,4 +57,4 @@ def names() -> list[str]:
     return catalogue.names("backbone", BACKBONES)
 
 
-__all__ = ["BACKBONES", "BackboneEntry", "BackboneFacts", "find", "full_name", "names"]
+__all__ = ["BACKBONES", "BackboneEntry", "BackboneFacts", "find", "full_name", "names", "split_name"]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from bench.catalogue import Options
@@ -15,8 +16,8 @@ class BackboneFacts:
     """What planning needs to know: the freezable units in forward order, and what the weights expect to see."""
 
     unit_names: tuple[str, ...]  # stem first, head last
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)  # of pictures
+    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
     image_size: int | None = None  # pixels; None takes images as they come
     is_size_fixed: bool = False  # takes images of no other size
     has_hub_weights: bool = False
@@ -24,6 +25,17 @@ class BackboneFacts:
     interpolation: str = "bicubic"  # or bilinear, as the weights were evaluated
     is_depthwise: bool = False  # has convolutions with one channel in each group
     modality: str = "image"  # what it takes in
+    takes: Any = None  # its pipeline, where that does not depend on the data; None: pictures
+
+
+@dataclass(frozen=True)
+class Found:
+    """A network of an entry that stands for many, as its files tell."""
+
+    options: dict[str, Any]  # as they stand in the key: no place, but the content of what lies there
+    short: str  # its name in tables
+    weights: Path | None  # the file of its weights
+    files: dict[str, Path]  # what it needs beside them, by digest
 
 
 @dataclass(frozen=True)
@@ -37,3 +49,7 @@ class BackboneEntry:
     options: type[Options] = Options
     # Names in a public checkpoint, options -> the network's names; raises BenchError where it needs other options.
     translate: Callable[[Iterable[str], Any], dict[str, str]] | None = None
+    # Where an entry stands for many networks, `ENTRY:NAME`: options, the suite's folder and what makes a file's digest
+    # -> the one that is meant; and the pipeline of its options. Its `facts` lack the units then.
+    found: Callable[[Any, Path, Callable[[Path], str]], Found] | None = None
+    takes: Callable[[dict[str, Any]], Any] | None = None

@@ -27,11 +27,16 @@ def file_name(name: str, suffix: str = SUFFIXES[0]) -> str:
 
 
 def _in_hub_cache(name: str) -> list[Path]:
+    snapshot = snapshot_of(f"timm/{name}")
+    return [snapshot / file for file in IN_HUB] if snapshot is not None else []
+
+
+def snapshot_of(repository: str) -> Path | None:
+    """Its newest files in the hub client's cache."""
     home = Path(os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "huggingface")
     cache = Path(os.environ.get("HF_HUB_CACHE") or home / "hub").expanduser()
-    model = cache / f"models--timm--{name}"
+    model = cache / f"models--{repository.replace('/', '--')}"
     try:
-        revision = (model / "refs" / "main").read_text().strip()
+        return model / "snapshots" / (model / "refs" / "main").read_text().strip()
     except OSError:
-        return []
-    return [model / "snapshots" / revision / file for file in IN_HUB]
+        return None

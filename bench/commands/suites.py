@@ -137,7 +137,7 @@ def _finds(kept: dict[str, Any]) -> Finds:
         key: DataSource(one["options"], DatasetFacts(**one["facts"]))
         for key, one in kept["sources"].items()
     }
-    return Finds(sources, dict(kept["weights"]))
+    return Finds(sources, dict(kept["weights"]), dict(kept.get("networks", {})))
 
 
 def names_of_runs(folders: Folders) -> list[str]:

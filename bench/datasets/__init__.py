@@ -15,7 +15,7 @@ from bench.datasets.digits import DIGITS
 from bench.datasets.files import DataError
 from bench.datasets.folder import FOLDER
 from bench.datasets.huggingface import HUGGING_FACE
-from bench.datasets.manifest import CSV, PARQUET
+from bench.datasets.manifest import CSV, JSONL, PARQUET
 from bench.datasets.named import NAMED
 from bench.datasets.rendered import RENDERED
 from bench.errors import BenchError
@@ -31,6 +31,7 @@ DATASETS: dict[str, DatasetEntry] = {
     "npz": NPZ,
     "csv": CSV,
     "parquet": PARQUET,
+    "jsonl": JSONL,
     "hf": HUGGING_FACE,
     **NAMED,
 }

@@ -13,7 +13,7 @@ from bench.datasets.base import Dataset, DatasetEntry, DatasetFacts, Split
 from bench.datasets.facts_cache import cached_facts
 from bench.datasets.files import DataError, digests_of, listed, shown
 from bench.datasets.npz_file import Head, read
-from bench.datasets.overlap import TWICE
+from bench.datasets.overlap import twice
 from bench.datasets.pictures import scaled
 from bench.keys import digest
 
@@ -44,7 +44,7 @@ def _facts(path: Path, identity: str) -> DatasetFacts:
     loaded = load(ArrayOptions(path=str(path)))
     counts = np.bincount(loaded.train.labels, minlength=len(loaded.classes))
     seen = set(loaded.train.prints[:, 0].tolist())
-    twice = sum(one in seen for one in loaded.test.prints[:, 0].tolist())
+    both = sum(one in seen for one in loaded.test.prints[:, 0].tolist())
     return DatasetFacts(
         num_classes=len(loaded.classes),
         image_size=min(loaded.train.images.shape[1:3]),
@@ -52,8 +52,7 @@ def _facts(path: Path, identity: str) -> DatasetFacts:
         num_test=len(loaded.test.labels),
         smallest_class=int(counts.min()),
         revision=f"npz-{identity}",
-        notes=(f"{twice} of {len(loaded.test.labels)} {TWICE}, pixel by pixel",)
-        if twice else (),
+        notes=(f"{both} of {len(loaded.test.labels)} {twice()}, pixel by pixel",) if both else (),
         train_sizes=tuple(counts),
         test_sizes=tuple(np.bincount(loaded.test.labels, minlength=len(loaded.classes))),
         classes=loaded.classes,

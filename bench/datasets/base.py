@@ -142,6 +142,7 @@ class DatasetFacts:
     train_sizes: tuple[int, ...] = ()
     test_sizes: tuple[int, ...] = ()
     classes: tuple[str, ...] = ()
+    modality: str | None = None  # None: the entry's
     # Of a set that comes in one split, which we divided: what holds of this division alone. None: it brings its own.
     division: tuple[str, ...] | None = None
 

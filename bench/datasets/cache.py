@@ -82,8 +82,7 @@ def kept_prints(name: str, options: Options, cache_dir: Path, revision: str) -> 
 
 
 def _shelf(entry: DatasetEntry, options: Options, cache_dir: Path, revision: str) -> "_Shelf":
-    settings = options.model_dump(mode="json", exclude=set(entry.where))
-    identity = [FORMAT, entry.name, settings, revision]
+    identity = [FORMAT, entry.name, options.told(entry.where), revision]
     return _Shelf(cache_dir, digest(identity), identity, entry.modality)
 
 
@@ -97,16 +96,7 @@ class _Shelf:
     key: str
     # What the key is made of, kept in the entry so that a person can tell what it is.
     identity: list[Any] = field(compare=False)
-    modality: str
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return MODALITIES[self.modality].columns
-
-    @property
-    def parts(self) -> tuple[str, ...]:
-        """Files of each split."""
-        return (*self.columns, "labels", "prints")
+    modality: str  # where an entry does not say
 
     @property
     def place(self) -> Path:
@@ -133,16 +123,18 @@ class _Shelf:
         about = json.loads((self.place / ABOUT).read_text(encoding="utf-8"))
         if about["identity"] != self.identity:
             raise ValueError(f"{ABOUT} is of another set")
-        num_train = about["num_train"]
+        num_train, modality = about["num_train"], about.get("modality", self.modality)
+        parts = (*MODALITIES[modality].columns, "labels", "prints")
         if num_train is None:
-            train, test = (self._split({part: self._map(split, part) for part in self.parts}) for split in SPLITS)
+            arrays = [{part: self._map(split, part) for part in parts} for split in SPLITS]
         else:
-            whole = {part: self._map(POOL, part) for part in self.parts}
+            whole = {part: self._map(POOL, part) for part in parts}
             rows = slice(None, num_train), slice(num_train, None)
-            train, test = (self._split({part: array[own] for part, array in whole.items()}) for own in rows)
+            arrays = [{part: array[own] for part, array in whole.items()} for own in rows]
+        train, test = (_split(one, modality) for one in arrays)
         dataset = Dataset(tuple(about["classes"]), train, test, is_divided=num_train is not None)
         if num_train is not None:
-            vars(dataset)["pool"] = self._split(whole)  # a cached property: no copy
+            vars(dataset)["pool"] = _split(whole, modality)  # a cached property: no copy
         if _sha256_of_prints(dataset) != about["prints_sha256"]:
             raise ValueError("other prints, labels or classes than were put there")
         if not prints_alone and dataset.sha256 != about["sha256"]:
@@ -152,11 +144,6 @@ class _Shelf:
     def _map(self, split: str, part: str) -> npt.NDArray[Any]:
         array: npt.NDArray[Any] = np.load(self.place / f"{split}_{part}.npy", mmap_mode="r", allow_pickle=False)
         return array
-
-    def _split(self, arrays: dict[str, npt.NDArray[Any]]) -> Split:
-        found = Split({name: arrays[name] for name in self.columns}, arrays["labels"], modality=self.modality)
-        vars(found)["prints"] = arrays["prints"]  # likewise: they are not computed again
-        return found
 
     def put(self, dataset: Dataset) -> None:
         self.root.mkdir(parents=True, exist_ok=True)
@@ -172,12 +159,13 @@ class _Shelf:
         parts = {split: _parts(getattr(dataset, split)) for split in SPLITS}
         files = {f"{split}_{part}": [array] for split, own in parts.items() for part, array in own.items()}
         if dataset.is_divided:
-            files = {f"{POOL}_{part}": [own[part] for own in parts.values()] for part in self.parts}
+            files = {f"{POOL}_{part}": [own[part] for own in parts.values()] for part in parts[SPLITS[0]]}
         for name, pieces in files.items():
             _save(folder / f"{name}.npy", pieces)
         about = {
             "identity": self.identity,
             "classes": dataset.classes,
+            "modality": dataset.train.modality,
             "num_train": len(dataset.train.labels) if dataset.is_divided else None,
             "sha256": dataset.sha256,
             "prints_sha256": _sha256_of_prints(dataset),
@@ -198,6 +186,13 @@ class _Shelf:
             self.place.rename(damaged)
             building.rename(self.place)
             _discard(damaged)
+
+
+def _split(arrays: dict[str, npt.NDArray[Any]], modality: str) -> Split:
+    columns = {name: arrays[name] for name in MODALITIES[modality].columns}
+    found = Split(columns, arrays["labels"], modality=modality)
+    vars(found)["prints"] = arrays["prints"]  # a cached property too: they are not computed again
+    return found
 
 
 @functools.lru_cache(maxsize=REMEMBERED)

@@ -43,8 +43,8 @@ def walk(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def is_picture(path: Path) -> bool:
-    return path.suffix.lower() in PICTURES
+def is_suffix_of(name: str, suffixes: Sequence[str]) -> bool:
+    return Path(name).suffix.lower() in suffixes
 
 
 def shown(path: Path | str) -> str:

@@ -1,11 +1,13 @@
-"""`folder:PATH`: one folder of pictures per class; or such folders under `train` and `test` (or `val`)."""
+"""`folder:PATH`: one folder per class, of pictures or of texts; or such folders under `train` and `test` (or `val`)."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from bench.datasets import labelled
 from bench.datasets.base import Dataset, DatasetEntry, DatasetFacts
-from bench.datasets.files import DataError, is_picture, listed, shown, visible, walk
+from bench.datasets.files import DataError, is_suffix_of, listed, shown, visible, walk
 from bench.datasets.foreign import CONVERT, pictures_among
+from bench.datasets.kinds import KINDS, Kind, kind_of
 from bench.datasets.labelled import Labelled, PictureOptions
 
 TRAIN, VALIDATION, TEST = ("train", "training"), ("val", "valid", "validation"), ("test", "testing")
@@ -53,11 +55,12 @@ def _gather(root: Path, sources: list[tuple[Path, str | None]], notes: tuple[str
     folders = [(one, split, child) for one, split in sources for child in visible(one) if child.is_dir()]
     classes = sorted({child.name for _, _, child in folders})
     number = {name: label for label, name in enumerate(classes)}
+    kind = _kind_of(path for _, _, child in folders for path in walk(child))
     rows: list[tuple[Path, int, str | None]] = []
     passed: list[Path] = [path for one, _ in sources for path in visible(one) if path.is_file()]
     for _, split, child in folders:
         for path in walk(child):
-            if is_picture(path):
+            if is_suffix_of(path.name, kind.suffixes):
                 rows.append((path, number[child.name], split))
             else:
                 passed.append(path)
@@ -65,9 +68,9 @@ def _gather(root: Path, sources: list[tuple[Path, str | None]], notes: tuple[str
     convert = f"; found {foreign}{CONVERT}" if foreign else ""
     if not rows:
         raise DataError(f"{shown(root)}: no pictures in folders named after classes; expected {root.name}/CLASS/*.jpg "
-                        f"or {root.name}/train/CLASS/*.jpg{convert}")
+                        f"or {root.name}/train/CLASS/*.jpg, or texts as .txt{convert}")
     if passed:
-        notes += (f"files that are no pictures, passed over: {len(passed)}{convert}",)
+        notes += (f"files that are no {kind.word}, passed over: {len(passed)}{convert}",)
     splits = None if rows[0][2] is None else tuple(str(split) for _, _, split in rows)
     return Labelled(
         root=root,
@@ -76,8 +79,15 @@ def _gather(root: Path, sources: list[tuple[Path, str | None]], notes: tuple[str
         labels=tuple(label for _, label, _ in rows),
         splits=splits,
         notes=notes,
+        modality=kind.modality,
     ).checked()
 
 
-FOLDER = DatasetEntry("folder", "your own images: one folder per class, with or without train and test",
+def _kind_of(paths: Iterable[Path]) -> Kind:
+    """The first that occurs at all: labels or captions may lie beside pictures."""
+    found = {kind_of(path.name) for path in paths}
+    return next((kind for kind in KINDS.values() if kind in found), KINDS["image"])
+
+
+FOLDER = DatasetEntry("folder", "your own pictures or texts: one folder per class, with or without train and test",
                       facts, load, FolderOptions, is_read=True, where=("path",))

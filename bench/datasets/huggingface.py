@@ -20,8 +20,9 @@ from bench.datasets import pictures
 from bench.datasets.base import Dataset, DatasetEntry, DatasetFacts
 from bench.datasets.facts_cache import cached_facts
 from bench.datasets.files import DataError, digests_of, listed, shown, visible, walk
-from bench.datasets.labelled import Labels, PictureOptions, divided, told_of_split, usual_side
-from bench.datasets.overlap import TWICE
+from bench.datasets.kinds import Labels, usual_side
+from bench.datasets.labelled import PictureOptions, divided, told_of_split
+from bench.datasets.overlap import twice
 from bench.errors import Missing
 from bench.keys import digest
 
@@ -194,9 +195,9 @@ def answer(question: dict[str, Any]) -> DatasetFacts:
         seen, others = set(packed), _sha256s(_kept(opened.test, opened.image))
         if len(opened.train) > 1:
             notes.append("its validation split was added to the training images")
-    twice = sum(one in seen for one in others)
-    if twice:
-        notes.append(f"{twice} of {len(others)} {TWICE}, byte for byte")
+    both = sum(one in seen for one in others)
+    if both:
+        notes.append(f"{both} of {len(others)} {twice()}, byte for byte")
     counts = np.bincount(train, minlength=len(opened.classes))
     if counts.min() == 0:
         raise DataError(f"{options.path}: {opened.classes[int(counts.argmin())]!r} has no training image")

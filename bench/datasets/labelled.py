@@ -1,6 +1,7 @@
-"""Picture files with labels, from a folder or a table: checked once, then facts without decoding and arrays with it."""
+"""Pictures, texts or clips with labels, from a folder or a table: checked once, then facts without decoding and arrays
+with it."""
 
-import statistics
+import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -8,7 +9,6 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 
 from bench.catalogue import Options
@@ -16,14 +16,15 @@ from bench.datasets import pictures
 from bench.datasets.base import Dataset, DatasetFacts
 from bench.datasets.facts_cache import cached_facts
 from bench.datasets.files import DataError, digests_of, listed, shown
-from bench.datasets.overlap import TWICE
+from bench.datasets.kinds import KINDS, Kind, Labels
+from bench.datasets.overlap import twice
+from bench.datasets.pictures import Kept
 from bench.datasets.sampling import split_holdout
 from bench.keys import digest
+from bench.modalities import MODALITIES
 
 REVISION = 1  # bump when the same files come to other pixels, labels or splits
-LARGEST_SIDE = 256  # pixels; what a network for 224 needs
-
-Labels = npt.NDArray[np.int64]
+SPLITTING = ("test_share", "split_seed")  # options that say how one split is divided
 
 
 class PictureOptions(Options):
@@ -39,41 +40,62 @@ class PictureOptions(Options):
 
 @dataclass(frozen=True)
 class Labelled:
-    """Files in order, each with its class and split."""
+    """Files in order, or what is as good as a file, each with its class and split."""
 
     root: Path  # names are told relative to it
-    files: tuple[Path, ...]
+    files: tuple[Kept, ...]
     classes: tuple[str, ...]
     labels: tuple[int, ...]
     splits: tuple[str, ...] | None  # "train" or "test" of each; None: one split, to be divided
     notes: tuple[str, ...] = ()
+    modality: str = "image"
+
+    @property
+    def kind(self) -> Kind:
+        return KINDS[self.modality]
+
+    @property
+    def example(self) -> str:
+        return MODALITIES[self.modality].example
 
     def checked(self) -> "Labelled":
-        counts = Counter(self.labels)
+        counts, word = Counter(self.labels), self.kind.word
         if len(self.classes) < 2:
-            raise DataError(f"{shown(self.root)}: {len(self.classes)} class of images; there is nothing to tell apart")
+            raise DataError(f"{shown(self.root)}: {len(self.classes)} class of {word}; there is nothing to tell apart")
         empty = [repr(name) for label, name in enumerate(self.classes) if not counts[label]]
         if empty:
-            raise DataError(f"{shown(self.root)}: no images of {listed(empty)}")
+            raise DataError(f"{shown(self.root)}: no {word} of {listed(empty)}")
         for split in ("train", "test") if self.splits else ():
             here = {label for label, one in zip(self.labels, self.splits or (), strict=True) if one == split}
             lacking = [repr(name) for label, name in enumerate(self.classes) if label not in here]
             if lacking:
-                raise DataError(f"{shown(self.root)}: the {split} split has no images of {listed(lacking)}; "
+                raise DataError(f"{shown(self.root)}: the {split} split has no {word} of {listed(lacking)}; "
                                 "both splits need the same classes")
         return self
 
 
 def facts_of(found: Labelled, options: PictureOptions) -> DatasetFacts:
-    sha256s = digests_of(found.files)
+    sha256s = _digests(found.files)
     content = [
-        [shown(path.relative_to(found.root) if path.is_relative_to(found.root) else path.name), sha256, label]
-        for path, sha256, label in zip(found.files, sha256s, found.labels, strict=True)
+        [_name(one, found.root), sha256, label]
+        for one, sha256, label in zip(found.files, sha256s, found.labels, strict=True)
     ]
-    settings = options.model_dump(mode="json", include=set(PictureOptions.model_fields))
+    settings = options.model_dump(mode="json", include={*found.kind.settings, *SPLITTING})
     identity = digest([REVISION, content, found.classes, found.splits, settings])
     facts = cached_facts(identity, lambda: _facts(found, options, (sha256s, identity)))
     return replace(facts, notes=(*found.notes, *facts.notes))
+
+
+def _digests(files: Sequence[Kept]) -> list[str]:
+    paths = [one for one in files if isinstance(one, Path)]
+    known = dict(zip(paths, digests_of(paths), strict=True)) if paths else {}
+    return [known[one] if isinstance(one, Path) else hashlib.sha256(one.read()).hexdigest() for one in files]
+
+
+def _name(one: Kept, root: Path) -> str:
+    if not isinstance(one, Path):
+        return one.name
+    return shown(one.relative_to(root) if one.is_relative_to(root) else one.name)
 
 
 def _facts(found: Labelled, options: PictureOptions, known: tuple[Sequence[str], str]) -> DatasetFacts:
@@ -82,29 +104,26 @@ def _facts(found: Labelled, options: PictureOptions, known: tuple[Sequence[str],
     labels = np.array(found.labels, np.int64)
     per_class = np.bincount(labels[train], minlength=len(found.classes))
     if per_class.min() == 0:
-        raise DataError(f"{shown(found.root)}: {found.classes[int(per_class.argmin())]!r} has no training image")
+        poorest = found.classes[int(per_class.argmin())]
+        raise DataError(f"{shown(found.root)}: {poorest!r} has no training {found.example}")
     seen = {sha256s[i] for i in train}
-    twice = sum(sha256s[i] in seen for i in test)
-    again = (f"{twice} of {len(test)} {TWICE}, byte for byte",) if twice else ()
+    both = sum(sha256s[i] in seen for i in test)
+    again = (f"{both} of {len(test)} {twice(found.example)}, byte for byte",) if both else ()
     is_divided = found.splits is None
     return DatasetFacts(
         num_classes=len(found.classes),
-        image_size=options.side or usual_side(found.files),
+        image_size=found.kind.size_of(found.files, options),
         num_train=len(train),
         num_test=len(test),
         smallest_class=int(per_class.min()),
         revision=f"files-{identity}",
-        notes=() if is_divided else again,
+        notes=(*found.kind.notes_of(found.files, options), *(() if is_divided else again)),
+        modality=found.modality,
         train_sizes=tuple(per_class),
         test_sizes=tuple(np.bincount(labels[test], minlength=len(found.classes))),
         classes=found.classes,
         division=(told_of_split(train, test, options), *again) if is_divided else None,
     )
-
-
-def usual_side(kept: Sequence[pictures.Kept]) -> int:
-    shorter = [min(size) for size in pictures.sizes_of(kept)]
-    return min(LARGEST_SIDE, max(8, round(statistics.median(shorter))))
 
 
 def split_of(found: Labelled, options: PictureOptions) -> tuple[Labels, Labels]:
@@ -126,8 +145,7 @@ def told_of_split(train: Labels, test: Labels, options: PictureOptions) -> str:
 
 
 def load(found: Labelled, options: PictureOptions) -> Dataset:
-    side = facts_of(found, options).image_size
-    decoded = pictures.decode(found.files, side, options.fit)
+    decoded = found.kind.decode(found.files, facts_of(found, options).image_size, options)
     labels = np.array(found.labels, np.int64)
     train, test = split_of(found, options)
     parts = decoded.split(labels, train), decoded.split(labels, test)

@@ -1,14 +1,22 @@
-"""`csv:PATH` and `parquet:PATH`: a table with a picture's path and its label in each row."""
+"""`csv:PATH`, `parquet:PATH` and `jsonl:PATH`: a table with a label in each row, and a picture's path or a text."""
 
+import json
 import math
 from collections import Counter
+from collections.abc import Container
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from bench.datasets import labelled
+from pydantic import Field
+
+from bench.catalogue import LATER
+from bench.datasets import labelled, texts
 from bench.datasets.base import Dataset, DatasetEntry, DatasetFacts
 from bench.datasets.files import DataError, listed, shown
 from bench.datasets.labelled import Labelled, PictureOptions
+from bench.datasets.pictures import Packed
 from bench.memory import available_memory
 
 if TYPE_CHECKING:
@@ -19,6 +27,8 @@ SPLITS = {"train": "train", "training": "train", "val": "train", "valid": "train
 PER_BYTE = 20  # bytes of memory for a byte of a table, at most: short fields become objects
 PER_ROW = 4_000  # bytes of memory for a row, while the revision is made of all paths and digests
 BLOCK = 1 << 16  # bytes that are read at once while rows are counted
+TEXT = "text"  # the usual name of a column
+JSON_LINES = (".jsonl", ".ndjson", ".json")
 UTF_16 = b"\xff\xfe", b"\xfe\xff"
 
 
@@ -27,6 +37,10 @@ class TableOptions(PictureOptions):
     """The table; `csv:PATH` or `parquet:PATH` as the dataset's name is the same. Pictures are found relative to it."""
     image: str = "path"
     """The column of pictures."""
+    text: Annotated[str | None, Field(json_schema_extra=LATER)] = None
+    """The column of texts, instead of pictures; unset, `text` where there is no column of pictures."""
+    second: Annotated[str | None, Field(json_schema_extra=LATER)] = None
+    """The column of second texts, where a text is a pair: a premise and a hypothesis, say."""
     label: str = "label"
     """The column of labels, text or numbers."""
     split: str = "split"
@@ -44,16 +58,9 @@ def load(options: TableOptions) -> Dataset:
 def scan(options: TableOptions) -> Labelled:
     table = Path(options.path)
     rows = _read(table, options)
-    root = table.parent
-    files = tuple(root / name for name in rows[options.image])
-    missing = [shown(path) for path in files if not _is_there(path)]
-    if missing:
-        raise DataError(f"{shown(table)}: {len(missing)} of {len(files)} pictures are not there: {listed(missing)}")
+    columns = _columns(options, rows)
+    files = _texts(rows, columns) if columns.is_text else _pictures(table, rows, options)
     labels = rows[options.label]
-    several = [shown(path) for path, count in Counter(path for path, _ in set(zip(files, labels, strict=True))).items()
-               if count > 1]
-    if several:
-        raise DataError(f"{shown(table)}: {len(several)} pictures have several labels: {listed(several)}")
     classes = sorted(set(labels), key=_natural)
     number = {name: label for label, name in enumerate(classes)}
     splits = None
@@ -66,7 +73,48 @@ def scan(options: TableOptions) -> Labelled:
         splits = tuple(SPLITS[str(name)] for name in rows[options.split])
         if any(str(name).startswith("val") for name in rows[options.split]):
             notes = ("validation images were added to the training images",)
-    return Labelled(root, files, tuple(classes), tuple(number[one] for one in labels), splits, notes).checked()
+    numbers = tuple(number[one] for one in labels)
+    return Labelled(table.parent, files, tuple(classes), numbers, splits, notes, columns.modality).checked()
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """What a table's rows hold."""
+
+    content: str
+    second: str | None = None
+    is_text: bool = False
+
+    @property
+    def modality(self) -> str:
+        return "text" if self.is_text else "image"
+
+    @property
+    def every(self) -> list[str]:
+        return [self.content, *([self.second] if self.second is not None else [])]
+
+
+def _columns(options: TableOptions, names: Container[str]) -> _Columns:
+    is_text = options.text is not None or options.second is not None or (options.image not in names and TEXT in names)
+    return _Columns(options.text or TEXT, options.second, True) if is_text else _Columns(options.image)
+
+
+def _texts(rows: "pd.DataFrame", columns: _Columns) -> tuple[Packed, ...]:
+    parts = [rows[name] for name in columns.every]
+    return tuple(Packed(f"row {number}", partial(texts.joined, *row))
+                 for number, row in enumerate(zip(*parts, strict=True), 1))  # fmt: skip
+
+
+def _pictures(table: Path, rows: "pd.DataFrame", options: TableOptions) -> tuple[Path, ...]:
+    files = tuple(table.parent / name for name in rows[options.image])
+    missing = [shown(path) for path in files if not _is_there(path)]
+    if missing:
+        raise DataError(f"{shown(table)}: {len(missing)} of {len(files)} pictures are not there: {listed(missing)}")
+    pairs = set(zip(files, rows[options.label], strict=True))
+    several = [shown(path) for path, count in Counter(path for path, _ in pairs).items() if count > 1]
+    if several:
+        raise DataError(f"{shown(table)}: {len(several)} pictures have several labels: {listed(several)}")
+    return files
 
 
 def _read(path: Path, options: TableOptions) -> "pd.DataFrame":
@@ -75,22 +123,28 @@ def _read(path: Path, options: TableOptions) -> "pd.DataFrame":
     try:
         with path.open("rb") as file:
             head = file.read(4)
-        read, names = _parquet(path, options) if head == b"PAR1" else _csv(path, head)
+        if head == b"PAR1":
+            read, names = _parquet(path, options)
+        else:
+            read, names = _jsonl(path) if path.suffix.lower() in JSON_LINES else _csv(path, head)
         rows = read.astype(str).where(read.notna(), "")
     except ImportError as error:
         raise DataError(f"{shown(path)}: reading parquet needs pyarrow (pip install pyarrow)") from error
     except (ValueError, OSError) as error:
         raise DataError(f"{shown(path)}: not a table ({' '.join(str(error).split())[:200]})") from error
-    lacking = [repr(name) for name in (options.image, options.label) if name not in rows]
+    columns = _columns(options, rows)
+    lacking = [repr(name) for name in (*columns.every, options.label) if name not in rows]
     if lacking:
         raise DataError(f"{shown(path)}: no column {' or '.join(lacking)}; found {listed(map(repr, names))}; "
-                        "name yours with the options `image` and `label`")
+                        "name yours with the options `image` (or `text`) and `label`")
     torn = int(rows[options.label].str.contains("\n", regex=False).sum())
     if torn:
         raise DataError(f"{shown(path)}: {torn} labels go on over several lines, as behind a quote that is not closed")
-    empty = int(((rows[options.image] == "") | (rows[options.label] == "")).sum())
-    if empty:
-        raise DataError(f"{shown(path)}: {empty} rows lack a picture or a label")
+    lack = rows[options.label] == ""
+    if not columns.is_text:  # an empty text is a text
+        lack |= rows[options.image] == ""
+    if lack.any():
+        raise DataError(f"{shown(path)}: {int(lack.sum())} rows lack a picture or a label")
     return rows
 
 
@@ -101,7 +155,7 @@ def _parquet(path: Path, options: TableOptions) -> tuple["pd.DataFrame", list[st
     with ParquetFile(path) as file:
         _check_size(path, file.metadata.num_rows)
         names = file.schema_arrow.names
-        wanted = [name for name in (options.image, options.label, options.split) if name in names]
+        wanted = [name for name in (*_columns(options, names).every, options.label, options.split) if name in names]
         return file.read(wanted).to_pandas(ignore_metadata=True), names
 
 
@@ -117,6 +171,23 @@ def _csv(path: Path, head: bytes) -> tuple["pd.DataFrame", list[str]]:
     if not isinstance(read.index, pd.RangeIndex):  # pandas would take the first ones for names
         raise ValueError("its rows have more fields than its head has names")
     return read, list(read.columns)
+
+
+def _jsonl(path: Path) -> tuple["pd.DataFrame", list[str]]:
+    """One JSON object in each line. Numbers as they are written: the class 01 cannot be."""
+    import pandas as pd
+
+    with path.open("rb") as file:
+        _check_size(path, sum(block.count(b"\n") for block in iter(lambda: file.read(BLOCK), b"")))
+    rows = []
+    with path.open(encoding="utf-8-sig") as file:
+        for number, line in enumerate(file, 1):
+            row = json.loads(line, parse_float=str, parse_int=str) if line.strip() else {}
+            if not isinstance(row, dict):
+                raise ValueError(f"line {number} is no object")  # noqa: TRY004 - of the file, told like its other faults
+            rows += [row] if row else []
+    read = pd.DataFrame(rows, dtype=object)
+    return read, list(map(str, read.columns))
 
 
 def _check_size(path: Path, rows: int) -> None:
@@ -142,6 +213,9 @@ def _natural(name: str) -> tuple[int, float, str]:
 
 
 CSV = DatasetEntry(
-    "csv", "a table of picture paths and labels", facts, load, TableOptions, is_read=True, where=("path",)
+    "csv", "a table of texts or picture paths, and labels", facts, load, TableOptions, is_read=True, where=("path",)
 )
 PARQUET = DatasetEntry("parquet", "the same, as parquet", facts, load, TableOptions, is_read=True, where=("path",))
+JSONL = DatasetEntry(
+    "jsonl", "the same, one JSON object in each line", facts, load, TableOptions, is_read=True, where=("path",)
+)

@@ -14,7 +14,8 @@ from bench.datasets import pictures
 from bench.datasets.base import Dataset, DatasetFacts, print_of
 from bench.datasets.facts_cache import cached_facts
 from bench.datasets.files import digests_of, shown, walk
-from bench.datasets.labelled import Labels, PictureOptions, divided, told_of_split
+from bench.datasets.kinds import Labels
+from bench.datasets.labelled import PictureOptions, divided, told_of_split
 from bench.keys import digest
 
 REVISION = 1  # bump when the same files come to other pixels, labels or splits

@@ -3,11 +3,12 @@ changed at random; the rest of the house knows none of them by name."""
 
 from typing import Any
 
-from bench.modalities import image
+from bench.modalities import image, text
 from bench.modalities.base import Modality
 
 MODALITIES: dict[str, Modality] = {
     "image": image.MODALITY,
+    "text": text.MODALITY,
 }
 
 

@@ -4,6 +4,7 @@ input. No torch here: planning reads entries, and workers ask an entry for its `
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy.typing as npt
@@ -36,9 +37,21 @@ class Variation(Protocol):
 class Handling(Protocol):
     """From stored columns to inputs. Everything random is decided per example, for whole batches at once."""
 
+    # Inputs are rows of whole numbers [B, L], and 0 behind the end of each: a batch is cut to its longest example.
+    is_padded: bool = False
+
     def stored(self, columns: Columns) -> "tuple[Tensor, ...]":
         """The columns as tensors [N, ...] on the CPU. They may share memory with a file."""
         ...
+
+    def preparation(self, pipeline: Any) -> Any:
+        """The part of a pipeline that is computed of each example once, before anything changes at random; None:
+        columns are taken as they are stored."""
+        return None
+
+    def prepared(self, columns: Columns, pipeline: Any, files: Mapping[str, Path]) -> "Tensor":
+        """[N, ...], on the CPU: what stands in the place of the stored columns then. `files`: by their digest."""
+        raise TypeError(f"{type(self).__name__} takes columns as they are stored")
 
     def variation(self, training: Training) -> Variation: ...
 
@@ -86,3 +99,6 @@ class Modality:
     check: Callable[[Columns], None]  # raises AssertionError where columns are not as `handling` wants them
     pipeline: type  # from stored to input: a frozen dataclass, part of the key
     handling: Callable[[], Handling]  # imports torch itself
+    # Of what a suite says of a backbone, and the facts of backbone and data set: its pipeline.
+    pipeline_for: Callable[[Any, Any, Any], Any]
+    example: str = "image"  # what people call one

@@ -1,5 +1,7 @@
 """Pictures: 8-bit RGB of one size in a split, resized and normalised as the weights expect. `pixels.py` computes."""
 
+from typing import Any
+
 import numpy as np
 
 from bench.modalities.base import Columns, Handling, Modality
@@ -11,6 +13,16 @@ def _check(columns: Columns) -> None:
     assert images.dtype == np.uint8
     assert images.ndim == 4
     assert images.shape[3] == 3
+
+
+def _pipeline_for(spec: Any, facts: Any, data: Any) -> Pipeline:
+    return Pipeline(
+        image_size=spec.image_size or facts.image_size or data.image_size,
+        mean=spec.mean or facts.mean,
+        std=spec.std or facts.std,
+        interpolation="bilinear" if (spec.interpolation or facts.interpolation) == "bilinear" else "bicubic",
+        crop=spec.crop,
+    )
 
 
 def _handling() -> Handling:
@@ -26,4 +38,5 @@ MODALITY = Modality(
     check=_check,
     pipeline=Pipeline,
     handling=_handling,
+    pipeline_for=_pipeline_for,
 )

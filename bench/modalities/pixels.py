@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from bench.keys import seed_for
-from bench.modalities.base import Columns
+from bench.modalities.base import Columns, Handling
 from bench.modalities.crops import NUM_DRAWS, boxes_of, resized
 from bench.spec.refs import Pipeline, Training
 
@@ -169,7 +169,7 @@ def _changed(
     return Changed(pixels, boxes)
 
 
-class ImageHandling:
+class ImageHandling(Handling):
     """`modalities.base.Handling` of pictures."""
 
     def stored(self, columns: Columns) -> tuple[Tensor, ...]:

@@ -10,7 +10,6 @@ from torch import nn
 
 from bench import backbones
 from bench.backbones import torchvision_models, torchvision_names
-from bench.backbones.base import BackboneEntry
 from bench.errors import BenchError
 from bench.network import weights as weights_io
 from bench.network.new_head import give_head, names_of_classifiers
@@ -26,26 +25,23 @@ def build_network(ref: BackboneRef, num_classes: int, init_seed: int, head: NewH
     entry = backbones.find(ref.name)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(init_seed)
-        module = _construct(entry, ref, num_classes)
+        module = build_named(ref.name, num_classes, ref.options)
         if head is not None:
             give_head(module, head)
     network = cut_into_units(module, coarse=ref.units == "coarse")
-    if entry is not None and network.num_units != len(entry.facts.unit_names):
+    if entry is not None and entry.found is None and network.num_units != len(entry.facts.unit_names):
         raise ValueError(f"backbone {ref.name!r} declares {len(entry.facts.unit_names)} units, "
                          f"its group_matcher makes {network.num_units}")
     return network
 
 
-def _construct(entry: BackboneEntry | None, ref: BackboneRef, num_classes: int) -> nn.Module:
+def build_named(name: str, num_classes: int, options: dict[str, Any]) -> nn.Module:
+    """Of the catalogue, of torchvision or of timm."""
+    entry = backbones.find(name)
     if entry is not None:
-        built = entry.build(num_classes, entry.options.model_validate(ref.options))
-        assert isinstance(built, nn.Module), f"backbone {ref.name!r} built a {type(built).__name__}"
+        built = entry.build(num_classes, entry.options.model_validate(options))
+        assert isinstance(built, nn.Module), f"backbone {name!r} built a {type(built).__name__}"
         return built
-    return build_from_library(ref.name, num_classes, ref.options)
-
-
-def build_from_library(name: str, num_classes: int, options: dict[str, Any]) -> nn.Module:
-    """Of timm or torchvision, by its name."""
     if name.startswith(torchvision_names.PREFIX):
         return torchvision_models.build(name, num_classes, options)
     created: nn.Module = timm.create_model(name, pretrained=False, num_classes=num_classes, **options)
@@ -77,7 +73,7 @@ def _translated(ref: BackboneRef, path: Path) -> State:
         names = entry.translate(state, entry.options.model_validate(ref.options))
     except BenchError as error:
         raise WeightsError(f"{path.name}: {error}") from error
-    return {names[name]: tensor for name, tensor in state.items()}
+    return {names[name]: tensor for name, tensor in state.items() if name in names}
 
 
 def _from_hub(ref: BackboneRef, path: Path) -> State:

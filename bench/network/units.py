@@ -108,7 +108,7 @@ def cut_into_units(module: nn.Module, coarse: bool) -> Network:
     groups.append([name for name in names if _inside(name, head)])
     return Network(
         module=module,
-        unit_names=tuple(_unit_names(groups, parameters)),
+        unit_names=tuple(getattr(module, "unit_names", None) or _unit_names(groups, parameters)),
         parameters=tuple({n: parameters[n] for n in parameters if n in set(group)} for group in groups),
         buffers=tuple(tuple(n for n in buffers if n in set(group)) for group in groups),
         modules=_modules_within(module, groups),

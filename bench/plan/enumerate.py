@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from bench import backbones, datasets
+from bench import backbones
 from bench.errors import BenchError, Missing, MissingInputs, SuiteError
 from bench.keys import digest
 from bench.plan import probe
 from bench.plan.claims import check_claims
 from bench.plan.exams import refuse_same
+from bench.plan.networks import networks_of, stands_for_many
 from bench.plan.origins import origin_of
 from bench.plan.pitfalls import PITFALLS, mistaken_cells
 from bench.plan.plan import Cell, DataSource, Declared, Finds, Plan, Role
@@ -69,7 +70,7 @@ def make_plan(
         jobs=jobs,
         sources=_sources(tasks, recipes),
         finds=problems.finds,
-        weights_files={b.weights.identity: b.weights_file for b, _ in recipes if b.weights_file is not None},
+        weights_files={name: path for backbone, _ in recipes for name, path in backbone.files.items()},
         pretrain_labels=_pretrain_labels(recipes),
         machine=machine,
         arithmetic={arithmetic_key(backbone.ref(backbone.weights)): backbone.arithmetic for backbone, _ in recipes},
@@ -125,16 +126,19 @@ def _backbones(suite: Suite, cache: Path, problems: Problems) -> list[ResolvedBa
             known.append(number)
         except BenchError as error:
             problems.add(("backbones", number, "name"), str(error))
+    networks = networks_of(specs, known, problems)
+    known = [number for number in known if number in networks or not stands_for_many(specs[number])]
     for number in known:
         _check_outside_weights(number, specs[number], problems)
-    if problems.missing:  # asking about timm models takes seconds, and nothing will run
-        known = [number for number in known if backbones.find(specs[number].name) is not None]
+    if problems.missing:  # looking at models takes seconds, and nothing will run
+        known = [n for n in known if n not in networks and backbones.find(specs[n].name) is not None]
     resolved: list[ResolvedBackbone] = []
-    for number, facts in zip(known, probe.facts_for([specs[n] for n in known], cache), strict=True):
+    asked = [(specs[number], networks.get(number)) for number in known]
+    for number, facts in zip(known, probe.facts_for(asked, cache), strict=True):
         if isinstance(facts, BenchError):
             problems.add(("backbones", number), str(facts))
             continue
-        backbone = resolve_backbone(number, suite, facts, problems)
+        backbone = resolve_backbone((number, networks.get(number)), suite, facts, problems)
         if backbone is None:
             continue
         if any(backbone.label == other.label for other in resolved):
@@ -147,15 +151,24 @@ def _backbones(suite: Suite, cache: Path, problems: Problems) -> list[ResolvedBa
 def _check_modalities(
     tasks: list[Task], recipes: list[tuple[ResolvedBackbone, list[ResolvedStrategy]]], problems: Problems
 ) -> None:
+    """A suite may hold several; each backbone meets the data sets of its own."""
     for number, (backbone, listed) in enumerate(recipes):
         takes = backbone.facts.modality
-        taught = [stage.data.ref for one in listed for stage in one.stages]
-        taught += [job.spec.data for job in backbone.pretrainings]
-        for ref in {digest(ref): ref for ref in [*(task.dataset.ref for task in tasks), *taught]}.values():
-            given = datasets.find(ref.name).modality
-            if given != takes:
-                text = f"backbone {backbone.label!r} is for {takes} data, and data set {ref.name!r} is {given}"
+        taught = [(stage.data.ref.name, stage.data.facts) for one in listed for stage in one.stages]
+        if backbone.lesson is not None:
+            taught.append((backbone.lesson.label, backbone.sources[digest(backbone.lesson.data)].facts))
+        for name, facts in dict(taught).items():
+            if facts.modality != takes:
+                text = f"backbone {backbone.label!r} is for {takes} data, and data set {name!r} is {facts.modality}"
                 problems.add(("backbones", number), text)
+        if tasks and not any(task.dataset.facts.modality == takes for task in tasks):
+            named = ", ".join(f"{task.dataset.label!r} is {task.dataset.facts.modality}" for task in tasks)
+            problems.add(("backbones", number), f"backbone {backbone.label!r} is for {takes} data, and {named}")
+    for task in tasks if recipes else ():
+        given, number = task.dataset.facts.modality, problems.loaded.suite.datasets.index(task.spec)
+        if not any(backbone.facts.modality == given for backbone, _ in recipes):
+            text = f"data set {task.dataset.label!r} is {given}, and no backbone of this suite is for such data"
+            problems.add(("datasets", number), text)
 
 
 def _check_epochs(
@@ -248,6 +261,8 @@ def _combinations(
     study = suite.transferability
     for task in tasks:
         for backbone, listed in recipes:
+            if backbone.facts.modality != task.dataset.facts.modality:
+                continue
             for strategy in listed:
                 if study is None:
                     yield task, (backbone, strategy), None

@@ -97,6 +97,7 @@ class Finds:
 
     sources: dict[str, DataSource] = field(default_factory=dict)  # by digest of a dataset's name and options as written
     weights: dict[str, str] = field(default_factory=dict)  # identity, by digest of a backbone's name and weights
+    networks: dict[str, dict[str, Any]] = field(default_factory=dict)  # by digest of a backbone's name and options
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Facts about timm models that only timm knows: units, image size, mean and std. Asked where torch is, once.
+"""Facts about networks that only their libraries know: units, image size, mean and std. Asked where torch is, once.
 
 `facts_for` keeps the answers in a cache folder, so that `plan` stays free of torch and quick. A fork of the server that
 workers come from too looks at the models (`_answers`).
@@ -7,13 +7,13 @@ workers come from too looks at the models (`_answers`).
 import contextlib
 import dataclasses
 import io
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from bench import backbones, fork_server
 from bench.backbones import torchvision_names
-from bench.backbones.base import BackboneFacts
+from bench.backbones.base import BackboneFacts, Found
 from bench.errors import BenchError
 from bench.keys import digest
 from bench.store.remembered import recall, remember
@@ -25,13 +25,16 @@ CLASSES = 7  # of the network that is looked at: a number that no layer of a kno
 FIELDS = [field.name for field in dataclasses.fields(BackboneFacts)]
 
 
-def facts_for(specs: list[BackboneSpec], cache: Path) -> list[BackboneFacts | BenchError]:
-    """In the order of `specs`. Catalogue entries answer at once, timm models from the cache or by one look."""
+Asked = tuple[BackboneSpec, Found | None]
+
+
+def facts_for(asked: list[Asked], cache: Path) -> list[BackboneFacts | BenchError]:
+    """In this order. Most entries of the catalogue answer at once, libraries' models from the cache or by one look."""
     questions: dict[str, dict[str, Any]] = {}
     answers: dict[str, Any] = {}
-    for spec in specs:
-        if backbones.find(spec.name) is None:
-            key, question = _question(spec)
+    for spec, found in asked:
+        if found is not None or backbones.find(spec.name) is None:
+            key, question = _question(spec, found)
             answer = recall(cache / "timm" / f"{key}.json")
             if answer is None:
                 questions[key] = question
@@ -42,28 +45,42 @@ def facts_for(specs: list[BackboneSpec], cache: Path) -> list[BackboneFacts | Be
         for key in questions:
             if "error" not in answers[key]:
                 remember(cache / "timm" / f"{key}.json", answers[key])
-    return [_facts(spec, answers) for spec in specs]
+    return [_facts(one, answers) for one in asked]
 
 
-def _facts(spec: BackboneSpec, answers: dict[str, Any]) -> BackboneFacts | BenchError:
+def _facts(asked: Asked, answers: dict[str, Any]) -> BackboneFacts | BenchError:
+    spec, found = asked
     entry = backbones.find(spec.name)
-    if entry is not None:
+    if entry is not None and found is None:
         return entry.facts
-    answer = answers[_question(spec)[0]]
+    answer = answers[_question(spec, found)[0]]
     if "error" in answer:
         return BenchError(f"backbone {spec.name!r}: {answer['error']}")
+    if entry is not None and entry.takes is not None and found is not None:
+        units = tuple(answer["unit_names"])
+        return dataclasses.replace(entry.facts, unit_names=units, takes=entry.takes(found.options))
     lists = {name: tuple(answer[name]) for name in ("unit_names", "mean", "std")}
     return BackboneFacts(**{**answer, **lists})
 
 
-def _question(spec: BackboneSpec) -> tuple[str, dict[str, Any]]:
+def _question(spec: BackboneSpec, found: Found | None) -> tuple[str, dict[str, Any]]:
+    if found is not None:
+        question = {"name": backbones.split_name(spec.name)[0], "units": spec.units, "options": found.options}
+        return digest([_version("transformers"), CUT, FIELDS, question]), question
     question = {"name": spec.name, "units": spec.units, "options": spec.options}
     return digest([version("timm"), version("torchvision"), CUT, FIELDS, question]), question
 
 
+def _version(library: str) -> str:
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return ""
+
+
 def _ask(questions: dict[str, dict[str, Any]]) -> dict[str, Any]:
     note(f"looking at {', '.join(sorted({q['name'] for q in questions.values()}))}; once")
-    return fork_server.ask("asking timm about backbones", _answers, questions)
+    return fork_server.ask("looking at backbones", _answers, questions)
 
 
 def _answers(questions: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -76,13 +93,13 @@ def _without_memory(name: str, options: dict[str, Any]) -> Any:
     """On the meta device; some models of older timm versions can only be built for real."""
     import torch
 
-    from bench.network.build import build_from_library
+    from bench.network.build import build_named
 
     try:
         with torch.device("meta"):
-            return build_from_library(name, CLASSES, options)
+            return build_named(name, CLASSES, options)
     except (NotImplementedError, RuntimeError):
-        return build_from_library(name, CLASSES, options)
+        return build_named(name, CLASSES, options)
 
 
 def _answer(question: dict[str, Any]) -> dict[str, Any]:
@@ -98,7 +115,7 @@ def _answer(question: dict[str, Any]) -> dict[str, Any]:
         unit_names=network.unit_names,
         has_batchnorm=_has_batchnorm(model),
         is_depthwise=_is_depthwise(model),
-        **_config(question, model),
+        **(_config(question, model) if backbones.find(question["name"]) is None else {}),
     )
     return dataclasses.asdict(facts)
 

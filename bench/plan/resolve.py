@@ -6,12 +6,13 @@ from typing import Any
 
 from bench import backbones, datasets, strategies
 from bench.backbones import hub
-from bench.backbones.base import BackboneFacts
+from bench.backbones.base import BackboneFacts, Found
 from bench.catalogue import OptionProblems, Options, parse_options
 from bench.datasets.base import DatasetEntry, DatasetFacts
 from bench.datasets.files import digests_of
 from bench.errors import BenchError, Missing
 from bench.keys import digest
+from bench.modalities import MODALITIES
 from bench.places import DATA, find_file
 from bench.plan.classes import chosen
 from bench.plan.plan import DataSource, Finds, Lesson
@@ -19,7 +20,7 @@ from bench.plan.precision import ASKED, Choice
 from bench.plan.titles import label_of
 from bench.spec.job import Job, PretrainSpec
 from bench.spec.recipe import Recipe, Via
-from bench.spec.refs import BackboneRef, DataRef, Metric, Pipeline, Weights
+from bench.spec.refs import BackboneRef, DataRef, Metric, Weights
 from bench.spec.spans import Span, Varied
 from bench.strategies import varied
 from bench.strategies.entry import Axis, StrategyEntry
@@ -82,13 +83,13 @@ class ResolvedBackbone:
     weights: Weights
     options: dict[str, Any]
     pretrainings: tuple[Job, ...]  # inside the suite: one, or one for each repeat
-    weights_file: Path | None
+    files: dict[str, Path]  # of its weights, and what else its network needs, by their identity
     sources: dict[str, DataSource] = field(default_factory=dict)  # of its pretraining
     lesson: Lesson | None = None  # the same
     arithmetic: Choice = Choice("fp32", ASKED)  # what it trains in; `enumerate.py` fills it
 
     def ref(self, weights: Weights) -> BackboneRef:
-        return BackboneRef(self.spec.name, self.options, self.spec.units, weights)
+        return BackboneRef(backbones.split_name(self.spec.name)[0], self.options, self.spec.units, weights)
 
     def pretraining(self, repeat: int) -> Job | None:
         return self.pretrainings[repeat % len(self.pretrainings)] if self.pretrainings else None
@@ -168,10 +169,9 @@ def resolve_dataset(asked: Asked, loc: Loc, problems: Problems) -> tuple[DataRef
     except Exception as error:  # a third party's code, most likely about a file of the person's
         problems.add(loc, f"dataset {name!r}: {type(error).__name__}: {error}")
         return None
-    every = options.model_dump(mode="json")
-    told = {option: value for option, value in every.items() if option not in entry.where}
+    every, told = options.model_dump(mode="json"), options.told(entry.where)
     problems.finds.sources[written] = DataSource(every, facts)
-    part = None
+    facts, part = replace(facts, modality=facts.modality or entry.modality), None
     if asked.classes is not None:
         try:
             part = chosen(asked.classes, name, entry, facts)
@@ -200,13 +200,17 @@ def _with_places(entry: DatasetEntry, raw: dict[str, Any], beside: Path) -> dict
 
 
 def resolve_backbone(
-    number: int, suite: Suite, facts: BackboneFacts, problems: Problems
+    which: tuple[int, Found | None], suite: Suite, facts: BackboneFacts, problems: Problems
 ) -> ResolvedBackbone | None:
+    """`which`: its number in the suite, and the network that is meant where its entry stands for many."""
+    number, found = which
     spec = suite.backbones[number]
     loc: Loc = ("backbones", number)
     entry = backbones.find(spec.name)
     options = dict(spec.options)
-    if entry is not None:
+    if found is not None:
+        options = found.options
+    elif entry is not None:
         at = Place(problems, (*loc, "options"))
         checked = checked_options(f"backbone {spec.name!r}", entry.options, spec.options, at)
         if checked is None:
@@ -218,18 +222,43 @@ def resolve_backbone(
         problems.add((*loc, "image_size"), text)
     if spec.pretrain is not None:
         num = suite.repeats if spec.pretrain.seeds == "per_repeat" else 1
-        return _pretrained_inside(spec, (options, num), facts, Place(problems, loc))
+        inside = _pretrained_inside(spec, (options, num), facts, Place(problems, loc))
+        return replace(inside, files=found.files) if inside is not None and found is not None else inside
     try:
-        weights, path = _outside_weights(spec, facts, problems)
+        weights, path = _outside_weights(spec, facts, problems) if found is None else _weights_of(found, spec, problems)
     except Missing as missing:
         problems.lack((*loc, "weights"), missing)
         return None
     except BenchError as error:
         problems.add((*loc, "weights"), str(error))
         return None
+    label = spec.label or _label(spec, found, weights, path)
+    files = {**({weights.identity: path} if path is not None else {}), **(found.files if found is not None else {})}
+    return ResolvedBackbone(label, spec, facts, weights, options, (), files)
+
+
+def _label(spec: BackboneSpec, found: Found | None, weights: Weights, path: Path | None) -> str:
+    if found is not None and spec.weights in (None, "hub"):
+        return found.short
     origin = path.name if path is not None and weights.origin == "file" else weights.origin
-    label = spec.label or (spec.name if weights.origin == "hub" else f"{spec.name} ({origin})")
-    return ResolvedBackbone(label, spec, facts, weights, options, (), path)
+    name = found.short if found is not None else spec.name
+    return name if weights.origin == "hub" else f"{name} ({origin})"
+
+
+def _weights_of(found: Found, spec: BackboneSpec, problems: Problems) -> tuple[Weights, Path | None]:
+    """Of a network whose files were found: what lies beside its configuration, where a suite names nothing else."""
+    if spec.weights == "random":
+        return Weights("random"), None
+    if spec.weights not in (None, "hub"):
+        return file_weights(spec.weights, problems)
+    written = digest([spec.name, "weights"])
+    if written in problems.kept.weights:
+        return Weights("file", problems.kept.weights[written]), None
+    if found.weights is None:
+        raise BenchError(f"{found.short}: no weights in one file (model.safetensors or pytorch_model.bin) beside its "
+                         "configuration; give `weights: random`, or the path of a checkpoint")
+    problems.finds.weights[written] = digests_of([found.weights])[0]
+    return Weights("file", problems.finds.weights[written]), found.weights
 
 
 def _outside_weights(spec: BackboneSpec, facts: BackboneFacts, problems: Problems) -> tuple[Weights, Path | None]:
@@ -287,7 +316,7 @@ def _pretrained_inside(
     lr, weight_decay = PRETRAINING[source.optimizer]
     first = PretrainSpec(
         data=data,
-        backbone=BackboneRef(spec.name, options, "coarse", Weights("random")),
+        backbone=BackboneRef(backbones.split_name(spec.name)[0], options, "coarse", Weights("random")),
         pipeline=pipeline(spec, facts, found.facts),
         epochs=source.epochs,
         batch_size=source.batch_size,
@@ -301,17 +330,11 @@ def _pretrained_inside(
     label = spec.label or f"{spec.name} ({asked.label})"
     weights = Weights("pretrain", jobs[0].key)
     lesson = Lesson(asked.label, data, (*loc, "pretrain", "dataset"), source.allow_overlap)
-    return ResolvedBackbone(label, spec, facts, weights, options, jobs, None, {digest(data): found}, lesson)
+    return ResolvedBackbone(label, spec, facts, weights, options, jobs, {}, {digest(data): found}, lesson)
 
 
-def pipeline(spec: BackboneSpec, facts: BackboneFacts, data: DatasetFacts) -> Pipeline:
-    return Pipeline(
-        image_size=spec.image_size or facts.image_size or data.image_size,
-        mean=spec.mean or facts.mean,
-        std=spec.std or facts.std,
-        interpolation="bilinear" if (spec.interpolation or facts.interpolation) == "bilinear" else "bicubic",
-        crop=spec.crop,
-    )
+def pipeline(spec: BackboneSpec, facts: BackboneFacts, data: DatasetFacts) -> Any:
+    return MODALITIES[facts.modality].pipeline_for(spec, facts, data)
 
 
 def resolve_strategy(

@@ -94,6 +94,14 @@ class Pipeline:
 
 
 @dataclass(frozen=True)
+class TextPipeline:
+    """From stored texts to the network's input."""
+
+    tokenizer: str  # digest of its file; `words/4096` needs none
+    max_length: int  # tokens; longer texts are cut
+
+
+@dataclass(frozen=True)
 class Deployment:
     """How a trained network is used on the test images, where that is another way than it was trained for."""
 

@@ -13,7 +13,7 @@ from bench.backbones.base import BackboneEntry, BackboneFacts
 from bench.datasets import DATASETS
 from bench.datasets.base import Dataset, DatasetEntry, DatasetFacts, Split
 from bench.modalities import MODALITIES
-from bench.modalities.base import Modality
+from bench.modalities.base import Handling, Modality
 from bench.spec.refs import BackboneRef, DataRef, Engine, Weights
 from tests.engine import toys
 from tests.engine.test_staging import assert_alike
@@ -44,7 +44,7 @@ class Still:
     is_random: bool = False
 
 
-class PointHandling:
+class PointHandling(Handling):
     """Two columns: a place [3], and a weight that it is multiplied by."""
 
     def stored(self, columns):
@@ -109,7 +109,7 @@ def point(monkeypatch):
     def check(columns):
         assert columns["places"].shape[1:] == (3,)
 
-    entry = Modality("point", "points", ("places", "weights"), check, Scaling, PointHandling)
+    entry = Modality("point", "points", ("places", "weights"), check, Scaling, PointHandling, lambda *_: Scaling(0.5))
     monkeypatch.setitem(MODALITIES, "point", entry)
     facts = DatasetFacts(3, 1, 60, 103, 12, "points-0")
     monkeypatch.setitem(

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from bench import datasets
+from bench import datasets, modalities
 from bench.datasets import cache as dataset_cache
 from bench.datasets.base import Dataset, Split
 from bench.engine.common.features import Features
@@ -34,6 +34,7 @@ RESIDENT_BYTES = 1 << 30  # larger datasets stay in their file
 RESIDENT_SHARE = 0.2  # of a device's free memory
 MOST_PROBABILITIES = 64 << 20  # bytes of one final's, where all classes' are kept
 DATASETS, NETWORKS, STATES, CUTS = 4, 3, 2, 64  # kept at once; cuts of each network
+PREPARED = 1  # of what is computed once of examples; a change makes what is kept unknown
 
 
 @dataclass(frozen=True)
@@ -120,8 +121,10 @@ class Context:
         other.features = self.features
         return other
 
-    def data(self, ref: DataRef) -> OnDevice:
-        return _kept(self._loaded, digest(ref), DATASETS, lambda: self._load(ref))
+    def data(self, ref: DataRef, pipeline: Any) -> OnDevice:
+        """As a network of that pipeline learns from it."""
+        once = modalities.of(pipeline).handling().preparation(pipeline)
+        return _kept(self._loaded, digest([ref, once]), DATASETS, lambda: self._load(ref, pipeline))
 
     def stored(self, ref: DataRef) -> Dataset:
         """As it is read: `Dataset.divided` divides it."""
@@ -130,19 +133,21 @@ class Context:
         whole = dataset_cache.load(ref.name, options, self.cache, ref.revision, self.notice)
         return whole.of_classes(ref.classes)
 
-    def _load(self, ref: DataRef) -> OnDevice:
+    def _load(self, ref: DataRef, pipeline: Any) -> OnDevice:
         if ref.split is not None:
             whole = ref.as_read
-            data = _kept(self._pools, digest(whole), DATASETS, lambda: self._pool(whole)).divided(ref.split)
+            once = modalities.of(pipeline).handling().preparation(pipeline)
+            pool = _kept(self._pools, digest([whole, once]), DATASETS, lambda: self._pool(whole, pipeline))
+            data = pool.divided(ref.split)
             return replace(data, test=replace(data.test, keeps=self._kept_of(ref, len(data.test))))
         loaded = self._checked(ref)
-        train, test = (self._placed(split, ref, f"{loaded.sha256}/{name}", loaded)
-                       for split, name in ((loaded.train, "train"), (loaded.test, "test")))  # fmt: skip
+        place = self._placer(ref, pipeline, loaded)
+        train, test = place(loaded.train, "train"), place(loaded.test, "test")
         return OnDevice(train, replace(test, keeps=self._kept_of(ref, len(test))), loaded.sha256, loaded.classes)
 
-    def _pool(self, ref: DataRef) -> Pool:
+    def _pool(self, ref: DataRef, pipeline: Any) -> Pool:
         loaded = self._checked(ref)
-        images = self._placed(loaded.pool, ref, f"{loaded.sha256}/pool", loaded)
+        images = self._placer(ref, pipeline, loaded)(loaded.pool, "pool")
         return Pool(loaded, replace(images, is_shared=True), loaded.sha256)
 
     def _checked(self, ref: DataRef) -> Dataset:
@@ -150,10 +155,26 @@ class Context:
         _check(ref, loaded)
         return loaded
 
-    def _placed(self, split: Split, ref: DataRef, origin: str, loaded: Dataset) -> Examples:
+    def _placer(self, ref: DataRef, pipeline: Any, loaded: Dataset) -> Callable[[Split, str], Examples]:
+        """Puts a split of the data set, called by its name, where trainings find it."""
+        handling = modalities.of(pipeline).handling()
+        once = handling.preparation(pipeline)
         size = sum(column.nbytes for split in (loaded.train, loaded.test) for column in split.columns.values())
         place = Examples.on_device if size <= _room(self.device) else Examples.mapped
-        return replace(place(split, self.device, origin), metric=ref.metric)
+
+        def placed(split: Split, name: str) -> Examples:
+            origin = f"{loaded.sha256}/{name}"
+            if once is None:
+                return replace(place(split, self.device, origin), metric=ref.metric)
+            name = digest([PREPARED, once, origin])
+            values = self.features.get(
+                [name], f"prepared-{name}",
+                lambda: {name: handling.prepared(split.columns, pipeline, self.weights_files)},
+            )  # fmt: skip
+            labels = torch.from_numpy(np.array(split.labels)).to(self.device)
+            return Examples(tuple(values), labels, origin=f"{origin}/{digest(once)}", metric=ref.metric)
+
+        return placed
 
     def _kept_of(self, ref: DataRef, num_test: int) -> Keeps:
         size = num_test * ref.num_classes * 2  # of probabilities in half precision

@@ -55,7 +55,7 @@ def _found_out(spec: FitSpec, context: Context) -> dict[str, Any]:
     record = pretraining_of(spec.backbone.weights, context)
     made, learned = record.pretraining, record.learned.data
     assert made is not None
-    source, target = context.data(learned), context.data(spec.data)
+    source, target = context.data(learned, spec.pipeline), context.data(spec.data, spec.pipeline)
     images = [FORM, spec.pipeline, _content(learned, source), _content(spec.data, target)]
     folder = context.cache / "distances"
 
@@ -64,7 +64,7 @@ def _found_out(spec: FitSpec, context: Context) -> dict[str, Any]:
 
     def all_of_it() -> dict[str, Any]:
         apart = find_out_once(folder / digest(["pixels", *images]), pixels, context.notice)
-        network = network_as_taught(spec.backbone, context)
+        network = network_as_taught(spec.backbone, spec.pipeline, context)
         return _measure(spec, network, source, target).model_copy(update={"pixels": apart}).plain()
 
     network = [spec.backbone.name, spec.backbone.options, made.weights_sha256]

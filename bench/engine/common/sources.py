@@ -1,6 +1,7 @@
 """Where a network comes from: its original head, and the images it was pretrained on, for those strategies that ask."""
 
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -28,7 +29,7 @@ def setting_for(spec: FitSpec, begin: Start, stream: Stream, context: Context) -
         pipeline=spec.pipeline,
         training=spec.training,
         seed=stream.order_seed,
-        unlabelled=_unlabelled(context.data(spec.data).train, stream),
+        unlabelled=_unlabelled(context.data(spec.data, spec.pipeline).train, stream),
         find_source=lambda: source_of(spec, context),
         memo=begin.memo,
     )
@@ -49,10 +50,10 @@ def _unlabelled(train: Examples, stream: Stream) -> Examples:
 def source_of(spec: FitSpec, context: Context) -> SourceNetwork:
     """Made once for each backbone and kept while a few others are."""
     key = digest(["source", spec.backbone, spec.pipeline])
-    return context.kept(key, lambda: network_as_taught(root_of(spec.backbone, context), context))
+    return context.kept(key, lambda: network_as_taught(root_of(spec.backbone, context), spec.pipeline, context))
 
 
-def network_as_taught(ref: BackboneRef, context: Context) -> SourceNetwork:
+def network_as_taught(ref: BackboneRef, pipeline: Any, context: Context) -> SourceNetwork:
     """With the head and the data set of its last pretraining."""
     state = pretrained_state(ref, context)
     if state is None:
@@ -70,7 +71,7 @@ def network_as_taught(ref: BackboneRef, context: Context) -> SourceNetwork:
     network.module.to(context.device, memory_format=torch.channels_last).eval().requires_grad_(False)  # type: ignore[call-overload]
     if ref.weights.origin != "pretrain":
         return SourceNetwork(network, num_classes)
-    data = context.data(pretraining_of(ref.weights, context).learned.data)
+    data = context.data(pretraining_of(ref.weights, context).learned.data, pipeline)
     return SourceNetwork(network, num_classes, data.train, data.test)
 
 

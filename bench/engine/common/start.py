@@ -125,13 +125,13 @@ def data_of(spec: FitSpec, context: Context) -> OnDevice:
     """What a job learns from and is scored on: the target. Where a recipe learns the source's labels, the training
     split is the source's, as far as it is of the target's classes, and in their numbers. Its trials are scored on the
     source's test split, because the pretraining has learned all of the training split."""
-    target = context.data(spec.data)
+    target = context.data(spec.data, spec.pipeline)
     if spec.recipe.labels is None:
         return target
     root = root_of(spec.backbone, context).weights
     if root.origin != "pretrain":
         raise NotApplicable("needs labelled source images: a backbone with `pretrain: {dataset: ...}`")
-    source = context.data(pretraining_of(root, context).learned.data)
+    source = context.data(pretraining_of(root, context).learned.data, spec.pipeline)
     if absent := [name for name in target.classes if name not in source.classes]:
         shown = ", ".join(map(repr, absent[:SHOWN])) + (f" and {len(absent) - SHOWN} more" if absent[SHOWN:] else "")
         raise NotApplicable(f"needs a source that has the target's classes; it lacks {shown}")

@@ -169,7 +169,8 @@ def _choose(finals: list[_Final], context: Context) -> FleetChoice:
 def _stages(finals: list[_Final], context: Context) -> Stages:
     first = finals[0]
     learned = [final.stream.images for final in finals]
-    scored = list({digest(final.spec.data): context.data(final.spec.data).test for final in finals}.values())
+    specs = {digest(final.spec.data): final.spec for final in finals}
+    scored = [context.data(one.data, one.pipeline).test for one in specs.values()]
     return stages_for(first.spec, first.begin, learned, context, scored)
 
 
@@ -221,7 +222,7 @@ def _cost(final: _Final, outcome: Outcome, flops: int, spent: Measured, how: Eng
 
 
 def _finish(final: _Final, outcome: Outcome, cost: Cost, trained: Trained, context: Context) -> Finished:
-    chosen, data = final.chosen, context.data(final.spec.data)
+    chosen, data = final.chosen, context.data(final.spec.data, final.spec.pipeline)
     given = {
         **chosen.hyper.as_dict(),
         "trial": chosen.number,

@@ -44,7 +44,7 @@ def _finish(job: Job, context: Context) -> Finished:
     assert isinstance(spec, FitSpec)
     assert spec.recipe.own_head is not None
     meter = context.meter()
-    source, data = source_of(spec, context), context.data(spec.data)
+    source, data = source_of(spec, context), context.data(spec.data, spec.pipeline)
     names = _names_of_rows(spec.recipe.own_head, root_of(spec.backbone, context), context)
     rows = rows_of(data.classes, spec.recipe.own_head, names, source.num_classes)
     scored = _score(source, rows, spec, context)
@@ -75,7 +75,7 @@ def _score(source: SourceNetwork, rows: Sequence[int], spec: FitSpec, context: C
         logits: Tensor = source.network.module(inputs[0][0])  # in evaluation
         return logits[None, :, order]
 
-    (scored,) = score(logits_of, context.data(spec.data).test, Direct(spec.pipeline))
+    (scored,) = score(logits_of, context.data(spec.data, spec.pipeline).test, Direct(spec.pipeline))
     return scored.among(len(rows))
 
 
@@ -88,7 +88,7 @@ def _names_of_rows(own: OwnHead, root: BackboneRef, context: Context) -> list[Na
     match root.weights.origin:
         case "pretrain":
             data = pretraining_of(root.weights, context).learned.data
-            return [(name,) for name in context.data(data).classes]
+            return [(name,) for name in context.stored(data).classes]
         case "hub":
             return hub_classes(root.weights.identity.partition("@")[0])
         case _:

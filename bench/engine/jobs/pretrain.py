@@ -27,7 +27,7 @@ EVALUATIONS = 4
 
 def run_pretraining(spec: PretrainSpec, context: Context, begins: Callable[[], None]) -> Finished:
     """`begins` is called before the first step."""
-    data = context.data(spec.data)
+    data = context.data(spec.data, spec.pipeline)
     meter = context.meter()
     network = build_network(spec.backbone, spec.data.num_classes, seed_for("pretrain init", spec.seed))
     state = pretrained_state(spec.backbone, context)

@@ -28,7 +28,7 @@ SILENT = 1e-9  # of a feature's size: a spread below it is rounding
 def similarity(spec: FitSpec, begin: Start, trained: Trained, context: Context) -> list[float | None] | None:
     """By unit, stem first, without the head. None where it could not be measured."""
     try:
-        images = some(context.data(spec.data).test)
+        images = some(context.data(spec.data, spec.pipeline).test)
         if len(images) < FEWEST:
             return None
         with trained.team.hold(trained.stream):

@@ -113,7 +113,7 @@ class _Matrix:
 def _trials(spec: FitSpec, dead: Record, context: Context) -> list[Finished]:
     """`dead`: what a crash would leave."""
     meter = context.meter()
-    data = context.data(spec.data)
+    data = context.data(spec.data, spec.pipeline)
     images = labelled_images(spec, data)
     matrix = _matrix(spec, images, [], context)
     context.begins([dead], 1)
@@ -206,7 +206,7 @@ def _chosen(job: Job, context: Context) -> int | None:
 def _classifier(spec: FitSpec, number: int, dead: Record, context: Context) -> Finished:
     """Made of all labels, scored on the test split."""
     meter = context.meter()
-    data = context.data(spec.data)
+    data = context.data(spec.data, spec.pipeline)
     images = labelled_images(spec, data)
     matrix = _matrix(spec, images, [data.test], context)
     context.begins([dead], 1)

@@ -48,9 +48,10 @@ class Cut:
         return self.static.names
 
 
-def cut(network: Network, example: Tensor) -> Cut | Whole:
+def cut(network: Network, example: Tensor, is_padded: bool = False) -> Cut | Whole:
     """`example`: two inputs or more, as the network takes them. Cuts before the first unit of which anything learns or
-    is in training mode. The network, its flags and every random state stay as they are."""
+    is in training mode. `is_padded`: a batch is cut to its longest input, so the proof holds for shorter ones too. The
+    network, its flags and every random state stay as they are."""
     assert len(example) >= 2
     depth = _frozen_units(network)
     if depth == 0:
@@ -58,7 +59,7 @@ def cut(network: Network, example: Tensor) -> Cut | Whole:
     with _random_states_kept(example.device):
         try:
             # On a copy: some networks remember what they made of weights, which are moved here.
-            found = _cut(copy.deepcopy(network), depth, example)
+            found = _cut(copy.deepcopy(network), depth, example, is_padded)
             replay = replace(found.live.replay, whole=network.module)
             return replace(
                 found, static=Static(network.module, found.static.calls, found.static.with_input),
@@ -77,7 +78,7 @@ def join(cuts: Sequence[Cut]) -> Static:
     return Static(cuts[0].static.module, tuple(calls.values()), any(one.static.with_input for one in cuts))
 
 
-def _cut(network: Network, depth: int, example: Tensor) -> Cut:
+def _cut(network: Network, depth: int, example: Tensor, is_padded: bool) -> Cut:
     module = network.module
     frozen = outermost([child for unit in network.modules[:depth] for child in unit])
     images = example[[0, 1, 0]]
@@ -101,6 +102,8 @@ def _cut(network: Network, depth: int, example: Tensor) -> Cut:
         replay = Replay(module, static, kept, None if with_input else image)
         found = Cut(Static(module, kept, with_input), Live(module, replay), tuple(sorted(names)))
         refusal = _refusal(network, found, images)
+        if not refusal and is_padded:
+            refusal = _refusal(network, found, images[:, : (images.shape[1] + 1) // 2])
         if not refusal:
             return found
         why = why or refusal

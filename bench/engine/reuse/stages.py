@@ -119,7 +119,7 @@ def _known(
     if name not in shelf:
         x = sample.take(torch.arange(2)).inputs(spec.pipeline)
         begin.network.set_active(touched)  # what was trained before stays live where it is frozen now
-        found = cut(begin.network, x)
+        found = cut(begin.network, x, modalities.of(spec.pipeline).handling().is_padded)
         if isinstance(found, Whole):
             context.notice(f"{spec.backbone.name} runs whole: {found.reason}")
             shelf[name] = found.reason

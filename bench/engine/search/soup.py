@@ -101,7 +101,7 @@ class SoupPot:
 
     def greedy(self, ranked: Sequence[int]) -> list[int]:
         """From the best on, each trial that does not make the mean worse on the validation images."""
-        images = labelled_images(self.spec, self.context.data(self.spec.data))
+        images = labelled_images(self.spec, self.context.data(self.spec.data, self.spec.pipeline))
         streams = trial_streams(self.spec, images)
         kept: list[int] = []
         best = -math.inf

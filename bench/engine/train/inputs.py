@@ -35,7 +35,20 @@ class Supply(Protocol):
 
 def split(batches: Tensor, num: int) -> Tensor:
     """[S * B, ...] -> [S, B, ...]"""
-    return batches.view(num, -1, *batches.shape[1:]) if num > 1 else batches[None]
+    return batches.unflatten(0, (num, -1)) if num > 1 else batches[None]
+
+
+def trimmed(values: Inputs) -> Inputs:
+    """Padded rows [B, L], the last of these values, cut to the longest of them; and with them what has a value for each
+    place of a row [B, L, ...]."""
+    rows = values[-1]
+    if rows.ndim != 2 or rows.is_floating_point():
+        return values  # rows are not among them
+    longest = int((rows != 0).any(0).nonzero().max()) + 1
+    return tuple(
+        value[:, :longest] if value is rows or (value.ndim > 2 and value.shape[1] == rows.shape[1]) else value
+        for value in values
+    )
 
 
 @dataclass(frozen=True)
@@ -51,6 +64,8 @@ class Direct:
 
     def batches(self, parts: Sequence[Share]) -> Inputs:
         x = self.handling.inputs([self._varied(part) for part in parts], self.pipeline)
+        if self.handling.is_padded:
+            (x,) = trimmed((x,))
         return (split(x, len(parts)),)
 
     def _varied(self, part: Share) -> Any:
@@ -99,7 +114,9 @@ class Tables:
         assert all(part.images.origin == parts[0].images.origin for part in parts)
         found = [self._rows(part, table) for part in parts]
         rows = found[0] if len(found) == 1 else torch.cat(found)
-        return tuple(split(value.index_select(0, rows), len(parts)) for value in table.values)
+        values = tuple(value.index_select(0, rows) for value in table.values)
+        values = trimmed(values) if self.handling.is_padded else values
+        return tuple(split(value, len(parts)) for value in values)
 
     def _rows(self, part: Share, table: FeatureTable) -> Tensor:
         images = part.images

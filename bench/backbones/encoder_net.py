@@ -1,0 +1,140 @@
+"""Encoders of the library transformers as networks of one input, numbers of tokens, with a classifier of ours."""
+
+import warnings
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bench.backbones.encoders import FAMILIES, EncoderOptions, Family
+from bench.errors import BenchError
+
+LAST = (99999,)  # timm's number for what follows the numbered parts
+OLD = {"gamma": "weight", "beta": "bias"}  # of LayerNorm, in the first checkpoints of BERT
+# Of a configuration: rates of dropout by any name, but not of a head that is not used or of layers left out whole.
+DROPOUT, NO_DROPOUT = ("dropout", "pdrop"), ("classifier", "layerdrop", "summary", "final")
+
+
+class TextEncoder(nn.Module):
+    """Takes tokens int64 [B, L], each its number in the tokenizer and 1; 0 is padding, which changes nothing."""
+
+    def __init__(self, num_classes: int, options: EncoderOptions) -> None:
+        super().__init__()
+        self.encoder, config = _encoder(options)
+        self.family = FAMILIES.get(options.config["model_type"]) or _told_by(self.encoder)
+        self.pooling = options.pooling or self.family.pooling
+        self.blank = int(getattr(config, "pad_token_id", None) or 0)
+        self.head = nn.Linear(_width(self.encoder, config), num_classes)
+        names = [name for name, _ in self.encoder.get_submodule(self.family.layers).named_children()]
+        self.unit_names = ("stem", *(f"layer.{number}" for number in range(len(names))), "head")
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        keep = tokens > 0
+        ids = torch.where(keep, tokens - 1, self.blank)
+        hidden = self.encoder(input_ids=ids, attention_mask=self._mask(keep)).last_hidden_state
+        logits: Tensor = self.head(pooled(hidden, keep, self.pooling))
+        return logits
+
+    def _mask(self, keep: Tensor) -> Tensor:
+        if self.family.sees == "own":
+            return keep.long()
+        seen = keep[:, None, None, :]
+        if self.family.sees == "all":
+            return seen
+        length = keep.shape[1]
+        return seen & torch.ones(length, length, dtype=torch.bool, device=keep.device).tril()
+
+    def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
+        """Its layers, however finely units are wanted."""
+        layers = self.family.layers.replace(".", r"\.")
+        # What the encoder applies behind its layers goes with the last one.
+        behind = "|".join(_behind(self.encoder, self.family.layers)) or "$^"
+        return {
+            "stem": rf"^encoder\.(?!{layers}\.)(?!{behind})",
+            "blocks": [(rf"^encoder\.{layers}\.(\d+)", None), (rf"^encoder\.(?:{behind})", LAST)],
+        }
+
+    def get_classifier(self) -> nn.Module:
+        return self.head
+
+    @staticmethod
+    def named_here(names: Iterable[str], options: EncoderOptions) -> dict[str, str]:
+        with torch.device("meta"):
+            wanted = set(_encoder(options)[0].state_dict())
+        found = {}
+        for name in names:
+            parts = name.split(".")
+            parts[-1] = OLD.get(parts[-1], parts[-1])
+            own = next((one for skip in range(3) if (one := ".".join(parts[skip:])) in wanted), None)
+            if own is not None:
+                found[name] = f"encoder.{own}"
+        if "shared.weight" in names and "embed_tokens.weight" in wanted:  # of T5 and BART, for both halves
+            found["shared.weight"] = "encoder.embed_tokens.weight"
+        return found
+
+
+def pooled(hidden: Tensor, keep: Tensor, how: str) -> Tensor:
+    """[B, L, D] -> [B, D]"""
+    if how == "first":
+        return hidden[:, 0]
+    if how == "mean":
+        weights = keep.unsqueeze(2).to(hidden.dtype)
+        return (hidden * weights).sum(1) / weights.sum(1).clamp_min(1)
+    places = torch.arange(1, keep.shape[1] + 1, device=keep.device) * keep
+    last = places.argmax(1)
+    return hidden[torch.arange(len(hidden), device=hidden.device), last]
+
+
+def _encoder(options: EncoderOptions) -> tuple[nn.Module, Any]:
+    """With random weights, drawn as the library draws them."""
+    try:
+        from transformers import AutoConfig, AutoModel
+    except ImportError:
+        raise BenchError("text encoders need the library transformers: pip install 'transfer-bench[text]'") from None
+    told = dict(options.config)
+    if options.dropout is not None:
+        told |= {name: options.dropout for name in told if _is_dropout(name)}
+    kind = told.pop("model_type")
+    try:
+        config: Any = AutoConfig.for_model(kind, **told)
+        if options.dropout is not None:
+            for name in config.to_dict():
+                if _is_dropout(name):
+                    setattr(config, name, options.dropout)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model: Any = AutoModel.from_config(config, trust_remote_code=False)  # type: ignore[no-untyped-call]
+    except (ValueError, KeyError) as error:
+        why = next(iter(str(error).splitlines()), "")
+        raise BenchError(f"a {kind!r} network cannot be built: {why}") from error
+    encoder = model.get_encoder() if config.is_encoder_decoder else model
+    if getattr(encoder, "pooler", None) is not None:
+        encoder.pooler = None  # a layer for another task; rows are pooled here
+    return encoder, config
+
+
+def _is_dropout(name: str) -> bool:
+    return any(part in name for part in DROPOUT) and not any(part in name for part in NO_DROPOUT)
+
+
+def _width(encoder: nn.Module, config: Any) -> int:
+    return int(getattr(config, "hidden_size", None) or encoder.get_input_embeddings().embedding_dim)  # type: ignore[operator]
+
+
+def _told_by(encoder: nn.Module) -> Family:
+    """Of a network that is in no table: its layers are the list that holds most parameters, the outermost such."""
+    lists = [(name, sum(p.numel() for p in child.parameters()))
+             for name, child in encoder.named_modules() if isinstance(child, nn.ModuleList)]  # fmt: skip
+    if not lists:
+        raise BenchError(f"{type(encoder).__name__}: no list of layers was found in it")
+    return Family(max(lists, key=lambda one: one[1])[0], "mean", "own")
+
+
+def _behind(encoder: nn.Module, layers: str) -> list[str]:
+    """Parts of the encoder that are defined behind its layers and have weights."""
+    place, _, _ = layers.partition(".")
+    names = [name for name, _ in encoder.named_children()]
+    later = names[names.index(place) + 1 :]
+    found = [name for name in later if any(True for _ in encoder.get_submodule(name).parameters())]
+    return [rf"{name}\." for name in found]

@@ -1,0 +1,165 @@
+"""`hf:NAME` and `hf:FOLDER`: encoders of the library transformers, by their configuration and weights. No torch here:
+`encoder_net.py` builds the network.
+
+A network is named by what is in its files, never by where they lie: its configuration stands in its options, its
+tokenizer and its weights are named by digest. No code comes with it: what the library does not know itself is refused.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from bench.backbones import hub
+from bench.backbones.base import BackboneEntry, BackboneFacts, Found
+from bench.catalogue import Options
+from bench.errors import BenchError, Missing
+from bench.places import find_file
+from bench.spec.refs import TextPipeline
+
+Pooling = Literal["first", "mean", "last"]
+CONFIG, TOKENIZER, POOLING = "config.json", "tokenizer.json", "1_Pooling/config.json"
+WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+LONGEST = 128  # tokens, where a suite does not say
+
+
+@dataclass(frozen=True)
+class Family:
+    """One line for all networks of a kind, by `model_type` of their configuration."""
+
+    layers: str  # the list of its layers
+    pooling: Pooling  # how its last layer's output becomes one row
+    # Which tokens each one sees: all, those before it, or as the network finds out from a mask of its own.
+    sees: Literal["all", "before", "own"] = "all"
+    before_first: int = 0  # positions of its table that no token takes
+
+
+BERT = Family("encoder.layer", "first")
+ROBERTA = Family("encoder.layer", "first", before_first=2)
+FAMILIES = {
+    "bert": BERT,
+    "electra": BERT,
+    "roberta": ROBERTA,
+    "xlm-roberta": ROBERTA,
+    "camembert": ROBERTA,
+    "mpnet": Family("encoder.layer", "first", "own", 2),
+    "deberta-v2": Family("encoder.layer", "first", "own"),
+    "distilbert": Family("transformer.layer", "first"),
+    "modernbert": Family("layers", "first", "own"),
+    "gpt2": Family("h", "last", "before"),
+    "gpt_neox": Family("layers", "last", "before"),
+    "llama": Family("layers", "last", "before"),
+    "qwen2": Family("layers", "last", "before"),
+    "opt": Family("decoder.layers", "last", "own"),
+    "t5": Family("block", "mean"),
+    "bart": Family("layers", "mean"),
+}
+# Of a configuration, what says nothing of the network's numbers.
+SILENT = {"_name_or_path", "architectures", "transformers_version", "torch_dtype", "dtype", "id2label", "label2id",
+          "use_cache", "gradient_checkpointing", "auto_map", "finetuning_task", "problem_type"}  # fmt: skip
+POSITIONS = ("max_position_embeddings", "n_positions")
+
+
+class EncoderOptions(Options):
+    path: str = ""
+    """The network's name on the hub, or a folder with its files; `hf:NAME` as the backbone's name is the same."""
+    pooling: Pooling | None = None
+    """How a text becomes one row: the `first` token, the `mean` over its tokens, or the `last` token. Unset: as the
+    network was trained."""
+    max_length: Annotated[int, Field(ge=1)] = LONGEST
+    """Tokens of a text; what follows is cut off."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
+    """Everywhere in the network while it learns. Unset: as its configuration says."""
+    config: dict[str, Any] = {}
+    """Its configuration; read from its files."""
+    tokenizer: str = ""
+    """Digest of its tokenizer; read from its files."""
+
+
+def found(options: EncoderOptions, beside: Path, digest_of: Any) -> Found:
+    """What its files tell. Raises Missing, and BenchError where they cannot be used."""
+    folder = _folder(options.path, beside)
+    config = _config(folder, options.path)
+    tokenizer = folder / TOKENIZER
+    if not tokenizer.is_file():
+        raise BenchError(f"hf:{_short(options.path)}: no {TOKENIZER} beside its {CONFIG}; save one with "
+                         "`AutoTokenizer.from_pretrained(...).save_pretrained(...)`")
+    family = FAMILIES.get(config["model_type"])
+    most = min((config[name] for name in POSITIONS if name in config), default=options.max_length)
+    most -= family.before_first if family is not None else 0
+    if options.max_length > most and "max_length" in options.model_fields_set:
+        raise BenchError(f"hf:{_short(options.path)} takes {most} tokens at most, and `max_length` is "
+                         f"{options.max_length}")
+    full = options.model_copy(update={
+        "path": "", "config": config, "pooling": options.pooling or _pooling(folder, family),
+        "max_length": min(options.max_length, most), "tokenizer": digest_of(tokenizer),
+    })  # fmt: skip
+    weights = next((folder / name for name in WEIGHTS if (folder / name).is_file()), None)
+    return Found(full.model_dump(mode="json", exclude={"path"}), _short(options.path), weights,
+                 {full.tokenizer: tokenizer})  # fmt: skip
+
+
+def takes(options: dict[str, Any]) -> TextPipeline:
+    return TextPipeline(options["tokenizer"], options["max_length"])
+
+
+def _folder(path: str, beside: Path) -> Path:
+    own = find_file(path, beside)
+    folder = own if own is not None and own.is_dir() else hub.snapshot_of(path)
+    if folder is None or not (folder / CONFIG).is_file():
+        raise Missing("weights", f"hf:{path}", "it is read from the hub's own cache, or from a folder of this name "
+                      f"with {CONFIG}, {TOKENIZER} and {WEIGHTS[0]}", can_fetch=own is None)
+    return folder
+
+
+def _short(path: str) -> str:
+    return Path(path).name or path
+
+
+def _config(folder: Path, path: str) -> dict[str, Any]:
+    try:
+        read = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        kind = str(read["model_type"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BenchError(f"hf:{_short(path)}: {CONFIG} is no configuration of the library transformers "
+                         f"({type(error).__name__}: {error})") from error
+    if "auto_map" in read and kind not in FAMILIES:
+        raise BenchError(f"hf:{_short(path)}: a {kind!r} network needs code that comes with it, and none is run here")
+    return {name: value for name, value in sorted(read.items()) if name not in SILENT}
+
+
+def _pooling(folder: Path, family: Family | None) -> Pooling:
+    """As networks for sentences say beside their weights, else as their family is used."""
+    try:
+        told = json.loads((folder / POOLING).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return family.pooling if family is not None else "mean"
+    return "first" if told.get("pooling_mode_cls_token") else "last" if told.get("pooling_mode_lasttoken") else "mean"
+
+
+def build(num_classes: int, options: EncoderOptions) -> Any:
+    from bench.backbones.encoder_net import TextEncoder
+
+    return TextEncoder(num_classes, options)
+
+
+def as_named_here(names: Iterable[str], options: EncoderOptions) -> dict[str, str]:
+    """Names of a public checkpoint -> those of the network; what belongs to other heads is left out."""
+    from bench.backbones.encoder_net import TextEncoder
+
+    return TextEncoder.named_here(names, options)
+
+
+BACKBONE = BackboneEntry(
+    name="hf",
+    summary="`hf:NAME` or `hf:FOLDER`: text encoders of the library transformers (extra `text`)",
+    facts=BackboneFacts(unit_names=(), has_batchnorm=False, modality="text", has_hub_weights=True),
+    build=build,
+    options=EncoderOptions,
+    translate=as_named_here,
+    found=found,
+    takes=takes,
+)

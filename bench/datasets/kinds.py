@@ -1,0 +1,95 @@
+"""What files with labels may hold: how large one is kept, and how they become arrays. `labelled.py` knows the rest."""
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from bench.datasets import pictures, texts
+from bench.datasets.base import Split
+from bench.datasets.files import PICTURES, is_suffix_of
+from bench.datasets.pictures import Kept
+
+LARGEST_SIDE = 256  # pixels; what a network for 224 needs
+
+Labels = npt.NDArray[np.int64]
+
+
+class Decoded(Protocol):
+    def split(self, labels: Labels, rows: Labels | None = None) -> Split:
+        """Of all examples, or of some. `labels`: of all."""
+        ...
+
+
+class Kind(Protocol):
+    """`settings`: options that decide what the arrays hold."""
+
+    @property
+    def modality(self) -> str: ...
+
+    @property
+    def word(self) -> str:
+        """What people call several of them."""
+        ...
+
+    @property
+    def suffixes(self) -> tuple[str, ...]: ...
+
+    @property
+    def settings(self) -> tuple[str, ...]: ...
+
+    def size_of(self, kept: Sequence[Kept], options: Any) -> int: ...
+
+    def notes_of(self, kept: Sequence[Kept], options: Any) -> tuple[str, ...]: ...
+
+    def decode(self, kept: Sequence[Kept], size: int, options: Any) -> Decoded: ...
+
+
+@dataclass(frozen=True)
+class Pictures:
+    modality: str = "image"
+    word: str = "pictures"
+    suffixes: tuple[str, ...] = PICTURES
+    settings: tuple[str, ...] = ("side", "fit")
+
+    def size_of(self, kept: Sequence[Kept], options: Any) -> int:
+        return options.side or usual_side(kept)
+
+    def notes_of(self, kept: Sequence[Kept], options: Any) -> tuple[str, ...]:
+        return ()
+
+    def decode(self, kept: Sequence[Kept], size: int, options: Any) -> Decoded:
+        return pictures.decode(kept, size, options.fit)
+
+
+def usual_side(kept: Sequence[Kept]) -> int:
+    shorter = [min(size) for size in pictures.sizes_of(kept)]
+    return min(LARGEST_SIDE, max(8, round(statistics.median(shorter))))
+
+
+@dataclass(frozen=True)
+class Texts:
+    modality: str = "text"
+    word: str = "texts"
+    suffixes: tuple[str, ...] = (".txt",)
+    settings: tuple[str, ...] = ()
+
+    def size_of(self, kept: Sequence[Kept], options: Any) -> int:
+        return texts.width_of(kept)
+
+    def notes_of(self, kept: Sequence[Kept], options: Any) -> tuple[str, ...]:
+        return texts.notes_of(kept)
+
+    def decode(self, kept: Sequence[Kept], size: int, options: Any) -> Decoded:
+        return texts.decode(kept, size)
+
+
+KINDS: dict[str, Kind] = {kind.modality: kind for kind in (Pictures(), Texts())}
+
+
+def kind_of(name: str) -> Kind | None:
+    """By a file's name."""
+    return next((kind for kind in KINDS.values() if is_suffix_of(name, kind.suffixes)), None)

@@ -1,0 +1,39 @@
+"""Texts: UTF-8 bytes as they came, cut into tokens as the weights expect. `tokens.py` computes."""
+
+from typing import Any
+
+import numpy as np
+
+from bench.modalities.base import Columns, Handling, Modality
+from bench.spec.refs import TextPipeline
+
+SEPARATOR = 0x1E  # the byte between the two texts of a pair
+
+
+def _check(columns: Columns) -> None:
+    text = columns["text"]
+    assert text.dtype == np.uint8
+    assert text.ndim == 2
+
+
+def _pipeline_for(spec: Any, facts: Any, data: Any) -> TextPipeline:
+    assert isinstance(facts.takes, TextPipeline)
+    return facts.takes
+
+
+def _handling() -> Handling:
+    from bench.modalities.tokens import TextHandling
+
+    return TextHandling()
+
+
+MODALITY = Modality(
+    name="text",
+    summary="texts, UTF-8 in uint8 [N, bytes], zeros behind the end",
+    columns=("text",),
+    check=_check,
+    pipeline=TextPipeline,
+    handling=_handling,
+    pipeline_for=_pipeline_for,
+    example="text",
+)
