@@ -21,7 +21,8 @@ ROOMS = (
 # Torch's own code; everything else starts without it. A catalogue's entry imports its file here when it is built.
 ROOMS_WITH_TORCH = {"network", "solve", "engine", "execute"}  # with the rooms in them
 FILES_WITH_TORCH = {
-    "bench.modalities.pixels", "bench.modalities.crops", "bench.backbones.cifar_resnet_net",
+    "bench.modalities.pixels", "bench.modalities.crops", "bench.modalities.tokens", "bench.backbones.encoder_net",
+    "bench.backbones.cifar_resnet_net",
     "bench.backbones.torchvision_models", "bench.strategies.layers.beside",
     "bench.strategies.layers.stochastic_norm", "bench.strategies.layers.weights",
 }  # fmt: skip

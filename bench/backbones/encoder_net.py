@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench.backbones.encoders import FAMILIES, EncoderOptions, Family
+from bench.backbones.encoder_families import FAMILIES, EncoderOptions, Family
 from bench.errors import BenchError
 
 LAST = (99999,)  # timm's number for what follows the numbered parts

@@ -1,5 +1,6 @@
 """`folder:PATH`: one folder per class, of pictures or of texts; or such folders under `train` and `test` (or `val`)."""
 
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -84,9 +85,10 @@ def _gather(root: Path, sources: list[tuple[Path, str | None]], notes: tuple[str
 
 
 def _kind_of(paths: Iterable[Path]) -> Kind:
-    """The first that occurs at all: labels or captions may lie beside pictures."""
-    found = {kind_of(path.name) for path in paths}
-    return next((kind for kind in KINDS.values() if kind in found), KINDS["image"])
+    """Pictures where there are any: labels or captions may lie beside them. Else what most files are."""
+    counts = Counter(kind_of(path.name) for path in paths)
+    most = max(counts, key=lambda kind: counts[kind], default=None)
+    return most if most is not None and not counts[KINDS["image"]] else KINDS["image"]
 
 
 FOLDER = DatasetEntry("folder", "your own pictures or texts: one folder per class, with or without train and test",

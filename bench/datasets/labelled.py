@@ -59,7 +59,7 @@ class Labelled:
         return MODALITIES[self.modality].example
 
     def checked(self) -> "Labelled":
-        counts, word = Counter(self.labels), self.kind.word
+        counts, word = Counter(self.labels), f"{self.example}s"
         if len(self.classes) < 2:
             raise DataError(f"{shown(self.root)}: {len(self.classes)} class of {word}; there is nothing to tell apart")
         empty = [repr(name) for label, name in enumerate(self.classes) if not counts[label]]

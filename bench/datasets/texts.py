@@ -10,7 +10,7 @@ import numpy.typing as npt
 from bench.datasets.base import Prints, Split, print_of
 from bench.datasets.files import DataError, shown
 from bench.datasets.pictures import Kept
-from bench.modalities.text import SEPARATOR
+from bench.spec.refs import SEPARATOR
 
 LONGEST = 8192  # bytes that are kept of a text: more than 512 tokens have in any language
 UTF_16 = b"\xff\xfe", b"\xfe\xff"

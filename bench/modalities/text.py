@@ -7,8 +7,6 @@ import numpy as np
 from bench.modalities.base import Columns, Handling, Modality
 from bench.spec.refs import TextPipeline
 
-SEPARATOR = 0x1E  # the byte between the two texts of a pair
-
 
 def _check(columns: Columns) -> None:
     text = columns["text"]

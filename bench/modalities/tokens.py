@@ -19,8 +19,7 @@ from torch import Tensor
 from bench.errors import BenchError
 from bench.keys import digest
 from bench.modalities.base import Columns, Handling
-from bench.modalities.text import SEPARATOR
-from bench.spec.refs import TextPipeline, Training
+from bench.spec.refs import SEPARATOR, TextPipeline, Training
 
 PASS_TOKENS = 16384  # of one pass without learning
 WORDS = "words/"  # a tokenizer that needs no file: words by their digest, in so many numbers

@@ -162,8 +162,9 @@ def _check_modalities(
                 text = f"backbone {backbone.label!r} is for {takes} data, and data set {name!r} is {facts.modality}"
                 problems.add(("backbones", number), text)
         if tasks and not any(task.dataset.facts.modality == takes for task in tasks):
-            named = ", ".join(f"{task.dataset.label!r} is {task.dataset.facts.modality}" for task in tasks)
-            problems.add(("backbones", number), f"backbone {backbone.label!r} is for {takes} data, and {named}")
+            every = {task.dataset.label: task.dataset.facts.modality for task in tasks}
+            named = ", ".join(f"{label!r} is {modality}" for label, modality in every.items())
+            problems.add(("backbones", number), f"backbone {backbone.label!r} is for {takes} data, and data set {named}")
     for task in tasks if recipes else ():
         given, number = task.dataset.facts.modality, problems.loaded.suite.datasets.index(task.spec)
         if not any(backbone.facts.modality == given for backbone, _ in recipes):

@@ -93,6 +93,9 @@ class Pipeline:
     channels: Literal["bgr"] | None = field(default=None, metadata=LATER)
 
 
+SEPARATOR = 0x1E  # the byte between the two texts of a pair, as they are stored
+
+
 @dataclass(frozen=True)
 class TextPipeline:
     """From stored texts to the network's input."""

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bench import datasets
-from bench.datasets import folder, labelled
+from bench.datasets import folder, kinds
 from bench.datasets.files import DataError
 from bench.datasets.folder import FolderOptions
 from tests.datasets.pictured import class_folders, picture
@@ -133,7 +133,7 @@ def test_the_side_is_the_median_and_256_at_most(tmp_path):
     assert opened(root, side=16)[1].train.images.shape[1:] == (16, 16, 3)
     for number in range(8):
         picture((1, 1, 1), (400, 300), number).save(root / "ant" / f"large{number}.jpg")
-    assert folder.facts(FolderOptions(path=str(root))).image_size == labelled.LARGEST_SIDE
+    assert folder.facts(FolderOptions(path=str(root))).image_size == kinds.LARGEST_SIDE
 
 
 def test_classes_named_like_splits_are_classes(tmp_path):

@@ -60,7 +60,7 @@ def test_the_probe_tells_depthwise_networks(name):
 def test_entries_of_the_catalogue_tell_it_themselves():
     from torch import nn
 
-    for entry in BACKBONES.values():
+    for entry in (entry for entry in BACKBONES.values() if entry.found is None):
         module = entry.build(3, entry.options())
         grouped = [m for m in module.modules() if isinstance(m, nn.Conv2d) and m.weight.shape[1] == 1 < m.in_channels]
         assert entry.facts.is_depthwise is bool(grouped)

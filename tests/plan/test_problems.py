@@ -174,4 +174,7 @@ def test_what_is_wrong_with_a_later_stage_is_told_at_its_place(refused, then, to
 def test_a_network_of_another_modality_is_refused(refused, monkeypatch):
     monkeypatch.setitem(DATASETS, "tiny", dataclasses.replace(DATASETS["tiny"], modality="sound"))
     found = refused(SMALL.replace("pretrain: {dataset: tiny, options: {shade: 1}, epochs: 1}", "weights: random"))
-    assert found == ["5:5: backbones[0]: backbone 'toy_conv (random)' is for image data, and data set 'tiny' is sound"]
+    assert sorted(found) == [
+        "3:5: datasets[0]: data set 'tiny' is sound, and no backbone of this suite is for such data",
+        "5:5: backbones[0]: backbone 'toy_conv (random)' is for image data, and data set 'tiny' is sound",
+    ]

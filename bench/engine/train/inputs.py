@@ -35,7 +35,7 @@ class Supply(Protocol):
 
 def split(batches: Tensor, num: int) -> Tensor:
     """[S * B, ...] -> [S, B, ...]"""
-    return batches.unflatten(0, (num, -1)) if num > 1 else batches[None]
+    return torch.unflatten(batches, 0, (num, -1)) if num > 1 else batches[None]
 
 
 def trimmed(values: Inputs) -> Inputs:

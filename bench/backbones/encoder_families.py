@@ -1,0 +1,60 @@
+"""The families of encoders, one line each, and what a suite may set on them; no torch here."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from bench.catalogue import Options
+
+Pooling = Literal["first", "mean", "last"]
+LONGEST = 128  # tokens, where a suite does not say
+
+
+@dataclass(frozen=True)
+class Family:
+    """One line for all networks of a kind, by `model_type` of their configuration."""
+
+    layers: str  # the list of its layers
+    pooling: Pooling  # how its last layer's output becomes one row
+    # Which tokens each one sees: all, those before it, or as the network finds out from a mask of its own.
+    sees: Literal["all", "before", "own"] = "all"
+    before_first: int = 0  # positions of its table that no token takes
+
+
+BERT = Family("encoder.layer", "first")
+ROBERTA = Family("encoder.layer", "first", before_first=2)
+FAMILIES = {
+    "bert": BERT,
+    "electra": BERT,
+    "roberta": ROBERTA,
+    "xlm-roberta": ROBERTA,
+    "camembert": ROBERTA,
+    "mpnet": Family("encoder.layer", "first", "own", 2),
+    "deberta-v2": Family("encoder.layer", "first", "own"),
+    "distilbert": Family("transformer.layer", "first"),
+    "modernbert": Family("layers", "first", "own"),
+    "gpt2": Family("h", "last", "before"),
+    "gpt_neox": Family("layers", "last", "before"),
+    "llama": Family("layers", "last", "before"),
+    "qwen2": Family("layers", "last", "before"),
+    "opt": Family("decoder.layers", "last", "own"),
+    "t5": Family("block", "mean"),
+    "bart": Family("layers", "mean"),
+}
+
+
+class EncoderOptions(Options):
+    path: str = ""
+    """The network's name on the hub, or a folder with its files; `hf:NAME` as the backbone's name is the same."""
+    pooling: Pooling | None = None
+    """How a text becomes one row: the `first` token, the `mean` over its tokens, or the `last` token. Unset: as the
+    network was trained."""
+    max_length: Annotated[int, Field(ge=1)] = LONGEST
+    """Tokens of a text; what follows is cut off."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
+    """Everywhere in the network while it learns. Unset: as its configuration says."""
+    config: dict[str, Any] = {}
+    """Its configuration; read from its files."""
+    tokenizer: str = ""
+    """Digest of its tokenizer; read from its files."""
