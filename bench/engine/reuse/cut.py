@@ -99,7 +99,7 @@ def _cut(network: Network, depth: int, example: Tensor, is_padded: bool) -> Cut:
         cannot = [call for call in kept if not _can_be_kept(call)]
         if cannot:
             raise CannotCut(f"the output of {cannot[0].name[0]} is not one row for each image")
-        replay = Replay(module, static, kept, None if with_input else image)
+        replay = Replay(module, static, kept, None if with_input else image, length=images.shape[1] if is_padded else 0)
         found = Cut(Static(module, kept, with_input), Live(module, replay), tuple(sorted(names)))
         refusal = _refusal(network, found, images)
         if not refusal and is_padded:

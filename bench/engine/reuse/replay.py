@@ -34,15 +34,17 @@ class Shape:
     order: tuple[int, ...]  # of the dimensions in memory, the slowest first: random masks follow it
     dtype: torch.dtype
 
-    def of(self, num_images: int) -> tuple[int, ...]:
-        return tuple(
-            size * num_images if grows else size for size, grows in zip(self.sizes, self.per_image, strict=True)
-        )
+    def of(self, num_images: int, lengths: tuple[int, int]) -> tuple[int, ...]:
+        """`lengths`: of padded rows when this was found, and now."""
+        before, now = lengths
+        sizes = (now if place == 1 and size == before else size for place, size in enumerate(self.sizes))
+        return tuple(size * num_images if grows else size for size, grows in zip(sizes, self.per_image, strict=True))
 
-    def poison(self, num_images: int, device: torch.device, solid: bool) -> Tensor:
-        """One number in the shape of many takes no memory; `solid` is for networks that write to it. Whole numbers have
-        no NaN: there the proof rests on equal logits alone."""
-        value, sizes = float("nan") if self.dtype.is_floating_point else 0, self.of(num_images)
+    def poison(self, lead: Tensor, lengths: tuple[int, int], solid: bool) -> Tensor:
+        """For as many images as `lead` has, and where it is. One number in the shape of many takes no memory; `solid`
+        is for networks that write to it. Whole numbers have no NaN: there the proof rests on equal logits alone."""
+        value, sizes = float("nan") if self.dtype.is_floating_point else 0, self.of(len(lead), lengths)
+        device = lead.device
         if solid:
             return torch.full(sizes, value, dtype=self.dtype, device=device)
         return torch.full((1,) * len(sizes), value, dtype=self.dtype, device=device).expand(sizes)
@@ -137,20 +139,21 @@ class Replay:
     head: str | None = None
     solid: bool = False
     copies: bool = False  # the features, because the network writes to them
+    length: int = 0  # of padded rows, which may be shorter in a step; 0: there are none
 
     def logits(self, features: tuple[Tensor, ...]) -> Any:
         if self.head is not None:
             return self.whole.get_submodule(self.head)(*features)
-        num, device = len(features[0]), features[0].device
-        answers = self._answers(features)
+        lead, answers = features[0], self._answers(features)
+        lengths = self.length, features[-1].shape[1] if self.image is None and self.length else self.length
 
         def answer(call: Call) -> list[Any]:
             return answers.get(call.name) or [
-                constant if shape is None else shape.poison(num, device, self.solid)
+                constant if shape is None else shape.poison(lead, lengths, self.solid)
                 for shape, constant in zip(call.shapes, call.constants, strict=True)
             ]
 
-        given = self._own(features[-1]) if self.image is None else self.image.poison(num, device, self.solid)
+        given = self._own(features[-1]) if self.image is None else self.image.poison(lead, lengths, self.solid)
         with _answering(self.whole, self.static, answer):
             return self.whole(given)
 
