@@ -164,7 +164,8 @@ def _check_modalities(
         if tasks and not any(task.dataset.facts.modality == takes for task in tasks):
             every = {task.dataset.label: task.dataset.facts.modality for task in tasks}
             named = ", ".join(f"{label!r} is {modality}" for label, modality in every.items())
-            problems.add(("backbones", number), f"backbone {backbone.label!r} is for {takes} data, and data set {named}")
+            text = f"backbone {backbone.label!r} is for {takes} data, and data set {named}"
+            problems.add(("backbones", number), text)
     for task in tasks if recipes else ():
         given, number = task.dataset.facts.modality, problems.loaded.suite.datasets.index(task.spec)
         if not any(backbone.facts.modality == given for backbone, _ in recipes):

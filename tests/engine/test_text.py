@@ -61,8 +61,8 @@ def test_every_family_runs_and_says_whether_it_is_cut(tmp_path, double, kind):
     stage = stages_for(spec, begin, [images], made)(0)
     assert (stage.frozen != "none") == (kind not in RUN_WHOLE), stage.whole
     logits = score(lambda values: stage.live.eval()(*(v[0] for v in values))[None], images, stage.plain)[0]
-    whole = score(lambda values: begin.network.module.eval()(values[0][0])[None], images,
-                  stages_for(spec, begin, [images], toys.context(tmp_path / "w", engine=WAYS["plain"]))(0).plain)[0]  # fmt: skip
+    plain = stages_for(spec, begin, [images], toys.context(tmp_path / "whole", engine=WAYS["plain"]))(0).plain
+    whole = score(lambda values: begin.network.module.eval()(values[0][0])[None], images, plain)[0]
     assert logits.loss == pytest.approx(whole.loss, rel=1e-9)
 
 

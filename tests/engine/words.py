@@ -1,4 +1,4 @@
-"""Text for tests that train: a small tokenizer, a data set of two-word sentences, encoders drawn from a configuration."""
+"""Text for tests that train: a small tokenizer, a data set of sentences, encoders drawn from a configuration."""
 
 import json
 
@@ -8,7 +8,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from bench.backbones import encoders
 from bench.backbones.encoder_families import EncoderOptions
 from bench.datasets import DATASETS
-from bench.datasets.base import Dataset, DatasetEntry, DatasetFacts, Split
+from bench.datasets.base import Dataset, DatasetEntry, DatasetFacts
 from bench.datasets.files import digests_of
 from bench.datasets.pictures import Packed
 from bench.datasets.texts import decode, joined

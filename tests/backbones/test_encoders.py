@@ -1,0 +1,168 @@
+"""`hf:`: what a folder or the hub's cache tells of an encoder, before it is built, and its weights under any name."""
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from bench import backbones
+from bench.backbones import encoders
+from bench.backbones.encoder_families import FAMILIES, EncoderOptions
+from bench.datasets.files import digests_of
+from bench.errors import BenchError, Missing
+from bench.network.build import build_network, load_pretrained, read_state
+from bench.network.weights import WeightsError
+from bench.spec.refs import BackboneRef, Weights
+from tests.engine import words
+
+
+def sha256(path):
+    return digests_of([path])[0]
+
+
+def look(folder, **options):
+    return encoders.found(EncoderOptions(path=str(folder), **options), folder, sha256)
+
+
+def test_a_folder_tells_all_that_is_in_the_key_and_no_place(tmp_path):
+    folder = words.encoder_folder(tmp_path / "net", transformers_version="5.1", architectures=["BertModel"])
+    found = look(folder)
+    told = found.options
+    assert told["config"] == {"model_type": "bert", **words.CONFIGS["bert"]}
+    assert (told["pooling"], told["max_length"]) == ("first", 64), "as many tokens as it has positions"
+    assert told["tokenizer"] == sha256(folder / "tokenizer.json")
+    assert found.files == {told["tokenizer"]: folder / "tokenizer.json"}
+    assert (found.short, found.weights) == ("net", None)
+    assert str(tmp_path) not in json.dumps(told)
+    moved = tmp_path / "moved"
+    folder.rename(moved)
+    assert look(moved).options == told
+
+
+def test_networks_for_sentences_say_how_they_are_pooled(tmp_path):
+    folder = words.encoder_folder(tmp_path / "net")
+    (folder / "1_Pooling").mkdir()
+    (folder / "1_Pooling" / "config.json").write_text('{"pooling_mode_mean_tokens": true}')
+    assert look(folder).options["pooling"] == "mean"
+    assert look(folder, pooling="last").options["pooling"] == "last"
+
+
+def test_the_hubs_cache_is_read(tmp_path, monkeypatch):
+    home = tmp_path / "hub" / "models--some--net"
+    words.encoder_folder(home / "snapshots" / "abc")
+    (home / "refs").mkdir()
+    (home / "refs" / "main").write_text("abc")
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    assert encoders.found(EncoderOptions(path="some/net"), tmp_path, sha256).short == "net"
+    with pytest.raises(Missing, match="some/other"):
+        encoders.found(EncoderOptions(path="some/other"), tmp_path, sha256)
+
+
+@pytest.mark.parametrize(("spoil", "told"), [
+    (lambda folder: (folder / "tokenizer.json").unlink(), "no tokenizer.json beside its config.json"),
+    (lambda folder: (folder / "config.json").write_text("{"), "config.json is no configuration"),
+    (lambda folder: (folder / "config.json").write_text("[]"), "config.json is no configuration"),
+    (lambda folder: (folder / "config.json").write_text('{"model_type": "odd", "auto_map": {}}'), "none is run here"),
+])  # fmt: skip
+def test_what_cannot_be_used_is_said(tmp_path, spoil, told):
+    folder = words.encoder_folder(tmp_path / "net")
+    spoil(folder)
+    with pytest.raises(BenchError, match=told):
+        look(folder)
+
+
+def test_more_tokens_than_it_has_positions_are_refused(tmp_path):
+    folder = words.encoder_folder(tmp_path / "net", "roberta")
+    assert look(folder).options["max_length"] == 62, "RoBERTa's table begins with two that no token takes"
+    with pytest.raises(BenchError, match="net takes 62 tokens at most, and `max_length` is 63"):
+        look(folder, max_length=63)
+
+
+def test_a_network_that_no_family_names_is_divided_by_its_longest_list(tmp_path, monkeypatch):
+    monkeypatch.delitem(FAMILIES, "electra")
+    ref, _, _ = words.encoder(tmp_path / "net", "electra")
+    network = build_network(ref, 3, 0)
+    assert network.unit_names == ("stem", "layer.0", "layer.1", "layer.2", "head")
+    assert all(name.startswith("encoder.encoder.layer.1.") for name in network.parameters[2])
+
+
+@pytest.mark.parametrize("kind", words.CONFIGS)
+def test_units(tmp_path, kind):
+    """Tables of tokens and positions first, what follows the layers with the last one."""
+    ref, _, _ = words.encoder(tmp_path / "net", kind)
+    network = build_network(ref, 3, 0)
+    assert network.unit_names == ("stem", "layer.0", "layer.1", "layer.2", "head")
+    stem, last, head = network.parameters[0], network.parameters[3], network.parameters[4]
+    assert {module.num_embeddings for module in network.module.modules() if isinstance(module, torch.nn.Embedding)
+            and any(module.weight is p for p in stem.values())} >= {45}  # fmt: skip
+    assert set(head) == {"head.weight", "head.bias"}
+    behind = {"gpt2": "ln_f", "llama": "norm", "t5": "final_layer_norm", "modernbert": "final_norm"}
+    if kind in behind:
+        assert any(f"encoder.{behind[kind]}." in name for name in last)
+        assert not any(f"encoder.{behind[kind]}." in name for name in stem)
+
+
+@pytest.mark.parametrize(("kind", "prefix", "more"), [
+    ("bert", "", ["pooler.dense.weight"]),
+    ("bert", "bert.", ["cls.predictions.bias", "cls.predictions.decoder.weight"]),
+    ("roberta", "roberta.", ["lm_head.dense.weight"]),
+    ("distilbert", "distilbert.", ["vocab_transform.weight"]),
+    ("gpt2", "transformer.", ["lm_head.weight"]),
+    ("t5", "encoder.", ["decoder.block.0.layer.0.SelfAttention.q.weight", "shared.weight"]),
+    ("bart", "model.encoder.", ["model.decoder.layers.0.fc1.weight"]),
+])  # fmt: skip
+def test_public_checkpoints_load_under_their_own_names(tmp_path, kind, prefix, more):
+    ref, _, _ = words.encoder(tmp_path / "net", kind)
+    source = build_network(ref, 3, 1).module.encoder
+    state = {prefix + name: tensor.clone() for name, tensor in source.state_dict().items()}
+    if kind == "t5":
+        state["shared.weight"] = state.pop("encoder.embed_tokens.weight")
+    state |= {name: torch.ones(2) for name in more if name not in state}
+    path = tmp_path / "model.safetensors"
+    save_file({name: tensor.contiguous() for name, tensor in state.items()}, path)
+    known = BackboneRef(ref.name, ref.options, "coarse", Weights("file", sha256(path)))
+    network = build_network(ref, 3, 2)
+    loaded = load_pretrained(network, read_state(known, path), network.num_units - 1)
+    own = network.module.encoder.state_dict()
+    assert loaded.matched == loaded.expected
+    assert all(torch.equal(own[name], tensor) for name, tensor in source.state_dict().items())
+
+
+def test_the_first_checkpoints_of_bert_call_gains_gamma(tmp_path):
+    ref, _, _ = words.encoder(tmp_path / "net")
+    source = build_network(ref, 3, 1).module.encoder
+    old = {f"bert.{name}".replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"):
+           tensor.clone() for name, tensor in source.state_dict().items()}  # fmt: skip
+    assert any(name.endswith("gamma") for name in old)
+    torch.save(old, tmp_path / "pytorch_model.bin")
+    known = BackboneRef(ref.name, ref.options, "coarse", Weights("file", "x"))
+    network = build_network(ref, 3, 2)
+    load_pretrained(network, read_state(known, tmp_path / "pytorch_model.bin"), network.num_units - 1)
+    assert all(torch.equal(network.module.encoder.state_dict()[name], one) for name, one in source.state_dict().items())
+
+
+def test_weights_of_another_network_are_refused(tmp_path):
+    ref, _, _ = words.encoder(tmp_path / "net")
+    other, _, _ = words.encoder(tmp_path / "other", hidden_size=32)
+    path = tmp_path / "model.safetensors"
+    save_file(build_network(other, 3, 1).module.encoder.state_dict(), path)
+    known = BackboneRef(ref.name, ref.options, "coarse", Weights("file", "x"))
+    network = build_network(ref, 3, 2)
+    with pytest.raises(WeightsError, match="tensors matched"):
+        load_pretrained(network, read_state(known, path), network.num_units - 1)
+
+
+def test_dropout_can_be_set_everywhere(tmp_path):
+    ref, _, _ = words.encoder(tmp_path / "net", options={"dropout": 0.3})
+    rates = {module.p for module in build_network(ref, 3, 0).module.modules() if isinstance(module, torch.nn.Dropout)}
+    assert rates == {0.3}
+    plain, _, _ = words.encoder(tmp_path / "plain")
+    rates = {module.p for module in build_network(plain, 3, 0).module.modules() if isinstance(module, torch.nn.Dropout)}
+    assert rates == {0.1}, "as the library has it"
+
+
+def test_names_with_a_place_are_the_entry(tmp_path):
+    assert backbones.find("hf:bert-base-uncased") is backbones.find("hf")
+    assert backbones.split_name("hf:some/net") == ("hf", {"path": "some/net"})
+    assert backbones.split_name("torchvision:resnet18") == ("torchvision:resnet18", {})
