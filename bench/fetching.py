@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Sequence
 
-from bench.backbones import hub, torchvision_names
+from bench.backbones import encoders, hub, torchvision_names
 from bench.errors import BenchError, Missing
 from bench.places import download_folder
 from bench.text import note, printable
@@ -65,6 +65,9 @@ def _fetch_dataset(name: str) -> None:
 def _fetch_weights(name: str) -> None:
     from safetensors.torch import save_file
 
+    if name.startswith(encoders.PREFIX):
+        _fetch_encoder(name.removeprefix(encoders.PREFIX))
+        return
     if name.startswith(torchvision_names.PREFIX):
         from bench.backbones.torchvision_models import hub_state
 
@@ -84,6 +87,17 @@ def _fetch_weights(name: str) -> None:
         unfinished.rename(path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def _fetch_encoder(name: str) -> None:
+    """Into the hub client's own cache: what is read of it, and nothing else. Plain tensors where there are both."""
+    from huggingface_hub import HfApi, snapshot_download
+
+    there = {one.rfilename for one in HfApi().model_info(name).siblings or ()}
+    weights = next((one for one in encoders.WEIGHTS if one in there), None)
+    if weights is None:
+        raise BenchError(f"no {' or '.join(encoders.WEIGHTS)} there")
+    snapshot_download(name, allow_patterns=[*encoders.READ, weights])
 
 
 def _main(kind: str, name: str) -> int:

@@ -17,7 +17,8 @@ from bench.errors import BenchError, Missing
 from bench.places import find_file
 from bench.spec.refs import TextPipeline
 
-CONFIG, TOKENIZER, POOLING = "config.json", "tokenizer.json", "1_Pooling/config.json"
+PREFIX = "hf:"
+CONFIG, TOKENIZER, POOLING = READ = "config.json", "tokenizer.json", "1_Pooling/config.json"
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 # Of a configuration, what says nothing of the network's numbers.
 SILENT = {"_name_or_path", "architectures", "transformers_version", "torch_dtype", "dtype", "id2label", "label2id",

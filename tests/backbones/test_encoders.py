@@ -166,3 +166,23 @@ def test_names_with_a_place_are_the_entry(tmp_path):
     assert backbones.find("hf:bert-base-uncased") is backbones.find("hf")
     assert backbones.split_name("hf:some/net") == ("hf", {"path": "some/net"})
     assert backbones.split_name("torchvision:resnet18") == ("torchvision:resnet18", {})
+
+
+def test_fetching_asks_for_what_is_read_and_no_more(monkeypatch):
+    import huggingface_hub
+
+    from bench import fetching
+
+    asked = []
+
+    class Api:
+        def model_info(self, name):
+            files = ["config.json", "model.safetensors", "pytorch_model.bin", "tf_model.h5", "modeling_odd.py"]
+            return type("Info", (), {"siblings": [type("File", (), {"rfilename": one}) for one in files]})
+
+    monkeypatch.setattr(huggingface_hub, "HfApi", Api)
+    take = lambda name, allow_patterns: asked.append((name, allow_patterns))  # noqa: E731
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", take)
+    fetching._fetch_weights("hf:some/net")
+    wanted = ["config.json", "tokenizer.json", "1_Pooling/config.json", "model.safetensors"]
+    assert asked == [("some/net", wanted)]
