@@ -290,7 +290,9 @@ def _cell(
         recipe=recipe,
         pipeline=pipeline(backbone.spec, backbone.facts, task.dataset.facts),
         training=training,
-        search=search_of(suite, (task.num_labels, task.dataset.facts.num_classes), recipe, training),
+        search=search_of(
+            suite, (task.num_labels, task.dataset.facts.num_classes), recipe, training, backbone.facts.modality
+        ),
         head=head_of(suite, strategy.spec.head, recipe),
         repeat=0,
         seed=suite.seed,

@@ -74,11 +74,13 @@ def training_of(suite: Suite, num_labels: int, recipe: Recipe, optimizer: Optimi
     )
 
 
-def search_of(suite: Suite, labels: tuple[int, int], recipe: Recipe, training: Training) -> Search:
+def search_of(
+    suite: Suite, labels: tuple[int, int], recipe: Recipe, training: Training, modality: str = "image"
+) -> Search:
     """`labels`: how many there are, and of how many classes."""
     s = suite.search
     decay = suite.training.weight_decay
-    low, high = _rates(s, recipe, training)
+    low, high = _rates(s, recipe, training, modality)
     num_labels, num_classes = labels
     per_class = num_labels // num_classes
     match s.validation:
@@ -112,11 +114,11 @@ def search_of(suite: Suite, labels: tuple[int, int], recipe: Recipe, training: T
     return found if s.budget == "trials" else _with_equal_steps(found, s, recipe, training.steps)
 
 
-def _rates(search: SearchSpec, recipe: Recipe, training: Training) -> tuple[float, float]:
+def _rates(search: SearchSpec, recipe: Recipe, training: Training, modality: str) -> tuple[float, float]:
     if search.lr is not None:
         low, high = search.lr.low, search.lr.high
     elif search.sampler == "bracket":
-        low, high = begin_of(training.optimizer, recipe.family)
+        low, high = begin_of(training.optimizer, recipe.family, modality)
     else:
         low, high = RANGES[training.optimizer]
     scale = recipe.scale_for(training.optimizer)
