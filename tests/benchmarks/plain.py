@@ -62,7 +62,7 @@ class Trial:
         begin = start(spec, context)
         begin.renew()
         self.spec, self.device = spec, context.device
-        (self.stream,) = trial_streams(spec, labelled_images(spec, context.data(spec.data, spec.pipeline)))
+        (self.stream,) = trial_streams(spec, labelled_images(spec, context.data(spec.data)))
         self._network = copy.deepcopy(begin.network)
         self._network.module.to(memory_format=torch.contiguous_format)
         self._tensors = None

@@ -59,7 +59,7 @@ def with_scaled_head(monkeypatch, factor):
 
 def plain_loss(spec, context, module, images=None):
     """Cross-entropy in evaluation, every image alike, written out."""
-    images = images if images is not None else labelled_images(spec, context.data(spec.data, spec.pipeline))
+    images = images if images is not None else labelled_images(spec, context.data(spec.data))
     pixels = (images.values[0].double() / 255 - 0.5) / 0.5
     module.eval()
     with torch.no_grad():
@@ -163,7 +163,7 @@ def test_the_test_split_has_no_say(tmp_path):
         context, spec = toys.context(tmp_path / str(number)), toys.fit_spec()
         test = toys.images("test")
         turned = dataclasses.replace(test, labels=(test.labels + shift) % CLASSES)
-        context._loaded[digest([spec.data, None])] = OnDevice(toys.images("train"), turned, "ab" * 32)
+        context._loaded[digest(spec.data)] = OnDevice(toys.images("train"), turned, "ab" * 32)
         found.append(toys.everything(context, spec)[1].result)
     assert found[0]["score"] != found[1]["score"]
     assert found[0]["train_loss_end"] == found[1]["train_loss_end"]
@@ -259,5 +259,5 @@ def test_the_cap_holds_in_a_final(tmp_path, monkeypatch):
     monkeypatch.setattr(Solo, "score", score)
     context, spec = toys.context(tmp_path), toys.fit_spec()
     toys.everything(context, spec)
-    assert len(final_stream(spec, context.data(spec.data, spec.pipeline)).images) == 24
+    assert len(final_stream(spec, context.data(spec.data)).images) == 24
     assert asked[-1] == [5]

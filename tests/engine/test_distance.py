@@ -54,7 +54,7 @@ def test_errors_of_the_network_itself_are_those_of_an_evaluation_by_hand(tmp_pat
     """Source and target have the same three colours, so that its own head can be asked about both."""
     context = asked(tmp_path)
     spec, final = final_of(context)
-    source, target = source_of(spec, context), context.data(spec.data, spec.pipeline)
+    source, target = source_of(spec, context), context.data(spec.data)
     sampled = distance._samples(source.test, target.train)
     by_hand = []
     with torch.no_grad(), in_eval_mode(source.network.module):
@@ -75,7 +75,7 @@ def test_distance_and_joint_error_are_scikit_learns(tmp_path):
     context = asked(tmp_path)
     spec, final = final_of(context)
     source = source_of(spec, context)
-    ours, theirs = distance._samples(source.test, context.data(spec.data, spec.pipeline).train)
+    ours, theirs = distance._samples(source.test, context.data(spec.data).train)
     with torch.no_grad():
         rows = [source.network.module.forward_head(source.network.module.forward_features(one.inputs(spec.pipeline)),
                                                    pre_logits=True) for one in (ours, theirs)]  # fmt: skip
@@ -130,7 +130,7 @@ def test_it_is_measured_from_the_last_data_set_that_was_learned(tmp_path):
         patch.setattr(distance, "_measure", lambda *args: seen.append(args) or measure(*args))
         distance_of(spec, context)
     ((_, taught, source, _),) = seen
-    assert source.sha256 == context.data(own, spec.pipeline).sha256
+    assert source.sha256 == context.data(own).sha256
     assert taught.test is source.test
 
 
@@ -177,7 +177,7 @@ def test_a_joint_error_that_cannot_be_had_costs_nothing_else(tmp_path, monkeypat
     """One image of each class cannot be held out; of two, there are two folds."""
     context = asked(tmp_path)
     spec, _ = toys.pretrained(context)
-    network, data = source_of(spec, context), context.data(spec.data, spec.pipeline)
+    network, data = source_of(spec, context), context.data(spec.data)
     monkeypatch.setattr(distance, "FEWEST", 2)
     monkeypatch.setattr(distance, "_told_apart", lambda *_: 0.25)
     first = [int((data.train.labels == number).nonzero()[0]) for number in range(3)]

@@ -146,7 +146,7 @@ def test_a_diverging_search_is_told_and_its_final_does_not_run(tmp_path):
     trials, final = toys.everything(context, spec)
     assert {record.status for record in trials} == {"diverged"}
     assert all("loss not finite at step" in record.error for record in trials)
-    sha256 = context.data(spec.data, spec.pipeline).sha256
+    sha256 = context.data(spec.data).sha256
     assert trials[0].result == {"lr": 1e30, "weight_decay": 1e-4, "dataset_sha256": sha256, "weights": None}
     assert (final.status, final.result) == ("failed", {})
 

@@ -42,7 +42,7 @@ def test_after_is_what_the_trained_body_says_with_the_old_head(tmp_path):
     context, spec, final = finals(tmp_path, "full_finetune")
     begin = start(spec, context)
     begin.renew()
-    stream = final_stream(spec, context.data(spec.data, spec.pipeline))
+    stream = final_stream(spec, context.data(spec.data))
     hyper = Hyper(final.result["lr"], final.result["weight_decay"])
     train(begin.network, toys.assignment(spec.recipe, None, images=stream.images, order_seed=stream.order_seed,
                                          hyper=hyper))  # fmt: skip

@@ -77,7 +77,7 @@ def test_images_that_do_not_fit_are_fetched_batch_by_batch(tmp_path, device, mon
     for name, share in (("resident", 0.2), ("streamed", 0.0)):
         monkeypatch.setattr("bench.engine.common.context.RESIDENT_SHARE", share)
         context = toys.context(tmp_path / name, device=device)
-        assert context.data(toys.DATA, toys.PIPELINE).train.is_streamed == (share == 0)
+        assert context.data(toys.DATA).train.is_streamed == (share == 0)
         trials, final = toys.everything(context, spec)
         found.append([toys.metrics(record) for record in (*trials, final)])
     assert found[0] == found[1]
@@ -89,7 +89,7 @@ def test_low_precision_is_really_used(tmp_path, device):
     context = toys.context(tmp_path, device=device)
     begin = start(spec, context)
     begin.renew()
-    images = context.data(spec.data, spec.pipeline).train
+    images = context.data(spec.data).train
     stage = stages_for(spec, begin, [images], context)(0)
     team = Solo(begin.network, spec.procedure, Hyper(0.1, 0.0), begin.renew)
     team.enter(stage, spec.recipe.active(0), 0)

@@ -275,4 +275,4 @@ def test_a_trial_that_diverged_tells_them_too(tmp_path):
     (trial,), _ = toys.everything(context, spec, job.key)
     assert trial.status == "diverged"
     assert trial.unscored.weights["sha256"] == context.shared.read(job.key).result["tensors_sha256"]
-    assert trial.unscored.dataset_sha256 == context.data(spec.data, spec.pipeline).sha256
+    assert trial.unscored.dataset_sha256 == context.data(spec.data).sha256

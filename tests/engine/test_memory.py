@@ -29,7 +29,7 @@ def test_images_from_a_file_are_the_same_images(tmp_path, monkeypatch, changes, 
     for name, room in (("resident", 1 << 30), ("streamed", 0)):
         monkeypatch.setattr("bench.engine.common.context.RESIDENT_BYTES", room)
         context = toys.context(tmp_path / name)
-        assert context.data(toys.DATA, toys.PIPELINE).train.is_streamed == (room == 0)
+        assert context.data(toys.DATA).train.is_streamed == (room == 0)
         trials, final = toys.everything(context, spec)
         found.append([toys.metrics(record) for record in (*trials, final)])
     assert found[0] == found[1]
@@ -154,4 +154,4 @@ def test_the_tables_of_another_arithmetic_are_others(tmp_path):
         training = dataclasses.replace(toys.TRAINING, precision=precision)
         toys.everything(context, toys.fit_spec(recipe=toys.recipe("linear_probe", 6), training=training))
     assert context.features.computed == 4
-    assert isinstance(context.data(toys.DATA, toys.PIPELINE), OnDevice)
+    assert isinstance(context.data(toys.DATA), OnDevice)

@@ -118,7 +118,7 @@ def test_a_network_that_is_misused_was_trained_as_the_right_one(tmp_path, strate
 def test_an_answer_in_training_mode_depends_on_its_batch(context):
     spec, _ = toys.pretrained(context, head=NewHead("architecture"))
     network = start(spec, context).renew().module
-    test = context.data(spec.data, spec.pipeline).test
+    test = context.data(spec.data).test
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     modes = [module.training for module in network.modules()]
     found = as_deployed(changed(spec, "training_mode_at_test"), network, test, network, 24)
@@ -143,7 +143,7 @@ def test_a_last_image_is_not_alone_in_its_batch(context):
     """BatchNorm refuses a single value per channel."""
     spec, _ = toys.pretrained(context, recipe=toys.recipe("linear_probe", 6))
     wrong = changed(spec, "training_mode_at_test")
-    test = context.data(spec.data, spec.pipeline).test.take(np.arange(17))
+    test = context.data(spec.data).test.take(np.arange(17))
     norm = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.BatchNorm1d(192))
     mixed = torch.tensor(shuffled(17, seed_for("deployed order", spec.seed, spec.repeat)))
     inputs = test.inputs(spec.pipeline).flatten(1)[mixed]
@@ -155,7 +155,7 @@ def test_a_last_image_is_not_alone_in_its_batch(context):
 
 def test_memory_that_ends_halves_the_batches_in_evaluation_and_fails_a_final_in_training_mode(context):
     spec, _ = toys.pretrained(context, recipe=toys.recipe("linear_probe", 6))
-    network, test = start(spec, context).renew().module, context.data(spec.data, spec.pipeline).test
+    network, test = start(spec, context).renew().module, context.data(spec.data).test
 
     def small(inputs):
         if len(inputs) > 16:
@@ -264,7 +264,7 @@ def test_a_computed_classifier_meets_features_of_misused_images(context, name):
     right, wrong = records(context, spec, name)
     assert wrong.result["penalty"] == right.result["penalty"]
     how = changed(spec, name).deployed
-    network, data = start(spec, context).renew().module, context.data(spec.data, spec.pipeline)
+    network, data = start(spec, context).renew().module, context.data(spec.data)
     body = copy.deepcopy(network)
     body.reset_classifier(0)
     order = torch.arange(len(data.test))

@@ -53,8 +53,7 @@ def test_the_mean_of_contributions_is_the_score(tmp_path, way, metric):
         spec = dataclasses.replace(spec, search=dataclasses.replace(FOLDS, trials=1))
     trials, final = toys.everything(context, spec)
     found = agrees(context, final)
-    truth = context.data(spec.data, spec.pipeline).test.labels
-    assert found.truth.tolist() == truth.tolist(), "in the order of the split"
+    assert found.truth.tolist() == context.data(spec.data).test.labels.tolist(), "in the order of the split"
     is_likelihood = recipe.solve is None or way == "logistic_probe"
     assert (found.log_classes is not None) == (found.log_truth is not None) == is_likelihood
     assert found.probabilities is None
@@ -105,7 +104,7 @@ def test_a_metric_below_nought_is_recorded_like_any(tmp_path, metric, monkeypatc
     """Planted: test labels turned by one class after training would have learned the others."""
     context = toys.context(tmp_path)
     spec = by_metric(metric, recipe=toys.recipe("ridge_probe", 6))
-    data = context.data(spec.data, spec.pipeline)
+    data = context.data(spec.data)
     turned = dataclasses.replace(data.test, labels=(data.test.labels + 1) % toys.CLASSES)
     context._loaded[digest(spec.data)] = dataclasses.replace(data, test=turned)
     _, final = toys.everything(context, spec)

@@ -38,7 +38,7 @@ def repeats_of(spec):
 
 def test_each_division_has_all_images_once_and_as_many_of_each_class(tmp_path):
     context = toys.context(tmp_path)
-    whole = context.data(toys.DATA, toys.PIPELINE)
+    whole = context.data(toys.DATA)
     every = pictures(whole.train) | pictures(whole.test)
     found = [context.data(divided(seed)) for seed in SEEDS]
     for one in found:
@@ -58,7 +58,7 @@ def test_its_test_images_are_told_by_their_places_in_the_pool(tmp_path):
     assert one.test.places.dtype == np.uint32
     stored = torch.from_numpy(np.array(pool.images[one.test.places])).permute(0, 3, 1, 2)
     assert torch.equal(one.test.values[0], stored)
-    assert context.data(toys.DATA, toys.PIPELINE).test.places is None
+    assert context.data(toys.DATA).test.places is None
 
 
 def test_divisions_share_their_pixels(tmp_path):
@@ -155,7 +155,7 @@ def test_where_that_is_too_large_each_division_has_its_own(tmp_path, monkeypatch
 def test_what_is_unlabelled_holds_no_image_that_is_tested_on(tmp_path):
     context = toys.context(tmp_path)
     spec = dataclasses.replace(toys.fit_spec(), data=divided(11))
-    data = context.data(spec.data, spec.pipeline)
+    data = context.data(spec.data)
     begin = start(spec, context)
     final = final_stream(spec, data)
     assert pictures(setting_for(spec, begin, final, context).unlabelled) == pictures(data.train)

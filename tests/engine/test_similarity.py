@@ -108,7 +108,7 @@ def test_it_is_of_the_weights_that_the_training_began_with_and_those_that_were_s
     context, spec, record = final(tmp_path, "transplant", options={"keep": 2, "tune": True})
     begin = start(spec, context)
     begin.renew()
-    images = context.data(spec.data, spec.pipeline).test
+    images = context.data(spec.data).test
 
     def heard():
         told = []
@@ -120,7 +120,7 @@ def test_it_is_of_the_weights_that_the_training_began_with_and_those_that_were_s
         return told[0].mean((2, 3)).double()
 
     before = heard()
-    stream = final_stream(spec, context.data(spec.data, spec.pipeline))
+    stream = final_stream(spec, context.data(spec.data))
     hyper = Hyper(record.result["lr"], record.result["weight_decay"])
     train(begin.network, toys.assignment(spec.recipe, images=stream.images, order_seed=stream.order_seed, hyper=hyper))
     assert record.result["similarity"][3] == pytest.approx(unbiased_cka(before, heard()), abs=1e-6)

@@ -50,7 +50,7 @@ def test_every_number_by_the_plain_way(tmp_path, name):
 
     begin = start(spec, context)
     net = begin.renew()
-    data = context.data(spec.data, spec.pipeline)
+    data = context.data(spec.data)
     images = labelled_images(spec, data)
     x, test = features(net, images), features(net, data.test)
 

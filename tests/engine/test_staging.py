@@ -196,7 +196,7 @@ def test_an_option_that_is_in_no_tensor_is_in_the_name_of_a_table(tmp_path):
     for options in ({}, {"width": 4}):
         backbone = BackboneRef("toy_conv", options, "coarse", Weights("random"))
         spec = toys.fit_spec(recipe=RECIPES["probe"], backbone=backbone)
-        base = context.data(spec.data, spec.pipeline).train
+        base = context.data(spec.data).train
         known = type("Known", (), {"sha256": "same", "cut": type("Cut", (), {"names": ("d",)})})
         names.add(_Maker(spec, None, 0, context)._keys(known, base, Augment())[0])
     assert len(names) == 2

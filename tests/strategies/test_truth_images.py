@@ -142,7 +142,7 @@ def test_a_phase_too_short_for_a_step_is_not_counted():
 
 def test_unlabelled_images_are_neither_scored_nor_labelled(tmp_path):
     context, spec = toys.context(tmp_path), toys.fit_spec()
-    begin, data = start(spec, context), context.data(spec.data, spec.pipeline)
+    begin, data = start(spec, context), context.data(spec.data)
     for stream in trial_streams(spec, labelled_images(spec, data)):
         setting = setting_for(spec, begin, stream, context)
         assert not set(setting.unlabelled.rows.tolist()) & set(stream.scored.rows.tolist())

@@ -107,8 +107,7 @@ def test_truth_source_only(tmp_path):
     stream, begin = final_stream(spec, data_of(spec, context)), start(spec, context)
     begin.renew()
     task = toys.assignment(build("full_finetune", 6), images=source, order_seed=stream.order_seed,
-                           scored=context.data(toys.DATA, toys.PIPELINE).test,
-                           hyper=Hyper(final.result["lr"], 1e-4))  # fmt: skip
+                           scored=context.data(toys.DATA).test, hyper=Hyper(final.result["lr"], 1e-4))  # fmt: skip
     outcome = train(begin.network, task)
     assert (final.result["score"], final.result["loss"]) == (outcome.last.score, pytest.approx(outcome.last.loss))
     assert final.result["num_test"] == 103
@@ -187,7 +186,7 @@ def test_both_domains_are_varied_alike(tmp_path, monkeypatch):
     stream, begin = final_stream(spec, data_of(spec, context)), start(spec, context)
     begin.renew()
     setting = setting_for(spec, begin, stream, context)
-    stored = {one.numpy().tobytes() for one in context.data(spec.data, spec.pipeline).train.inputs(spec.pipeline)}
+    stored = {one.numpy().tobytes() for one in context.data(spec.data).train.inputs(spec.pipeline)}
     draw = setting.generator("dann")
     plain, varied = (setting.batch(setting.unlabelled, draw, 32, varied=on)[0] for on in (False, True))
     shares = [np.mean([one.numpy().tobytes() in stored for one in batch]) for batch in (plain, varied)]

@@ -165,10 +165,6 @@ repeats: 1
 # ------------------------------------------------------------------------------------- soup
 
 
-def exam_of(context, spec):
-    return context.data(spec.data, spec.pipeline).test
-
-
 def soup_of(tmp_path, kind, toy="toy_vit", search=FOLDS):
     """A soup made by the engine, and each trial's networks trained by hand: [trial][fold] of states."""
     context = toys.context(tmp_path)
@@ -176,7 +172,7 @@ def soup_of(tmp_path, kind, toy="toy_vit", search=FOLDS):
     backbone = BackboneRef(toy, {}, "coarse", Weights("random"))
     spec = toys.fit_spec(recipe=build("soup", num_units, kind=kind), search=search, backbone=backbone)
     trials, final = toys.everything(context, spec)
-    images = labelled_images(spec, context.data(spec.data, spec.pipeline))
+    images = labelled_images(spec, context.data(spec.data))
     streams = trial_streams(spec, images)
     states = [[ended(spec, context, record, stream) for stream in streams] for record in trials]
     return context, spec, (trials, final), (streams, states)
@@ -205,7 +201,7 @@ def told(spec, context, state, images):
 
 def test_truth_soup_uniform(tmp_path):
     context, spec, (trials, final), (_, states) = soup_of(tmp_path, "uniform")
-    by_hand = told(spec, context, mean([state for trial in states for state in trial]), exam_of(context, spec))
+    by_hand = told(spec, context, mean([state for trial in states for state in trial]), context.data(spec.data).test)
     assert final.result["score"] == by_hand.score
     assert final.result["loss"] == pytest.approx(by_hand.loss, rel=1e-9)
     assert sorted(final.result["soup"]) == [0, 1, 2]
@@ -224,21 +220,21 @@ def test_truth_soup_greedy(tmp_path):
         if right >= best:
             kept, best = [*kept, number], right
     assert final.result["soup"] == kept
-    by_hand = told(spec, context, mean([state for n in kept for state in states[n]]), exam_of(context, spec))
+    by_hand = told(spec, context, mean([state for n in kept for state in states[n]]), context.data(spec.data).test)
     assert final.result["loss"] == pytest.approx(by_hand.loss, rel=1e-9)
 
 
 def test_truth_soup_of_one_is_that_network(tmp_path):
     one = dataclasses.replace(toys.SEARCH, trials=1)
     context, spec, (_, final), (_, [[state]]) = soup_of(tmp_path, "greedy", search=one)
-    assert final.result["loss"] == pytest.approx(told(spec, context, state, exam_of(context, spec)).loss)
+    assert final.result["loss"] == pytest.approx(told(spec, context, state, context.data(spec.data).test).loss)
 
 
 def test_a_soup_takes_statistics_anew(tmp_path):
     """Those of the images it learned from, under the mean weights: not the mean of the statistics."""
     context, spec, (_, final), (_, states) = soup_of(tmp_path, "uniform", toy="toy_conv")
     averaged = mean([state for trial in states for state in trial])
-    with_mean_of_statistics = told(spec, context, averaged, exam_of(context, spec))
+    with_mean_of_statistics = told(spec, context, averaged, context.data(spec.data).test)
     assert final.status == "ok"
     assert final.result["loss"] != pytest.approx(with_mean_of_statistics.loss, rel=1e-6)
 
@@ -310,7 +306,7 @@ def test_truth_stop_early(tmp_path, name, pruner, by):
     whole = [record for record in trials if record.result["steps"] == 12]
     assert whole
     begin = start(spec, context)
-    images = labelled_images(spec, context.data(spec.data, spec.pipeline))
+    images = labelled_images(spec, context.data(spec.data))
 
     def run(stream, record, evaluations):
         begin.renew()
@@ -333,7 +329,7 @@ def test_truth_stop_early(tmp_path, name, pruner, by):
     stop = final.result["stop"]
     assert stop == trials[final.result["trial"]].result["stop"]
     assert final.cost["logical"]["steps"] == stop == final.result["curve"][-1]["step"]
-    by_hand = run(final_stream(spec, context.data(spec.data, spec.pipeline)), final, 12)
+    by_hand = run(final_stream(spec, context.data(spec.data)), final, 12)
     assert final.result["loss"] == pytest.approx(by_hand.seen[stop].loss, rel=1e-9)
 
 

@@ -121,10 +121,9 @@ class Context:
         other.features = self.features
         return other
 
-    def data(self, ref: DataRef, pipeline: Any) -> OnDevice:
-        """As a network of that pipeline learns from it."""
-        once = modalities.of(pipeline).handling().preparation(pipeline)
-        return _kept(self._loaded, digest([ref, once]), DATASETS, lambda: self._load(ref, pipeline))
+    def data(self, ref: DataRef, pipeline: Any = None) -> OnDevice:
+        """As a network of that pipeline learns from it; None: as it is stored."""
+        return _kept(self._loaded, _name(ref, pipeline), DATASETS, lambda: self._load(ref, pipeline))
 
     def stored(self, ref: DataRef) -> Dataset:
         """As it is read: `Dataset.divided` divides it."""
@@ -136,8 +135,7 @@ class Context:
     def _load(self, ref: DataRef, pipeline: Any) -> OnDevice:
         if ref.split is not None:
             whole = ref.as_read
-            once = modalities.of(pipeline).handling().preparation(pipeline)
-            pool = _kept(self._pools, digest([whole, once]), DATASETS, lambda: self._pool(whole, pipeline))
+            pool = _kept(self._pools, _name(whole, pipeline), DATASETS, lambda: self._pool(whole, pipeline))
             data = pool.divided(ref.split)
             return replace(data, test=replace(data.test, keeps=self._kept_of(ref, len(data.test))))
         loaded = self._checked(ref)
@@ -157,8 +155,7 @@ class Context:
 
     def _placer(self, ref: DataRef, pipeline: Any, loaded: Dataset) -> Callable[[Split, str], Examples]:
         """Puts a split of the data set, called by its name, where trainings find it."""
-        handling = modalities.of(pipeline).handling()
-        once = handling.preparation(pipeline)
+        once = _preparation(pipeline)
         size = sum(column.nbytes for split in (loaded.train, loaded.test) for column in split.columns.values())
         place = Examples.on_device if size <= _room(self.device) else Examples.mapped
 
@@ -166,7 +163,7 @@ class Context:
             origin = f"{loaded.sha256}/{name}"
             if once is None:
                 return replace(place(split, self.device, origin), metric=ref.metric)
-            name = digest([PREPARED, once, origin])
+            handling, name = modalities.of(pipeline).handling(), digest([PREPARED, once, origin])
             values = self.features.get(
                 [name], f"prepared-{name}",
                 lambda: {name: handling.prepared(split.columns, pipeline, self.weights_files)},
@@ -212,6 +209,15 @@ class Context:
         self, ref: BackboneRef, read: Callable[[], dict[str, torch.Tensor] | None]
     ) -> dict[str, torch.Tensor] | None:
         return _kept(self._states, digest(ref), STATES, read)
+
+
+def _preparation(pipeline: Any) -> Any:
+    return None if pipeline is None else modalities.of(pipeline).handling().preparation(pipeline)
+
+
+def _name(ref: DataRef, pipeline: Any) -> str:
+    once = _preparation(pipeline)
+    return digest(ref) if once is None else digest([ref, once])
 
 
 def _room(device: torch.device) -> int:
