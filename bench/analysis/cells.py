@@ -11,6 +11,7 @@ import pandas as pd
 
 from bench.analysis.columns import column_of
 from bench.analysis.frame import CELL, SuiteResults
+from bench.analysis.shift import shift_columns
 from bench.analysis.statistics import binomial_interval, finite, mean_interval
 from bench.analysis.variance import Estimate
 from bench.analysis.words import plus_minus
@@ -160,6 +161,7 @@ def _summary(rows: list[Row]) -> Row:
         "mean_without": mean_of(sound, "score"),
         "without_low": without_low,
         "without_high": without_high,
+        **shift_columns(done, lowest, others is not scores),
         "planned": len(rows),
         "complete": bool(applicable) and scores.n == len(rows),
         "applicable": bool(applicable),

@@ -60,6 +60,7 @@ FINALS: dict[str, str] = {
     "error": "str",  # "" unless it failed
     "metric": "str",  # "accuracy"
     "score": "float64",  # test score of the last weights, 0..1; NaN unless status is ok
+    "shift_score": "float64",  # score on a further split of the data; NaN where there is none
     "best_on_test": "float64",  # best of the test scores along the training: a diagnosis, never a result
     "curve": "object",  # test scores along the training: a tuple of (step, score); a diagnosis
     "similarity": "object",  # CKA of each unit below the head, start against end: a tuple, () where not asked for

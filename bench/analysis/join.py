@@ -130,6 +130,7 @@ def _finals(plan: Plan, cell: Cell, records: dict[str, Record], store: Store) ->
             "error": (record.error or "") if record is not None else "",
             "metric": spec.data.metric,
             **_numbers(final, "score", "best_on_test", "train_loss_end", "collapsed"),
+            "shift_score": _number(final and final.shift, "score"),
             "curve": tuple((point.step, point.accuracy) for point in final.curve) if final is not None else (),
             "similarity": tuple((final.similarity if final is not None else None) or ()),
             **_numbers(chosen, "lr", "weight_decay"),
@@ -322,7 +323,7 @@ def _overlaps(plan: Plan, records: dict[str, Record]) -> list[str]:
     for cell in plan.cells:
         told = [one.overlap for one in _scored(cell, records) if one.overlap]  # of each repeat
         for exam, counts in zip(exams_of([cell]), zip(*told, strict=False), strict=False):
-            known[exam.pair] = worst([Overlap(one.test, one.num_test, one.train, one.num_train) for one in counts])
+            known[exam.pair] = worst([Overlap(**one.model_dump(exclude={"dataset"})) for one in counts])
     return sentences((exam, known.get(exam.pair)) for exam in exams_of(plan.cells))
 
 
@@ -330,13 +331,17 @@ def _twice(plan: Plan, records: dict[str, Record]) -> list[str]:
     """Of sets that cannot tell so without their pixels."""
     found = []
     for label, cell in sorted({cell.dataset: cell for cell in plan.cells}.items()):
-        facts = plan.sources[digest(cell.declared.data)].facts
-        told = twice(MODALITIES[facts.modality or "image"].example)
-        if any(told in note for note in plan.told_of_data(cell)):
-            continue
-        if most := max((one.test_in_train for one in _scored(cell, records)), default=0):
-            how = ", pixel by pixel" if facts.modality == "image" else ""
-            found.append(f"{label}: {most} of {facts.num_test} {told}{how}.")
+        facts, told = plan.sources[digest(cell.declared.data)].facts, plan.told_of_data(cell)
+        scored, example = _scored(cell, records), MODALITIES[facts.modality or "image"].example
+        how = ", pixel by pixel" if facts.modality == "image" else ""
+        splits = (
+            ("test", facts.num_test, [one.test_in_train for one in scored]),
+            ("shift", facts.num_shift, [one.shift_in_train for one in scored]),
+        )
+        for split, num, counts in splits:
+            words = twice(example, split)
+            if (most := max(counts, default=0)) and not any(words in note for note in told):
+                found.append(f"{label}: {most} of {num} {words}{how}.")
     return found
 
 

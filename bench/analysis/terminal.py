@@ -21,7 +21,8 @@ def cell_text(row: Row) -> str:
         short += f"; {row['num_collapsed']} collapsed"
         if math.isfinite(row["mean_without"]):
             short += f", {100 * row['mean_without']:.1f} without"
-    return f"{100 * row['mean']:.1f}{spread} ({short})"
+    further = f", shift {100 * row['shift']:.1f}" if math.isfinite(row["shift"]) else ""
+    return f"{100 * row['mean']:.1f}{spread} ({short}){further}"
 
 
 def terminal_rows(results: SuiteResults) -> tuple[list[Task], list[tuple[str, list[str]]]]:

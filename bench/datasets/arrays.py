@@ -1,4 +1,5 @@
-"""`npz:PATH`: images and labels as numpy arrays, under Keras's names (x_train, y_train ...) or MedMNIST's."""
+"""`npz:PATH`: images and labels as numpy arrays, under Keras's names (x_train, y_train ...) or MedMNIST's; x_shift and
+y_shift show the same classes in other circumstances."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -18,11 +19,12 @@ from bench.datasets.pictures import scaled
 from bench.keys import digest
 
 REVISION = 1  # bump when the same file comes to other pixels or labels
-# Names of images and labels: of the training split, of one that is added to it, of the test split.
+# Names of images and labels: of the training split, of one that is added to it, of the test split, of a further one.
 NAMES = (
-    (("x_train", "y_train"), ("x_val", "y_val"), ("x_test", "y_test")),
-    (("train_images", "train_labels"), ("val_images", "val_labels"), ("test_images", "test_labels")),
-)
+    (("x_train", "y_train"), ("x_val", "y_val"), ("x_test", "y_test"), ("x_shift", "y_shift")),
+    (("train_images", "train_labels"), ("val_images", "val_labels"), ("test_images", "test_labels"),
+     ("shift_images", "shift_labels")),
+)  # fmt: skip
 CLASSES = "classes"  # their names, where the file has them
 
 
@@ -42,51 +44,56 @@ def facts(options: ArrayOptions) -> DatasetFacts:
 
 def _facts(path: Path, identity: str) -> DatasetFacts:
     loaded = load(ArrayOptions(path=str(path)))
-    counts = np.bincount(loaded.train.labels, minlength=len(loaded.classes))
+    splits = loaded.splits.items()
+    sizes = {name: np.bincount(split.labels, minlength=len(loaded.classes)) for name, split in splits}
     seen = set(loaded.train.prints[:, 0].tolist())
-    both = sum(one in seen for one in loaded.test.prints[:, 0].tolist())
+    again = {name: sum(one in seen for one in split.prints[:, 0].tolist()) for name, split in splits}
     return DatasetFacts(
         num_classes=len(loaded.classes),
         image_size=min(loaded.train.images.shape[1:3]),
         num_train=len(loaded.train.labels),
         num_test=len(loaded.test.labels),
-        smallest_class=int(counts.min()),
-        revision=f"npz-{identity}",
-        notes=(f"{both} of {len(loaded.test.labels)} {twice()}, pixel by pixel",) if both else (),
-        train_sizes=tuple(counts),
-        test_sizes=tuple(np.bincount(loaded.test.labels, minlength=len(loaded.classes))),
+        smallest_class=int(sizes["train"].min()),
+        # Arrays of that name were passed over once: what was learned of such a file then keeps its own keys.
+        revision=f"npz-{identity}" + ("-shift" if loaded.shift is not None else ""),
+        notes=tuple(f"{both} of {sizes[name].sum()} {twice(split=name)}, pixel by pixel" for name, both in again.items()
+                    if both and name != "train"),
+        train_sizes=tuple(sizes["train"]),
+        test_sizes=tuple(sizes["test"]),
         classes=loaded.classes,
+        num_shift=int(sizes["shift"].sum()) if "shift" in sizes else 0,
+        shift_sizes=tuple(sizes.get("shift", ())),
     )
 
 
 def load(options: ArrayOptions) -> Dataset:
     path = Path(options.path)
     names_in_file, found = read(path, (CLASSES, *(name for names in NAMES for pair in names for name in pair)), _held)
-    (train_x, train_y), validation, (test_x, test_y) = _names(names_in_file, path)
+    (train_x, train_y), validation, scored = _names(names_in_file, path)
     train = (found[train_x], found[train_y])
     if validation is not None:
         train = tuple(np.concatenate([a, found[b]]) for a, b in zip(train, validation, strict=True))  # type: ignore[assignment]
-    for images, labels in (train, (found[test_x], found[test_y])):
+    parts = [(train_x, *train), *((x, found[x], found[y]) for x, y in scored)]
+    for _, images, labels in parts:
         if len(images) != len(labels):
             raise DataError(f"{shown(path)}: {len(images)} images with {len(labels)} labels")
-    values = _label_values(train[1], found[test_y], path)
+    values = _label_values([labels for _, _, labels in parts], path)
     names = [str(name) for name in found[CLASSES].ravel()] if CLASSES in found else [str(value) for value in values]
     if len(names) != len(values):
         raise DataError(f"{shown(path)}: {len(names)} names in `classes`, but {len(values)} labels")
     if len(set(names)) < len(names):
         raise DataError(f"{shown(path)}: `classes` has one name several times: {listed(names)}")
-    most = _largest((train[0], found[test_x]), path)
-    parts = [(train[0], train_x, train[1]), (found[test_x], test_x, found[test_y])]
-    train_split, test_split = (
+    most = _largest([images for _, images, _ in parts], path)
+    train_split, test_split, *shift = (
         Split.of_images(_images(images, most, path, name), np.searchsorted(values, labels.ravel()).astype(np.int64))
-        for images, name, labels in parts
+        for name, images, labels in parts
     )
-    return Dataset(tuple(names), train_split, test_split)
+    return Dataset(tuple(names), train_split, test_split, shift=shift[0] if shift else None)
 
 
 def _held(heads: Mapping[str, Head]) -> int:
     """Bytes, at most: arrays as they are read, once more where validation images are joined, and as they are kept."""
-    is_joined = any(validation in heads for _, (validation, _), _ in NAMES)
+    is_joined = any(validation in heads for _, (validation, _), *_ in NAMES)
     found = 0
     for shape, dtype in heads.values():
         numbers = math.prod(shape)
@@ -100,24 +107,28 @@ def _held(heads: Mapping[str, Head]) -> int:
 Pair = tuple[str, str]
 
 
-def _names(found: Sequence[str], path: Path) -> tuple[Pair, Pair | None, Pair]:
-    for train, validation, test in NAMES:
+def _names(found: Sequence[str], path: Path) -> tuple[Pair, Pair | None, list[Pair]]:
+    """Of the training split, of what is added to it, of the splits to be scored."""
+    for train, validation, test, shift in NAMES:
         if all(name in found for name in (*train, *test)):
-            return train, validation if all(name in found for name in validation) else None, test
+            scored = [pair for pair in (test, shift) if all(name in found for name in pair)]
+            return train, validation if all(name in found for name in validation) else None, scored
     raise DataError(f"{shown(path)}: holds {listed(found)}; expected x_train, y_train, x_test, y_test "
                     "or train_images, train_labels, test_images, test_labels")
 
 
-def _label_values(train: npt.NDArray[Any], test: npt.NDArray[Any], path: Path) -> npt.NDArray[np.int64]:
-    for labels in (train, test):
+def _label_values(parts: Sequence[npt.NDArray[Any]], path: Path) -> npt.NDArray[np.int64]:
+    """`parts`: labels of each split, those of the training images first."""
+    for labels in parts:
         if not np.issubdtype(labels.dtype, np.integer) or labels.size != len(labels):
             raise DataError(f"{shown(path)}: labels of shape {labels.shape} and type {labels.dtype}; "
                             "expected one whole number for each image")
-    values = np.unique(train)
-    strange = np.setdiff1d(test, values)
-    if len(strange) or len(values) < 2:
-        raise DataError(f"{shown(path)}: test labels {listed(strange)} stand for no training image" if len(strange)
-                        else f"{shown(path)}: all labels are the same")
+    values = np.unique(parts[0])
+    for labels, split in zip(parts[1:], ("test", "shift"), strict=False):
+        if len(strange := np.setdiff1d(labels, values)):
+            raise DataError(f"{shown(path)}: {split} labels {listed(strange)} stand for no training image")
+    if len(values) < 2:
+        raise DataError(f"{shown(path)}: all labels are the same")
     return values
 
 

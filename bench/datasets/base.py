@@ -84,6 +84,13 @@ class Dataset:
     train: Split
     test: Split
     is_divided: bool = False  # the images came in one split, and we divided them
+    shift: Split | None = None  # the same classes in other circumstances: scored at the end, nothing is chosen on it
+
+    @property
+    def splits(self) -> dict[str, Split]:
+        """By name, those that are there."""
+        own = {"train": self.train, "test": self.test}
+        return own if self.shift is None else {**own, "shift": self.shift}
 
     @cached_property
     def pool(self) -> Split:
@@ -112,13 +119,15 @@ class Dataset:
         if chosen is None:
             return self
         names = tuple(self.classes[number] for number in chosen)
-        return Dataset(names, self.train.of_classes(chosen), self.test.of_classes(chosen), self.is_divided)
+        train, test = self.train.of_classes(chosen), self.test.of_classes(chosen)
+        shift = self.shift.of_classes(chosen) if self.shift is not None else None
+        return Dataset(names, train, test, self.is_divided, shift if shift is not None and len(shift.labels) else None)
 
     @cached_property
     def sha256(self) -> str:
         """Digest of every example and label; two copies that differ are two datasets."""
         digest = hashlib.sha256(repr(self.classes).encode())
-        for split in (self.train, self.test):
+        for split in self.splits.values():
             for column in split.columns.values():
                 digest.update(repr(column.shape).encode())
                 digest.update(np.ascontiguousarray(column).data)
@@ -145,12 +154,14 @@ class DatasetFacts:
     modality: str | None = None  # None: the entry's
     # Of a set that comes in one split, which we divided: what holds of this division alone. None: it brings its own.
     division: tuple[str, ...] | None = None
+    num_shift: int = 0  # images of the split `shift`; 0: there is none
+    shift_sizes: tuple[int, ...] = ()  # of each class
 
     def __post_init__(self) -> None:
         """numpy's numbers are welcome, but a key takes plain ones only. Lists are what a file makes of tuples."""
-        for name in ("num_classes", "image_size", "num_train", "num_test", "smallest_class"):
+        for name in ("num_classes", "image_size", "num_train", "num_test", "smallest_class", "num_shift"):
             object.__setattr__(self, name, operator.index(getattr(self, name)))
-        for name in ("train_sizes", "test_sizes"):
+        for name in ("train_sizes", "test_sizes", "shift_sizes"):
             object.__setattr__(self, name, tuple(map(operator.index, getattr(self, name))))
         for name in ("notes", "division", "classes"):
             if getattr(self, name) is not None:
@@ -159,10 +170,11 @@ class DatasetFacts:
 
     def of_classes(self, chosen: Sequence[int]) -> "DatasetFacts":
         """Of the part of these classes. The sizes must be known."""
-        train, test = ([sizes[number] for number in chosen] for sizes in (self.train_sizes, self.test_sizes))
+        every = self.train_sizes, self.test_sizes, self.shift_sizes
+        train, test, shift = (tuple(sizes[number] for number in chosen) if sizes else () for sizes in every)
         return replace(
             self, num_classes=len(chosen), num_train=sum(train), num_test=sum(test), smallest_class=min(train),
-            train_sizes=tuple(train), test_sizes=tuple(test),
+            train_sizes=train, test_sizes=test, num_shift=sum(shift), shift_sizes=shift,
             classes=tuple(self.classes[number] for number in chosen) if self.classes else (),
         )  # fmt: skip
 

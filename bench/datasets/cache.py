@@ -33,6 +33,7 @@ FORMAT = 5  # of the folder; a change makes old entries unknown, not wrong
 ABOUT = "about.json"
 SPLITS = ("train", "test")
 POOL = "pool"
+SHIFT = "shift"  # a further split, of sets that have one
 REMEMBERED = 8  # entries that a process keeps mapped, and need not read again
 
 log = logging.getLogger(__name__)
@@ -131,8 +132,12 @@ class _Shelf:
             whole = {part: self._map(POOL, part) for part in parts}
             rows = slice(None, num_train), slice(num_train, None)
             arrays = [{part: array[own] for part, array in whole.items()} for own in rows]
-        train, test = (_split(one, modality) for one in arrays)
-        dataset = Dataset(tuple(about["classes"]), train, test, is_divided=num_train is not None)
+        if (self.place / f"{SHIFT}_labels.npy").exists():  # what is missing, or too much, has another digest
+            arrays.append({part: self._map(SHIFT, part) for part in parts})
+        train, test, *shift = (_split(one, modality) for one in arrays)
+        dataset = Dataset(
+            tuple(about["classes"]), train, test, num_train is not None, shift[0] if shift else None
+        )  # fmt: skip
         if num_train is not None:
             vars(dataset)["pool"] = _split(whole, modality)  # a cached property: no copy
         if _sha256_of_prints(dataset) != about["prints_sha256"]:
@@ -160,6 +165,8 @@ class _Shelf:
         files = {f"{split}_{part}": [array] for split, own in parts.items() for part, array in own.items()}
         if dataset.is_divided:
             files = {f"{POOL}_{part}": [own[part] for own in parts.values()] for part in parts[SPLITS[0]]}
+        if dataset.shift is not None:
+            files |= {f"{SHIFT}_{part}": [array] for part, array in _parts(dataset.shift).items()}
         for name, pieces in files.items():
             _save(folder / f"{name}.npy", pieces)
         about = {
@@ -210,7 +217,7 @@ def _sha256_of_prints(dataset: Dataset) -> str:
     """With labels and classes: all that is asked of examples before anybody trains on them. And of the types of the
     columns, which no other digest holds."""
     found = hashlib.sha256(repr(dataset.classes).encode())
-    for split in (dataset.train, dataset.test):
+    for split in dataset.splits.values():
         for array in (split.prints, *split.columns.values()):
             found.update(f"{array.dtype.str} {array.shape}".encode())
         for array in (split.prints, split.labels):

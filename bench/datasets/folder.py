@@ -1,4 +1,5 @@
-"""`folder:PATH`: one folder per class, of pictures or of texts; or such folders under `train` and `test` (or `val`)."""
+"""`folder:PATH`: one folder per class, of pictures or of texts; or such folders under `train` and `test` (or `val`),
+and under `shift`, which is the same classes in other circumstances."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -12,6 +13,7 @@ from bench.datasets.kinds import KINDS, Kind, kind_of
 from bench.datasets.labelled import Labelled, PictureOptions
 
 TRAIN, VALIDATION, TEST = ("train", "training"), ("val", "valid", "validation"), ("test", "testing")
+SHIFT = "shift"
 
 
 class FolderOptions(PictureOptions):
@@ -32,7 +34,7 @@ def scan(root: Path) -> Labelled:
     if not root.is_dir():
         raise DataError(f"{shown(root)}: no such folder")
     below = {path.name.lower(): path for path in visible(root) if path.is_dir()}
-    if not below.keys() <= {*TRAIN, *VALIDATION, *TEST}:
+    if not below.keys() <= {*TRAIN, *VALIDATION, *TEST, SHIFT}:
         return _gather(root, [(root, None)])  # `valid` beside `invalid` is a class
     parts = {kind: next((below[name] for name in names if name in below), None)
              for kind, names in (("train", TRAIN), ("validation", VALIDATION), ("test", TEST))}
@@ -40,10 +42,13 @@ def scan(root: Path) -> Labelled:
         raise DataError(f"{shown(root)}: a test split and no `train` beside it; found {listed(below)}")
     if parts["train"] is None:
         return _gather(root, [(root, None)])
-    test = parts["test"] or parts["validation"]
-    if test is None:
+    test, shift = parts["test"] or parts["validation"], below.get(SHIFT)
+    if test is None and shift is None:
         return _gather(root, [(parts["train"], None)])
-    sources: list[tuple[Path, str | None]] = [(parts["train"], "train"), (test, "test")]
+    further = (("test", test), ("shift", shift))
+    sources: list[tuple[Path, str | None]] = [
+        (parts["train"], "train"), *((path, split) for split, path in further if path is not None),
+    ]  # fmt: skip
     notes: tuple[str, ...] = ()
     if parts["test"] is not None and parts["validation"] is not None:
         # Labels for validation come out of the label budget here, so a fixed validation split is more labels.

@@ -31,6 +31,7 @@ PREFIX = "hf:"
 NEEDED = "Hugging Face's library is not installed: pip install 'transfer-bench[hf]'"
 PART = re.compile(r"-([^-]+?)(?:-\d{5}-of-\d{5})?$")  # of NAME-SPLIT.arrow and NAME-SPLIT-00000-of-00004.arrow
 SPLITS = {"train": ("train", "training"), "validation": ("validation", "valid", "val"), "test": ("test", "testing")}
+SHIFT = "shift"  # a further split by this name is scored, too
 
 
 class HubOptions(PictureOptions):
@@ -89,13 +90,16 @@ class _Opened:
     classes: tuple[str, ...]
     train_labels: Labels
     test_labels: Labels | None
+    shift: list[Any]
+    shift_labels: Labels | None
 
 
 def _open(root: Path, options: HubOptions) -> _Opened:
     splits = _splits(root)
     train, test = _chosen(splits, options, root)
+    shift = [SHIFT] if SHIFT in splits and SHIFT not in (*train, *test) else []
     image, label = _columns(splits[train[0]].features, options, root)
-    parts = [[_undecoded(splits[name], image) for name in names] for names in (train, test)]
+    parts = [[_undecoded(splits[name], image) for name in names] for names in (train, test, shift)]
     raw = [np.concatenate([np.asarray(part[label]) for part in one]) if one else None for one in parts]
     declared = getattr(splits[train[0]].features[label], "names", None)
     told = [one for one in raw if one is not None]
@@ -107,7 +111,7 @@ def _open(root: Path, options: HubOptions) -> _Opened:
     coded = [np.searchsorted(values, one).astype(np.int64) if one is not None else None for one in raw]
     assert coded[0] is not None
     names = tuple(map(str, declared or values.tolist()))
-    return _Opened(parts[0], parts[1], image, label, names, coded[0], coded[1])
+    return _Opened(parts[0], parts[1], image, label, names, coded[0], coded[1], parts[2], coded[2])
 
 
 def _splits(root: Path) -> dict[str, Any]:
@@ -130,10 +134,11 @@ def _splits(root: Path) -> dict[str, Any]:
 def _chosen(splits: dict[str, Any], options: HubOptions, root: Path) -> tuple[list[str], list[str]]:
     """Names of the splits to train and to test on."""
     usual = {kind: next((name for name in names if name in splits), None) for kind, names in SPLITS.items()}
+    alone = [name for name in splits if name != SHIFT]
     for wanted in (options.train, options.test):
         if wanted and wanted not in splits:
             raise DataError(f"{shown(root)}: no split {wanted!r}; found {listed(splits)}")
-    train = options.train or usual["train"] or (next(iter(splits)) if len(splits) == 1 else None)
+    train = options.train or usual["train"] or (alone[0] if len(alone) == 1 else None)
     if train is None:
         raise DataError(f"{shown(root)}: no split `train`; found {listed(splits)}; name one with the option `train`")
     test = options.test or usual["test"] or usual["validation"]
@@ -195,20 +200,26 @@ def answer(question: dict[str, Any]) -> DatasetFacts:
         seen, others = set(packed), _sha256s(_kept(opened.test, opened.image))
         if len(opened.train) > 1:
             notes.append("its validation split was added to the training images")
-    both = sum(one in seen for one in others)
-    if both:
-        notes.append(f"{both} of {len(others)} {twice()}, byte for byte")
+    further = _sha256s(_kept(opened.shift, opened.image))
+    for split, rows in (("test", others), ("shift", further)):
+        if both := sum(one in seen for one in rows):
+            notes.append(f"{both} of {len(rows)} {twice(split=split)}, byte for byte")
     counts = np.bincount(train, minlength=len(opened.classes))
     if counts.min() == 0:
         raise DataError(f"{options.path}: {opened.classes[int(counts.argmin())]!r} has no training image")
     side = options.side or usual_side(kept)
     told = tuple(notes)
+    shift = opened.shift_labels
+    # A split of that name was passed over once: what was learned of such a set then keeps its own keys.
+    revision = question["revision"] + ("-shift" if shift is not None else "")
     return DatasetFacts(
-        len(opened.classes), side, len(train), len(test), int(counts.min()), question["revision"],
+        len(opened.classes), side, len(train), len(test), int(counts.min()), revision,
         notes=() if is_divided else told,
         train_sizes=tuple(counts),
         test_sizes=tuple(np.bincount(test, minlength=len(opened.classes))),
         classes=tuple(opened.classes), division=told if is_divided else None,
+        num_shift=len(further),
+        shift_sizes=() if shift is None else tuple(np.bincount(shift, minlength=len(opened.classes))),
     )
 
 
@@ -217,11 +228,14 @@ def load(options: HubOptions) -> Dataset:
     opened = _open(_folder(options), options)
     decoded = pictures.decode(_kept(opened.train, opened.image), side, options.fit)
     labels = opened.train_labels
-    if opened.test_labels is not None:
-        test = pictures.decode(_kept(opened.test, opened.image), side, options.fit)
-        return Dataset(opened.classes, decoded.split(labels), test.split(opened.test_labels))
+    test, shift = (
+        pictures.decode(_kept(part, opened.image), side, options.fit).split(own) if own is not None else None
+        for part, own in ((opened.test, opened.test_labels), (opened.shift, opened.shift_labels))
+    )
+    if test is not None:
+        return Dataset(opened.classes, decoded.split(labels), test, shift=shift)
     chosen, rest = divided(labels, options)
-    return Dataset(opened.classes, decoded.split(labels, chosen), decoded.split(labels, rest), is_divided=True)
+    return Dataset(opened.classes, decoded.split(labels, chosen), decoded.split(labels, rest), True, shift)
 
 
 def fetch(name: str) -> None:

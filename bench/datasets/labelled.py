@@ -46,7 +46,7 @@ class Labelled:
     files: tuple[Kept, ...]
     classes: tuple[str, ...]
     labels: tuple[int, ...]
-    splits: tuple[str, ...] | None  # "train" or "test" of each; None: one split, to be divided
+    splits: tuple[str, ...] | None  # "train", "test" or "shift" of each; None: one split, to be divided
     notes: tuple[str, ...] = ()
     modality: str = "image"
 
@@ -58,6 +58,11 @@ class Labelled:
     def example(self) -> str:
         return MODALITIES[self.modality].example
 
+    @property
+    def is_divided(self) -> bool:
+        """Whether no test split comes with it."""
+        return self.splits is None or "test" not in self.splits
+
     def checked(self) -> "Labelled":
         counts, word = Counter(self.labels), f"{self.example}s"
         if len(self.classes) < 2:
@@ -65,12 +70,12 @@ class Labelled:
         empty = [repr(name) for label, name in enumerate(self.classes) if not counts[label]]
         if empty:
             raise DataError(f"{shown(self.root)}: no {word} of {listed(empty)}")
-        for split in ("train", "test") if self.splits else ():
+        for split in dict.fromkeys(("train", *self.splits) if self.splits else ()):
             here = {label for label, one in zip(self.labels, self.splits or (), strict=True) if one == split}
             lacking = [repr(name) for label, name in enumerate(self.classes) if label not in here]
             if lacking:
                 raise DataError(f"{shown(self.root)}: the {split} split has no {word} of {listed(lacking)}; "
-                                "both splits need the same classes")
+                                "all splits need the same classes")
         return self
 
 
@@ -100,16 +105,20 @@ def _name(one: Kept, root: Path) -> str:
 
 def _facts(found: Labelled, options: PictureOptions, known: tuple[Sequence[str], str]) -> DatasetFacts:
     sha256s, identity = known
-    train, test = split_of(found, options)
+    train, test, shift = split_of(found, options)
     labels = np.array(found.labels, np.int64)
-    per_class = np.bincount(labels[train], minlength=len(found.classes))
+    per_class, test_sizes, shift_sizes = (
+        np.bincount(labels[rows], minlength=len(found.classes)) for rows in (train, test, shift)
+    )
     if per_class.min() == 0:
         poorest = found.classes[int(per_class.argmin())]
         raise DataError(f"{shown(found.root)}: {poorest!r} has no training {found.example}")
     seen = {sha256s[i] for i in train}
-    both = sum(sha256s[i] in seen for i in test)
-    again = (f"{both} of {len(test)} {twice(found.example)}, byte for byte",) if both else ()
-    is_divided = found.splits is None
+    again = tuple(
+        f"{both} of {len(rows)} {twice(found.example, split)}, byte for byte"
+        for split, rows in (("test", test), ("shift", shift))
+        if (both := sum(sha256s[i] in seen for i in rows))
+    )
     return DatasetFacts(
         num_classes=len(found.classes),
         image_size=found.kind.size_of(found.files, options),
@@ -117,21 +126,25 @@ def _facts(found: Labelled, options: PictureOptions, known: tuple[Sequence[str],
         num_test=len(test),
         smallest_class=int(per_class.min()),
         revision=f"files-{identity}",
-        notes=(*found.kind.notes_of(found.files, options), *(() if is_divided else again)),
+        notes=(*found.kind.notes_of(found.files, options), *(() if found.is_divided else again)),
         modality=found.modality,
         train_sizes=tuple(per_class),
-        test_sizes=tuple(np.bincount(labels[test], minlength=len(found.classes))),
+        test_sizes=tuple(test_sizes),
         classes=found.classes,
-        division=(told_of_split(train, test, options), *again) if is_divided else None,
+        division=(told_of_split(train, test, options), *again) if found.is_divided else None,
+        num_shift=len(shift),
+        shift_sizes=tuple(shift_sizes) if len(shift) else (),
     )
 
 
-def split_of(found: Labelled, options: PictureOptions) -> tuple[Labels, Labels]:
-    """Places of training and of test images."""
-    if found.splits is not None:
-        is_test = np.array([split == "test" for split in found.splits])
-        return np.flatnonzero(~is_test), np.flatnonzero(is_test)
-    return divided(np.array(found.labels, np.int64), options)
+def split_of(found: Labelled, options: PictureOptions) -> tuple[Labels, Labels, Labels]:
+    """Places of training examples, of test examples, and of those of a split `shift`."""
+    splits = np.array(found.splits or ["train"] * len(found.labels))
+    train, test, shift = (np.flatnonzero(splits == name) for name in ("train", "test", "shift"))
+    if found.is_divided:
+        parts = divided(np.array(found.labels, np.int64)[train], options)
+        train, test = train[parts[0]], train[parts[1]]
+    return train, test, shift
 
 
 def divided(labels: Labels, options: PictureOptions) -> tuple[Labels, Labels]:
@@ -147,6 +160,7 @@ def told_of_split(train: Labels, test: Labels, options: PictureOptions) -> str:
 def load(found: Labelled, options: PictureOptions) -> Dataset:
     decoded = found.kind.decode(found.files, facts_of(found, options).image_size, options)
     labels = np.array(found.labels, np.int64)
-    train, test = split_of(found, options)
+    train, test, shift = split_of(found, options)
     parts = decoded.split(labels, train), decoded.split(labels, test)
-    return Dataset(found.classes, *parts, is_divided=found.splits is None)
+    further = decoded.split(labels, shift) if len(shift) else None
+    return Dataset(found.classes, *parts, found.is_divided, further)

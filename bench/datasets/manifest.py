@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SPLITS = {"train": "train", "training": "train", "val": "train", "valid": "train", "validation": "train",
-          "test": "test", "testing": "test"}
+          "test": "test", "testing": "test", "shift": "shift"}
 PER_BYTE = 20  # bytes of memory for a byte of a table, at most: short fields become objects
 PER_ROW = 4_000  # bytes of memory for a row, while the revision is made of all paths and digests
 BLOCK = 1 << 16  # bytes that are read at once while rows are counted
@@ -44,7 +44,7 @@ class TableOptions(PictureOptions):
     label: str = "label"
     """The column of labels, text or numbers."""
     split: str = "split"
-    """The column that says `train`, `val` or `test`; where there is none, a stratified split is made."""
+    """The column that says `train`, `val`, `test` or `shift`; where there is none, a stratified split is made."""
 
 
 def facts(options: TableOptions) -> DatasetFacts:

@@ -15,47 +15,59 @@ from bench.datasets.base import Dataset, Prints
 LIMIT = 0.01  # of a target's test or training images: more of them, and a set counts as the target's own
 
 
-def twice(example: str = "image") -> str:
-    return f"test {example}s are training {example}s too"
+def twice(example: str = "image", split: str = "test") -> str:
+    return f"{split} {example}s are training {example}s too"
 
 
 @dataclass(frozen=True)
 class Overlap:
-    """How many of a target's images are training images of a set that was learned before it."""
+    """How many of a target's images are training images of a set that was learned before it. `shift`: of a further
+    split, where it has one."""
 
     test: int
     num_test: int
     train: int
     num_train: int
+    shift: int = 0
+    num_shift: int = 0
 
     @property
     def is_own(self) -> bool:
-        return self.test > LIMIT * self.num_test or self.train > LIMIT * self.num_train
+        pairs = (self.test, self.num_test), (self.train, self.num_train), (self.shift, self.num_shift)
+        return any(seen > LIMIT * num for seen, num in pairs)
 
     def __bool__(self) -> bool:
-        return self.test + self.train > 0
+        return self.test + self.train + self.shift > 0
 
     def __str__(self) -> str:
-        return (f"{self.test:,} of {self.num_test:,} test images and {self.train:,} of {self.num_train:,} "
+        further = f", {self.shift:,} of {self.num_shift:,} shift images" if self.num_shift else ""
+        return (f"{self.test:,} of {self.num_test:,} test images{further} and {self.train:,} of {self.num_train:,} "
                 "training images")
 
 
 def worst(found: Sequence[Overlap]) -> Overlap:
     """The one that leaves least to test on."""
-    return max(found, key=lambda one: (one.is_own, one.test, one.train))
+    return max(found, key=lambda one: (one.is_own, one.test, one.shift, one.train))
 
 
 def overlap(learned: Dataset, target: Dataset, split: int | None = None) -> Overlap:
     """Only training images of `learned` count: its test split was never learned. `split`: of the target."""
     prints = np.unique(learned.train.prints)
-    train, test = target.prints(split)
-    return Overlap(int(_are_in(test, prints).sum()), len(test), int(_are_in(train, prints).sum()), len(train))
+    parts = [*reversed(target.prints(split)), *([] if target.shift is None else [target.shift.prints])]
+    return Overlap(*(number for part in parts for number in (int(_are_in(part, prints).sum()), len(part))))
 
 
 def num_test_in_train(dataset: Dataset, split: int | None = None) -> int:
     """Test images of a set that are training images of it too."""
     train, test = dataset.prints(split)
     return int(_are_in(test, np.unique(train)).sum())
+
+
+def num_shift_in_train(dataset: Dataset, split: int | None = None) -> int:
+    """Likewise of its further split."""
+    if dataset.shift is None:
+        return 0
+    return int(_are_in(dataset.shift.prints, np.unique(dataset.prints(split)[0])).sum())
 
 
 def _are_in(prints: Prints, others: Prints) -> npt.NDArray[np.bool_]:

@@ -76,5 +76,5 @@ def _decode(question: tuple[list[Unread], Path]) -> None:
             except Exception as error:  # a library's own reader may fail in any way
                 text = str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
                 raise BenchError(f"dataset {ref.name}: {text}") from error
-            num = len(loaded.train.labels) + len(loaded.test.labels)
+            num = sum(len(split.labels) for split in loaded.splits.values())
             bar.update(task, completed=num, total=num)

@@ -31,13 +31,15 @@ class Estimator:
             return spec.epochs * facts.num_train * (1 + BACKWARD)
         training = spec.training
         if spec.recipe.own_head is not None:
-            return facts.num_test
+            return facts.num_test + facts.num_shift
         if spec.recipe.solve is not None:  # one pass of all images through the head, as the most it can be
-            return (facts.num_train + (0 if job.kind == "search" else facts.num_test)) * _live_share(spec, 0)
+            scored = 0 if job.kind == "search" else facts.num_test + facts.num_shift
+            return (facts.num_train + scored) * _live_share(spec, 0)
         images = training.batch_size * self._passes(spec)
         if job.kind in ("final", "unchosen"):
             last = _live_share(spec, len(spec.recipe.phases) - 1) if self._partition else 1.0
-            return training.steps * images + training.evaluations * facts.num_test * last
+            scored = training.evaluations * facts.num_test + facts.num_shift
+            return training.steps * images + scored * last
         if steps is None:
             steps = training.steps * step_share(spec.search, training.steps)
         return steps * images * max(1, spec.search.folds)

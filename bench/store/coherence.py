@@ -85,6 +85,10 @@ def _check_final(result: FinalResult, asked: FitAsked) -> None:
     _must(asked.deployed is None or len(result.curve) == 1, "a network in wrong use has one score, its curve has more")
     if asked.recipe.labels is not None:
         _must(not result.num_labels, f"result.num_labels is {result.num_labels}, but it learned none of the target's")
+    if result.shift is not None:
+        _must(asked.deployed is None, "result.shift is there, but a network in wrong use has a test score alone")
+        _must(result.shift.num > 0, "result.shift.num is 0")
+        _check_scores([result.shift.score], asked.data.metric)
     if result.similarity is not None and asked.recipe.phases:
         num, below = len(result.similarity), len(asked.recipe.phases[0].rates) - 1
         _must(num == below, f"result.similarity has {num} values, one for each of {below} units was expected")

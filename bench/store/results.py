@@ -126,6 +126,14 @@ class SourceScores(Fields):
     error: str = ""
 
 
+class ShiftScore(Fields):
+    """On a further split of the data set: the same classes in other circumstances."""
+
+    score: Score
+    loss: Number | None
+    num: Count
+
+
 class Distance(Fields):
     """How far the target lies from what the network learned last. Errors are shares of held-out images."""
 
@@ -152,10 +160,13 @@ class SeenImages(Fields):
     num_test: Count
     train: Count
     num_train: Count
+    shift: Count = 0
+    num_shift: Count = 0
 
 
 class SeenBefore(Fields):
     test_in_train: Count = 0  # test images that are training images too
+    shift_in_train: Count = 0  # likewise of a further split
     unlike_public: str = ""  # how the set differs from the public one of its name
     overlap: list[SeenImages] = []  # one for each pretraining, the first one first
 
@@ -186,6 +197,7 @@ class FinalResult(Unscored, SeenBefore):
     penalty_edge: Edge = ""
     train_loss_end: Number | None = None  # on its own training images; None where it is not finite, or nobody looked
     source: SourceScores | None = None
+    shift: ShiftScore | None = None
     distance: Distance | None = None
     # Linear CKA of each unit below the head, start against end; None for a unit that puts out the same for every image.
     similarity: list[Number | None] | None = None

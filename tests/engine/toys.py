@@ -188,6 +188,9 @@ def ended(outcome):
         def look_at_own(self):
             pass
 
+        def look_at_shift(self):
+            pass
+
         def engine_use(self):
             return {}
 

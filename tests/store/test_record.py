@@ -16,6 +16,7 @@ POINT = result_of("final")["curve"][0]
 RUNG = {"step": 24, "score": 0.5, "loss": 0.5}
 MCC = {"data": {"metric": "mcc", "num_classes": 3}}
 LOW = {"metric": "mcc", "score": -0.5}
+SHIFT = {"score": 0.25, "loss": 2.0, "num": 10}
 
 
 def made(kind="final", spec=None, **fields):
@@ -39,6 +40,9 @@ def without(record, *names):
     made_up.record("trial", "failed", result={"traceback": "x"}),
     made_up.record("final", "diverged", result={**HYPER, "trial": 1}),
     made(trial=None),
+    made(shift=SHIFT),
+    made("unchosen", shift={**SHIFT, "loss": None}),
+    made("final", MCC, **LOW, shift={**SHIFT, "score": -0.25}),
 ])  # fmt: skip
 def test_what_the_engine_may_write(store, record):
     store.write(record)
@@ -58,6 +62,10 @@ def test_what_the_engine_may_write(store, record):
     (made(best_on_test=0.75), "result.best_on_test is 0.75, but its curve's best is 0.5"),
     (made(best_on_test=0.25), "result.best_on_test is 0.25, but its curve's best is 0.5"),
     (made(num_test=0), "result.num_test is 0"),
+    (made(shift={**SHIFT, "num": 0}), "result.shift.num is 0"),
+    (made(shift={**SHIFT, "score": -0.25}), "a score of -0.25, but accuracy goes from 0 to 1"),
+    (made(shift={**SHIFT, "score": 1.25}), "result.shift.score: expected less than or equal to 1.000001, got 1.25"),
+    (made("final", {"deployed": {}}, shift=SHIFT), "result.shift is there, but a network in wrong use has"),
     (made("pretrain", num_test=0), "result.num_test is 0"),
     (made(trial=3), "trial 3 of a search of 3"),
     (made("trial", {"number": 3}), "trial 3 of a search of 3"),

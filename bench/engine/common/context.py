@@ -44,6 +44,12 @@ class OnDevice:
     sha256: str
     classes: tuple[str, ...] = ()
     validation: Examples | None = None  # what trials are scored on, where it is no part of the training images
+    shift: Examples | None = None  # a further split that finals are scored on
+
+    @property
+    def scored(self) -> list[Examples]:
+        """What finals are scored on."""
+        return [self.test] if self.shift is None else [self.test, self.shift]
 
     @property
     def train_labels(self) -> npt.NDArray[np.int64]:
@@ -58,12 +64,13 @@ class Pool:
     dataset: Dataset
     examples: Examples
     sha256: str
+    shift: Examples | None = None
 
     def divided(self, seed: int) -> OnDevice:
         train, test = self.dataset.divided(seed)
         sha256 = hashlib.sha256(self.sha256.encode() + np.asarray(test, "<i8").tobytes()).hexdigest()
         parts = self.examples.take(train), self.examples.take(test)
-        return OnDevice(*parts, sha256, self.dataset.classes)
+        return OnDevice(*parts, sha256, self.dataset.classes, shift=self.shift)
 
 
 @dataclass
@@ -140,13 +147,15 @@ class Context:
             return replace(data, test=replace(data.test, keeps=self._kept_of(ref, len(data.test))))
         loaded = self._checked(ref)
         place = self._placer(ref, pipeline, loaded)
-        train, test = place(loaded.train, "train"), place(loaded.test, "test")
-        return OnDevice(train, replace(test, keeps=self._kept_of(ref, len(test))), loaded.sha256, loaded.classes)
+        placed = {name: place(split, name) for name, split in loaded.splits.items()}
+        test = replace(placed["test"], keeps=self._kept_of(ref, len(placed["test"])))
+        return OnDevice(placed["train"], test, loaded.sha256, loaded.classes, shift=placed.get("shift"))
 
     def _pool(self, ref: DataRef, pipeline: Any) -> Pool:
         loaded = self._checked(ref)
-        images = self._placer(ref, pipeline, loaded)(loaded.pool, "pool")
-        return Pool(loaded, replace(images, is_shared=True), loaded.sha256)
+        place = self._placer(ref, pipeline, loaded)
+        shift = place(loaded.shift, "shift") if loaded.shift is not None else None
+        return Pool(loaded, replace(place(loaded.pool, "pool"), is_shared=True), loaded.sha256, shift)
 
     def _checked(self, ref: DataRef) -> Dataset:
         loaded = self.stored(ref)
@@ -156,7 +165,7 @@ class Context:
     def _placer(self, ref: DataRef, pipeline: Any, loaded: Dataset) -> Callable[[Split, str], Examples]:
         """Puts a split of the data set, called by its name, where trainings find it."""
         once = _preparation(pipeline)
-        size = sum(column.nbytes for split in (loaded.train, loaded.test) for column in split.columns.values())
+        size = sum(column.nbytes for split in loaded.splits.values() for column in split.columns.values())
         place = Examples.on_device if size <= _room(self.device) else Examples.mapped
 
         def placed(split: Split, name: str) -> Examples:
@@ -244,7 +253,7 @@ def _kept(shelf: OrderedDict[str, K], key: str, limit: int, make: Callable[[], K
 
 def _check(ref: DataRef, loaded: Dataset) -> None:
     """Third parties' arrays against what their entry promised to planning."""
-    for name, split in (("train", loaded.train), ("test", loaded.test)):
+    for name, split in loaded.splits.items():
         if len(split.labels) == 0:
             raise BenchError(f"dataset {ref.name!r}: its {name} split is empty")
         low, high = int(split.labels.min()), int(split.labels.max())

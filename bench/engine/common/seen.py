@@ -4,7 +4,7 @@ set of that name."""
 from dataclasses import asdict
 
 from bench import datasets
-from bench.datasets.overlap import num_test_in_train, overlap
+from bench.datasets.overlap import Overlap, num_shift_in_train, num_test_in_train, overlap
 from bench.engine.common.context import Context
 from bench.engine.common.start import pretraining_of
 from bench.engine.train.faults import pass_on
@@ -31,14 +31,21 @@ def _look(spec: FitSpec, context: Context) -> SeenBefore:
     target, split = context.stored(spec.data), spec.data.split
     public = datasets.find(spec.data.name).public if spec.data.classes is None else None  # a part is told as one
     size = len(target.classes), len(target.train.labels), len(target.test.labels)
+    further = {} if target.shift is None else {"shift_in_train": num_shift_in_train(target, split)}
     return SeenBefore(
         test_in_train=num_test_in_train(target, split),
+        **further,
         unlike_public=public.difference(*size) if public is not None else "",
         overlap=[
-            SeenImages(dataset=learned.name, **asdict(overlap(context.stored(learned), target, split)))
+            SeenImages(dataset=learned.name, **_counts(overlap(context.stored(learned), target, split)))
             for learned in _learned_before(spec.backbone.weights, context)
         ],
     )
+
+
+def _counts(found: Overlap) -> dict[str, int]:
+    """Those of a further split where there is one."""
+    return {name: number for name, number in asdict(found).items() if found.num_shift or "shift" not in name}
 
 
 def _learned_before(weights: Weights, context: Context) -> list[DataRef]:

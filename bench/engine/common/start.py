@@ -29,7 +29,7 @@ from bench.spec.refs import BackboneRef, Metric, Weights
 from bench.store import Record, blobs
 from bench.store.predictions import Predictions
 from bench.store.record import Status
-from bench.store.results import Cost, Fields, Logical, Point, Unscored
+from bench.store.results import Cost, Fields, Logical, Point, ShiftScore, Unscored
 
 SHOWN = 3  # classes that a message names
 ROUNDING = 1e-6  # of float32: a head that is all zeros comes to ln K, but for this
@@ -173,9 +173,10 @@ def trial_streams(spec: FitSpec, images: Examples, validation: Examples | None =
 
 
 def final_stream(spec: FitSpec, data: OnDevice) -> Stream:
-    """All labels of the repeat, scored on the test split."""
+    """All labels of the repeat, scored on the test split, and on a further one; that is none of a mistake at test."""
     images = labelled_images(spec, data)
-    return Stream(images, seed_for("order", spec.seed, spec.data.name, spec.repeat, "final"), data.test)
+    shift = data.shift if spec.deployed is None else None
+    return Stream(images, seed_for("order", spec.seed, spec.data.name, spec.repeat, "final"), data.test, shift)
 
 
 def has_collapsed(outcome: Outcome, num_classes: int) -> bool:
@@ -185,6 +186,11 @@ def has_collapsed(outcome: Outcome, num_classes: int) -> bool:
         return False
     loss = outcome.own.loss
     return loss is None or loss >= math.log(num_classes) * (1 - ROUNDING)
+
+
+def of_shift(scored: Scored | None) -> dict[str, Any]:
+    """A field of a final, where its data have a further split."""
+    return {} if scored is None else {"shift": ShiftScore(score=scored.score, loss=scored.loss, num=scored.num)}
 
 
 def scored_once(scored: Scored, data: OnDevice) -> dict[str, Any]:

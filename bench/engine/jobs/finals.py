@@ -24,6 +24,7 @@ from bench.engine.common.start import (
     final_stream,
     has_collapsed,
     logical_cost,
+    of_shift,
     start,
     weights_of,
 )
@@ -170,7 +171,7 @@ def _stages(finals: list[_Final], context: Context) -> Stages:
     first = finals[0]
     learned = [final.stream.images for final in finals]
     specs = {digest(final.spec.data): final.spec for final in finals}
-    scored = [context.data(one.data, one.pipeline).test for one in specs.values()]
+    scored = [images for one in specs.values() for images in context.data(one.data, one.pipeline).scored]
     return stages_for(first.spec, first.begin, learned, context, scored)
 
 
@@ -190,7 +191,8 @@ def _train(finals: list[_Final], choice: FleetChoice, before: Measured, context:
     context.begins(_dead(finals, context), len(finals))
     session.advance(first.end, evaluation_steps(first.end, spec.training.evaluations))
     spent = Measured().plus(before.plus(meter.read()), len(finals))
-    session.look_at_own()  # not part of the training's time
+    session.look_at_own()  # not part of the training's time, as the next one
+    session.look_at_shift()
     known = context.flops(begin.network)
     flops = training_flops(begin.network, spec.procedure, session.batch_size, first.end, known)
     found = []
@@ -260,6 +262,7 @@ def _finish(final: _Final, outcome: Outcome, cost: Cost, trained: Trained, conte
         score=last.score,
         loss=last.loss,
         num_test=last.num,
+        **of_shift(outcome.shift),
         best_on_test=max(point.accuracy for point in curve),
         curve=curve,
     )

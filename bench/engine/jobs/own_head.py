@@ -12,8 +12,9 @@ from bench.backbones.class_names import Names, hub_classes
 from bench.engine.common.context import Context
 from bench.engine.common.records import crashed, guarded, record_of, write
 from bench.engine.common.sources import source_of
-from bench.engine.common.start import Finished, pretrained_state, pretraining_of, root_of, scored_once
+from bench.engine.common.start import Finished, of_shift, pretrained_state, pretraining_of, root_of, scored_once
 from bench.engine.train.evaluate import Scored, score
+from bench.engine.train.examples import Examples
 from bench.engine.train.inputs import Direct, Inputs
 from bench.engine.train.setting import SourceNetwork
 from bench.errors import NotApplicable, nearest
@@ -47,7 +48,7 @@ def _finish(job: Job, context: Context) -> Finished:
     source, data = source_of(spec, context), context.data(spec.data, spec.pipeline)
     names = _names_of_rows(spec.recipe.own_head, root_of(spec.backbone, context), context)
     rows = rows_of(data.classes, spec.recipe.own_head, names, source.num_classes)
-    scored = _score(source, rows, spec, context)
+    scored, *further = (_score(source, rows, spec, images) for images in data.scored)
     state = pretrained_state(root_of(spec.backbone, context), context)
     assert state is not None
     result = FinalResult(
@@ -58,6 +59,7 @@ def _finish(job: Job, context: Context) -> Finished:
         num_rows=source.num_classes,
         among=spec.recipe.own_head.among,
         **scored_once(scored, data),
+        **of_shift(further[0] if further else None),
         weights=dataclasses.asdict(Loaded(len(state), len(state), (), sha256_of(state))),
     )
     size = sum(p.numel() for p in source.network.module.parameters())
@@ -65,7 +67,7 @@ def _finish(job: Job, context: Context) -> Finished:
     return Finished("ok", result, Cost(logical=logical, measured=meter.read()), predictions=scored.predictions)
 
 
-def _score(source: SourceNetwork, rows: Sequence[int], spec: FitSpec, context: Context) -> Scored:
+def _score(source: SourceNetwork, rows: Sequence[int], spec: FitSpec, images: Examples) -> Scored:
     """The rows of the data set's classes come first, in its order, so that labels are what they were."""
     assert spec.recipe.own_head is not None
     others = sorted(set(range(source.num_classes)) - set(rows)) if spec.recipe.own_head.among == "all" else []
@@ -75,7 +77,7 @@ def _score(source: SourceNetwork, rows: Sequence[int], spec: FitSpec, context: C
         logits: Tensor = source.network.module(inputs[0][0])  # in evaluation
         return logits[None, :, order]
 
-    (scored,) = score(logits_of, context.data(spec.data, spec.pipeline).test, Direct(spec.pipeline))
+    (scored,) = score(logits_of, images, Direct(spec.pipeline))
     return scored.among(len(rows))
 
 

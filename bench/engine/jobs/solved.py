@@ -21,7 +21,7 @@ from bench.engine.common.records import (
     why_no_score,
     write,
 )
-from bench.engine.common.start import Finished, Start, labelled_images, scored_once, start, weights_of
+from bench.engine.common.start import Finished, Start, labelled_images, of_shift, scored_once, start, weights_of
 from bench.engine.jobs.deployed import as_deployed
 from bench.engine.reuse.stages import stages_for
 from bench.engine.train.evaluate import BATCH, Answers, Scored, pooled
@@ -208,7 +208,7 @@ def _classifier(spec: FitSpec, number: int, dead: Record, context: Context) -> F
     meter = context.meter()
     data = context.data(spec.data, spec.pipeline)
     images = labelled_images(spec, data)
-    matrix = _matrix(spec, images, [data.test], context)
+    matrix = _matrix(spec, images, data.scored, context)
     context.begins([dead], 1)
     penalty = penalties(spec)[number]
     (head,) = _path(spec, matrix, [penalty], None)
@@ -217,6 +217,10 @@ def _classifier(spec: FitSpec, number: int, dead: Record, context: Context) -> F
     test = dataclasses.replace(matrix, features=features, images=data.test)
     scored = _score(head, test, None, _solve(spec))
     cost = _cost(spec, matrix, context, meter.read())
+    further = None  # not part of its time, as in `finals.py`
+    if data.shift is not None and not deployed:
+        shift = dataclasses.replace(matrix, features=_features(matrix, data.shift, spec), images=data.shift)
+        further = _score(head, shift, None, _solve(spec))
     result = FinalResult(
         **_solver(penalty, [head]),
         **weights_of(matrix.begin),
@@ -225,6 +229,7 @@ def _classifier(spec: FitSpec, number: int, dead: Record, context: Context) -> F
         lr_edge="",
         num_labels=len(images),
         **scored_once(scored, data),
+        **of_shift(further),
     )
     return Finished("ok", result, cost, predictions=scored.predictions)
 

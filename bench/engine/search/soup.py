@@ -87,6 +87,8 @@ class SoupPot:
         self.pour(numbers, stream)
         seen, learned = self.score(stream.scored), self.score(first_drawn(stream, OWN_IMAGES))
         outcome = Outcome(last=seen, own=learned)
+        if stream.shift is not None:
+            outcome.shift = self.score(stream.shift)
         for number in numbers:
             record = store.read(trial_key(self.search_key, number))
             assert record is not None, "its history was read"

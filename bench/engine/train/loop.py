@@ -37,6 +37,7 @@ class Stream:
     images: Examples
     order_seed: int
     scored: Examples | None = None
+    shift: Examples | None = None  # a further split, scored at the end alone
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,7 @@ class Outcome:
     seen: dict[int, Scored] = field(default_factory=dict)  # by the step after which it was scored
     diverged_at: int | None = None  # step whose loss was not finite
     own: Scored | None = None  # on the training images, in evaluation, where `look_at_own` was asked for
+    shift: Scored | None = None  # on a further split, where `look_at_shift` was asked for
 
 
 def train(network: Network, task: Assignment) -> Outcome:
@@ -187,6 +189,14 @@ class Session:
         own = self._scores([first_drawn(stream, most or OWN_IMAGES) for stream in self.streams])
         for (s, m), scored in _cells(own):
             self.outcomes[s][m].own = scored
+
+    def look_at_shift(self) -> None:
+        """How the weights that count do on the further split, where there is one."""
+        images = [stream.shift for stream in self.streams if stream.shift is not None]
+        if self.is_over() or not images:
+            return
+        for (s, m), scored in _cells(self._scores(images)):
+            self.outcomes[s][m].shift = scored
 
     def _scores(self, images: Sequence[Examples]) -> list[list[Scored | None]]:
         return [

@@ -1,12 +1,21 @@
 """Leaderboard over the tasks that all finished, and the scores of every dataset."""
 
 import math
+from collections.abc import Callable
+from functools import partial
 
 from bench.analysis.cells import Row, collapse_text, records, task_of
+from bench.analysis.shift import COLUMNS
 from bench.analysis.words import labels, plural, plus_minus
 from bench.report.facts import Facts, name_cell, unique
 from bench.report.strip import Scale, strip
 from bench.report.view import ABSENT, Block, Column, Section, Table, TableCell, Words, percent, signed
+
+SHIFT = (
+    " Shift is a further split of the data set: the same classes in other circumstances. Each network is scored on it "
+    "once, after its last step, and nothing is chosen on it. Below it stands how many points it lies below the test "
+    "score or above, paired by repeat. The intervals of both are over repeats, on these very images of the split."
+)
 
 
 def leaderboard_section(facts: Facts) -> Section:
@@ -111,6 +120,7 @@ def datasets_section(facts: Facts) -> Section:
         f"Test {facts.metric} in percent, mean over n = {planned} repeats unless a cell says “of {planned}”, with the "
         f"95 % interval: {facts.scope} Where a strategy collapsed in some repeats and not in others its mean keeps "
         "them, and has no interval: a mean over trainings that work and trainings that break has no honest one."
+        f"{SHIFT if any(map(_has_shift, facts.summary)) else ''}"
     )
     return Section("datasets", "Scores by dataset", how, [*blocks, Words([caption], tone="caption"), _all_cells(facts)])
 
@@ -118,13 +128,39 @@ def datasets_section(facts: Facts) -> Section:
 def _scores(facts: Facts, key: tuple[str, str], rows: list[Row]) -> Table:
     budgets = unique(row["budget"] for row in rows)
     found = {(row["strategy"], row["budget"]): row for row in rows}
-    columns = [Column("Strategy", numeric=False), *(Column(labels(budget), "%", interval=True) for budget in budgets)]
+    shown: list[tuple[str, Column, Callable[[Row | None], TableCell]]] = []
+    for budget in budgets:
+        shown.append((budget, Column(labels(budget), "%", interval=True), partial(_score, facts)))
+        if any(_has_shift(row) for row in rows if row["budget"] == budget):
+            title = "Shift" if len(budgets) == 1 else f"Shift, {labels(budget)}"
+            shown.append((budget, Column(title, "%", interval=True), _shift))
+    columns = [Column("Strategy", numeric=False), *(column for _, column, _ in shown)]
     lines = [
-        [name_cell(name, facts.strategies[name]), *(_score(facts, found.get((name, budget))) for budget in budgets)]
+        [name_cell(name, facts.strategies[name]), *(cell(found.get((name, budget))) for budget, _, cell in shown)]
         for name in unique(row["strategy"] for row in rows)
     ]
     number = list(facts.groups()).index(key)
     return Table(f"scores-{number}", columns, lines, "", title=facts.heading(*key))
+
+
+def _has_shift(row: Row) -> bool:
+    return math.isfinite(row["shift"])
+
+
+def _shift(row: Row | None) -> TableCell:
+    if row is None or not _has_shift(row):
+        return TableCell(ABSENT, value="", css="quiet")
+    low, high = row["shift_low"], row["shift_high"]
+    text = f"{percent(row['shift'])}{plus_minus(low, row['shift'], high)}"
+    return TableCell(text, value=100 * row["shift"], sub=_drop(row), bounds=(100 * low, 100 * high, int(row["n"])))
+
+
+def _drop(row: Row) -> str:
+    """`27.6 ±1.2 below the test score`"""
+    low, mean, high, side = row["drop_low"], row["drop"], row["drop_high"], "below"
+    if mean < 0:
+        low, mean, high, side = -high, -mean, -low, "above"
+    return f"{percent(mean)}{plus_minus(low, mean, high)} {side} the test score"
 
 
 def _score(facts: Facts, row: Row | None) -> TableCell:
@@ -153,6 +189,7 @@ def _all_cells(facts: Facts) -> Table:
         "labels_per_class", "n", "planned", "num_images", "num_collapsed", "mean_without", "mean", "low", "high", "lr",
         "inflation",
         "flops", "trainable_params", "seconds",
+        *(COLUMNS if any(map(_has_shift, facts.summary)) else ()),
     ]  # fmt: skip
     columns = [*(Column(name, numeric=False) for name in texts), *(Column(name) for name in numbers)]
     rows = [
