@@ -85,9 +85,13 @@ def _check_final(result: FinalResult, asked: FitAsked) -> None:
     _must(asked.deployed is None or len(result.curve) == 1, "a network in wrong use has one score, its curve has more")
     if asked.recipe.labels is not None:
         _must(not result.num_labels, f"result.num_labels is {result.num_labels}, but it learned none of the target's")
-    if result.similarity is not None and asked.recipe.phases:
-        num, below = len(result.similarity), len(asked.recipe.phases[0].rates) - 1
-        _must(num == below, f"result.similarity has {num} values, one for each of {below} units was expected")
+    for name, of_units in (("similarity", result.similarity), ("mix", result.mix)):
+        if of_units is not None and asked.recipe.phases:
+            num, below = len(of_units), len(asked.recipe.phases[0].rates) - 1
+            _must(num == below, f"result.{name} has {num} values, one for each of {below} units was expected")
+    if result.mix is not None:
+        total = sum(share for share in result.mix if share is not None)
+        _must(abs(total - 1) <= ROUNDING, f"result.mix adds up to {total:g}, 1 was expected")
     trials = asked.search.trials
     _must(result.trial is None or result.trial < trials, f"trial {result.trial} of a search of {trials}")
 
