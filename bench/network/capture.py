@@ -54,6 +54,11 @@ class Seen:
             pooled.pop()
         return torch.cat([*pooled, last], 1)
 
+    def layers(self, num_units: int) -> dict[int, Tensor]:
+        """By unit of the body [B, D], as they are: `pooled`, but of the last one what the classifier is given.
+        `num_units`: head included."""
+        return {**self.pooled(), num_units - 2: self.features[0]}
+
     def pooled(self) -> dict[int, Tensor]:
         """By unit [B, C]: what it puts out, a mean over places."""
         return {unit: _pooled(value, self.channels_last) for unit, value in self.units.items()}

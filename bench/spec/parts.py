@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from inspect import get_annotations
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
 from bench.spec.refs import Training
 
@@ -189,6 +189,16 @@ class Head(Protocol):
     def logits(self, features: "Tensor") -> "Tensor": ...
 
 
+@runtime_checkable
+class MixedHead(Head, Protocol):
+    """One for what every unit puts out, side by side."""
+
+    @property
+    def mix(self) -> tuple[float, ...]:
+        """How much each unit counts; adds up to 1."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Part(ABC):
     name: str
@@ -269,3 +279,15 @@ class Solver(Part):
     @abstractmethod
     def heads(self, features: "Tensor", labels: "Tensor", num_classes: int, penalties: list[float]) -> list[Head]:
         """One for each penalty, as `Head` describes it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mixer(Part):
+    """Computes classifiers from what each unit puts out, told apart. What reaches the classifier stands for the last
+    unit of the body."""
+
+    @abstractmethod
+    def heads(
+        self, layers: "Sequence[Tensor]", labels: "Tensor", num_classes: int, penalties: list[float]
+    ) -> Sequence[MixedHead]:
+        """One for each penalty. `layers`: [n, D] each, stem first, as they came."""

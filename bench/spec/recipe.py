@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from bench.keys import LATER
-from bench.spec.parts import Adaptation, Penalty, Solver, TensorRates
+from bench.spec.parts import Adaptation, Mixer, Penalty, Solver, TensorRates
 
 SHARE_TOLERANCE = 1e-6
 
@@ -62,7 +62,7 @@ class Solve:
     form: str  # one of solve/closed_forms.py, or what `solver` is called
     low: float  # penalties; their meaning does not depend on the features' scale (solve/closed_forms.py)
     high: float
-    solver: Solver | None = None
+    solver: Solver | Mixer | None = None
 
 
 @dataclass(frozen=True)

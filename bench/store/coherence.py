@@ -89,9 +89,13 @@ def _check_final(result: FinalResult, asked: FitAsked) -> None:
         _must(asked.deployed is None, "result.shift is there, but a network in wrong use has a test score alone")
         _must(result.shift.num > 0, "result.shift.num is 0")
         _check_scores([result.shift.score], asked.data.metric)
-    if result.similarity is not None and asked.recipe.phases:
-        num, below = len(result.similarity), len(asked.recipe.phases[0].rates) - 1
-        _must(num == below, f"result.similarity has {num} values, one for each of {below} units was expected")
+    for name, of_units in (("similarity", result.similarity), ("mix", result.mix)):
+        if of_units is not None and asked.recipe.phases:
+            num, below = len(of_units), len(asked.recipe.phases[0].rates) - 1
+            _must(num == below, f"result.{name} has {num} values, one for each of {below} units was expected")
+    if result.mix is not None:
+        total = sum(share for share in result.mix if share is not None)
+        _must(abs(total - 1) <= ROUNDING, f"result.mix adds up to {total:g}, 1 was expected")
     trials = asked.search.trials
     _must(result.trial is None or result.trial < trials, f"trial {result.trial} of a search of {trials}")
 

@@ -201,6 +201,7 @@ class FinalResult(Unscored, SeenBefore):
     distance: Distance | None = None
     # Linear CKA of each unit below the head, start against end; None for a unit that puts out the same for every image.
     similarity: list[Number | None] | None = None
+    mix: list[Share | None] | None = None  # how much each unit below the head counts, where a classifier weighs them
     rows: list[int] = []  # of an own head, by class of the data set
     num_rows: Count | None = None
     among: str = ""

@@ -10,7 +10,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 __all__ = [
-    "F", "beside", "capture", "closed_forms", "group_lasso", "heads", "nn", "stochastic_norm", "torch", "weights",
+    "F", "beside", "capture", "closed_forms", "group_lasso", "heads", "mixture", "nn", "stochastic_norm", "torch",
+    "weights",
 ]  # fmt: skip
 
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:  # what the type checker reads
     from torch.nn import functional as F
 
     from bench.network import capture
-    from bench.solve import closed_forms, group_lasso, heads
+    from bench.solve import closed_forms, group_lasso, heads, mixture
     from bench.strategies.layers import beside, stochastic_norm, weights
 else:  # what runs
     torch = Lazy("torch")
@@ -37,6 +38,7 @@ else:  # what runs
     closed_forms = Lazy("bench.solve.closed_forms")
     group_lasso = Lazy("bench.solve.group_lasso")
     heads = Lazy("bench.solve.heads")
+    mixture = Lazy("bench.solve.mixture")
     beside = Lazy("bench.strategies.layers.beside")
     stochastic_norm = Lazy("bench.strategies.layers.stochastic_norm")
     weights = Lazy("bench.strategies.layers.weights")

@@ -5,13 +5,16 @@ import dataclasses
 import pytest
 import torch
 
+from bench import strategies
 from bench.engine.common.start import start
 from bench.engine.jobs.perform import perform
 from bench.engine.train.loop import train
 from bench.keys import seed_for
 from bench.network.build import build_network
+from bench.spec.recipe import Recipe, uniform
 from bench.spec.refs import BackboneRef, Weights
 from bench.store import blobs
+from bench.strategies.entry import Axis
 from tests.conftest import CLASSES, CONV_UNITS, VIT_UNITS
 from tests.engine import toys
 
@@ -107,3 +110,21 @@ def test_truth_transplant_of_all_but_the_head_is_the_linear_probe():
 def test_what_makes_no_sense_is_refused(options, says):
     with pytest.raises(ValueError, match=says):
         toys.recipe("transplant", 6, **options)
+
+
+@pytest.mark.parametrize("units", [1, 2, 4])
+def test_truth_reinit_top(units):
+    """As many units as are said are fresh, counted below the head, and everything trains: which is a transplant."""
+    recipe = toys.recipe("reinit_top", 6, units=units)
+    assert recipe == Recipe(phases=uniform([1.0] * 6), reinit=5 - units)
+    assert recipe == toys.recipe("transplant", 6, keep=5 - units, tune=True)
+    entry = strategies.find("reinit_top")
+    assert entry.axis(entry.options(units=units), 6) == Axis("kept", 5 - units, "tuned")
+
+
+def test_truth_reinit_top_of_all_depths():
+    entry = strategies.find("reinit_top")
+    assert [one.units for one in entry.expand(entry.options(units="all"), 6)] == [1, 2, 3, 4]
+    assert entry.expand(entry.options(), 6) == (entry.options(units=1),)
+    with pytest.raises(ValueError, match=r"units: 5 would keep nothing, which is `scratch`; .* units is 1 \.\. 4 or all"):
+        toys.recipe("reinit_top", 6, units=5)

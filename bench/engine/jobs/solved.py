@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -30,11 +30,12 @@ from bench.engine.train.flops import forward_flops
 from bench.engine.train.inputs import Share
 from bench.engine.train.precision import arithmetic
 from bench.engine.train.stage import Stage, plain_stages
-from bench.network.capture import in_eval_mode, watched
+from bench.network.capture import Seen, in_eval_mode, watched
+from bench.network.units import Network
 from bench.plan.ranking import ranking
 from bench.solve.closed_forms import logistic_path, prototypes, ridge_folds, ridge_path
 from bench.spec.job import FitSpec, Job, trial_key, unchosen_key
-from bench.spec.parts import Head
+from bench.spec.parts import Head, MixedHead, Mixer
 from bench.spec.recipe import Solve
 from bench.store import Record
 from bench.store.results import Cost, Edge, EngineUse, FinalResult, Fold, Logical, Measured, TrialResult
@@ -104,6 +105,7 @@ class _Matrix:
     images: Examples
     begin: Start
     stage: Stage
+    widths: dict[int, int] = field(default_factory=dict)  # columns of each unit, where these are told apart
 
     @property
     def labels(self) -> Tensor:
@@ -144,8 +146,10 @@ def _path(spec: FitSpec, matrix: _Matrix, points: list[float], index: Tensor | N
     features, labels, num_classes = matrix.features, matrix.labels, spec.data.num_classes
     solve = _solve(spec)
     if solve.solver is not None:
-        chosen = slice(None) if index is None else index
-        return solve.solver.heads(features[chosen], labels[chosen], num_classes, points)
+        rows, its = (features, labels) if index is None else (features[index], labels[index])
+        if isinstance(solve.solver, Mixer):
+            return [*solve.solver.heads(torch.split(rows, [*matrix.widths.values()], 1), its, num_classes, points)]
+        return solve.solver.heads(rows, its, num_classes, points)
     match solve.form:
         case "ridge":
             return [*ridge_path(features, labels, num_classes, points, index)]
@@ -223,6 +227,7 @@ def _classifier(spec: FitSpec, number: int, dead: Record, context: Context) -> F
         further = _score(head, shift, None, _solve(spec))
     result = FinalResult(
         **_solver(penalty, [head]),
+        **_mix(head, matrix),
         **weights_of(matrix.begin),
         penalty_edge=_edge(number, spec.search.trials),
         trial=number,
@@ -234,6 +239,13 @@ def _classifier(spec: FitSpec, number: int, dead: Record, context: Context) -> F
     return Finished("ok", result, cost, predictions=scored.predictions)
 
 
+def _mix(head: Head, matrix: _Matrix) -> dict[str, Any]:
+    if not isinstance(head, MixedHead):
+        return {}
+    by_unit = dict(zip(matrix.widths, head.mix, strict=True))
+    return {"mix": [by_unit.get(unit) for unit in range(matrix.begin.network.num_units - 1)]}
+
+
 def _edge(number: int, trials: int) -> Edge:
     if trials == 1:
         return ""
@@ -243,40 +255,58 @@ def _edge(number: int, trials: int) -> Edge:
 def _matrix(spec: FitSpec, images: Examples, scored: list[Examples], context: Context) -> _Matrix:
     begin = start(spec, context)
     begin.renew()
-    solver = _solve(spec).solver
-    if solver is not None and solver.reads == "units":
+    if _reads_units(spec):
         stage = plain_stages(begin.network, spec.procedure)(0)
         begin.network.set_active(spec.recipe.active(0))
     else:
         stage = stages_for(spec, begin, [images], context, scored)(0)
-    found = _Matrix(torch.empty(0), images, begin, stage)
+    widths = _widths(begin.network, spec, context) if isinstance(_solve(spec).solver, Mixer) else {}
+    found = _Matrix(torch.empty(0), images, begin, stage, widths)
     return dataclasses.replace(found, features=_features(found, images, spec))
+
+
+def _reads_units(spec: FitSpec) -> bool:
+    solver = _solve(spec).solver
+    return isinstance(solver, Mixer) or (solver is not None and solver.reads == "units")
+
+
+def _widths(network: Network, spec: FitSpec, context: Context) -> dict[int, int]:
+    """Numbers that each unit puts out, pooled. A unit that puts out no tensor is left out."""
+    blank = modalities.of(spec.pipeline).handling().blank(spec.pipeline, 1, str(context.device))
+    with torch.no_grad(), in_eval_mode(network.module), watched(network, units=True) as seen:
+        network.module(blank)
+    return {unit: value.shape[1] for unit, value in sorted(seen.layers(network.num_units).items())}
+
+
+def _row(seen: Seen, network: Network, solve: Solve) -> Tensor:
+    """What a classifier is made of, of one batch. [B, D]"""
+    if isinstance(solve.solver, Mixer):
+        return torch.cat([value for _, value in sorted(seen.layers(network.num_units).items())], 1)
+    return seen.row() if solve.solver is not None and solve.solver.reads == "units" else seen.features[0]
 
 
 def _features(matrix: _Matrix, images: Examples, spec: FitSpec) -> Tensor:
     """What reaches the classifier, the network in evaluation and the images as they are. [n, D]"""
-    network, solver = matrix.begin.network, _solve(spec).solver
-    of_units = solver is not None and solver.reads == "units"
+    network = matrix.begin.network
     rows: list[Tensor] = []
     with torch.no_grad(), in_eval_mode(network.module):
         for begin in range(0, len(images), BATCH):
             index = torch.arange(begin, min(begin + BATCH, len(images)), device=images.device)
             inputs = matrix.stage.plain.batches([Share(images, index)])
-            with watched(network, units=of_units) as seen, arithmetic(images.device, spec.training.precision):
+            with watched(network, units=_reads_units(spec)) as seen, arithmetic(images.device, spec.training.precision):
                 matrix.stage.live(*(value[0] for value in inputs))
-            rows.append(seen.row() if of_units else seen.features[0])
+            rows.append(_row(seen, network, _solve(spec)))
     return torch.cat(rows)
 
 
 def _deployed_features(matrix: _Matrix, images: Examples, spec: FitSpec) -> Tensor:
     """What reaches the classifier where the network is used in another way. [n, D]"""
-    network, solver = matrix.begin.network, _solve(spec).solver
-    of_units = solver is not None and solver.reads == "units"
+    network = matrix.begin.network
 
     def features_of(inputs: Tensor) -> Tensor:
-        with watched(network, units=of_units) as seen:
+        with watched(network, units=_reads_units(spec)) as seen:
             network.module(inputs)
-        return seen.row() if of_units else seen.features[0]
+        return _row(seen, network, _solve(spec))
 
     return as_deployed(spec, network.module, images, features_of, len(matrix.images))
 
@@ -294,7 +324,7 @@ def _cost(spec: FitSpec, matrix: _Matrix, context: Context, spent: Measured, sha
     logical = Logical(
         steps=0,
         samples=round(num / shared_by),
-        trainable_params=num_classes * (width + 1),
+        trainable_params=num_classes * (width + 1) + len(matrix.widths),
         total_params=sum(p.numel() for p in module.parameters()),
         flops=round((forward * num + solving) / shared_by),
     )
