@@ -72,14 +72,21 @@ class SmallTransformer(nn.Module):
             if isinstance(module, nn.Embedding):
                 nn.init.normal_(module.weight, std=SPREAD)
 
-    def forward(self, tokens: Tensor) -> Tensor:
+    def hidden(self, tokens: Tensor) -> Tensor:
+        """[B, L, D]: what stands for each token in the end."""
         keep = tokens > 0
         x = self.tables((tokens - 1).clamp_min(0))
         for layer in self.layers:
             x = layer(x, keep)
-        weights = keep.unsqueeze(2).to(x.dtype)
-        mean = (self.norm(x) * weights).sum(1) / weights.sum(1).clamp_min(1)
-        return self.head(mean)  # type: ignore[no-any-return]
+        return self.norm(x)  # type: ignore[no-any-return]
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        hidden = self.hidden(tokens)
+        weights = (tokens > 0).unsqueeze(2).to(hidden.dtype)
+        return self.head((hidden * weights).sum(1) / weights.sum(1).clamp_min(1))  # type: ignore[no-any-return]
+
+    def word_table(self) -> nn.Embedding:
+        return self.tables.words
 
     def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
         """Its layers, however finely units are wanted. The last norm goes with the last layer."""
