@@ -279,6 +279,7 @@ def _pretrainings(plan: Plan, records: dict[str, Record]) -> list[dict[str, Any]
             "dataset": dataset,
             "status": "missing" if record is None else record.status,
             "epochs": spec.epochs if isinstance(spec, PretrainSpec) else NAN,
+            "objective": (spec.objective if isinstance(spec, PretrainSpec) else None) or "labels",
             "score": _number(made, "score"),
             "seconds": _number(cost.measured, "seconds"),
             "flops": _number(cost.logical, "flops"),

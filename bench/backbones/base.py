@@ -1,7 +1,7 @@
 """What a backbone is to the rest of the house before any tensor exists. No torch here: `plan` and `list` read this."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,3 +53,12 @@ class BackboneEntry:
     # -> the one that is meant; and the pipeline of its options. Its `facts` lack the units then.
     found: Callable[[Any, Path, Callable[[Path], str]], Found] | None = None
     takes: Callable[[dict[str, Any]], Any] | None = None
+    # Options -> the units, where options decide how many there are.
+    units: Callable[[Any], tuple[str, ...]] | None = None
+
+    def facts_of(self, options: dict[str, Any]) -> BackboneFacts:
+        """Of the network with these options, as they stand in the key."""
+        if self.units is None or self.takes is None:
+            return self.facts
+        names = self.units(self.options.model_validate(options))
+        return replace(self.facts, unit_names=names, takes=self.takes(options))

@@ -58,3 +58,5 @@ class EncoderOptions(Options):
     """Its configuration; read from its files."""
     tokenizer: str = ""
     """Digest of its tokenizer; read from its files."""
+    mask: int | None = None
+    """Number of its mask token; read from its files."""

@@ -29,12 +29,20 @@ class TextEncoder(nn.Module):
         names = [name for name, _ in self.encoder.get_submodule(self.family.layers).named_children()]
         self.unit_names = ("stem", *(f"layer.{number}" for number in range(len(names))), "head")
 
-    def forward(self, tokens: Tensor) -> Tensor:
+    def hidden(self, tokens: Tensor) -> Tensor:
+        """[B, L, D]: what stands for each token in the end."""
         keep = tokens > 0
         ids = torch.where(keep, tokens - 1, self.blank)
-        hidden = self.encoder(input_ids=ids, attention_mask=self._mask(keep)).last_hidden_state
-        logits: Tensor = self.head(pooled(hidden, keep, self.pooling))
+        found: Tensor = self.encoder(input_ids=ids, attention_mask=self._mask(keep)).last_hidden_state
+        return found
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        logits: Tensor = self.head(pooled(self.hidden(tokens), tokens > 0, self.pooling))
         return logits
+
+    def word_table(self) -> nn.Embedding:
+        table: nn.Embedding = self.encoder.get_input_embeddings()  # type: ignore[operator]
+        return table
 
     def _mask(self, keep: Tensor) -> Tensor:
         if self.family.sees == "own":

@@ -23,6 +23,7 @@ WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 # Of a configuration, what says nothing of the network's numbers.
 SILENT = {"_name_or_path", "architectures", "transformers_version", "torch_dtype", "dtype", "id2label", "label2id",
           "use_cache", "gradient_checkpointing", "auto_map", "finetuning_task", "problem_type"}  # fmt: skip
+MASKS = ("[MASK]", "<mask>")  # of BERT and its like, of RoBERTa and its like
 POSITIONS = ("max_position_embeddings", "n_positions")
 
 
@@ -43,6 +44,7 @@ def found(options: EncoderOptions, beside: Path, digest_of: Any) -> Found:
     full = options.model_copy(update={
         "path": "", "config": config, "pooling": options.pooling or _pooling(folder, family),
         "max_length": min(options.max_length, most), "tokenizer": digest_of(tokenizer),
+        "mask": _mask(tokenizer),
     })  # fmt: skip
     weights = next((folder / name for name in WEIGHTS if (folder / name).is_file()), None)
     return Found(full.model_dump(mode="json", exclude={"path"}), _short(options.path), weights,
@@ -50,7 +52,7 @@ def found(options: EncoderOptions, beside: Path, digest_of: Any) -> Found:
 
 
 def takes(options: dict[str, Any]) -> TextPipeline:
-    return TextPipeline(options["tokenizer"], options["max_length"])
+    return TextPipeline(options["tokenizer"], options["max_length"], options["mask"])
 
 
 def _folder(path: str, beside: Path) -> Path:
@@ -76,6 +78,15 @@ def _config(folder: Path, path: str) -> dict[str, Any]:
     if "auto_map" in read and kind not in FAMILIES:
         raise BenchError(f"hf:{_short(path)}: a {kind!r} network needs code that comes with it, and none is run here")
     return {name: value for name, value in sorted(read.items()) if name not in SILENT}
+
+
+def _mask(tokenizer: Path) -> int | None:
+    """The number of its mask token; None: it has none."""
+    try:
+        added = json.loads(tokenizer.read_text(encoding="utf-8"))["added_tokens"]
+        return next((int(one["id"]) for one in added if one["content"] in MASKS), None)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # the library says what is wrong with it
 
 
 def _pooling(folder: Path, family: Family | None) -> Pooling:

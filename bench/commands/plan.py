@@ -110,7 +110,7 @@ def _augment_in_words(views: int | None, partition: bool) -> str:
 
 def _num_views(training: Training) -> int | None:
     """Changed views of each image that there can be; 0: images stay as they are, None: no end of them."""
-    if not (training.flip or training.shift or training.crop):
+    if not (training.flip or training.shift or training.crop or training.text):
         return 0
     return None if changes_anew(training) else training.views or 2
 

@@ -17,22 +17,34 @@ import torch
 from torch import Tensor
 
 from bench.errors import BenchError
-from bench.keys import digest
+from bench.keys import digest, seed_for
 from bench.modalities.base import Columns, Handling
-from bench.spec.refs import SEPARATOR, TextPipeline, Training
+from bench.spec.refs import SEPARATOR, TextChanges, TextPipeline, Training
 
 PASS_TOKENS = 16384  # of one pass without learning
 WORDS = "words/"  # a tokenizer that needs no file: words by their digest, in so many numbers
-BEGIN, BETWEEN, FIRST_WORD = 0, 1, 4  # of these numbers
+BEGIN, BETWEEN, MASK, FIRST_WORD = 0, 1, 3, 4  # of these numbers
 WORD = re.compile(r"\w+|[^\w\s]")
 ROUND = 8  # tables of tokens are a multiple of so many wide
 
 
+MASKED = -1  # stands for the mask token until a pipeline says which number it has
+
+
 @dataclass(frozen=True)
-class Still:
-    views: int = 0
-    is_random: bool = False
-    num_views: int | None = 1
+class Masking:
+    """How tokens change at random."""
+
+    changes: TextChanges = TextChanges()
+    views: int = 0  # so many changed views of each text, drawn once; 0: changed anew each time
+
+    @property
+    def is_random(self) -> bool:
+        return self.changes.mask + self.changes.drop > 0
+
+    @property
+    def num_views(self) -> int | None:
+        return (self.views or None) if self.is_random else 1
 
 
 class TextHandling(Handling):
@@ -50,31 +62,72 @@ class TextHandling(Handling):
         """int32 [N, L], as wide as the longest text is long."""
         return torch.from_numpy(_padded(tokenized(texts_of(columns["text"]), pipeline, files)))
 
-    def variation(self, training: Training) -> Still:
-        return self.still()
+    def variation(self, training: Training) -> Masking:
+        return Masking(training.text, training.views) if training.text is not None else self.still()
 
-    def still(self) -> Still:
-        return Still()
+    def still(self) -> Masking:
+        return Masking()
 
-    def vary(self, values: tuple[Tensor, ...], how: Any, generator: torch.Generator, rows: Tensor | None) -> Any:
-        return values
+    def vary(
+        self, values: tuple[Tensor, ...], how: Masking, generator: torch.Generator, rows: Tensor | None
+    ) -> tuple[Tensor, ...]:
+        if how.views:
+            assert rows is not None
+            return self.view(values, how, rows, self.choose_views(len(values[0]), how, generator))
+        return (changed(values[0], how.changes, torch.rand(values[0].shape, generator=generator)),)
 
-    def choose_views(self, num: int, how: Any, generator: torch.Generator) -> Tensor:
-        return torch.zeros(num, dtype=torch.int64)
+    def choose_views(self, num: int, how: Masking, generator: torch.Generator) -> Tensor:
+        return torch.randint(0, how.views, (num,), generator=generator)
 
-    def view(self, values: tuple[Tensor, ...], how: Any, rows: Tensor, views: Tensor) -> Any:
-        return values
+    def view(
+        self, values: tuple[Tensor, ...], how: Masking, rows: Tensor, views: Tensor
+    ) -> tuple[Tensor, ...]:
+        """Each text in its own view, which depends on its place in the split and on nothing else."""
+        rows, views, width = rows.cpu(), views.cpu(), values[0].shape[1]
+        num_rows = 1 << int(rows.max()).bit_length()  # seldom another number, so that draws are kept
+        draws = torch.empty(values[0].shape)
+        for view in set(views.tolist()):
+            chosen = (views == view).nonzero().flatten()
+            draws[chosen] = _drawn(view, num_rows, width)[rows[chosen]]
+        return (changed(values[0], how.changes, draws),)
 
     def inputs(self, parts: Sequence[Any], pipeline: TextPipeline) -> Tensor:
         """int64 [B, L], of the longest of them all."""
-        tokens = [part[0] for part in parts]
-        return torch.cat(tokens).long() if len(tokens) > 1 else tokens[0].long()
+        parts = [part[0].long() for part in parts]
+        tokens = torch.cat(parts) if len(parts) > 1 else parts[0]
+        masked = tokens == MASKED
+        return tokens.masked_fill(masked, mask_of(pipeline) + 1) if bool(masked.any()) else tokens
 
     def blank(self, pipeline: TextPipeline, num: int, device: str) -> Tensor:
         return torch.ones(num, pipeline.max_length, dtype=torch.int64, device=device)
 
     def per_pass(self, pipeline: TextPipeline) -> int:
         return max(1, PASS_TOKENS // pipeline.max_length)
+
+
+def changed(tokens: Tensor, changes: TextChanges, draws: Tensor) -> Tensor:
+    """int [B, L], with uniform numbers in 0 .. 1 of the same shape."""
+    draws = draws.to(tokens.device)
+    places = torch.arange(tokens.shape[1], device=tokens.device)
+    inner = (places > 0) & (places < (tokens > 0).sum(1, keepdim=True) - 1)
+    dropped = inner & (draws >= changes.mask) & (draws < changes.mask + changes.drop)
+    return tokens.masked_fill(inner & (draws < changes.mask), MASKED).masked_fill(dropped, 0)
+
+
+@lru_cache(maxsize=64)
+def _drawn(view: int, num_rows: int, width: int) -> Tensor:
+    """[N, L], drawn text by text, so that a longer split begins alike."""
+    generator = torch.Generator().manual_seed(seed_for("view text", view))
+    return torch.rand(num_rows, width, generator=generator)
+
+
+def mask_of(pipeline: TextPipeline) -> int:
+    """The number of its mask token."""
+    if pipeline.mask is not None:
+        return pipeline.mask
+    if not pipeline.tokenizer.startswith(WORDS):
+        raise BenchError("this network's tokenizer has no mask token; `drop` hides tokens without one")
+    return MASK
 
 
 def texts_of(stored: npt.NDArray[np.uint8]) -> list[tuple[str, ...]]:

@@ -29,8 +29,9 @@ def build_network(ref: BackboneRef, num_classes: int, init_seed: int, head: NewH
         if head is not None:
             give_head(module, head)
     network = cut_into_units(module, coarse=ref.units == "coarse")
-    if entry is not None and entry.found is None and network.num_units != len(entry.facts.unit_names):
-        raise ValueError(f"backbone {ref.name!r} declares {len(entry.facts.unit_names)} units, "
+    declared = entry.facts_of(ref.options).unit_names if entry is not None and entry.found is None else None
+    if declared is not None and network.num_units != len(declared):
+        raise ValueError(f"backbone {ref.name!r} declares {len(declared)} units, "
                          f"its group_matcher makes {network.num_units}")
     return network
 

@@ -25,7 +25,7 @@ from bench.plan.resolve import (
     resolve_backbone,
     resolve_strategy,
 )
-from bench.plan.settings import head_of, optimizer_of, search_of, source_images_of, training_of, undrawn
+from bench.plan.settings import for_modality, head_of, optimizer_of, search_of, source_images_of, training_of, undrawn
 from bench.plan.study import check_reading, role_of
 from bench.plan.tasks import Task, tasks_of
 from bench.spec.job import FitSpec, Job
@@ -280,6 +280,7 @@ def _cell(
     origins = [origin_of(backbone, strategy, repeat) for repeat in range(suite.repeats)]
     num_learned = task.num_labels if recipe.labels is None else source_images_of(backbone, task.dataset.facts)
     training = training_of(suite, num_learned or task.num_labels, recipe, optimizer_of(suite, backbone.facts))
+    training = for_modality(training, backbone.facts.modality)
     training = replace(training, precision=backbone.arithmetic.used)
     for job in (job for origin in origins for job in origin.pretrainings):
         jobs.setdefault(job.key, job)

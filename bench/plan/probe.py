@@ -11,6 +11,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from bench import backbones, fork_server
 from bench.backbones import torchvision_names
 from bench.backbones.base import BackboneFacts, Found
@@ -52,7 +54,10 @@ def _facts(asked: Asked, answers: dict[str, Any]) -> BackboneFacts | BenchError:
     spec, found = asked
     entry = backbones.find(spec.name)
     if entry is not None and found is None:
-        return entry.facts
+        try:
+            return entry.facts_of(spec.options)
+        except ValidationError:
+            return entry.facts  # `resolve_backbone` says what is wrong with them
     answer = answers[_question(spec, found)[0]]
     if "error" in answer:
         return BenchError(f"backbone {spec.name!r}: {answer['error']}")

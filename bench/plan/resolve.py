@@ -313,6 +313,10 @@ def _pretrained_inside(
     if resolved is None:
         return None
     data, found = resolved
+    if source.objective == "masked" and facts.modality != "text":
+        at.add(f"masked tokens are learned of texts, and {spec.name!r} takes {facts.modality} data; the strategy "
+               "`rotation` learns pictures without labels", "pretrain", "objective")
+        return None
     lr, weight_decay = PRETRAINING[source.optimizer]
     first = PretrainSpec(
         data=data,
@@ -325,6 +329,7 @@ def _pretrained_inside(
         weight_decay=source.weight_decay if source.weight_decay is not None else weight_decay,
         shift=source.shift,
         seed=source.seed,
+        objective="masked" if source.objective == "masked" else None,
     )
     jobs = tuple(Job("pretrain", replace(first, seed=first.seed + repeat)) for repeat in range(num))
     label = spec.label or f"{spec.name} ({asked.label})"

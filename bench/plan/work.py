@@ -58,7 +58,7 @@ class Estimator:
 
 def changes_anew(training: Training) -> bool:
     """Whether training images change in more ways than can be kept, so that frozen parts see them in every step."""
-    return (training.shift > 0 or training.crop > 0) and not training.views
+    return (training.shift > 0 or training.crop > 0 or training.text is not None) and not training.views
 
 
 def _live_share(spec: FitSpec, phase: int) -> float:

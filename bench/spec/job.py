@@ -60,6 +60,8 @@ class PretrainSpec:
     weight_decay: float
     shift: int
     seed: int
+    # What is learned; None: the labels. `masked`: to fill in masked tokens, without them.
+    objective: Literal["masked"] | None = field(default=None, metadata=LATER)
 
 
 Spec = FitSpec | PretrainSpec

@@ -77,6 +77,11 @@ class Setting(Protocol):
         ...
 
     @property
+    def pipeline(self) -> Any:
+        """From stored examples to the network's input."""
+        ...
+
+    @property
     def training(self) -> Training: ...
 
     @property
@@ -253,6 +258,10 @@ class Penalty(Part):
     @abstractmethod
     def begin(self, setting: Setting) -> Term:
         """Asked once for each training. Raises NotApplicable where something is lacking."""
+
+    def apart(self, term: Term, network: Net, phase: int) -> "Tensor | None":
+        """All that a step of this phase learns, where labels have no part in it; None: they have."""
+        return None
 
     def loss(self, term: Term, step: Step) -> "Tensor":
         """Instead of `step.loss`, the pulls left out. `term`: what `begin` gave."""

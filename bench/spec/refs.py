@@ -102,6 +102,16 @@ class TextPipeline:
 
     tokenizer: str  # digest of its file; `words/4096` needs none
     max_length: int  # tokens; longer texts are cut
+    # The number of the tokenizer's own mask token; None: it has none, or its words are numbered without a file.
+    mask: int | None = field(default=None, metadata=LATER)
+
+
+@dataclass(frozen=True)
+class TextChanges:
+    """Random changes of training texts: each token on its own, but never the first and the last of a text."""
+
+    mask: float = 0.0  # share of tokens that become the mask token
+    drop: float = 0.0  # share of tokens that the network does not see; their places stay empty
 
 
 @dataclass(frozen=True)
@@ -129,6 +139,7 @@ class Training:
     evaluations: int
     precision: str
     crop: float = 0.0  # smallest share of an image's area that is shown; 0: images are not cropped
+    text: TextChanges | None = field(default=None, metadata=LATER)  # None: texts stay as they are
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from bench.strategies import (
     bn_frozen,
     bss,
     co_tuning,
+    continued_pretraining,
     cyclical,
     dann,
     delta,
@@ -113,6 +114,7 @@ STRATEGIES: dict[str, StrategyEntry] = {
     "soup": soup.STRATEGY,
     "intermediate": intermediate.STRATEGY,
     "rotation": rotation.STRATEGY,
+    "continued_pretraining": continued_pretraining.STRATEGY,
     "source_only": source_only.STRATEGY,
     "dann": dann.STRATEGY,
 }

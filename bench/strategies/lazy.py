@@ -10,8 +10,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 __all__ = [
-    "F", "beside", "capture", "closed_forms", "group_lasso", "heads", "mixture", "nn", "stochastic_norm", "torch",
-    "weights",
+    "F", "beside", "capture", "closed_forms", "group_lasso", "heads", "masked", "mixture", "nn", "stochastic_norm",
+    "tokens", "torch", "weights",
 ]  # fmt: skip
 
 
@@ -27,7 +27,8 @@ if TYPE_CHECKING:  # what the type checker reads
     from torch import nn
     from torch.nn import functional as F
 
-    from bench.network import capture
+    from bench.modalities import tokens
+    from bench.network import capture, masked
     from bench.solve import closed_forms, group_lasso, heads, mixture
     from bench.strategies.layers import beside, stochastic_norm, weights
 else:  # what runs
@@ -39,6 +40,8 @@ else:  # what runs
     group_lasso = Lazy("bench.solve.group_lasso")
     heads = Lazy("bench.solve.heads")
     mixture = Lazy("bench.solve.mixture")
+    masked = Lazy("bench.network.masked")
+    tokens = Lazy("bench.modalities.tokens")
     beside = Lazy("bench.strategies.layers.beside")
     stochastic_norm = Lazy("bench.strategies.layers.stochastic_norm")
     weights = Lazy("bench.strategies.layers.weights")

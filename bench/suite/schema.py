@@ -83,6 +83,8 @@ class PretrainingSpec(SuiteSection):
     """That dataset's own options."""
     classes: ClassesSpec | None = None
     """Take a part of it: examples of these classes alone. Unset: all of it."""
+    objective: Literal["labels", "masked"] = "labels"
+    """What is learned: the set's labels; or, of texts, to fill in masked tokens, without labels."""
     epochs: Count = 10
     """Passes over its training split."""
     batch_size: Count = 128
@@ -187,6 +189,19 @@ class StrategySpec(SuiteSection):
         return self
 
 
+class TextAugmentSpec(SuiteSection):
+    mask: Below1 = 0.0
+    """Share of a text's tokens that become the mask token, each on its own; the first and the last stay."""
+    drop: Below1 = 0.0
+    """Share of a text's tokens that the network does not see; the first and the last stay."""
+
+    @model_validator(mode="after")
+    def _something_stays(self) -> "TextAugmentSpec":
+        if self.mask + self.drop >= 1:
+            raise ValueError(f"mask and drop take {self.mask + self.drop:g} of the tokens together; leave some")
+        return self
+
+
 class AugmentSpec(SuiteSection):
     flip: bool = False
     """Mirror training images left to right with probability one half, each on its own."""
@@ -198,6 +213,8 @@ class AugmentSpec(SuiteSection):
     views: Annotated[int, Field(ge=0, le=64), BeforeValidator(whole)] = 0
     """Draw so many changed views of each image once and choose among them, so that what is frozen need see each view
     only once. 0: images are changed anew in every step (flips alone make two views by themselves)."""
+    text: TextAugmentSpec | None = None
+    """Random changes of training texts. Unset: texts stay as they are."""
 
 
 class TrainingSpec(SuiteSection):

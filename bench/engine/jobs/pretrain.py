@@ -8,19 +8,21 @@ from collections.abc import Callable
 import torch
 from safetensors.torch import save
 
-from bench.engine.common.context import Context
+from bench.engine.common.context import Context, OnDevice
 from bench.engine.common.start import Finished, pretrained_state
+from bench.engine.jobs.masked import learn_masked
 from bench.engine.train.flops import training_flops
-from bench.engine.train.loop import Assignment, train
+from bench.engine.train.loop import Assignment, Outcome, train
 from bench.engine.train.optimize import Hyper
 from bench.keys import seed_for
 from bench.network.build import build_network, load_pretrained
+from bench.network.units import Network
 from bench.network.weights import sha256_of
 from bench.spec.job import PretrainSpec
 from bench.spec.recipe import Recipe, uniform
 from bench.spec.refs import Training
 from bench.store import blobs
-from bench.store.results import Cost, Logical, PretrainResult
+from bench.store.results import Cost, Logical, Point, PretrainResult
 
 EVALUATIONS = 4
 
@@ -44,26 +46,34 @@ def run_pretraining(spec: PretrainSpec, context: Context, begins: Callable[[], N
         evaluations=EVALUATIONS,
     )
     begins()
-    outcome = train(network, task)
+    outcome, curve, num_test = (_labels if spec.objective is None else learn_masked)(network, task, data)
     batch_size = min(spec.batch_size, len(data.train))
     flops = training_flops(network, task.procedure, batch_size, task.training.steps, {})
     logical = Logical(steps=outcome.steps, samples=outcome.samples, flops=flops)
     cost = Cost(logical=logical, measured=meter.read())
-    if outcome.diverged_at is not None or outcome.last is None:
+    if outcome.diverged_at is not None or not curve:
         error = f"loss not finite at step {outcome.diverged_at}, rate {spec.lr:g}"
         return Finished("diverged", cost=cost, error=error)
-    state = {name: tensor.contiguous().cpu() for name, tensor in network.module.state_dict().items()}
+    # A head that learned nothing is nobody's to ask.
+    unlearned = set() if spec.objective is None else set(network.parameters[-1])
+    whole = network.module.state_dict()
+    state = {name: tensor.contiguous().cpu() for name, tensor in whole.items() if name not in unlearned}
     result = PretrainResult(
         metric=spec.data.metric,
-        score=outcome.last.score,
-        num_test=outcome.last.num,
-        curve=outcome.curve,
+        score=curve[-1].accuracy,
+        num_test=num_test,
+        curve=curve,
         dataset_sha256=data.sha256,
         weights=dataclasses.asdict(loaded) if loaded is not None else None,
         weights_sha256=blobs.put(context.shared.root, save(state)),
         tensors_sha256=sha256_of(state),
     )
     return Finished("ok", result, cost)
+
+
+def _labels(network: Network, task: Assignment, data: OnDevice) -> tuple[Outcome, list[Point], int]:
+    outcome = train(network, task)
+    return outcome, outcome.curve, outcome.last.num if outcome.last is not None else 0
 
 
 def _training(spec: PretrainSpec, num_images: int) -> Training:

@@ -56,6 +56,11 @@ class Team(Protocol):
         ...
 
     @property
+    def beside(self) -> nn.Module | None:
+        """What learned beside the network, for its loss."""
+        return self._term.modules if self._term is not None else None
+
+    @property
     def source_head(self) -> nn.Module | None:
         """The pretraining's head, where it learned along."""
         ...
@@ -196,6 +201,11 @@ class Solo:
         assert penalty is not None
         assert term is not None
         with arithmetic(labels.device, self.training.precision):
+            apart = penalty.apart(term, self.network, self._phase)
+        if apart is not None:
+            apart.backward()  # type: ignore[no-untyped-call]
+            return apart.detach()
+        with arithmetic(labels.device, self.training.precision):
             with watched(self.network, penalty.reads != "parameters", penalty.reads == "images") as seen:
                 logits = full(self.stage.live(*inputs))
             features = full(seen.features[0]) if seen.features else logits
@@ -218,7 +228,7 @@ class Solo:
 
     @property
     def source_head(self) -> nn.Module | None:
-        return self._term.modules if self._term is not None and self._term.is_source_head else None
+        return self.beside if self._term is not None and self._term.is_source_head else None
 
     @contextmanager
     def _reported(self) -> Iterator[None]:

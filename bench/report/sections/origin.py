@@ -56,6 +56,9 @@ def pretraining_section(facts: Facts) -> Section | None:
         else "variation between pretrainings is in no number of this page"
     )
     caption = f"One training each (n = 1), so the score has no interval; {spread}."
+    if any(row["objective"] == "masked" for row in rows):
+        caption += (" Where the suite says `masked`, no label was learned: the score is the share of hidden tokens of "
+                    "the source's test texts that the network filled in right.")
     return Section("pretraining", "Pretraining", how, [Table("pretraining", columns, lines, caption)])
 
 

@@ -1,0 +1,34 @@
+"""The part of a recipe that learns texts without labels; `continued_pretraining.py` and pretraining inside a suite have
+it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bench.spec.parts import Net, Penalty, Setting, Term
+from bench.strategies.lazy import capture, masked, tokens, torch
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskedTokens(Penalty):
+    """In its phases the network learns from unlabelled texts alone."""
+
+    name: str = "masked_tokens"
+    phases: int | None = 1  # the first so many; None: all
+
+    def begin(self, setting: Setting) -> Term:
+        module = setting.network.module
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(setting.seed)
+            filler = masked.filler_of(module, capture.classifier_of(setting.network).in_features)
+        mask = tokens.mask_of(setting.pipeline)
+        return Term((setting, setting.generator("masked tokens"), mask), filler.to(setting.images.device))
+
+    def apart(self, term: Term, network: Net, phase: int) -> torch.Tensor | None:
+        if self.phases is not None and phase >= self.phases:
+            return None
+        setting, draw, mask = term.kept
+        filler, module = term.modules, network.module
+        texts, _ = setting.batch(setting.unlabelled, draw)
+        seen, wanted = masked.hidden_tokens(texts, mask, len(filler.bias), draw)
+        return masked.fill(module, filler, seen, wanted).loss
