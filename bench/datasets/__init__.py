@@ -18,6 +18,7 @@ from bench.datasets.huggingface import HUGGING_FACE
 from bench.datasets.manifest import CSV, JSONL, PARQUET
 from bench.datasets.named import NAMED
 from bench.datasets.rendered import RENDERED
+from bench.datasets.tones import TONES
 from bench.errors import BenchError
 
 DATASETS: dict[str, DatasetEntry] = {
@@ -27,6 +28,7 @@ DATASETS: dict[str, DatasetEntry] = {
     "far": RENDERED["far"],
     "hues": RENDERED["hues"],
     "digits": DIGITS,
+    "tones": TONES,
     "folder": FOLDER,
     "npz": NPZ,
     "csv": CSV,

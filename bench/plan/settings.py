@@ -12,7 +12,7 @@ from bench.plan.rates import RANGES, Optimizer, begin_of
 from bench.plan.resolve import ResolvedBackbone
 from bench.spec.job import FitSpec
 from bench.spec.recipe import Recipe, Solve
-from bench.spec.refs import LabelBudget, NewHead, Search, Training
+from bench.spec.refs import LabelBudget, NewHead, Search, SoundChanges, Training
 from bench.suite.schema import HeadSpec, Suite, TrainingSpec
 from bench.suite.search_schema import FoldsSpec, SearchSpec
 
@@ -71,6 +71,7 @@ def training_of(suite: Suite, num_labels: int, recipe: Recipe, optimizer: Optimi
         evaluations=t.evaluations,
         precision=suite.engine.precision,
         crop=t.augment.crop or 0.0,
+        sound=None if t.augment.sound is None else SoundChanges(**t.augment.sound.model_dump()),
     )
 
 
