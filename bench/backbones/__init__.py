@@ -1,7 +1,15 @@
 """The backbone catalogue: what is built in, third parties' entry points `bench.backbones`, and every timm model."""
 
 from bench import catalogue
-from bench.backbones import cifar_resnet, encoders, small_resnet, small_transformer, timm_names, torchvision_names
+from bench.backbones import (
+    cifar_resnet,
+    encoders,
+    small_resnet,
+    small_transformer,
+    timm_names,
+    torchvision_names,
+    yamnet,
+)
 from bench.backbones.base import BackboneEntry, BackboneFacts
 from bench.errors import BenchError, unknown
 
@@ -9,6 +17,7 @@ BACKBONES: dict[str, BackboneEntry] = {
     "small_resnet": small_resnet.BACKBONE,
     "cifar_resnet": cifar_resnet.BACKBONE,
     "small_transformer": small_transformer.BACKBONE,
+    "yamnet": yamnet.BACKBONE,
     "hf": encoders.BACKBONE,
 }
 

@@ -18,6 +18,7 @@ from bench.datasets.huggingface import HUGGING_FACE
 from bench.datasets.manifest import CSV, JSONL, PARQUET
 from bench.datasets.named import NAMED
 from bench.datasets.rendered import RENDERED
+from bench.datasets.tones import TONES
 from bench.datasets.written import WRITTEN
 from bench.errors import BenchError
 
@@ -29,6 +30,7 @@ DATASETS: dict[str, DatasetEntry] = {
     "hues": RENDERED["hues"],
     "digits": DIGITS,
     **WRITTEN,
+    "tones": TONES,
     "folder": FOLDER,
     "npz": NPZ,
     "csv": CSV,

@@ -3,12 +3,13 @@ changed at random; the rest of the house knows none of them by name."""
 
 from typing import Any
 
-from bench.modalities import image, text
+from bench.modalities import image, sound, text
 from bench.modalities.base import Modality
 
 MODALITIES: dict[str, Modality] = {
     "image": image.MODALITY,
     "text": text.MODALITY,
+    "sound": sound.MODALITY,
 }
 
 

@@ -13,11 +13,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bench import backbones, fork_server
+from bench import backbones, fork_server, modalities
 from bench.backbones import torchvision_names
 from bench.backbones.base import BackboneFacts, Found
 from bench.errors import BenchError
 from bench.keys import digest
+from bench.modalities.sound import PICTURE
 from bench.store.remembered import recall, remember
 from bench.suite.schema import BackboneSpec
 from bench.text import note
@@ -47,7 +48,19 @@ def facts_for(asked: list[Asked], cache: Path) -> list[BackboneFacts | BenchErro
         for key in questions:
             if "error" not in answers[key]:
                 remember(cache / "timm" / f"{key}.json", answers[key])
-    return [_facts(one, answers) for one in asked]
+    return [_as_taken(one[0], _facts(one, answers)) for one in asked]
+
+
+def _as_taken(spec: BackboneSpec, facts: BackboneFacts | BenchError) -> BackboneFacts | BenchError:
+    """A network for pictures may be shown sound."""
+    if spec.takes is None or isinstance(facts, BenchError):
+        return facts
+    if facts.modality != "image":
+        return BenchError(f"backbone {spec.name!r}: `takes: {spec.takes}` is for networks for pictures, and this one "
+                          f"takes {facts.modality}")
+    side = spec.image_size or (facts.image_size if facts.is_size_fixed else 0) or 0
+    picture = dataclasses.replace(PICTURE, channels=spec.options.get("in_chans", PICTURE.channels), side=side)
+    return dataclasses.replace(facts, modality="sound", takes=picture)
 
 
 def _facts(asked: Asked, answers: dict[str, Any]) -> BackboneFacts | BenchError:
@@ -63,7 +76,8 @@ def _facts(asked: Asked, answers: dict[str, Any]) -> BackboneFacts | BenchError:
         return BenchError(f"backbone {spec.name!r}: {answer['error']}")
     if entry is not None and entry.takes is not None and found is not None:
         units = tuple(answer["unit_names"])
-        return dataclasses.replace(entry.facts, unit_names=units, takes=entry.takes(found.options))
+        takes = entry.takes(found.options)
+        return dataclasses.replace(entry.facts, unit_names=units, takes=takes, modality=modalities.of(takes).name)
     lists = {name: tuple(answer[name]) for name in ("unit_names", "mean", "std")}
     return BackboneFacts(**{**answer, **lists})
 

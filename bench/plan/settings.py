@@ -12,7 +12,7 @@ from bench.plan.rates import RANGES, Optimizer, begin_of
 from bench.plan.resolve import ResolvedBackbone
 from bench.spec.job import FitSpec
 from bench.spec.recipe import Recipe, Solve
-from bench.spec.refs import LabelBudget, NewHead, Search, TextChanges, Training
+from bench.spec.refs import LabelBudget, NewHead, Search, SoundChanges, TextChanges, Training
 from bench.suite.schema import HeadSpec, Suite, TrainingSpec
 from bench.suite.search_schema import FoldsSpec, SearchSpec
 
@@ -72,6 +72,7 @@ def training_of(suite: Suite, num_labels: int, recipe: Recipe, optimizer: Optimi
         precision=suite.engine.precision,
         crop=t.augment.crop or 0.0,
         text=TextChanges(**t.augment.text.model_dump()) if t.augment.text is not None else None,
+        sound=None if t.augment.sound is None else SoundChanges(**t.augment.sound.model_dump()),
     )
 
 
@@ -79,9 +80,11 @@ def for_modality(training: Training, modality: str) -> Training:
     """Changes of other data than a network takes are none of its own."""
     if modality != "image":
         training = replace(training, flip=False, shift=0, crop=0.0)
-    changes = training.text
-    is_changed = modality == "text" and changes is not None and (changes.mask or changes.drop)
-    return training if is_changed else replace(training, text=None)
+    return replace(
+        training,
+        text=training.text if modality == "text" else None,
+        sound=training.sound if modality == "sound" else None,
+    )
 
 
 def search_of(

@@ -115,6 +115,53 @@ class TextChanges:
 
 
 @dataclass(frozen=True)
+class Mel:
+    """From waves to log-mel energies, frames by bands. The defaults are YAMNet's."""
+
+    window: int = 400  # samples of a frame, under a Hann window
+    hop: int = 160  # samples between frames
+    fft: int = 512
+    bands: int = 64
+    low: float = 125.0  # Hz
+    high: float = 7500.0
+    scale: Literal["htk", "slaney"] = "htk"  # triangles on HTK's mel scale; or Slaney's, each of area 1 in Hz
+    power: Literal[1, 2] = 1  # of the magnitudes
+    offset: float = 1e-3  # is added before the logarithm
+    floor: float = 0.0  # smallest energy
+    log: Literal["e", "10"] = "e"
+    centred: bool = False  # frames around each hop, the clip mirrored at its ends and the last frame left out
+    emphasis: float = 0.0  # of high frequencies, with each frame's mean taken off: Kaldi's way
+    span: float = 0.0  # powers of ten below a clip's largest value, all that is kept; 0: everything
+    frames: int = 0  # so many, cut or filled with zeros behind the end; 0: as they come
+
+
+@dataclass(frozen=True)
+class SoundPipeline:
+    """From stored clips to the network's input."""
+
+    rate: int = 16_000  # Hz
+    samples: int = 0  # of a clip: its middle, or zeros around it; 0: as long as the set's clips
+    least: int = 0  # samples, where `samples` is 0
+    mel: Mel | None = None  # None: waves
+    mean: float = 0.0
+    std: float = 1.0
+    each: bool = False  # every clip is brought to mean 0 and variance 1
+    channels: int = 0  # of a picture, all alike; 0: no picture but frames by bands
+    side: int = 0  # pixels that a picture is resized to; 0: frames by bands as they are
+
+
+@dataclass(frozen=True)
+class SoundChanges:
+    """Random changes of training clips, each on its own."""
+
+    shift: float = 0.0  # share of a clip's length, at most, to either side
+    noise: float = 0.0  # of a spread that is at most this share of the clip's own
+    time_masks: int = 0
+    mel_masks: int = 0
+    widest: float = 0.125  # a mask, as a share of the clip's length or of its bands
+
+
+@dataclass(frozen=True)
 class Deployment:
     """How a trained network is used on the test images, where that is another way than it was trained for."""
 
@@ -140,6 +187,7 @@ class Training:
     precision: str
     crop: float = 0.0  # smallest share of an image's area that is shown; 0: images are not cropped
     text: TextChanges | None = field(default=None, metadata=LATER)  # None: texts stay as they are
+    sound: SoundChanges | None = field(default=None, metadata=LATER)  # of clips; None: they are not changed
 
 
 @dataclass(frozen=True)

@@ -121,6 +121,9 @@ class BackboneSpec(SuiteSection):
     """How finely the network is cut into freezable units: stages, or single blocks."""
     image_size: Count | None = None
     """Side in pixels that images are resized to. Unset: the weights' own for a timm name, the dataset's otherwise."""
+    takes: Literal["log_mel"] | None = None
+    """`log_mel`: a network for pictures is shown the log-mel energies of sound, 96 frames of 10 ms and more by 64 bands,
+    on all of its channels. With `image_size` they are resized to a square. Unset: what the network is made for."""
     mean: Rates | None = None
     """Mean for normalisation, one number or one per channel. Unset: the weights' own."""
     std: Positives | None = None
@@ -200,6 +203,18 @@ class TextAugmentSpec(SuiteSection):
         if self.mask + self.drop >= 1:
             raise ValueError(f"mask and drop take {self.mask + self.drop:g} of the tokens together; leave some")
         return self
+class SoundAugmentSpec(SuiteSection):
+    shift: Below1 = 0.0
+    """Move training clips by up to this share of their length, each on its own; what comes in is silence."""
+    noise: Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)] = 0.0
+    """Add white noise to what the network sees of a clip, its wave or its log-mel energies, with a spread of up to this
+    share of the clip's own."""
+    time_masks: Annotated[int, Field(ge=0, le=16), BeforeValidator(whole)] = 0
+    """Hide so many stretches of time, each of any width up to `widest` (SpecAugment, Park et al. 2019)."""
+    mel_masks: Annotated[int, Field(ge=0, le=16), BeforeValidator(whole)] = 0
+    """Hide so many bands of frequencies likewise. Networks that take waves see no bands and lose none."""
+    widest: Share = 0.125
+    """The widest mask, as a share of a clip's length or of its bands."""
 
 
 class AugmentSpec(SuiteSection):
@@ -215,6 +230,8 @@ class AugmentSpec(SuiteSection):
     only once. 0: images are changed anew in every step (flips alone make two views by themselves)."""
     text: TextAugmentSpec | None = None
     """Random changes of training texts. Unset: texts stay as they are."""
+    sound: SoundAugmentSpec | None = None
+    """Random changes of training clips, where there are any."""
 
 
 class TrainingSpec(SuiteSection):
