@@ -16,8 +16,8 @@ SURFACE = {
     "DifferenceSpec": "more less",
     "TestSpec": "resplit",
     "VerdictsSpec": "margin reached",
-    "BackboneSpec": "name weights pretrain options units image_size mean std interpolation crop label",
-    "PretrainingSpec": "dataset options classes epochs batch_size optimizer lr weight_decay shift seed seeds "
+    "BackboneSpec": "name weights pretrain options units image_size takes mean std interpolation crop label",
+    "PretrainingSpec": "dataset options classes objective epochs batch_size optimizer lr weight_decay shift seed seeds "
     "allow_overlap",
     "HeadSpec": "start mlp dropout",
     "StrategySpec": "name options recipe stop_early head",
@@ -29,7 +29,9 @@ SURFACE = {
     "PhaseSpec": "share rates",
     "TrainingSpec": "steps epochs batch_size optimizer momentum weight_decay schedule warmup label_smoothing augment "
     "evaluations",
-    "AugmentSpec": "flip shift crop views",
+    "AugmentSpec": "flip shift crop views text sound",
+    "TextAugmentSpec": "mask drop",
+    "SoundAugmentSpec": "shift noise time_masks mel_masks widest",
     "SearchSpec": "trials budget sampler pruner first_rung lr weight_decay validation holdout scope finals",
     "FoldsSpec": "folds",
     "Range": "low high",
