@@ -49,7 +49,7 @@ class Lesson:
     label: str
     data: DataRef
     loc: tuple[str | int, ...]  # where the suite names it
-    may_overlap: bool  # knowingly with the target's own images
+    may_overlap: bool  # knowingly with the target's own examples
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class DataSource:
-    """Where a dataset's images come from, and what is known of them. In no key."""
+    """Where a dataset's examples come from, and what is known of them. In no key."""
 
     options: dict[str, Any]  # all of them, paths too
     facts: DatasetFacts
@@ -107,7 +107,7 @@ class Plan:
     jobs: dict[str, Job]  # every job once, needs before users
     weights_files: dict[str, Path]  # identity of weights -> the local checkpoint of that content
     pretrain_labels: dict[str, tuple[str, str]]  # key of a pretraining -> (backbone label, dataset)
-    sources: dict[str, DataSource]  # digest of a DataRef -> its images
+    sources: dict[str, DataSource]  # digest of a DataRef -> its examples
     finds: Finds
     machine: Machine  # what `precision: auto` was asked of
     arithmetic: dict[str, Choice]  # what a network trains in and why, by `arithmetic_key`
@@ -129,6 +129,10 @@ class Plan:
         """What a reader should know of the data sets, in full sentences."""
         cells = {cell.dataset: cell for cell in self.cells}
         return [f"{label}: {note}." for label, cell in sorted(cells.items()) for note in self.told_of_data(cell)]
+
+    def modality_of(self, cell: Cell) -> str:
+        """What its data set holds; the facts of a resolved set always say it."""
+        return self.sources[digest(cell.declared.data)].facts.modality or "image"
 
     def told_of_data(self, cell: Cell) -> tuple[str, ...]:
         facts = self.sources[digest(cell.declared.data)].facts

@@ -61,8 +61,8 @@ def _shared(facts: Facts) -> list[Block]:
         Words(
             [
                 f"Not in the seconds above: {spent} that the whole suite spent on what frozen parts compute from its "
-                "images. The outcome is kept and shared by all strategies that freeze the same part; whoever comes "
-                "first pays for it."
+                f"{facts.example}s. The outcome is kept and shared by all strategies that freeze the same part; "
+                "whoever comes first pays for it."
             ],
             tone="note",
         )

@@ -49,9 +49,9 @@ def protocol_section(facts: Facts) -> Section:
         _budget(search),
         *_search(search),
         *_halving(search, part(suite, "training").get("steps")),
-        "The point with the highest validation accuracy is chosen; ties go to the lower validation loss. A "
-        "trial that ended no better than a uniform guess on its own training images is chosen only if all of them did.",
-        *_validation(search),
+        "The point with the highest validation accuracy is chosen; ties go to the lower validation loss. A trial that "
+        f"ended no better than a uniform guess on its own training {facts.example}s is chosen only if all of them did.",
+        *_validation(search, facts.example),
         *_head(part(suite, "head")),
         *_training(part(suite, "training")),
         *_closed_forms(facts),
@@ -66,7 +66,7 @@ def protocol_section(facts: Facts) -> Section:
         *_scope(search),
         f"Intervals are at 95 %, {facts.scope}",
     ]
-    return Section("protocol", "Protocol", how, [Words(sentences, listed=True), *_saved(savings(facts.results))])
+    return Section("protocol", "Protocol", how, [Words(sentences, listed=True), *_saved(facts)])
 
 
 def _budget(search: dict[str, Any]) -> str:
@@ -123,13 +123,13 @@ def _halving(search: dict[str, Any], steps: int | None) -> list[str]:
     ]
 
 
-def _validation(search: dict[str, Any]) -> list[str]:
+def _validation(search: dict[str, Any], example: str) -> list[str]:
     kind = search.get("validation")
     share = f"{100 * float(search.get('holdout', 0)):g} % of the labels"
     if kind == "auto":
         return [
-            f"A trial is scored on a hold-out of {share}; where that would be under 100 images, on 3 stratified folds "
-            "instead."
+            f"A trial is scored on a hold-out of {share}; where that would be under 100 {example}s, on 3 stratified "
+            "folds instead."
         ]
     if kind == "holdout":
         return [f"A trial is scored on a hold-out of {share}."]
@@ -174,8 +174,8 @@ def _closed_forms(facts: Facts) -> list[str]:
     if not names:
         return []
     return [
-        f"Closed forms are solved, not trained ({listed(names)}): they take no steps and see images as they are; "
-        "instead of rates their search tries penalties, all of them in full, on the same splits."
+        f"Closed forms are solved, not trained ({listed(names)}): they take no steps and see {facts.example}s as they "
+        "are; instead of rates their search tries penalties, all of them in full, on the same splits."
     ]
 
 
@@ -188,7 +188,7 @@ def _own_heads(facts: Facts) -> list[str]:
         f"Checkpoints as they came ({listed(names)}) are scored on the test split by their own classifier, in fp32: "
         "among the data set's own classes, unless the name says `among=all`. Nothing is trained, searched or drawn, so "
         "every label budget has one and the same number, and so has every repeat, without an interval, unless its test "
-        "images are its own."
+        f"{facts.example}s are its own."
     ]
 
 
@@ -198,10 +198,10 @@ def _source_labels(facts: Facts) -> list[str]:
     if not names:
         return []
     return [
-        f"No label of the target is used before the test ({listed(names)}): the training images are those of the "
-        "source that show the target's classes, all of them, with their labels, and a trial is scored on the test "
-        "images of the source that show these classes. So every label budget has one and the same training, and "
-        "repeats differ in their initialisation and order alone."
+        f"No label of the target is used before the test ({listed(names)}): the training {facts.example}s are those of "
+        "the source that show the target's classes, all of them, with their labels, and a trial is scored on the test "
+        f"{facts.example}s of the source that show these classes. So every label budget has one and the same training, "
+        "and repeats differ in their initialisation and order alone."
     ]
 
 
@@ -234,8 +234,9 @@ def _reasons(facts: Facts, found: dict[str, list[str]]) -> str:
     return f" ({'; '.join(reasons)})" if reasons else ""
 
 
-def _saved(saved: Savings) -> list[Block]:
+def _saved(facts: Facts) -> list[Block]:
     """What the engine did not compute twice."""
+    saved: Savings = savings(facts.results)
     if not saved.trainings:
         return []
     total = plural(saved.trainings, "trial or final", "trials and finals")
@@ -247,7 +248,7 @@ def _saved(saved: Savings) -> list[Block]:
     )
     sentence = (
         f"How the work was done, which moves scores by rounding only: of {total}, {saved.kept:,} had frozen parts that "
-        f"were computed once for each image and kept{again}. {fleets}"
+        f"were computed once for each {facts.example} and kept{again}. {fleets}"
     )
     blocks: list[Block] = [Words([sentence])]
     for backbone, reason, count in saved.whole:

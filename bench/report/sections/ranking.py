@@ -43,9 +43,9 @@ def _table(facts: Facts, rows: list[Row]) -> Table:
     n = max((int(row["n"]) for row in ranked), default=0)
     caption = (
         f"Mean over {plural(len(facts.board.tasks), 'task')}, then over n = {n} repeats; 95 % interval over repeats"
-        f"{' and test images' if facts.knows_images else ''}, with the tasks held fixed, so it says nothing about "
-        "other data sets. ≈ marks the candidates for the best: no other strategy is shown to be better than they are "
-        "(paired by repeat, one-sided, 5 % over all rivals and all tasks of this page). Below the distance to the "
+        f"{f' and test {facts.example}s' if facts.knows_images else ''}, with the tasks held fixed, so it says nothing "
+        "about other data sets. ≈ marks the candidates for the best: no other strategy is shown to be better than they "
+        "are (paired by repeat, one-sided, 5 % over all rivals and all tasks of this page). Below the distance to the "
         "highest mean stands how far a strategy may lie behind the best of all the others. Strategies that share the "
         "first place in a task have equal parts of it."
     )
