@@ -93,7 +93,7 @@ def _role_columns(cell: Cell) -> dict[str, Any]:
 
 def _data_columns(plan: Plan, cell: Cell, spec: FitSpec) -> dict[str, Any]:
     facts = plan.sources[digest(cell.declared.data)].facts
-    return {"modality": plan.modality_of(cell), "seen_as": modality_of(spec.pipeline).in_words(spec.pipeline),
+    return {"modality": cell.modality, "seen_as": modality_of(spec.pipeline).in_words(spec.pipeline),
             "num_train": facts.num_train, "num_test": facts.num_test}
 
 
@@ -339,11 +339,11 @@ def _twice(plan: Plan, records: dict[str, Record]) -> list[str]:
     found = []
     for label, cell in sorted({cell.dataset: cell for cell in plan.cells}.items()):
         facts = plan.sources[digest(cell.declared.data)].facts
-        told = twice(MODALITIES[plan.modality_of(cell)].example)
+        told = twice(MODALITIES[cell.modality].example)
         if any(told in note for note in plan.told_of_data(cell)):
             continue
         if most := max((one.test_in_train for one in _scored(cell, records)), default=0):
-            how = ", pixel by pixel" if plan.modality_of(cell) == "image" else ""
+            how = ", pixel by pixel" if cell.modality == "image" else ""
             found.append(f"{label}: {most} of {facts.num_test} {told}{how}.")
     return found
 

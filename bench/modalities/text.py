@@ -42,4 +42,5 @@ MODALITY = Modality(
     pipeline_for=_pipeline_for,
     in_words=_in_words,
     example="text",
+    counted_as="texts of the greatest length, as in the protocol; shorter ones take less",
 )

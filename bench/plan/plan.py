@@ -77,6 +77,7 @@ class Cell:
     role: Role | None = None  # in a study
     pitfall: PitfallName | Literal[""] = ""  # the mistake that it makes on purpose (pitfalls.py)
     right: str = ""  # the strategy without it
+    modality: str = "image"  # what its data set holds
 
     @property
     def task(self) -> str:
@@ -129,10 +130,6 @@ class Plan:
         """What a reader should know of the data sets, in full sentences."""
         cells = {cell.dataset: cell for cell in self.cells}
         return [f"{label}: {note}." for label, cell in sorted(cells.items()) for note in self.told_of_data(cell)]
-
-    def modality_of(self, cell: Cell) -> str:
-        """What its data set holds; the facts of a resolved set always say it."""
-        return self.sources[digest(cell.declared.data)].facts.modality or "image"
 
     def told_of_data(self, cell: Cell) -> tuple[str, ...]:
         facts = self.sources[digest(cell.declared.data)].facts

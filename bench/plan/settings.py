@@ -18,7 +18,7 @@ from bench.suite.search_schema import FoldsSpec, SearchSpec
 
 WEIGHT_DECAY: dict[Optimizer, float] = {"sgd": 5e-4, "adamw": 0.05}
 AUTO_FOLDS = 3
-AUTO_HOLDOUT_MINIMUM = 100  # images; fewer choose a rate badly
+AUTO_HOLDOUT_MINIMUM = 100  # examples; fewer choose a rate badly
 
 
 def head_of(suite: Suite, own: HeadSpec | None, recipe: Recipe) -> NewHead:
@@ -42,8 +42,8 @@ def steps_of(training: TrainingSpec, num_labels: int) -> int:
     return math.ceil(num_labels / min(training.batch_size, num_labels)) * (training.epochs or 1)
 
 
-def source_images_of(backbone: ResolvedBackbone, target: DatasetFacts) -> int | None:
-    """Images of a pretraining's data that show the target's classes. 0: there are none, or no such data, and the
+def source_examples_of(backbone: ResolvedBackbone, target: DatasetFacts) -> int | None:
+    """Examples of a pretraining's data that show the target's classes. 0: there are none, or no such data, and the
     engine says so. None: not known."""
     if backbone.lesson is None:
         return 0
@@ -72,6 +72,11 @@ def training_of(suite: Suite, num_labels: int, recipe: Recipe, optimizer: Optimi
         precision=suite.engine.precision,
         crop=t.augment.crop or 0.0,
     )
+
+
+def for_modality(training: Training, modality: str) -> Training:
+    """Changes of pictures are in no other data's key: they do nothing there."""
+    return training if modality == "image" else replace(training, flip=False, shift=0, views=0, crop=0.0)
 
 
 def search_of(suite: Suite, labels: tuple[int, int], recipe: Recipe, training: Training) -> Search:

@@ -2,9 +2,11 @@
 
 from typing import Any
 
+from bench.analysis.cells import records
 from bench.analysis.frame import OWN_HEAD
 from bench.analysis.tables import Savings, precisions, savings
 from bench.analysis.words import listed, plural, shortened
+from bench.modalities import MODALITIES
 from bench.plan.halving import rung_ends, rung_shares
 from bench.report.facts import Facts, unique
 from bench.report.view import Block, Section, Words
@@ -53,7 +55,8 @@ def protocol_section(facts: Facts) -> Section:
         f"ended no better than a uniform guess on its own training {facts.example}s is chosen only if all of them did.",
         *_validation(search, facts.example),
         *_head(part(suite, "head")),
-        *_training(part(suite, "training")),
+        *_training(part(suite, "training"), facts),
+        *_inputs(facts),
         *_closed_forms(facts),
         *_own_heads(facts),
         *_source_labels(facts),
@@ -149,7 +152,7 @@ def _head(head: dict[str, Any]) -> list[str]:
             "A strategy with a head of its own says so in its name."]
 
 
-def _training(training: dict[str, Any]) -> list[str]:
+def _training(training: dict[str, Any], facts: Facts) -> list[str]:
     if not training:
         return []
     steps, epochs = training.get("steps"), training.get("epochs")
@@ -159,13 +162,28 @@ def _training(training: dict[str, Any]) -> list[str]:
     detail = [f"batch size {training['batch_size']}"] if "batch_size" in training else []
     optimizer = OPTIMIZERS.get(training.get("optimizer", ""), "")
     detail += [item for item in (optimizer, f"{training.get('schedule', 'constant')} schedule") if item]
-    augment = part(training, "augment")
+    augment = part(training, "augment") if "image" in facts.modalities else {}
     moves = [f"shifts up to {augment['shift']} px"] if augment.get("shift") else []
     moves += ["left-right flips"] if augment.get("flip") else []
     crop = augment.get("crop")
     moves += [f"random crops of at least {100 * crop:g} % of the area, resized"] if crop else []
-    detail.append(f"augmentation: {' and '.join(moves) or 'none'}")
+    of_images = " of images" if moves and facts.is_mixed else ""
+    detail.append(f"augmentation{of_images}: {' and '.join(moves) or 'none'}")
     return [f"Every training, whatever its strategy, gets {budget}: {', '.join(detail)}.", *_views(augment, moves)]
+
+
+def _inputs(facts: Facts) -> list[str]:
+    """What networks see, for each modality; by data set or network where they do not see the same."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for row in records(facts.results.finals):
+        where = found.setdefault(row["modality"], {}).setdefault(row["seen_as"], [])
+        where += [row["backbone"]] if row["backbone"] not in where else []
+    return [
+        f"Of each {MODALITIES[modality].example}, a network sees "
+        + "; ".join(f"{seen} ({listed(backbones)})" if len(ways) > 1 else seen for seen, backbones in ways.items())
+        + "."
+        for modality, ways in found.items()
+    ]
 
 
 def _closed_forms(facts: Facts) -> list[str]:
