@@ -33,8 +33,10 @@ def forgetting_section(facts: Facts) -> Section | None:
         for (where, strategy), one in order
     ]
     n = max(one.change.n for one in found.values())
+    num = plural(len(facts.board.tasks), "task")
+    tasks = num if not facts.many_backbones else "the tasks of each backbone"
     caption = (
-        f"Mean over {plural(len(facts.board.tasks), 'task')}, the least forgetful first; changes with a 95 % Student t "
+        f"Mean over {tasks}, the least forgetful first; changes with a 95 % Student t "
         f"interval over n = {n} repeats. The same 512 or so source {facts.example}s each time; where a strategy trains "
         "the old head along, by that head. Strategies that move nothing "
         "below the head keep all."
