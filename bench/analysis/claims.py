@@ -136,7 +136,7 @@ def _cell(value: str, rows: list[Row], cells: Cells) -> _Cell:
     if value == "source":
         told = finite_rows(sound, "source_after")
         if not told:
-            why = "nothing is known of the source's images" if sound else "collapsed in every repeat"
+            why = "nothing is known of the source's examples" if sound else "collapsed in every repeat"
             return _Cell(NO_COLUMN, nothing=why)
         step = resolution(finite(row["source_after"] for row in mine))
         return _Cell(Column({int(row["repeat"]): row["source_after"] for row in told}, {}, None, step), lost)
@@ -149,7 +149,7 @@ def _untestable(sample: Sample) -> str:
     if sample.n < 2:
         return "no repeat that all of its cells finished" if sample.n == 0 else "one repeat: nothing to judge chance by"
     if 0 < sample.num_images < FEWEST_IMAGES:
-        return f"{plural(sample.num_images, 'test image')}: a verdict takes {FEWEST_IMAGES} at least"
+        return f"{plural(sample.num_images, 'test example')}: a verdict takes {FEWEST_IMAGES} at least"
     return ""
 
 
@@ -212,7 +212,7 @@ def _what_would_decide(found: Estimate, region: tuple[float, float], level: floa
     if math.isfinite(repeats):
         return f"about {repeats:.0f} repeats would decide, if the number stays"
     if found.shared > 0 and distance > 0:
-        return "more repeats alone would not decide: it takes more test images too"
+        return "more repeats alone would not decide: it takes more test examples too"
     return "so close to what the claim says that no number of repeats would soon decide"
 
 

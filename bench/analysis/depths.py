@@ -151,7 +151,7 @@ def _untestable(found: Estimate, broken: int) -> str:
     if found.n < 2:
         return "fewer than two pairs of repeats"
     if 0 < found.num_images < FEWEST_IMAGES:
-        return f"fewer than {FEWEST_IMAGES} test images"
+        return f"fewer than {FEWEST_IMAGES} test examples"
     return ""
 
 

@@ -31,6 +31,10 @@ FINALS: dict[str, str] = {
     "budget": "str",  # label budget as written: "5", "full", "10%", "total 1000"
     "labels_per_class": "float64",  # mean over classes; the x axis
     "backbone": "str",  # label of the backbone, its origin included
+    "modality": "str",  # what the data set holds: "image", "text"
+    "seen_as": "str",  # what the network sees of an example, in words
+    "num_train": "float64",  # labelled examples of the data set, whatever the budget; NaN where not known
+    "num_test": "float64",
     "control": "bool",  # whether the suite gives its backbone random weights
     "strategy": "str",  # label of the strategy, "freeze(upto=2)"
     "baseline": "bool",  # True for scratch

@@ -14,6 +14,7 @@ from bench.analysis.frame import SuiteResults
 from bench.analysis.leaderboard import Leaderboard, leaderboard
 from bench.analysis.verdicts import AS_GOOD, HELPS, HURTS, NO_BASELINE, UNDECIDED, verdicts
 from bench.analysis.words import labels, listed, plural, plus_minus, points, shortened
+from bench.modalities import MODALITIES
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def headline(results: SuiteResults, findings: Findings) -> list[str]:
     counts = missing(results)
     if not (results.finals["status"] == "ok").any():
         return [_nothing(results.finals, counts)]
-    sentences = [_leader(findings.board), _by_dataset(findings.standings)]
+    sentences = [_leader(findings.board, results), _by_dataset(findings.standings)]
     sentences += [_transfer(findings.verdicts), _undecided(findings.verdicts), in_claims(findings.claims)]
     sentences.append(_gaps(counts))
     return [sentence for sentence in sentences if sentence]
@@ -55,12 +56,12 @@ def _nothing(finals: pd.DataFrame, counts: Counts) -> str:
     return f"Nothing to compare yet: none of {plural(len(finals), 'final training')} finished ({found})."
 
 
-def _leader(board: Leaderboard) -> str:
+def _leader(board: Leaderboard, results: SuiteResults) -> str:
     rows = [row for row in records(board.rows) if row["ranked"]]
     if not rows:
         return "No task was finished by two strategies alike, so no ranking is given."
     first, others = rows[0], rows[1:]
-    over = f"Over {plural(len(board.tasks), 'task')} that {_who(len(rows))} finished"
+    over = f"Over {plural(len(board.tasks), 'task')}{_of_what(board, results)} that {_who(len(rows))} finished"
     if not others:
         return (
             f"{over}, {shortened(first['strategy'])} scores {100 * first['mean']:.1f}; there is nothing to rank it "
@@ -77,6 +78,15 @@ def _leader(board: Leaderboard) -> str:
     if len(rivals) == len(others):
         return f"{sentence}, but none of the others can be ruled out as the best: {listed(rivals)}."
     return f"{sentence}. Others that may as well be the best: {listed(rivals)}."
+
+
+def _of_what(board: Leaderboard, results: SuiteResults) -> str:
+    """` (4 of images, 2 of texts)`, where a suite has several modalities."""
+    held = {row["dataset"]: row["modality"] for row in records(results.finals)}
+    if len(set(held.values())) < 2:
+        return ""
+    counts = Counter(held[task[0]] for task in board.tasks)
+    return f" ({', '.join(f'{num} of {MODALITIES[name].example}s' for name, num in counts.items())})"
 
 
 def _who(count: int) -> str:

@@ -13,6 +13,7 @@ from bench.analysis.sharing import label_overlap, test_overlap
 from bench.datasets.overlap import Overlap, twice, worst
 from bench.keys import digest
 from bench.modalities import MODALITIES
+from bench.modalities import of as modality_of
 from bench.plan.agreement import REFUSED, agreeing
 from bench.plan.exams import exams_of, sentences
 from bench.plan.halving import cohorts
@@ -90,6 +91,12 @@ def _role_columns(cell: Cell) -> dict[str, Any]:
     return {**asdict(role), "classes": cell.declared.data.classes}
 
 
+def _data_columns(plan: Plan, cell: Cell, spec: FitSpec) -> dict[str, Any]:
+    facts = plan.sources[digest(cell.declared.data)].facts
+    return {"modality": cell.modality, "seen_as": modality_of(spec.pipeline).in_words(spec.pipeline),
+            "num_train": facts.num_train, "num_test": facts.num_test}
+
+
 def _sharing_columns(plan: Plan, cell: Cell) -> dict[str, float]:
     facts, is_resplit = plan.sources[digest(cell.declared.data)].facts, bool(cell.splits)
     return {"label_overlap": label_overlap(cell.budget, facts, is_resplit),
@@ -116,6 +123,7 @@ def _finals(plan: Plan, cell: Cell, records: dict[str, Record], store: Store) ->
         told = (("source", "original"), ("refitted", "refitted"))
         rows.append({
             **_cell_columns(cell, spec),
+            **_data_columns(plan, cell, spec),
             **shared,
             **_axis_columns(cell),
             **_role_columns(cell),
@@ -333,8 +341,8 @@ def _twice(plan: Plan, records: dict[str, Record]) -> list[str]:
     found = []
     for label, cell in sorted({cell.dataset: cell for cell in plan.cells}.items()):
         facts, told = plan.sources[digest(cell.declared.data)].facts, plan.told_of_data(cell)
-        scored, example = _scored(cell, records), MODALITIES[facts.modality or "image"].example
-        how = ", pixel by pixel" if facts.modality == "image" else ""
+        scored, example = _scored(cell, records), MODALITIES[cell.modality].example
+        how = ", pixel by pixel" if cell.modality == "image" else ""
         splits = (
             ("test", facts.num_test, [one.test_in_train for one in scored]),
             ("shift", facts.num_shift, [one.shift_in_train for one in scored]),

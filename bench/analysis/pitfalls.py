@@ -1,4 +1,4 @@
-"""What a mistake costs: each cell that makes one against the right cell, paired by repeat and test image.
+"""What a mistake costs: each cell that makes one against the right cell, paired by repeat and test example.
 
 The spread between repeats is pooled over the strategies that make the same mistake on one task, and no further: a
 network that reads blue for red scatters as little as the right one, a rate that is too high by tens of points.
@@ -16,6 +16,7 @@ from bench.analysis.statistics import LEVEL, finite, holm_steps, resolution
 from bench.analysis.variance import Column, Estimate, Sample
 from bench.analysis.verdicts import FEWEST_IMAGES
 from bench.analysis.words import plural
+from bench.modalities import example_of
 
 COSTS, GAINS, NOT_SHOWN, UNDECIDED, BREAKS = "costs", "gains here", "does not show here", "undecided", "diverges"
 
@@ -111,7 +112,8 @@ def _untested(found: Estimate, right: list[Row], wrong: list[Row]) -> tuple[str,
     if found.n == 1:
         return UNDECIDED, "one pair of repeats: nothing to judge chance by"
     if 0 < found.num_images < FEWEST_IMAGES:
-        return UNDECIDED, f"{plural(found.num_images, 'test image')}: a verdict takes {FEWEST_IMAGES} at least"
+        tested = plural(found.num_images, f"test {example_of([right[0]['modality']])}")
+        return UNDECIDED, f"{tested}: a verdict takes {FEWEST_IMAGES} at least"
     return "", ""
 
 

@@ -10,6 +10,7 @@ from bench.analysis.frame import CELL
 from bench.analysis.statistics import LEVEL, Corrected, holm_steps
 from bench.analysis.variance import Estimate, Sample
 from bench.analysis.words import plural
+from bench.modalities import example_of
 
 HELPS, HURTS, AS_GOOD = "helps", "hurts", "as good as"
 UNDECIDED, NO_BASELINE = "undecided", "no baseline"
@@ -77,7 +78,7 @@ def _row(
     reference = baselines.get(task, "")
     broken = scores.breaks(task, cell[3])
     finished = len(scores.columns[task][cell[3]].scores)
-    reason = _untestable(found, broken, finished, status_text(rows)) if reference else ""
+    reason = _untestable(found, broken, finished, rows) if reference else ""
     of_baseline = scores.breaks(task, reference) if reference else 0
     without = f"without the {plural(of_baseline, 'repeat')} in which {reference} collapsed" if of_baseline else ""
     return {
@@ -96,17 +97,18 @@ def _row(
     }
 
 
-def _untestable(found: Estimate, broken: int, finished: int, statuses: str) -> str:
+def _untestable(found: Estimate, broken: int, finished: int, rows: list[Row]) -> str:
     """Why a cell has no test; empty where it has one."""
     if broken:
         others = "; the difference is over the others" if found.n else ""
         return f"collapsed in {broken} of {finished} repeats{others}"
     if found.n == 0:
-        return f"no pair of finished repeats ({statuses})"
+        return f"no pair of finished repeats ({status_text(rows)})"
     if found.n == 1:
         return "one pair of repeats: nothing to judge chance by"
     if 0 < found.num_images < FEWEST_IMAGES:
-        return f"{plural(found.num_images, 'test image')}: a verdict takes {FEWEST_IMAGES} at least"
+        tested = plural(found.num_images, f"test {example_of([rows[0]['modality']])}")
+        return f"{tested}: a verdict takes {FEWEST_IMAGES} at least"
     return ""
 
 

@@ -76,15 +76,17 @@ def _datasets(_: Path) -> list[Row]:
 
 def _dataset(entry: Any) -> Row:
     row = {"description": entry.summary, "options": options_of(entry.options)}
-    sizes: Row = {"classes": None, "train": None, "test": None, "image_size": None, "here": None}
-    if any(option["required"] for option in row["options"]):  # the sizes depend on what is given
+    sizes: Row = {"modality": None, "classes": None, "train": None, "test": None, "image_size": None, "here": None}
+    if any(option["required"] for option in row["options"]):  # what it holds depends on what is given
         return {**row, **sizes}
+    sizes["modality"] = entry.modality
     try:
         facts = entry.facts(entry.options())
     except Missing as missing:
         return {**row, **sizes, "here": f"no, {missing.megabytes:,} MB" if missing.megabytes else "no"}
-    return {**row, "classes": facts.num_classes, "train": facts.num_train, "test": facts.num_test,
-            "image_size": facts.image_size, "here": "yes"}
+    modality = facts.modality or entry.modality
+    return {**row, "modality": modality, "classes": facts.num_classes, "train": facts.num_train, "test": facts.num_test,
+            "image_size": facts.image_size if modality == "image" else None, "here": "yes"}
 
 
 def _backbones(_: Path) -> list[Row]:
@@ -94,7 +96,8 @@ def _backbones(_: Path) -> list[Row]:
 
 
 def _backbone(entry: Any) -> Row:
-    return {"description": entry.summary, "units": list(entry.facts.unit_names), "options": options_of(entry.options)}
+    return {"description": entry.summary, "modality": entry.facts.modality, "units": list(entry.facts.unit_names),
+            "options": options_of(entry.options)}
 
 
 def _strategies(_: Path) -> list[Row]:
@@ -197,8 +200,8 @@ def _run(name: str, folders: Any) -> Row:
 # What can be listed -> how, and the columns people see.
 LISTS: dict[str, tuple[Callable[[Path], list[Row]], list[str]]] = {
     "suites": (_suites, ["name", "file", "description"]),
-    "datasets": (_datasets, ["name", "here", "classes", "train", "test", "image_size", "description", "options"]),
-    "backbones": (_backbones, ["name", "units", "description", "options"]),
+    "datasets": (_datasets, ["name", "here", "modality", "classes", "train", "test", "image_size", "description", "options"]),
+    "backbones": (_backbones, ["name", "modality", "units", "description", "options"]),
     "strategies": (_strategies, ["name", "description", "paper", "needs", "options"]),
     "runs": (_runs, ["name", "finished", "planned", "went_wrong", "description"]),
 }

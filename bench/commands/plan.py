@@ -9,6 +9,7 @@ from bench.commands.output import as_json, say, table
 from bench.commands.progress import read_progress, time_left
 from bench.commands.suites import Folders
 from bench.execute.ingest import images_at_hand
+from bench.modalities import MODALITIES, example_of
 from bench.plan.exams import examine, refuse_overlaps, sentences
 from bench.plan.halving import rungs
 from bench.plan.pitfalls import in_words
@@ -32,7 +33,7 @@ def show_plan(plan: Plan, folders: Folders, json: bool) -> int:
     say(f"{summary['cells']} cells; each {how if trains else 'a checkpoint, scored as it came'}")
     for line in [*_options_in_words(plan), *in_words(suite.pitfalls, plan.cells, plan.jobs)]:
         say(line)
-    say(f"precision: {_precision_in_words(plan)}; {_augment_in_words(summary['views'], suite.engine.partition)}")
+    say(f"precision: {_precision_in_words(plan)}; {_augment_in_words(plan)}")
     say(f"{summary['trainings']} trainings in all, {summary['finished']} records are there, {left_in_words(summary)}")
     for line in summary["notes"]:
         say(f"note: {line}")
@@ -55,7 +56,7 @@ def _search_in_words(plan: Plan) -> str:
     *compared, _ = rungs(search, steps)
     scored = f"{search.folds} folds" if search.folds else f"a hold-out of {search.holdout:.0%}"
     if spec.recipe.labels == "source":
-        scored = "the source's test images"
+        scored = f"the source's test {_example(plan)}s"
     halved = f"halved after {_listed(compared)} of {steps} steps" if compared else f"each of {steps} steps"
     return f"{num} trials, {halved} ({search.sampler}, {scored}; on the first task)"
 
@@ -98,19 +99,38 @@ def _precision_in_words(plan: Plan) -> str:
     return " and ".join(parts)
 
 
-def _augment_in_words(views: int | None, partition: bool) -> str:
-    """Whether the stem is live or cached."""
-    if not partition:
+def _example(plan: Plan) -> str:
+    return example_of(cell.modality for cell in plan.cells)
+
+
+def _augment_in_words(plan: Plan) -> str:
+    """Whether the stem is live or cached, for each modality of the suite."""
+    if not plan.loaded.suite.engine.partition:
         return "frozen parts are computed in every step (engine.partition is off)"
+    return "; ".join(_changes(f"{MODALITIES[name].example}", views) for name, views in _views(plan).items())
+
+
+def _changes(example: str, views: int | None) -> str:
     if views is None:
-        return "images change anew in every step, frozen parts are recomputed in each (training.augment.views caches)"
-    shown = "images are not changed" if views == 0 else f"{views} cached views of each training image"
+        return (f"{example}s change anew in every step, frozen parts are recomputed in each (training.augment.views "
+                "caches)")
+    shown = f"{example}s are not changed" if views == 0 else f"{views} cached views of each training {example}"
     return f"{shown}, so frozen parts see each of them once"
 
 
+def _views(plan: Plan) -> dict[str, int | None]:
+    """By modality, in the suite's order."""
+    found: dict[str, int | None] = {}
+    for cell in plan.cells:
+        spec = plan.jobs[cell.finals[0]].spec
+        assert isinstance(spec, FitSpec)
+        found.setdefault(cell.modality, _num_views(spec.training))
+    return found
+
+
 def _num_views(training: Training) -> int | None:
-    """Changed views of each image that there can be; 0: images stay as they are, None: no end of them."""
-    if not (training.flip or training.shift or training.crop or training.text):
+    """Changed views of each example that there can be; 0: they stay as they are, None: no end of them."""
+    if not (training.flip or training.shift or training.crop or training.text or training.sound):
         return 0
     return None if changes_anew(training) else training.views or 2
 

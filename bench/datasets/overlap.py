@@ -1,7 +1,7 @@
-"""Which images two data sets have in common, by their content: whatever a file or a set is called.
+"""Which examples two data sets have in common, by their content: whatever a file or a set is called.
 
-Images are compared by prints (`Split.prints`), which lie beside the pixels in the cache: as they are kept, and as they
-were before they were cut to squares. So a picture is found again in a set of another size, and under another name.
+Examples are compared by prints (`Split.prints`), which lie beside them in the cache: as they are kept, and as they
+were before they were cut to size. So a picture is found again in a set of another size, and under another name.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from bench.datasets.base import Dataset, Prints
 
-LIMIT = 0.01  # of a target's test or training images: more of them, and a set counts as the target's own
+LIMIT = 0.01  # of a target's test or training examples: more of them, and a set counts as the target's own
 
 
 def twice(example: str = "image", split: str = "test") -> str:
@@ -21,7 +21,7 @@ def twice(example: str = "image", split: str = "test") -> str:
 
 @dataclass(frozen=True)
 class Overlap:
-    """How many of a target's images are training images of a set that was learned before it. `shift`: of a further
+    """How many of a target's examples are training examples of a set that was learned before it. `shift`: of a further
     split, where it has one."""
 
     test: int
@@ -39,10 +39,10 @@ class Overlap:
     def __bool__(self) -> bool:
         return self.test + self.train + self.shift > 0
 
-    def __str__(self) -> str:
-        further = f", {self.shift:,} of {self.num_shift:,} shift images" if self.num_shift else ""
-        return (f"{self.test:,} of {self.num_test:,} test images{further} and {self.train:,} of {self.num_train:,} "
-                "training images")
+    def in_words(self, example: str) -> str:
+        further = f", {self.shift:,} of {self.num_shift:,} shift {example}s" if self.num_shift else ""
+        return (f"{self.test:,} of {self.num_test:,} test {example}s{further} and {self.train:,} of "
+                f"{self.num_train:,} training {example}s")
 
 
 def worst(found: Sequence[Overlap]) -> Overlap:
@@ -51,14 +51,14 @@ def worst(found: Sequence[Overlap]) -> Overlap:
 
 
 def overlap(learned: Dataset, target: Dataset, split: int | None = None) -> Overlap:
-    """Only training images of `learned` count: its test split was never learned. `split`: of the target."""
+    """Only training examples of `learned` count: its test split was never learned. `split`: of the target."""
     prints = np.unique(learned.train.prints)
     parts = [*reversed(target.prints(split)), *([] if target.shift is None else [target.shift.prints])]
     return Overlap(*(number for part in parts for number in (int(_are_in(part, prints).sum()), len(part))))
 
 
 def num_test_in_train(dataset: Dataset, split: int | None = None) -> int:
-    """Test images of a set that are training images of it too."""
+    """Test examples of a set that are training examples of it too."""
     train, test = dataset.prints(split)
     return int(_are_in(test, np.unique(train)).sum())
 

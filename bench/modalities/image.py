@@ -25,6 +25,12 @@ def _pipeline_for(spec: Any, facts: Any, data: Any) -> Pipeline:
     )
 
 
+def _in_words(pipeline: Pipeline) -> str:
+    side, crop = pipeline.image_size, pipeline.crop
+    cut = f", the middle {100 * crop:g} % of each side" if crop < 1 else ""
+    return f"{side} × {side} pixels ({pipeline.interpolation}{cut}), normalised as the weights expect"
+
+
 def _handling() -> Handling:
     from bench.modalities.pixels import ImageHandling
 
@@ -39,4 +45,5 @@ MODALITY = Modality(
     pipeline=Pipeline,
     handling=_handling,
     pipeline_for=_pipeline_for,
+    in_words=_in_words,
 )

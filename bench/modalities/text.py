@@ -19,6 +19,13 @@ def _pipeline_for(spec: Any, facts: Any, data: Any) -> TextPipeline:
     return facts.takes
 
 
+def _in_words(pipeline: TextPipeline) -> str:
+    name, _, size = pipeline.tokenizer.partition("/")
+    if size:
+        return f"the first {pipeline.max_length} words, each as one of {int(size):,} numbers"
+    return f"the first {pipeline.max_length} tokens, as the tokenizer with SHA-256 {name[:12]} cuts them"
+
+
 def _handling() -> Handling:
     from bench.modalities.tokens import TextHandling
 
@@ -33,5 +40,7 @@ MODALITY = Modality(
     pipeline=TextPipeline,
     handling=_handling,
     pipeline_for=_pipeline_for,
+    in_words=_in_words,
     example="text",
+    counted_as="texts of the greatest length, as in the protocol; shorter ones take less",
 )

@@ -10,7 +10,7 @@ from bench.suite.schema import ClassesSpec
 def chosen(asked: ClassesSpec, name: str, entry: DatasetEntry, facts: DatasetFacts) -> tuple[int, ...]:
     """Places among the set's classes, ascending. Raises ValueError."""
     if not facts.train_sizes or not facts.test_sizes or bool(facts.num_shift) != bool(facts.shift_sizes):
-        raise ValueError(f"{name!r} does not tell how many images each class has, so no part of it can be planned")
+        raise ValueError(f"{name!r} does not tell how many examples each class has, so no part of it can be planned")
     if asked.half is not None:
         found = _half(asked, name, facts.num_classes)
     elif asked.group is not None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from bench import backbones
 from bench.errors import BenchError, Missing, MissingInputs, SuiteError
 from bench.keys import digest
+from bench.modalities import example_of
 from bench.plan import probe
 from bench.plan.claims import check_claims
 from bench.plan.exams import refuse_same
@@ -25,7 +26,7 @@ from bench.plan.resolve import (
     resolve_backbone,
     resolve_strategy,
 )
-from bench.plan.settings import for_modality, head_of, optimizer_of, search_of, source_images_of, training_of, undrawn
+from bench.plan.settings import for_modality, head_of, optimizer_of, search_of, source_examples_of, training_of, undrawn
 from bench.plan.study import check_reading, role_of
 from bench.plan.tasks import Task, tasks_of
 from bench.spec.job import FitSpec, Job
@@ -179,10 +180,11 @@ def _check_epochs(
     recipes: list[tuple[ResolvedBackbone, list[ResolvedStrategy]]],
     problems: Problems,
 ) -> None:
-    """Steps of an epoch follow from the number of images, which has to be known."""
+    """Steps of an epoch follow from the number of examples, which has to be known."""
     for task, (backbone, strategy), _ in _combinations(suite, tasks, recipes) if suite.training.epochs else ():
-        if strategy.recipe.labels == "source" and source_images_of(backbone, task.dataset.facts) is None:
-            text = (f"{strategy.label!r} learns images of the source of {backbone.label!r} that show the "
+        if strategy.recipe.labels == "source" and source_examples_of(backbone, task.dataset.facts) is None:
+            example = example_of([backbone.facts.modality])
+            text = (f"{strategy.label!r} learns {example}s of the source of {backbone.label!r} that show the "
                     f"classes of {task.dataset.label!r}, and how many there are is not known: give `steps` instead")
             problems.add(("training", "epochs"), text)
     problems.lines[:] = dict.fromkeys(problems.lines)  # budgets are alike
@@ -278,10 +280,9 @@ def _cell(
     backbone, strategy = pair
     recipe = strategy.recipe
     origins = [origin_of(backbone, strategy, repeat) for repeat in range(suite.repeats)]
-    num_learned = task.num_labels if recipe.labels is None else source_images_of(backbone, task.dataset.facts)
+    num_learned = task.num_labels if recipe.labels is None else source_examples_of(backbone, task.dataset.facts)
     training = training_of(suite, num_learned or task.num_labels, recipe, optimizer_of(suite, backbone.facts))
-    training = for_modality(training, backbone.facts.modality)
-    training = replace(training, precision=backbone.arithmetic.used)
+    training = for_modality(replace(training, precision=backbone.arithmetic.used), backbone.facts.modality)
     for job in (job for origin in origins for job in origin.pretrainings):
         jobs.setdefault(job.key, job)
     spec = FitSpec(
@@ -325,6 +326,7 @@ def _cell(
         unchosen=tuple(job.key for job in others),
         lessons=origins[0].lessons,
         splits=task.splits,
+        modality=task.dataset.facts.modality or "image",
     )
 
 

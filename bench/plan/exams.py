@@ -1,6 +1,6 @@
 """What a target's test split asks about, against what the weights learned before: no pretraining on the exam.
 
-A set that is the target itself is known at planning. That two sets share images is known once their pixels have been
+A set that is the target itself is known at planning. That two sets share examples is known once both have been
 decoded (`datasets/overlap.py`): `examine` compares them, before the first training.
 """
 
@@ -11,11 +11,12 @@ from bench.datasets.base import Dataset
 from bench.datasets.overlap import Overlap, overlap, worst
 from bench.errors import SuiteError
 from bench.keys import digest
+from bench.modalities import example_of
 from bench.plan.plan import Cell, Lesson, Plan
 from bench.spec.refs import DataRef
 from bench.suite.load import LoadedSuite
 
-REMEDY = "take other images, or write `allow_overlap: true` beside it to do this knowingly"
+REMEDY = "take other data, or write `allow_overlap: true` beside it to do this knowingly"
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Exam:
     lesson: Lesson
     target: str  # label
     data: DataRef  # of the target
+    example: str  # what people call one of its examples
     splits: tuple[int, ...] = ()  # of its repeats; (): they share one
 
     @property
@@ -32,7 +34,7 @@ class Exam:
 
     @property
     def is_same(self) -> bool:
-        """The target itself, as far as can be told without its pixels. A metric makes no other images."""
+        """The target itself, as far as can be told without its content. A metric makes no other examples."""
         mine, theirs = self.lesson.data, self.data
         if (mine.name, mine.options, mine.revision) != (theirs.name, theirs.options, theirs.revision):
             return False
@@ -44,18 +46,20 @@ Examined = tuple[Exam, Overlap | None]
 
 def exams_of(cells: Iterable[Cell]) -> list[Exam]:
     """Each pair once, in the order of the suite."""
-    every = [Exam(lesson, cell.dataset, cell.declared.data, cell.splits) for cell in cells for lesson in cell.lessons]
+    every = [Exam(lesson, cell.dataset, cell.declared.data, example_of([cell.modality]), cell.splits)
+             for cell in cells for lesson in cell.lessons]  # fmt: skip
     return list({exam.pair: exam for exam in every}.values())
 
 
 def refuse_same(loaded: LoadedSuite, cells: Iterable[Cell]) -> None:
     """Raises SuiteError."""
-    _refuse(loaded, [(exam, "all images") for exam in exams_of(cells) if exam.is_same])
+    _refuse(loaded, [(exam, f"all {exam.example}s") for exam in exams_of(cells) if exam.is_same])
 
 
 def refuse_overlaps(loaded: LoadedSuite, found: Iterable[Examined]) -> None:
     """Raises SuiteError."""
-    _refuse(loaded, [(exam, str(known)) for exam, known in found if known is not None and known.is_own])
+    own = [(exam, known) for exam, known in found if known is not None and known.is_own]
+    _refuse(loaded, [(exam, known.in_words(exam.example)) for exam, known in own])
 
 
 def _refuse(loaded: LoadedSuite, known: Iterable[tuple[Exam, str]]) -> None:
@@ -69,14 +73,14 @@ def _refuse(loaded: LoadedSuite, known: Iterable[tuple[Exam, str]]) -> None:
 
 
 def examine(plan: Plan, load: Callable[[DataRef], Dataset | None]) -> list[Examined]:
-    """What each pair has in common. `load`: None where the images are not at hand, and nothing is known then."""
-    images: dict[str, Dataset | None] = {}
+    """What each pair has in common. `load`: None where the examples are not at hand, and nothing is known then."""
+    loaded: dict[str, Dataset | None] = {}
 
     def at_hand(ref: DataRef) -> Dataset | None:
         key = digest(ref)
-        if key not in images:
-            images[key] = load(ref)
-        return images[key]
+        if key not in loaded:
+            loaded[key] = load(ref)
+        return loaded[key]
 
     pairs = [(exam, at_hand(exam.lesson.data), at_hand(exam.data)) for exam in exams_of(plan.cells)]
     return [
@@ -91,8 +95,8 @@ def _most(exam: Exam, learned: Dataset, target: Dataset) -> Overlap:
 
 
 def sentences(found: Iterable[Examined]) -> list[str]:
-    """Of those pairs that have images in common, as far as that is known. Sets that were each learned from themselves,
-    as the controls of a study are, share one."""
+    """Of those pairs that have examples in common, as far as that is known. Sets that were each learned from
+    themselves, as the controls of a study are, share one."""
     told: dict[str, list[str]] = {}  # targets, by what is said of them
     for exam, known in found:
         if known or (known is None and exam.is_same):
@@ -101,7 +105,7 @@ def sentences(found: Iterable[Examined]) -> list[str]:
 
 
 def _said(exam: Exam, known: Overlap | None) -> str:
-    what = str(known) if known else "all images"
+    what = known.in_words(exam.example) if known else f"all {exam.example}s"
     source = "itself" if exam.is_same and exam.lesson.label == exam.target else exam.lesson.label
     allowed = ", as `allow_overlap` says" if exam.lesson.may_overlap else ""
     return f"{what} were learned beforehand, from {source}{allowed}"

@@ -49,7 +49,7 @@ class Lesson:
     label: str
     data: DataRef
     loc: tuple[str | int, ...]  # where the suite names it
-    may_overlap: bool  # knowingly with the target's own images
+    may_overlap: bool  # knowingly with the target's own examples
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,7 @@ class Cell:
     role: Role | None = None  # in a study
     pitfall: PitfallName | Literal[""] = ""  # the mistake that it makes on purpose (pitfalls.py)
     right: str = ""  # the strategy without it
+    modality: str = "image"  # what its data set holds
 
     @property
     def task(self) -> str:
@@ -85,7 +86,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class DataSource:
-    """Where a dataset's images come from, and what is known of them. In no key."""
+    """Where a dataset's examples come from, and what is known of them. In no key."""
 
     options: dict[str, Any]  # all of them, paths too
     facts: DatasetFacts
@@ -107,7 +108,7 @@ class Plan:
     jobs: dict[str, Job]  # every job once, needs before users
     weights_files: dict[str, Path]  # identity of weights -> the local checkpoint of that content
     pretrain_labels: dict[str, tuple[str, str]]  # key of a pretraining -> (backbone label, dataset)
-    sources: dict[str, DataSource]  # digest of a DataRef -> its images
+    sources: dict[str, DataSource]  # digest of a DataRef -> its examples
     finds: Finds
     machine: Machine  # what `precision: auto` was asked of
     arithmetic: dict[str, Choice]  # what a network trains in and why, by `arithmetic_key`

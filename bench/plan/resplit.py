@@ -1,4 +1,4 @@
-"""Which data sets are divided anew in every repeat, so that intervals are over test images too.
+"""Which data sets are divided anew in every repeat, so that intervals are over test examples too.
 
 Only those can be that come in one split; `datasets/base.py` divides them, by a seed that names the set and the repeat.
 """
@@ -8,7 +8,7 @@ from bench.keys import seed_for
 from bench.spec.refs import DataRef
 from bench.suite.schema import DatasetSpec, Suite
 
-FEW = 3000  # images; of as many and more, which are tested on moves a score little
+FEW = 3000  # examples; of as many and more, which are tested on moves a score little
 
 
 def resplits(suite: Suite, spec: DatasetSpec, facts: DatasetFacts) -> bool:
@@ -27,9 +27,9 @@ def trouble(suite: Suite, spec: DatasetSpec, facts: DatasetFacts) -> str | None:
     if not spec.test.resplit:
         return None
     if facts.division is None:
-        return "`resplit: true` is for images that come in one split, and this set brings a test split of its own"
+        return "`resplit: true` is for data that come in one split, and this set brings a test split of its own"
     if suite.search.scope == "cell":
-        return ("`resplit: true` needs `search: {scope: repeat}`: one search for all repeats would learn from images "
+        return ("`resplit: true` needs `search: {scope: repeat}`: one search for all repeats would learn from examples "
                 "that other repeats test on")
     return None
 

@@ -18,7 +18,7 @@ from bench.suite.search_schema import FoldsSpec, SearchSpec
 
 WEIGHT_DECAY: dict[Optimizer, float] = {"sgd": 5e-4, "adamw": 0.05}
 AUTO_FOLDS = 3
-AUTO_HOLDOUT_MINIMUM = 100  # images; fewer choose a rate badly
+AUTO_HOLDOUT_MINIMUM = 100  # examples; fewer choose a rate badly
 
 
 def head_of(suite: Suite, own: HeadSpec | None, recipe: Recipe) -> NewHead:
@@ -42,8 +42,8 @@ def steps_of(training: TrainingSpec, num_labels: int) -> int:
     return math.ceil(num_labels / min(training.batch_size, num_labels)) * (training.epochs or 1)
 
 
-def source_images_of(backbone: ResolvedBackbone, target: DatasetFacts) -> int | None:
-    """Images of a pretraining's data that show the target's classes. 0: there are none, or no such data, and the
+def source_examples_of(backbone: ResolvedBackbone, target: DatasetFacts) -> int | None:
+    """Examples of a pretraining's data that show the target's classes. 0: there are none, or no such data, and the
     engine says so. None: not known."""
     if backbone.lesson is None:
         return 0
@@ -77,14 +77,13 @@ def training_of(suite: Suite, num_labels: int, recipe: Recipe, optimizer: Optimi
 
 
 def for_modality(training: Training, modality: str) -> Training:
-    """Changes of other data than a network takes are none of its own."""
-    if modality != "image":
-        training = replace(training, flip=False, shift=0, crop=0.0)
-    return replace(
-        training,
-        text=training.text if modality == "text" else None,
-        sound=training.sound if modality == "sound" else None,
-    )
+    """Changes of other data than a network takes are in no key: they do nothing there."""
+    text = training.text if modality == "text" else None
+    sound = training.sound if modality == "sound" else None
+    if modality == "image":
+        return replace(training, text=None, sound=None)
+    views = training.views if text is not None or sound is not None else 0
+    return replace(training, flip=False, shift=0, crop=0.0, views=views, text=text, sound=sound)
 
 
 def search_of(

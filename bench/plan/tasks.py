@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 
+from bench.modalities import example_of
 from bench.plan.resolve import Asked, Problems, ResolvedDataset, resolve_dataset
 from bench.plan.resplit import resplits, splits_of, trouble
 from bench.spec.refs import LabelBudget
@@ -16,7 +17,7 @@ class Task:
     dataset: ResolvedDataset
     budget: LabelBudget
     num_labels: int
-    splits: tuple[int, ...] = ()  # seeds of the repeats' own training and test images; (): they share one test split
+    splits: tuple[int, ...] = ()  # seeds of the repeats' own training and test examples; (): they share one test split
 
 
 def tasks_of(suite: Suite, problems: Problems) -> list[Task]:
@@ -54,11 +55,12 @@ def budgets_of(spec: DatasetSpec) -> list[LabelBudget]:
 
 def _budget_trouble(budget: LabelBudget, dataset: ResolvedDataset) -> str | None:
     facts = dataset.facts
+    example = example_of([facts.modality or "image"])
     if budget.kind == "labels_per_class" and budget.amount > facts.smallest_class:
         return (f"{budget.text} labels per class: a class of {dataset.label!r} has only {facts.smallest_class} "
-                f"training images")
+                f"training {example}s")
     if budget.kind == "total" and budget.amount > facts.num_train:
-        return f"{budget.text}: {dataset.label!r} has only {facts.num_train} training images"
+        return f"{budget.text}: {dataset.label!r} has only {facts.num_train} training {example}s"
     if _num_labels(budget, dataset) < 2 * facts.num_classes:
         return (f"{budget.text}: fewer than 2 labels for each of {facts.num_classes} classes leave nothing "
                 f"to validate on")

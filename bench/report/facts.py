@@ -1,7 +1,7 @@
 """Everything the sections say, computed once: summaries, verdicts, ranking, and who looks how."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bench.analysis.candidates import Place
 from bench.analysis.cells import Row, Task, records
@@ -13,6 +13,7 @@ from bench.analysis.pitfalls import Cost, pitfall_costs
 from bench.analysis.tables import Counts, Leaderboard, cell_summary, missing
 from bench.analysis.transferability import Study, studies
 from bench.analysis.words import labels, shortened
+from bench.modalities import MODALITIES, example_of
 from bench.report.palette import budget_series, strategy_series
 from bench.report.view import Look, TableCell
 
@@ -69,13 +70,32 @@ class Facts:
         return len(unique(row["backbone"] for row in self.summary)) > 1
 
     @property
+    def modalities(self) -> list[str]:
+        return unique(row["modality"] for row in self.summary)
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether data sets of several modalities stand side by side."""
+        return len(self.modalities) > 1
+
+    @property
+    def example(self) -> str:
+        """What the page calls one example: `image`, `text`, or `example` where it has several modalities."""
+        return example_of(self.modalities)
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """What each data set holds, in the plural."""
+        return {row["dataset"]: f"{MODALITIES[row['modality']].example}s" for row in self.summary}
+
+    @property
     def metric(self) -> str:
         metrics = unique(row["metric"] for row in self.summary)
         return METRICS.get(metrics[0], metrics[0]) if len(metrics) == 1 else "score"
 
     @property
     def knows_images(self) -> bool:
-        """Whether intervals speak of other test images too, everywhere on the page."""
+        """Whether intervals speak of other test examples too, everywhere on the page."""
         return all(row["num_images"] > 0 for row in self.summary if row["n"] > 0)
 
     @property
@@ -91,12 +111,12 @@ class Facts:
         over = f"new {weights}{draws}starts and orders"
         if self.knows_images:
             fixed = "Data set and recipe" if weights else "Data set, pretrained weights and recipe"
-            return f"over {over} and new test images. {fixed} are held fixed."
+            return f"over {over} and new test {self.example}s. {fixed} are held fixed."
         if any(row["num_images"] > 0 for row in self.summary):
-            return f"over {over}, and over new test images where predictions of the cells compared were kept."
+            return f"over {over}, and over new test {self.example}s where predictions of the cells compared were kept."
         return (
-            f"over {over} on these very test images. Too little of the predictions was kept to say anything about "
-            "other test images."
+            f"over {over} on these very test {self.example}s. Too little of the predictions was kept to say anything "
+            f"about other test {self.example}s."
         )
 
     def groups(self) -> dict[tuple[str, str], list[Row]]:
@@ -106,15 +126,24 @@ class Facts:
             found.setdefault((row["dataset"], row["backbone"]), []).append(row)
         return found
 
+    def named(self, dataset: str) -> str:
+        """A data set's name, and what it holds, where a page has several modalities."""
+        short = shortened(dataset)
+        return f"{short} ({self.kinds[dataset]})" if self.is_mixed else short
+
+    def dataset_cell(self, dataset: str) -> TableCell:
+        """The same in a table; a file made of the table has the name alone."""
+        return replace(name_cell(dataset), sub=self.kinds[dataset] if self.is_mixed else "")
+
     def heading(self, dataset: str, backbone: str) -> str:
-        return f"{shortened(dataset)} · {shortened(backbone)}" if self.many_backbones else shortened(dataset)
+        return f"{self.named(dataset)} · {shortened(backbone)}" if self.many_backbones else self.named(dataset)
 
     def which(self, backbone: str) -> str:
         """A backbone's name, where there are several."""
         return shortened(backbone) if self.many_backbones else ""
 
     def where(self, task: Task) -> str:
-        words = f"{shortened(task[0])}, {labels(task[1])}"
+        words = f"{self.named(task[0])}, {labels(task[1])}"
         return f"{words}, {shortened(task[2])}" if self.many_backbones else words
 
 

@@ -11,7 +11,7 @@ from bench.report.sections.diagnosis import gaps_section, selection_section
 from bench.report.sections.distance import distance_section
 from bench.report.sections.learning import labels_section
 from bench.report.sections.mistakes import mistakes_section
-from bench.report.sections.origin import pretraining_section, provenance_section
+from bench.report.sections.origin import data_section, pretraining_section, provenance_section
 from bench.report.sections.pitfalls import pitfalls_section
 from bench.report.sections.protocol import protocol_section
 from bench.report.sections.ranking import datasets_section, leaderboard_section
@@ -46,6 +46,7 @@ SECTIONS = (
     cost_section,
     selection_section,
     gaps_section,
+    data_section,
     pretraining_section,
     protocol_section,
     provenance_section,

@@ -68,7 +68,7 @@ class ClaimSpec(SuiteSection):
     source: Annotated[str, Field(max_length=200)] = ""
     """Who states it."""
     value: Literal["score", "source", "compute", "compute_with_search"] = "score"
-    """What is compared: test scores; the share of the source's images that the pretrained network's own head still
+    """What is compared: test scores; the share of the source's examples that the pretrained network's own head still
     tells right afterwards; or, of `more` alone, the arithmetic of one training, or of its search too, as a share of its
     pretraining's."""
     where: CellsSpec = CellsSpec()

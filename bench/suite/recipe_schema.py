@@ -12,7 +12,7 @@ class StopSpec(SuiteSection):
     moments: Annotated[int, Field(ge=1, le=100), BeforeValidator(whole)]
     """How many moments there are to choose from, evenly spaced over the step budget; the last one is its end."""
     by: Literal["loss", "accuracy"] = "loss"
-    """The moment of the lowest loss of the validation images, or of their highest accuracy (then of the lower loss)."""
+    """The moment of the lowest loss of the validation examples, or of their highest accuracy (then of lower loss)."""
 
     @property
     def text(self) -> str:

@@ -18,8 +18,8 @@ from bench.suite.study_schema import TransferabilitySpec
 
 class TestSpec(SuiteSection):
     resplit: bool | None = None
-    """Divide the images anew in every repeat, so that intervals are over test images too: for sets that come in one
-    split. Unset: where such a set has fewer than 3,000 images and each repeat has a search of its own."""
+    """Divide the examples anew in every repeat, so that intervals are over test examples too: for sets that come in one
+    split. Unset: where such a set has fewer than 3,000 examples and each repeat has a search of its own."""
 
 
 class ClassesSpec(SuiteSection):
@@ -56,10 +56,10 @@ class DatasetSpec(SuiteSection):
     name: Name
     """A name from `python -m bench list datasets`."""
     labels_per_class: tuple[Count | Literal["full"], ...] = ()
-    """Label budgets: so many labelled training images of each class; `full` takes all there are. Where no budget of
+    """Label budgets: so many labelled training examples of each class; `full` takes all there are. Where no budget of
     any kind is given: `full`."""
     fraction: tuple[Share, ...] = ()
-    """Label budgets as a share of each class's training images."""
+    """Label budgets as a share of each class's training examples."""
     total: tuple[Count, ...] = ()
     """Label budgets as a total over the classes, spread as evenly as the classes allow."""
     options: dict[str, Any] = {}
@@ -67,11 +67,11 @@ class DatasetSpec(SuiteSection):
     classes: ClassesSpec | None = None
     """Take a part of the set: examples of these classes alone. Unset: all of it."""
     metric: Metric | None = None
-    """What a score is, in validation and test: the share of images that are right; the mean over the classes of each
+    """What a score is, in validation and test: the share of examples that are right; the mean over the classes of each
     one's share (balanced accuracy); the mean of each one's F1; Matthews' correlation, from -1 to 1. Unset: what this
     set's literature reports."""
     test: TestSpec = TestSpec()
-    """Which images are tested on."""
+    """Which examples are tested on."""
     label: Name | None = None
     """The name shown in tables; needed when one dataset stands twice with other options."""
 
@@ -88,7 +88,7 @@ class PretrainingSpec(SuiteSection):
     epochs: Count = 10
     """Passes over its training split."""
     batch_size: Count = 128
-    """Images per step."""
+    """Examples per step."""
     optimizer: Literal["sgd", "adamw"] = "sgd"
     """SGD with Nesterov momentum of 0.9, or AdamW, which transformers want."""
     lr: Positive | None = None
@@ -96,15 +96,15 @@ class PretrainingSpec(SuiteSection):
     weight_decay: Rate | None = None
     """Weight decay of the pretraining. Unset: 5e-4 for SGD, 0.05 for AdamW."""
     shift: Annotated[int, Field(ge=0), BeforeValidator(whole)] = 2
-    """Training images are moved by up to so many pixels, each on its own."""
+    """Training images are moved by up to so many pixels, each on its own. Of pictures alone."""
     seed: Whole = 0
     """Moves initialisation, order and shifts of the pretraining."""
     seeds: Literal["shared", "per_repeat"] = "shared"
     """`per_repeat`: each repeat has a pretraining of its own, seeded one higher than the one before, so that intervals
     are over pretrainings too. `shared`: one serves all repeats, and its chance is in no interval."""
     allow_overlap: bool = False
-    """Pretrain on a target's images knowingly; the page says so. Without it, a suite is refused where more than 1 % of
-    a target's test or training images are among those that are pretrained on, whatever the sets are called."""
+    """Pretrain on a target's examples knowingly; the page says so. Without it, a suite is refused where more than 1 %
+    of a target's test or training examples are among those that are pretrained on, whatever the sets are called."""
 
 
 class BackboneSpec(SuiteSection):
@@ -177,7 +177,7 @@ class StrategySpec(SuiteSection):
     recipe: RecipeSpec | None = None
     """A recipe written inline, where name is `recipe`."""
     stop_early: StopSpec | None = None
-    """Let the search choose, beside the rate, when to stop: at the best of several moments, by the validation images.
+    """Let the search choose, beside the rate, when to stop: at the best of several moments, by the validation examples.
     The final stops there too; its schedule is that of the whole budget. Unset: at the end. For strategies that train
     and are scored as they end: not for closed forms, `wise_ft` and `soup`."""
     head: HeadSpec | None = None
@@ -238,9 +238,9 @@ class TrainingSpec(SuiteSection):
     steps: Count | None = None
     """Optimizer steps of every training, whatever its strategy. Unset: 200 (unless epochs is given)."""
     epochs: Count | None = None
-    """Step budget as passes over the labelled images instead."""
+    """Step budget as passes over the labelled examples instead."""
     batch_size: Count = 32
-    """Images per step."""
+    """Examples per step."""
     optimizer: Literal["auto", "sgd", "adamw"] = "auto"
     """The same for every strategy. `auto`: SGD for networks with BatchNorm, AdamW for those without (transformers,
     ConvNeXt)."""
@@ -255,7 +255,7 @@ class TrainingSpec(SuiteSection):
     label_smoothing: Below1 = 0.0
     """Share of the target spread evenly over all classes."""
     augment: AugmentSpec = AugmentSpec()
-    """Random changes of the training images."""
+    """Random changes of the training images; other data are taken as they are."""
     evaluations: Count = 5
     """How often a final is scored along its training; the last one counts, the others are diagnosis."""
 
@@ -279,7 +279,7 @@ class EngineSpec(SuiteSection):
     compute capability 8.0 and above, and on CPUs that compute in it (AMX, AVX512-BF16) for networks without depthwise
     convolutions; else `fp32`. Records say why. TF32 is off."""
     partition: bool = True
-    """Compute once what cannot change: the frozen part of a network, for every image that is used."""
+    """Compute once what cannot change: the frozen part of a network, for every example that is used."""
     fleet: Annotated[int, Field(ge=1), BeforeValidator(whole)] | Literal["auto"] = "auto"
     """How many trainings may run as one, at most. `auto`: as many as a short trial on the device finds quickest."""
 
@@ -294,7 +294,7 @@ class RecordsSpec(SuiteSection):
     the terms of the bound of Ben-David et al. 2010. Records that are there already stay without. Moves no number."""
     similarity: bool = False
     """Tell of each final how much every unit changed in training: linear CKA of what the unit puts out for up to 1,000
-    test images, before against after. For strategies that train in steps. Moves no number; finals that were there
+    test examples, before against after. For strategies that train in steps. Moves no number; finals that were there
     before a suite asked have none."""
 
 

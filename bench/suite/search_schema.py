@@ -62,7 +62,7 @@ class SearchSpec(SuiteSection):
     weight_decay: Range | None = None
     """Search the weight decay too. Unset: training.weight_decay is used."""
     validation: Literal["auto", "holdout"] | FoldsSpec = "auto"
-    """What a trial is scored on. `auto`: the hold-out, or 3 folds where it would be under 100 images."""
+    """What a trial is scored on. `auto`: the hold-out, or 3 folds where it would be under 100 examples."""
     holdout: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = 0.2
     """Share of the labels held out for validation; they are part of the label budget."""
     scope: Literal["cell", "repeat"] = "repeat"

@@ -80,7 +80,7 @@ def _has_other(spec: TransferabilitySpec) -> bool:
 
 
 def _taught(backbone: Node, source: dict[str, Any]) -> Node:
-    """The controls learn the target's own training images beforehand, knowingly."""
+    """The controls learn the target's own training examples beforehand, knowingly."""
     given = backbone.value if isinstance(backbone.value, dict) else {}
     pretrain = given.get("pretrain")
     asked = pretrain.value if pretrain is not None and isinstance(pretrain.value, dict) else {}

@@ -108,7 +108,7 @@ def test_a_part_is_said_in_one_way(plan, text, says):
 def test_a_set_that_does_not_tell_its_classes_has_no_parts(plan, monkeypatch):
     silent = dataclasses.replace(DATASETS["tiny"].facts(parse_options(find("tiny"), {})), train_sizes=())
     monkeypatch.setitem(DATASETS, "tiny", dataclasses.replace(DATASETS["tiny"], facts=lambda options: silent))
-    with pytest.raises(SuiteError, match="does not tell how many images each class has"):
+    with pytest.raises(SuiteError, match="does not tell how many examples each class has"):
         plan(of("classes: {half: A}"))
 
 

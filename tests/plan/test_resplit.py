@@ -73,7 +73,7 @@ def test_a_set_with_a_test_split_keeps_it_and_its_keys(plan, refused, tiny):
     assert plan(OWN).jobs.keys() == plan(told(OWN, "false")).jobs.keys()
     assert not any(cell.splits for cell in plan(OWN).cells)
     assert refused(told(OWN, "true")) == [
-        "3:61: datasets[0].test.resplit: 'tiny': `resplit: true` is for images that come in one split, and this set "
+        "3:61: datasets[0].test.resplit: 'tiny': `resplit: true` is for data that come in one split, and this set "
         "brings a test split of its own"
     ]
 
@@ -87,7 +87,7 @@ def test_one_search_for_all_repeats_needs_one_test_split(plan, refused, divided)
     assert plan(told(SMALL, "false")).data_notes == ["tiny: split by us."]
     assert refused(told(SMALL, "true")) == [
         "3:61: datasets[0].test.resplit: 'tiny': `resplit: true` needs `search: {scope: repeat}`: one search for all "
-        "repeats would learn from images that other repeats test on"
+        "repeats would learn from examples that other repeats test on"
     ]
 
 

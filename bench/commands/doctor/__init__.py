@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench.commands.doctor.check import Check
 from bench.commands.doctor.imports import TRIED, ask, check_devices, check_imports
-from bench.commands.doctor.libraries import check_entry_points, check_python, check_versions
+from bench.commands.doctor.libraries import check_entry_points, check_extras, check_python, check_versions
 from bench.commands.doctor.machine import check_folder, check_hub, check_locks, check_machine, check_memory
 from bench.commands.output import as_json, note, say, table
 from bench.errors import INCOMPLETE
@@ -24,6 +24,7 @@ def examine(results: Path, json: bool) -> int:
     checks = [
         check_python(),
         *check_versions(),
+        *check_extras(),
         *check_imports(answers),
         *check_entry_points(),
         check_devices(answers),

@@ -13,6 +13,7 @@ from bench.errors import BenchError
 PROJECT = "transfer-bench"
 CHECKOUT = Path(__file__).resolve().parents[3] / "pyproject.toml"
 INSTALL = "install the project again (pip install -e .)"
+EXTRAS = {"text": "texts", "audio": "sound"}  # what data need them
 CATALOGUES = {"dataset": datasets.find, "backbone": backbones.find, "strategy": strategies.find}
 
 
@@ -29,29 +30,61 @@ def check_versions() -> list[Check]:
     return [_check_version(name, floor) for name, floor in floors.items()]
 
 
-def _check_version(name: str, floor: str) -> Check:
+def check_extras() -> list[Check]:
+    """Who has pictures alone needs none of them, so that a lack is no fault."""
+    return [_check_extra(extra, data, wanted(extra)[1]) for extra, data in EXTRAS.items()]
+
+
+def _check_extra(extra: str, data: str, floors: dict[str, str]) -> Check:
+    have = {name: _installed(name) for name in floors}
+    lacking = [name for name, version in have.items() if version is None]
+    install = f"pip install '{PROJECT}[{extra}]'"
+    if lacking:
+        return Check(f"extra {extra}", "ok", f"only for {data}; not installed: {', '.join(lacking)} ({install})")
+    old = [f"{name} {version} is too old, {floors[name]} or newer is needed" for name, version in have.items()
+           if version is not None and numbers(version) < numbers(floors[name])]  # fmt: skip
+    if old:
+        return Check(f"extra {extra}", "warning", f"only for {data}; {'; '.join(old)}: {install}")
+    return Check(f"extra {extra}", "ok", ", ".join(f"{name} {version}" for name, version in have.items()))
+
+
+def _installed(name: str) -> str | None:
     try:
-        have = importlib.metadata.version(name)
+        return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _check_version(name: str, floor: str) -> Check:
+    have = _installed(name)
+    if have is None:
         return Check(name, "fails", f"not installed, {floor} or newer is needed: {INSTALL}")
     if numbers(have) < numbers(floor):
         return Check(name, "fails", f"{have} is too old, {floor} or newer is needed: {INSTALL}")
     return Check(name, "ok", have)
 
 
-def wanted() -> tuple[str, dict[str, str]]:
-    """The lowest Python, and library -> its lowest version: from the checkout, else from the installed project."""
+def wanted(extra: str = "") -> tuple[str, dict[str, str]]:
+    """The lowest Python, and library -> its lowest version: from the checkout, else from the installed project. Of an
+    extra, its own libraries."""
     try:
         project = tomllib.loads(CHECKOUT.read_text())["project"]
-        python, lines = project["requires-python"], project["dependencies"]
+        python = project["requires-python"]
+        lines = project["optional-dependencies"][extra] if extra else project["dependencies"]
     except (OSError, KeyError):
         try:
             meta = importlib.metadata.metadata(PROJECT)
         except importlib.metadata.PackageNotFoundError:
             raise BenchError(f"{PROJECT} is neither a checkout nor installed, so what it needs is unknown") from None
         python = meta["Requires-Python"]
-        lines = [line for line in meta.get_all("Requires-Dist") or [] if "extra ==" not in line]
+        lines = [line for line in meta.get_all("Requires-Dist") or [] if _extra_of(line) == extra]
     return python.removeprefix(">="), dict(floor for line in lines if (floor := _floor(line)))
+
+
+def _extra_of(requirement: str) -> str:
+    """`transformers>=5; extra == "text"` -> `text`; "" for what everybody needs."""
+    match = re.search(r"""extra == ['"]([\w.-]+)""", requirement)
+    return match[1] if match else ""
 
 
 def _floor(requirement: str) -> tuple[str, str] | None:

@@ -5,6 +5,7 @@ import math
 from bench.analysis.cells import Row, records
 from bench.analysis.tables import cost_summary, feature_seconds
 from bench.analysis.words import listed, plural, shortened
+from bench.modalities import MODALITIES
 from bench.report.facts import Facts, name_cell, unique
 from bench.report.figures.lines import LinePoint
 from bench.report.figures.prices import prices_panel
@@ -61,8 +62,8 @@ def _shared(facts: Facts) -> list[Block]:
         Words(
             [
                 f"Not in the seconds above: {spent} that the whole suite spent on what frozen parts compute from its "
-                "images. The outcome is kept and shared by all strategies that freeze the same part; whoever comes "
-                "first pays for it."
+                f"{facts.example}s. The outcome is kept and shared by all strategies that freeze the same part; "
+                "whoever comes first pays for it."
             ],
             tone="note",
         )
@@ -102,8 +103,14 @@ def _table(facts: Facts, rows: list[Row]) -> Table:
         "without an accelerator memory is the whole process's. Search is the sum over all trials of a search, those "
         "that left early included, and next to it stand the steps they took, in percent of what they would take if all "
         "ran to their end."
+        f"{_counted_as(facts)}"
     )
     return Table("cost", columns, [_row(facts, row) for row in rows], caption)
+
+
+def _counted_as(facts: Facts) -> str:
+    found = [(MODALITIES[name].example, MODALITIES[name].counted_as) for name in facts.modalities]
+    return "".join(f" Of {example}s, FLOPs are those of {counted}." for example, counted in found if counted)
 
 
 def _row(facts: Facts, row: Row) -> list[TableCell]:

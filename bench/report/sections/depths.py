@@ -36,9 +36,9 @@ NAMES: dict[Line, str] = {
     ("kept", "random"): "random and frozen, the rest afresh",
 }
 DIFFERENCES = (
-    "Points above full fine-tuning of the same task, by units frozen or kept; paired by repeat{images}. Intervals are "
-    "those of each reading's own step in Holm's correction over the {num} tested readings of this table (5 %); they "
-    "speak {scope} Freezing the first units is the same training as tuning from the next one on, so `freeze` and "
+    "Points above full fine-tuning of the same task, by units frozen or kept; paired by repeat{examples}. Intervals "
+    "are those of each reading's own step in Holm's correction over the {num} tested readings of this table (5 %); "
+    "they speak {scope} Freezing the first units is the same training as tuning from the next one on, so `freeze` and "
     "`tune_last` share a line. Where nothing stands, the training is full fine-tuning itself, or was not asked for."
 )
 STEPS = (
@@ -83,7 +83,7 @@ def _figure(facts: Facts, looks: dict[tuple[str, Line], Look]) -> Figure | None:
         if lines:
             used |= {line.series for line in lines}
             picture = depths_panel(lines, int(rows[0]["num_units"]), f"depth{number}", what)
-            panels.append(Panel(shortened(dataset), facts.which(backbone), picture))
+            panels.append(Panel(facts.named(dataset), facts.which(backbone), picture))
     if not panels:
         return None
     baseline = any(series.hollow for series in facts.strategies.values())
@@ -172,9 +172,9 @@ def _differences(found: list[Profile], facts: Facts) -> Table:
             task = replace(name_cell(facts.where(profile.task)), sub=profile.without)
             rows.append([task, name_cell(_named(line)), *(_cell(by_depth.get(k)) for k in depths)])
     every = [one for profile in found for own in profile.lines.values() for one in own]
-    images = " and test image" if facts.knows_images else ""
+    examples = f" and test {facts.example}" if facts.knows_images else ""
     num = sum(not one.reason for one in every)
-    caption = DIFFERENCES.format(images=images, num=num, scope=facts.scope)
+    caption = DIFFERENCES.format(examples=examples, num=num, scope=facts.scope)
     return Table("depth-differences", columns, rows, caption, title="Against full fine-tuning")
 
 

@@ -112,7 +112,7 @@ def _gap(facts: Facts, kind: str, row: Row) -> list[TableCell]:
     return [
         TableCell(kind),
         TableCell(str(row["status"]).replace("_", " "), value=row["status"]),
-        name_cell(row["dataset"]),
+        facts.dataset_cell(row["dataset"]),
         TableCell(labels(budget), value=budget, css="line") if budget else TableCell(ABSENT),
         *([name_cell(row["backbone"])] if facts.many_backbones else []),
         name_cell(row.get("strategy", "") or ABSENT),

@@ -11,12 +11,12 @@ from bench.report.figures.gains import gains_by_distance_panel
 from bench.report.view import ABSENT, Block, Column, Figure, Panel, Section, Table, TableCell, Words, percent, signed
 
 APART = (
-    "Proxy A-distance, 2(1 − 2 × error): a logistic regression tells {num} images of the source's test split from as "
-    "many of the target's training split, without their labels, and each image is judged by a fit on others (five "
-    "folds). Once by the features that the pretrained network hands to its classifier, once by the pixels. A value "
+    "Proxy A-distance, 2(1 − 2 × error): a logistic regression tells {num} {example}s of the source's test split from "
+    "as many of the target's training split, without their labels, and each {example} is judged by a fit on others "
+    "(five folds). Once by the features that the pretrained network hands to its classifier, once by {inputs}. A value "
     "below 0 comes by chance. MMD²: the squared maximum mean discrepancy of the features, without bias, with a "
     "Gaussian kernel as wide as the median distance; it still differs between targets that the first two put near 2. "
-    "95 % intervals speak of new images{renewed}: Wilson's for the errors, widened because folds hang together "
+    "95 % intervals speak of new {example}s{renewed}: Wilson's for the errors, widened because folds hang together "
     "(Nadeau and Bengio 2003), the jackknife's for MMD²."
 )
 BOUND = (
@@ -27,7 +27,7 @@ BOUND = (
 SAME = (
     "Here: the network with its own head, half of the proxy A-distance of its features, and for λ the sum of both "
     "errors of the better of two heads on these features, that one and a linear head fitted on both sides: λ is at "
-    "most this sum, for another head may have a lower one. All three are estimates on the same images, by linear "
+    "most this sum, for another head may have a lower one. All three are estimates on the same {example}s, by linear "
     "classifiers, "
     "and the theorem's own distance can be larger, so their sum is no guarantee. A sum of 100 points or more says "
     "nothing, because no error is larger. Beside it stands the error that the network, untouched, has on the target. "
@@ -35,7 +35,7 @@ SAME = (
 OTHER = (
     "Where the classes differ, as they do in {where}, no one classifier is right or wrong on both sides, so that λ "
     "and the bound are not defined. What can be given is the joint error of a linear head: its error on source "
-    "images plus that on target images, from 0 to 200 points, where all classes of both stand side by side. "
+    "{example}s plus that on target {example}s, from 0 to 200 points, where all classes of both stand side by side. "
 )
 LABELS = "The linear head is fitted on target labels beyond any label budget; no strategy sees it."
 TREND = (
@@ -52,12 +52,12 @@ def distance_section(facts: Facts) -> Section | None:
     if not found.pairs and not found.errors and not facts.results.suite.get("records", {}).get("distances"):
         return None
     how = (
-        "0: nothing tells images of the target from those of the data set that the network learned last. 2: a linear "
-        "classifier always tells them apart."
+        f"0: nothing tells {facts.example}s of the target from those of the data set that the network learned last. 2: "
+        "a linear classifier always tells them apart."
     )
     blocks: list[Block] = [_words(found)] if found.errors or found.num_without else []
     if found.pairs:
-        blocks += [_apart(found.pairs, facts.renews_pretraining), _bound(found.pairs), *_gains(facts, found)]
+        blocks += [_apart(facts, found.pairs), _bound(facts, found.pairs), *_gains(facts, found)]
     return Section("distance", "How far the target is", how, blocks)
 
 
@@ -69,24 +69,30 @@ def _words(found: Distances) -> Words:
     return Words(lines, tone="note")
 
 
-def _names(pair: Pair) -> list[TableCell]:
-    return [name_cell(pair.dataset), name_cell(pair.lesson), name_cell(pair.backbone)]
+def _names(facts: Facts, pair: Pair) -> list[TableCell]:
+    return [facts.dataset_cell(pair.dataset), name_cell(pair.lesson), name_cell(pair.backbone)]
 
 
 NAMES = [Column("Target", numeric=False), Column("Learned before", numeric=False), Column("Backbone", numeric=False)]
 
 
-def _apart(pairs: list[Pair], renews: bool) -> Table:
-    columns = [*NAMES, Column("By features", "0 to 2", interval=True), Column("By pixels", "0 to 2", interval=True)]
-    columns += [Column("MMD²", interval=True), Column("Images", "of each side")]
+def _apart(facts: Facts, pairs: list[Pair]) -> Table:
+    is_of_pictures = facts.modalities == ["image"]
+    columns = [*NAMES, Column("By features", "0 to 2", interval=True)]
+    columns.append(Column("By pixels" if is_of_pictures else "By inputs", "0 to 2", interval=True))
+    columns += [Column("MMD²", interval=True), Column(f"{facts.example.capitalize()}s", "of each side")]
     rows = [
-        [*_names(one), _number(one.features, 2), _number(one.pixels, 2), _number(one.mmd, 3), TableCell(str(one.num))]
+        [*_names(facts, one), _number(one.features, 2), _number(one.pixels, 2), _number(one.mmd, 3),
+         TableCell(str(one.num))]
         for one in pairs
-    ]
+    ]  # fmt: skip
     nums = sorted({one.num for one in pairs})
     num = str(nums[0]) if len(nums) == 1 else f"{nums[0]} to {nums[-1]}"
-    renewed = " and new pretrainings" if renews else ""
-    return Table("distances", columns, rows, APART.format(num=num, renewed=renewed))
+    caption = APART.format(
+        num=num, example=facts.example, inputs="the pixels" if is_of_pictures else "what the network takes in",
+        renewed=" and new pretrainings" if facts.renews_pretraining else "",
+    )  # fmt: skip
+    return Table("distances", columns, rows, caption)
 
 
 def _number(found: Interval, digits: int) -> TableCell:
@@ -106,7 +112,7 @@ def _error(found: Interval) -> TableCell:
     return TableCell(percent(found.mean), value=100 * found.mean, sub=ends, bounds=bounds)
 
 
-def _bound(pairs: list[Pair]) -> Table:
+def _bound(facts: Facts, pairs: list[Pair]) -> Table:
     same = [one for one in pairs if one.same_classes]
     others = [one for one in pairs if not one.same_classes]
     columns = [*NAMES, Column("Source error", "%", interval=True), Column("Half the distance", "points")]
@@ -118,14 +124,15 @@ def _bound(pairs: list[Pair]) -> Table:
     rows = []
     for one in pairs:
         half = max(one.features.mean, 0.0) / 2
-        row = [*_names(one), _error(one.source_error), TableCell(percent(half), value=100 * half)]
+        row = [*_names(facts, one), _error(one.source_error), TableCell(percent(half), value=100 * half)]
         if same:
             row += [_error(one.least), _sum(one), _error(one.target_error)] if one.same_classes else [_undefined()] * 3
         if others:
             row.append(TableCell(ABSENT, value="") if one.same_classes else _error(one.joint))
         rows.append(row)
     where = "every pair here" if not same else plural(len(others), "pair") + " here"
-    caption = BOUND + (SAME if same else "") + (OTHER.format(where=where) if others else "") + LABELS
+    caption = BOUND + (SAME.format(example=facts.example) if same else "")
+    caption += (OTHER.format(where=where, example=facts.example) if others else "") + LABELS
     return Table("bound", columns, rows, caption, title="The bound on the target's error")
 
 

@@ -1,7 +1,6 @@
 """The figure of scores against labels. `depths.py` has those against depth, `rates.py` those of the searches."""
 
 from bench.analysis.cells import Row
-from bench.analysis.words import shortened
 from bench.report.facts import Facts
 from bench.report.figures.budgets import budgets_panel
 from bench.report.figures.lines import LinePoint
@@ -24,7 +23,7 @@ def labels_section(facts: Facts) -> Section | None:
                 lines.append((series, points))
         if lines:
             panels.append(
-                Panel(shortened(dataset), facts.which(backbone), budgets_panel(lines, f"labels{number}"))
+                Panel(facts.named(dataset), facts.which(backbone), budgets_panel(lines, f"labels{number}"))
             )
     if not panels:
         return None

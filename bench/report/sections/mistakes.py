@@ -16,7 +16,7 @@ OPEN = 4  # tables of so many tasks are open; of more, all are folded
 NO_CLASS = "none of these"
 CAPTION = (
     "Mean over n = {repeats} repeats unless a cell says “of {repeats}”, ± half of the 95 % Student t interval over "
-    "repeats alone, on these very test images. Balanced accuracy is the mean recall of the classes, F1 the mean of "
+    "repeats alone, on these very test examples. Balanced accuracy is the mean recall of the classes, F1 the mean of "
     f"theirs, MCC Matthews’ correlation. ECE, the expected calibration error, has {BINS} equally wide bins of the "
     "predicted class’s probability. AUROC is the rank statistic of two classes; of more, the mean of each class "
     "against the others, where the suite keeps all "

@@ -3,8 +3,9 @@
 import json
 from typing import Any
 
-from bench.analysis.cells import records
-from bench.report.facts import Facts, name_cell
+from bench.analysis.cells import Row, records
+from bench.analysis.words import listed
+from bench.report.facts import METRICS, Facts, name_cell, unique
 from bench.report.view import (
     ABSENT,
     Block,
@@ -64,6 +65,31 @@ def pretraining_section(facts: Facts) -> Section | None:
 
 def _number(text: str, value: float) -> TableCell:
     return TableCell(text, value=float(value)) if value == value else TableCell(ABSENT, value="")
+
+
+def data_section(facts: Facts) -> Section:
+    """Each data set once, with the modality that decides which backbones meet it."""
+    how = "What the tasks are made of. Each data set meets the backbones that take what it holds, and no others."
+    first: dict[str, Row] = {}
+    backbones: dict[str, list[str]] = {}
+    for row in records(facts.results.finals):
+        first.setdefault(row["dataset"], row)
+        backbones.setdefault(row["dataset"], []).append(row["backbone"])
+    columns = [Column("Dataset", numeric=False), Column("Holds", numeric=False), Column("Classes")]
+    columns += [Column("Training", "examples"), Column("Test", "examples"), Column("Score", numeric=False)]
+    columns.append(Column("Backbones", numeric=False))
+    rows = [
+        [name_cell(name), TableCell(facts.kinds[name]), TableCell(str(row["num_classes"])), _count(row["num_train"]),
+         _count(row["num_test"]), TableCell(METRICS.get(row["metric"], row["metric"])),
+         TableCell(listed(unique(backbones[name])))]
+        for name, row in first.items()
+    ]  # fmt: skip
+    caption = "Training: all labelled examples that there are, of which a label budget takes a part."
+    return Section("data", "Data", how, [Table("data", columns, rows, caption)])
+
+
+def _count(num: float) -> TableCell:
+    return _number(f"{num:,.0f}", num)
 
 
 def provenance_section(facts: Facts) -> Section:

@@ -1,4 +1,4 @@
-"""What common mistakes cost here: each was made on purpose, on the same labels and test images as the right way."""
+"""What common mistakes cost here: each was made on purpose, on the same labels and test examples as the right way."""
 
 import math
 
@@ -13,14 +13,14 @@ MARKS = {COSTS: "▼ costs", GAINS: "▲ gains here", NOT_SHOWN: "= does not sho
          BREAKS: "▼ diverges"}  # fmt: skip
 LOOKS = {COSTS: "hurts", BREAKS: "hurts", GAINS: "helps", NOT_SHOWN: "equal"}
 CAPTION = (
-    "Points that are lost: the score of the right way minus that with the mistake, paired by repeat and test image. "
-    "Below it stand both scores in %. The intervals are those of each row's own step in Holm's correction over the "
-    "{num} of this section (5 %). “Does not show here” means that the difference surely lies within ±{margin:g} points "
-    "(two one-sided tests, corrected alike); “undecided” means that these repeats cannot tell. “Diverges” means that "
-    "no repeat with the mistake has a score, because the loss is no number. Repeats that diverged are left out, and so "
-    "are those that collapsed, unless all did; no verdict is in favour of a way that lost repeats so. The spread "
-    "between repeats is pooled over the strategies that make the same mistake on the same task. Intervals speak "
-    "{scope}"
+    "Points that are lost: the score of the right way minus that with the mistake, paired by repeat and test "
+    "{example}. Below it stand both scores in %. The intervals are those of each row's own step in Holm's correction "
+    "over the {num} of this section (5 %). “Does not show here” means that the difference surely lies within "
+    "±{margin:g} points (two one-sided tests, corrected alike); “undecided” means that these repeats cannot tell. "
+    "“Diverges” means that no repeat with the mistake has a score, because the loss is no number. Repeats that "
+    "diverged are left out, and so are those that collapsed, unless all did; no verdict is in favour of a way that "
+    "lost repeats so. The spread between repeats is pooled over the strategies that make the same mistake on the same "
+    "task. Intervals speak {scope}"
 )
 
 
@@ -38,7 +38,7 @@ def pitfalls_section(facts: Facts) -> Section | None:
     blocks: list[Block] = [Words([in_a_sentence(found)]), _catalogue(found)]
     blocks += [_table(facts, task, costs, number) for number, (task, costs) in enumerate(by_task.items())]
     num = plural(sum(math.isfinite(one.p) for one in found), "tested comparison")
-    caption = CAPTION.format(num=num, margin=100 * facts.results.margin, scope=facts.scope)
+    caption = CAPTION.format(num=num, example=facts.example, margin=100 * facts.results.margin, scope=facts.scope)
     return Section("pitfalls", "Pitfalls", how, [*blocks, Words([caption], tone="caption")])
 
 

@@ -2,9 +2,11 @@
 
 from typing import Any
 
+from bench.analysis.cells import records
 from bench.analysis.frame import OWN_HEAD
 from bench.analysis.tables import Savings, precisions, savings
 from bench.analysis.words import listed, plural, shortened
+from bench.modalities import MODALITIES
 from bench.plan.halving import rung_ends, rung_shares
 from bench.report.facts import Facts, unique
 from bench.report.view import Block, Section, Words
@@ -49,11 +51,12 @@ def protocol_section(facts: Facts) -> Section:
         _budget(search),
         *_search(search),
         *_halving(search, part(suite, "training").get("steps")),
-        "The point with the highest validation accuracy is chosen; ties go to the lower validation loss. A "
-        "trial that ended no better than a uniform guess on its own training images is chosen only if all of them did.",
-        *_validation(search),
+        "The point with the highest validation accuracy is chosen; ties go to the lower validation loss. A trial that "
+        f"ended no better than a uniform guess on its own training {facts.example}s is chosen only if all of them did.",
+        *_validation(search, facts.example),
         *_head(part(suite, "head")),
-        *_training(part(suite, "training")),
+        *_training(part(suite, "training"), facts),
+        *_inputs(facts),
         *_closed_forms(facts),
         *_own_heads(facts),
         *_source_labels(facts),
@@ -66,7 +69,7 @@ def protocol_section(facts: Facts) -> Section:
         *_scope(search),
         f"Intervals are at 95 %, {facts.scope}",
     ]
-    return Section("protocol", "Protocol", how, [Words(sentences, listed=True), *_saved(savings(facts.results))])
+    return Section("protocol", "Protocol", how, [Words(sentences, listed=True), *_saved(facts)])
 
 
 def _budget(search: dict[str, Any]) -> str:
@@ -123,13 +126,13 @@ def _halving(search: dict[str, Any], steps: int | None) -> list[str]:
     ]
 
 
-def _validation(search: dict[str, Any]) -> list[str]:
+def _validation(search: dict[str, Any], example: str) -> list[str]:
     kind = search.get("validation")
     share = f"{100 * float(search.get('holdout', 0)):g} % of the labels"
     if kind == "auto":
         return [
-            f"A trial is scored on a hold-out of {share}; where that would be under 100 images, on 3 stratified folds "
-            "instead."
+            f"A trial is scored on a hold-out of {share}; where that would be under 100 {example}s, on 3 stratified "
+            "folds instead."
         ]
     if kind == "holdout":
         return [f"A trial is scored on a hold-out of {share}."]
@@ -149,7 +152,7 @@ def _head(head: dict[str, Any]) -> list[str]:
             "A strategy with a head of its own says so in its name."]
 
 
-def _training(training: dict[str, Any]) -> list[str]:
+def _training(training: dict[str, Any], facts: Facts) -> list[str]:
     if not training:
         return []
     steps, epochs = training.get("steps"), training.get("epochs")
@@ -159,13 +162,28 @@ def _training(training: dict[str, Any]) -> list[str]:
     detail = [f"batch size {training['batch_size']}"] if "batch_size" in training else []
     optimizer = OPTIMIZERS.get(training.get("optimizer", ""), "")
     detail += [item for item in (optimizer, f"{training.get('schedule', 'constant')} schedule") if item]
-    augment = part(training, "augment")
+    augment = part(training, "augment") if "image" in facts.modalities else {}
     moves = [f"shifts up to {augment['shift']} px"] if augment.get("shift") else []
     moves += ["left-right flips"] if augment.get("flip") else []
     crop = augment.get("crop")
     moves += [f"random crops of at least {100 * crop:g} % of the area, resized"] if crop else []
-    detail.append(f"augmentation: {' and '.join(moves) or 'none'}")
+    of_images = " of images" if moves and facts.is_mixed else ""
+    detail.append(f"augmentation{of_images}: {' and '.join(moves) or 'none'}")
     return [f"Every training, whatever its strategy, gets {budget}: {', '.join(detail)}.", *_views(augment, moves)]
+
+
+def _inputs(facts: Facts) -> list[str]:
+    """What networks see, for each modality; by data set or network where they do not see the same."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for row in records(facts.results.finals):
+        where = found.setdefault(row["modality"], {}).setdefault(row["seen_as"], [])
+        where += [row["backbone"]] if row["backbone"] not in where else []
+    return [
+        f"Of each {MODALITIES[modality].example}, a network sees "
+        + "; ".join(f"{seen} ({listed(backbones)})" if len(ways) > 1 else seen for seen, backbones in ways.items())
+        + "."
+        for modality, ways in found.items()
+    ]
 
 
 def _closed_forms(facts: Facts) -> list[str]:
@@ -174,8 +192,8 @@ def _closed_forms(facts: Facts) -> list[str]:
     if not names:
         return []
     return [
-        f"Closed forms are solved, not trained ({listed(names)}): they take no steps and see images as they are; "
-        "instead of rates their search tries penalties, all of them in full, on the same splits."
+        f"Closed forms are solved, not trained ({listed(names)}): they take no steps and see {facts.example}s as they "
+        "are; instead of rates their search tries penalties, all of them in full, on the same splits."
     ]
 
 
@@ -188,7 +206,7 @@ def _own_heads(facts: Facts) -> list[str]:
         f"Checkpoints as they came ({listed(names)}) are scored on the test split by their own classifier, in fp32: "
         "among the data set's own classes, unless the name says `among=all`. Nothing is trained, searched or drawn, so "
         "every label budget has one and the same number, and so has every repeat, without an interval, unless its test "
-        "images are its own."
+        f"{facts.example}s are its own."
     ]
 
 
@@ -198,10 +216,10 @@ def _source_labels(facts: Facts) -> list[str]:
     if not names:
         return []
     return [
-        f"No label of the target is used before the test ({listed(names)}): the training images are those of the "
-        "source that show the target's classes, all of them, with their labels, and a trial is scored on the test "
-        "images of the source that show these classes. So every label budget has one and the same training, and "
-        "repeats differ in their initialisation and order alone."
+        f"No label of the target is used before the test ({listed(names)}): the training {facts.example}s are those of "
+        "the source that show the target's classes, all of them, with their labels, and a trial is scored on the test "
+        f"{facts.example}s of the source that show these classes. So every label budget has one and the same training, "
+        "and repeats differ in their initialisation and order alone."
     ]
 
 
@@ -234,8 +252,9 @@ def _reasons(facts: Facts, found: dict[str, list[str]]) -> str:
     return f" ({'; '.join(reasons)})" if reasons else ""
 
 
-def _saved(saved: Savings) -> list[Block]:
+def _saved(facts: Facts) -> list[Block]:
     """What the engine did not compute twice."""
+    saved: Savings = savings(facts.results)
     if not saved.trainings:
         return []
     total = plural(saved.trainings, "trial or final", "trials and finals")
@@ -247,7 +266,7 @@ def _saved(saved: Savings) -> list[Block]:
     )
     sentence = (
         f"How the work was done, which moves scores by rounding only: of {total}, {saved.kept:,} had frozen parts that "
-        f"were computed once for each image and kept{again}. {fleets}"
+        f"were computed once for each {facts.example} and kept{again}. {fleets}"
     )
     blocks: list[Block] = [Words([sentence])]
     for backbone, reason, count in saved.whole:

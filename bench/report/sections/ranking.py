@@ -5,8 +5,10 @@ from collections.abc import Callable
 from functools import partial
 
 from bench.analysis.cells import Row, collapse_text, records, task_of
+from bench.analysis.leaderboard import leaderboard
 from bench.analysis.shift import COLUMNS
 from bench.analysis.words import labels, plural, plus_minus
+from bench.modalities import MODALITIES
 from bench.report.facts import Facts, name_cell, unique
 from bench.report.strip import Scale, strip
 from bench.report.view import ABSENT, Block, Column, Section, Table, TableCell, Words, percent, signed
@@ -31,7 +33,7 @@ def leaderboard_section(facts: Facts) -> Section:
             how,
             [Words(["No task was finished by any strategy, so there is no ranking."])],
         )
-    blocks: list[Block] = [_table(facts, rows)]
+    blocks: list[Block] = [_table(facts, rows), *([_by_modality(facts)] if facts.is_mixed else [])]
     blocks.append(Words(_remarks(facts, rows), tone="note", listed=True))
     return Section("leaderboard", "Leaderboard", how, blocks)
 
@@ -52,13 +54,31 @@ def _table(facts: Facts, rows: list[Row]) -> Table:
     n = max((int(row["n"]) for row in ranked), default=0)
     caption = (
         f"Mean over {plural(len(facts.board.tasks), 'task')}, then over n = {n} repeats; 95 % interval over repeats"
-        f"{' and test images' if facts.knows_images else ''}, with the tasks held fixed, so it says nothing about "
-        "other data sets. ≈ marks the candidates for the best: no other strategy is shown to be better than they are "
-        "(paired by repeat, one-sided, 5 % over all rivals and all tasks of this page). Below the distance to the "
+        f"{f' and test {facts.example}s' if facts.knows_images else ''}, with the tasks held fixed, so it says nothing "
+        "about other data sets. ≈ marks the candidates for the best: no other strategy is shown to be better than they "
+        "are (paired by repeat, one-sided, 5 % over all rivals and all tasks of this page). Below the distance to the "
         "highest mean stands how far a strategy may lie behind the best of all the others. Strategies that share the "
         "first place in a task have equal parts of it."
     )
     return Table("leaderboard", columns, [_row(facts, row, scale) for row in rows], caption)
+
+
+def _by_modality(facts: Facts) -> Table:
+    """A strategy that no network of one modality can take has no mean there, and takes no task from the others."""
+    columns, means, finals = [Column("Strategy", numeric=False)], {}, facts.results.finals
+    for name in facts.modalities:
+        mine = [row for row in facts.summary if row["modality"] == name]
+        board = leaderboard(finals[finals["modality"] == name], facts.scores, mine)
+        title = f"{MODALITIES[name].example}s".capitalize()
+        columns.append(Column(title, f"%, {plural(len(board.tasks), 'task')}", interval=True))
+        means[name] = {row["strategy"]: row for row in records(board.rows) if row["ranked"]}
+    rows = [[name_cell(name, look), *(_mean(found.get(name)) for found in means.values())]
+            for name, look in facts.strategies.items()]  # fmt: skip
+    caption = (
+        "Mean score over those tasks of a modality that all strategies ranked there finished, with the 95 % interval, "
+        "as above. Each modality has backbones of its own, so a strategy's columns are not to be compared with each other."
+    )
+    return Table("modalities", columns, rows, caption, title="By modality")
 
 
 def _row(facts: Facts, row: Row, scale: Scale) -> list[TableCell]:
@@ -73,9 +93,7 @@ def _row(facts: Facts, row: Row, scale: Scale) -> list[TableCell]:
         absent = TableCell(ABSENT, value="", css="quiet")
         mean = TableCell(ABSENT, value="", sub="not ranked", css="quiet")
         return [name, mean, absent, absent, absent, absent, finished]
-    bounds = (100 * row["low"], 100 * row["high"], int(row["n"]))
-    text = f"{percent(row['mean'])}{plus_minus(row['low'], row['mean'], row['high'])}"
-    mean = TableCell(text, value=100 * row["mean"], bounds=bounds)
+    mean = _mean(row)
     picture = TableCell(
         "",
         value="",
@@ -84,6 +102,13 @@ def _row(facts: Facts, row: Row, scale: Scale) -> list[TableCell]:
     rank = TableCell(f"{row['rank']:.1f}", value=row["rank"])
     wins = TableCell(f"{row['wins']:.3g}", value=round(row["wins"], 3))
     return [name, mean, picture, _behind(row), rank, wins, finished]
+
+
+def _mean(row: Row | None) -> TableCell:
+    if row is None:
+        return TableCell(ABSENT, value="", css="quiet", bounds=(math.nan, math.nan, 0))
+    text = f"{percent(row['mean'])}{plus_minus(row['low'], row['mean'], row['high'])}"
+    return TableCell(text, value=100 * row["mean"], bounds=(100 * row["low"], 100 * row["high"], int(row["n"])))
 
 
 def _behind(row: Row) -> TableCell:

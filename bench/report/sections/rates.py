@@ -28,7 +28,7 @@ def rates_section(facts: Facts) -> Section | None:
         ]
         if any(curve.points for curve in curves):
             detail = labels(task[1]) + (f" · {shortened(task[2])}" if facts.many_backbones else "")
-            panels.append(Panel(shortened(task[0]), detail, rates_panel(curves, f"rates{number}")))
+            panels.append(Panel(facts.named(task[0]), detail, rates_panel(curves, f"rates{number}")))
     if not panels:
         return None
     return Section("rates", "Learning rates", how, _rate_blocks(facts, panels, len(tasks)))
@@ -73,7 +73,7 @@ def _options(facts: Facts) -> list[Block]:
     columns = [Column("Repeat"), *(Column(name, numeric=False) for name in names), Column("Chosen rate")]
     cells = []
     for row in rows:
-        where = [name_cell(row["dataset"]), TableCell(labels(row["budget"]), value=row["budget"], css="line")]
+        where = [facts.dataset_cell(row["dataset"]), TableCell(labels(row["budget"]), value=row["budget"], css="line")]
         where += [name_cell(row["backbone"])] if facts.many_backbones else []
         strategy = name_cell(row["strategy"], facts.strategies[row["strategy"]])
         what = [TableCell(row["options"], value=row["options"]), TableCell(rate(row["lr"]), value=float(row["lr"]))]
@@ -108,7 +108,7 @@ def _edge(facts: Facts, row: Row) -> list[TableCell]:
     bounds = f"{rate(row['lr_low'])} to {rate(row['lr_high'])}" if math.isfinite(row["lr_low"]) else ABSENT
     strategy = name_cell(row["strategy"], facts.strategies[row["strategy"]])
     backbone = [name_cell(row["backbone"])] if facts.many_backbones else []
-    names = [name_cell(row["dataset"]), TableCell(labels(row["budget"]), value=row["budget"], css="line")]
+    names = [facts.dataset_cell(row["dataset"]), TableCell(labels(row["budget"]), value=row["budget"], css="line")]
     return [
         *names,
         *backbone,

@@ -109,14 +109,14 @@ def _interval(found: Interval | None) -> TableCell:
 
 
 def _about(facts: Facts, rows: Sequence[Row], on_test: bool) -> str:
-    images = sorted({int(row["num_validation"]) for row in rows if math.isfinite(row["num_validation"])})
-    among = f"{images[0]} to {images[-1]}" if len(images) > 1 else f"{images[0]}" if images else "few"
+    sizes = sorted({int(row["num_validation"]) for row in rows if math.isfinite(row["num_validation"])})
+    among = f"{sizes[0]} to {sizes[-1]}" if len(sizes) > 1 else f"{sizes[0]}" if sizes else "few"
     known, total = (sum(row[name] for row in rows) for name in ("known", "searches"))
     about = (
         f"Over the leaderboard's {plural(len(facts.board.tasks), 'task')}. Steps are those that all trials of a search "
         "took, every fold counted: the median of the searches, and its share of what as many finals would take. "
         f"Rivals: searches in which another trial ran as far as the chosen one and lies within one of the {among} "
-        "validation images of it, so that luck chose between them. "
+        f"validation {facts.example}s of it, so that luck chose between them. "
     )
     if known == total:
         worst = max(row["on_validation"] for row in rows)
@@ -154,7 +154,7 @@ def _figures(facts: Facts, found: Sequence[Curve], what: str, caption: str) -> l
         if lines:
             detail = labels(task[1]) + (f" · {shortened(task[2])}" if facts.many_backbones else "")
             picture = trials_panel(lines, f"trials-{what.lower()}{number}", what)
-            panels.append(Panel(shortened(task[0]), detail, picture))
+            panels.append(Panel(facts.named(task[0]), detail, picture))
     if not panels:
         return []
     if len(tasks) > DRAWN:

@@ -4,7 +4,7 @@ import math
 
 from bench.analysis.cells import Row, records
 from bench.analysis.words import labels
-from bench.report.facts import Facts, name_cell
+from bench.report.facts import Facts
 from bench.report.view import ABSENT, Column, Table, TableCell, percent
 
 CAPTION = (
@@ -26,10 +26,10 @@ def sharing_table(facts: Facts) -> Table | None:
     if n < 2 or all(math.isnan(row["label_overlap"]) for row in tasks.values()):
         return None
     columns = [Column("Dataset", numeric=False), Column("Labels", numeric=False), Column("Labels in common", "%")]
-    columns += [Column("Test images in common", "%"), Column("Error for new labels", "at most times")]
+    columns += [Column(f"Test {facts.example}s in common", "%"), Column("Error for new labels", "at most times")]
     rows = [
-        [name_cell(dataset), TableCell(labels(budget)), _share(row["label_overlap"]), _share(row["test_overlap"]),
-         _factor(row["label_overlap"], n)]
+        [facts.dataset_cell(dataset), TableCell(labels(budget)), _share(row["label_overlap"]),
+         _share(row["test_overlap"]), _factor(row["label_overlap"], n)]
         for (dataset, budget), row in tasks.items()
     ]  # fmt: skip
     return Table("sharing", columns, rows, CAPTION, title="What repeats have in common", folded=True)

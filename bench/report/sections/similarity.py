@@ -4,7 +4,7 @@ import math
 
 from bench.analysis.cells import records
 from bench.analysis.similarity import Changed, changed, num_silent
-from bench.analysis.words import labels, plural, shortened
+from bench.analysis.words import labels, plural
 from bench.report.facts import Facts, unique
 from bench.report.figures.lines import LinePoint
 from bench.report.figures.similarity import similarity_panel
@@ -12,10 +12,10 @@ from bench.report.view import Figure, Panel, Section
 
 CAPTION = (
     "Linear CKA (Kornblith et al. 2019) with the unbiased estimate of HSIC, between what each unit puts out for the "
-    "same test images before training and after it, the network in evaluation; at most 1,000 images, no labels. A "
-    "unit's maps and tokens are averaged over places first, so that what only moves within an image is not seen. 1: "
-    "the same but for a rotation, a shift and a scale. Near 0: nothing in common. Means over the repeats; whiskers are "
-    "95 % Student t intervals over these. Unit 0 is the stem; the head is left out."
+    "same test {example}s before training and after it, the network in evaluation; at most 1,000 {example}s, no "
+    "labels. A unit's maps and tokens are averaged over places first, so that what only moves within one {example} is "
+    "not seen. 1: the same but for a rotation, a shift and a scale. Near 0: nothing in common. Means over the repeats; "
+    "whiskers are 95 % Student t intervals over these. Unit 0 is the stem; the head is left out."
 )
 
 
@@ -33,9 +33,9 @@ def similarity_section(facts: Facts) -> Section | None:
         lines = [(facts.strategies[one.strategy], _points(one)) for one in mine]
         picture = similarity_panel(lines, max(len(one.units) for one in mine), f"similarity{number}")
         detail = ", ".join(filter(None, [labels(task[1]), facts.which(task[2])]))
-        panels.append(Panel(shortened(task[0]), detail, picture))
+        panels.append(Panel(facts.named(task[0]), detail, picture))
     legend = [facts.strategies[name] for name in unique(one.strategy for one in found)]
-    figure = Figure(panels, legend, CAPTION + _silent(facts), wide=True)
+    figure = Figure(panels, legend, CAPTION.format(example=facts.example) + _silent(facts), wide=True)
     return Section("similarity", "What training changed", how, [figure])
 
 

@@ -14,8 +14,8 @@ def forgetting_section(facts: Facts) -> Section | None:
     if not found or all(one.change.mean == 0 for one in found.values()):
         return None
     how = (
-        "How many of the pretraining's test images the network still tells right after it was transferred: by its "
-        "original head, and by a head that is fitted anew. What the second keeps was not forgotten, only moved."
+        f"How many of the pretraining's test {facts.example}s the network still tells right after it was transferred: "
+        "by its original head, and by a head that is fitted anew. What the second keeps was not forgotten, only moved."
     )
     backbone = [Column("Backbone", numeric=False)] if facts.many_backbones else []
     columns = [*backbone, Column("Strategy", numeric=False), Column("Before", "%"), Column("After", "%")]
@@ -33,10 +33,12 @@ def forgetting_section(facts: Facts) -> Section | None:
         for (where, strategy), one in order
     ]
     n = max(one.change.n for one in found.values())
+    num = plural(len(facts.board.tasks), "task")
+    tasks = num if not facts.many_backbones else "the tasks of each backbone"
     caption = (
-        f"Mean over {plural(len(facts.board.tasks), 'task')}, the least forgetful first; changes with a 95 % Student t "
-        f"interval over n = {n} repeats. The same 512 or so source images each time; where a strategy trains the "
-        "old head along, by that head. Strategies that move nothing "
+        f"Mean over {tasks}, the least forgetful first; changes with a 95 % Student t "
+        f"interval over n = {n} repeats. The same 512 or so source {facts.example}s each time; where a strategy trains "
+        "the old head along, by that head. Strategies that move nothing "
         "below the head keep all."
     )
     return Section("forgetting", "Forgetting", how, [Table("forgetting", columns, rows, caption)])

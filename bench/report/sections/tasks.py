@@ -31,7 +31,7 @@ HOW = (
 )
 PAIRS = (
     "Its interval (Wilson’s, from the effective number of draws) is over new draws of labels, starts and orders, on "
-    "these tasks and these very test images."
+    "these tasks and these very test {example}s."
 )
 FEW_PAIRS = f"With fewer than {FEWEST_PAIRS} pairs an interval would hold too seldom, so there is none."
 ONE_TASK = "All ranked strategies finished one task alone, so there is little to tell over tasks."
@@ -89,13 +89,13 @@ def _caption(facts: Facts, columns: Columns, baseline: str) -> str:
     pairs = (
         f"Above {shortened(baseline)}: the chance to score higher than it on one of these tasks and repeats drawn at "
         f"random, from {tasks * repeats} pairs with the same labels, a tie as one half. It says how often, not by how "
-        f"much. {PAIRS if tasks * repeats >= FEWEST_PAIRS else FEW_PAIRS} "
+        f"much. {PAIRS.format(example=facts.example) if tasks * repeats >= FEWEST_PAIRS else FEW_PAIRS} "
         if baseline
         else ""
     )
-    images = " and test images" if facts.knows_images else ""
+    examples = f" and test {facts.example}s" if facts.knows_images else ""
     ends = (
-        f"its 95 % interval is over repeats{images}. A strategy that collapsed in some repeats and not in others has "
+        f"its 95 % interval is over repeats{examples}. A strategy that collapsed in some repeats and not in others has "
         "none."
         if tasks >= FEWEST_TASKS
         else f"it has no interval, as over fewer than {FEWEST_TASKS} tasks one would hold too seldom."
@@ -162,7 +162,7 @@ def _profiles(facts: Facts, columns: Columns, names: list[str]) -> Figure:
     if banded:
         caption += (
             f" Bands of {listed(banded)}: 95 % at each height by itself, over new draws of labels, starts and orders, "
-            "on these tasks and test images; they are wide rather than narrow."
+            f"on these tasks and test {facts.example}s; they are wide rather than narrow."
         )
     panel = Panel("Performance profile", "percent of task-repeats that score higher", profiles_panel(lines, "profiles"))
     return Figure([panel], [facts.strategies[name] for name in names], caption, wide=True)
@@ -245,9 +245,9 @@ def _choice_table(facts: Facts, found: Picks, names: list[str], is_broken: bool,
     absentees = [name for name in names if name not in found.offered]
     caption = (
         f"Mean over {plural(len(facts.board.tasks), 'task')}, then over n = {found.chosen.n} repeats. All strategies "
-        "are validated on the same images of a task and repeat; where several share the highest validation score, the "
-        f"mean of theirs counts. The 95 % intervals are paired by repeat and speak {facts.scope} The distance to the "
-        f"highest on test is corrected for having picked it from {len(found.offered)} afterwards."
+        f"are validated on the same {facts.example}s of a task and repeat; where several share the highest validation "
+        f"score, the mean of theirs counts. The 95 % intervals are paired by repeat and speak {facts.scope} The "
+        f"distance to the highest on test is corrected for having picked it from {len(found.offered)} afterwards."
         + (" One search served all repeats, so each task has one choice: the intervals hold for these."
            if is_one_search else "")
         + (f" Not to be chosen, and in none of these rows, as they have no validation score everywhere: "

@@ -107,8 +107,8 @@ def warnings(facts: Facts) -> list[str]:
         )
     if _has_repeats(facts) and any(_shares_labels(facts)):
         found.append(
-            "With all labels the repeats learn from the same images: they differ in order, and in what starts at "
-            "random, and nothing there speaks of other labels."
+            f"With all labels the repeats learn from the same {facts.example}s: they differ in order, and in what "
+            "starts at random, and nothing there speaks of other labels."
         )
     if len(results.provenance) > 1:
         found.append(_environments(results.provenance))
@@ -135,6 +135,6 @@ def _collapsed(facts: Facts) -> list[str]:
     if facts.studies:
         kept = "The study leaves out such repeats of a cell, unless all of them collapsed."
     return [
-        f"{count} collapsed: at the end the network does no better than a uniform guess on the very images that it "
-        f"learned from. {kept} {'; '.join(named[:LISTED])}{more}."
+        f"{count} collapsed: at the end the network does no better than a uniform guess on the very {facts.example}s "
+        f"that it learned from. {kept} {'; '.join(named[:LISTED])}{more}."
     ]

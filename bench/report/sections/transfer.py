@@ -26,7 +26,7 @@ CAPTION = (
 def transfer_section(facts: Facts) -> Section:
     how = (
         "▲ helps, ▼ hurts (negative transfer) and = as good as are findings; ○ undecided means that these repeats and "
-        "test images cannot tell, which is no proof of equality."
+        f"test {facts.example}s cannot tell, which is no proof of equality."
     )
     if not any(row["reference"] for row in facts.verdicts):
         words = (
@@ -104,21 +104,24 @@ def _detectable(facts: Facts) -> Table:
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in facts.verdicts:
         groups.setdefault((row["dataset"], row["budget"]), []).append(row)
+    examples = f"{facts.example}s"
     columns = [Column("Dataset", numeric=False), Column("Labels", numeric=False)]
-    columns += [Column("Test images"), Column("Standard error", "points"), Column("Degrees of freedom")]
-    columns += [Column("Smallest detectable", "points"), Column("Images needed", "undecided cells")]
+    columns += [Column(f"Test {examples}"), Column("Standard error", "points"), Column("Degrees of freedom")]
+    columns += [Column("Smallest detectable", "points")]
+    columns.append(Column(f"{examples.capitalize()} needed", "undecided cells"))
     columns += [Column(name.capitalize(), "cells") for name in (HELPS, HURTS, AS_GOOD, UNDECIDED)]
-    lines = [_power(dataset, budget, rows) for (dataset, budget), rows in groups.items()]
+    lines = [_power(facts, task, rows) for task, rows in groups.items()]
     caption = (
         "Of the cell that sees most: the smallest true difference to the baseline that would have been found in 4 of 5 "
         "suites like this one, after the correction (noncentral t). An undecided cell may hide anything smaller. "
-        "Images needed: how large a test set would have found, in 4 of 5, a difference as large as the one seen "
-        "(median of the undecided cells); ∞ where no test set would, with so few repeats."
+        f"{examples.capitalize()} needed: how large a test set would have found, in 4 of 5, a difference as large as "
+        "the one seen (median of the undecided cells); ∞ where no test set would, with so few repeats."
     )
     return Table("detectable", columns, lines, caption, title="What could have been seen", folded=True)
 
 
-def _power(dataset: str, budget: str, rows: list[Row]) -> list[TableCell]:
+def _power(facts: Facts, task: tuple[str, str], rows: list[Row]) -> list[TableCell]:
+    dataset, budget = task
     tested = [row for row in rows if math.isfinite(row["detectable"])]
     best = min(tested, key=lambda row: float(row["detectable"]), default=None)
     counts = [
@@ -129,7 +132,7 @@ def _power(dataset: str, budget: str, rows: list[Row]) -> list[TableCell]:
     if best is not None:
         error = best["sd"] / math.sqrt(best["n"])
         numbers = [
-            _images(best["num_images"]),
+            _size(best["num_images"]),
             TableCell(f"{100 * error:.2f}", value=100 * error),
             TableCell(f"{best['df']:.1f}", value=best["df"]),
             TableCell(f"{100 * best['detectable']:.1f}", value=100 * best["detectable"]),
@@ -139,11 +142,11 @@ def _power(dataset: str, budget: str, rows: list[Row]) -> list[TableCell]:
         for row in rows
         if row["verdict"] == UNDECIDED and not math.isnan(row["images_needed"])
     )
-    numbers.append(_images(needed[len(needed) // 2] if needed else 0))
-    return [name_cell(dataset), TableCell(labels(budget)), *numbers, *counts]
+    numbers.append(_size(needed[len(needed) // 2] if needed else 0))
+    return [facts.dataset_cell(dataset), TableCell(labels(budget)), *numbers, *counts]
 
 
-def _images(num: float) -> TableCell:
+def _size(num: float) -> TableCell:
     if not num:
         return TableCell(ABSENT, value="")
     return TableCell("∞", value="") if math.isinf(num) else TableCell(f"{num:,.0f}", value=round(num))

@@ -22,7 +22,7 @@ MEANINGS = {
     "random": "random, frozen",
 }
 CAPTION = (
-    "Differences in points, paired by target half, repeat and test image, and averaged over {targets}. Holm's "
+    "Differences in points, paired by target half, repeat and test {example}, and averaged over {targets}. Holm's "
     "correction runs over the {num} tested readings of all tables like this one (5 %); each interval is that of its "
     "reading's own step. Intervals speak {scope} The halves are held fixed: {pairs} cannot say anything about other "
     "ways to divide the classes. {rates} “Boost” takes the control that was tuned as long. “Boost, unpaired” is what "
@@ -120,7 +120,8 @@ def _table(study: Study, facts: Facts, number: int) -> Table:
     most = max(one.num_targets for one in study.readings if one.form == "depth")
     caption = CAPTION.format(
         targets=plural(most, "target half", "target halves"), num=_num_tested(facts), scope=facts.scope,
-        pairs=plural(study.num_pairs, "pair"), rates=ONE_RATE if _has_one_rate(facts) else OWN_RATES,
+        example=facts.example, pairs=plural(study.num_pairs, "pair"),
+        rates=ONE_RATE if _has_one_rate(facts) else OWN_RATES,
     )  # fmt: skip
     return Table(f"readings-{number}", columns, lines, caption)
 
