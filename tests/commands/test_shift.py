@@ -1,11 +1,15 @@
 """From arrays with a further split to the terminal, the record and the page: images of another style score lower."""
 
+import dataclasses
 import re
 
 import numpy as np
 import pytest
 
+from bench.commands.suites import plan_from_file, remember
 from bench.datasets import DATASETS, parse_options
+
+from .fabricate import fabricate
 
 SUITE = """\
 name: small
@@ -47,3 +51,15 @@ def test_a_run_tells_both_scores_everywhere(bench, worlds):
     (page,) = (worlds / "reports").glob("small.html")
     assert "Shift is a further split of the data set" in page.read_text()
     assert f"<bdi>{pairs[1][1]:.1f}" in page.read_text()
+
+
+def test_the_page_says_how_many_of_its_images_are_training_images_too(bench, worlds, folders):
+    plan = plan_from_file(worlds / "suites" / "small.yaml", (), folders)
+    store = folders.roots("small").store
+    for record in fabricate(plan, folders.roots("small")):
+        if record.kind == "final":
+            store.write(dataclasses.replace(record, result={**record.result, "shift_in_train": 3}))
+    remember(plan, (), folders)
+    assert bench("report", "small").code == 0
+    page = (worlds / "reports" / "small.html").read_text()
+    assert "worlds.npz: 3 of 200 shift images are training images too, pixel by pixel." in page

@@ -278,3 +278,13 @@ def test_its_images_among_the_training_images_are_counted(trees, seed):
     expected = sum(image.tobytes() in own for image in twice.shift.images)
     assert num_shift_in_train(twice, seed) == expected > 0
     assert num_shift_in_train(dataclasses.replace(trees, shift=None), seed) == 0
+
+
+def test_a_table_of_texts(tmp_path):
+    texts = {"train": "short", "test": "a text", "shift": "a text that is longer than all of the others"}
+    rows = [f"{texts[split]} {label} {n},{label},{split}" for split in texts for label in "ab" for n in range(3)]
+    options = table(tmp_path, rows, "text,label,split")
+    facts, loaded = manifest.facts(options), manifest.load(options)
+    assert (facts.num_train, facts.num_test, facts.num_shift, facts.modality) == (6, 6, 6, "text")
+    assert loaded.shift.modality == "text"
+    assert bytes(loaded.shift.columns["text"][0]).rstrip(b"\0").decode() == f"{texts['shift']} a 0"

@@ -203,3 +203,26 @@ def test_labels_that_are_none_of_the_set_are_refused(tmp_path, with_shift, label
     trials, final = toys.everything(toys.context(tmp_path), toys.fit_spec())
     assert final.status == "failed"
     assert words in trials[0].error
+
+
+@pytest.mark.parametrize("way", ["full_finetune", "linear_probe", "ridge_probe"])
+def test_texts_have_one_too_and_it_may_be_wider(tmp_path, monkeypatch, way):
+    pytest.importorskip("transformers", reason="transformers is an extra")
+    from tests.engine import words
+
+    words.put_in_place(monkeypatch)
+    entry = DATASETS["toy_texts"]
+
+    def load(options):
+        whole = entry.load(options)
+        wider = np.pad(whole.test.columns["text"], ((0, 0), (0, 9)))
+        return dataclasses.replace(whole, shift=Split({"text": wider}, whole.test.labels, modality="text"))
+
+    monkeypatch.setitem(DATASETS, "toy_texts", dataclasses.replace(entry, load=load))
+    ref, pipeline, files = words.encoder(tmp_path / "net")
+    context = toys.context(tmp_path)
+    context.weights_files.update(files)
+    _, final = toys.everything(context, words.fit_spec(ref, pipeline, way))
+    assert final.status == "ok", final.error
+    result = final.result
+    assert result["shift"] == {"score": result["score"], "loss": result["loss"], "num": result["num_test"]}

@@ -103,6 +103,18 @@ def test_a_closed_form_takes_no_steps(plan):
     assert 0 < work_of(made, "ridge_probe", "search") < work_of(made, "ridge_probe", "final") <= (60 + 103) / 6
 
 
+@pytest.mark.parametrize(("strategy", "share"), [("full_finetune", 1), ("linear_probe", 1 / 6), ("ridge_probe", 1 / 6)])
+def test_a_further_split_is_scored_once_by_a_final(plan, strategy, share):
+    made = plan(SMALL.replace("full_finetune]", "full_finetune, ridge_probe]"))
+    sources = {
+        key: dataclasses.replace(one, facts=dataclasses.replace(one.facts, num_shift=48))
+        for key, one in made.sources.items()
+    }
+    further = dataclasses.replace(made, sources=sources)
+    more = [work_of(further, strategy, kind) - work_of(made, strategy, kind) for kind in ("final", "search")]
+    assert more == pytest.approx([48 * share, 0])
+
+
 def test_a_trial_that_is_known_counts_its_own_steps(plan):
     made = plan()
     search = next(job for job in made.jobs.values() if job.kind == "search")
