@@ -1,4 +1,4 @@
-"""`folder:PATH`: one folder per class, of pictures, texts or clips; or such folders under `train` and `test` (or `val`),
+"""`folder:PATH`: one folder per class, of pictures, texts or clips; or such folders under `train` and `test` (or `val`)
 and under `shift`, which is the same classes in other circumstances."""
 
 from pathlib import Path
