@@ -23,9 +23,9 @@ ROOMS_WITH_TORCH = {"network", "solve", "engine", "execute"}  # with the rooms i
 FILES_WITH_TORCH = {
     "bench.modalities.pixels", "bench.modalities.crops", "bench.modalities.tokens", "bench.backbones.encoder_net",
     "bench.backbones.cifar_resnet_net", "bench.backbones.small_transformer_net", "bench.backbones.yamnet_net",
-    "bench.modalities.waves", "bench.modalities.mel",
-    "bench.backbones.torchvision_models", "bench.strategies.layers.beside",
-    "bench.strategies.layers.stochastic_norm", "bench.strategies.layers.weights",
+    "bench.modalities.waves", "bench.modalities.mel", "bench.backbones.torchvision_models",
+    "bench.strategies.layers.beside", "bench.strategies.layers.stochastic_norm", "bench.strategies.layers.weights",
+    "bench.backbones.sound_encoder_net",
 }  # fmt: skip
 
 

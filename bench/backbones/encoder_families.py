@@ -20,10 +20,14 @@ class Family:
     # Which tokens each one sees: all, those before it, or as the network finds out from a mask of its own.
     sees: Literal["all", "before", "own"] = "all"
     before_first: int = 0  # positions of its table that no token takes
+    # What it takes of sound: `wave`, or log-mel energies as `whisper` or the `spectrogram` transformer; "": it is text.
+    sound: Literal["", "wave", "whisper", "spectrogram"] = ""
+    firsts: int = 1  # tokens before those of the clip, whose mean is the row where `first` is asked for
 
 
 BERT = Family("encoder.layer", "first")
 ROBERTA = Family("encoder.layer", "first", before_first=2)
+WAVE = Family("encoder.layers", "mean", sound="wave")
 FAMILIES = {
     "bert": BERT,
     "electra": BERT,
@@ -41,6 +45,12 @@ FAMILIES = {
     "opt": Family("decoder.layers", "last", "own"),
     "t5": Family("block", "mean"),
     "bart": Family("layers", "mean"),
+    "wav2vec2": WAVE,
+    "hubert": WAVE,
+    "wavlm": WAVE,
+    "data2vec-audio": WAVE,
+    "whisper": Family("layers", "mean", sound="whisper"),
+    "audio-spectrogram-transformer": Family("layers", "first", sound="spectrogram", firsts=2),
 }
 
 
@@ -48,8 +58,8 @@ class EncoderOptions(Options):
     path: str = ""
     """The network's name on the hub, or a folder with its files; `hf:NAME` as the backbone's name is the same."""
     pooling: Pooling | None = None
-    """How a text becomes one row: the `first` token, the `mean` over its tokens, or the `last` token. Unset: as the
-    network was trained."""
+    """How a text or a clip becomes one row: the `first` token, the `mean` over its tokens, or the `last` token. Unset:
+    as the network was trained."""
     max_length: Annotated[int, Field(ge=1)] = LONGEST
     """Tokens of a text; what follows is cut off."""
     dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
@@ -58,5 +68,7 @@ class EncoderOptions(Options):
     """Its configuration; read from its files."""
     tokenizer: str = ""
     """Digest of its tokenizer; read from its files."""
+    front: dict[str, Any] = {}
+    """How its weights take sound; read from its files."""
     mask: int | None = None
     """Number of its mask token; read from its files."""

@@ -1,4 +1,5 @@
-"""Encoders of the library transformers as networks of one input, numbers of tokens, with a classifier of ours."""
+"""Encoders of the library transformers as networks of one input, with a classifier of ours: those of texts take numbers
+of tokens. `sound_encoder_net.py` has those of sound."""
 
 import warnings
 from collections.abc import Iterable
@@ -11,13 +12,23 @@ from bench.backbones.encoder_families import FAMILIES, EncoderOptions, Family
 from bench.errors import BenchError
 
 LAST = (99999,)  # timm's number for what follows the numbered parts
-OLD = {"gamma": "weight", "beta": "bias"}  # of LayerNorm, in the first checkpoints of BERT
+# Of LayerNorm, in the first checkpoints of BERT; of weight norm, in those of wav2vec 2.0 and its kin.
+OLD = {"gamma": "weight", "beta": "bias", "weight_g": "parametrizations.weight.original0",
+       "weight_v": "parametrizations.weight.original1"}  # fmt: skip
+# Of parts of names, in order, in public checkpoints of the audio spectrogram transformer.
+OLDER = {
+    "encoder.layer.": "layers.", "attention.attention.query": "attention.q_proj",
+    "attention.attention.key": "attention.k_proj", "attention.attention.value": "attention.v_proj",
+    "attention.output.dense": "attention.o_proj", "intermediate.dense": "mlp.fc1", "output.dense": "mlp.fc2",
+}  # fmt: skip
+# Of a configuration, what would change networks and clips at random in ways of the library's own.
+NOT_RANDOM = {"layerdrop": 0.0, "encoder_layerdrop": 0.0, "apply_spec_augment": False}
 # Of a configuration: rates of dropout by any name, but not of a head that is not used or of layers left out whole.
 DROPOUT, NO_DROPOUT = ("dropout", "pdrop"), ("classifier", "layerdrop", "summary", "final")
 
 
-class TextEncoder(nn.Module):
-    """Takes tokens int64 [B, L], each its number in the tokenizer and 1; 0 is padding, which changes nothing."""
+class Encoder(nn.Module):
+    """What encoders of texts and of sound have in common."""
 
     def __init__(self, num_classes: int, options: EncoderOptions) -> None:
         super().__init__()
@@ -25,9 +36,43 @@ class TextEncoder(nn.Module):
         self.family = FAMILIES.get(options.config["model_type"]) or _told_by(self.encoder)
         self.pooling = options.pooling or self.family.pooling
         self.blank = int(getattr(config, "pad_token_id", None) or 0)
+        # Wav2vec 2.0 and its kin have a norm before their layers, or behind them.
+        self.later = [r"encoder\.layer_norm\."] if getattr(config, "do_stable_layer_norm", False) else []
         self.head = nn.Linear(_width(self.encoder, config), num_classes)
         names = [name for name, _ in self.encoder.get_submodule(self.family.layers).named_children()]
         self.unit_names = ("stem", *(f"layer.{number}" for number in range(len(names))), "head")
+
+    def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
+        """Its layers, however finely units are wanted."""
+        layers = self.family.layers.replace(".", r"\.")
+        # What the encoder applies behind its layers goes with the last one.
+        behind = "|".join([*_behind(self.encoder, self.family.layers), *self.later]) or "$^"
+        return {
+            "stem": rf"^encoder\.(?!{layers}\.)(?!{behind})",
+            "blocks": [(rf"^encoder\.{layers}\.(\d+)", None), (rf"^encoder\.(?:{behind})", LAST)],
+        }
+
+    def get_classifier(self) -> nn.Module:
+        return self.head
+
+    @staticmethod
+    def named_here(names: Iterable[str], options: EncoderOptions) -> dict[str, str]:
+        with torch.device("meta"):
+            wanted = set(_encoder(options)[0].state_dict())
+        family, found = FAMILIES.get(options.config["model_type"]), {}
+        for name in names:
+            parts = (_renamed(name) if family is not None and family.sound == "spectrogram" else name).split(".")
+            parts[-1] = OLD.get(parts[-1], parts[-1])
+            own = next((one for skip in range(3) if (one := ".".join(parts[skip:])) in wanted), None)
+            if own is not None:
+                found[name] = f"encoder.{own}"
+        if "shared.weight" in names and "embed_tokens.weight" in wanted:  # of T5 and BART, for both halves
+            found["shared.weight"] = "encoder.embed_tokens.weight"
+        return found
+
+
+class TextEncoder(Encoder):
+    """Takes tokens int64 [B, L], each its number in the tokenizer and 1; 0 is padding, which changes nothing."""
 
     def hidden(self, tokens: Tensor) -> Tensor:
         """[B, L, D]: what stands for each token in the end."""
@@ -53,34 +98,6 @@ class TextEncoder(nn.Module):
         length = keep.shape[1]
         return seen & torch.ones(length, length, dtype=torch.bool, device=keep.device).tril()
 
-    def group_matcher(self, coarse: bool = False) -> dict[str, Any]:
-        """Its layers, however finely units are wanted."""
-        layers = self.family.layers.replace(".", r"\.")
-        # What the encoder applies behind its layers goes with the last one.
-        behind = "|".join(_behind(self.encoder, self.family.layers)) or "$^"
-        return {
-            "stem": rf"^encoder\.(?!{layers}\.)(?!{behind})",
-            "blocks": [(rf"^encoder\.{layers}\.(\d+)", None), (rf"^encoder\.(?:{behind})", LAST)],
-        }
-
-    def get_classifier(self) -> nn.Module:
-        return self.head
-
-    @staticmethod
-    def named_here(names: Iterable[str], options: EncoderOptions) -> dict[str, str]:
-        with torch.device("meta"):
-            wanted = set(_encoder(options)[0].state_dict())
-        found = {}
-        for name in names:
-            parts = name.split(".")
-            parts[-1] = OLD.get(parts[-1], parts[-1])
-            own = next((one for skip in range(3) if (one := ".".join(parts[skip:])) in wanted), None)
-            if own is not None:
-                found[name] = f"encoder.{own}"
-        if "shared.weight" in names and "embed_tokens.weight" in wanted:  # of T5 and BART, for both halves
-            found["shared.weight"] = "encoder.embed_tokens.weight"
-        return found
-
 
 def pooled(hidden: Tensor, keep: Tensor, how: str) -> Tensor:
     """[B, L, D] -> [B, D]"""
@@ -99,7 +116,9 @@ def _encoder(options: EncoderOptions) -> tuple[nn.Module, Any]:
     try:
         from transformers import AutoConfig, AutoModel
     except ImportError:
-        raise BenchError("text encoders need the library transformers: pip install 'transfer-bench[text]'") from None
+        what, extra = ("sound", "audio") if options.front else ("text", "text")
+        problem = f"{what} encoders need the library transformers: pip install 'transfer-bench[{extra}]'"
+        raise BenchError(problem) from None
     told = dict(options.config)
     if options.dropout is not None:
         told |= {name: options.dropout for name in told if _is_dropout(name)}
@@ -110,6 +129,8 @@ def _encoder(options: EncoderOptions) -> tuple[nn.Module, Any]:
             for name in config.to_dict():
                 if _is_dropout(name):
                     setattr(config, name, options.dropout)
+        for name, value in NOT_RANDOM.items():
+            setattr(config, name, value)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             model: Any = AutoModel.from_config(config, trust_remote_code=False)  # type: ignore[no-untyped-call]
@@ -119,7 +140,20 @@ def _encoder(options: EncoderOptions) -> tuple[nn.Module, Any]:
     encoder = model.get_encoder() if config.is_encoder_decoder else model
     if getattr(encoder, "pooler", None) is not None:
         encoder.pooler = None  # a layer for another task; rows are pooled here
+    if getattr(encoder, "masked_spec_embed", None) is not None:
+        encoder.masked_spec_embed = None  # stands where the library masks clips, which it does not here
+    for module in encoder.modules():
+        for name, tensor in list(module.named_parameters(recurse=False)):
+            if not tensor.requires_grad:  # a table of sines, say: never learned
+                delattr(module, name)
+                module.register_buffer(name, tensor.detach())
     return encoder, config
+
+
+def _renamed(name: str) -> str:
+    for old, new in OLDER.items():
+        name = name.replace(old, new)
+    return name
 
 
 def _is_dropout(name: str) -> bool:

@@ -13,12 +13,14 @@ from typing import Any
 from bench.backbones import hub
 from bench.backbones.base import BackboneEntry, BackboneFacts, Found
 from bench.backbones.encoder_families import FAMILIES, EncoderOptions, Family, Pooling
+from bench.backbones.sound_fronts import FILE, front_of, pipeline_of
 from bench.errors import BenchError, Missing
 from bench.places import find_file
-from bench.spec.refs import TextPipeline
+from bench.spec.refs import SoundPipeline, TextPipeline
 
 PREFIX = "hf:"
-CONFIG, TOKENIZER, POOLING = READ = "config.json", "tokenizer.json", "1_Pooling/config.json"
+CONFIG, TOKENIZER, POOLING = "config.json", "tokenizer.json", "1_Pooling/config.json"
+READ = (CONFIG, TOKENIZER, POOLING, FILE)
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 # Of a configuration, what says nothing of the network's numbers.
 SILENT = {"_name_or_path", "architectures", "transformers_version", "torch_dtype", "dtype", "id2label", "label2id",
@@ -31,11 +33,13 @@ def found(options: EncoderOptions, beside: Path, digest_of: Any) -> Found:
     """What its files tell. Raises Missing, and BenchError where they cannot be used."""
     folder = _folder(options.path, beside)
     config = _config(folder, options.path)
+    family = FAMILIES.get(config["model_type"])
+    if family is not None and family.sound:
+        return _of_sound(options, (folder, config), family)
     tokenizer = folder / TOKENIZER
     if not tokenizer.is_file():
         raise BenchError(f"hf:{_short(options.path)}: no {TOKENIZER} beside its {CONFIG}; save one with "
                          "`AutoTokenizer.from_pretrained(...).save_pretrained(...)`")
-    family = FAMILIES.get(config["model_type"])
     most = min((config[name] for name in POSITIONS if name in config), default=options.max_length)
     most -= family.before_first if family is not None else 0
     if options.max_length > most and "max_length" in options.model_fields_set:
@@ -46,12 +50,30 @@ def found(options: EncoderOptions, beside: Path, digest_of: Any) -> Found:
         "max_length": min(options.max_length, most), "tokenizer": digest_of(tokenizer),
         "mask": _mask(tokenizer),
     })  # fmt: skip
-    weights = next((folder / name for name in WEIGHTS if (folder / name).is_file()), None)
-    return Found(full.model_dump(mode="json", exclude={"path"}), _short(options.path), weights,
+    return Found(full.model_dump(mode="json", exclude={"path", "front"}), _short(options.path), _weights(folder),
                  {full.tokenizer: tokenizer})  # fmt: skip
 
 
-def takes(options: dict[str, Any]) -> TextPipeline:
+def _of_sound(options: EncoderOptions, files: tuple[Path, dict[str, Any]], family: Family) -> Found:
+    """`files`: their folder, and the configuration among them."""
+    folder, config = files
+    if "max_length" in options.model_fields_set:
+        raise BenchError(f"hf:{_short(options.path)} takes sound, and `max_length` counts tokens of texts; the length "
+                         "of clips is an option of their data set, `seconds`")
+    front = front_of(family.sound, folder, f"hf:{_short(options.path)}")
+    pooling = options.pooling or family.pooling
+    full = options.model_copy(update={"path": "", "config": config, "pooling": pooling, "front": front})
+    of_texts = {"path", "max_length", "tokenizer", "mask"}
+    return Found(full.model_dump(mode="json", exclude=of_texts), _short(options.path), _weights(folder), {})
+
+
+def _weights(folder: Path) -> Path | None:
+    return next((folder / name for name in WEIGHTS if (folder / name).is_file()), None)
+
+
+def takes(options: dict[str, Any]) -> TextPipeline | SoundPipeline:
+    if options.get("front"):
+        return pipeline_of(options["front"])
     return TextPipeline(options["tokenizer"], options["max_length"], options["mask"])
 
 
@@ -60,7 +82,7 @@ def _folder(path: str, beside: Path) -> Path:
     folder = own if own is not None and own.is_dir() else hub.snapshot_of(path)
     if folder is None or not (folder / CONFIG).is_file():
         raise Missing("weights", f"hf:{path}", "it is read from the hub's own cache, or from a folder of this name "
-                      f"with {CONFIG}, {TOKENIZER} and {WEIGHTS[0]}", can_fetch=own is None)
+                      f"with {CONFIG}, {TOKENIZER} (of sound {FILE}) and {WEIGHTS[0]}", can_fetch=own is None)
     return folder
 
 
@@ -100,20 +122,21 @@ def _pooling(folder: Path, family: Family | None) -> Pooling:
 
 def build(num_classes: int, options: EncoderOptions) -> Any:
     from bench.backbones.encoder_net import TextEncoder
+    from bench.backbones.sound_encoder_net import SoundEncoder
 
-    return TextEncoder(num_classes, options)
+    return (SoundEncoder if options.front else TextEncoder)(num_classes, options)
 
 
 def as_named_here(names: Iterable[str], options: EncoderOptions) -> dict[str, str]:
     """Names of a public checkpoint -> those of the network; what belongs to other heads is left out."""
-    from bench.backbones.encoder_net import TextEncoder
+    from bench.backbones.encoder_net import Encoder
 
-    return TextEncoder.named_here(names, options)
+    return Encoder.named_here(names, options)
 
 
 BACKBONE = BackboneEntry(
     name="hf",
-    summary="`hf:NAME` or `hf:FOLDER`: text encoders of the library transformers (extra `text`)",
+    summary="`hf:NAME` or `hf:FOLDER`: transformers' encoders of texts and of sound (extras `text`, `audio`)",
     facts=BackboneFacts(unit_names=(), has_batchnorm=False, modality="text", has_hub_weights=True),
     build=build,
     options=EncoderOptions,

@@ -18,6 +18,7 @@ from bench.datasets.huggingface import HUGGING_FACE
 from bench.datasets.manifest import CSV, JSONL, PARQUET
 from bench.datasets.named import NAMED
 from bench.datasets.rendered import RENDERED
+from bench.datasets.spoken import SPOKEN_DIGITS
 from bench.datasets.tones import TONES
 from bench.datasets.written import WRITTEN
 from bench.errors import BenchError
@@ -31,6 +32,7 @@ DATASETS: dict[str, DatasetEntry] = {
     "digits": DIGITS,
     **WRITTEN,
     "tones": TONES,
+    "spoken_digits": SPOKEN_DIGITS,
     "folder": FOLDER,
     "npz": NPZ,
     "csv": CSV,

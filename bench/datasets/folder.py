@@ -1,15 +1,13 @@
-"""`folder:PATH`: one folder per class, of pictures or of texts; or such folders under `train` and `test` (or `val`),
+"""`folder:PATH`: one folder per class, of pictures, texts or clips; or such folders under `train` and `test` (or `val`)
 and under `shift`, which is the same classes in other circumstances."""
 
-from collections import Counter
-from collections.abc import Iterable
 from pathlib import Path
 
 from bench.datasets import labelled
 from bench.datasets.base import Dataset, DatasetEntry, DatasetFacts
 from bench.datasets.files import DataError, is_suffix_of, listed, shown, visible, walk
 from bench.datasets.foreign import CONVERT, pictures_among
-from bench.datasets.kinds import KINDS, Kind, kind_of
+from bench.datasets.kinds import most_of
 from bench.datasets.labelled import Labelled, PictureOptions
 
 TRAIN, VALIDATION, TEST = ("train", "training"), ("val", "valid", "validation"), ("test", "testing")
@@ -61,7 +59,7 @@ def _gather(root: Path, sources: list[tuple[Path, str | None]], notes: tuple[str
     folders = [(one, split, child) for one, split in sources for child in visible(one) if child.is_dir()]
     classes = sorted({child.name for _, _, child in folders})
     number = {name: label for label, name in enumerate(classes)}
-    kind = _kind_of(path for _, _, child in folders for path in walk(child))
+    kind = most_of(path.name for _, _, child in folders for path in walk(child))
     rows: list[tuple[Path, int, str | None]] = []
     passed: list[Path] = [path for one, _ in sources for path in visible(one) if path.is_file()]
     for _, split, child in folders:
@@ -74,7 +72,7 @@ def _gather(root: Path, sources: list[tuple[Path, str | None]], notes: tuple[str
     convert = f"; found {foreign}{CONVERT}" if foreign else ""
     if not rows:
         raise DataError(f"{shown(root)}: no pictures in folders named after classes; expected {root.name}/CLASS/*.jpg "
-                        f"or {root.name}/train/CLASS/*.jpg, or texts as .txt{convert}")
+                        f"or {root.name}/train/CLASS/*.jpg, or texts as .txt, or clips as .wav{convert}")
     if passed:
         notes += (f"files that are no {kind.word}, passed over: {len(passed)}{convert}",)
     splits = None if rows[0][2] is None else tuple(str(split) for _, _, split in rows)
@@ -89,12 +87,5 @@ def _gather(root: Path, sources: list[tuple[Path, str | None]], notes: tuple[str
     ).checked()
 
 
-def _kind_of(paths: Iterable[Path]) -> Kind:
-    """Pictures where there are any: labels or captions may lie beside them. Else what most files are."""
-    counts = Counter(kind_of(path.name) for path in paths)
-    most = max(counts, key=lambda kind: counts[kind], default=None)
-    return most if most is not None and not counts[KINDS["image"]] else KINDS["image"]
-
-
-FOLDER = DatasetEntry("folder", "your own pictures or texts: one folder per class, with or without train and test",
+FOLDER = DatasetEntry("folder", "your pictures, texts or clips: one folder per class, with or without train and test",
                       facts, load, FolderOptions, is_read=True, where=("path",))

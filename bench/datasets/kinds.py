@@ -1,14 +1,15 @@
 """What files with labels may hold: how large one is kept, and how they become arrays. `labelled.py` knows the rest."""
 
 import statistics
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from bench.datasets import pictures, texts
+from bench.datasets import pictures, sounds, texts
 from bench.datasets.base import Split
 from bench.datasets.files import PICTURES, is_suffix_of
 from bench.datasets.pictures import Kept
@@ -87,9 +88,35 @@ class Texts:
         return texts.decode(kept, size)
 
 
-KINDS: dict[str, Kind] = {kind.modality: kind for kind in (Pictures(), Texts())}
+@dataclass(frozen=True)
+class Sounds:
+    """A size is in milliseconds."""
+
+    modality: str = "sound"
+    word: str = "clips"
+    suffixes: tuple[str, ...] = sounds.SOUNDS
+    settings: tuple[str, ...] = ("rate", "seconds")
+
+    def size_of(self, kept: Sequence[Kept], options: Any) -> int:
+        return sounds.milliseconds_of(kept, options.seconds)
+
+    def notes_of(self, kept: Sequence[Kept], options: Any) -> tuple[str, ...]:
+        return sounds.notes_of(kept, self.size_of(kept, options), options.rate or sounds.RATE)
+
+    def decode(self, kept: Sequence[Kept], size: int, options: Any) -> Decoded:
+        return sounds.decode(kept, size, options.rate or sounds.RATE)
+
+
+KINDS: dict[str, Kind] = {kind.modality: kind for kind in (Pictures(), Texts(), Sounds())}
 
 
 def kind_of(name: str) -> Kind | None:
     """By a file's name."""
     return next((kind for kind in KINDS.values() if is_suffix_of(name, kind.suffixes)), None)
+
+
+def most_of(names: Iterable[str]) -> Kind:
+    """Pictures where there are any: labels or captions may lie beside them. Else what most files are."""
+    counts = Counter(kind_of(name) for name in names)
+    most = max(counts, key=lambda kind: counts[kind], default=None)
+    return most if most is not None and not counts[KINDS["image"]] else KINDS["image"]

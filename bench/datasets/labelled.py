@@ -11,7 +11,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from bench.catalogue import Options
+from bench.catalogue import LATER, Options
 from bench.datasets import pictures
 from bench.datasets.base import Dataset, DatasetFacts
 from bench.datasets.facts_cache import cached_facts
@@ -32,6 +32,11 @@ class PictureOptions(Options):
     """Side in pixels of the squares that images are kept as. Unset: the median of their shorter sides, 256 at most."""
     fit: pictures.Fit = "crop"
     """How an image becomes a square: its middle, or the whole of it squashed."""
+    rate: Annotated[int | None, Field(ge=1_000, le=192_000, json_schema_extra=LATER)] = None
+    """Samples a second that clips are kept at, whatever their files have. Unset: 16,000."""
+    seconds: Annotated[float | None, Field(ge=0.01, le=60, json_schema_extra=LATER)] = None
+    """How long clips are kept: the middle of a longer one, silence around a shorter one. Unset: as the longest one, 10
+    at most."""
     test_share: Annotated[float, Field(gt=0, lt=1)] = 0.2
     """Share of each class that is set aside for testing, where the images come in one split."""
     split_seed: Annotated[int, Field(ge=0)] = 0

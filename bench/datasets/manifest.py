@@ -1,4 +1,5 @@
-"""`csv:PATH`, `parquet:PATH` and `jsonl:PATH`: a table with a label in each row, and a picture's path or a text."""
+"""`csv:PATH`, `parquet:PATH` and `jsonl:PATH`: a table with a label in each row, and a text, or a path
+of a picture or a clip."""
 
 import json
 import math
@@ -15,6 +16,7 @@ from bench.catalogue import LATER
 from bench.datasets import labelled, texts
 from bench.datasets.base import Dataset, DatasetEntry, DatasetFacts
 from bench.datasets.files import DataError, listed, shown
+from bench.datasets.kinds import most_of
 from bench.datasets.labelled import Labelled, PictureOptions
 from bench.datasets.pictures import Packed
 from bench.memory import available_memory
@@ -34,9 +36,9 @@ UTF_16 = b"\xff\xfe", b"\xfe\xff"
 
 class TableOptions(PictureOptions):
     path: str
-    """The table; `csv:PATH` or `parquet:PATH` as the dataset's name is the same. Pictures are found relative to it."""
+    """The table; `csv:PATH` or `parquet:PATH` as the dataset's name is the same. Files are found relative to it."""
     image: str = "path"
-    """The column of pictures."""
+    """The column of pictures, or of clips."""
     text: Annotated[str | None, Field(json_schema_extra=LATER)] = None
     """The column of texts, instead of pictures; unset, `text` where there is no column of pictures."""
     second: Annotated[str | None, Field(json_schema_extra=LATER)] = None
@@ -59,7 +61,7 @@ def scan(options: TableOptions) -> Labelled:
     table = Path(options.path)
     rows = _read(table, options)
     columns = _columns(options, rows)
-    files = _texts(rows, columns) if columns.is_text else _pictures(table, rows, options)
+    files = _texts(rows, columns) if columns.is_text else _files(table, rows, options)
     labels = rows[options.label]
     classes = sorted(set(labels), key=_natural)
     number = {name: label for label, name in enumerate(classes)}
@@ -74,7 +76,8 @@ def scan(options: TableOptions) -> Labelled:
         if any(str(name).startswith("val") for name in rows[options.split]):
             notes = ("validation images were added to the training images",)
     numbers = tuple(number[one] for one in labels)
-    return Labelled(table.parent, files, tuple(classes), numbers, splits, notes, columns.modality).checked()
+    modality = "text" if columns.is_text else most_of(one.name for one in files).modality
+    return Labelled(table.parent, files, tuple(classes), numbers, splits, notes, modality).checked()
 
 
 @dataclass(frozen=True)
@@ -84,10 +87,6 @@ class _Columns:
     content: str
     second: str | None = None
     is_text: bool = False
-
-    @property
-    def modality(self) -> str:
-        return "text" if self.is_text else "image"
 
     @property
     def every(self) -> list[str]:
@@ -105,15 +104,16 @@ def _texts(rows: "pd.DataFrame", columns: _Columns) -> tuple[Packed, ...]:
                  for number, row in enumerate(zip(*parts, strict=True), 1))  # fmt: skip
 
 
-def _pictures(table: Path, rows: "pd.DataFrame", options: TableOptions) -> tuple[Path, ...]:
+def _files(table: Path, rows: "pd.DataFrame", options: TableOptions) -> tuple[Path, ...]:
     files = tuple(table.parent / name for name in rows[options.image])
+    word = most_of(path.name for path in files).word
     missing = [shown(path) for path in files if not _is_there(path)]
     if missing:
-        raise DataError(f"{shown(table)}: {len(missing)} of {len(files)} pictures are not there: {listed(missing)}")
+        raise DataError(f"{shown(table)}: {len(missing)} of {len(files)} {word} are not there: {listed(missing)}")
     pairs = set(zip(files, rows[options.label], strict=True))
     several = [shown(path) for path, count in Counter(path for path, _ in pairs).items() if count > 1]
     if several:
-        raise DataError(f"{shown(table)}: {len(several)} pictures have several labels: {listed(several)}")
+        raise DataError(f"{shown(table)}: {len(several)} {word} have several labels: {listed(several)}")
     return files
 
 
@@ -213,8 +213,9 @@ def _natural(name: str) -> tuple[int, float, str]:
 
 
 CSV = DatasetEntry(
-    "csv", "a table of texts or picture paths, and labels", facts, load, TableOptions, is_read=True, where=("path",)
-)
+    "csv", "a table of labels and texts, or paths of pictures or clips", facts, load, TableOptions, is_read=True,
+    where=("path",),
+)  # fmt: skip
 PARQUET = DatasetEntry("parquet", "the same, as parquet", facts, load, TableOptions, is_read=True, where=("path",))
 JSONL = DatasetEntry(
     "jsonl", "the same, one JSON object in each line", facts, load, TableOptions, is_read=True, where=("path",)

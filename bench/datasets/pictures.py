@@ -50,7 +50,7 @@ Kept = Path | Packed
 
 def sizes_of(kept: Sequence[Kept]) -> list[tuple[int, int]]:
     """(width, height) from the files' heads, after the turn that a camera noted."""
-    return _of_each(kept, _size)
+    return of_each(kept, _size)
 
 
 # Whoever wants to show how far decoding is puts a function here: done, of how many.
@@ -102,12 +102,15 @@ def decode(kept: Sequence[Kept], side: int, fit: Fit) -> Decoded:
     def fill(number: int) -> None:
         out.pixels[number], out.wholes[number] = _decoded(kept[number], side, fit, allowance)
 
-    _of_each(range(len(kept)), fill, watcher.get())
+    of_each(range(len(kept)), fill, watcher.get())
     return out
 
 
-def _of_each(
-    items: Sequence[Item], do: Callable[[Item], Found], watch: Callable[[int, int], None] = lambda done, total: None
+def of_each(
+    items: Sequence[Item],
+    do: Callable[[Item], Found],
+    watch: Callable[[int, int], None] = lambda done, total: None,
+    word: str = "images",
 ) -> list[Found]:
     """In threads. What is wrong with the images is said of all of them at once."""
     found: list[Found] = []
@@ -120,7 +123,7 @@ def _of_each(
                 problems.append(str(error))
             watch(number + 1, len(items))
     if problems:
-        raise DataError(f"{len(problems)} of {len(items)} images cannot be used: {listed(problems)}")
+        raise DataError(f"{len(problems)} of {len(items)} {word} cannot be used: {listed(problems)}")
     return found
 
 

@@ -14,13 +14,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from bench.errors import BenchError
 from bench.keys import seed_for
 from bench.modalities.base import Columns, Handling
+from bench.modalities.clips import FULL, fitted, resampled, to_int16
 from bench.modalities.mel import log_mel, num_frames
 from bench.spec.refs import SoundChanges, SoundPipeline, Training
 
-FULL = 32768.0  # full scale of 16-bit numbers
 TINY = 1e-7  # is added to a variance, as the wave2vec feature extractor does
 AT_ONCE = 64  # clips whose energies are computed at the same time
 PASS_VALUES = 256 * 64 * 64 * 3  # of one pass without learning
@@ -116,38 +115,11 @@ def _pictures(x: Tensor, pipeline: SoundPipeline) -> Tensor:
     return x.expand(-1, pipeline.channels, -1, -1).contiguous()
 
 
-def resampled(wave: npt.NDArray[np.float32], rate: int, to: int) -> npt.NDArray[np.float32]:
-    """[T] -> [T * to / rate], rounded up"""
-    if rate == to:
-        return wave
-    try:
-        import soxr
-    except ImportError:
-        raise BenchError(f"clips of {rate:,} Hz become {to:,} Hz by the library soxr: "
-                         "pip install 'transfer-bench[audio]'") from None
-    found: npt.NDArray[np.float32] = soxr.resample(wave, rate, to)
-    wanted = -(-len(wave) * to // rate)
-    return np.pad(found[:wanted], (0, max(0, wanted - len(found))))
-
-
-def fitted(wave: npt.NDArray[np.generic], samples: int) -> npt.NDArray[np.generic]:
-    """[T] -> [samples]: its middle, or zeros around it"""
-    left = (len(wave) - samples) // 2
-    if left >= 0:
-        return wave[left : left + samples]
-    before = (samples - len(wave)) // 2
-    return np.pad(wave, (before, samples - len(wave) - before))
-
-
-def to_int16(wave: npt.NDArray[np.float32]) -> npt.NDArray[np.int16]:
-    return np.clip(np.rint(wave * np.float32(FULL)), -FULL, FULL - 1).astype(np.int16)
-
-
 def _prepared(wave: npt.NDArray[np.int16], rate: int, pipeline: SoundPipeline) -> Tensor:
     if rate != pipeline.rate:
         scaled = wave.astype(np.float32) / np.float32(FULL)
         wave = np.stack([to_int16(resampled(one, rate, pipeline.rate)) for one in scaled])
-    kept = torch.from_numpy(np.stack([np.asarray(fitted(one, pipeline.samples), np.int16) for one in wave]))
+    kept = torch.from_numpy(np.stack([fitted(one, pipeline.samples) for one in wave]))
     if pipeline.mel is None:
         return kept
     return log_mel(kept.float() / FULL, pipeline.rate, pipeline.mel).half()

@@ -122,8 +122,9 @@ class BackboneSpec(SuiteSection):
     image_size: Count | None = None
     """Side in pixels that images are resized to. Unset: the weights' own for a timm name, the dataset's otherwise."""
     takes: Literal["log_mel"] | None = None
-    """`log_mel`: a network for pictures is shown the log-mel energies of sound, 96 frames of 10 ms and more by 64 bands,
-    on all of its channels. With `image_size` they are resized to a square. Unset: what the network is made for."""
+    """`log_mel`: a network for pictures is shown the log-mel energies of sound, 96 frames of 10 ms and more by 64
+    bands, on all of its channels. With `image_size` they are resized to a square. Unset: what the network is made
+    for."""
     mean: Rates | None = None
     """Mean for normalisation, one number or one per channel. Unset: the weights' own."""
     std: Positives | None = None
