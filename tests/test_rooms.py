@@ -22,7 +22,7 @@ ROOMS = (
 ROOMS_WITH_TORCH = {"network", "solve", "engine", "execute"}  # with the rooms in them
 FILES_WITH_TORCH = {
     "bench.modalities.pixels", "bench.modalities.crops", "bench.modalities.tokens", "bench.backbones.encoder_net",
-    "bench.backbones.cifar_resnet_net",
+    "bench.backbones.cifar_resnet_net", "bench.backbones.small_transformer_net",
     "bench.backbones.torchvision_models", "bench.strategies.layers.beside",
     "bench.strategies.layers.stochastic_norm", "bench.strategies.layers.weights",
 }  # fmt: skip

@@ -35,9 +35,8 @@ def test_units_follow_from_the_options():
     assert {"norm.weight", "norm.bias"} < set(net.parameters[3])
     assert set(net.parameters[4]) == {"head.weight", "head.bias"}
     assert not net.decaying & {"tables.places.weight", "norm.weight", "head.bias"}
-    fine = build_network(
-        BackboneRef("small_transformer", SmallTransformerOptions(**OPTIONS).model_dump(), "fine", Weights("random")), 3, 1
-    )
+    options = SmallTransformerOptions(**OPTIONS).model_dump()
+    fine = build_network(BackboneRef("small_transformer", options, "fine", Weights("random")), 3, 1)
     assert fine.unit_names == net.unit_names
 
 
@@ -73,7 +72,8 @@ def test_it_computes_what_torchs_own_layers_compute(double):
     nn.init.normal_(net.head.weight)
     layer = nn.TransformerEncoderLayer(16, 2, 64, 0.0, "gelu", batch_first=True, norm_first=True)
     theirs = nn.TransformerEncoder(layer, 3, nn.LayerNorm(16), enable_nested_tensor=False).eval()
-    names = {"attn.qkv.": "self_attn.in_proj_", "attn.proj.": "self_attn.out_proj.", "fc1.": "linear1.", "fc2.": "linear2."}
+    names = {"attn.qkv.": "self_attn.in_proj_", "attn.proj.": "self_attn.out_proj.", "fc1.": "linear1.",
+             "fc2.": "linear2."}  # fmt: skip
     state = {}
     for name, tensor in net.state_dict().items():
         for ours, other in names.items():

@@ -56,11 +56,6 @@ class Team(Protocol):
         ...
 
     @property
-    def beside(self) -> nn.Module | None:
-        """What learned beside the network, for its loss."""
-        return self._term.modules if self._term is not None else None
-
-    @property
     def source_head(self) -> nn.Module | None:
         """The pretraining's head, where it learned along."""
         ...
@@ -225,6 +220,11 @@ class Solo:
 
     def hold(self, stream: int) -> AbstractContextManager[None]:
         return self._reported()
+
+    @property
+    def beside(self) -> nn.Module | None:
+        """What learned beside the network, for its loss."""
+        return self._term.modules if self._term is not None else None
 
     @property
     def source_head(self) -> nn.Module | None:
