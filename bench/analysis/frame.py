@@ -146,6 +146,7 @@ PRETRAININGS: dict[str, str] = {
     "dataset": "str",
     "status": "str",
     "epochs": "float64",
+    "objective": "str",  # labels, or masked
     "score": "float64",  # on the source's test split
     "seconds": "float64",
     "flops": "float64",

@@ -105,8 +105,11 @@ def _config(folder: Path, path: str) -> dict[str, Any]:
 def _mask(tokenizer: Path) -> int | None:
     """The number of its mask token; None: it has none."""
     try:
-        added = json.loads(tokenizer.read_text(encoding="utf-8"))["added_tokens"]
-        return next((int(one["id"]) for one in added if one["content"] in MASKS), None)
+        read = json.loads(tokenizer.read_text(encoding="utf-8"))
+        own = read["model"]["vocab"]  # a list of pairs in some
+        added = {one["content"]: one["id"] for one in read["added_tokens"]}
+        known = {**(own if isinstance(own, dict) else {}), **added}
+        return next((int(known[name]) for name in MASKS if name in known), None)
     except (OSError, ValueError, KeyError, TypeError):
         return None  # the library says what is wrong with it
 

@@ -34,4 +34,5 @@ STRATEGY = StrategyEntry(
     paper="Gururangan et al. 2020, arXiv:2004.10964",
     build=build,
     options=ContinuedOptions,
+    needs=MaskedTokens.needs,
 )

@@ -4,6 +4,7 @@ it."""
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from bench.spec.parts import Net, Penalty, Setting, Term
 from bench.strategies.lazy import capture, masked, tokens, torch
@@ -14,6 +15,7 @@ class MaskedTokens(Penalty):
     """In its phases the network learns from unlabelled texts alone."""
 
     name: str = "masked_tokens"
+    needs: ClassVar = ("a network that reads tokens",)
     phases: int | None = 1  # the first so many; None: all
 
     def begin(self, setting: Setting) -> Term:
