@@ -16,7 +16,7 @@ from .conftest import SMALL
 OWN = SMALL.replace("options: {shade: 1}, epochs: 1}", "epochs: 1}")
 ALLOWED = OWN.replace("epochs: 1}", "epochs: 1, allow_overlap: true}")
 STAGE = SMALL.replace("full_finetune]", "{intermediate: {dataset: tiny, epochs: 1}}]")
-REMEDY = "take other images, or write `allow_overlap: true` beside it to do this knowingly"
+REMEDY = "take other data, or write `allow_overlap: true` beside it to do this knowingly"
 
 
 def test_pretraining_on_the_target_is_refused_in_one_line_with_its_place(refused):
