@@ -25,7 +25,7 @@ FILES_WITH_TORCH = {
     "bench.backbones.cifar_resnet_net", "bench.backbones.small_transformer_net", "bench.backbones.yamnet_net",
     "bench.modalities.waves", "bench.modalities.mel", "bench.backbones.torchvision_models",
     "bench.strategies.layers.beside", "bench.strategies.layers.stochastic_norm", "bench.strategies.layers.weights",
-    "bench.backbones.sound_encoder_net",
+    "bench.backbones.sound_encoder_net", "bench.strategies.layers.encoders",
 }  # fmt: skip
 
 

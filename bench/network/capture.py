@@ -43,6 +43,7 @@ class Seen:
     features: list[Tensor] = field(default_factory=list)
     units: dict[int, Tensor] = field(default_factory=dict)
     channels_last: bool = False  # whether maps come as [B, H, W, C]
+    real: Tensor | None = None  # [B, L], of inputs that are rows of tokens: which are no padding
     is_past_body: bool = False  # the head has been called: what comes now is no unit's
 
     def row(self) -> Tensor:
@@ -60,15 +61,17 @@ class Seen:
         return {**self.pooled(), num_units - 2: self.features[0]}
 
     def pooled(self) -> dict[int, Tensor]:
-        """By unit [B, C]: what it puts out, a mean over places."""
-        return {unit: _pooled(value, self.channels_last) for unit, value in self.units.items()}
+        """By unit [B, C]: what it puts out, a mean over places, padding apart."""
+        return {unit: self._pooled(value) for unit, value in self.units.items()}
 
-
-def _pooled(value: Tensor, channels_last: bool) -> Tensor:
-    """[B, C, H, W] or [B, H, W, C], [B, N, C] or [B, C] -> [B, C]"""
-    if value.ndim == 4:
-        return value.mean((1, 2) if channels_last else (2, 3))
-    return value.mean(1) if value.ndim == 3 else value
+    def _pooled(self, value: Tensor) -> Tensor:
+        """[B, C, H, W] or [B, H, W, C], [B, N, C] or [B, C] -> [B, C]"""
+        if value.ndim == 4:
+            return value.mean((1, 2) if self.channels_last else (2, 3))
+        if value.ndim == 3 and self.real is not None:
+            value = value[:, -self.real.shape[1] :]  # prompts come first
+            return (value * self.real.unsqueeze(2)).sum(1) / self.real.sum(1, keepdim=True).clamp_min(1)
+        return value.mean(1) if value.ndim == 3 else value
 
 
 @contextmanager
@@ -78,6 +81,8 @@ def watched(network: Net, features: bool = True, units: bool = False) -> Iterato
 
     def keep(number: int) -> Callable[[nn.Module, Any, Any], None]:
         def hook(module: nn.Module, inputs: Any, output: Any) -> None:
+            if seen.real is not None and isinstance(output, tuple):
+                output = output[0]  # what some encoders' layers put out, before their attention and other notes
             if isinstance(output, Tensor) and not seen.is_past_body:
                 seen.units[number] = output
 
@@ -86,7 +91,12 @@ def watched(network: Net, features: bool = True, units: bool = False) -> Iterato
     def leave(module: nn.Module, inputs: Any) -> None:
         seen.is_past_body = True
 
-    handles = [head.register_forward_pre_hook(leave) for head in outermost(network.modules[-1])] if units else []
+    def note(module: nn.Module, inputs: Any) -> None:
+        is_tokens = not inputs[0].is_floating_point()
+        seen.real = inputs[0] > 0 if is_tokens else None
+
+    handles = [network.module.register_forward_pre_hook(note)]
+    handles += [head.register_forward_pre_hook(leave) for head in outermost(network.modules[-1])] if units else []
     if features:
         handles.append(classifier_of(network).register_forward_pre_hook(
             lambda module, inputs: seen.features.append(inputs[0].flatten(1))))  # fmt: skip

@@ -91,7 +91,8 @@ def cut_into_units(module: nn.Module, coarse: bool) -> Network:
     """Units in forward order. The classifier alone is the head; what timm groups with it joins the unit before."""
     leaves = [name for name, child in module.named_modules() if name and _is_leaf(child)]
     parameters = dict(module.named_parameters())
-    buffers = [name for name, _ in module.named_buffers()]
+    kept = set(module.state_dict())  # constants that a module makes anew (positions, say) are no part of it
+    buffers = [name for name, _ in module.named_buffers() if name in kept]
     head = _classifier_names(module)
     names = [*parameters, *buffers, *leaves]
     grouped = group_with_matcher(((n, n) for n in names), module.group_matcher(coarse=coarse))  # type: ignore[operator]

@@ -50,7 +50,7 @@ class Adversary(Penalty):
         old, _ = setting.batch(setting.source_images(), draw)
         new, _ = setting.batch(setting.unlabelled, draw, len(old))
         with capture.in_eval_mode(step.network.module), capture.watched(step.network) as seen:
-            step.network.module(torch.cat([old, new]))
+            step.network.module(together(old, new))
         return seen.features[0][: len(old)], seen.features[0][len(old) :]
 
     def loss(self, term: Term, step: Step) -> torch.Tensor:
@@ -79,6 +79,12 @@ class AdversaryOfSourceLabels(Adversary):
         with capture.watched(step.network) as seen:
             step.network.module(new)
         return step.features, seen.features[0]
+
+
+def together(old: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
+    """Batches of texts end with their longest one each, and 0 is padding."""
+    longest = max(old.shape[-1], new.shape[-1])
+    return torch.cat([F.pad(part, (0, longest - part.shape[-1])) for part in (old, new)])
 
 
 def growth(progress: float) -> float:

@@ -53,16 +53,22 @@ class FeatureMaps(Penalty):
         total = step.loss
         for number, (now, then) in enumerate(zip(step.units, before, strict=True)):
             weights = attention[number] if attention else None
-            total = total + self.alpha / 2 * distance(now, then, weights, seen.channels_last)
+            total = total + self.alpha / 2 * distance(now, then, weights, seen.channels_last, seen.real)
         return total
 
     def pulls(self, term: Term, network: Net) -> Mapping[str, Pull]:
         return {name: Pull(0.0, self.beta) for name in network.parameters[-1]}
 
 
-def distance(now: torch.Tensor, then: torch.Tensor, weights: torch.Tensor | None, channels_last: bool) -> torch.Tensor:
-    """[B, C, H, W] each, or with channels last: C times the weighted mean over channels of the mean square."""
+def distance(
+    now: torch.Tensor, then: torch.Tensor, weights: torch.Tensor | None, channels_last: bool,
+    real: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """[B, C, H, W] each, or with channels last: C times the weighted mean over channels of the mean square. `real`:
+    [B, L], of tokens those that are no padding."""
     squared = (now - then).square()
+    if real is not None and squared.ndim == 3:
+        squared = squared[real]
     is_maps = squared.ndim == 4 and not channels_last
     each = squared.mean((0, 2, 3)) if is_maps else squared.flatten(0, -2).mean(0)
     return each.sum() if weights is None else len(each) * (weights * each).sum()

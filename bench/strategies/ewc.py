@@ -65,8 +65,10 @@ def fisher(module: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> dic
     total = {name: torch.zeros_like(p) for name, p in parameters.items()}
     for image, label in zip(images, labels, strict=True):
         loss = F.cross_entropy(module(image[None]), label[None])
-        for name, gradient in zip(total, torch.autograd.grad(loss, list(parameters.values())), strict=True):
-            total[name] += gradient.square() / len(images)
+        gradients = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True)
+        for name, gradient in zip(total, gradients, strict=True):
+            if gradient is not None:  # of what the network has and does not use
+                total[name] += gradient.square() / len(images)
     module.requires_grad_(False)
     return total
 

@@ -2,7 +2,8 @@
 
 Paper: Liu et al., "Few-Shot Parameter-Efficient Fine-Tuning is Better and Cheaper than In-Context Learning", 2022.
 People get wrong: giving it LoRA's rate. A handful of factors near 1 wants a far higher one; the search finds it if its
-range reaches there. For networks without attention the paper says nothing: factors on channels are our reading.
+range reaches there. For networks without attention the paper says nothing: factors on channels are our reading. In
+encoders of texts and sound the layers are peft's own, where peft puts them.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from bench.errors import NotApplicable
 from bench.spec.parts import Adaptation
 from bench.spec.recipe import Recipe, uniform
 from bench.strategies.entry import StrategyEntry
-from bench.strategies.lazy import beside, nn
+from bench.strategies.lazy import beside, encoders, nn
 from bench.strategies.targets import matrices
 
 
@@ -24,6 +25,10 @@ class Factors(Adaptation):
     name: str = "ia3"
 
     def apply(self, module: nn.Module, body: Sequence[str]) -> None:
+        encoder = encoders.encoder_of(module)
+        if encoder is not None:
+            encoders.add_factors(encoder)
+            return
         layers = {name: module.get_submodule(name) for name in body}
         found = matrices(module, body, "auto")
         attention = [name for name in found if name.endswith(".qkv")]

@@ -10,8 +10,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 __all__ = [
-    "F", "beside", "capture", "closed_forms", "group_lasso", "heads", "masked", "mixture", "nn", "stochastic_norm",
-    "tokens", "torch", "weights",
+    "F", "beside", "capture", "closed_forms", "encoders", "group_lasso", "heads", "masked", "mixture", "nn",
+    "stochastic_norm", "tokens", "torch", "weights",
 ]  # fmt: skip
 
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:  # what the type checker reads
     from bench.modalities import tokens
     from bench.network import capture, masked
     from bench.solve import closed_forms, group_lasso, heads, mixture
-    from bench.strategies.layers import beside, stochastic_norm, weights
+    from bench.strategies.layers import beside, encoders, stochastic_norm, weights
 else:  # what runs
     torch = Lazy("torch")
     nn = Lazy("torch.nn")
@@ -43,5 +43,6 @@ else:  # what runs
     masked = Lazy("bench.network.masked")
     tokens = Lazy("bench.modalities.tokens")
     beside = Lazy("bench.strategies.layers.beside")
+    encoders = Lazy("bench.strategies.layers.encoders")
     stochastic_norm = Lazy("bench.strategies.layers.stochastic_norm")
     weights = Lazy("bench.strategies.layers.weights")

@@ -2,7 +2,8 @@
 
 Paper: Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", ICLR 2022.
 People get wrong: leaving BatchNorm in training mode, whose statistics then move although nothing else does. They are
-kept here. Queries, keys and values are one matrix in timm's transformers, so all three are adapted, not two.
+kept here. Queries, keys and values are one matrix in timm's transformers, so all three are adapted, not two. In
+encoders of texts and sound the layers are peft's own, where peft puts them: beside queries and values.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from bench.spec import spans
 from bench.spec.parts import Adaptation
 from bench.spec.recipe import Recipe, uniform
 from bench.strategies.entry import StrategyEntry
-from bench.strategies.lazy import nn, weights
+from bench.strategies.lazy import encoders, nn, weights
 from bench.strategies.targets import Targets, matrices
 
 
@@ -30,6 +31,10 @@ class LowRankUpdate(Adaptation):
     name: str = "lora"
 
     def apply(self, module: nn.Module, body: Sequence[str]) -> None:
+        encoder = encoders.encoder_of(module)
+        if encoder is not None:
+            encoders.add_low_rank(encoder, self.rank, self.alpha, self.targets, self.made() is weights.Decomposed)
+            return
         weights.add_low_rank(module, matrices(module, body, self.targets), self.made(), (self.rank, self.alpha))
 
     def made(self) -> type[weights.LowRank]:
@@ -43,7 +48,7 @@ class LowRankOptions(Options):
     """What is added is multiplied by alpha / rank."""
     targets: Targets = "auto"
     """`attention`: the layers that make queries, keys and values; `all`: every linear layer and convolution; `auto`:
-    the first where there are any."""
+    the first where there are any, and in encoders of texts and sound queries and values, as peft does."""
 
 
 def beside(adapt: LowRankUpdate, num_units: int) -> Recipe:

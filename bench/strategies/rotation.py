@@ -13,6 +13,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from bench.catalogue import Options
+from bench.errors import NotApplicable
 from bench.spec.parts import Penalty, Setting, Step, Term
 from bench.spec.recipe import Phase, Recipe
 from bench.strategies.entry import StrategyEntry
@@ -44,6 +45,8 @@ class Turned(Penalty):
         assert term.modules is not None
         setting, draw = term.kept
         images, _ = setting.batch(setting.unlabelled, draw)
+        if images.ndim != 4:
+            raise NotApplicable("turns pictures, and these examples are none")
         turns = torch.randint(TURNS, (len(images),), generator=draw)
         turned = torch.stack([image.rot90(int(turn), (1, 2)) for image, turn in zip(images, turns, strict=True)])
         with capture.watched(step.network) as seen:

@@ -28,6 +28,9 @@ class ScaleAndShift(Adaptation):
             match layer:
                 case nn.Linear():
                     beside.replace(module, name, beside.ScaledShifted(layer, layer.out_features, on_images=False))
+                case _ if type(layer).__name__ == "Conv1D":  # a linear layer of GPT-2
+                    num = int(layer.nf)  # type: ignore[arg-type]
+                    beside.replace(module, name, beside.ScaledShifted(layer, num, on_images=False))
                 case nn.Conv2d():
                     beside.replace(module, name, beside.ScaledShifted(layer, layer.out_channels, on_images=True))
                 case nn.BatchNorm2d():

@@ -79,11 +79,20 @@ def start(spec: FitSpec, context: Context) -> Start:
         redraw(fresh, drawing)
     if recipe.adapt is not None:
         fresh = adapted(fresh, recipe.adapt, (spec.backbone.units, seed_for("adapt", spec.seed, spec.repeat)))
+    _check_learns(fresh, recipe)
     fresh.module.to(context.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     enlivened = enliven(fresh, spec, upto, labelled_images(spec, data_of(spec, context)))
     network = context.network(spec.backbone, (spec.data.num_classes, spec.head, recipe.adapt), fresh)
     kept = {name: tensor.detach().clone() for name, tensor in fresh.module.state_dict().items()}
     return Start(network, kept, loaded, enlivened)
+
+
+def _check_learns(network: Network, recipe: Recipe) -> None:
+    """Where a network has none of the tensors that shall learn, what would train is the head, as in a probe."""
+    if recipe.tensors in ("biases", "norms"):
+        below = network.learned(recipe.touched(len(recipe.phases) - 1)) - set(network.parameters[-1])
+        if not below:
+            raise NotApplicable(f"this network has no {'biases' if recipe.tensors == 'biases' else 'norms'} to train")
 
 
 def pretrained_state(backbone: BackboneRef, context: Context) -> dict[str, Tensor] | None:
