@@ -4,6 +4,7 @@
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, Literal
 
 from torch import Tensor, nn
@@ -72,8 +73,7 @@ def add_low_rank(encoder: Any, rank: int, alpha: float, targets: str, is_dora: b
 def add_factors(encoder: Any) -> None:
     """IA3 where peft puts it."""
     peft = _peft()
-    from peft.utils import constants
-
+    constants = _peft("peft.utils.constants")
     kind = encoder.config.model_type
     known = constants.TRANSFORMERS_MODELS_TO_IA3_TARGET_MODULES_MAPPING
     if kind not in known:
@@ -130,12 +130,11 @@ class AroundNorm(Added):
         return y
 
 
-def _peft() -> Any:
+def _peft(name: str = "peft") -> Any:
     try:
-        import peft
+        return import_module(name)
     except ImportError:
         raise BenchError("adapters of encoders need the library peft: pip install 'transfer-bench[text]'") from None
-    return peft
 
 
 def _inject(config: Any, encoder: Any) -> None:
@@ -145,8 +144,7 @@ def _inject(config: Any, encoder: Any) -> None:
 
 
 def _low_rank_targets(encoder: Any, targets: str) -> list[str]:
-    from peft.utils import constants
-
+    constants = _peft("peft.utils.constants")
     kind = encoder.config.model_type
     linear = [name for name, layer in encoder.named_modules() if _is_linear(layer)]
     if targets == "all":
