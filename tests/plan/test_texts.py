@@ -80,7 +80,7 @@ backbones: [{name: toy_conv, pretrain: {dataset: tiny, objective: masked}}]
 strategies: [scratch]
 """)
     assert len(lines) == 1
-    assert "backbones[0].pretrain.objective: masked tokens are learned of texts, and 'toy_conv' takes image data" in lines[0]
+    assert "backbones[0].pretrain.objective: masked tokens are learned of texts, and 'toy_conv' takes" in lines[0]
     assert "`rotation` learns pictures without labels" in lines[0]
 
 
