@@ -19,15 +19,15 @@ from torch import Tensor
 from bench.errors import BenchError
 from bench.keys import digest, seed_for
 from bench.modalities.base import Columns, Handling
-from bench.spec.refs import SEPARATOR, TextChanges, TextPipeline, Training
+from bench.spec.refs import SEPARATOR, WORDS, TextChanges, TextPipeline, Training
 
 PASS_TOKENS = 16384  # of one pass without learning
-WORDS = "words/"  # a tokenizer that needs no file: words by their digest, in so many numbers
 BEGIN, BETWEEN, MASK, FIRST_WORD = 0, 1, 3, 4  # of these numbers
 WORD = re.compile(r"\w+|[^\w\s]")
 ROUND = 8  # tables of tokens are a multiple of so many wide
 
 
+NO_MASK = "this network's tokenizer has no mask token"
 MASKED = -1  # stands for the mask token until a pipeline says which number it has
 
 
@@ -121,13 +121,12 @@ def _drawn(view: int, num_rows: int, width: int) -> Tensor:
     return torch.rand(num_rows, width, generator=generator)
 
 
-def mask_of(pipeline: TextPipeline) -> int:
+def mask_of(pipeline: Any) -> int:
     """The number of its mask token."""
-    if pipeline.mask is not None:
-        return pipeline.mask
-    if not pipeline.tokenizer.startswith(WORDS):
-        raise BenchError("this network's tokenizer has no mask token; `drop` hides tokens without one")
-    return MASK
+    assert isinstance(pipeline, TextPipeline)
+    if not pipeline.has_mask:
+        raise BenchError(f"{NO_MASK}; `drop` hides tokens without one")
+    return MASK if pipeline.mask is None else pipeline.mask
 
 
 def texts_of(stored: npt.NDArray[np.uint8]) -> list[tuple[str, ...]]:

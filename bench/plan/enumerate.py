@@ -57,6 +57,7 @@ def make_plan(
              for backbone in _backbones(suite, cache, problems)]
     recipes = _strategies(suite, shelf, problems)
     _check_modalities(tasks, recipes, problems)
+    _check_masks(suite, shelf, problems)
     _check_epochs(suite, tasks, recipes, problems)
     check_reading(suite, tasks, problems)
     refuse(problems)
@@ -172,6 +173,15 @@ def _check_modalities(
         if not any(backbone.facts.modality == given for backbone, _ in recipes):
             text = f"data set {task.dataset.label!r} is {given}, and no backbone of this suite is for such data"
             problems.add(("datasets", number), text)
+
+
+def _check_masks(suite: Suite, shelf: list[ResolvedBackbone], problems: Problems) -> None:
+    """Some tokenizers have no mask token."""
+    changes = suite.training.augment.text
+    for backbone in shelf if changes is not None and changes.mask else ():
+        if backbone.facts.modality == "text" and not backbone.facts.takes.has_mask:
+            text = f"the tokenizer of {backbone.label!r} has no mask token; `drop` hides tokens without one"
+            problems.add(("training", "augment", "text", "mask"), text)
 
 
 def _check_epochs(

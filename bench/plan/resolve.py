@@ -313,9 +313,8 @@ def _pretrained_inside(
     if resolved is None:
         return None
     data, found = resolved
-    if source.objective == "masked" and facts.modality != "text":
-        at.add(f"masked tokens are learned of texts, and {spec.name!r} takes {facts.modality} data; the strategy "
-               "`rotation` learns pictures without labels", "pretrain", "objective")
+    if source.objective == "masked" and (why := _why_not_masked(spec, facts)):
+        at.add(why, "pretrain", "objective")
         return None
     lr, weight_decay = PRETRAINING[source.optimizer]
     first = PretrainSpec(
@@ -336,6 +335,14 @@ def _pretrained_inside(
     weights = Weights("pretrain", jobs[0].key)
     lesson = Lesson(asked.label, data, (*loc, "pretrain", "dataset"), source.allow_overlap)
     return ResolvedBackbone(label, spec, facts, weights, options, jobs, {}, {digest(data): found}, lesson)
+
+
+def _why_not_masked(spec: BackboneSpec, facts: BackboneFacts) -> str:
+    """Nothing, where its network can fill in masked tokens."""
+    if facts.modality != "text":
+        return (f"masked tokens are learned of texts, and {spec.name!r} takes {facts.modality} data; the strategy "
+                "`rotation` learns pictures without labels")
+    return "" if facts.takes.has_mask else f"the tokenizer of {spec.name!r} has no mask token"
 
 
 def pipeline(spec: BackboneSpec, facts: BackboneFacts, data: DatasetFacts) -> Any:

@@ -4,8 +4,8 @@ The suite gets another name, so its records and its page never meet real ones; e
 STAND-IN. Numbers of such a run say that the suite works, and nothing about what it names.
 """
 
-from collections.abc import Collection
-from dataclasses import replace
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +28,30 @@ from bench.suite.study_schema import TransferabilitySpec
 
 MARK = "STAND-IN"
 SUFFIX = ".stand-in"
-WORLDS = ("near", "digits", "mid", "far")
 LARGEST = 20  # labels per class
 STEPS, TRIALS, REPEATS, BUDGETS = 40, 3, 3, 2  # at most: a rehearsal of hundreds of cells takes minutes
-NETWORK = "small_resnet"
-SIDE = 32  # pixels that it sees
 FIRST_SEED = 9000  # of its pretrainings, so that no real suite asks for the same ones
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """What stands in for data of one modality, and for networks that take it."""
+
+    worlds: tuple[str, ...]
+    source: str
+    what: str  # the source, in words
+    network: str
+    lessons: dict[str, Any]  # how the network learns it
+    side: int | None = None  # pixels that the network sees
+
+
+EMBEDDED = {
+    "image": Embedded(("near", "digits", "mid", "far"), "source", "rendered images", "small_resnet",
+                      {"epochs": 4, "options": {"train_per_class": 100}}, 32),
+    "text": Embedded(("sentences_near", "sentences_mid", "sentences_far"), "sentences", "written sentences",
+                     "small_transformer",
+                     {"epochs": 4, "options": {"train_per_class": 100}, "optimizer": "adamw", "lr": 0.003}),
+}  # fmt: skip
 
 
 def rehearsal(loaded: LoadedSuite, missing: Collection[str]) -> LoadedSuite:
@@ -44,9 +62,13 @@ def rehearsal(loaded: LoadedSuite, missing: Collection[str]) -> LoadedSuite:
     if suite.transferability is not None:
         suite = _study(suite, suite.transferability, told)
         missing = ()
-    sets = tuple(_dataset(number, spec, missing, told) for number, spec in enumerate(suite.datasets))
+    taken = [_taken(spec.name) for spec in suite.backbones]
+    usual = taken[0] if len(set(taken)) == 1 else "image"
+    sets = tuple(_dataset(number, spec, usual, (missing, told)) for number, spec in enumerate(suite.datasets))
     networks = tuple(_backbone(number, spec, missing, told) for number, spec in enumerate(suite.backbones))
-    listed = _strategies(tuple(_on_the_way(spec, missing, told) for spec in suite.strategies), told)
+    way = EMBEDDED[usual].worlds[-1]
+    listed = tuple(_on_the_way(spec, way, missing, told) for spec in suite.strategies)
+    listed = _strategies(listed, [EMBEDDED[one].network for one in dict.fromkeys(taken)], told)
     told.append(f"at most {STEPS} steps, {TRIALS} trials, {REPEATS} repeats and {BUDGETS} label budgets")
     stood_in = suite.model_copy(update={
         "name": suite.name[: 100 - len(SUFFIX)] + SUFFIX,
@@ -66,23 +88,29 @@ def rehearsal(loaded: LoadedSuite, missing: Collection[str]) -> LoadedSuite:
 
 def _study(suite: Suite, spec: TransferabilitySpec, told: list[str]) -> Suite:
     """Of parts of the embedded source world, with the small network."""
-    told.append(f"the study of {datasets.short_name(spec.dataset)}: halves of the embedded world source")
-    pretrain = {"epochs": 2, "seed": FIRST_SEED}
+    use = EMBEDDED[_taken(str(spec.backbone.get("name")))]
+    told.append(f"the study of {datasets.short_name(spec.dataset)}: halves of the embedded world {use.source}")
+    pretrain = {**use.lessons, "epochs": 2, "options": {}, "seed": FIRST_SEED}
+    groups = ("shapes", "textures") if spec.groups and use.source == "source" else ()
     own = spec.model_copy(update={
-        "dataset": "source", "options": {"train_per_class": 40, "test_per_class": 20}, "labels_per_class": LARGEST,
-        "splits": spec.splits[:1], "groups": ("shapes", "textures") if spec.groups else (),
-        "backbone": {"name": NETWORK, "image_size": SIDE, "pretrain": pretrain}, "keep": "all",
+        "dataset": use.source, "options": {"train_per_class": 40, "test_per_class": 20}, "labels_per_class": LARGEST,
+        "splits": spec.splits[:1], "groups": groups,
+        "backbone": {"name": use.network, "image_size": use.side, "pretrain": pretrain}, "keep": "all",
         "reading": "last",
     })  # fmt: skip
     return Suite.model_validate({**suite.model_dump(), **study.stands_for(own), study.KEY: own.model_dump()})
 
 
-def _dataset(number: int, spec: DatasetSpec, missing: Collection[str], told: list[str]) -> DatasetSpec:
+def _dataset(number: int, spec: DatasetSpec, usual: str, how: tuple[Collection[str], list[str]]) -> DatasetSpec:
+    """`usual`: the modality of data that do not say. `how`: what is missing, and what is told."""
+    missing, told = how
     shown = spec.label or f"{datasets.short_name(spec.name)}{_part(spec.classes)}"
     if not _is_missing(spec.name, spec.options, missing):
         # Trained for less than the suite asks, on one split, because one search serves all repeats.
         return spec.model_copy(update={"label": f"{shown} ({MARK})", "test": TestSpec(resplit=False)})
-    world = WORLDS[number % len(WORLDS)]
+    is_text = spec.options.get("text") is not None or spec.options.get("second") is not None
+    worlds = EMBEDDED["text" if is_text else usual].worlds
+    world = worlds[number % len(worlds)]
     told.append(f"dataset {shown}: the embedded world {world}")
     amounts = [one if one != "full" else LARGEST for one in spec.labels_per_class] or [5, LARGEST]
     few = sorted({min(amount, LARGEST - 10 * place) for place, amount in enumerate(reversed(amounts[-BUDGETS:]))})
@@ -98,19 +126,27 @@ def _half(classes: ClassesSpec | None) -> ClassesSpec | None:
 def _backbone(number: int, spec: BackboneSpec, missing: Collection[str], told: list[str]) -> BackboneSpec:
     shown = _shown(spec)
     label = f"{shown} ({MARK})"
-    if spec.name in backbones.BACKBONES and spec.weights in (None, "random"):
+    use = EMBEDDED[_taken(spec.name)]
+    entry = backbones.BACKBONES.get(spec.name)
+    if entry is not None and entry.found is None and spec.weights in (None, "random"):
         if spec.pretrain is None or not _is_missing(spec.pretrain.dataset, spec.pretrain.options, missing):
             return spec.model_copy(update={"label": label})
-        told.append(f"backbone {shown}: pretrained on the embedded world source")
+        told.append(f"backbone {shown}: pretrained on the embedded world {use.source}")
         part = _half(spec.pretrain.classes)
-        source = spec.pretrain.model_copy(update={"dataset": "source", "options": {}, "classes": part})
+        source = spec.pretrain.model_copy(update={"dataset": use.source, "options": {}, "classes": part})
         return spec.model_copy(update={"label": label, "pretrain": source})
     if spec.weights == "random":
-        told.append(f"backbone {shown}: {NETWORK} with random weights")
-        return BackboneSpec(name=NETWORK, options={"width": 8 + 4 * number}, image_size=SIDE, label=label)
-    told.append(f"backbone {shown}: {NETWORK}, pretrained here on rendered images")
-    source = PretrainingSpec(dataset="source", epochs=4, options={"train_per_class": 100}, seed=FIRST_SEED + number)
-    return BackboneSpec(name=NETWORK, pretrain=source, image_size=SIDE, label=label)
+        told.append(f"backbone {shown}: {use.network} with random weights")
+        return BackboneSpec(name=use.network, options={"width": 8 + 4 * number}, image_size=use.side, label=label)
+    told.append(f"backbone {shown}: {use.network}, pretrained here on {use.what}")
+    source = PretrainingSpec(dataset=use.source, seed=FIRST_SEED + number, **use.lessons)
+    return BackboneSpec(name=use.network, pretrain=source, image_size=use.side, label=label)
+
+
+def _taken(name: str) -> str:
+    """The modality of a network; those of timm and torchvision take pictures."""
+    entry = backbones.BACKBONES.get(backbones.split_name(name)[0])
+    return entry.facts.modality if entry is not None and entry.facts.modality in EMBEDDED else "image"
 
 
 def _shown(spec: BackboneSpec) -> str:
@@ -132,43 +168,44 @@ def _is_missing(dataset: str, options: dict[str, Any], missing: Collection[str])
     return any(f"dataset {one}" in missing for one in (name, *(f"{name}:{place}" for place in places)))
 
 
-def _on_the_way(spec: StrategySpec, missing: Collection[str], told: list[str]) -> StrategySpec:
-    """A strategy that learns another data set first."""
-    options = _stage(spec.name, spec.options, missing, (told, FIRST_SEED))
+def _on_the_way(spec: StrategySpec, world: str, missing: Collection[str], told: list[str]) -> StrategySpec:
+    """A strategy that learns another data set first; `world` stands in for one that is missing."""
+
+    def stage(options: Any, place: int) -> Any:
+        dataset = options.get("dataset") if isinstance(options, dict) else None  # what it is was not checked yet
+        if not isinstance(dataset, str) or not _is_missing(dataset, options.get("dataset_options", {}), missing):
+            return options
+        told.append(f"{spec.name}'s {datasets.short_name(dataset)}: the embedded world {world}")
+        # A target may be the same world, and no two stages learn the same examples.
+        return {**options, "dataset": world, "dataset_options": {"seed": FIRST_SEED + place}}
+
+    options = stage(spec.options, 0)
     if isinstance(then := options.get("then"), list):
-        options = {**options, "then": [_stage(spec.name, one, missing, (told, FIRST_SEED + place))
-                                       for place, one in enumerate(then, 1)]}  # fmt: skip
+        options = {**options, "then": [stage(one, place) for place, one in enumerate(then, 1)]}
     return spec.model_copy(update={"options": options})
 
 
-def _stage(strategy: str, options: Any, missing: Collection[str], how: tuple[list[str], int]) -> Any:
-    """`how`: what is told, and the seed of the images, so that no two stages learn the same ones."""
-    told, seed = how
-    dataset = options.get("dataset") if isinstance(options, dict) else None  # what it is was not checked yet
-    if not isinstance(dataset, str) or not _is_missing(dataset, options.get("dataset_options", {}), missing):
-        return options
-    told.append(f"{strategy}'s {datasets.short_name(dataset)}: the embedded world {WORLDS[-1]}")
-    own = {"seed": seed}  # a target may be the same world
-    return {**options, "dataset": WORLDS[-1], "dataset_options": own}
-
-
-def _strategies(specs: tuple[StrategySpec, ...], told: list[str]) -> tuple[StrategySpec, ...]:
-    """Depths and units of another network are not this one's."""
-    kept = [_shallower(spec) for spec in specs if spec.recipe is None or _fits(spec.recipe)]
-    dropped = [spec.recipe.name for spec in specs if spec.recipe is not None and not _fits(spec.recipe)]
+def _strategies(
+    specs: tuple[StrategySpec, ...], networks: Collection[str], told: list[str]
+) -> tuple[StrategySpec, ...]:
+    """Depths and units of other networks are not those of the ones that stand in."""
+    units = [backbones.BACKBONES[name].facts.unit_names for name in networks]
+    deepest = min(map(len, units)) - 2
+    kept = [_shallower(spec, deepest) for spec in specs if spec.recipe is None or _fits(spec.recipe, units)]
+    dropped = [spec.recipe.name for spec in specs if spec.recipe is not None and not _fits(spec.recipe, units)]
     if dropped:
         told.append(f"left out, as they name units of another network: {', '.join(dropped)}")
     return tuple(dict((spec.model_dump_json(), spec) for spec in kept).values())
 
 
-def _fits(recipe: RecipeSpec) -> bool:
-    units = backbones.BACKBONES[NETWORK].facts.unit_names
-    known = {*units, "head", "rest", *map(str, range(-len(units), len(units)))}
-    return all(set(phase.rates) <= known for phase in recipe.phases) and (recipe.reinit or 0) < len(units)
+def _fits(recipe: RecipeSpec, networks: Sequence[tuple[str, ...]]) -> bool:
+    return all(
+        set(phase.rates) <= {*units, "head", "rest", *map(str, range(-len(units), len(units)))}
+        for units in networks for phase in recipe.phases
+    ) and (recipe.reinit or 0) < min(map(len, networks))  # fmt: skip
 
 
-def _shallower(spec: StrategySpec) -> StrategySpec:
-    deepest = len(backbones.BACKBONES[NETWORK].facts.unit_names) - 2
+def _shallower(spec: StrategySpec, deepest: int) -> StrategySpec:
     upto = spec.options.get("upto")
     if isinstance(upto, int):
         return spec.model_copy(update={"options": {**spec.options, "upto": min(upto, deepest)}})

@@ -94,6 +94,7 @@ class Pipeline:
 
 
 SEPARATOR = 0x1E  # the byte between the two texts of a pair, as they are stored
+WORDS = "words/"  # a tokenizer that needs no file: words by their digest, in so many numbers
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,10 @@ class TextPipeline:
     max_length: int  # tokens; longer texts are cut
     # The number of the tokenizer's own mask token; None: it has none, or its words are numbered without a file.
     mask: int | None = field(default=None, metadata=LATER)
+
+    @property
+    def has_mask(self) -> bool:
+        return self.mask is not None or self.tokenizer.startswith(WORDS)
 
 
 @dataclass(frozen=True)

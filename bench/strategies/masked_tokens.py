@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from bench.errors import NotApplicable
 from bench.spec.parts import Net, Penalty, Setting, Term
 from bench.strategies.lazy import capture, masked, tokens, torch
 
@@ -23,6 +24,8 @@ class MaskedTokens(Penalty):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(setting.seed)
             filler = masked.filler_of(module, capture.classifier_of(setting.network).in_features)
+        if not setting.pipeline.has_mask:
+            raise NotApplicable(tokens.NO_MASK)
         mask = tokens.mask_of(setting.pipeline)
         return Term((setting, setting.generator("masked tokens"), mask), filler.to(setting.images.device))
 
@@ -30,7 +33,8 @@ class MaskedTokens(Penalty):
         if self.phases is not None and phase >= self.phases:
             return None
         setting, draw, mask = term.kept
-        filler, module = term.modules, network.module
+        filler = term.modules
+        assert isinstance(filler, masked.Filler)
         texts, _ = setting.batch(setting.unlabelled, draw)
         seen, wanted = masked.hidden_tokens(texts, mask, len(filler.bias), draw)
-        return masked.fill(module, filler, seen, wanted).loss
+        return masked.fill(network.module, filler, seen, wanted).loss
