@@ -200,7 +200,8 @@ def _run(name: str, folders: Any) -> Row:
 # What can be listed -> how, and the columns people see.
 LISTS: dict[str, tuple[Callable[[Path], list[Row]], list[str]]] = {
     "suites": (_suites, ["name", "file", "description"]),
-    "datasets": (_datasets, ["name", "here", "modality", "classes", "train", "test", "image_size", "description", "options"]),
+    "datasets": (_datasets, ["name", "here", "modality", "classes", "train", "test", "image_size", "description",
+                             "options"]),
     "backbones": (_backbones, ["name", "modality", "units", "description", "options"]),
     "strategies": (_strategies, ["name", "description", "paper", "needs", "options"]),
     "runs": (_runs, ["name", "finished", "planned", "went_wrong", "description"]),

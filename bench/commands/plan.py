@@ -107,7 +107,7 @@ def _augment_in_words(plan: Plan) -> str:
     """Whether the stem is live or cached, for each modality of the suite."""
     if not plan.loaded.suite.engine.partition:
         return "frozen parts are computed in every step (engine.partition is off)"
-    return "; ".join(_changes(f"{MODALITIES[name].example}", views) for name, views in _views(plan).items())
+    return "; ".join(_changes(MODALITIES[name].example, views) for name, views in _views(plan).items())
 
 
 def _changes(example: str, views: int | None) -> str:

@@ -31,6 +31,16 @@ def _pipeline_for(spec: Any, facts: Any, data: Any) -> SoundPipeline:
     return replace(takes, samples=max(samples, takes.least))
 
 
+def _in_words(pipeline: SoundPipeline) -> str:
+    seconds, mel = pipeline.samples / pipeline.rate, pipeline.mel
+    clip = f"{seconds:.3g} s at {pipeline.rate:,} Hz"
+    if mel is None:
+        return f"the wave, {clip}"
+    as_picture = f", resized to {pipeline.side} × {pipeline.side} pixels" if pipeline.side else ""
+    step = 1000 * mel.hop / pipeline.rate
+    return f"log-mel energies of {clip}: {mel.bands} bands every {step:g} ms{as_picture}"
+
+
 def _handling() -> Handling:
     from bench.modalities.waves import SoundHandling
 
@@ -46,4 +56,5 @@ MODALITY = Modality(
     handling=_handling,
     pipeline_for=_pipeline_for,
     example="clip",
+    in_words=_in_words,
 )

@@ -1,4 +1,4 @@
-"""How much each job has to do, in images through the network: what the estimate of the time left rests on."""
+"""How much each job has to do, in examples through the network: what the estimate of the time left rests on."""
 
 from collections.abc import Mapping
 
@@ -45,7 +45,7 @@ class Estimator:
         return steps * images * max(1, spec.search.folds)
 
     def _passes(self, spec: FitSpec) -> float:
-        """Passes through the whole network that one training image costs, mean over the phases."""
+        """Passes through the whole network that one training example costs, mean over the phases."""
         once = self._partition and not changes_anew(spec.training)
         return sum(
             phase.share * ((_live_share(spec, number) if once else 1.0) + BACKWARD * _share_from(phase.rates))
@@ -57,8 +57,9 @@ class Estimator:
 
 
 def changes_anew(training: Training) -> bool:
-    """Whether training images change in more ways than can be kept, so that frozen parts see them in every step."""
-    return (training.shift > 0 or training.crop > 0 or training.text is not None) and not training.views
+    """Whether training examples change in more ways than can be kept, so that frozen parts see them in every step."""
+    without_end = training.text is not None or training.sound is not None
+    return (training.shift > 0 or training.crop > 0 or without_end) and not training.views
 
 
 def _live_share(spec: FitSpec, phase: int) -> float:

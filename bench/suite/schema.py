@@ -204,6 +204,8 @@ class TextAugmentSpec(SuiteSection):
         if self.mask + self.drop >= 1:
             raise ValueError(f"mask and drop take {self.mask + self.drop:g} of the tokens together; leave some")
         return self
+
+
 class SoundAugmentSpec(SuiteSection):
     shift: Below1 = 0.0
     """Move training clips by up to this share of their length, each on its own; what comes in is silence."""
@@ -227,8 +229,8 @@ class AugmentSpec(SuiteSection):
     """Random resized crops: of each training image a rectangle of its own is shown, at least this share of its area and
     with sides from 3:4 to 4:3, resized to the network's input. Unset: the whole image."""
     views: Annotated[int, Field(ge=0, le=64), BeforeValidator(whole)] = 0
-    """Draw so many changed views of each image once and choose among them, so that what is frozen need see each view
-    only once. 0: images are changed anew in every step (flips alone make two views by themselves)."""
+    """Draw so many changed views of each example once and choose among them, so that what is frozen need see each view
+    only once. 0: examples are changed anew in every step (flips alone make two views by themselves)."""
     text: TextAugmentSpec | None = None
     """Random changes of training texts. Unset: texts stay as they are."""
     sound: SoundAugmentSpec | None = None
@@ -256,7 +258,7 @@ class TrainingSpec(SuiteSection):
     label_smoothing: Below1 = 0.0
     """Share of the target spread evenly over all classes."""
     augment: AugmentSpec = AugmentSpec()
-    """Random changes of the training images; other data are taken as they are."""
+    """Random changes of the training examples."""
     evaluations: Count = 5
     """How often a final is scored along its training; the last one counts, the others are diagnosis."""
 

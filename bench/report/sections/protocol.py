@@ -162,14 +162,41 @@ def _training(training: dict[str, Any], facts: Facts) -> list[str]:
     detail = [f"batch size {training['batch_size']}"] if "batch_size" in training else []
     optimizer = OPTIMIZERS.get(training.get("optimizer", ""), "")
     detail += [item for item in (optimizer, f"{training.get('schedule', 'constant')} schedule") if item]
-    augment = part(training, "augment") if "image" in facts.modalities else {}
+    augment = part(training, "augment")
+    changes = {name: CHANGES[name](augment) for name in facts.modalities if name in CHANGES}
+    if not any(changes.values()):
+        detail.append("augmentation: none")
+    else:
+        told = [f"{f'of {MODALITIES[name].example}s ' if facts.is_mixed else ''}{' and '.join(moves) or 'none'}"
+                for name, moves in changes.items()]  # fmt: skip
+        detail.append(f"augmentation: {'; '.join(told)}")
+    sentence = f"Every training, whatever its strategy, gets {budget}: {', '.join(detail)}."
+    return [sentence, *_views(augment, any(changes.values()), facts.example)]
+
+
+def _of_images(augment: dict[str, Any]) -> list[str]:
     moves = [f"shifts up to {augment['shift']} px"] if augment.get("shift") else []
     moves += ["left-right flips"] if augment.get("flip") else []
     crop = augment.get("crop")
-    moves += [f"random crops of at least {100 * crop:g} % of the area, resized"] if crop else []
-    of_images = " of images" if moves and facts.is_mixed else ""
-    detail.append(f"augmentation{of_images}: {' and '.join(moves) or 'none'}")
-    return [f"Every training, whatever its strategy, gets {budget}: {', '.join(detail)}.", *_views(augment, moves)]
+    return moves + ([f"random crops of at least {100 * crop:g} % of the area, resized"] if crop else [])
+
+
+def _of_texts(augment: dict[str, Any]) -> list[str]:
+    how = part(augment, "text")
+    return [f"{100 * how[name]:g} % of the tokens {done}" for name, done in (("mask", "masked"), ("drop", "left out"))
+            if how.get(name)]  # fmt: skip
+
+
+def _of_clips(augment: dict[str, Any]) -> list[str]:
+    how = part(augment, "sound")
+    moves = [f"shifts up to {100 * how['shift']:g} % of the length"] if how.get("shift") else []
+    moves += [f"noise up to {how['noise']:g} times a clip's own spread"] if how.get("noise") else []
+    masks = [plural(how[name], f"mask {of}", f"masks {of}")
+             for name, of in (("time_masks", "in time"), ("mel_masks", "of frequencies")) if how.get(name)]  # fmt: skip
+    return moves + ([f"{' and '.join(masks)}, up to {100 * how['widest']:g} % wide"] if masks else [])
+
+
+CHANGES = {"image": _of_images, "text": _of_texts, "sound": _of_clips}
 
 
 def _inputs(facts: Facts) -> list[str]:
@@ -223,12 +250,12 @@ def _source_labels(facts: Facts) -> list[str]:
     ]
 
 
-def _views(augment: dict[str, Any], moves: list[str]) -> list[str]:
+def _views(augment: dict[str, Any], has_changes: bool, example: str) -> list[str]:
     views = int(augment.get("views") or 0)
-    if not views or not moves:
+    if not views or not has_changes:
         return []
     return [
-        f"The augmentation is cached: {plural(views, 'changed view')} of each training image "
+        f"The augmentation is cached: {plural(views, 'changed view')} of each training {example} "
         f"{'was' if views == 1 else 'were'} drawn once, the same for every strategy and repeat, and each step "
         "chooses among them. No step sees a change that was not drawn then."
     ]

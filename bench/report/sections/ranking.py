@@ -16,7 +16,7 @@ from bench.report.view import ABSENT, Block, Column, Section, Table, TableCell, 
 SHIFT = (
     " Shift is a further split of the data set: the same classes in other circumstances. Each network is scored on it "
     "once, after its last step, and nothing is chosen on it. Below it stands how many points it lies below the test "
-    "score or above, paired by repeat. The intervals of both are over repeats, on these very images of the split."
+    "score or above, paired by repeat. The intervals of both are over repeats, on these very {example}s of the split."
 )
 
 
@@ -76,7 +76,8 @@ def _by_modality(facts: Facts) -> Table:
             for name, look in facts.strategies.items()]  # fmt: skip
     caption = (
         "Mean score over those tasks of a modality that all strategies ranked there finished, with the 95 % interval, "
-        "as above. Each modality has backbones of its own, so a strategy's columns are not to be compared with each other."
+        "as above. Each modality has backbones of its own, so a strategy's columns are not to be compared with each "
+        "other."
     )
     return Table("modalities", columns, rows, caption, title="By modality")
 
@@ -145,7 +146,7 @@ def datasets_section(facts: Facts) -> Section:
         f"Test {facts.metric} in percent, mean over n = {planned} repeats unless a cell says “of {planned}”, with the "
         f"95 % interval: {facts.scope} Where a strategy collapsed in some repeats and not in others its mean keeps "
         "them, and has no interval: a mean over trainings that work and trainings that break has no honest one."
-        f"{SHIFT if any(map(_has_shift, facts.summary)) else ''}"
+        f"{SHIFT.format(example=facts.example) if any(map(_has_shift, facts.summary)) else ''}"
     )
     return Section("datasets", "Scores by dataset", how, [*blocks, Words([caption], tone="caption"), _all_cells(facts)])
 
