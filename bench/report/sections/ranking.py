@@ -210,14 +210,15 @@ def _score(facts: Facts, row: Row | None) -> TableCell:
 
 def _all_cells(facts: Facts) -> Table:
     """Long form, for a spreadsheet: raw numbers under plain names."""
-    texts = ["dataset", "budget", "backbone", "strategy", "statuses", "lr_edge"]
+    texts = ["dataset", "modality", "budget", "backbone", "strategy", "statuses", "lr_edge"]
     numbers = [
         "labels_per_class", "n", "planned", "num_images", "num_collapsed", "mean_without", "mean", "low", "high", "lr",
         "inflation",
         "flops", "trainable_params", "seconds",
         *(COLUMNS if any(map(_has_shift, facts.summary)) else ()),
     ]  # fmt: skip
-    columns = [*(Column(name, numeric=False) for name in texts), *(Column(name) for name in numbers)]
+    titles = [f"num_{facts.example}s" if name == "num_images" else name for name in numbers]
+    columns = [*(Column(name, numeric=False) for name in texts), *(Column(name) for name in titles)]
     rows = [
         [*(name_cell(row[name]) for name in texts), *(_number(row[name]) for name in numbers)] for row in facts.summary
     ]
