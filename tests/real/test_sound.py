@@ -20,14 +20,15 @@ def digits(real, tmp_path_factory):
     folder = place / "spoken_digits" / "recordings"
     folder.mkdir(parents=True)
     (place / "weights").symlink_to(real / "weights")
-    held = np.load(real / "audio" / "fsdd.npz")
+    with np.load(real / "audio" / "fsdd.npz") as file:
+        held = dict(file)  # each name is unpacked once
     for number, (digit, speaker, index) in enumerate(zip(held["digit"], held["speaker"], held["index"], strict=True)):
         name = f"{digit}_{held['speakers'][speaker]}_{index}.wav"
-        with wave.open(str(folder / name), "wb") as file:
-            file.setnchannels(1)
-            file.setsampwidth(2)
-            file.setframerate(int(held["rate"]))
-            file.writeframes(held["wave"][held["offsets"][number] : held["offsets"][number + 1]].tobytes())
+        with wave.open(str(folder / name), "wb") as clip:
+            clip.setnchannels(1)
+            clip.setsampwidth(2)
+            clip.setframerate(int(held["rate"]))
+            clip.writeframes(held["wave"][held["offsets"][number] : held["offsets"][number + 1]].tobytes())
     return place
 
 
@@ -60,7 +61,7 @@ def unknown(tmp_path_factory, digits):
 
 
 def at(finals, layer, column="score"):
-    chosen = finals[finals["strategy"].str.contains(f"unit={LAYERS[layer]}", regex=False)]
+    chosen = finals[finals["strategy"].str.contains(f"(unit={LAYERS[layer]})", regex=False)]
     assert len(chosen) == 1
     return 100 * float(chosen[column].mean())
 
