@@ -69,7 +69,7 @@ def at(finals, layer, column="score"):
 def test_the_middle_layer_is_the_best_by_twenty_points_over_the_last(known):
     scores = {layer: at(known, layer) for layer in LAYERS}
     assert max(scores, key=scores.get) == 7
-    assert scores[7] >= 95
+    assert scores[7] >= 94
     assert scores[7] >= scores[14] + 20
     # As a probe of another program gave them: shared/data/README.md.
     for layer, expected in ((5, 87.3), (7, 98.0), (11, 92.3), (14, 62.0)):
