@@ -91,6 +91,8 @@ def test_a_mean_for_each_modality():
         by_hand = mine.groupby("budget")["score"].mean().mean()
         assert rows[strategy][place].startswith(f"{100 * by_hand:.1f} ")
     assert rows["freeze(upto=1)"][1] == "—"
+    assert "Over 6 tasks (3 of images, 3 of texts) that all 8 ranked strategies finished" in Page(page).text
+    assert "freeze(upto=1) fits no network of texts, so it is ranked by modality alone." in Page(page).text
 
 
 def test_the_headline_says_of_what_its_tasks_are():

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from functools import partial
 
 from bench.analysis.cells import Row, collapse_text, records, task_of
-from bench.analysis.leaderboard import leaderboard
+from bench.analysis.leaderboard import barred, leaderboard
 from bench.analysis.shift import COLUMNS
-from bench.analysis.words import labels, plural, plus_minus
+from bench.analysis.words import labels, listed, plural, plus_minus, shortened
 from bench.modalities import MODALITIES
 from bench.report.facts import Facts, name_cell, unique
 from bench.report.strip import Scale, strip
@@ -124,7 +124,11 @@ def _behind(row: Row) -> TableCell:
 
 
 def _remarks(facts: Facts, rows: list[Row]) -> list[str]:
-    found = []
+    found = [
+        f"{shortened(name)} fits no network of {listed([f'{MODALITIES[one].example}s' for one in lacks])}, so it is "
+        "ranked by modality alone."
+        for name, lacks in barred(facts.summary).items()
+    ]
     if facts.board.left_out:
         named = "; ".join(facts.where(task) for task in facts.board.left_out[:6])
         more = f"; and {len(facts.board.left_out) - 6} more" if len(facts.board.left_out) > 6 else ""
