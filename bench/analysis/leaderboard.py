@@ -36,6 +36,7 @@ def leaderboard(
     for row in summary:
         if row["complete"]:
             complete[row["strategy"]].add(task_of(row))
+    complete |= {name: set() for name in barred(summary)}
     ranked, shared = _common(complete)
     common = [task for task in tasks if task in shared]
     families = num_families(complete_columns(summary, scores))
@@ -48,6 +49,15 @@ def leaderboard(
     for row in rows:
         row |= _gaps(row["strategy"], summary)
     return Leaderboard(pd.DataFrame(rows, columns=COLUMNS), common, [task for task in tasks if task not in shared])
+
+
+def barred(summary: list[Row]) -> dict[str, list[str]]:
+    """Strategies that fit no network of some modality, and which: were they ranked over all, its tasks would be in no
+    mean. They are ranked by modality."""
+    fits = {(row["strategy"], row["modality"]) for row in summary if row["applicable"]}
+    names, modalities = (dict.fromkeys(row[name] for row in summary) for name in ("strategy", "modality"))
+    lacks = {name: [one for one in modalities if (name, one) not in fits] for name in names}
+    return {name: found for name, found in lacks.items() if 0 < len(found) < len(modalities)}
 
 
 def _common(complete: dict[str, set[Task]]) -> tuple[list[str], set[Task]]:

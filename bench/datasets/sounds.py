@@ -22,6 +22,7 @@ import numpy.typing as npt
 from bench.datasets.base import Prints, Split, print_of
 from bench.datasets.files import DataError, shown
 from bench.datasets.pictures import Kept, of_each, watcher
+from bench.modalities.base import Columns
 from bench.modalities.clips import fitted, resampled, to_int16
 
 SOUNDS = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au")
@@ -49,7 +50,7 @@ class Decoded:
     def split(self, labels: npt.NDArray[np.int64], rows: npt.NDArray[np.int64] | None = None) -> Split:
         chosen = slice(None) if rows is None else rows
         wave = self.wave[chosen]
-        columns = {"wave": wave, "rate": np.full(len(wave), self.rate, np.int32)}
+        columns: Columns = {"wave": wave, "rate": np.full(len(wave), self.rate, np.int32)}
         return Split(columns, labels[chosen], self.wholes[chosen], modality="sound")
 
 

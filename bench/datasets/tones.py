@@ -29,7 +29,8 @@ TIME = np.arange(SAMPLES) / RATE
 def _tone(pitch: float | Wave, partials: tuple[float, ...] = (1.0,)) -> Wave:
     """`pitch`: Hz, or Hz at every sample."""
     phase = 2 * np.pi * np.cumsum(np.broadcast_to(pitch, SAMPLES)) / RATE
-    return np.sum([loud * np.sin((number + 1) * phase) for number, loud in enumerate(partials)], axis=0)
+    found: Wave = np.sum([loud * np.sin((number + 1) * phase) for number, loud in enumerate(partials)], axis=0)
+    return found
 
 
 def _glide(pitch: float, octaves: float) -> Wave:
@@ -45,8 +46,8 @@ def _noise(draw: Draw, low: float, high: float) -> Wave:
     spectrum = np.fft.rfft(draw.normal(size=SAMPLES))
     hertz = np.fft.rfftfreq(SAMPLES, 1 / RATE)
     spectrum[(hertz < low) | (hertz > high)] = 0
-    found = np.fft.irfft(spectrum, SAMPLES)
-    return found / np.abs(found).max()
+    found: Wave = np.fft.irfft(spectrum, SAMPLES)
+    return found / float(np.abs(found).max())
 
 
 # Each takes a pitch in Hz and a stream of random numbers.
@@ -126,7 +127,8 @@ def _clip(name: str, draw: Draw, options: TonesOptions) -> npt.NDArray[np.int16]
     sound = sound / np.abs(sound).max() * _swell(draw)
     sound = sound + options.noise * draw.random() * sound.std() * draw.normal(size=SAMPLES)
     loud = QUIET * (LOUD / QUIET) ** draw.random()
-    return np.rint(32767 * (loud * sound).clip(-1, 1)).astype(np.int16)
+    found: npt.NDArray[np.int16] = np.rint(32767 * (loud * sound).clip(-1, 1)).astype(np.int16)
+    return found
 
 
 def _swell(draw: Draw) -> Wave:
@@ -134,7 +136,8 @@ def _swell(draw: Draw) -> Wave:
     begin, end = 0.2 * draw.random(), 1 - 0.2 * draw.random()
     share = TIME / TIME[-1]
     edge = 0.02 + 0.1 * draw.random()
-    return np.clip(np.minimum((share - begin) / edge, (end - share) / edge), 0, 1)
+    found: Wave = np.clip(np.minimum((share - begin) / edge, (end - share) / edge), 0, 1)
+    return found
 
 
 TONES = DatasetEntry(

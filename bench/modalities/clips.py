@@ -32,4 +32,5 @@ def fitted(wave: npt.NDArray[np.int16], samples: int) -> npt.NDArray[np.int16]:
 
 
 def to_int16(wave: npt.NDArray[np.float32]) -> npt.NDArray[np.int16]:
-    return np.clip(np.rint(wave * np.float32(FULL)), -FULL, FULL - 1).astype(np.int16)
+    found: npt.NDArray[np.int16] = np.clip(np.rint(wave * np.float32(FULL)), -FULL, FULL - 1).astype(np.int16)
+    return found

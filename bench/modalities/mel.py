@@ -46,11 +46,11 @@ def filters(rate: int, how: Mel) -> Tensor:
     """float64 [bins, bands]: triangles, each up from one edge to the next and down to the one behind it."""
     bins = torch.linspace(0, rate / 2, how.fft // 2 + 1, dtype=torch.float64)
     if how.scale == "htk":
-        low, high = (_htk(torch.tensor(edge, dtype=torch.float64)) for edge in (how.low, how.high))
-        edges, bins = torch.linspace(float(low), float(high), how.bands + 2, dtype=torch.float64), _htk(bins)
+        first, last = _htk(torch.tensor([how.low, how.high], dtype=torch.float64))
+        edges, bins = torch.linspace(first, last, how.bands + 2, dtype=torch.float64), _htk(bins)
     else:
-        low, high = _slaney(how.low), _slaney(how.high)
-        edges = _from_slaney(torch.linspace(low, high, how.bands + 2, dtype=torch.float64))
+        first, last = torch.tensor([_slaney(how.low), _slaney(how.high)], dtype=torch.float64)
+        edges = _from_slaney(torch.linspace(first, last, how.bands + 2, dtype=torch.float64))
     left, centre, right = edges[:-2], edges[1:-1], edges[2:]
     bins = bins[:, None]
     found = torch.minimum((bins - left) / (centre - left), (right - bins) / (right - centre)).clamp_min(0)

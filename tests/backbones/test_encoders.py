@@ -184,5 +184,6 @@ def test_fetching_asks_for_what_is_read_and_no_more(monkeypatch):
     take = lambda name, allow_patterns: asked.append((name, allow_patterns))  # noqa: E731
     monkeypatch.setattr(huggingface_hub, "snapshot_download", take)
     fetching._fetch_weights("hf:some/net")
-    wanted = ["config.json", "tokenizer.json", "1_Pooling/config.json", "model.safetensors"]
+    wanted = ["config.json", "tokenizer.json", "1_Pooling/config.json", "preprocessor_config.json",
+              "model.safetensors"]  # fmt: skip
     assert asked == [("some/net", wanted)]

@@ -189,7 +189,8 @@ def test_all_suites_that_come_along_are_in_order(bench, place):
         said = bench("plan", str(path))
         if path.stem == "folder_template":
             assert "dataset folder:path/to/my_images" in said.err
-        elif path.stem in ("all_strategies_real", "cifar_low_data", "real_low_data", "source_distance", "vtab_1k",
+        elif path.stem in ("all_strategies_real", "cifar_low_data", "real_low_data", "sound_low_data",
+                           "source_distance", "vtab_1k",
                            "yosinski_cifar", "yosinski_cifar_vit"):  # fmt: skip
             assert said.err.splitlines()[0].startswith("not on this machine: dataset "), said.err
         else:

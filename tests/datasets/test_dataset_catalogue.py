@@ -59,7 +59,7 @@ def test_numbers_are_normalised_before_they_reach_a_key():
 
 
 def test_an_unknown_name_gets_the_nearest():
-    with pytest.raises(BenchError, match=r"unknown dataset 'digit'; did you mean 'digits' or 'dtd'\? \(`python"):
+    with pytest.raises(BenchError, match=r"unknown dataset 'digit'; did you mean 'digits' or 'spoken_digits' or 'dtd'\? \(`python"):
         find("digit")
 
 

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from functools import partial
 
 from bench.analysis.cells import Row, collapse_text, records, task_of
-from bench.analysis.leaderboard import leaderboard
+from bench.analysis.leaderboard import barred, leaderboard
 from bench.analysis.shift import COLUMNS
-from bench.analysis.words import labels, plural, plus_minus
+from bench.analysis.words import labels, listed, plural, plus_minus, shortened
 from bench.modalities import MODALITIES
 from bench.report.facts import Facts, name_cell, unique
 from bench.report.strip import Scale, strip
@@ -124,7 +124,11 @@ def _behind(row: Row) -> TableCell:
 
 
 def _remarks(facts: Facts, rows: list[Row]) -> list[str]:
-    found = []
+    found = [
+        f"{shortened(name)} fits no network of {listed([f'{MODALITIES[one].example}s' for one in lacks])}, so it is "
+        "ranked by modality alone."
+        for name, lacks in barred(facts.summary).items()
+    ]
     if facts.board.left_out:
         named = "; ".join(facts.where(task) for task in facts.board.left_out[:6])
         more = f"; and {len(facts.board.left_out) - 6} more" if len(facts.board.left_out) > 6 else ""
@@ -210,14 +214,15 @@ def _score(facts: Facts, row: Row | None) -> TableCell:
 
 def _all_cells(facts: Facts) -> Table:
     """Long form, for a spreadsheet: raw numbers under plain names."""
-    texts = ["dataset", "budget", "backbone", "strategy", "statuses", "lr_edge"]
+    texts = ["dataset", "modality", "budget", "backbone", "strategy", "statuses", "lr_edge"]
     numbers = [
         "labels_per_class", "n", "planned", "num_images", "num_collapsed", "mean_without", "mean", "low", "high", "lr",
         "inflation",
         "flops", "trainable_params", "seconds",
         *(COLUMNS if any(map(_has_shift, facts.summary)) else ()),
     ]  # fmt: skip
-    columns = [*(Column(name, numeric=False) for name in texts), *(Column(name) for name in numbers)]
+    titles = [f"num_{facts.example}s" if name == "num_images" else name for name in numbers]
+    columns = [*(Column(name, numeric=False) for name in texts), *(Column(name) for name in titles)]
     rows = [
         [*(name_cell(row[name]) for name in texts), *(_number(row[name]) for name in numbers)] for row in facts.summary
     ]
