@@ -78,7 +78,7 @@ def training_of(suite: Suite, num_labels: int, recipe: Recipe, optimizer: Optimi
 
 def for_modality(training: Training, modality: str) -> Training:
     """Changes of other data than a network takes are in no key: they do nothing there."""
-    text = training.text if modality == "text" else None
+    text = training.text if modality == "text" and training.text != TextChanges() else None
     sound = training.sound if modality == "sound" else None
     if modality == "image":
         return replace(training, text=None, sound=None)
