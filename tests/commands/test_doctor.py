@@ -225,3 +225,21 @@ def test_an_offline_hub(verdicts, monkeypatch):
 def test_json_is_one_list(bench, stubs):
     checks = json.loads(bench("doctor", "--json").out)
     assert {frozenset(check) for check in checks} == {frozenset({"name", "verdict", "text"})}
+
+
+def test_what_an_extra_lacks(verdicts, monkeypatch):
+    """Nobody with pictures alone needs it, so the exit code stays."""
+    real = libraries.importlib.metadata.version
+
+    def version(name):
+        if name == "peft":
+            raise libraries.importlib.metadata.PackageNotFoundError(name)
+        return "4.9" if name == "soundfile" else "0.1" if name == "soxr" else real(name)
+
+    monkeypatch.setattr(libraries.importlib.metadata, "version", version)
+    found = verdicts()
+    assert found[""] == 0
+    assert found["extra text"] == (
+        "ok", "only for texts; not installed: peft (pip install 'transfer-bench[text]')")
+    assert found["extra audio"] == (
+        "warning", "only for sound; soxr 0.1 is too old, 0.5 or newer is needed: pip install 'transfer-bench[audio]'")

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from bench import catalogue
-from bench.backbones import timm_names
+from bench.backbones import BACKBONES, timm_names
 from bench.store import Store
 
 from .fabricate import fabricate
@@ -63,8 +63,9 @@ def test_strategies(bench):
 
 def test_backbones(bench):
     rows = {row["name"]: row for row in bench("list", "backbones", "--json").json}
-    assert rows.keys() == {"small_resnet", "cifar_resnet"}
-    assert all(row["units"][0] == "stem" for row in rows.values())
+    assert rows.keys() == set(BACKBONES)
+    assert all(row["units"][:1] in ([], ["stem"]) for row in rows.values())  # an entry for many has none of its own
+    assert [rows[name]["modality"] for name in ("small_resnet", "hf", "yamnet")] == ["image", "text", "sound"]
     assert f"and {len(timm_names.index())} timm architectures" in bench("list", "backbones").out
 
 

@@ -109,7 +109,7 @@ def test_every_section_has_anchor_reading_help_and_caption(page: str) -> None:
     sections = re.findall(r'<section id="([a-z]+)".*?</section>', page, re.DOTALL)
     assert sections == [
         "findings", "leaderboard", "tasks", "transfer", "datasets", "labels", "depth", "mistakes", "forgetting",
-        "rates", "search", "cost", "selection", "gaps", "pretraining", "protocol", "provenance",
+        "rates", "search", "cost", "selection", "gaps", "data", "pretraining", "protocol", "provenance",
     ]  # fmt: skip
     for anchor in sections:
         assert f'href="#{anchor}"' in page

@@ -80,7 +80,7 @@ def data_section(facts: Facts) -> Section:
     columns.append(Column("Backbones", numeric=False))
     rows = [
         [name_cell(name), TableCell(facts.kinds[name]), TableCell(str(row["num_classes"])), _count(row["num_train"]),
-         _count(row["num_test"]), TableCell(METRICS.get(row["metric"], row["metric"])),
+         _count(row["num_test"]), TableCell(METRICS.get(row["metric"], str(row["metric"]))),
          TableCell(listed(unique(backbones[name])))]
         for name, row in first.items()
     ]  # fmt: skip
