@@ -59,7 +59,8 @@ def test_numbers_are_normalised_before_they_reach_a_key():
 
 
 def test_an_unknown_name_gets_the_nearest():
-    with pytest.raises(BenchError, match=r"unknown dataset 'digit'; did you mean 'digits' or 'spoken_digits' or 'dtd'\? \(`python"):
+    near = "'digits' or 'spoken_digits' or 'dtd'"
+    with pytest.raises(BenchError, match=rf"unknown dataset 'digit'; did you mean {near}\? \(`python"):
         find("digit")
 
 

@@ -17,7 +17,7 @@ def suite_of(folder, network, **fields):
     """`network`: the folder of MiniLM's files."""
     suite = {
         "name": "text",
-        "datasets": [{"name": f"csv:text/{name}.csv", "total": [1000], "label": name} for name in ("trec6", "banking77")],
+        "datasets": [{"name": f"csv:text/{one}.csv", "total": [1000], "label": one} for one in ("trec6", "banking77")],
         "backbones": [{"name": f"hf:{network}", "label": "minilm"},
                       {"name": f"hf:{network}", "weights": "random", "label": "random"}],
         "strategies": ["logistic_probe"],
