@@ -1,5 +1,6 @@
 """The families of encoders, one line each, and what a suite may set on them; no torch here."""
 
+import sys
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -9,6 +10,7 @@ from bench.catalogue import Options
 
 Pooling = Literal["first", "mean", "last"]
 LONGEST = 128  # tokens, where a suite does not say
+POSITIONS = ("max_position_embeddings", "n_positions")  # of a configuration
 
 
 @dataclass(frozen=True)
@@ -72,3 +74,9 @@ class EncoderOptions(Options):
     """How its weights take sound; read from its files."""
     mask: int | None = None
     """Number of its mask token; read from its files."""
+
+
+def positions_of(config: dict[str, Any], family: Family | None) -> int:
+    """Tokens that a network has positions for."""
+    most = min((config[name] for name in POSITIONS if name in config), default=sys.maxsize)
+    return int(most) - (family.before_first if family is not None else 0)

@@ -7,8 +7,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from bench.backbones.encoder_families import FAMILIES, EncoderOptions, Family
+from bench.backbones.encoder_families import FAMILIES, EncoderOptions, Family, positions_of
 from bench.errors import BenchError
 
 LAST = (99999,)  # timm's number for what follows the numbered parts
@@ -48,7 +49,7 @@ class Encoder(nn.Module):
         # What the encoder applies behind its layers goes with the last one.
         behind = "|".join([*_behind(self.encoder, self.family.layers), *self.later]) or "$^"
         return {
-            "stem": rf"^encoder\.(?!{layers}\.)(?!{behind})",
+            "stem": rf"^(?:prompts$|encoder\.(?!{layers}\.)(?!{behind}))",
             "blocks": [(rf"^encoder\.{layers}\.(\d+)", None), (rf"^encoder\.(?:{behind})", LAST)],
         }
 
@@ -74,12 +75,28 @@ class Encoder(nn.Module):
 class TextEncoder(Encoder):
     """Takes tokens int64 [B, L], each its number in the tokenizer and 1; 0 is padding, which changes nothing."""
 
+    prompts: nn.Parameter | None  # [num, D], learned vectors before the embedded tokens; who adds them sets them
+
+    def __init__(self, num_classes: int, options: EncoderOptions) -> None:
+        super().__init__(num_classes, options)
+        self.register_parameter("prompts", None)
+        self.places_left = positions_of(options.config, self.family) - options.max_length
+
     def hidden(self, tokens: Tensor) -> Tensor:
         """[B, L, D]: what stands for each token in the end."""
         keep = tokens > 0
         ids = torch.where(keep, tokens - 1, self.blank)
+        if self.prompts is not None:
+            return self._behind_prompts(self.word_table()(ids), keep, self.prompts)
         found: Tensor = self.encoder(input_ids=ids, attention_mask=self._mask(keep)).last_hidden_state
         return found
+
+    def _behind_prompts(self, embedded: Tensor, keep: Tensor, prompts: Tensor) -> Tensor:
+        first = prompts.to(embedded.dtype).expand(len(embedded), -1, -1)
+        mask = self._mask(F.pad(keep, (len(prompts), 0), value=True))
+        given = torch.cat([first, embedded], 1)
+        found: Tensor = self.encoder(inputs_embeds=given, attention_mask=mask).last_hidden_state
+        return found[:, len(prompts) :]
 
     def forward(self, tokens: Tensor) -> Tensor:
         logits: Tensor = self.head(pooled(self.hidden(tokens), tokens > 0, self.pooling))

@@ -12,7 +12,7 @@ from typing import Any
 
 from bench.backbones import hub
 from bench.backbones.base import BackboneEntry, BackboneFacts, Found
-from bench.backbones.encoder_families import FAMILIES, EncoderOptions, Family, Pooling
+from bench.backbones.encoder_families import FAMILIES, EncoderOptions, Family, Pooling, positions_of
 from bench.backbones.sound_fronts import FILE, front_of, pipeline_of
 from bench.errors import BenchError, Missing
 from bench.places import find_file
@@ -26,7 +26,6 @@ WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 SILENT = {"_name_or_path", "architectures", "transformers_version", "torch_dtype", "dtype", "id2label", "label2id",
           "use_cache", "gradient_checkpointing", "auto_map", "finetuning_task", "problem_type"}  # fmt: skip
 MASKS = ("[MASK]", "<mask>")  # of BERT and its like, of RoBERTa and its like
-POSITIONS = ("max_position_embeddings", "n_positions")
 
 
 def found(options: EncoderOptions, beside: Path, digest_of: Any) -> Found:
@@ -40,8 +39,7 @@ def found(options: EncoderOptions, beside: Path, digest_of: Any) -> Found:
     if not tokenizer.is_file():
         raise BenchError(f"hf:{_short(options.path)}: no {TOKENIZER} beside its {CONFIG}; save one with "
                          "`AutoTokenizer.from_pretrained(...).save_pretrained(...)`")
-    most = min((config[name] for name in POSITIONS if name in config), default=options.max_length)
-    most -= family.before_first if family is not None else 0
+    most = positions_of(config, family)
     if options.max_length > most and "max_length" in options.model_fields_set:
         raise BenchError(f"hf:{_short(options.path)} takes {most} tokens at most, and `max_length` is "
                          f"{options.max_length}")

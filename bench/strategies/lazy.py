@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 __all__ = [
     "F", "beside", "capture", "closed_forms", "encoders", "group_lasso", "heads", "masked", "mixture", "nn",
-    "stochastic_norm", "tokens", "torch", "weights",
+    "prompts", "stochastic_norm", "tokens", "torch", "weights",
 ]  # fmt: skip
 
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:  # what the type checker reads
     from bench.modalities import tokens
     from bench.network import capture, masked
     from bench.solve import closed_forms, group_lasso, heads, mixture
-    from bench.strategies.layers import beside, encoders, stochastic_norm, weights
+    from bench.strategies.layers import beside, encoders, prompts, stochastic_norm, weights
 else:  # what runs
     torch = Lazy("torch")
     nn = Lazy("torch.nn")
@@ -44,5 +44,6 @@ else:  # what runs
     tokens = Lazy("bench.modalities.tokens")
     beside = Lazy("bench.strategies.layers.beside")
     encoders = Lazy("bench.strategies.layers.encoders")
+    prompts = Lazy("bench.strategies.layers.prompts")
     stochastic_norm = Lazy("bench.strategies.layers.stochastic_norm")
     weights = Lazy("bench.strategies.layers.weights")

@@ -12,6 +12,7 @@ from bench.datasets.base import Dataset, DatasetEntry, DatasetFacts
 from bench.datasets.files import digests_of
 from bench.datasets.pictures import Packed
 from bench.datasets.texts import decode, joined
+from bench.modalities.tokens import TextHandling
 from bench.spec.refs import BackboneRef, DataRef, Weights
 from tests.engine import toys
 
@@ -81,6 +82,11 @@ def split(num, seed):
     return decode(kept, max(len(text) for text in texts)).split(labels)
 
 
+def rows(pipeline, files, num=8, seed=3):
+    """Tokens int64 [num, L] of texts of different lengths."""
+    return TextHandling().prepared(split(num, seed).columns, pipeline, files).long()
+
+
 FACTS = DatasetFacts(CLASSES, 50, 48, 70, 10, "sentences-0", modality="text")
 DATA = DataRef("toy_texts", {}, "sentences-0", CLASSES)
 
@@ -96,5 +102,3 @@ def fit_spec(ref, pipeline, strategy="full_finetune", num_units=5, options=None,
     recipe = toys.recipe(strategy, num_units, **(options or {}))
     given = {"data": DATA, "backbone": ref, "pipeline": pipeline, "recipe": recipe, **fields}
     return toys.fit_spec(**given)
-
-
