@@ -68,43 +68,47 @@ def asked(monkeypatch):
     return calls
 
 
+def facts_of(specs, cache):
+    return probe.facts_for([(spec, None) for spec in specs], cache)
+
+
 def test_facts_are_asked_once(asked, tmp_path):
     specs = [BackboneSpec(name="resnet18"), BackboneSpec(name="small_resnet"), BackboneSpec(name="resnet34")]
-    first = probe.facts_for(specs, tmp_path)
+    first = facts_of(specs, tmp_path)
     assert asked == [["resnet18", "resnet34"]]  # the catalogue's own need no asking
-    assert probe.facts_for(specs, tmp_path) == first
+    assert facts_of(specs, tmp_path) == first
     assert len(asked) == 1
     units = ("stem", "layer1", "head")
     assert first[0] == BackboneFacts(units, (0.1, 0.2, 0.3), (1.0, 1.0, 1.0), 64, has_hub_weights=True)
     assert first[1] == backbones.BACKBONES["small_resnet"].facts
-    probe.facts_for([BackboneSpec(name="resnet18", units="fine")], tmp_path)
+    facts_of([BackboneSpec(name="resnet18", units="fine")], tmp_path)
     assert asked[1:] == [["resnet18"]]  # another question
 
 
 @pytest.mark.parametrize("damage", ["", "{", "null", "[]", "{}", '{"unit_names": []}', "\x00\xff"])
 def test_a_damaged_answer_is_asked_again(asked, tmp_path, damage, caplog):
     spec = BackboneSpec(name="resnet18")
-    facts = probe.facts_for([spec], tmp_path)
+    facts = facts_of([spec], tmp_path)
     (kept,) = (tmp_path / "timm").iterdir()
     kept.write_bytes(damage.encode("latin-1"))
-    assert probe.facts_for([spec], tmp_path) == facts
+    assert facts_of([spec], tmp_path) == facts
     assert len(asked) == 2
     assert f"{kept}: damaged" in caplog.text
-    probe.facts_for([spec], tmp_path)
+    facts_of([spec], tmp_path)
     assert len(asked) == 2
 
 
 def test_another_timm_is_asked_anew(asked, tmp_path, monkeypatch):
-    probe.facts_for([BackboneSpec(name="resnet18")], tmp_path)
+    facts_of([BackboneSpec(name="resnet18")], tmp_path)
     monkeypatch.setattr(probe, "version", lambda package: "0.0.1")
-    probe.facts_for([BackboneSpec(name="resnet18")], tmp_path)
+    facts_of([BackboneSpec(name="resnet18")], tmp_path)
     assert len(asked) == 2
 
 
 def test_errors_are_told_and_not_kept(asked, tmp_path):
     specs = [BackboneSpec(name="resnet18", options={"depth": -1}), BackboneSpec(name="resnet34")]
     for _ in range(2):
-        error, facts = probe.facts_for(specs, tmp_path)
+        error, facts = facts_of(specs, tmp_path)
         assert str(error) == "backbone 'resnet18': no such thing"
         assert isinstance(error, BenchError)
         assert facts.image_size == 64  # one that fails keeps no other from its answer
@@ -114,7 +118,7 @@ def test_errors_are_told_and_not_kept(asked, tmp_path):
 def test_a_folder_that_cannot_be_written_costs_nothing_but_time(asked, tmp_path):
     (tmp_path / "timm").write_text("a file where the folder should be")
     for _ in range(2):
-        assert probe.facts_for([BackboneSpec(name="resnet18")], tmp_path)[0].image_size == 64
+        assert facts_of([BackboneSpec(name="resnet18")], tmp_path)[0].image_size == 64
     assert len(asked) == 2
 
 
@@ -130,7 +134,7 @@ def test_what_timm_answers(tmp_path):
         "unit_names": ["stem", "layer1", "layer2", "layer3", "layer4", "head"], "mean": [0.485, 0.456, 0.406],
         "std": [0.229, 0.224, 0.225], "image_size": 224, "is_size_fixed": False,
         "has_batchnorm": True, "has_hub_weights": True, "interpolation": "bicubic", "is_depthwise": False,
-        "modality": "image",
+        "modality": "image", "takes": None,
     }
     assert answers["two"]["unit_names"] == ["stem", "blocks.0", "blocks.1", "head"]
     assert answers["bad"]["error"].startswith("cannot be built: ")

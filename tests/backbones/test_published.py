@@ -92,7 +92,7 @@ def test_a_torchvision_checkpoint_loads_under_its_own_names(tmp_path, monkeypatc
 
 
 def test_torchvision_facts_come_from_the_weights(tmp_path):
-    (facts,) = probe.facts_for([BackboneSpec(name="torchvision:squeezenet1_1")], tmp_path)
+    (facts,) = probe.facts_for([(BackboneSpec(name="torchvision:squeezenet1_1"), None)], tmp_path)
     assert facts.mean == (0.485, 0.456, 0.406)
     assert facts.image_size == 224
     assert facts.has_hub_weights

@@ -48,7 +48,7 @@ def test_test_images_among_what_is_pretrained_on_stop_the_run(bench, exam, place
     assert said.code == 2
     line = said.err.splitlines()[-1]
     assert line == ("suites/small.yaml:8:46: backbones[0].pretrain.dataset: 150 of 200 test images and 0 of 100 "
-                    "training images of the target 'exam.npz' would be learned here; take other images, or write "
+                    "training images of the target 'exam.npz' would be learned here; take other data, or write "
                     "`allow_overlap: true` beside it to do this knowingly")
     assert not list(place.glob("results/*/runs/*/*.json"))
 

@@ -253,7 +253,7 @@ def test_facts_of_some_of_the_classes():
     assert dataclasses.replace(facts, num_shift=0, shift_sizes=()).of_classes((0, 2)).num_shift == 0
     half = ClassesSpec(half="A", split=1)
     assert len(chosen(half, "trees", DATASETS["near"], facts)) == 2
-    with pytest.raises(ValueError, match="does not tell how many images each class has"):
+    with pytest.raises(ValueError, match="does not tell how many examples each class has"):
         chosen(half, "trees", DATASETS["near"], dataclasses.replace(facts, shift_sizes=()))
 
 
@@ -262,7 +262,7 @@ def test_what_a_pretraining_has_seen_of_it_is_told(trees):
     source = Dataset(TREES, Split.of_images(images, np.arange(25) % 3), split_of(3, 8))
     found = overlap(source, trees)
     assert found == Overlap(1, 12, 0, 30, 4, 9)
-    assert str(found) == "1 of 12 test images, 4 of 9 shift images and 0 of 30 training images"
+    assert found.in_words("image") == "1 of 12 test images, 4 of 9 shift images and 0 of 30 training images"
     assert found.is_own
     assert not Overlap(0, 200, 0, 200, 2, 200).is_own
     assert Overlap(0, 200, 0, 200, 3, 200).is_own
