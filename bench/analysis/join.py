@@ -141,6 +141,7 @@ def _finals(plan: Plan, cell: Cell, records: dict[str, Record], store: Store) ->
             "shift_score": _number(final and final.shift, "score"),
             "curve": tuple((point.step, point.accuracy) for point in final.curve) if final is not None else (),
             "similarity": tuple((final.similarity if final is not None else None) or ()),
+            "mix": tuple((final.mix if final is not None else None) or ()),
             **_numbers(chosen, "lr", "weight_decay"),
             "options": _options_text(chosen.options),
             "lr_edge": chosen.lr_edge,

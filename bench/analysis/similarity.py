@@ -1,6 +1,9 @@
-"""How much training changed each unit, by cell: CKA of its outputs, start against end, over the repeats."""
+"""What records tell of each unit, by cell, over the repeats: how much training changed it (CKA of its outputs, start
+against end), or how much a classifier of all units weighs it.
+"""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import pandas as pd
 
@@ -9,21 +12,21 @@ from bench.analysis.statistics import Interval, mean_interval
 
 
 @dataclass(frozen=True)
-class Changed:
+class OfUnits:
     task: Task
     strategy: str
-    units: list[Interval]  # stem first, without the head; a unit that puts out the same for every image has n = 0
+    units: list[Interval]  # stem first, without the head; a unit of which nothing is told has n = 0
     repeats: int  # that tell of it
 
 
-def changed(finals: pd.DataFrame) -> list[Changed]:
+def of_units(finals: pd.DataFrame, column: Literal["similarity", "mix"]) -> list[OfUnits]:
     """Of the cells whose records tell, in suite order."""
     found = []
     for cell, rows in cells(finals):
-        told = [row["similarity"] for row in rows if row["status"] == "ok" and row["similarity"]]
+        told = [row[column] for row in rows if row["status"] == "ok" and row[column]]
         if told:
             units = [_over_repeats(unit) for unit in zip(*told, strict=True)]
-            found.append(Changed((cell[0], cell[1], cell[2]), cell[3], units, len(told)))
+            found.append(OfUnits((cell[0], cell[1], cell[2]), cell[3], units, len(told)))
     return found
 
 

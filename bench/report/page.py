@@ -18,7 +18,7 @@ from bench.report.sections.ranking import datasets_section, leaderboard_section
 from bench.report.sections.rates import rates_section
 from bench.report.sections.regressions import regressions_section
 from bench.report.sections.search import search_section
-from bench.report.sections.similarity import similarity_section
+from bench.report.sections.similarity import mix_section, similarity_section
 from bench.report.sections.source import forgetting_section
 from bench.report.sections.tasks import tasks_section
 from bench.report.sections.top import findings, key_numbers, warnings
@@ -38,6 +38,7 @@ SECTIONS = (
     depth_section,
     distance_section,
     similarity_section,
+    mix_section,
     mistakes_section,
     pitfalls_section,
     forgetting_section,

@@ -2,9 +2,9 @@
 
 Papers: Li & Liang, "Prefix-Tuning: Optimizing Continuous Prompts for Generation", ACL 2021; for classifiers Liu et al.,
 "P-Tuning v2: Prompt Tuning Can Be Comparable to Fine-Tuning Universally Across Scales and Tasks", ACL 2022.
-People get wrong: the places of the text. As a past, prefixes move it up in the table of positions, and the longest texts
-past its end; here it stays where it stood. Vectors are learned as they are, without the network that Li & Liang make
-them by: P-tuning v2 found it to help here and harm there.
+People get wrong: the places of the text. Given as a past, as peft does, prefixes move it up in the table of positions,
+and the longest texts past its end; here it stays where it stood. Vectors are learned as they are, without the network
+that Li & Liang make them by: P-tuning v2 found it to help here and harm there.
 """
 
 from __future__ import annotations

@@ -34,12 +34,19 @@ TRAINING = dataclasses.replace(toys.TRAINING, optimizer="adamw", steps=10)
 SEARCH = dataclasses.replace(toys.SEARCH, lr_low=1e-3, lr_high=1e-2)
 
 
-@pytest.mark.parametrize("dropout", [0.0, 0.1])
-@pytest.mark.parametrize("strategy", ["full_finetune", "linear_probe", "gradual_unfreeze", "freeze"])
+ALIKE = [
+    *((name, dropout) for name in ("full_finetune", "linear_probe", "gradual_unfreeze", "freeze")
+      for dropout in (0.0, 0.1)),
+    *((name, 0.1) for name in ("lora", "dora", "ia3", "houlsby", "pfeiffer", "prompt_tuning", "prefix_tuning")),
+]  # fmt: skip
+OPTIONS = {"freeze": {"upto": 2}, "prompt_tuning": {"tokens": 3}, "prefix_tuning": {"tokens": 3}}
+
+
+@pytest.mark.parametrize(("strategy", "dropout"), ALIKE)
 def test_every_way_comes_to_the_same(tmp_path, double, strategy, dropout):
     """With dropout live the ways draw alike, because both meet batches that are cut to their longest text."""
-    ref, pipeline, files = words.encoder(tmp_path / "net", options={"dropout": dropout})
-    options = {"upto": 2} if strategy == "freeze" else {}
+    ref, pipeline, files = words.encoder(tmp_path / "net", options={"dropout": dropout, "max_length": 40})
+    options = OPTIONS.get(strategy, {})
     spec = words.fit_spec(ref, pipeline, strategy, options=options, training=TRAINING, search=SEARCH)
     found = {}
     for way, engine in WAYS.items():

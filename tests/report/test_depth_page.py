@@ -10,6 +10,7 @@ import pytest
 
 from bench.analysis.comparison import Scores
 from bench.analysis.depths import FROZEN, profiles
+from bench.analysis.similarity import of_units
 from bench.report import render
 from bench.report.facts import Facts
 from bench.report.sections import depths
@@ -172,9 +173,9 @@ def test_without_scores_on_the_way_nothing_is_said_of_steps():
     assert "depth-steps" not in render(make(World(datasets=("near",), budgets=(20,), gaps=False)))
 
 
-def changed(made, values):
+def changed(made, values, column="similarity"):
     finals = made.finals.copy()
-    finals["similarity"] = [values(row) for row in finals.to_dict("records")]
+    finals[column] = [values(row) for row in finals.to_dict("records")]
     return dataclasses.replace(made, finals=finals)
 
 
@@ -202,3 +203,26 @@ def test_who_says_nothing_is_counted_and_left_out(made):
 
 def test_a_page_without_any_has_no_section(page):
     assert 'id="similarity"' not in page
+
+
+def test_what_each_unit_counts_is_drawn_for_each_task(made):
+    told = changed(made, lambda row: (0.1, 0.3, 0.6) if row["strategy"] == "linear_probe" else (), "mix")
+    found = section(render(told), "mix")
+    assert "Which units count" in found
+    assert found.count("<svg class=\"plot\"") == 2, "a drawing for each task"
+    assert "How much each unit counts" in found
+    assert "linear_probe" in words(found)
+    assert "scratch" not in words(found)
+
+
+def test_shares_of_units_are_means_over_the_repeats(made):
+    told = changed(made, lambda row: (0.1 * row["repeat"], None) if row["strategy"] == "scratch" else (), "mix")
+    rows = told.finals[(told.finals["strategy"] == "scratch") & (told.finals["status"] == "ok")]
+    for one in of_units(told.finals, "mix"):
+        mine = rows[(rows["dataset"] == one.task[0]) & (rows["budget"] == one.task[1])]
+        assert one.units[0].mean == pytest.approx(0.1 * mine["repeat"].mean())
+        assert [unit.n for unit in one.units] == [len(mine), 0]
+
+
+def test_a_page_without_weighed_units_does_not_speak_of_them(page):
+    assert 'id="mix"' not in page

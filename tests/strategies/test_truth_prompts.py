@@ -47,7 +47,8 @@ def peft_model(folder, ours, name):
     config = {"prompt_tuning": peft.PromptTuningConfig, "prefix_tuning": peft.PrefixTuningConfig}[name]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return peft.get_peft_model(plain, config(task_type="FEATURE_EXTRACTION", num_virtual_tokens=NUM, token_dim=16, num_attention_heads=2)).eval()
+        given = config(task_type="FEATURE_EXTRACTION", num_virtual_tokens=NUM, token_dim=16, num_attention_heads=2)
+        return peft.get_peft_model(plain, given).eval()
 
 
 def rows_of(ours, rows):
@@ -104,7 +105,8 @@ def test_truth_prefixes_are_more_to_attend_to(tmp_path, double, kind):
         groups, calls[len(calls):] = getattr(attention, "num_key_value_groups", 1), [attention]
         first = [part.view(NUM, key.shape[1], -1).transpose(0, 1).expand(len(key), -1, -1, -1)
                  for part in (attention.prefix.keys, attention.prefix.values)]  # fmt: skip
-        keys, values = (torch.cat(pair, 2).repeat_interleave(groups, 1) for pair in zip(first, (key, value), strict=True))
+        both = zip(first, (key, value), strict=True)
+        keys, values = (torch.cat(pair, 2).repeat_interleave(groups, 1) for pair in both)
         scores = query @ keys.transpose(-1, -2) * scaling
         scores[..., NUM:] = (scores[..., NUM:] + position_bias).masked_fill(~mask, -torch.inf)
         return (scores.softmax(-1) @ values).transpose(1, 2), None

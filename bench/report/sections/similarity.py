@@ -1,14 +1,17 @@
-"""Which units a training changed, and which it left as they were."""
+"""Which units a training changed and which it left as they were; and which a classifier of all units weighs most."""
 
 import math
+from collections.abc import Callable
+
+from markupsafe import Markup
 
 from bench.analysis.cells import records
-from bench.analysis.similarity import Changed, changed, num_silent
+from bench.analysis.similarity import OfUnits, num_silent, of_units
 from bench.analysis.words import labels, plural
 from bench.report.facts import Facts, unique
 from bench.report.figures.lines import LinePoint
-from bench.report.figures.similarity import similarity_panel
-from bench.report.view import Figure, Panel, Section
+from bench.report.figures.similarity import mix_panel, similarity_panel
+from bench.report.view import Figure, Look, Panel, Section
 
 CAPTION = (
     "Linear CKA (Kornblith et al. 2019) with the unbiased estimate of HSIC, between what each unit puts out for the "
@@ -17,29 +20,53 @@ CAPTION = (
     "not seen. 1: the same but for a rotation, a shift and a scale. Near 0: nothing in common. Means over the repeats; "
     "whiskers are 95 % Student t intervals over these. Unit 0 is the stem; the head is left out."
 )
+MIX = (
+    "The share of each unit in the sum that the classifier reads, each unit's outputs brought to one size first; the "
+    "shares of a network add up to 1. Means over the repeats; whiskers are 95 % Student t intervals over these. Unit 0 "
+    "is the stem. What reaches the head stands for the last unit, and a unit that puts out the same for every "
+    "{example} has no share."
+)
+Drawn = Callable[[list[tuple[Look, list[LinePoint]]], int, str], Markup]
 
 
 def similarity_section(facts: Facts) -> Section | None:
-    found = changed(facts.results.finals)
+    found = of_units(facts.results.finals, "similarity")
     if not found:
         return None
     how = (
         "A unit at 1 was left as it was; the lower, the more its outputs were made anew. A frozen unit stands at 1, "
         "and one that starts afresh is compared with its random start."
     )
-    panels = []
-    for number, task in enumerate(dict.fromkeys(one.task for one in found)):
-        mine = [one for one in found if one.task == task]
-        lines = [(facts.strategies[one.strategy], _points(one)) for one in mine]
-        picture = similarity_panel(lines, max(len(one.units) for one in mine), f"similarity{number}")
-        detail = ", ".join(filter(None, [labels(task[1]), facts.which(task[2])]))
-        panels.append(Panel(facts.named(task[0]), detail, picture))
+    panels = _panels(facts, found, similarity_panel, "similarity")
     legend = [facts.strategies[name] for name in unique(one.strategy for one in found)]
     figure = Figure(panels, legend, CAPTION.format(example=facts.example) + _silent(facts), wide=True)
     return Section("similarity", "What training changed", how, [figure])
 
 
-def _points(one: Changed) -> list[LinePoint]:
+def mix_section(facts: Facts) -> Section | None:
+    found = of_units(facts.results.finals, "mix")
+    if not found:
+        return None
+    legend = [facts.strategies[name] for name in unique(one.strategy for one in found)]
+    names = ", ".join(look.name for look in legend)
+    how = f"{names}: the classifier reads all units at once, and learns how much each of them counts."
+    figure = Figure(_panels(facts, found, mix_panel, "mix"), legend, MIX.format(example=facts.example), wide=True)
+    return Section("mix", "Which units count", how, [figure])
+
+
+def _panels(facts: Facts, found: list[OfUnits], draw: Drawn, name: str) -> list[Panel]:
+    """One for each task."""
+    panels = []
+    for number, task in enumerate(dict.fromkeys(one.task for one in found)):
+        mine = [one for one in found if one.task == task]
+        lines = [(facts.strategies[one.strategy], _points(one)) for one in mine]
+        picture = draw(lines, max(len(one.units) for one in mine), f"{name}{number}")
+        detail = ", ".join(filter(None, [labels(task[1]), facts.which(task[2])]))
+        panels.append(Panel(facts.named(task[0]), detail, picture))
+    return panels
+
+
+def _points(one: OfUnits) -> list[LinePoint]:
     """Whiskers end at 1: no truth lies above."""
     return [
         LinePoint(unit, found.mean, found.low, min(found.high, 1.0) if math.isfinite(found.high) else math.nan)
