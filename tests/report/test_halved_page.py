@@ -95,7 +95,8 @@ def test_protocol(page: str) -> None:
     ({"search": {"first_rung": 0.5}}, "are compared after 100 of 200 steps"),
     ({"search": {"sampler": "tpe"}}, "Each half is such a race of its own."),
     ({"search": {"sampler": "bracket"}}, "first learning rates lie from 0.001 to 1, the next ones extend"),
-    ({"search": {"sampler": "bracket", "lr": None}}, "lie around what fits its optimizer and what it trains, the next"),
+    ({"search": {"sampler": "bracket", "lr": None}},
+     "lie around what fits its optimizer, what it trains and the kind of data, the next"),
     ({"search": {"budget": "steps"}}, "search takes the steps of 6 trials of a strategy of one phase"),
     ({"training": {"steps": 1}}, "The step budget is too small for halving"),
 ])  # fmt: skip

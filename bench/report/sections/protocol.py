@@ -90,7 +90,8 @@ def _search(search: dict[str, Any]) -> list[str]:
     lr, decay = search.get("lr"), search.get("weight_decay")
     is_bracket = search.get("sampler") == "bracket"
     if is_bracket:
-        begin = f"from {lr['low']:g} to {lr['high']:g}" if lr else "around what fits its optimizer, what it trains and the kind of data"
+        usual = "around what fits its optimizer, what it trains and the kind of data"
+        begin = f"from {lr['low']:g} to {lr['high']:g}" if lr else usual
         over = (
             f"the first learning rates lie {begin}, the next ones extend past an end while the best lies there, then "
             "halve the steps around the best"
