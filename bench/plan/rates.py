@@ -13,9 +13,9 @@ CENTRES: dict[Optimizer, dict[Family, float]] = {
     "adamw": {"head": 0.006, "body": 1e-3, "added": 0.005, "scratch": 5e-4},
 }
 # The same of texts and sound, where most networks are transformers that learned from far more than there is here: half
-# a decade above what BERT, RoBERTa and wav2vec 2.0 are tuned at (2e-5 to 5e-5: Devlin 2019, Mosbach 2021, Baevski 2020).
-# With MiniLM and 1,000 labels of TREC-6 full fine-tuning was best at 1e-4 to 3e-4, LoRA at 1e-3 to 3e-3 (one seed). Small
-# networks that learned little want more; a bracket goes on past its end.
+# a decade above what BERT, RoBERTa and wav2vec 2.0 are tuned at (2e-5 to 5e-5: Devlin 2019, Mosbach 2021, Baevski
+# 2020). With MiniLM and 1,000 labels of TREC-6 full fine-tuning was best at 1e-4 to 3e-4, LoRA at 1e-3 to 3e-3 (one
+# seed). Small networks that learned little want more; a bracket goes on past its end.
 OF_SEQUENCES: dict[Family, float] = {"body": 1e-4, "added": 1e-3}
 REACH = 10.0  # a bracket's first points lie up to so many times above and below its centre
 
