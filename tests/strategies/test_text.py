@@ -36,7 +36,7 @@ def pretrained(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         words.put_in_place(patch)
         folder = tmp_path_factory.mktemp("pretrained")
-        ref, pipeline, files = words.encoder(folder / "net")
+        ref, pipeline, files = words.encoder(folder / "net", options={"max_length": 40})
         made = context(folder, files)
         job = toys.pretrain_job(data=words.DATA, backbone=ref, pipeline=pipeline, shift=0, optimizer="adamw", lr=1e-3)
         assert perform(job, made)

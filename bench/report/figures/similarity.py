@@ -10,19 +10,23 @@ from bench.report.view import Look
 
 def similarity_panel(lines: list[tuple[Look, list[LinePoint]]], num_units: int, name: str) -> Markup:
     """`num_units`: without the head."""
-    return _panel(lines, num_units, name, "Similarity of each unit's outputs before and after training, from 0 to 1")
+    said = "Similarity of each unit's outputs before and after training, from 0 to 1"
+    return _panel(lines, (num_units, 1.0), name, said)
 
 
 def mix_panel(lines: list[tuple[Look, list[LinePoint]]], num_units: int, name: str) -> Markup:
-    return _panel(lines, num_units, name, "How much each unit counts, as shares from 0 to 1")
+    top = 0.5 if all(point.y <= 0.5 for _, points in lines for point in points) else 1.0
+    return _panel(lines, (num_units, top), name, "How much each unit counts, as shares of 1")
 
 
-def _panel(lines: list[tuple[Look, list[LinePoint]]], num_units: int, name: str, said: str) -> Markup:
+def _panel(lines: list[tuple[Look, list[LinePoint]]], size: tuple[int, float], name: str, said: str) -> Markup:
+    """`size`: units, and where the scale ends."""
+    num_units, top = size
     figure, axes = new_panel()
     for look, points in lines:
         line(axes, look, points)
-    axes.set_ylim(-0.05, 1.05)
-    axes.set_yticks([0, 0.25, 0.5, 0.75, 1])
+    axes.set_ylim(-0.05 * top, 1.05 * top)
+    axes.set_yticks([share * top for share in (0, 0.25, 0.5, 0.75, 1)])
     axes.set_xlim(-0.4, num_units - 0.6)
     axes.set_xticks(range(0, num_units, max(1, num_units // 8)))
     axes.set_xlabel("unit, counted from the input")

@@ -5,6 +5,7 @@ peft's own prompt and prefix tuning wrap a whole model and its call, and prefixe
 encoders take. Here attention itself is given them, by the interface that the library calls it through.
 """
 
+from importlib import import_module
 from typing import Any
 
 import torch
@@ -73,30 +74,27 @@ def _attend(
     attention: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, **others: Any
 ) -> tuple[Tensor, None]:
     """The library's own attention, with a prefix before keys and values. `mask` [B, 1, 1 or L, L]: which it may see."""
-    from transformers.integrations.sdpa_attention import sdpa_attention_forward
-
     num = len(attention.prefix.keys)
     key, value = attention.prefix(key, value)
     if mask is not None:
         mask = F.pad(mask, (num, 0), value=True if mask.dtype == torch.bool else 0.0)
     if others.get("position_bias") is not None:  # of T5, added to scores
         others["position_bias"] = F.pad(others["position_bias"], (num, 0))
-    found: tuple[Tensor, None] = sdpa_attention_forward(attention, query, key, value, mask, **others)
+    usual = import_module("transformers.integrations.sdpa_attention").sdpa_attention_forward
+    found: tuple[Tensor, None] = usual(attention, query, key, value, mask, **others)
     return found
 
 
 def _mask(*given: Any, **named: Any) -> Any:
     """Never left out: without one, attention would not see what stands before a text."""
-    from transformers.masking_utils import sdpa_mask
-
-    return sdpa_mask(*given, **{**named, "allow_is_causal_skip": False, "allow_is_bidirectional_skip": False})
+    usual = import_module("transformers.masking_utils").sdpa_mask
+    return usual(*given, **{**named, "allow_is_causal_skip": False, "allow_is_bidirectional_skip": False})
 
 
 def _register() -> None:
-    from transformers import AttentionInterface, AttentionMaskInterface
-
-    AttentionInterface.register(INTERFACE, _attend)
-    AttentionMaskInterface.register(INTERFACE, _mask)
+    library = import_module("transformers")
+    library.AttentionInterface.register(INTERFACE, _attend)
+    library.AttentionMaskInterface.register(INTERFACE, _mask)
 
 
 def _attentions(layer: nn.Module) -> list[tuple[Any, int]]:
