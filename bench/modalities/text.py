@@ -19,10 +19,14 @@ def _pipeline_for(spec: Any, facts: Any, data: Any) -> TextPipeline:
     return facts.takes
 
 
+NOT_WORDS = 4  # numbers that no word has: `FIRST_WORD` of tokens.py, which needs torch
+
+
 def _in_words(pipeline: TextPipeline) -> str:
     name, _, size = pipeline.tokenizer.partition("/")
     if size:
-        return f"the first {pipeline.max_length} words, each as one of {int(size):,} numbers"
+        words, numbers = pipeline.max_length - 1, int(size) - NOT_WORDS  # the beginning has a place of its own
+        return f"the first {words} words, each as one of {numbers:,} numbers"
     return f"the first {pipeline.max_length} tokens, as the tokenizer with SHA-256 {name[:12]} cuts them"
 
 

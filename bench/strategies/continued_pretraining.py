@@ -2,7 +2,7 @@
 
 Paper: Gururangan et al., "Don't Stop Pretraining: Adapt Language Models to Domains and Tasks", ACL 2020 (TAPT).
 People get wrong: giving the first stage a budget of its own. Both come out of one; and texts of the test split have no
-place in the first.
+place in the first. Clips are not learned from without labels: what wav2vec 2.0 was pretrained by is not built here.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def build(options: ContinuedOptions, num_units: int) -> Recipe:
 
 STRATEGY = StrategyEntry(
     name="continued_pretraining",
-    summary="masked tokens of the target's unlabelled texts, then fine-tuning (DAPT, TAPT)",
+    summary="masked tokens of the target's unlabelled texts, then fine-tuning (TAPT); not for sound",
     paper="Gururangan et al. 2020, arXiv:2004.10964",
     build=build,
     options=ContinuedOptions,

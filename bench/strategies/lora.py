@@ -3,7 +3,8 @@
 Paper: Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", ICLR 2022.
 People get wrong: leaving BatchNorm in training mode, whose statistics then move although nothing else does. They are
 kept here. Queries, keys and values are one matrix in timm's transformers, so all three are adapted, not two. In
-encoders of texts and sound the layers are peft's own, where peft puts them: beside queries and values.
+encoders of texts and sound the layers are peft's own, where peft puts them: beside queries and values. One matrix may
+make keys as well (GPT-2's `c_attn`, ModernBERT's `Wqkv`), which are adapted along then.
 """
 
 from __future__ import annotations
@@ -47,8 +48,9 @@ class LowRankOptions(Options):
     alpha: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 8.0
     """What is added is multiplied by alpha / rank."""
     targets: Targets = "auto"
-    """`attention`: the layers that make queries, keys and values; `all`: every linear layer and convolution; `auto`:
-    the first where there are any, and in encoders of texts and sound queries and values, as peft does."""
+    """`attention`: the layers that make queries, keys and values; `all`: every linear layer and convolution, in encoders
+    of texts and sound every linear layer; `auto`: the first where there are any, and in encoders queries and values, as
+    peft does, with the keys where one matrix makes all three."""
 
 
 def beside(adapt: LowRankUpdate, num_units: int) -> Recipe:

@@ -3,7 +3,7 @@
 Paper: Pfeiffer et al., "AdapterFusion: Non-Destructive Task Composition for Transfer Learning", EACL 2021.
 People get wrong: the norm. Where one stands behind the sum, the bottleneck is given the sum after that norm, and what
 it makes of it joins the sum before that norm. Where norms stand before attention and MLP, it is given what the MLP puts
-out.
+out. Networks of waves and OPT have both forms: the base ones of wav2vec 2.0, HuBERT and WavLM have the first.
 """
 
 from __future__ import annotations

@@ -128,7 +128,8 @@ def test_changes_of_clips_in_words():
     results.suite["training"] = {**results.suite["training"], "augment": {"sound": sound, "views": 4}}
     said = text_of(results)
     assert "shifts up to 10 % of the length and noise up to 0.5 times a clip's own spread" in said
-    assert "and 2 masks in time and 1 mask of frequencies, up to 12.5 % wide." in said
+    assert "and 2 masks in time and 1 mask of frequencies where the network takes log-mel energies, up to 12.5 % "
+            "wide." in said
     assert "4 changed views of each training clip were drawn once" in said
 
 
@@ -137,7 +138,7 @@ def test_changes_of_clips_in_words():
      "224 × 224 pixels (bicubic, the middle 87.5 % of each side), normalised as the weights expect"),
     ("text", TextPipeline("0123456789abcdef", 64),
      "the first 64 tokens, as the tokenizer with SHA-256 0123456789ab cuts them"),
-    ("text", TextPipeline("words/4096", 32), "the first 32 words, each as one of 4,096 numbers"),
+    ("text", TextPipeline("words/4096", 32), "the first 31 words, each as one of 4,092 numbers"),
     ("sound", SoundPipeline(samples=8000), "the wave, 0.5 s at 16,000 Hz"),
     ("sound", SoundPipeline(samples=16000, mel=Mel(), side=32),
      "log-mel energies of 1 s at 16,000 Hz: 64 bands every 10 ms, resized to 32 × 32 pixels"),
