@@ -24,11 +24,15 @@ class Family:
     before_first: int = 0  # positions of its table that no token takes
     # What it takes of sound: `wave`, or log-mel energies as `whisper` or the `spectrogram` transformer; "": it is text.
     sound: Literal["", "wave", "whisper", "spectrogram"] = ""
+    behind: tuple[str, ...] | None = None  # what it applies behind its layers; None: what it defines behind them
+    counts: bool = False  # whether a token's place is its number among those seen, unless places are given
+    types: bool = False  # whether it was trained to know the second text of a pair by a type of token
     firsts: int = 1  # tokens before those of the clip, whose mean is the row where `first` is asked for
 
 
-BERT = Family("encoder.layer", "first")
-ROBERTA = Family("encoder.layer", "first", before_first=2)
+BERT = Family("encoder.layer", "first", types=True)
+ROBERTA = Family("encoder.layer", "first", before_first=2, counts=True)
+OPT_BEHIND = ("decoder.final_layer_norm", "decoder.project_out")
 WAVE = Family("encoder.layers", "mean", sound="wave")
 FAMILIES = {
     "bert": BERT,
@@ -36,7 +40,7 @@ FAMILIES = {
     "roberta": ROBERTA,
     "xlm-roberta": ROBERTA,
     "camembert": ROBERTA,
-    "mpnet": Family("encoder.layer", "first", "own", 2),
+    "mpnet": Family("encoder.layer", "first", "own", 2, counts=True),
     "deberta-v2": Family("encoder.layer", "first", "own"),
     "distilbert": Family("transformer.layer", "first"),
     "modernbert": Family("layers", "first", "own"),
@@ -44,9 +48,9 @@ FAMILIES = {
     "gpt_neox": Family("layers", "last", "before"),
     "llama": Family("layers", "last", "before"),
     "qwen2": Family("layers", "last", "before"),
-    "opt": Family("decoder.layers", "last", "own"),
+    "opt": Family("decoder.layers", "last", "own", behind=OPT_BEHIND, counts=True),
     "t5": Family("block", "mean"),
-    "bart": Family("layers", "mean"),
+    "bart": Family("layers", "mean", behind=()),
     "wav2vec2": WAVE,
     "hubert": WAVE,
     "wavlm": WAVE,
@@ -74,6 +78,8 @@ class EncoderOptions(Options):
     """How its weights take sound; read from its files."""
     mask: int | None = None
     """Number of its mask token; read from its files."""
+    separator: int | None = None
+    """Number of the token between the texts of a pair, where its tokenizer gives them types; read from its files."""
 
 
 def positions_of(config: dict[str, Any], family: Family | None) -> int:

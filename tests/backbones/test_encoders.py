@@ -1,6 +1,7 @@
 """`hf:`: what a folder or the hub's cache tells of an encoder, before it is built, and its weights under any name."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -97,7 +98,11 @@ def test_units(tmp_path, kind):
     assert {module.num_embeddings for module in network.module.modules() if isinstance(module, torch.nn.Embedding)
             and any(module.weight is p for p in stem.values())} >= {45}  # fmt: skip
     assert set(head) == {"head.weight", "head.bias"}
-    behind = {"gpt2": "ln_f", "llama": "norm", "t5": "final_layer_norm", "modernbert": "final_norm"}
+    behind = {"gpt2": "ln_f", "llama": "norm", "t5": "final_layer_norm", "modernbert": "final_norm",
+              "opt": "decoder.final_layer_norm"}  # fmt: skip
+    if kind == "bart":  # defined behind the layers, applied before them
+        assert any("layernorm_embedding" in name for name in stem)
+        assert not any("layernorm_embedding" in name for name in last)
     if kind in behind:
         assert any(f"encoder.{behind[kind]}." in name for name in last)
         assert not any(f"encoder.{behind[kind]}." in name for name in stem)
@@ -127,6 +132,77 @@ def test_public_checkpoints_load_under_their_own_names(tmp_path, kind, prefix, m
     own = network.module.encoder.state_dict()
     assert loaded.matched == loaded.expected
     assert all(torch.equal(own[name], tensor) for name, tensor in source.state_dict().items())
+
+
+@pytest.mark.parametrize("kind", ["t5", "bart"])
+def test_the_whole_of_an_encoder_and_a_decoder_gives_its_encoder(tmp_path, kind):
+    """As torch saves it, the decoder's tensors behind the encoder's, under names that differ in one part."""
+    from transformers import AutoConfig, AutoModel
+
+    ref, pipeline, files = words.encoder(tmp_path / "net", kind)
+    torch.manual_seed(3)
+    whole = AutoModel.from_config(AutoConfig.from_pretrained(tmp_path / "net")).eval()
+    torch.save(whole.state_dict(), tmp_path / "pytorch_model.bin")
+    network = build_network(ref, 3, 2)
+    state = read_state(replace(ref, weights=Weights("file", "x")), tmp_path / "pytorch_model.bin")
+    loaded = load_pretrained(network, state, network.num_units - 1)
+    assert any("decoder.block" in name or "decoder.layers" in name for name in loaded.dropped)
+    rows = words.rows(pipeline, files)
+    with torch.no_grad():
+        theirs = whole.get_encoder()(input_ids=(rows - 1).clamp_min(0), attention_mask=(rows > 0).long())
+        ours = network.module.eval().hidden(rows)
+    torch.testing.assert_close(ours[rows > 0], theirs.last_hidden_state[rows > 0])
+
+
+def test_two_tensors_for_one_are_refused(tmp_path):
+    ref, _, _ = words.encoder(tmp_path / "net")
+    state = build_network(ref, 3, 1).module.encoder.state_dict()
+    torch.save({f"{half}.{name}": one for half in ("query", "passage") for name, one in state.items()}, tmp_path / "w.bin")
+    with pytest.raises(WeightsError, match=r"^w.bin: 'query\..*' and 'passage\..*' both come to"):
+        read_state(replace(ref, weights=Weights("file", "x")), tmp_path / "w.bin")
+
+
+def test_a_checkpoint_with_more_layers_than_its_configuration_is_refused(tmp_path):
+    """Heads of other tasks are told as dropped; nothing else is left out."""
+    deep, _, _ = words.encoder(tmp_path / "deep", num_hidden_layers=6)
+    ref, _, _ = words.encoder(tmp_path / "net")
+    state = {f"bert.{name}": one for name, one in build_network(deep, 3, 1).module.encoder.state_dict().items()}
+    state |= {"cls.predictions.bias": torch.ones(2), "bert.embeddings.position_ids": torch.arange(64)}
+    torch.save(state, tmp_path / "pytorch_model.bin")
+    network = build_network(deep, 3, 2)
+    loaded = load_pretrained(network, read_state(replace(deep, weights=Weights("file", "x")),
+                                                 tmp_path / "pytorch_model.bin"), network.num_units - 1)  # fmt: skip
+    assert set(loaded.dropped) == {"head.cls.predictions.bias", "head.bert.embeddings.position_ids"}
+    network = build_network(ref, 3, 2)
+    state = read_state(replace(ref, weights=Weights("file", "x")), tmp_path / "pytorch_model.bin")
+    with pytest.raises(WeightsError, match=r"48 tensors of the file fit nowhere .*first bert\.encoder\.layer\.3\."):
+        load_pretrained(network, state, network.num_units - 1)
+
+
+def test_an_opt_network_with_a_narrow_table_of_words_runs(tmp_path):
+    ref, pipeline, files = words.encoder(tmp_path / "net", "opt", word_embed_proj_dim=8)
+    network = build_network(ref, 3, 0)
+    assert network.module.head.in_features == 8
+    assert network.module(words.rows(pipeline, files)).shape == (8, 3)
+    assert "encoder.decoder.project_out.weight" in network.parameters[3]
+    assert "encoder.decoder.project_in.weight" in network.parameters[0]
+
+
+@pytest.mark.parametrize("kind", ["roberta", "mpnet", "opt", "bert"])
+def test_a_dropped_token_leaves_its_place_empty(tmp_path, double, kind):
+    """What stands behind it is where it was: as in the library, told all places and a mask."""
+    ref, pipeline, files = words.encoder(tmp_path / "net", kind, pad_token_id=1)
+    module = build_network(ref, 3, 0).module.eval()
+    rows = words.rows(pipeline, files)
+    rows = rows[(rows > 0).sum(1) > 5][:, :6]
+    holes = rows.clone()
+    holes[:, 2] = 0
+    first = {"opt": 0, "bert": 0}.get(kind, 2)
+    with torch.no_grad():
+        theirs = module.encoder(input_ids=rows - 1, attention_mask=(holes > 0).long(),
+                                position_ids=(torch.arange(6) + first).expand(len(rows), 6)).last_hidden_state  # fmt: skip
+        ours = module.hidden(holes)
+    torch.testing.assert_close(ours[holes > 0], theirs[holes > 0])
 
 
 def test_the_first_checkpoints_of_bert_call_gains_gamma(tmp_path):

@@ -170,6 +170,19 @@ def test_in_training_nothing_changes_at_random_but_dropout(saved):
         torch.testing.assert_close(whole, network.module.eval()(x))
 
 
+def test_the_whole_of_whisper_gives_its_encoder(saved):
+    """As torch saves it, the decoder's tensors behind the encoder's."""
+    folder, model = saved("whisper")
+    (folder / "model.safetensors").unlink()
+    torch.save(model.state_dict(), folder / "pytorch_model.bin")
+    network, pipeline, loaded = network_of(folder)
+    assert any(name.startswith("head.decoder.layers") for name in loaded.dropped)
+    x = seen(pipeline, clips())
+    with torch.no_grad():
+        hidden = model.get_encoder()(x.transpose(1, 2)).last_hidden_state
+        torch.testing.assert_close(network.module.eval()(x), network.module.head(hidden.mean(1)))
+
+
 def test_checkpoints_of_older_libraries_load(tmp_path, saved):
     """Weight norm by its old names; and names of layers as the published spectrogram transformers have them."""
     folder, model = saved("wav2vec2")
