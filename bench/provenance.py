@@ -10,6 +10,7 @@ from typing import Any
 
 WITHOUT = "report"  # pages move no number
 LIBRARIES = ("torch", "torchvision", "timm", "optuna", "numpy", "scipy", "scikit-learn")
+EXTRAS = ("transformers", "tokenizers", "peft", "soundfile", "soxr")  # told where they are installed
 
 
 def describe() -> dict[str, Any]:
@@ -18,7 +19,8 @@ def describe() -> dict[str, Any]:
         **_commit(),
         "code": code_digest(),
         "python": platform.python_version(),
-        "libraries": {name: _version(name) for name in LIBRARIES},
+        "libraries": {name: found for name in (*LIBRARIES, *EXTRAS)
+                      if (found := version_of(name)) is not None or name in LIBRARIES},
         "platform": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),
         "cores": num_cores(),
@@ -63,7 +65,7 @@ def _git(folder: Path, *arguments: str) -> str:
     return done.stdout.strip()
 
 
-def _version(name: str) -> str | None:
+def version_of(name: str) -> str | None:
     try:
         return version(name)
     except PackageNotFoundError:

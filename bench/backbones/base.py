@@ -36,6 +36,7 @@ class Found:
     short: str  # its name in tables
     weights: Path | None  # the file of its weights
     files: dict[str, Path]  # what it needs beside them, by digest
+    on_hub: str = ""  # its name on a hub, where these files are a copy of the hub's
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class BackboneEntry:
     # -> the one that is meant; and the pipeline of its options. Its `facts` lack the units then.
     found: Callable[[Any, Path, Callable[[Path], str]], Found] | None = None
     takes: Callable[[dict[str, Any]], Any] | None = None
+    libraries: tuple[str, ...] = ()  # whose code runs in the network, beside torch and timm
     # Options -> the units, where options decide how many there are.
     units: Callable[[Any], tuple[str, ...]] | None = None
 

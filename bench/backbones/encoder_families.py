@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from bench.catalogue import Options
+from bench.errors import BenchError
 
 Pooling = Literal["first", "mean", "last"]
 LONGEST = 128  # tokens, where a suite does not say
@@ -82,7 +83,11 @@ class EncoderOptions(Options):
     """Number of the token between the texts of a pair, where its tokenizer gives them types; read from its files."""
 
 
-def positions_of(config: dict[str, Any], family: Family | None) -> int:
-    """Tokens that a network has positions for."""
-    most = min((config[name] for name in POSITIONS if name in config), default=sys.maxsize)
-    return int(most) - (family.before_first if family is not None else 0)
+def positions_of(config: dict[str, Any], family: Family | None, name: str) -> int:
+    """Tokens that a network has positions for. `name`: for messages."""
+    given = {one: config[one] for one in POSITIONS if one in config}
+    before = family.before_first if family is not None else 0
+    for one, number in given.items():
+        if type(number) is not int or number <= before:
+            raise BenchError(f"{name}: config.json: {one}: expected a whole number above {before}, got {number!r}")
+    return min(given.values(), default=sys.maxsize) - before

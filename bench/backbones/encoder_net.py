@@ -98,7 +98,7 @@ class TextEncoder(Encoder):
     def __init__(self, num_classes: int, options: EncoderOptions) -> None:
         super().__init__(num_classes, options)
         self.register_parameter("prompts", None)
-        self.places_left = positions_of(options.config, self.family) - options.max_length
+        self.places_left = positions_of(options.config, self.family, "hf") - options.max_length
         self.first_place = _first_place(self.encoder) if self.family.counts else None
         has_types = self.family.types and getattr(self.encoder.config, "type_vocab_size", 0) > 1
         self.separator = options.separator if has_types else None
@@ -189,7 +189,7 @@ def _encoder(options: EncoderOptions) -> tuple[nn.Module, Any]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             model: Any = AutoModel.from_config(config, trust_remote_code=False)  # type: ignore[no-untyped-call]
-    except (ValueError, KeyError) as error:
+    except Exception as error:  # whatever a configuration makes the library raise
         why = next(iter(str(error).splitlines()), "")
         raise BenchError(f"a {kind!r} network cannot be built: {why}") from error
     encoder = model.get_encoder() if config.is_encoder_decoder else model

@@ -7,6 +7,7 @@ tokenizer and its weights are named by digest. No code comes with it: what the l
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from bench.backbones import hub
 from bench.backbones.base import BackboneEntry, BackboneFacts, Found
 from bench.backbones.encoder_families import FAMILIES, EncoderOptions, Family, Pooling, positions_of
 from bench.backbones.sound_fronts import FILE, front_of, pipeline_of
+from bench.backbones.tokenizer_files import facts_of
 from bench.errors import BenchError, Missing
 from bench.places import find_file
 from bench.spec.refs import SoundPipeline, TextPipeline
@@ -25,31 +27,38 @@ WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 # Of a configuration, what says nothing of the network's numbers.
 SILENT = {"_name_or_path", "architectures", "transformers_version", "torch_dtype", "dtype", "id2label", "label2id",
           "use_cache", "gradient_checkpointing", "auto_map", "finetuning_task", "problem_type"}  # fmt: skip
-MASKS = ("[MASK]", "<mask>")  # of BERT and its like, of RoBERTa and its like
 
 
 def found(options: EncoderOptions, beside: Path, digest_of: Any) -> Found:
     """What its files tell. Raises Missing, and BenchError where they cannot be used."""
-    folder = _folder(options.path, beside)
+    folder, on_hub = _folder(options.path, beside)
     config = _config(folder, options.path)
     family = FAMILIES.get(config["model_type"])
+    needed = FILE if family is not None and family.sound else TOKENIZER
+    if on_hub and not (folder / needed).is_file():  # some other program asked the hub for a part
+        raise lacking(options.path, can_fetch=True)
     if family is not None and family.sound:
-        return _of_sound(options, (folder, config), family)
-    tokenizer = folder / TOKENIZER
+        return replace(_of_sound(options, (folder, config), family), on_hub=on_hub)
+    name, tokenizer = f"hf:{_short(options.path)}", folder / TOKENIZER
     if not tokenizer.is_file():
-        raise BenchError(f"hf:{_short(options.path)}: no {TOKENIZER} beside its {CONFIG}; save one with "
+        raise BenchError(f"{name}: no {TOKENIZER} beside its {CONFIG}; save one with "
                          "`AutoTokenizer.from_pretrained(...).save_pretrained(...)`")
-    most = positions_of(config, family)
+    told, most = facts_of(tokenizer, name), positions_of(config, family, name)
     if options.max_length > most and "max_length" in options.model_fields_set:
-        raise BenchError(f"hf:{_short(options.path)} takes {most} tokens at most, and `max_length` is "
-                         f"{options.max_length}")
+        raise BenchError(f"{name} takes {most} tokens at most, and `max_length` is {options.max_length}")
+    if min(options.max_length, most) <= told.around:
+        raise BenchError(f"{name}: its tokenizer puts {told.around} tokens around a text, and `max_length` is "
+                         f"{min(options.max_length, most)}; nothing of a text would be left")
+    if isinstance(config.get("vocab_size"), int) and told.size > config["vocab_size"]:
+        raise BenchError(f"{name}: its tokenizer has {told.size:,} tokens, and its {CONFIG} a vocabulary of "
+                         f"{config['vocab_size']:,}; they do not belong together")
     full = options.model_copy(update={
-        "path": "", "config": config, "pooling": options.pooling or _pooling(folder, family),
+        "path": "", "config": config, "pooling": options.pooling or _pooling(folder, family, name),
         "max_length": min(options.max_length, most), "tokenizer": digest_of(tokenizer),
-        "mask": _mask(tokenizer),
+        "mask": told.mask, "separator": told.separator,
     })  # fmt: skip
     return Found(full.model_dump(mode="json", exclude={"path", "front"}), _short(options.path), _weights(folder),
-                 {full.tokenizer: tokenizer})  # fmt: skip
+                 {full.tokenizer: tokenizer}, on_hub)  # fmt: skip
 
 
 def _of_sound(options: EncoderOptions, files: tuple[Path, dict[str, Any]], family: Family) -> Found:
@@ -61,7 +70,7 @@ def _of_sound(options: EncoderOptions, files: tuple[Path, dict[str, Any]], famil
     front = front_of(family.sound, folder, f"hf:{_short(options.path)}")
     pooling = options.pooling or family.pooling
     full = options.model_copy(update={"path": "", "config": config, "pooling": pooling, "front": front})
-    of_texts = {"path", "max_length", "tokenizer", "mask"}
+    of_texts = {"path", "max_length", "tokenizer", "mask", "separator"}
     return Found(full.model_dump(mode="json", exclude=of_texts), _short(options.path), _weights(folder), {})
 
 
@@ -75,13 +84,18 @@ def takes(options: dict[str, Any]) -> TextPipeline | SoundPipeline:
     return TextPipeline(options["tokenizer"], options["max_length"], options["mask"])
 
 
-def _folder(path: str, beside: Path) -> Path:
+def _folder(path: str, beside: Path) -> tuple[Path, str]:
+    """And its name on the hub, where the files are a copy of the hub's."""
     own = find_file(path, beside)
     folder = own if own is not None and own.is_dir() else hub.snapshot_of(path)
     if folder is None or not (folder / CONFIG).is_file():
-        raise Missing("weights", f"hf:{path}", "it is read from the hub's own cache, or from a folder of this name "
-                      f"with {CONFIG}, {TOKENIZER} (of sound {FILE}) and {WEIGHTS[0]}", can_fetch=own is None)
-    return folder
+        raise lacking(path, can_fetch=own is None)
+    return folder, path if folder != own else ""
+
+
+def lacking(path: str, can_fetch: bool) -> Missing:
+    return Missing("weights", f"hf:{path}", "it is read from the hub's own cache, or from a folder of this name "
+                   f"with {CONFIG}, {TOKENIZER} (of sound {FILE}) and {WEIGHTS[0]}", can_fetch=can_fetch)  # fmt: skip
 
 
 def _short(path: str) -> str:
@@ -92,7 +106,7 @@ def _config(folder: Path, path: str) -> dict[str, Any]:
     try:
         read = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         kind = str(read["model_type"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise BenchError(f"hf:{_short(path)}: {CONFIG} is no configuration of the library transformers "
                          f"({type(error).__name__}: {error})") from error
     if "auto_map" in read and kind not in FAMILIES:
@@ -100,25 +114,16 @@ def _config(folder: Path, path: str) -> dict[str, Any]:
     return {name: value for name, value in sorted(read.items()) if name not in SILENT}
 
 
-def _mask(tokenizer: Path) -> int | None:
-    """The number of its mask token; None: it has none."""
-    try:
-        read = json.loads(tokenizer.read_text(encoding="utf-8"))
-        own = read["model"]["vocab"]  # a list of pairs in some
-        added = {one["content"]: one["id"] for one in read["added_tokens"]}
-        known = {**(own if isinstance(own, dict) else {}), **added}
-        return next((int(known[name]) for name in MASKS if name in known), None)
-    except (OSError, ValueError, KeyError, TypeError):
-        return None  # the library says what is wrong with it
-
-
-def _pooling(folder: Path, family: Family | None) -> Pooling:
+def _pooling(folder: Path, family: Family | None, name: str) -> Pooling:
     """As networks for sentences say beside their weights, else as their family is used."""
+    if not (folder / POOLING).is_file():
+        return family.pooling if family is not None else "mean"
     try:
         told = json.loads((folder / POOLING).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return family.pooling if family is not None else "mean"
-    return "first" if told.get("pooling_mode_cls_token") else "last" if told.get("pooling_mode_lasttoken") else "mean"
+        is_first, is_last = told.get("pooling_mode_cls_token"), told.get("pooling_mode_lasttoken")
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
+        raise BenchError(f"{name}: {POOLING} does not say how texts are pooled ({type(error).__name__})") from error
+    return "first" if is_first else "last" if is_last else "mean"
 
 
 def build(num_classes: int, options: EncoderOptions) -> Any:
@@ -144,4 +149,5 @@ BACKBONE = BackboneEntry(
     translate=as_named_here,
     found=found,
     takes=takes,
+    libraries=("transformers",),
 )

@@ -39,6 +39,7 @@ class Handling(Protocol):
 
     # Inputs are rows of whole numbers [B, L], and 0 behind the end of each: a batch is cut to its longest example.
     is_padded: bool = False
+    libraries: tuple[str, ...] = ()  # whose versions what is `prepared` depends on
 
     def stored(self, columns: Columns) -> "tuple[Tensor, ...]":
         """The columns as tensors [N, ...] on the CPU. They may share memory with a file."""

@@ -4,6 +4,7 @@ A token is stored as its number in the tokenizer and 1, so that 0 is padding wha
 1 off again. Texts are cut into tokens once; batches are cut to their longest text where a network runs.
 """
 
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -51,6 +52,7 @@ class TextHandling(Handling):
     """`modalities.base.Handling` of texts."""
 
     is_padded = True
+    libraries = ("tokenizers",)
 
     def stored(self, columns: Columns) -> tuple[Tensor, ...]:
         return (torch.from_numpy(columns["text"]),)
@@ -83,12 +85,8 @@ class TextHandling(Handling):
         self, values: tuple[Tensor, ...], how: Masking, rows: Tensor, views: Tensor
     ) -> tuple[Tensor, ...]:
         """Each text in its own view, which depends on its place in the split and on nothing else."""
-        rows, views, width = rows.cpu(), views.cpu(), values[0].shape[1]
-        num_rows = 1 << int(rows.max()).bit_length()  # seldom another number, so that draws are kept
-        draws = torch.empty(values[0].shape)
-        for view in set(views.tolist()):
-            chosen = (views == view).nonzero().flatten()
-            draws[chosen] = _drawn(view, num_rows, width)[rows[chosen]]
+        pairs = zip(rows.tolist(), views.tolist(), strict=True)
+        draws = torch.stack([_drawn(row, view, values[0].shape[1]) for row, view in pairs])
         return (changed(values[0], how.changes, draws),)
 
     def inputs(self, parts: Sequence[Any], pipeline: TextPipeline) -> Tensor:
@@ -114,11 +112,9 @@ def changed(tokens: Tensor, changes: TextChanges, draws: Tensor) -> Tensor:
     return tokens.masked_fill(inner & (draws < changes.mask), MASKED).masked_fill(dropped, 0)
 
 
-@lru_cache(maxsize=64)
-def _drawn(view: int, num_rows: int, width: int) -> Tensor:
-    """[N, L], drawn text by text, so that a longer split begins alike."""
-    generator = torch.Generator().manual_seed(seed_for("view text", view))
-    return torch.rand(num_rows, width, generator=generator)
+def _drawn(row: int, view: int, width: int) -> Tensor:
+    """[L], of a stream of its own, so that a wider table begins alike."""
+    return torch.rand(width, generator=torch.Generator().manual_seed(seed_for("view of a text", row, view)))
 
 
 def mask_of(pipeline: Any) -> int:
@@ -143,6 +139,10 @@ def tokenized(
         size = int(pipeline.tokenizer.removeprefix(WORDS))
         return [_words(pair, size)[: pipeline.max_length] for pair in texts]
     tokenizer = _tokenizer(files[pipeline.tokenizer], pipeline.tokenizer)
+    around = tokenizer.num_special_tokens_to_add(any(len(pair) > 1 for pair in texts))
+    if pipeline.max_length <= around:  # the library would cut nothing off then
+        raise BenchError(f"the tokenizer puts {around} tokens around these texts, and `max_length` is "
+                         f"{pipeline.max_length}; nothing of a text would be left")
     tokenizer.enable_truncation(pipeline.max_length)
     pairs = [pair if len(pair) > 1 else pair[0] for pair in texts]
     # An empty text of a tokenizer that puts nothing around it has no token at all: a network gets the first number.
@@ -155,7 +155,14 @@ def _tokenizer(path: Path, identity: str) -> Any:
         from tokenizers import Tokenizer
     except ImportError:
         raise BenchError("texts are cut by the library tokenizers: pip install 'transfer-bench[text]'") from None
-    tokenizer = Tokenizer.from_file(str(path))
+    content = path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != identity:
+        raise BenchError(f"{path.name} was changed after this run was planned; start it again")
+    try:
+        tokenizer = Tokenizer.from_buffer(content)
+    except Exception as error:  # the library raises nothing narrower
+        why = next(iter(str(error).splitlines()), "")
+        raise BenchError(f"{path.name}: no file of the library tokenizers ({why})") from error
     tokenizer.no_padding()
     return tokenizer
 

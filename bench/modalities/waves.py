@@ -43,6 +43,8 @@ class Changes:
 class SoundHandling(Handling):
     """`modalities.base.Handling` of clips."""
 
+    libraries = ("soxr", "torch")
+
     def stored(self, columns: Columns) -> tuple[Tensor, ...]:
         return tuple(torch.from_numpy(columns[name]) for name in ("wave", "rate"))
 

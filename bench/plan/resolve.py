@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import backbones, datasets, strategies
-from bench.backbones import hub
+from bench.backbones import encoders, hub
 from bench.backbones.base import BackboneFacts, Found
 from bench.catalogue import OptionProblems, Options, parse_options
 from bench.datasets.base import DatasetEntry, DatasetFacts
@@ -254,6 +254,8 @@ def _weights_of(found: Found, spec: BackboneSpec, problems: Problems) -> tuple[W
     written = digest([spec.name, "weights"])
     if written in problems.kept.weights:
         return Weights("file", problems.kept.weights[written]), None
+    if found.weights is None and found.on_hub:
+        raise encoders.lacking(found.on_hub, can_fetch=True)
     if found.weights is None:
         raise BenchError(f"{found.short}: no weights in one file (model.safetensors or pytorch_model.bin) beside its "
                          "configuration; give `weights: random`, or the path of a checkpoint")

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -9,11 +10,15 @@ from safetensors.torch import save_file
 
 from bench import backbones
 from bench.backbones import encoders
+from bench.backbones.base import Found
 from bench.backbones.encoder_families import FAMILIES, EncoderOptions
+from bench.backbones.tokenizer_files import TokenizerFacts, facts_of
 from bench.datasets.files import digests_of
 from bench.errors import BenchError, Missing
+from bench.modalities.tokens import tokenized
 from bench.network.build import build_network, load_pretrained, read_state
 from bench.network.weights import WeightsError
+from bench.plan import resolve
 from bench.spec.refs import BackboneRef, Weights
 from tests.engine import words
 
@@ -56,12 +61,24 @@ def test_the_hubs_cache_is_read(tmp_path, monkeypatch):
     (home / "refs" / "main").write_text("abc")
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     assert encoders.found(EncoderOptions(path="some/net"), tmp_path, sha256).short == "net"
+    (home / "snapshots" / "abc" / "tokenizer.json").unlink()  # another program asked for a part
+    with pytest.raises(Missing, match="some/net") as half:
+        encoders.found(EncoderOptions(path="some/net"), tmp_path, sha256)
+    assert half.value.can_fetch
     with pytest.raises(Missing, match="some/other"):
         encoders.found(EncoderOptions(path="some/other"), tmp_path, sha256)
 
 
 @pytest.mark.parametrize(("spoil", "told"), [
     (lambda folder: (folder / "tokenizer.json").unlink(), "no tokenizer.json beside its config.json"),
+    (lambda folder: (folder / "tokenizer.json").write_text("[]"), "tokenizer.json is no file of the library"),
+    (lambda folder: words.encoder_folder(folder, max_position_embeddings=None),
+     "max_position_embeddings: expected a whole number above 0, got None"),
+    (lambda folder: words.encoder_folder(folder, max_position_embeddings="many"), "above 0, got 'many'"),
+    (lambda folder: words.encoder_folder(folder, vocab_size=44), "tokenizer has 45 tokens, .* a vocabulary of 44"),
+    (lambda folder: words.encoder_folder(folder, max_position_embeddings=2), "puts 2 tokens around a text"),
+    (lambda folder: ((folder / "1_Pooling").mkdir(), (folder / "1_Pooling" / "config.json").write_text("[]")),
+     "1_Pooling/config.json does not say how texts are pooled"),
     (lambda folder: (folder / "config.json").write_text("{"), "config.json is no configuration"),
     (lambda folder: (folder / "config.json").write_text("[]"), "config.json is no configuration"),
     (lambda folder: (folder / "config.json").write_text('{"model_type": "odd", "auto_map": {}}'), "none is run here"),
@@ -78,6 +95,68 @@ def test_more_tokens_than_it_has_positions_are_refused(tmp_path):
     assert look(folder).options["max_length"] == 62, "RoBERTa's table begins with two that no token takes"
     with pytest.raises(BenchError, match="net takes 62 tokens at most, and `max_length` is 63"):
         look(folder, max_length=63)
+
+
+def test_a_suite_that_leaves_no_token_of_a_text_is_refused(tmp_path):
+    folder = words.encoder_folder(tmp_path / "net")
+    assert look(folder, max_length=3).options["max_length"] == 3
+    with pytest.raises(BenchError, match="`max_length` is 2; nothing of a text would be left"):
+        look(folder, max_length=2)
+
+
+def test_a_half_copy_of_the_hubs_can_be_fetched_where_its_weights_are_wanted():
+    half = Found({}, "net", None, {}, on_hub="some/net")
+    spec = SimpleNamespace(name="hf:some/net", weights=None)
+    problems = SimpleNamespace(kept=SimpleNamespace(weights={}))
+    with pytest.raises(Missing, match="weights hf:some/net is not on this machine") as told:
+        resolve._weights_of(half, spec, problems)
+    assert told.value.can_fetch
+    with pytest.raises(BenchError, match="no weights in one file") as told:
+        resolve._weights_of(replace(half, on_hub=""), spec, problems)
+    assert not isinstance(told.value, Missing)
+
+
+@pytest.mark.parametrize("kind", ["bert", "electra", "roberta"])
+def test_the_second_text_of_a_pair_has_the_type_that_the_library_gives_it(tmp_path, double, kind):
+    """Of those that were trained with types; RoBERTa's has none."""
+    from tokenizers import Tokenizer, processors
+    from transformers import PreTrainedTokenizerFast
+
+    folder = words.encoder_folder(tmp_path / "net", kind)
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
+    tokenizer.save(str(folder / "tokenizer.json"))
+    told = look(folder)
+    assert told.options["separator"] == 3
+    texts = [("w1 w2", "w3"), ("w1", "w4 w5 w6"), ("w7 w8 w9",)]
+    numbers = tokenized(texts, encoders.takes(told.options), told.files)
+    rows = torch.zeros(3, 8, dtype=torch.int64)
+    for row, one in zip(rows, numbers, strict=True):
+        row[: len(one)] = torch.tensor(list(one)) + 1
+    theirs = PreTrainedTokenizerFast(tokenizer_file=str(folder / "tokenizer.json"), pad_token="[PAD]")
+    cut = [theirs(*pair) for pair in texts]
+    module = build_network(BackboneRef("hf", told.options, "coarse", Weights("random")), 3, 0).module.eval()
+    for row, one in zip(rows, cut, strict=True):
+        types = torch.tensor([one["token_type_ids"]]) if kind != "roberta" else None
+        given = {"input_ids": torch.tensor([one["input_ids"]]), "attention_mask": torch.tensor([one["attention_mask"]])}
+        with torch.no_grad():
+            wanted = module.encoder(**given, token_type_ids=types).last_hidden_state
+            ours = module.hidden(rows)[(rows == row).all(1)][:, : wanted.shape[1]]
+        torch.testing.assert_close(ours, wanted)
+    assert [one["token_type_ids"] for one in cut][0] == [0, 0, 0, 0, 1, 1], "of [CLS] w1 w2 [SEP] w3 [SEP]"
+
+
+@pytest.mark.parametrize(("told", "separator", "around"), [
+    (None, None, 0),
+    ({"type": "BertProcessing", "sep": ["[SEP]", 3], "cls": ["[CLS]", 2]}, 3, 2),
+    ({"type": "RobertaProcessing", "sep": ["</s>", 3], "cls": ["<s>", 2]}, None, 2),
+    ({"type": "Sequence", "processors": [{"type": "ByteLevel"}, {"type": "BertProcessing", "sep": ["s", 3]}]}, 3, 2),
+])  # fmt: skip
+def test_a_tokenizer_tells_what_it_puts_around_texts(tmp_path, told, separator, around):
+    path = words.tokenizer_file(tmp_path)
+    path.write_text(json.dumps({**json.loads(path.read_text()), "post_processor": told}))
+    assert facts_of(path, "net") == TokenizerFacts(45, 4, separator, around)
 
 
 def test_a_network_that_no_family_names_is_divided_by_its_longest_list(tmp_path, monkeypatch):
@@ -157,7 +236,8 @@ def test_the_whole_of_an_encoder_and_a_decoder_gives_its_encoder(tmp_path, kind)
 def test_two_tensors_for_one_are_refused(tmp_path):
     ref, _, _ = words.encoder(tmp_path / "net")
     state = build_network(ref, 3, 1).module.encoder.state_dict()
-    torch.save({f"{half}.{name}": one for half in ("query", "passage") for name, one in state.items()}, tmp_path / "w.bin")
+    halves = {f"{half}.{name}": one for half in ("query", "passage") for name, one in state.items()}
+    torch.save(halves, tmp_path / "w.bin")
     with pytest.raises(WeightsError, match=r"^w.bin: 'query\..*' and 'passage\..*' both come to"):
         read_state(replace(ref, weights=Weights("file", "x")), tmp_path / "w.bin")
 
@@ -199,10 +279,10 @@ def test_a_dropped_token_leaves_its_place_empty(tmp_path, double, kind):
     holes[:, 2] = 0
     first = {"opt": 0, "bert": 0}.get(kind, 2)
     with torch.no_grad():
-        theirs = module.encoder(input_ids=rows - 1, attention_mask=(holes > 0).long(),
-                                position_ids=(torch.arange(6) + first).expand(len(rows), 6)).last_hidden_state  # fmt: skip
+        places = (torch.arange(6) + first).expand(len(rows), 6)
+        theirs = module.encoder(input_ids=rows - 1, attention_mask=(holes > 0).long(), position_ids=places)
         ours = module.hidden(holes)
-    torch.testing.assert_close(ours[holes > 0], theirs[holes > 0])
+    torch.testing.assert_close(ours[holes > 0], theirs.last_hidden_state[holes > 0])
 
 
 def test_the_first_checkpoints_of_bert_call_gains_gamma(tmp_path):

@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 
 from bench.backbones.encoder_families import FAMILIES, EncoderOptions
 from bench.backbones.encoders import BACKBONE, found
+from bench.backbones.sound_fronts import front_of
 from bench.errors import BenchError
 from bench.modalities.waves import SoundHandling
 from bench.network.build import build_network, load_pretrained, read_state
@@ -168,6 +169,21 @@ def test_in_training_nothing_changes_at_random_but_dropout(saved):
         torch.testing.assert_close(network.module(x), network.module(x))
         whole = network.module(x)
         torch.testing.assert_close(whole, network.module.eval()(x))
+
+
+@pytest.mark.parametrize(("kind", "told", "problem"), [
+    ("whisper", {"hop_length": 0}, r"hop_length: expected a whole number in 1 \.\. 65536, got 0"),
+    ("whisper", {"feature_size": 10**9}, r"feature_size: expected a whole number in 1 \.\. 1024"),
+    ("whisper", {"sampling_rate": "fast"}, "sampling_rate: .* got 'fast'"),
+    ("spectrogram", {"std": 0}, "std: expected a finite number above 0, got 0"),
+    ("spectrogram", {"mean": None}, "mean: expected a finite number, got None"),
+    ("wave", {"sampling_rate": 10**12}, r"sampling_rate: expected a whole number in 1 \.\. 384000"),
+    ("wave", [], "no preprocessor_config.json of a feature extractor"),
+])  # fmt: skip
+def test_numbers_that_no_clip_can_be_brought_to_are_refused(tmp_path, kind, told, problem):
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(told))
+    with pytest.raises(BenchError, match=f"^hf:net: .*{problem}"):
+        front_of(kind, tmp_path, "hf:net")
 
 
 def test_the_whole_of_whisper_gives_its_encoder(saved):

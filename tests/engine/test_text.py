@@ -5,10 +5,12 @@ import dataclasses
 import pytest
 import torch
 
+from bench.backbones.weights_file import file_sha256
 from bench.engine.common.start import start
 from bench.engine.reuse.stages import stages_for
 from bench.engine.train.evaluate import score
 from bench.engine.train.inputs import trimmed
+from bench.errors import BenchError
 from bench.modalities.tokens import TextHandling, texts_of, tokenized
 from bench.network.build import build_network
 from bench.spec.refs import Engine, TextPipeline
@@ -123,15 +125,61 @@ def test_texts_are_cut_into_tokens_as_the_tokenizer_does(tmp_path):
 
     path = words.tokenizer_file(tmp_path)
     texts, _ = words.sentences(9, 5)
-    pipeline = TextPipeline("it", 7)
+    digest = file_sha256(path)
+    pipeline = TextPipeline(digest, 7)
     theirs = Tokenizer.from_file(str(path))
     wanted = [[*theirs.encode(text).ids[:6], 3] if len(theirs.encode(text).ids) > 7 else theirs.encode(text).ids
               for text in texts]  # fmt: skip
     kept = words.split(9, 5).columns["text"]
     assert [" ".join(pair) for pair in texts_of(kept)] == texts
-    assert [list(one) for one in tokenized(texts_of(kept), pipeline, {"it": path})] == wanted
-    pair = tokenized([("w1 w2", "w3")], pipeline, {"it": path})
+    assert [list(one) for one in tokenized(texts_of(kept), pipeline, {digest: path})] == wanted
+    pair = tokenized([("w1 w2", "w3")], pipeline, {digest: path})
     assert [list(one) for one in pair] == [theirs.encode("w1 w2", "w3").ids]
+
+
+def test_a_length_that_leaves_nothing_of_texts_is_refused(tmp_path):
+    """The library would cut nothing off then."""
+    path = words.tokenizer_file(tmp_path)
+    digest = file_sha256(path)
+    assert [len(one) for one in tokenized([("w1 w2 w3",)], TextPipeline(digest, 3), {digest: path})] == [3]
+    with pytest.raises(BenchError, match="puts 3 tokens around these texts, and `max_length` is 3"):
+        tokenized([("w1 w2", "w3")], TextPipeline(digest, 3), {digest: path})
+
+
+def test_a_tokenizer_that_was_changed_after_planning_is_refused(tmp_path):
+    path = words.tokenizer_file(tmp_path)
+    digest = file_sha256(path)
+    path.write_text(path.read_text() + " ")
+    with pytest.raises(BenchError, match=r"^tokenizer\.json was changed after this run was planned"):
+        tokenized([("w1",)], TextPipeline(digest, 7), {digest: path})
+    path.write_text("{}")
+    with pytest.raises(BenchError, match=r"^tokenizer\.json: no file of the library tokenizers"):
+        tokenized([("w1",)], TextPipeline(file_sha256(path), 7), {file_sha256(path): path})
+
+
+@pytest.mark.parametrize("library", ["tokenizers", "transformers"])
+def test_what_another_version_of_a_library_computed_is_computed_again(tmp_path, tiny, monkeypatch, library):
+    """Tokens by the tokenizers', features by the networks'; features of pictures by neither."""
+    from importlib.metadata import version
+
+    from bench.engine.reuse import stages
+
+    monkeypatch.setattr(stages, "WORTH", 0.0)  # small networks are worth no table else
+    ref, pipeline, files = words.encoder(tmp_path / "net")
+    of_texts = words.fit_spec(ref, pipeline, "linear_probe")
+    of_pictures = toys.fit_spec(recipe=toys.recipe("linear_probe", 6))
+
+    def tables(folder, spec):
+        made = context(tmp_path / folder, files)
+        assert toys.everything(made, spec)[1].status == "ok"
+        return {path.name for path in made.features.folder.iterdir() if not path.name.startswith(".")}
+
+    before, pictures = tables("before", of_texts), tables("pictures before", of_pictures)
+    for place in ("bench.provenance.version", "bench.engine.reuse.stages.version"):
+        monkeypatch.setattr(place, lambda name: "0.0" if name == library else version(name))
+    kept = tables("after", of_texts) & before
+    assert len(kept) == (2 if library == "transformers" else 0), "the tokens of two splits"
+    assert tables("pictures after", of_pictures) == pictures != set()
 
 
 def test_batches_are_cut_to_their_longest_text():

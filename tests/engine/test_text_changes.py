@@ -54,6 +54,8 @@ def test_a_view_depends_on_the_place_in_the_split_and_on_nothing_else():
     assert torch.equal(whole[:1], alone)
     (again,) = HANDLING.view((text,), how, places, (views + 1) % 3)
     assert not torch.equal(again, whole)
+    (narrow,) = HANDLING.view((text[30:33, :20],), how, places[30:33], views[30:33])
+    assert torch.equal(part[:, :20], narrow), "of a narrower table too"
     assert how.num_views == 3
     assert Masking(TextChanges(0.2, 0.2)).num_views is None
     assert HANDLING.still().num_views == 1

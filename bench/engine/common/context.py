@@ -24,6 +24,7 @@ from bench.keys import digest
 from bench.network.units import Network
 from bench.plan.patterns import Pattern
 from bench.plan.precision import Choice
+from bench.provenance import version_of
 from bench.spec.refs import BackboneRef, DataRef, Engine, Keeps
 from bench.store import Record, Store
 from bench.store.results import SeenBefore
@@ -172,13 +173,15 @@ class Context:
             origin = f"{loaded.sha256}/{name}"
             if once is None:
                 return replace(place(split, self.device, origin), metric=ref.metric)
-            handling, name = modalities.of(pipeline).handling(), digest([PREPARED, once, origin])
+            handling = modalities.of(pipeline).handling()
+            made = [once, {name: version_of(name) for name in handling.libraries}]
+            name = digest([PREPARED, *made, origin])
             values = self.features.get(
                 [name], f"prepared-{name}",
                 lambda: {name: handling.prepared(split.columns, pipeline, self.weights_files)},
             )  # fmt: skip
             labels = torch.from_numpy(np.array(split.labels)).to(self.device)
-            return Examples(tuple(values), labels, origin=f"{origin}/{digest(once)}", metric=ref.metric)
+            return Examples(tuple(values), labels, origin=f"{origin}/{digest(made)}", metric=ref.metric)
 
         return placed
 

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench import modalities
+from bench import backbones, modalities
 from bench.engine.common.context import Context
 from bench.engine.common.start import Start
 from bench.engine.reuse.cut import Cut, Whole, cut, join
@@ -182,7 +182,9 @@ class _Maker:
     def _keys(self, known: KnownCut, base: Examples, how: Variation) -> list[str]:
         spec = self.spec
         # Strides, paddings and the like are in no tensor: the backbone's name and options stand for them.
-        network = [spec.backbone.name, spec.backbone.options, spec.recipe.adapt, VERSIONS, known.sha256]
+        entry = backbones.find(spec.backbone.name)
+        versions = [*VERSIONS, *map(version, entry.libraries if entry is not None else ())]
+        network = [spec.backbone.name, spec.backbone.options, spec.recipe.adapt, versions, known.sha256]
         images = [spec.pipeline, spec.training.precision, base.origin, _rows_name(base), how]
         return [digest([FORMAT, network, images, one]) for one in known.cut.names]
 
