@@ -140,7 +140,7 @@ class DatasetFacts:
     """What planning needs without loading a pixel."""
 
     num_classes: int
-    image_size: int  # of the shorter side, pixels
+    image_size: int  # of the shorter side, pixels; of texts, bytes of the longest; of clips, milliseconds
     num_train: int
     num_test: int
     smallest_class: int  # training images of the class that has fewest
@@ -187,12 +187,14 @@ class PublicSize:
     num_train: int
     num_test: int | None = None  # None: there is no test split, and `num_train` counts all images
 
-    def difference(self, num_classes: int, num_train: int, num_test: int) -> str:
-        """`25,000 of 50,000 training images`; "" where all of it is there, and nothing else."""
+    def difference(self, num_classes: int, num_train: int, num_test: int, example: str = "image") -> str:
+        """`25,000 of 50,000 training images`; "" where all of it is there, and nothing else. `example`: what people
+        call one."""
         if self.num_test is None:
-            counts = [(num_train + num_test, self.num_train, "images")]
+            counts = [(num_train + num_test, self.num_train, f"{example}s")]
         else:
-            counts = [(num_train, self.num_train, "training images"), (num_test, self.num_test, "test images")]
+            counts = [(num_train, self.num_train, f"training {example}s"),
+                      (num_test, self.num_test, f"test {example}s")]
         told = [
             f"{there:,} of {public:,} {what}" if there < public else f"{there:,} {what} instead of {public:,}"
             for there, public, what in [(num_classes, self.num_classes, "classes"), *counts]

@@ -6,9 +6,10 @@ from pathlib import Path
 from bench.datasets import labelled
 from bench.datasets.base import Dataset, DatasetEntry, DatasetFacts
 from bench.datasets.files import DataError, is_suffix_of, listed, shown, visible, walk
-from bench.datasets.foreign import CONVERT, pictures_among
+from bench.datasets.foreign import CONVERT, counted, pictures_among
 from bench.datasets.kinds import most_of
 from bench.datasets.labelled import Labelled, PictureOptions
+from bench.modalities import MODALITIES
 
 TRAIN, VALIDATION, TEST = ("train", "training"), ("val", "valid", "validation"), ("test", "testing")
 SHIFT = "shift"
@@ -47,15 +48,15 @@ def scan(root: Path) -> Labelled:
     sources: list[tuple[Path, str | None]] = [
         (parts["train"], "train"), *((path, split) for split, path in further if path is not None),
     ]  # fmt: skip
-    notes: tuple[str, ...] = ()
     if parts["test"] is not None and parts["validation"] is not None:
         # Labels for validation come out of the label budget here, so a fixed validation split is more labels.
         sources.insert(1, (parts["validation"], "train"))
-        notes = (f"`{parts['validation'].name}` was added to the training images",)
-    return _gather(root, sources, notes)
+        return _gather(root, sources, parts["validation"].name)
+    return _gather(root, sources)
 
 
-def _gather(root: Path, sources: list[tuple[Path, str | None]], notes: tuple[str, ...] = ()) -> Labelled:
+def _gather(root: Path, sources: list[tuple[Path, str | None]], added: str = "") -> Labelled:
+    """`added`: the split that was added to the training examples."""
     folders = [(one, split, child) for one, split in sources for child in visible(one) if child.is_dir()]
     classes = sorted({child.name for _, _, child in folders})
     number = {name: label for label, name in enumerate(classes)}
@@ -69,10 +70,12 @@ def _gather(root: Path, sources: list[tuple[Path, str | None]], notes: tuple[str
             else:
                 passed.append(path)
     foreign = pictures_among(passed)
-    convert = f"; found {foreign}{CONVERT}" if foreign else ""
-    if not rows:
+    convert = f"; found {counted(foreign)}{CONVERT}" if foreign else ""
+    # A few texts beside pictures that nobody can read yet are no set of texts.
+    if not rows or (kind.modality == "text" and foreign.total() > len(rows)):
         raise DataError(f"{shown(root)}: no pictures in folders named after classes; expected {root.name}/CLASS/*.jpg "
                         f"or {root.name}/train/CLASS/*.jpg, or texts as .txt, or clips as .wav{convert}")
+    notes = (f"`{added}` was added to the training {MODALITIES[kind.modality].example}s",) if added else ()
     if passed:
         notes += (f"files that are no {kind.word}, passed over: {len(passed)}{convert}",)
     splits = None if rows[0][2] is None else tuple(str(split) for _, _, split in rows)

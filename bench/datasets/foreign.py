@@ -46,8 +46,8 @@ def said_of(head: bytes) -> str | None:
     return other + NO_PICTURE if other is not None else None
 
 
-def pictures_among(paths: Iterable[Path]) -> str:
-    """`a HEIC picture (12 files)`, of files that are passed over; "" where there are none that could be converted."""
+def pictures_among(paths: Iterable[Path]) -> Counter[str]:
+    """How many of each kind that could be converted."""
     found: Counter[str] = Counter()
     for path in paths:
         try:
@@ -57,7 +57,12 @@ def pictures_among(paths: Iterable[Path]) -> str:
             continue
         if picture is not None:
             found[picture] += 1
-    return ", ".join(f"{picture} ({count} file{'s' * (count > 1)})" for picture, count in found.items())
+    return found
+
+
+def counted(pictures: Counter[str]) -> str:
+    """`a HEIC picture (12 files)`"""
+    return ", ".join(f"{picture} ({count} file{'s' * (count > 1)})" for picture, count in pictures.items())
 
 
 def is_raw(image: "ImageFile") -> bool:

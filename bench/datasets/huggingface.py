@@ -119,10 +119,11 @@ def _open(root: Path, options: HubOptions) -> _Opened:
     raw = [np.concatenate([np.asarray(part[label]) for part in one]) if one else None for one in parts]
     declared = getattr(splits[train[0]].features[label], "names", None)
     told = [one for one in raw if one is not None]
+    example = MODALITIES[kind.modality].example
     values = np.arange(len(declared)) if declared else np.unique(np.concatenate(told))
     for one in told:
         if not np.isin(one, values).all():
-            raise DataError(f"{shown(root)}: labels outside the classes, as of images without a label "
+            raise DataError(f"{shown(root)}: labels outside the classes, as of {example}s without a label "
                             f"({listed(sorted(set(one.tolist()) - set(values.tolist())))}); name another `test` split")
     coded = [np.searchsorted(values, one).astype(np.int64) if one is not None else None for one in raw]
     assert coded[0] is not None
@@ -235,12 +236,13 @@ def answer(question: dict[str, Any]) -> DatasetFacts:
         raise DataError(f"{options.path}: {opened.classes[int(counts.argmin())]!r} has no training {example}")
     # No text is cut; pictures are as large as those that are learned.
     every = kept if example == "image" else [*kept, *_kept(opened.test, opened), *_kept(opened.shift, opened)]
-    told = (*opened.kind.notes_of(every, options), *notes)
+    size = opened.kind.size_of(every, options)
+    told = (*opened.kind.notes_of(every, size, options), *notes)
     shift = opened.shift_labels
     # A split of that name was passed over once: what was learned of such a set then keeps its own keys.
     revision = question["revision"] + ("-shift" if shift is not None else "")
     return DatasetFacts(
-        len(opened.classes), opened.kind.size_of(every, options), len(train), len(test), int(counts.min()), revision,
+        len(opened.classes), size, len(train), len(test), int(counts.min()), revision,
         notes=() if is_divided else told,
         train_sizes=tuple(counts),
         test_sizes=tuple(np.bincount(test, minlength=len(opened.classes))),

@@ -44,7 +44,7 @@ class Kind(Protocol):
 
     def size_of(self, kept: Sequence[Kept], options: Any) -> int: ...
 
-    def notes_of(self, kept: Sequence[Kept], options: Any) -> tuple[str, ...]: ...
+    def notes_of(self, kept: Sequence[Kept], size: int, options: Any) -> tuple[str, ...]: ...
 
     def decode(self, kept: Sequence[Kept], size: int, options: Any) -> Decoded: ...
 
@@ -59,7 +59,7 @@ class Pictures:
     def size_of(self, kept: Sequence[Kept], options: Any) -> int:
         return options.side or usual_side(kept)
 
-    def notes_of(self, kept: Sequence[Kept], options: Any) -> tuple[str, ...]:
+    def notes_of(self, kept: Sequence[Kept], size: int, options: Any) -> tuple[str, ...]:
         return ()
 
     def decode(self, kept: Sequence[Kept], size: int, options: Any) -> Decoded:
@@ -81,7 +81,7 @@ class Texts:
     def size_of(self, kept: Sequence[Kept], options: Any) -> int:
         return texts.width_of(kept)
 
-    def notes_of(self, kept: Sequence[Kept], options: Any) -> tuple[str, ...]:
+    def notes_of(self, kept: Sequence[Kept], size: int, options: Any) -> tuple[str, ...]:
         return texts.notes_of(kept)
 
     def decode(self, kept: Sequence[Kept], size: int, options: Any) -> Decoded:
@@ -100,8 +100,8 @@ class Sounds:
     def size_of(self, kept: Sequence[Kept], options: Any) -> int:
         return sounds.milliseconds_of(kept, options.seconds)
 
-    def notes_of(self, kept: Sequence[Kept], options: Any) -> tuple[str, ...]:
-        return sounds.notes_of(kept, self.size_of(kept, options), options.rate or sounds.RATE)
+    def notes_of(self, kept: Sequence[Kept], size: int, options: Any) -> tuple[str, ...]:
+        return sounds.notes_of(kept, size, options.rate or sounds.RATE)
 
     def decode(self, kept: Sequence[Kept], size: int, options: Any) -> Decoded:
         return sounds.decode(kept, size, options.rate or sounds.RATE)
@@ -116,7 +116,9 @@ def kind_of(name: str) -> Kind | None:
 
 
 def most_of(names: Iterable[str]) -> Kind:
-    """Pictures where there are any: labels or captions may lie beside them. Else what most files are."""
-    counts = Counter(kind_of(name) for name in names)
-    most = max(counts, key=lambda kind: counts[kind], default=None)
-    return most if most is not None and not counts[KINDS["image"]] else KINDS["image"]
+    """Pictures or clips, whichever are more; texts where there are neither, because labels, captions and transcripts
+    lie beside both. Files of no kind do not count."""
+    counts = Counter(kind.modality for name in names if (kind := kind_of(name)) is not None)
+    if counts["image"] or counts["sound"]:
+        return KINDS["sound" if counts["sound"] > counts["image"] else "image"]
+    return KINDS["text" if counts["text"] else "image"]

@@ -110,6 +110,7 @@ def _name(one: Kept, root: Path) -> str:
 
 def _facts(found: Labelled, options: PictureOptions, known: tuple[Sequence[str], str]) -> DatasetFacts:
     sha256s, identity = known
+    size = found.kind.size_of(found.files, options)
     train, test, shift = split_of(found, options)
     labels = np.array(found.labels, np.int64)
     per_class, test_sizes, shift_sizes = (
@@ -126,12 +127,12 @@ def _facts(found: Labelled, options: PictureOptions, known: tuple[Sequence[str],
     )
     return DatasetFacts(
         num_classes=len(found.classes),
-        image_size=found.kind.size_of(found.files, options),
+        image_size=size,
         num_train=len(train),
         num_test=len(test),
         smallest_class=int(per_class.min()),
         revision=f"files-{identity}",
-        notes=(*found.kind.notes_of(found.files, options), *(() if found.is_divided else again)),
+        notes=(*found.kind.notes_of(found.files, size, options), *(() if found.is_divided else again)),
         modality=found.modality,
         train_sizes=tuple(per_class),
         test_sizes=tuple(test_sizes),

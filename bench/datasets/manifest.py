@@ -4,7 +4,7 @@ of a picture or a clip."""
 import json
 import math
 from collections import Counter
-from collections.abc import Container
+from collections.abc import Container, Sized
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,7 @@ from bench.datasets.kinds import most_of
 from bench.datasets.labelled import Labelled, PictureOptions
 from bench.datasets.pictures import Packed
 from bench.memory import available_memory
+from bench.modalities import MODALITIES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,14 +60,14 @@ def load(options: TableOptions) -> Dataset:
 
 def scan(options: TableOptions) -> Labelled:
     table = Path(options.path)
-    rows = _read(table, options)
+    rows, notes = _read(table, options)
     columns = _columns(options, rows)
     files = _texts(rows, columns) if columns.is_text else _files(table, rows, options)
     labels = rows[options.label]
     classes = sorted(set(labels), key=_natural)
     number = {name: label for label, name in enumerate(classes)}
+    modality = "text" if columns.is_text else most_of(one.name for one in files).modality
     splits = None
-    notes: tuple[str, ...] = ()
     if options.split in rows:
         strange = sorted({str(name) for name in rows[options.split]} - SPLITS.keys())
         if strange:
@@ -74,9 +75,9 @@ def scan(options: TableOptions) -> Labelled:
                             f"expected {', '.join(SPLITS)}")
         splits = tuple(SPLITS[str(name)] for name in rows[options.split])
         if any(str(name).startswith("val") for name in rows[options.split]):
-            notes = ("validation images were added to the training images",)
+            word = f"{MODALITIES[modality].example}s"
+            notes += (f"validation {word} were added to the training {word}",)
     numbers = tuple(number[one] for one in labels)
-    modality = "text" if columns.is_text else most_of(one.name for one in files).modality
     return Labelled(table.parent, files, tuple(classes), numbers, splits, notes, modality).checked()
 
 
@@ -117,7 +118,8 @@ def _files(table: Path, rows: "pd.DataFrame", options: TableOptions) -> tuple[Pa
     return files
 
 
-def _read(path: Path, options: TableOptions) -> "pd.DataFrame":
+def _read(path: Path, options: TableOptions) -> tuple["pd.DataFrame", tuple[str, ...]]:
+    """Its rows, and what a reader of the results should know."""
     if not path.is_file():
         raise DataError(f"{shown(path)}: no such table")
     try:
@@ -127,6 +129,7 @@ def _read(path: Path, options: TableOptions) -> "pd.DataFrame":
             read, names = _parquet(path, options)
         else:
             read, names = _jsonl(path) if path.suffix.lower() in JSON_LINES else _csv(path, head)
+        _check_cells(path, read, [*_columns(options, read).every, options.label])
         rows = read.astype(str).where(read.notna(), "")
     except ImportError as error:
         raise DataError(f"{shown(path)}: reading parquet needs pyarrow (pip install pyarrow)") from error
@@ -140,12 +143,38 @@ def _read(path: Path, options: TableOptions) -> "pd.DataFrame":
     torn = int(rows[options.label].str.contains("\n", regex=False).sum())
     if torn:
         raise DataError(f"{shown(path)}: {torn} labels go on over several lines, as behind a quote that is not closed")
-    lack = rows[options.label] == ""
+    lack, word = rows[options.label] == "", "a label"
     if not columns.is_text:  # an empty text is a text
         lack |= rows[options.image] == ""
+        word = {"sound": "a clip or a label"}.get(most_of(rows[options.image]).modality, "a picture or a label")
     if lack.any():
-        raise DataError(f"{shown(path)}: {int(lack.sum())} rows lack a picture or a label")
-    return rows
+        raise DataError(f"{shown(path)}: {int(lack.sum())} rows lack {word}")
+    is_csv = head != b"PAR1" and path.suffix.lower() not in JSON_LINES
+    return rows, _over_lines(path, rows, columns, options.label) if is_csv and columns.is_text else ()
+
+
+def _check_cells(path: Path, read: "pd.DataFrame", columns: list[str]) -> None:
+    """Numbers may stand for labels, and for texts; lists and objects for nothing."""
+    for name in columns:
+        for number, cell in enumerate(read.get(name, ()), 1):
+            if isinstance(cell, Sized) and not isinstance(cell, str):
+                raise DataError(f"{shown(path)}: row {number}: {name!r} is {str(cell)[:40]}, expected a text or a "
+                                "number")
+
+
+def _over_lines(path: Path, rows: "pd.DataFrame", columns: _Columns, label: str) -> tuple[str, ...]:
+    """Texts may have lines. Where these are rows of the table, a quote was not closed and swallowed them."""
+    width, place, labels = len(rows.columns), list(rows.columns).index(label), set(rows[label])
+    several = 0
+    for number, row in enumerate(zip(*(rows[name] for name in columns.every), strict=True), 1):
+        several += any("\n" in text for text in row)
+        for text in row:
+            begun = [line.rstrip("\r").split(",") for line in text.split("\n")[:-1]]
+            swallowed = sum(len(fields) == width and fields[place] in labels for fields in begun)
+            if swallowed and 2 * swallowed >= len(begun):
+                raise DataError(f"{shown(path)}: row {number} goes on over {len(begun) + 1} lines that are rows "
+                                "themselves, as behind a quote that is not closed")
+    return (f"{several} of {len(rows)} rows have texts of several lines",) if several else ()
 
 
 def _parquet(path: Path, options: TableOptions) -> tuple["pd.DataFrame", list[str]]:

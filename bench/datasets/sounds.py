@@ -32,9 +32,12 @@ WHOLE = 60.0  # seconds; longer files are known by their bytes, not by their sam
 LARGEST = 1 << 26  # numbers that are read of one file
 RATES = 1_000, 768_000  # Hz
 LOUDEST = 8.0  # times full scale; more is another unit
-SILENT = 1e-4  # of full scale: a third of a step of 16-bit numbers and less is no sound
+SILENT = 1e-4  # of full scale: up to three steps of 16-bit numbers are no sound
 BLOCK = 1 << 20  # bytes
-ENDLESS = 0x7FFFF000  # bytes of a WAVE's data and more: what writers put down that do not know the length
+ENDLESS = 0x7FFFF000  # bytes of sound and more: what writers put down that do not know the length
+CHUNKS = 500  # that are looked through for a file's sound
+WAVES = {b"RIFF": "<", b"RIFX": ">", b"RF64": "<", b"BW64": "<", b"FORM": ">"}  # files of chunks, and their byte order
+UNIX = {b".snd": ">", b"dns.": "<"}  # the same of AU files
 
 Wave = npt.NDArray[np.float32]
 
@@ -206,18 +209,29 @@ def _problem(head: _Head) -> str:
 
 
 def _lacking(raw: BinaryIO) -> int:
-    """Bytes that a WAVE file declares and lacks: its library passes over that without a word."""
-    raw.seek(0, io.SEEK_END)
-    size = raw.tell()
+    """Bytes that a WAVE, AIFF or AU file declares and lacks: its library passes over that without a word."""
+    size = raw.seek(0, io.SEEK_END)
     raw.seek(0)
-    if raw.read(4) != b"RIFF":
-        return 0
-    place = 12
-    while place + 8 <= size:
+    head = raw.read(12)
+    kind = head[:4]
+    if kind in UNIX and len(head) == 12:
+        start, length = struct.unpack(f"{UNIX[kind]}II", head[4:])
+        return 0 if length >= ENDLESS else max(0, start + length - size)
+    return _lacking_of_chunks(raw, size, WAVES[kind]) if kind in WAVES else 0
+
+
+def _lacking_of_chunks(raw: BinaryIO, size: int, order: str) -> int:
+    place, large = 12, 0
+    for _ in range(CHUNKS):
+        if place + 8 > size:
+            break
         raw.seek(place)
-        name, length = struct.unpack("<4sI", raw.read(8))
-        if name == b"data":
-            return 0 if length >= ENDLESS else max(0, place + 8 + length - size)
+        name, length = struct.unpack(f"{order}4sI", raw.read(8))
+        if name == b"ds64" and place + 24 <= size:  # of RF64: lengths that need 64 bits
+            large = struct.unpack("<8xQ", raw.read(16))[0]
+        if name in (b"data", b"SSND"):
+            length = large or (0 if length >= ENDLESS else length)
+            return max(0, place + 8 + length - size)
         place += 8 + length + length % 2
     return 0
 

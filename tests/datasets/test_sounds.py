@@ -15,8 +15,9 @@ from scipy.signal import resample_poly
 
 from bench.datasets import sounds
 from bench.datasets.files import DataError
-from bench.datasets.folder import FolderOptions, facts, load
+from bench.datasets.folder import FolderOptions, facts, load, scan
 from bench.datasets.manifest import TableOptions
+from bench.datasets.manifest import facts as table_facts
 from bench.datasets.manifest import load as load_table
 
 RATE = 8000
@@ -221,3 +222,66 @@ def test_where_the_library_is_missing_one_line_says_which_extra(folder, monkeypa
     monkeypatch.setitem(sys.modules, "soundfile", None)
     with pytest.raises(DataError, match=r"^clips are read by .* soundfile: pip install 'transfer-bench\[audio\]'$"):
         facts(options(root))
+
+
+@pytest.mark.parametrize(("beside", "modality"), [
+    (["low/{n}.txt", "high/{n}.txt"], "sound"),
+    (["low/{n}.json", "low/{n}.lab", "high/{n}.json", "high/{n}.lab"], "sound"),
+    (["low/cover.jpg"], "sound"),
+    (["low/{n}.png", "low/{n}.jpg", "high/{n}.png"], "image"),
+])  # fmt: skip
+def test_what_lies_beside_clips_leaves_them_clips(folder, beside, modality):
+    root, _ = folder
+    for number in range(5):
+        for name in beside:
+            (root / name.format(n=number)).write_text("what is said")
+    assert scan(root).modality == modality
+
+
+@pytest.mark.parametrize(("form", "endian"), [
+    ("AIFF", "FILE"), ("AU", "BIG"), ("AU", "LITTLE"), ("RF64", "FILE"), ("WAV", "LITTLE"), ("WAV", "BIG"),
+])  # fmt: skip
+def test_a_file_that_was_cut_in_half_is_damaged_whatever_its_form(tmp_path, form, endian):
+    path = tmp_path / "clip.wav"
+    soundfile.write(path, tone(), RATE, format=form, subtype="PCM_16", endian=endian)
+    whole = path.read_bytes()
+    assert np.abs(decoded(path).wave).max() > 16000
+    path.write_bytes(whole[: len(whole) // 2])
+    lacking = len(whole) - len(whole) // 2
+    with pytest.raises(DataError, match=rf"{lacking:,} bytes of its sound are missing"):
+        decoded(path)
+
+
+def test_zeros_behind_a_head_are_looked_through_for_a_while(tmp_path):
+    path = tmp_path / "clip.wav"
+    path.write_bytes(wav(tone())[:12] + bytes(20_000_000))
+    start = time.process_time()
+    with pytest.raises(DataError, match="no sound that can be read"):
+        decoded(path)
+    assert time.process_time() - start < 1
+
+
+def test_three_steps_of_16_bits_are_silence(folder):
+    root, write = folder
+    write("low/three.wav", np.full(800, 3, np.int16))
+    write("low/four.wav", np.full(800, 4, np.int16))
+    assert "1 of 12 clips are silent" in facts(options(root)).notes
+
+
+def test_a_clip_s_length_is_looked_for_once(folder, monkeypatch):
+    root, _ = folder
+    asked = []
+    monkeypatch.setattr(sounds, "milliseconds_of", lambda kept, seconds: asked.append(1) or 500)
+    facts(options(root))
+    assert len(asked) == 1
+
+
+def test_a_table_of_clips_speaks_of_clips(folder, tmp_path):
+    rows = [f"clips/{name}/{number}.wav,{name},{'val' if number == 4 else 'train'}"
+            for name in ("low", "high") for number in range(5)]  # fmt: skip
+    table = tmp_path / "clips.csv"
+    table.write_text("path,label,split\n" + "\n".join(rows))
+    assert "validation clips were added to the training clips" in table_facts(TableOptions(path=str(table))).notes
+    table.write_text("path,label\n" + "\n".join(row.rpartition(",")[0] for row in [*rows, "clips/low/0.wav,,train"]))
+    with pytest.raises(DataError, match="1 rows lack a clip or a label$"):
+        table_facts(TableOptions(path=str(table)))

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from bench.catalogue import OptionProblems
+from bench.datasets import parse_options
 from bench.datasets.files import DataError
-from bench.datasets.spoken import SpokenOptions, facts, load
+from bench.datasets.spoken import SPOKEN_DIGITS, SpokenOptions, facts, load
 from bench.errors import Missing
 
 SPEAKERS = ("ada", "bob", "cyd")
@@ -29,8 +31,8 @@ def clips(tmp_path, monkeypatch):
 def test_the_first_five_of_each_digit_and_speaker_are_the_test_split(clips):
     found = facts(SpokenOptions())
     assert (found.num_train, found.num_test, found.num_shift, found.modality) == (12, 30, 0, "sound")
-    assert found.notes[0] == ("not spoken_digits as it was published: 2 of 10 classes, 12 of 2,700 training images, "
-                              "30 of 300 test images")
+    assert found.notes[0] == ("not spoken_digits as it was published: 2 of 10 classes, 12 of 2,700 training clips, "
+                              "30 of 300 test clips")
     loaded = load(SpokenOptions(rate=8000))
     first = soundfile.read(clips / "0_ada_0.wav", dtype="int16")[0]
     assert any(np.array_equal(row, first) for row in loaded.test.columns["wave"])
@@ -63,3 +65,19 @@ def test_where_it_is_not_one_line_says_where_it_belongs(tmp_path, monkeypatch):
     monkeypatch.setenv("BENCH_DATA", str(tmp_path))
     with pytest.raises(Missing, match=r"recordings"):
         facts(SpokenOptions())
+
+
+def test_one_split_has_one_key(clips):
+    one, other = (SpokenOptions(held_out=names) for names in (["cyd", "bob"], ["bob", "cyd"]))
+    assert one == other
+    with pytest.raises(OptionProblems, match="'?bob'? more than once"):
+        parse_options(SPOKEN_DIGITS, {"held_out": ["bob", "ada", "bob"]})
+
+
+def test_speakers_may_be_called_by_numbers_and_other_names_are_counted(clips):
+    for digit in range(2):
+        (clips / f"{digit}_ada_0.wav").rename(clips / f"{digit}_s07-b_0.wav")
+    (clips / "0_ada_1.wav").rename(clips / "zero_ada_1.wav")
+    found = facts(SpokenOptions(held_out=["s07-b"]))
+    assert found.num_shift == 2
+    assert "clips that are not called DIGIT_SPEAKER_NUMBER.wav, passed over: 1" in found.notes

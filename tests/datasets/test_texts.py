@@ -146,3 +146,59 @@ def test_options_that_came_later_leave_keys_as_they_were(tmp_path):
     assert set(given.told(("path",))) == {"side", "fit", "test_share", "split_seed", "image", "label", "split"}
     _, given = asked(f"csv:{tmp_path}/a.csv", second="claim")
     assert given.told(("path",))["second"] == "claim"
+
+
+@pytest.mark.parametrize(("first", "second", "kept"), [
+    ("a" * 9000, "b", ("a" * (LONGEST - 2), "b")),
+    ("a", "b" * 9000, ("a", "b" * (LONGEST - 2))),
+    ("é" * 9000, "b" * 9000, ("é" * 2048, "b" * 4095)),
+    ("a" * 5000, "b" * 3500, ("a" * (LONGEST - 3501), "b" * 3500)),
+])  # fmt: skip
+def test_of_a_long_pair_both_texts_stay(tmp_path, first, second, kept):
+    rows = [(first, second, "x", "train"), ("a", "b", "y", "train"), ("c", "d", "x", "test"), ("e", "f", "y", "test")]
+    path = table(tmp_path / "a.csv", rows, ("text", "then", "label", "split"))
+    facts, loaded = read(f"csv:{path}", second="then")
+    assert texts(loaded.train)[0] == kept
+    assert f"1 of 4 pairs of texts are longer than {LONGEST:,} bytes and are cut" in facts.notes
+
+
+def test_texts_may_have_lines_and_this_is_told(tmp_path):
+    rows = [(f"a, b\nc {number}\r\nd, yes", "yes" if number % 2 else "no", "train") for number in range(6)]
+    facts, loaded = read(f"csv:{table(tmp_path / 'a.csv', [*rows, *ROWS])}")
+    assert "a, b\nc 3\r\nd, yes" in texts(loaded.train)
+    assert f"6 of {6 + len(ROWS)} rows have texts of several lines" in facts.notes
+
+
+@pytest.mark.parametrize(("lines", "row"), [
+    (["text,label", "good,yes", '"so he said,no', "bad,no", "fine,yes", 'he wrote "no" twice,no', "poor,no"], 2),
+    (["label,text", "yes,good", 'no,"so he said', "no,bad", "yes,fine", 'no,he wrote "no" twice', "no,poor"], 2),
+    (["text,label", 'so,no', '"good,yes', 'end" of it,no', "well,yes"], 2),
+])  # fmt: skip
+def test_a_quote_that_is_not_closed_swallows_no_rows(tmp_path, lines, row):
+    (tmp_path / "a.csv").write_text("\n".join(lines))
+    with pytest.raises(DataError, match=rf"a\.csv: row {row} goes on over \d lines that are rows themselves"):
+        read(f"csv:{tmp_path / 'a.csv'}")
+
+
+def test_lists_are_no_texts(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"text": "a", "label": 1}\n{"text": ["a", "b"], "label": 2}\n')
+    with pytest.raises(DataError, match=r"a\.jsonl: row 2: 'text' is \['a', 'b'\], expected a text or a number$"):
+        read(f"jsonl:{tmp_path / 'a.jsonl'}")
+    (tmp_path / "a.jsonl").write_text('{"text": 1, "label": 1}\n{"text": 2, "label": {"a": 1}}\n')
+    with pytest.raises(DataError, match="row 2: 'label' is {'a': '1'}, expected"):
+        read(f"jsonl:{tmp_path / 'a.jsonl'}")
+
+
+def test_texts_are_called_texts(tmp_path):
+    path = table(tmp_path / "a.csv", [*ROWS, ("more", "yes", "val")])
+    facts, _ = read(f"csv:{path}")
+    assert "validation texts were added to the training texts" in facts.notes
+    path = table(tmp_path / "a.csv", [*ROWS, ("more", "", "train")])
+    with pytest.raises(DataError, match="1 rows lack a label$"):
+        read(f"csv:{path}")
+    for split in ("train", "val", "test"):
+        for label in ("ham", "spam"):
+            (tmp_path / "set" / split / label).mkdir(parents=True)
+            (tmp_path / "set" / split / label / "0.txt").write_text(f"{split} {label}")
+    facts, _ = read(f"folder:{tmp_path / 'set'}")
+    assert "`val` was added to the training texts" in facts.notes

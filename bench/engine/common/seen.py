@@ -9,6 +9,7 @@ from bench.engine.common.context import Context
 from bench.engine.common.start import pretraining_of
 from bench.engine.train.faults import pass_on
 from bench.keys import digest
+from bench.modalities import MODALITIES
 from bench.spec.job import FitSpec
 from bench.spec.refs import DataRef, Weights
 from bench.store.results import SeenBefore, SeenImages
@@ -35,7 +36,7 @@ def _look(spec: FitSpec, context: Context) -> SeenBefore:
     return SeenBefore(
         test_in_train=num_test_in_train(target, split),
         **further,
-        unlike_public=public.difference(*size) if public is not None else "",
+        unlike_public=public.difference(*size, MODALITIES[target.train.modality].example) if public is not None else "",
         overlap=[
             SeenImages(dataset=learned.name, **_counts(overlap(context.stored(learned), target, split)))
             for learned in _learned_before(spec.backbone.weights, context)
