@@ -46,7 +46,7 @@ class Encoder(nn.Module):
         self.pooling = options.pooling or self.family.pooling
         self.blank = int(getattr(config, "pad_token_id", None) or 0)
         # Wav2vec 2.0 and its kin have a norm before their layers, or behind them.
-        self.later = [r"encoder\.layer_norm\."] if getattr(config, "do_stable_layer_norm", False) else []
+        self.later = [r"encoder\.layer_norm(?:\.|$)"] if getattr(config, "do_stable_layer_norm", False) else []
         self.head = nn.Linear(_width(self.encoder, config), num_classes)
         names = [name for name, _ in self.encoder.get_submodule(self.family.layers).named_children()]
         self.unit_names = ("stem", *(f"layer.{number}" for number in range(len(names))), "head")
@@ -60,6 +60,10 @@ class Encoder(nn.Module):
             "stem": rf"^(?:prompts$|encoder\.(?!{layers}\.)(?!{behind}))",
             "blocks": [(rf"^encoder\.{layers}\.(\d+)", None), (rf"^encoder\.(?:{behind})", LAST)],
         }
+
+    @property
+    def first_layer(self) -> nn.Module:
+        return next(self.encoder.get_submodule(self.family.layers).children())
 
     def get_classifier(self) -> nn.Module:
         return self.head
@@ -258,4 +262,4 @@ def _behind(encoder: nn.Module, family: Family) -> list[str]:
         later = tuple(names[names.index(place) + 1 :])
     known = dict(encoder.named_modules())
     found = [name for name in later if name in known and any(True for _ in known[name].parameters())]
-    return [rf"{re.escape(name)}\." for name in found]
+    return [rf"{re.escape(name)}(?:\.|$)" for name in found]

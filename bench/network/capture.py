@@ -44,6 +44,7 @@ class Seen:
     units: dict[int, Tensor] = field(default_factory=dict)
     channels_last: bool = False  # whether maps come as [B, H, W, C]
     real: Tensor | None = None  # [B, L], of inputs that are rows of tokens: which are no padding
+    num: int = 0  # examples
     is_past_body: bool = False  # the head has been called: what comes now is no unit's
 
     def row(self) -> Tensor:
@@ -76,23 +77,32 @@ class Seen:
 
 @contextmanager
 def watched(network: Net, features: bool = True, units: bool = False) -> Iterator[Seen]:
-    """What reaches the classifier, and what each unit puts out, the last of its parts to speak: either if asked for."""
+    """What reaches the classifier, and what each unit puts out, the last of its parts to speak: either if asked for. The
+    stem of an encoder puts out what its first layer takes in: parts of the stem run again behind the layers, and others
+    make tables that belong to no example."""
     seen = Seen(channels_last=getattr(network.module, "output_fmt", "") == "NHWC")  # timm's word
+    first_layer = getattr(network.module, "first_layer", None)
 
     def keep(number: int) -> Callable[[nn.Module, Any, Any], None]:
         def hook(module: nn.Module, inputs: Any, output: Any) -> None:
-            if seen.real is not None and isinstance(output, tuple):
+            if first_layer is not None and isinstance(output, tuple):
                 output = output[0]  # what some encoders' layers put out, before their attention and other notes
             if isinstance(output, Tensor) and not seen.is_past_body:
+                if first_layer is not None and len(output) != seen.num:
+                    raise NotApplicable(f"unit {number} puts out {len(output)} rows of {seen.num} examples")
                 seen.units[number] = output
 
         return hook
+
+    def enter(module: nn.Module, inputs: Any, named: Any) -> None:
+        if 0 not in seen.units:  # some networks run one layer many times
+            keep(0)(module, (), inputs[0] if inputs else named["hidden_states"])
 
     def leave(module: nn.Module, inputs: Any) -> None:
         seen.is_past_body = True
 
     def note(module: nn.Module, inputs: Any) -> None:
-        is_tokens = not inputs[0].is_floating_point()
+        is_tokens, seen.num = not inputs[0].is_floating_point(), len(inputs[0])
         seen.real = inputs[0] > 0 if is_tokens else None
 
     handles = [network.module.register_forward_pre_hook(note)]
@@ -100,7 +110,11 @@ def watched(network: Net, features: bool = True, units: bool = False) -> Iterato
     if features:
         handles.append(classifier_of(network).register_forward_pre_hook(
             lambda module, inputs: seen.features.append(inputs[0].flatten(1))))  # fmt: skip
+    if units and first_layer is not None:
+        handles.append(first_layer.register_forward_pre_hook(enter, with_kwargs=True))
     for number, modules in enumerate(network.modules[:-1] if units else ()):
+        if number == 0 and first_layer is not None:
+            continue
         handles += [module.register_forward_hook(keep(number)) for module in outermost(modules)]
     try:
         yield seen

@@ -42,9 +42,11 @@ class Network:
     @property
     def decaying(self) -> set[str]:
         """Names of the parameters that weight decay acts on: matrices and kernels, never biases and norms, nor what the
-        network exempts itself (timm's `no_weight_decay`: class tokens, position tables)."""
+        network exempts itself (timm's `no_weight_decay`: class tokens, position tables). Nor IA3's factors, which peft
+        keeps as a matrix of one column or row and which begin at 1."""
         listed = getattr(self.module, "no_weight_decay", None)
         exempt = set(listed()) if callable(listed) else set()
+        exempt |= {name for name in self.added if ".ia3_l." in name}
         return {n for unit in self.parameters for n, p in unit.items() if p.ndim > 1 and n not in exempt}
 
     def _fits(self, name: str, unit: int, what: Learning) -> bool:

@@ -295,8 +295,12 @@ class Mixer(Part):
     """Computes classifiers from what each unit puts out, told apart. What reaches the classifier stands for the last
     unit of the body."""
 
+    def read(self, units: Sequence[int]) -> Sequence[int]:
+        """Which of the units that put out one tensor each it is made of. Raises NotApplicable where one is lacking."""
+        return units
+
     @abstractmethod
     def heads(
         self, layers: "Sequence[Tensor]", labels: "Tensor", num_classes: int, penalties: list[float]
     ) -> Sequence[MixedHead]:
-        """One for each penalty. `layers`: [n, D] each, stem first, as they came."""
+        """One for each penalty. `layers`: [n, D] each, stem first, as they came; of the units that `read` names."""

@@ -31,20 +31,19 @@ class OneUnit(Mixer):
     name: str = "layer_probe"
     unit: int
 
+    def read(self, units: Sequence[int]) -> list[int]:
+        if self.unit not in units:
+            raise NotApplicable(f"unit {self.unit} puts out no tensor; {', '.join(map(str, units))} do")
+        return [self.unit]
+
     def heads(
         self, layers: Sequence[torch.Tensor], labels: torch.Tensor, num_classes: int, penalties: list[float]
     ) -> list[MixedHead]:
-        if self.unit >= len(layers):
-            raise NotApplicable(f"only {len(layers)} of its units put out one tensor each")
-        paths = closed_forms.logistic_path(layers[self.unit], labels, num_classes, penalties)
-        before = sum(layer.shape[1] for layer in layers[: self.unit])
-        behind = sum(layer.shape[1] for layer in layers[self.unit + 1 :])
-        mix = tuple(float(unit == self.unit) for unit in range(len(layers)))
+        (rows,) = layers
         return [
-            mixture.MixedHead(torch.nn.functional.pad(one.weight, (before, behind)), one.bias, one.evaluations,
-                              one.gradient_norm, one.converged, mix)
-            for one in paths
-        ]  # fmt: skip
+            mixture.MixedHead(one.weight, one.bias, one.evaluations, one.gradient_norm, one.converged, (1.0,))
+            for one in closed_forms.logistic_path(rows, labels, num_classes, penalties)
+        ]
 
 
 def expand(options: LayerProbeOptions, num_units: int) -> tuple[LayerProbeOptions, ...]:

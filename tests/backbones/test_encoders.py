@@ -14,9 +14,10 @@ from bench.backbones.base import Found
 from bench.backbones.encoder_families import FAMILIES, EncoderOptions
 from bench.backbones.tokenizer_files import TokenizerFacts, facts_of
 from bench.datasets.files import digests_of
-from bench.errors import BenchError, Missing
+from bench.errors import BenchError, Missing, NotApplicable
 from bench.modalities.tokens import tokenized
 from bench.network.build import build_network, load_pretrained, read_state
+from bench.network.capture import in_eval_mode, watched
 from bench.network.weights import WeightsError
 from bench.plan import resolve
 from bench.spec.refs import BackboneRef, Weights
@@ -343,3 +344,33 @@ def test_fetching_asks_for_what_is_read_and_no_more(monkeypatch):
     wanted = ["config.json", "tokenizer.json", "1_Pooling/config.json", "preprocessor_config.json",
               "model.safetensors"]  # fmt: skip
     assert asked == [("some/net", wanted)]
+
+
+RELATIVE = {"relative_attention": True, "norm_rel_ebd": "layer_norm", "pos_att_type": ["p2c", "c2p"],
+            "position_biased_input": False, "share_att_key": True, "position_buckets": 8,
+            "max_relative_positions": -1}  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "changes"), [*((kind, {}) for kind in words.CONFIGS), ("deberta-v2", RELATIVE)])
+def test_units_put_out_what_the_library_calls_hidden_states(tmp_path, kind, changes):
+    """Of tokens that are no padding; the stem's output is what the first layer takes in."""
+    ref, pipeline, files = words.encoder(tmp_path / "net", kind, **changes)
+    net, rows = build_network(ref, 3, 0), words.rows(pipeline, files)
+    keep = rows > 0
+    with torch.no_grad(), in_eval_mode(net.module), watched(net, units=True) as seen:
+        net.module(rows)
+        theirs = net.module.encoder(input_ids=(rows - 1).clamp_min(0), attention_mask=net.module._mask(keep),
+                                    output_hidden_states=True).hidden_states  # fmt: skip
+    assert sorted(seen.units) == list(range(net.num_units - 1))
+    for unit, state in enumerate(theirs):
+        torch.testing.assert_close(seen.units[unit][keep], state[keep])
+
+
+def test_a_layer_that_puts_out_another_number_of_rows_than_of_examples_is_not_read(tmp_path):
+    ref, pipeline, files = words.encoder(tmp_path / "net")
+    net, rows = build_network(ref, 3, 0), words.rows(pipeline, files)
+    net.module.encoder.encoder.layer[1].register_forward_hook(lambda module, inputs, output: output.transpose(0, 1))
+    width = rows.shape[1]
+    said = pytest.raises(NotApplicable, match=f"unit 2 puts out {width} rows of 8 examples")
+    with torch.no_grad(), said, watched(net, units=True):
+        net.module(rows)

@@ -13,6 +13,7 @@ from bench.backbones.sound_fronts import front_of
 from bench.errors import BenchError
 from bench.modalities.waves import SoundHandling
 from bench.network.build import build_network, load_pretrained, read_state
+from bench.network.capture import in_eval_mode, watched
 from bench.network.units import cut_into_units
 from bench.spec.refs import BackboneRef, Weights
 
@@ -248,3 +249,19 @@ def test_a_family_is_one_line(monkeypatch, saved):
     network, pipeline, _ = network_of(saved("unispeech")[0])
     assert cut_into_units(network.module, coarse=True).num_units == 4
     assert network.module.eval()(seen(pipeline, clips())).shape == (3, 3)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_units_put_out_what_the_library_calls_hidden_states(saved, name):
+    folder, model = saved(name)
+    network, pipeline, _ = network_of(folder)
+    x = seen(pipeline, clips())
+    encoder = model.get_encoder() if name == "whisper" else model
+    with torch.no_grad(), in_eval_mode(network.module), watched(network, units=True) as units:
+        network.module(x)
+        given = x.transpose(1, 2) if name == "whisper" else x
+        said = encoder(given, output_hidden_states=True)
+    assert sorted(units.units) == [0, 1, 2]
+    # In some networks the library's list ends before the last norm.
+    for unit, state in enumerate((*said.hidden_states[:-1], said.last_hidden_state)):
+        torch.testing.assert_close(units.units[unit], state)

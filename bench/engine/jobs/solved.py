@@ -243,6 +243,8 @@ def _mix(head: Head, matrix: _Matrix) -> dict[str, Any]:
     if not isinstance(head, MixedHead):
         return {}
     by_unit = dict(zip(matrix.widths, head.mix, strict=True))
+    if len(by_unit) == 1:  # others are not read; of many a unit without a share has put out nothing
+        by_unit = {unit: by_unit.get(unit, 0.0) for unit in range(matrix.begin.network.num_units - 1)}
     return {"mix": [by_unit.get(unit) for unit in range(matrix.begin.network.num_units - 1)]}
 
 
@@ -271,17 +273,22 @@ def _reads_units(spec: FitSpec) -> bool:
 
 
 def _widths(network: Network, spec: FitSpec, context: Context) -> dict[int, int]:
-    """Numbers that each unit puts out, pooled. A unit that puts out no tensor is left out."""
+    """Numbers that each unit puts out, pooled, of those that a classifier is made of. A unit that puts out no tensor is
+    left out."""
+    solver = _solve(spec).solver
+    assert isinstance(solver, Mixer)
     blank = modalities.of(spec.pipeline).handling().blank(spec.pipeline, 1, str(context.device))
     with torch.no_grad(), in_eval_mode(network.module), watched(network, units=True) as seen:
         network.module(blank)
-    return {unit: value.shape[1] for unit, value in sorted(seen.layers(network.num_units).items())}
+    found = seen.layers(network.num_units)
+    return {unit: found[unit].shape[1] for unit in solver.read(sorted(found))}
 
 
 def _row(seen: Seen, network: Network, solve: Solve) -> Tensor:
     """What a classifier is made of, of one batch. [B, D]"""
     if isinstance(solve.solver, Mixer):
-        return torch.cat([value for _, value in sorted(seen.layers(network.num_units).items())], 1)
+        found = seen.layers(network.num_units)
+        return torch.cat([found[unit] for unit in solve.solver.read(sorted(found))], 1)
     return seen.row() if solve.solver is not None and solve.solver.reads == "units" else seen.features[0]
 
 
@@ -324,7 +331,7 @@ def _cost(spec: FitSpec, matrix: _Matrix, context: Context, spent: Measured, sha
     logical = Logical(
         steps=0,
         samples=round(num / shared_by),
-        trainable_params=num_classes * (width + 1) + len(matrix.widths),
+        trainable_params=num_classes * (width + 1) + (len(matrix.widths) if len(matrix.widths) > 1 else 0),
         total_params=sum(p.numel() for p in module.parameters()),
         flops=round((forward * num + solving) / shared_by),
     )
