@@ -16,6 +16,7 @@ from bench.analysis.treatments import POOL
 from bench.analysis.variance import Column, Estimate, Sample
 from bench.analysis.verdicts import FEWEST_IMAGES, UNDECIDED
 from bench.analysis.words import plural
+from bench.modalities import example_of
 from bench.plan.claims import Place, Side, sides_of
 from bench.suite.claims_schema import ClaimSpec
 
@@ -54,6 +55,7 @@ class _Asked:
     untestable: str = ""
     lost: dict[int, list[str]] = field(default_factory=dict)  # by a side's weight: repeats that were left out
     planned: int = 0  # repeats
+    example: str = "example"  # what people call one of its cells' data
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,8 @@ def _asked(
         return _Asked(claim, sides, None, _first(nothing))
     column = blend(terms)
     sample = replace(column.alone(), step=column.step)
-    return _Asked(claim, sides, sample, _untestable(sample), lost, planned)
+    example = example_of({place["modality"] for side in sides for _, place in side.terms})
+    return _Asked(claim, sides, sample, _untestable(sample, example), lost, planned, example)
 
 
 def _first(texts: list[str]) -> str:
@@ -136,7 +139,8 @@ def _cell(value: str, rows: list[Row], cells: Cells) -> _Cell:
     if value == "source":
         told = finite_rows(sound, "source_after")
         if not told:
-            why = "nothing is known of the source's examples" if sound else "collapsed in every repeat"
+            example = example_of([rows[0]["modality"]])
+            why = f"nothing is known of the source's {example}s" if sound else "collapsed in every repeat"
             return _Cell(NO_COLUMN, nothing=why)
         step = resolution(finite(row["source_after"] for row in mine))
         return _Cell(Column({int(row["repeat"]): row["source_after"] for row in told}, {}, None, step), lost)
@@ -145,11 +149,11 @@ def _cell(value: str, rows: list[Row], cells: Cells) -> _Cell:
     return _Cell(of_halves(column, used) if rows[0]["treatment"] else column, lost)
 
 
-def _untestable(sample: Sample) -> str:
+def _untestable(sample: Sample, example: str) -> str:
     if sample.n < 2:
         return "no repeat that all of its cells finished" if sample.n == 0 else "one repeat: nothing to judge chance by"
     if 0 < sample.num_images < FEWEST_IMAGES:
-        return f"{plural(sample.num_images, 'test example')}: a verdict takes {FEWEST_IMAGES} at least"
+        return f"{plural(sample.num_images, f'test {example}')}: a verdict takes {FEWEST_IMAGES} at least"
     return ""
 
 
@@ -188,7 +192,7 @@ def _judged(one: _Asked, found: Estimate, step: tuple[float, float]) -> Judged:
         if leans := _leans_on_what_was_lost(one, verdict):
             verdict, reason = UNDECIDED, leans
     elif not reason:
-        reason = _what_would_decide(found, region, level)
+        reason = _what_would_decide(found, region, level, one.example)
     broken = [text for texts in one.lost.values() for text in texts]
     left_out = f"without {_first(broken)}" if broken else ""
     if not left_out and found.n and found.n < one.planned:
@@ -206,13 +210,13 @@ def _leans_on_what_was_lost(one: _Asked, verdict: str) -> str:
     return ""
 
 
-def _what_would_decide(found: Estimate, region: tuple[float, float], level: float) -> str:
+def _what_would_decide(found: Estimate, region: tuple[float, float], level: float, example: str) -> str:
     distance = min(abs(found.mean - end) for end in region if math.isfinite(end))
     repeats = found.repeats_needed(distance, level)
     if math.isfinite(repeats):
         return f"about {repeats:.0f} repeats would decide, if the number stays"
     if found.shared > 0 and distance > 0:
-        return "more repeats alone would not decide: it takes more test examples too"
+        return f"more repeats alone would not decide: it takes more test {example}s too"
     return "so close to what the claim says that no number of repeats would soon decide"
 
 

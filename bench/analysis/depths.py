@@ -13,6 +13,7 @@ from bench.analysis.statistics import LEVEL, holm_steps
 from bench.analysis.variance import Estimate
 from bench.analysis.verdicts import FEWEST_IMAGES
 from bench.analysis.words import plural
+from bench.modalities import example_of
 
 FROZEN = ("depth", "")  # the first k units frozen, all others tuned from their pretrained weights
 REFRESHED = ("kept", "tuned")  # the first k units kept, all others drawn afresh, and everything tuned
@@ -84,7 +85,7 @@ def profiles(finals: pd.DataFrame, scores: Scores) -> list[Profile]:
         tasks.setdefault((cell[0], cell[1], cell[2]), {})[cell[3]] = rows
     found = {task: _places(strategies) for task, strategies in tasks.items()}
     places = {task: of_task for task, of_task in found.items() if of_task is not None and of_task.readings}
-    compared = _compared(places, scores)
+    compared = _compared(places, scores, example_of(set(finals["modality"])))
     steps = holm_steps(one.found.p if not one.reason else math.nan for one in compared.values())
     corrected = {
         name: replace(one, p=step.p, level=step.level if math.isfinite(step.level) else 1 - LEVEL)
@@ -128,7 +129,7 @@ def _keys(rows: list[Row]) -> tuple[str, ...]:
     return tuple(row["key"] for row in rows)
 
 
-def _compared(places: dict[Task, _Places], scores: Scores) -> dict[tuple[Task, str], Reading]:
+def _compared(places: dict[Task, _Places], scores: Scores, example: str) -> dict[tuple[Task, str], Reading]:
     """The spread is pooled within (dataset, budget), as verdicts do it."""
     groups: dict[tuple[str, str], list[tuple[Task, str]]] = {}
     for task, of_task in places.items():
@@ -141,17 +142,17 @@ def _compared(places: dict[Task, _Places], scores: Scores) -> dict[tuple[Task, s
         }
         for (task, name), one in estimates(samples).items():
             keep = places[task].readings[name][1]
-            found[task, name] = Reading(name, keep, one, _untestable(one, scores.breaks(task, name)))
+            found[task, name] = Reading(name, keep, one, _untestable(one, scores.breaks(task, name), example))
     return found
 
 
-def _untestable(found: Estimate, broken: int) -> str:
+def _untestable(found: Estimate, broken: int, example: str) -> str:
     if broken:
         return f"collapsed in {plural(broken, 'repeat')}"
     if found.n < 2:
         return "fewer than two pairs of repeats"
     if 0 < found.num_images < FEWEST_IMAGES:
-        return f"fewer than {FEWEST_IMAGES} test examples"
+        return f"fewer than {FEWEST_IMAGES} test {example}s"
     return ""
 
 

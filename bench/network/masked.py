@@ -52,6 +52,14 @@ def hidden_tokens(tokens: Tensor, mask: int, vocabulary: int, draw: torch.Genera
     return seen.to(tokens.device), torch.where(chosen, on_cpu - 1, IGNORED).to(tokens.device)
 
 
+def fill_some(module: Any, filler: Filler, tokens: Tensor) -> Tensor:
+    """A loss on as many tokens as `hidden_tokens` hides of these texts in the mean, whatever they are: the work of
+    `fill`, for tensors without values too."""
+    num = max(1, round(SHARE * len(tokens) * (tokens.shape[1] - 2)))
+    logits = filler(module.hidden(tokens).flatten(0, 1)[:num], module.word_table().weight)
+    return F.cross_entropy(logits, torch.zeros(num, dtype=torch.int64, device=tokens.device))
+
+
 @dataclass(frozen=True)
 class Filled:
     """Of the hidden tokens of a batch."""

@@ -263,6 +263,11 @@ class Penalty(Part):
         """All that a step of this phase learns, where labels have no part in it; None: they have."""
         return None
 
+    def apart_on(self, network: Net, inputs: "Tensor", phase: int) -> "Tensor | None":
+        """A loss that takes as much work as `apart` does on so many inputs, so that it can be counted. `network`: a
+        copy without values."""
+        return None
+
     def loss(self, term: Term, step: Step) -> "Tensor":
         """Instead of `step.loss`, the pulls left out. `term`: what `begin` gave."""
         return step.loss

@@ -48,9 +48,9 @@ class LowRankOptions(Options):
     alpha: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 8.0
     """What is added is multiplied by alpha / rank."""
     targets: Targets = "auto"
-    """`attention`: the layers that make queries, keys and values; `all`: every linear layer and convolution, in encoders
-    of texts and sound every linear layer; `auto`: the first where there are any, and in encoders queries and values, as
-    peft does, with the keys where one matrix makes all three."""
+    """`attention`: the layers that make queries, keys and values; `all`: every linear layer and convolution, in
+    encoders of texts and sound every linear layer; `auto`: the first where there are any, and in encoders queries and
+    values, as peft does, with the keys where one matrix makes all three."""
 
 
 def beside(adapt: LowRankUpdate, num_units: int) -> Recipe:

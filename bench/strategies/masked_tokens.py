@@ -38,3 +38,9 @@ class MaskedTokens(Penalty):
         texts, _ = setting.batch(setting.unlabelled, draw)
         seen, wanted = masked.hidden_tokens(texts, mask, len(filler.bias), draw)
         return masked.fill(network.module, filler, seen, wanted).loss
+
+    def apart_on(self, network: Net, inputs: torch.Tensor, phase: int) -> torch.Tensor | None:
+        if self.phases is not None and phase >= self.phases:
+            return None
+        filler = masked.filler_of(network.module, capture.classifier_of(network).in_features)
+        return masked.fill_some(network.module, filler.to(inputs.device), inputs)

@@ -2,8 +2,8 @@
 
 Paper: Zhang et al., "Revisiting Few-sample BERT Fine-tuning", ICLR 2021; they try k from 1 to 6 of BERT's layers.
 People get wrong: forgetting that the head is new in any case, and counting it. Here `units: 1` draws the unit below the
-head anew, with all that belongs to it, such as a last norm; encoders have no pooler here. It is `transplant` with `tune: true`, counted from the
-other end, and shares its trainings.
+head anew, with all that belongs to it, such as a last norm; encoders have no pooler here. It is `transplant` with
+`tune: true`, counted from the other end, and shares its trainings.
 """
 
 from typing import Annotated, Literal

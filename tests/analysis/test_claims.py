@@ -209,7 +209,7 @@ def test_what_is_kept_of_the_source():
     [none] = one_of(rows, {**BEATS, "value": "source", "above": 3.0})
     assert none.reason == "full on near: collapsed in every repeat", "what learned nothing forgets nothing"
     nothing = one_of(cell([0.8] * 3) + cell([0.8] * 3, strategy="scratch"), {**BEATS, "value": "source", "above": 3.0})
-    assert nothing[0].reason == "full on near: nothing is known of the source's examples; and 1 more"
+    assert nothing[0].reason == "full on near: nothing is known of the source's images; and 1 more"
 
 
 PRETRAINING = {"key": "ab", "backbone": "net", "dataset": "source", "status": "ok", "flops": 1000.0}
@@ -250,7 +250,7 @@ def test_how_many_repeats_would_decide():
 def test_more_repeats_do_not_help_where_images_are_what_is_missing():
     frame = finals(World(effects(1.2), planted=Planted(num_images=60, run=0.2, labels=0.2)), np.random.default_rng(1))
     told = [one.reason for one in judged(frame, claims(1.0))]
-    assert "more repeats alone would not decide: it takes more test examples too" in told
+    assert "more repeats alone would not decide: it takes more test images too" in told
 
 
 def test_in_words():

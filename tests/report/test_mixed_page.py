@@ -48,6 +48,7 @@ def text_of(results):
 def test_a_page_of_texts_speaks_of_texts():
     said = text_of(one_kind())
     assert "on these very test texts." in said
+    assert "How each strategy errs on the test texts of each task" in said
     assert f"Of each text, a network sees {SEEN}." in said
     assert "Of texts, FLOPs are those of texts of the greatest length" in said
     before_the_suite = said.split("The suite as it was written")[0]
@@ -66,6 +67,7 @@ def test_a_page_of_both_says_which_is_which():
     page = render(mixed())
     said = Page(page).text
     assert "on these very test examples." in said
+    assert "How each strategy errs on the test examples of each task" in said
     assert "test images" not in said
     titles = [html.unescape(title) for title in re.findall(r"<h3><bdi>(.*?)</bdi></h3>", page)]
     assert "near (images) · resnet" in titles
@@ -128,8 +130,8 @@ def test_changes_of_clips_in_words():
     results.suite["training"] = {**results.suite["training"], "augment": {"sound": sound, "views": 4}}
     said = text_of(results)
     assert "shifts up to 10 % of the length and noise up to 0.5 times a clip's own spread" in said
-    assert "and 2 masks in time and 1 mask of frequencies where the network takes log-mel energies, up to 12.5 % "
-            "wide." in said
+    masks = "and 2 masks in time and 1 mask of frequencies where the network takes log-mel energies, up to 12.5 % wide."
+    assert masks in said
     assert "4 changed views of each training clip were drawn once" in said
 
 
@@ -145,6 +147,18 @@ def test_changes_of_clips_in_words():
 ])  # fmt: skip
 def test_pipelines_in_words(modality, pipeline, told):
     assert MODALITIES[modality].in_words(pipeline) == told
+
+
+def test_words_and_numbers_of_a_hashing_tokenizer_are_those_that_it_has():
+    from bench.modalities.tokens import FIRST_WORD
+
+    text = " ".join(f"word{number}" for number in range(3000)).encode()
+    columns = {"text": np.frombuffer(text, np.uint8)[None].copy()}
+    tokens = MODALITIES["text"].handling().prepared(columns, TextPipeline("words/64", 3001), {})
+    assert (tokens[0] > FIRST_WORD).sum() == 3000
+    assert len(set(tokens[0].tolist())) - 1 == 60
+    assert MODALITIES["text"].in_words(TextPipeline("words/64", 3001)) == (
+        "the first 3000 words, each as one of 60 numbers")
 
 
 def test_every_modality_has_words_of_its_own():

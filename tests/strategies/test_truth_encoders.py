@@ -2,6 +2,7 @@
 
 import sys
 import warnings
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from bench.errors import BenchError, NotApplicable
 from bench.modalities.tokens import TextHandling
 from bench.network.build import adapted, build_network
 from bench.network.capture import in_eval_mode, watched
+from bench.network.masked import hidden_tokens
 from bench.spec.refs import BackboneRef, Weights
 from bench.strategies.layers import encoders
 from tests.backbones.test_sound_encoders import CONFIGS
@@ -40,6 +42,44 @@ def peft_model(folder, config):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # of transformers, at what peft asks it
         return peft.get_peft_model(plain, config)
+
+
+def test_truth_continued_pretraining(tmp_path, double):
+    """One step of its first phase on transformers' BertForMaskedLM with the same weights, the same hidden tokens, and
+    torch's own SGD: the loss that is told, and all weights behind it."""
+    from transformers import AutoConfig, BertForMaskedLM
+
+    ref, pipeline, files = words.encoder(tmp_path, options={"dropout": 0.0})
+    net = build_network(ref, 3, 0)
+    penalty = toys.recipe("continued_pretraining", 5).penalty
+    tokens = TextHandling().prepared(words.split(8, 3).columns, pipeline, files).long()
+    setting = SimpleNamespace(
+        network=net, pipeline=pipeline, seed=1, images=tokens, unlabelled=tokens,
+        batch=lambda texts, draw: (texts, None), generator=lambda purpose: torch.Generator().manual_seed(5),
+    )  # fmt: skip
+    term = penalty.begin(setting)
+    theirs = BertForMaskedLM(AutoConfig.from_pretrained(
+        tmp_path, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)).train()  # fmt: skip
+    theirs.bert.load_state_dict(net.module.encoder.state_dict(), strict=False)
+    head = theirs.cls.predictions
+    head.transform.dense.load_state_dict(term.modules.layer.state_dict())
+    head.transform.LayerNorm.eps = term.modules.norm.eps
+    seen, wanted = hidden_tokens(tokens, pipeline.mask, 45, torch.Generator().manual_seed(5))
+    net.module.train()
+    learning = [*net.module.encoder.parameters(), *term.modules.parameters()]
+    steps = [torch.optim.SGD(learning, 0.5), torch.optim.SGD(theirs.parameters(), 0.5)]
+    ours = penalty.apart(term, net, 0)
+    told = theirs(input_ids=(seen - 1).clamp_min(0), attention_mask=(seen > 0).long(), labels=wanted).loss
+    torch.testing.assert_close(ours, told)
+    for loss, step in zip((ours, told), steps, strict=True):
+        loss.backward()
+        step.step()
+    moved = dict(theirs.bert.named_parameters())
+    for name, parameter in net.module.encoder.named_parameters():
+        torch.testing.assert_close(parameter, moved[name])
+    torch.testing.assert_close(term.modules.layer.weight, head.transform.dense.weight)
+    torch.testing.assert_close(term.modules.bias, theirs.cls.predictions.bias)
+    assert penalty.apart(term, net, 1) is None
 
 
 @pytest.mark.parametrize("name", ["lora", "dora", "ia3"])

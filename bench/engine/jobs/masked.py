@@ -1,7 +1,5 @@
 """Pretraining by masked tokens: no label is read, and the score is the share of hidden tokens that are filled in."""
 
-from dataclasses import replace
-
 import torch
 
 from bench.engine.common.context import OnDevice
@@ -17,18 +15,15 @@ from bench.network.capture import in_eval_mode
 from bench.network.masked import Filler, fill, hidden_tokens
 from bench.network.units import Network
 from bench.store.results import Point
-from bench.strategies.masked_tokens import MaskedTokens
 
 
 def learn_masked(network: Network, task: Assignment, data: OnDevice) -> tuple[Outcome, list[Point], int]:
     """In place; what became of it, its score on the test texts, and of how many tokens that is."""
-    recipe = replace(task.recipe, penalty=MaskedTokens(phases=None))
     start = {name: tensor.detach().clone() for name, tensor in network.module.state_dict().items()}
     setting = TrainingSetting(network, start, data.train, task.pipeline, task.training, task.order_seed,
                               data.train.whole, _no_source)  # fmt: skip
-    procedure = replace(task.procedure, recipe=recipe)
-    team = Solo(network, procedure, task.hyper, setting=setting)
-    session = Session(team, plain_stages(network, procedure), [Stream(task.images, task.order_seed)])
+    team = Solo(network, task.procedure, task.hyper, setting=setting)
+    session = Session(team, plain_stages(network, task.procedure), [Stream(task.images, task.order_seed)])
     session.advance(task.training.steps, set())
     outcome = session.outcomes[0][0]
     if outcome.diverged_at is not None:

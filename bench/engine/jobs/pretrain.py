@@ -23,6 +23,7 @@ from bench.spec.recipe import Recipe, uniform
 from bench.spec.refs import Training
 from bench.store import blobs
 from bench.store.results import Cost, Logical, Point, PretrainResult
+from bench.strategies.masked_tokens import MaskedTokens
 
 EVALUATIONS = 4
 
@@ -36,7 +37,11 @@ def run_pretraining(spec: PretrainSpec, context: Context, begins: Callable[[], N
     loaded = load_pretrained(network, state, network.num_units) if state is not None else None
     network.module.to(context.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     task = Assignment(
-        recipe=Recipe(init="random", phases=uniform([1.0] * network.num_units)),
+        recipe=Recipe(
+            init="random",
+            phases=uniform([1.0] * network.num_units),
+            penalty=None if spec.objective is None else MaskedTokens(phases=None),
+        ),
         training=_training(spec, len(data.train)),
         hyper=Hyper(spec.lr, spec.weight_decay),
         pipeline=spec.pipeline,

@@ -29,7 +29,9 @@ def training_flops(network: Network, procedure: Procedure, batch_size: int, step
         end = min(planned, steps)
         if end <= start:
             break
-        counted = step_flops(network, recipe.active(number), pipeline, known)
+        counted = _apart_flops(network, procedure, number) or step_flops(
+            network, recipe.active(number), pipeline, known
+        )
         if recipe.penalty is not None and (passes := recipe.penalty.passes_in(number)):
             counted += round(passes * _pass_flops(network, pipeline))
         total += counted / COUNTED * batch_size * (end - start)
@@ -42,6 +44,21 @@ def step_flops(network: Network, active: Learning, pipeline: Any, known: FlopCou
     if key not in known:
         known[key] = _count(network, active, pipeline)
     return known[key]
+
+
+def _apart_flops(network: Network, procedure: Procedure, phase: int) -> int:
+    """Of one step on `COUNTED` examples in a phase that learns without labels; 0: another phase."""
+    penalty = procedure.recipe.penalty
+    if penalty is None:
+        return 0
+    twin = copy.deepcopy(network)
+    twin.set_active(procedure.recipe.active(phase))
+    shadow = twin.module.to("meta")
+    with FlopCounterMode(display=False) as counter:
+        loss = penalty.apart_on(twin, _blank(procedure.pipeline, shadow), phase)
+        if loss is not None:
+            loss.backward()  # type: ignore[no-untyped-call]
+    return int(counter.get_total_flops())
 
 
 def _pass_flops(network: Network, pipeline: Any) -> int:

@@ -16,19 +16,19 @@ OPEN = 4  # tables of so many tasks are open; of more, all are folded
 NO_CLASS = "none of these"
 CAPTION = (
     "Mean over n = {repeats} repeats unless a cell says “of {repeats}”, ± half of the 95 % Student t interval over "
-    "repeats alone, on these very test examples. Balanced accuracy is the mean recall of the classes, F1 the mean of "
+    "repeats alone, on these very test {example}s. Balanced accuracy is the mean recall of the classes, F1 the mean of "
     f"theirs, MCC Matthews’ correlation. ECE, the expected calibration error, has {BINS} equally wide bins of the "
     "predicted class’s probability. AUROC is the rank statistic of two classes; of more, the mean of each class "
     "against the others, where the suite keeps all "
-    "probabilities. The lowest recall is over the examples of all repeats together. Classes go by their numbers, from "
-    "0. Strategies whose classifiers give no probabilities have no log-loss, ECE and AUROC; a column that would be "
+    "probabilities. The lowest recall is over the {example}s of all repeats together. Classes go by their numbers, "
+    "from 0. Strategies whose classifiers give no probabilities have no log-loss, ECE and AUROC; a column that would be "
     "empty is left out."
 )
 
 
 def mistakes_section(facts: Facts) -> Section | None:
     how = (
-        "How each strategy errs on the test examples of each task, and which class it knows least. A balanced "
+        f"How each strategy errs on the test {facts.example}s of each task, and which class it knows least. A balanced "
         "accuracy below the plain one says that rare classes are told worse than common ones."
     )
     if not (facts.results.finals["status"] == "ok").any():
@@ -37,7 +37,8 @@ def mistakes_section(facts: Facts) -> Section | None:
     blocks: list[Block] = []
     if found.cells:
         repeats = max(one.planned for one in found.cells)
-        blocks += [*_tables(facts, found), Words([CAPTION.format(repeats=repeats)], tone="caption")]
+        caption = CAPTION.format(repeats=repeats, example=facts.example)
+        blocks += [*_tables(facts, found), Words([caption], tone="caption")]
     else:
         blocks.append(Words([_why_nothing(facts)]))
     if found.problems:
@@ -118,7 +119,8 @@ def _confusion(facts: Facts, one: Mistakes, number: int) -> Table:
     assert one.table is not None
     names = [str(k) for k in range(one.num_classes)]
     given = [*names, *([NO_CLASS] if one.table.shape[1] > one.num_classes else [])]
-    columns = [Column("True class", numeric=False), Column("Examples"), *(Column(name, "%") for name in given)]
+    columns = [Column("True class", numeric=False), Column(f"{facts.example.capitalize()}s")]
+    columns += [Column(name, "%") for name in given]
     rows = []
     for name, counts in zip(names, one.table, strict=True):
         shares = counts / max(int(counts.sum()), 1)

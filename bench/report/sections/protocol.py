@@ -193,10 +193,11 @@ def _of_clips(augment: dict[str, Any]) -> list[str]:
     moves = [f"shifts up to {100 * how['shift']:g} % of the length"] if how.get("shift") else []
     moves += [f"noise up to {how['noise']:g} times a clip's own spread"] if how.get("noise") else []
     masks = [plural(how[name], f"mask {of}", f"masks {of}")
-             for name, of in (("time_masks", "in time"), ("mel_masks", "of frequencies where the network takes log-mel energies")) if how.get(name)]  # fmt: skip
+             for name, of in MASKS.items() if how.get(name)]
     return moves + ([f"{' and '.join(masks)}, up to {100 * how['widest']:g} % wide"] if masks else [])
 
 
+MASKS = {"time_masks": "in time", "mel_masks": "of frequencies where the network takes log-mel energies"}
 CHANGES = {"image": _of_images, "text": _of_texts, "sound": _of_clips}
 
 

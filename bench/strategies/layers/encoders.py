@@ -41,8 +41,8 @@ ATTENTION = {
 
 @dataclass(frozen=True)
 class Places:
-    """In one layer: what puts out attention's and the MLP's part of the sum, and the norm behind the second sum, where the
-    network's configuration does not put it before."""
+    """In one layer: what puts out attention's and the MLP's part of the sum, and the norm behind the second sum, unless
+    a configuration puts norms before both."""
 
     attention: str
     mlp: str
