@@ -75,7 +75,9 @@ def _gather(root: Path, sources: list[tuple[Path, str | None]], added: str = "")
     if not rows or (kind.modality == "text" and foreign.total() > len(rows)):
         raise DataError(f"{shown(root)}: no pictures in folders named after classes; expected {root.name}/CLASS/*.jpg "
                         f"or {root.name}/train/CLASS/*.jpg, or texts as .txt, or clips as .wav{convert}")
-    notes = (f"`{added}` was added to the training {MODALITIES[kind.modality].example}s",) if added else ()
+    notes: tuple[str, ...] = ()
+    if added:
+        notes = (f"`{added}` was added to the training {MODALITIES[kind.modality].example}s",)
     if passed:
         notes += (f"files that are no {kind.word}, passed over: {len(passed)}{convert}",)
     splits = None if rows[0][2] is None else tuple(str(split) for _, _, split in rows)

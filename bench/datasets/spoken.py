@@ -66,7 +66,9 @@ def _scan(options: SpokenOptions) -> Labelled:
     if set(options.held_out) == set(speakers):
         raise DataError(f"{NAME}: held_out: all speakers are held out, and nobody is left to learn from")
     digits = sorted({digit for _, digit, _, _ in clips})
-    notes = (f"all clips of {listed(options.held_out)} are in the split shift",) if options.held_out else ()
+    notes: tuple[str, ...] = ()
+    if options.held_out:
+        notes = (f"all clips of {listed(options.held_out)} are in the split shift",)
     if others:
         notes += (f"clips that are not called {CALLED}, passed over: {others}",)
     return Labelled(

@@ -93,7 +93,8 @@ def test_yamnet_is_the_published_one_on_real_clips(real):
     spec = spec_from_file_location("yamnet_beside", real / "weights" / "yamnet.py")
     theirs = module_from_spec(spec)
     spec.loader.exec_module(theirs)
-    state = {name: one.float() for name, one in load_file(real / "weights" / "yamnet_audioset_fp16.safetensors").items()}
+    file = real / "weights" / "yamnet_audioset_fp16.safetensors"
+    state = {name: one.float() for name, one in load_file(file).items()}
     network = theirs.YAMNet().eval()
     network.load_state_dict(state)
     ours = YamNet(521).eval()

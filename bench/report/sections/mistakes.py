@@ -21,8 +21,8 @@ CAPTION = (
     "predicted class’s probability. AUROC is the rank statistic of two classes; of more, the mean of each class "
     "against the others, where the suite keeps all "
     "probabilities. The lowest recall is over the {example}s of all repeats together. Classes go by their numbers, "
-    "from 0. Strategies whose classifiers give no probabilities have no log-loss, ECE and AUROC; a column that would be "
-    "empty is left out."
+    "from 0. Strategies whose classifiers give no probabilities have no log-loss, ECE and AUROC; a column that would "
+    "be empty is left out."
 )
 
 
