@@ -78,8 +78,8 @@ class Seen:
 @contextmanager
 def watched(network: Net, features: bool = True, units: bool = False) -> Iterator[Seen]:
     """What reaches the classifier, and what each unit puts out, the last of its parts to speak: either if asked for.
-    The stem of an encoder puts out what its first layer takes in: parts of the stem run again behind the layers, and others
-    make tables that belong to no example."""
+    The stem of an encoder puts out what its first layer takes in: parts of the stem run again behind the layers, and
+    others make tables that belong to no example."""
     seen = Seen(channels_last=getattr(network.module, "output_fmt", "") == "NHWC")  # timm's word
     first_layer = getattr(network.module, "first_layer", None)
 
