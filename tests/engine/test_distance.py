@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 import torch
 
+from bench import modalities
 from bench.engine.common import distance
 from bench.engine.common.distance import distance_of
 from bench.engine.common.sources import source_of
@@ -190,3 +191,29 @@ def test_a_joint_error_that_cannot_be_had_costs_nothing_else(tmp_path, monkeypat
     assert (found.features, found.num) == (0.25, 3)
     assert found.source_error is not None
     assert distance._measure(spec, network, apart, apart).joint_folds == 2
+
+
+def test_of_texts_tokens_are_counted():
+    """Held against scikit-learn's counts; batches of different lengths give rows of one width."""
+    from sklearn.feature_extraction.text import CountVectorizer
+
+    tokens = torch.tensor([[3, 5, 3, 0], [5, 4095, 0, 0]])
+    texts = [" ".join(f"t{number}" for number in row if number) for row in tokens.tolist()]
+    vocabulary = {f"t{number}": number for number in range(distance.COUNTED)}
+    theirs = CountVectorizer(vocabulary=vocabulary).transform(texts).toarray()
+    assert distance._counts(tokens).tolist() == theirs.tolist()
+    longer = torch.nn.functional.pad(tokens, (0, 5))
+    assert torch.equal(distance._counts(longer), distance._counts(tokens))
+
+
+def test_texts_of_different_lengths_are_told_apart():
+    from bench.backbones.small_transformer import SmallTransformerOptions, takes
+    from bench.datasets.written import WRITTEN, WrittenOptions
+
+    pipeline = takes(SmallTransformerOptions().model_dump())
+    handling, rows = modalities.of(pipeline).handling(), []
+    for name in ("sentences", "sentences_mid"):
+        split = WRITTEN[name].load(WrittenOptions(train_per_class=10, test_per_class=10)).test
+        tokens = handling.prepared(split.columns, pipeline, {}).long()
+        rows.append(distance._counts(tokens))
+    assert distance._told_apart(rows[0][:40], rows[1][:40]) < 0.3

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from bench.engine.jobs.perform import perform
+from bench.network.build import adapted
 from bench.network.capture import in_eval_mode, watched
 from bench.spec.refs import Weights
 from bench.strategies import STRATEGIES
@@ -101,6 +102,13 @@ def test_norms_biases_and_what_decays_are_found_on_a_bert(tmp_path):
     assert net.learned(plain["norm_tune"]) - head == {name for name in body if "LayerNorm" in name}
     exempt = {name for name in body if name.endswith(".bias") or "LayerNorm.weight" in name}
     assert net.decaying - head == body - exempt
+
+
+def test_factors_of_ia3_are_not_pulled_to_zero(tmp_path):
+    net, _ = rows_and_network(tmp_path)
+    made = adapted(net, toys.recipe("ia3", 5).adapt, ("coarse", 1))
+    assert made.added
+    assert not made.decaying & made.added
 
 
 def test_biases_of_a_network_without_any_are_told(tmp_path):

@@ -28,11 +28,12 @@ from bench.spec.refs import DataRef
 from bench.store.remembered import find_out_once
 from bench.store.results import Distance
 
-FORM = 2  # of what is remembered: another way of measuring has another number
+FORM = 3  # of what is remembered: another way of measuring has another number
 MOST = 512  # images of each side, as many of one as of the other
 FEWEST = 20
 FOLDS = 5
 PENALTY = 0.001  # of each classifier, by the scale of `closed_forms.py`
+COUNTED = 4096  # numbers that tokens are counted under; of a larger vocabulary several have one in common
 SIDE = 32  # pixels are told apart at this size at most, so that an image is a row of 3,072 numbers
 
 
@@ -123,14 +124,21 @@ def _places(source: tuple[str, ...], target: tuple[str, ...]) -> Tensor | None:
 
 
 def _pixels(images: Examples, spec: FitSpec) -> Tensor:
-    """What the network takes, as rows of numbers; of pictures, thumbnails."""
+    """What the network takes, as rows of numbers; of pictures, thumbnails, and of texts how often each token stands in
+    them."""
     rows = []
     for index in torch.split(torch.arange(len(images), device=images.device), BATCH):
         values = images.take(index).inputs(spec.pipeline)
         if values.ndim == 4 and max(values.shape[2:]) > SIDE:
             values = torch.nn.functional.adaptive_avg_pool2d(values, SIDE)
-        rows.append(values.flatten(1))
+        rows.append(values.flatten(1) if values.is_floating_point() else _counts(values))
     return torch.cat(rows)
+
+
+def _counts(tokens: Tensor) -> Tensor:
+    """int [B, L], 0 being padding -> [B, COUNTED]"""
+    found = torch.zeros(len(tokens), COUNTED, device=tokens.device)
+    return found.scatter_add_(1, tokens % COUNTED, (tokens > 0).float())
 
 
 def _told_apart(ours: Tensor, theirs: Tensor) -> float:

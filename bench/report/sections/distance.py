@@ -19,6 +19,7 @@ APART = (
     "95 % intervals speak of new {example}s{renewed}: Wilson's for the errors, widened because folds hang together "
     "(Nadeau and Bengio 2003), the jackknife's for MMD²."
 )
+INPUTS = "what the network takes in, which of a text is how often each token stands in it"
 BOUND = (
     "Ben-David et al. 2010: where source and target have the same classes, the error of a classifier on the target "
     "is at most its error on the source, plus half of the distance between the two, plus λ, the least sum of both "
@@ -89,7 +90,7 @@ def _apart(facts: Facts, pairs: list[Pair]) -> Table:
     nums = sorted({one.num for one in pairs})
     num = str(nums[0]) if len(nums) == 1 else f"{nums[0]} to {nums[-1]}"
     caption = APART.format(
-        num=num, example=facts.example, inputs="the pixels" if is_of_pictures else "what the network takes in",
+        num=num, example=facts.example, inputs="the pixels" if is_of_pictures else INPUTS,
         renewed=" and new pretrainings" if facts.renews_pretraining else "",
     )  # fmt: skip
     return Table("distances", columns, rows, caption)
