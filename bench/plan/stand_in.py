@@ -101,8 +101,8 @@ def _study(suite: Suite, spec: TransferabilitySpec, told: list[str]) -> Suite:
     own = spec.model_copy(update={
         "dataset": use.source, "options": {"train_per_class": 40, "test_per_class": 20}, "labels_per_class": LARGEST,
         "splits": spec.splits[:1], "groups": groups,
-        "backbone": {"name": use.network, "image_size": use.side, "takes": use.takes, "pretrain": pretrain}, "keep": "all",
-        "reading": "last",
+        "backbone": {"name": use.network, "image_size": use.side, "takes": use.takes, "pretrain": pretrain},
+        "keep": "all", "reading": "last",
     })  # fmt: skip
     return Suite.model_validate({**suite.model_dump(), **study.stands_for(own), study.KEY: own.model_dump()})
 

@@ -1,6 +1,7 @@
 """Encoders of sound, held against the library that they come from: what they see, what they say, and their files."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from bench.backbones.encoder_families import FAMILIES, EncoderOptions
 from bench.backbones.encoders import BACKBONE, found
 from bench.backbones.sound_fronts import front_of
 from bench.errors import BenchError
+from bench.modalities.clips import fitted
 from bench.modalities.waves import SoundHandling
 from bench.network.build import build_network, load_pretrained, read_state
 from bench.network.capture import in_eval_mode, watched
