@@ -111,7 +111,15 @@ def _config(folder: Path, path: str) -> dict[str, Any]:
                          f"({type(error).__name__}: {error})") from error
     if "auto_map" in read and kind not in FAMILIES:
         raise BenchError(f"hf:{_short(path)}: a {kind!r} network needs code that comes with it, and none is run here")
-    return {name: value for name, value in sorted(read.items()) if name not in SILENT}
+    kept: dict[str, Any] = _telling(read)
+    return kept
+
+
+def _telling(value: Any) -> Any:
+    """Without what is silent, in configurations within a configuration too."""
+    if not isinstance(value, dict):
+        return value
+    return {name: _telling(one) for name, one in sorted(value.items()) if name not in SILENT}
 
 
 def _pooling(folder: Path, family: Family | None, name: str) -> Pooling:

@@ -1,9 +1,13 @@
 """Arithmetic of clips that reading files and feeding networks share: rate, length and scale. No torch here."""
 
+from typing import TypeVar
+
 import numpy as np
 import numpy.typing as npt
 
 from bench.errors import BenchError
+
+Number = TypeVar("Number", np.int16, np.float32)
 
 FULL = 32768.0  # full scale of 16-bit numbers
 
@@ -22,7 +26,7 @@ def resampled(wave: npt.NDArray[np.float32], rate: int, to: int) -> npt.NDArray[
     return np.pad(found[:wanted], (0, max(0, wanted - len(found))))
 
 
-def fitted(wave: npt.NDArray[np.int16], samples: int) -> npt.NDArray[np.int16]:
+def fitted(wave: npt.NDArray[Number], samples: int) -> npt.NDArray[Number]:
     """[T] -> [samples]: its middle, or zeros around it"""
     left = (len(wave) - samples) // 2
     if left >= 0:

@@ -50,10 +50,10 @@ class SoundHandling(Handling):
 
     def preparation(self, pipeline: SoundPipeline) -> SoundPipeline:
         """Without what `inputs` does."""
-        return replace(pipeline, mean=0.0, std=1.0, each=False, channels=0, side=0)
+        return replace(pipeline, mean=0.0, std=1.0, channels=0, side=0)
 
     def prepared(self, columns: Columns, pipeline: SoundPipeline, files: Mapping[str, Path]) -> Tensor:
-        """int16 [N, samples], or float16 [N, frames, bands]."""
+        """int16 [N, samples], float16 where each clip is normalised, or float16 [N, frames, bands]."""
         wave, rates = columns["wave"], columns["rate"]
         rate = int(rates[0]) if len(rates) else pipeline.rate
         parts = [_prepared(wave[start : start + AT_ONCE], rate, pipeline) for start in range(0, len(wave), AT_ONCE)]
@@ -87,25 +87,22 @@ class SoundHandling(Handling):
         """[B, samples], [B, frames, bands], or pictures [B, channels, frames, bands]."""
         values = [part[0].to(torch.get_default_dtype()) for part in parts]
         x = torch.cat(values) if len(values) > 1 else values[0]
-        if pipeline.mel is None:
+        if pipeline.mel is None and not pipeline.each:
             x = x / FULL
-        if pipeline.each:
-            places = tuple(range(1, x.ndim))
-            x = (x - x.mean(places, keepdim=True)) / (x.var(places, keepdim=True, correction=0) + TINY).sqrt()
         x = (x - pipeline.mean) / pipeline.std
         return _pictures(x, pipeline) if pipeline.channels else x
 
     def blank(self, pipeline: SoundPipeline, num: int, device: str) -> Tensor:
         """What is computed of noise: silence of equal parts has no variance that a layer could divide by."""
         kept = torch.rand(self._kept(pipeline, num).shape, generator=torch.Generator().manual_seed(0))
-        return self.inputs([(kept,)], replace(pipeline, each=False)).to(device)
+        return self.inputs([(kept,)], pipeline).to(device)
 
     def per_pass(self, pipeline: SoundPipeline) -> int:
         return max(1, PASS_VALUES // self.blank(pipeline, 1, "cpu").numel())
 
     def _kept(self, pipeline: SoundPipeline, num: int) -> Tensor:
         if pipeline.mel is None:
-            return torch.zeros(num, pipeline.samples, dtype=torch.int16)
+            return torch.zeros(num, pipeline.samples, dtype=torch.float16 if pipeline.each else torch.int16)
         frames = num_frames(pipeline.samples, pipeline.mel)
         return torch.zeros(num, frames, pipeline.mel.bands, dtype=torch.float16)
 
@@ -118,6 +115,8 @@ def _pictures(x: Tensor, pipeline: SoundPipeline) -> Tensor:
 
 
 def _prepared(wave: npt.NDArray[np.int16], rate: int, pipeline: SoundPipeline) -> Tensor:
+    if pipeline.each:
+        return torch.from_numpy(np.stack([_normalised(one, rate, pipeline) for one in wave])).half()
     if rate != pipeline.rate:
         scaled = wave.astype(np.float32) / np.float32(FULL)
         wave = np.stack([to_int16(resampled(one, rate, pipeline.rate)) for one in scaled])
@@ -125,6 +124,19 @@ def _prepared(wave: npt.NDArray[np.int16], rate: int, pipeline: SoundPipeline) -
     if pipeline.mel is None:
         return kept
     return log_mel(kept.float() / FULL, pipeline.rate, pipeline.mel).half()
+
+
+def _normalised(wave: npt.NDArray[np.int16], rate: int, pipeline: SoundPipeline) -> npt.NDArray[np.float32]:
+    """Mean 0 and variance 1 of the clip itself, as its extractor does it before it pads. Zeros at both ends alike are
+    what made it as long as its set's clips."""
+    some = np.flatnonzero(wave)
+    if len(some):
+        before = min(some[0], len(wave) - 1 - some[-1])
+        after = min(before + 1, len(wave) - 1 - some[-1])  # one more of an odd number
+        wave = wave[before : len(wave) - after]
+    clip = resampled(wave.astype(np.float32) / np.float32(FULL), rate, pipeline.rate)
+    clip = (clip - clip.mean()) / np.sqrt(clip.var() + np.float32(TINY))
+    return fitted(clip, pipeline.samples)
 
 
 def _changed(values: Tensor, how: SoundChanges, seeds: Sequence[int]) -> Tensor:

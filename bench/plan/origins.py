@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from bench.plan.plan import Lesson
-from bench.plan.resolve import ResolvedBackbone, ResolvedStage, ResolvedStrategy, pipeline
+from bench.plan.resolve import ResolvedBackbone, ResolvedStage, ResolvedStrategy, moved_by, pipeline
 from bench.spec.job import Job, PretrainSpec
 from bench.spec.refs import Weights
 
@@ -48,7 +48,7 @@ def _stage(backbone: ResolvedBackbone, stage: ResolvedStage, before: Origin) -> 
         optimizer=via.optimizer,
         lr=via.lr,
         weight_decay=via.weight_decay,
-        shift=via.shift,
+        shift=moved_by(via.shift, backbone.facts),
         seed=STAGE_SEED,
     )
     return Job("pretrain", spec, before.needs[-1:])

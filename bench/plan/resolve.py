@@ -220,6 +220,8 @@ def resolve_backbone(
         text = f"{spec.name!r} takes images of {facts.image_size} pixels only; build it for others with " \
                f"`options: {{img_size: {spec.image_size}}}`"
         problems.add((*loc, "image_size"), text)
+    if facts.modality != "image":
+        _check_of_pictures(spec, facts, Place(problems, loc))
     if spec.pretrain is not None:
         num = suite.repeats if spec.pretrain.seeds == "per_repeat" else 1
         inside = _pretrained_inside(spec, (options, num), facts, Place(problems, loc))
@@ -235,6 +237,14 @@ def resolve_backbone(
     label = spec.label or _label(spec, found, weights, path)
     files = {**({weights.identity: path} if path is not None else {}), **(found.files if found is not None else {})}
     return ResolvedBackbone(label, spec, facts, weights, options, (), files)
+
+
+def _check_of_pictures(spec: BackboneSpec, facts: BackboneFacts, at: Place) -> None:
+    """What only networks for pictures have a use for; a size is also one of pictures of sound."""
+    usual = BackboneSpec(name=spec.name)
+    for name in ("image_size", "mean", "std", "interpolation", "crop"):
+        if getattr(spec, name) != getattr(usual, name) and not (spec.takes and name == "image_size"):
+            at.add(f"{spec.name!r} takes {facts.modality} here, and `{name}` is of pictures", name)
 
 
 def _label(spec: BackboneSpec, found: Found | None, weights: Weights, path: Path | None) -> str:
@@ -328,7 +338,7 @@ def _pretrained_inside(
         optimizer=source.optimizer,
         lr=source.lr if source.lr is not None else lr,
         weight_decay=source.weight_decay if source.weight_decay is not None else weight_decay,
-        shift=source.shift,
+        shift=moved_by(source.shift, facts),
         seed=source.seed,
         objective="masked" if source.objective == "masked" else None,
     )
@@ -345,6 +355,11 @@ def _why_not_masked(spec: BackboneSpec, facts: BackboneFacts) -> str:
         return (f"masked tokens are learned of texts, and {spec.name!r} takes {facts.modality} data; the strategy "
                 "`rotation` learns pictures without labels")
     return "" if facts.takes.has_mask else f"the tokenizer of {spec.name!r} has no mask token"
+
+
+def moved_by(shift: int, facts: BackboneFacts) -> int:
+    """Pixels that training examples are moved by: none of texts and clips, so that it is in no key of theirs."""
+    return shift if facts.modality == "image" else 0
 
 
 def pipeline(spec: BackboneSpec, facts: BackboneFacts, data: DatasetFacts) -> Any:

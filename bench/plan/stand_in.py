@@ -7,7 +7,7 @@ STAND-IN. Numbers of such a run say that the suite works, and nothing about what
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from bench import backbones, datasets
 from bench.suite import study
@@ -43,6 +43,7 @@ class Embedded:
     network: str
     lessons: dict[str, Any]  # how the network learns it
     side: int | None = None  # pixels that the network sees
+    takes: Literal["log_mel"] | None = None  # of sound, where it is a network for pictures
 
 
 EMBEDDED = {
@@ -51,6 +52,9 @@ EMBEDDED = {
     "text": Embedded(("sentences_near", "sentences_mid", "sentences_far"), "sentences", "written sentences",
                      "small_transformer",
                      {"epochs": 4, "options": {"train_per_class": 100}, "optimizer": "adamw", "lr": 0.003}),
+    # Another seed than the target's: no two stages learn the same examples.
+    "sound": Embedded(("tones",), "tones", "drawn sounds", "small_resnet",
+                      {"epochs": 4, "options": {"train_per_class": 40, "seed": FIRST_SEED}}, takes="log_mel"),
 }  # fmt: skip
 
 
@@ -62,10 +66,12 @@ def rehearsal(loaded: LoadedSuite, missing: Collection[str]) -> LoadedSuite:
     if suite.transferability is not None:
         suite = _study(suite, suite.transferability, told)
         missing = ()
-    taken = [_taken(spec.name) for spec in suite.backbones]
+    said = {_said(spec) for spec in suite.datasets}
+    taken = [_taken(spec.name, spec.takes, said) for spec in suite.backbones]
     usual = taken[0] if len(set(taken)) == 1 else "image"
     sets = tuple(_dataset(number, spec, usual, (missing, told)) for number, spec in enumerate(suite.datasets))
-    networks = tuple(_backbone(number, spec, missing, told) for number, spec in enumerate(suite.backbones))
+    networks = tuple(_backbone((number, taken[number]), spec, missing, told)
+                     for number, spec in enumerate(suite.backbones))  # fmt: skip
     way = EMBEDDED[usual].worlds[-1]
     listed = tuple(_on_the_way(spec, way, missing, told) for spec in suite.strategies)
     listed = _strategies(listed, [EMBEDDED[one].network for one in dict.fromkeys(taken)], told)
@@ -88,15 +94,15 @@ def rehearsal(loaded: LoadedSuite, missing: Collection[str]) -> LoadedSuite:
 
 def _study(suite: Suite, spec: TransferabilitySpec, told: list[str]) -> Suite:
     """Of parts of the embedded source world, with the small network."""
-    use = EMBEDDED[_taken(str(spec.backbone.get("name")))]
+    use = EMBEDDED[_taken(str(spec.backbone.get("name")), spec.backbone.get("takes"), {"text"})]
     told.append(f"the study of {datasets.short_name(spec.dataset)}: halves of the embedded world {use.source}")
     pretrain = {**use.lessons, "epochs": 2, "options": {}, "seed": FIRST_SEED}
     groups = ("shapes", "textures") if spec.groups and use.source == "source" else ()
     own = spec.model_copy(update={
         "dataset": use.source, "options": {"train_per_class": 40, "test_per_class": 20}, "labels_per_class": LARGEST,
         "splits": spec.splits[:1], "groups": groups,
-        "backbone": {"name": use.network, "image_size": use.side, "pretrain": pretrain}, "keep": "all",
-        "reading": "last",
+        "backbone": {"name": use.network, "image_size": use.side, "takes": use.takes, "pretrain": pretrain},
+        "keep": "all", "reading": "last",
     })  # fmt: skip
     return Suite.model_validate({**suite.model_dump(), **study.stands_for(own), study.KEY: own.model_dump()})
 
@@ -108,8 +114,7 @@ def _dataset(number: int, spec: DatasetSpec, usual: str, how: tuple[Collection[s
     if not _is_missing(spec.name, spec.options, missing):
         # Trained for less than the suite asks, on one split, because one search serves all repeats.
         return spec.model_copy(update={"label": f"{shown} ({MARK})", "test": TestSpec(resplit=False)})
-    is_text = spec.options.get("text") is not None or spec.options.get("second") is not None
-    worlds = EMBEDDED["text" if is_text else usual].worlds
+    worlds = EMBEDDED[_said(spec) or usual].worlds
     world = worlds[number % len(worlds)]
     told.append(f"dataset {shown}: the embedded world {world}")
     amounts = [one if one != "full" else LARGEST for one in spec.labels_per_class] or [5, LARGEST]
@@ -123,10 +128,14 @@ def _half(classes: ClassesSpec | None) -> ClassesSpec | None:
     return classes if classes is not None and classes.half is not None else None
 
 
-def _backbone(number: int, spec: BackboneSpec, missing: Collection[str], told: list[str]) -> BackboneSpec:
+def _backbone(
+    which: tuple[int, str], spec: BackboneSpec, missing: Collection[str], told: list[str]
+) -> BackboneSpec:
+    """`which`: its number in the suite, and its modality."""
+    number, taken = which
     shown = _shown(spec)
     label = f"{shown} ({MARK})"
-    use = EMBEDDED[_taken(spec.name)]
+    use = EMBEDDED[taken]
     entry = backbones.BACKBONES.get(spec.name)
     if entry is not None and entry.found is None and spec.weights in (None, "random"):
         if spec.pretrain is None or not _is_missing(spec.pretrain.dataset, spec.pretrain.options, missing):
@@ -137,15 +146,29 @@ def _backbone(number: int, spec: BackboneSpec, missing: Collection[str], told: l
         return spec.model_copy(update={"label": label, "pretrain": source})
     if spec.weights == "random":
         told.append(f"backbone {shown}: {use.network} with random weights")
-        return BackboneSpec(name=use.network, options={"width": 8 + 4 * number}, image_size=use.side, label=label)
+        return BackboneSpec(name=use.network, options={"width": 8 + 4 * number}, image_size=use.side,
+                            takes=use.takes, label=label)  # fmt: skip
     told.append(f"backbone {shown}: {use.network}, pretrained here on {use.what}")
     source = PretrainingSpec(dataset=use.source, seed=FIRST_SEED + number, **use.lessons)
-    return BackboneSpec(name=use.network, pretrain=source, image_size=use.side, label=label)
+    return BackboneSpec(name=use.network, pretrain=source, image_size=use.side, takes=use.takes, label=label)
 
 
-def _taken(name: str) -> str:
-    """The modality of a network; those of timm and torchvision take pictures."""
+def _said(spec: DatasetSpec) -> str | None:
+    """The modality of data, as far as a suite tells; files may hold anything."""
+    if any(spec.options.get(name) is not None for name in ("text", "second")):
+        return "text"
+    if any(spec.options.get(name) is not None for name in ("rate", "seconds")):
+        return "sound"
+    entry = datasets.DATASETS.get(datasets.split_name(spec.name)[0])
+    return entry.modality if entry is not None and not entry.where else None
+
+
+def _taken(name: str, takes: str | None, said: Collection[str | None]) -> str:
+    """The modality of a network; those of timm and torchvision take pictures. `said`: modalities of the data, which
+    decide where an entry stands for encoders of texts and of sound."""
     entry = backbones.BACKBONES.get(backbones.split_name(name)[0])
+    if takes or (entry is not None and entry.found is not None and "sound" in said and "text" not in said):
+        return "sound"
     return entry.facts.modality if entry is not None and entry.facts.modality in EMBEDDED else "image"
 
 

@@ -1,6 +1,7 @@
 """Encoders of sound, held against the library that they come from: what they see, what they say, and their files."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from bench.backbones.encoder_families import FAMILIES, EncoderOptions
 from bench.backbones.encoders import BACKBONE, found
 from bench.backbones.sound_fronts import front_of
 from bench.errors import BenchError
+from bench.modalities.clips import fitted
 from bench.modalities.waves import SoundHandling
 from bench.network.build import build_network, load_pretrained, read_state
 from bench.network.capture import in_eval_mode, watched
@@ -265,3 +267,13 @@ def test_units_put_out_what_the_library_calls_hidden_states(saved, name):
     # In some networks the library's list ends before the last norm.
     for unit, state in enumerate((*said.hidden_states[:-1], said.last_hidden_state)):
         torch.testing.assert_close(units.units[unit], state)
+
+
+def test_a_short_clip_is_normalised_without_the_silence_around_it(saved):
+    _, pipeline, _ = network_of(saved("wav2vec2")[0])
+    wave = clips(7001)[0] // 2 + 900
+    theirs = extractor_of("wav2vec2")(wave.astype(np.float32) / 32768, sampling_rate=16000, return_tensors="np")
+    ours = seen(replace(pipeline, samples=16000), fitted(wave, 16000)[None])[0].numpy()
+    np.testing.assert_allclose(ours[4499:11500], theirs["input_values"][0], atol=2e-3, rtol=2e-3)
+    assert not ours[:4499].any()
+    assert not ours[11500:].any()

@@ -234,3 +234,53 @@ def test_stages_that_stand_in_learn_other_images_each(plan, folder):
     options = rehearsal(load_suite(Path("suites/x.yaml")), missing).suite.strategies[0].options
     stages = [options, *options["then"]]
     assert len({stage["dataset_options"]["seed"] for stage in stages}) == 3
+
+
+SOUND = """\
+name: heard
+datasets: [{name: spoken_digits, labels_per_class: [10], options: {seconds: 0.975}}]
+backbones: [{name: yamnet, weights: yamnet.pth}, "hf:me/wave"]
+strategies: [full_finetune, linear_probe]
+training: {steps: 2, augment: {sound: {shift: 0.1}}}
+repeats: 1
+"""
+
+
+def test_tones_stand_in_for_clips_and_a_network_of_log_mel_pictures_for_encoders(folder):
+    path = folder / "suites" / "x.yaml"
+    path.write_text(SOUND)
+    suite = rehearsal(load_suite(path), ["dataset spoken_digits", "weights yamnet.pth", "weights hf:me/wave"]).suite
+    assert [spec.name for spec in suite.datasets] == ["tones"]
+    assert [(spec.name, spec.takes, spec.pretrain.dataset) for spec in suite.backbones] == \
+           [("small_resnet", "log_mel", "tones")] * 2
+    assert suite.backbones[0].pretrain.options["seed"] != 0
+
+
+def test_settings_of_pictures_are_refused_of_networks_for_others(plan):
+    text = """\
+name: x
+datasets: [{name: tones, labels_per_class: [2]}]
+backbones:
+  - {name: yamnet, image_size: 32, crop: 0.5}
+  - {name: toy_conv, takes: log_mel, mean: 0.5}
+strategies: [scratch]
+training: {steps: 2}
+repeats: 1
+"""
+    with pytest.raises(SuiteError) as refused:
+        plan(text)
+    for place in ("backbones[0].image_size: 'yamnet' takes sound here, and `image_size` is of pictures",
+                  "backbones[0].crop:", "backbones[1].mean:"):  # fmt: skip
+        assert place in str(refused.value)
+
+
+def test_pixels_that_pictures_move_by_are_in_no_key_of_sound(plan):
+    text = """\
+name: x
+datasets: [{name: tones, labels_per_class: [2]}]
+backbones: [{name: toy_conv, takes: log_mel, pretrain: {dataset: tones, options: {seed: 1}, shift: SHIFT}}]
+strategies: [linear_probe]
+training: {steps: 2}
+repeats: 1
+"""
+    assert keys(plan(text.replace("SHIFT", "1"))) == keys(plan(text.replace("SHIFT", "3")))
