@@ -16,12 +16,10 @@ from bench.plan.origins import origin_of
 from bench.plan.pitfalls import PITFALLS, mistaken_cells
 from bench.plan.plan import Cell, DataSource, Declared, Finds, Plan, Role
 from bench.plan.precision import PLAIN, Machine, choose
+from bench.plan.problems import Problems
 from bench.plan.resolve import (
-    Problems,
     ResolvedBackbone,
     ResolvedStrategy,
-    file_weights,
-    hub_weights,
     pipeline,
     resolve_backbone,
     resolve_strategy,
@@ -29,6 +27,7 @@ from bench.plan.resolve import (
 from bench.plan.settings import for_modality, head_of, optimizer_of, search_of, source_examples_of, training_of, undrawn
 from bench.plan.study import check_reading, role_of
 from bench.plan.tasks import Task, tasks_of
+from bench.plan.weights import file_weights, hub_weights
 from bench.spec.job import FitSpec, Job
 from bench.spec.refs import LabelBudget, arithmetic_key
 from bench.suite.load import LoadedSuite

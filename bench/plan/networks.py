@@ -7,7 +7,8 @@ from bench.backbones.base import Found
 from bench.datasets.files import digests_of
 from bench.errors import BenchError, Missing
 from bench.keys import digest
-from bench.plan.resolve import Place, Problems, checked_options
+from bench.plan.problems import Place, Problems
+from bench.plan.resolve import checked_options
 from bench.suite.schema import BackboneSpec
 
 

@@ -5,19 +5,19 @@ from pathlib import Path
 from typing import Any
 
 from bench import backbones, datasets, strategies
-from bench.backbones import encoders, hub
 from bench.backbones.base import BackboneFacts, Found
 from bench.catalogue import OptionProblems, Options, parse_options
 from bench.datasets.base import DatasetEntry, DatasetFacts
-from bench.datasets.files import digests_of
 from bench.errors import BenchError, Missing
 from bench.keys import digest
 from bench.modalities import MODALITIES
 from bench.places import DATA, find_file
 from bench.plan.classes import chosen
-from bench.plan.plan import DataSource, Finds, Lesson
+from bench.plan.plan import DataSource, Lesson
 from bench.plan.precision import ASKED, Choice
+from bench.plan.problems import Loc, Place, Problems
 from bench.plan.titles import label_of
+from bench.plan.weights import outside_weights, weights_of
 from bench.spec.job import Job, PretrainSpec
 from bench.spec.recipe import Recipe, Via
 from bench.spec.refs import BackboneRef, DataRef, Metric, Weights
@@ -25,43 +25,9 @@ from bench.spec.spans import Span, Varied
 from bench.strategies import varied
 from bench.strategies.entry import Axis, StrategyEntry
 from bench.strategies.inline import axis_inline, build_inline, stops
-from bench.suite.load import LoadedSuite
 from bench.suite.schema import BackboneSpec, ClassesSpec, StrategySpec, Suite
 
-Loc = tuple[str | int, ...]
-
 PRETRAINING = {"sgd": (0.2, 5e-4), "adamw": (1e-3, 0.05)}  # rate and weight decay where a suite gives none
-
-
-@dataclass
-class Problems:
-    """Collects what is wrong, each with its place, so that all of it can be said at once; and what is not here."""
-
-    loaded: LoadedSuite
-    lines: list[str] = field(default_factory=list)
-    missing: dict[str, Missing] = field(default_factory=dict)  # by what it is
-    lacks: list[str] = field(default_factory=list)  # the same with its place
-    kept: Finds = field(default_factory=Finds)  # of an earlier run: nothing is looked for that stands here
-    finds: Finds = field(default_factory=Finds)
-
-    def add(self, loc: Loc, text: str) -> None:
-        self.lines.append(self.loaded.problem(loc, text))
-
-    def lack(self, loc: Loc, missing: Missing) -> None:
-        if missing.what not in self.missing:
-            self.lacks.append(self.loaded.problem(loc, str(missing)))
-        self.missing.setdefault(missing.what, missing)
-
-
-@dataclass(frozen=True)
-class Place:
-    """Somewhere in the suite, and what is wrong there."""
-
-    problems: Problems
-    loc: Loc
-
-    def add(self, text: str, *within: str | int) -> None:
-        self.problems.add((*self.loc, *within), text)
 
 
 @dataclass(frozen=True)
@@ -227,7 +193,7 @@ def resolve_backbone(
         inside = _pretrained_inside(spec, (options, num), facts, Place(problems, loc))
         return replace(inside, files=found.files) if inside is not None and found is not None else inside
     try:
-        weights, path = _outside_weights(spec, facts, problems) if found is None else _weights_of(found, spec, problems)
+        weights, path = outside_weights(spec, facts, problems) if found is None else weights_of(found, spec, problems)
     except Missing as missing:
         problems.lack((*loc, "weights"), missing)
         return None
@@ -253,64 +219,6 @@ def _label(spec: BackboneSpec, found: Found | None, weights: Weights, path: Path
     origin = path.name if path is not None and weights.origin == "file" else weights.origin
     name = found.short if found is not None else spec.name
     return name if weights.origin == "hub" else f"{name} ({origin})"
-
-
-def _weights_of(found: Found, spec: BackboneSpec, problems: Problems) -> tuple[Weights, Path | None]:
-    """Of a network whose files were found: what lies beside its configuration, where a suite names nothing else."""
-    if spec.weights == "random":
-        return Weights("random"), None
-    if spec.weights not in (None, "hub"):
-        return file_weights(spec.weights, problems)
-    written = digest([spec.name, "weights"])
-    if written in problems.kept.weights:
-        return Weights("file", problems.kept.weights[written]), None
-    if found.weights is None and found.on_hub:
-        raise encoders.lacking(found.on_hub, can_fetch=True)
-    if found.weights is None:
-        raise BenchError(f"{found.short}: no weights in one file (model.safetensors or pytorch_model.bin) beside its "
-                         "configuration; give `weights: random`, or the path of a checkpoint")
-    problems.finds.weights[written] = digests_of([found.weights])[0]
-    return Weights("file", problems.finds.weights[written]), found.weights
-
-
-def _outside_weights(spec: BackboneSpec, facts: BackboneFacts, problems: Problems) -> tuple[Weights, Path | None]:
-    """And the file; an earlier run's may be gone, but its name is known."""
-    is_timm = backbones.find(spec.name) is None
-    wanted = spec.weights or ("hub" if is_timm else "random")
-    if wanted == "random":
-        return Weights("random"), None
-    if wanted == "hub":
-        if not is_timm or not facts.has_hub_weights:
-            raise BenchError(
-                f"{spec.name!r} has no weights on the hub; give `weights: random`, the path of a checkpoint, "
-                "or `pretrain: {dataset: ...}`"
-            )
-        return hub_weights(backbones.full_name(spec.name), problems)
-    return file_weights(wanted, problems)
-
-
-def file_weights(wanted: str, problems: Problems) -> tuple[Weights, Path]:
-    written = digest([wanted])
-    if written in problems.kept.weights:
-        return Weights("file", problems.kept.weights[written]), Path(wanted)
-    path = find_file(wanted, problems.loaded.path.parent)
-    if path is None or not path.is_file():
-        way = f"no file of this name here, nor beside the suite, nor in a folder of {DATA}"
-        raise Missing("weights", wanted, f"{way} (other choices: `hub`, `random`)")
-    problems.finds.weights[written] = digests_of([path])[0]
-    return Weights("file", problems.finds.weights[written]), path
-
-
-def hub_weights(name: str, problems: Problems) -> tuple[Weights, Path]:
-    """Named by the file's content too: a tag's weights may be replaced."""
-    if name in problems.kept.weights:
-        return Weights("hub", problems.kept.weights[name]), Path(hub.file_name(name))
-    path = hub.find(name)
-    if path is None:
-        way = f"put {hub.file_name(name)} into {hub.FOLDER}/ of a folder of {DATA}"
-        raise Missing("weights", name, way, can_fetch=True)
-    problems.finds.weights[name] = f"{name}@{digests_of([path])[0]}"
-    return Weights("hub", problems.finds.weights[name]), path
 
 
 def _pretrained_inside(

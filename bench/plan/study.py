@@ -1,7 +1,7 @@
 """Which cells a study of transferability has: not every network belongs to every target."""
 
 from bench.plan.plan import Role
-from bench.plan.resolve import Problems
+from bench.plan.problems import Problems
 from bench.plan.settings import steps_of
 from bench.plan.tasks import Task
 from bench.strategies.entry import Axis

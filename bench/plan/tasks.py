@@ -4,7 +4,8 @@ import math
 from dataclasses import dataclass
 
 from bench.modalities import example_of
-from bench.plan.resolve import Asked, Problems, ResolvedDataset, resolve_dataset
+from bench.plan.problems import Problems
+from bench.plan.resolve import Asked, ResolvedDataset, resolve_dataset
 from bench.plan.resplit import resplits, splits_of, trouble
 from bench.spec.refs import LabelBudget
 from bench.suite.schema import DatasetSpec, Suite

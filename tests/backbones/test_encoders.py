@@ -19,7 +19,7 @@ from bench.modalities.tokens import tokenized
 from bench.network.build import build_network, load_pretrained, read_state
 from bench.network.capture import in_eval_mode, watched
 from bench.network.weights import WeightsError
-from bench.plan import resolve
+from bench.plan import weights
 from bench.spec.refs import BackboneRef, Weights
 from tests.engine import words
 
@@ -110,10 +110,10 @@ def test_a_half_copy_of_the_hubs_can_be_fetched_where_its_weights_are_wanted():
     spec = SimpleNamespace(name="hf:some/net", weights=None)
     problems = SimpleNamespace(kept=SimpleNamespace(weights={}))
     with pytest.raises(Missing, match="weights hf:some/net is not on this machine") as told:
-        resolve._weights_of(half, spec, problems)
+        weights.weights_of(half, spec, problems)
     assert told.value.can_fetch
     with pytest.raises(BenchError, match="no weights in one file") as told:
-        resolve._weights_of(replace(half, on_hub=""), spec, problems)
+        weights.weights_of(replace(half, on_hub=""), spec, problems)
     assert not isinstance(told.value, Missing)
 
 
