@@ -136,7 +136,7 @@ def test_the_second_text_of_a_pair_has_the_type_that_the_library_gives_it(tmp_pa
     for row, one in zip(rows, numbers, strict=True):
         row[: len(one)] = torch.tensor(list(one)) + 1
     theirs = PreTrainedTokenizerFast(tokenizer_file=str(folder / "tokenizer.json"), pad_token="[PAD]")
-    cut = [theirs(*pair) for pair in texts]
+    cut = [theirs(*pair, return_token_type_ids=True) for pair in texts]
     module = build_network(BackboneRef("hf", told.options, "coarse", Weights("random")), 3, 0).module.eval()
     for row, one in zip(rows, cut, strict=True):
         types = torch.tensor([one["token_type_ids"]]) if kind != "roberta" else None
