@@ -13,6 +13,7 @@ from bench.suite.recipe_schema import PhaseSpec, RecipeSpec
 from tests.engine import toys
 
 OPTIONS = {
+    "layer_probe": {"unit": 1},
     "freeze": {"upto": 2}, "transplant": {"keep": 2},  # one is required
     "intermediate": {"dataset": "tiny"},
     "delta": {"alpha": 0.02},  # held to random features as strongly as to good ones, nothing learns

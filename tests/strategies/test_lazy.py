@@ -47,7 +47,8 @@ def test_every_recipe_is_made_without_torch():
 import sys
 from bench.keys import digest
 from bench.strategies import STRATEGIES
-given = {"layer_probe": {"unit": 1}, "freeze": {"upto": 1}, "transplant": {"keep": 1}, "intermediate": {"dataset": "digits"}}
+given = {"layer_probe": {"unit": 1}, "freeze": {"upto": 1}, "transplant": {"keep": 1},
+         "intermediate": {"dataset": "digits"}}
 for name, entry in STRATEGIES.items():
     options = entry.options.model_validate(given.get(name, {}))
     digest(entry.build(options, 4))
