@@ -55,7 +55,8 @@ def finals(world: World, draw: np.random.Generator) -> pd.DataFrame:
 def _row(dataset, budget, strategy, repeat, column):
     right = column.images[repeat] > 0
     return {
-        "dataset": dataset, "budget": str(budget), "labels_per_class": float(budget), "backbone": "net",
+        "dataset": dataset, "modality": "image",
+        "budget": str(budget), "labels_per_class": float(budget), "backbone": "net",
         "strategy": strategy, "repeat": repeat, "status": "ok", "score": column.scores[repeat], "metric": "accuracy",
         "collapsed": 0.0, "pitfall": "", "right": "", "control": False, "pair": "", "target": "", "treatment": "",
         "keep": 0, "classes": None, "predictions": Held(Predictions(right)), "source_after": np.nan, "flops": np.nan,
@@ -123,6 +124,7 @@ def study(planned: studied.Planned, draw: np.random.Generator) -> pd.DataFrame:
     rows["pair"] = rows["pair"].replace("split 1", "shapes and textures")
     return rows.assign(
         dataset=rows["pair"] + rows["target"], budget="full", labels_per_class=100.0, backbone="net", collapsed=0.0,
+        modality="image",
         strategy=rows["treatment"] + rows["keep"].astype(str), source_after=np.nan, flops=np.nan, steps=10.0, key="",
         pitfall="", right="", control=False,
     )  # fmt: skip

@@ -105,7 +105,8 @@ def suite(world: Planted, draw: np.random.Generator, shares: np.ndarray | None =
 def finals(world: Planted) -> pd.DataFrame:
     """The rows of such a suite; s0 is the baseline. Scores come from `suite`."""
     return pd.DataFrame([
-        {"dataset": f"d{t}", "budget": "5", "backbone": "net", "strategy": f"s{s}", "repeat": r, "status": "ok",
+        {"dataset": f"d{t}", "modality": "image",
+         "budget": "5", "backbone": "net", "strategy": f"s{s}", "repeat": r, "status": "ok",
          "labels_per_class": 5.0, "baseline": s == 0, "score": 0.5, "predictions": None, "metric": "accuracy",
          "collapsed": 0.0, "key": ""}
         for t in range(world.tasks) for s in range(world.strategies) for r in range(world.n)

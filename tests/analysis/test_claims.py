@@ -21,7 +21,7 @@ from .planted import Planted
 
 def row(score, repeat=0, strategy="full", dataset="near", labels=5.0, **more):
     return {
-        "dataset": dataset, "budget": f"{labels:g}", "labels_per_class": labels, "backbone": "net",
+        "dataset": dataset, "modality": "image", "budget": f"{labels:g}", "labels_per_class": labels, "backbone": "net",
         "strategy": strategy, "repeat": repeat, "status": "ok", "score": score, "metric": "accuracy", "collapsed": 0.0,
         "pitfall": "", "right": "", "control": False, "pair": "", "target": "", "treatment": "", "keep": 0,
         "classes": None, "predictions": None, "weights": "ab", "source_after": math.nan, "flops": math.nan,

@@ -364,7 +364,8 @@ def test_what_is_computed_or_averaged_cannot_stop_early(name):
 
 def test_stop_early_leaves_the_rest_of_a_recipe_alone():
     for name in STRATEGIES:
-        needed = {"freeze": {"upto": 2}, "transplant": {"keep": 2}, "intermediate": {"dataset": "tiny"}}
+        needed = {"layer_probe": {"unit": 1}, "freeze": {"upto": 2}, "transplant": {"keep": 2},
+                  "intermediate": {"dataset": "tiny"}}
         recipe = build(name, **needed.get(name, {}))
         if recipe.trains and recipe.average == 1 and recipe.soup is None:
             assert rates(dataclasses.replace(recipe, stop_early=StopEarly(3, "loss"))) == rates(recipe)
