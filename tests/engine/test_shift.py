@@ -28,11 +28,8 @@ WAYS = ["full_finetune", "linear_probe", "wise_ft", "soup", "bn_adapt", "lora", 
         "logistic_probe", "prototypes", "knn", "head2toe", "own_head"]  # fmt: skip
 
 
-def test_split(whole):
+def exam_of(whole):
     return whole.test
-
-
-test_split.__test__ = False
 
 
 def strange_split(whole):
@@ -72,7 +69,7 @@ def final_of(folder, way, **fields):
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_split_equal_to_the_test_split_scores_exactly_the_same(tmp_path, with_shift, way):
-    with_shift(test_split)
+    with_shift(exam_of)
     _, final = final_of(tmp_path, way)
     result = final.result
     assert result["shift"] == {"score": result["score"], "loss": result["loss"], "num": result["num_test"]}
@@ -89,7 +86,7 @@ def test_images_of_another_style_score_lower(tmp_path, with_shift):
 def test_it_changes_no_other_number(tmp_path, with_shift, way):
     """Neither what a search chooses nor what a final comes to; and without one a record says nothing of it."""
     told = []
-    for number, make in enumerate((test_split, strange_split, lambda whole: None)):
+    for number, make in enumerate((exam_of, strange_split, lambda whole: None)):
         with_shift(make)
         trials, final = final_of(tmp_path / str(number), way)
         every = [numbers(one) for one in (*trials, final)]
@@ -152,7 +149,7 @@ def test_plain_cut_and_fleet_come_to_the_same(tmp_path, with_shift, monkeypatch,
 
 
 def test_a_point_that_was_not_chosen_is_scored_on_it_too(tmp_path, with_shift):
-    with_shift(test_split)
+    with_shift(exam_of)
     context = toys.context(tmp_path)
     spec = toys.fit_spec()
     toys.everything(context, spec)
@@ -164,7 +161,7 @@ def test_a_point_that_was_not_chosen_is_scored_on_it_too(tmp_path, with_shift):
 
 @pytest.mark.parametrize("way", ["full_finetune", "ridge_probe"])
 def test_a_network_in_wrong_use_is_not_scored_on_it(tmp_path, with_shift, way):
-    with_shift(test_split)
+    with_shift(exam_of)
     context = toys.context(tmp_path)
     spec, need = spec_of(context, way)
     search, right = toys.search_and_final(spec, need)
