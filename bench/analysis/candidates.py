@@ -3,14 +3,17 @@ stays a candidate unless some other one is shown to be better than it.
 """
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Hashable, Mapping
 from dataclasses import dataclass, replace
 from itertools import combinations
+from typing import TypeVar
 
 from bench.analysis.cells import Row, Task, task_of
 from bench.analysis.comparison import Scores, estimates
 from bench.analysis.statistics import LEVEL
 from bench.analysis.variance import Column
+
+Name = TypeVar("Name", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -19,7 +22,8 @@ class Place:
     is_highest: bool  # of all means
     behind: float = math.nan  # to the highest mean, at most 0
     # How far its true mean lies below the best of the others, at most 0: for any one strategy the interval holds on
-    # 95 % of pages, in all tasks at once. NaN, as p, where nothing could be tested.
+    # 95 % of pages, in all tasks at once. `low` does for all strategies at once, as it errs only where the one
+    # comparison with the true best does. NaN, as p, where nothing could be tested.
     low: float = math.nan
     high: float = math.nan
     p: float = math.nan  # that no other is better, corrected
@@ -29,18 +33,18 @@ class Place:
         return math.isfinite(self.p)
 
 
-def candidates(columns: Mapping[str, Column], families: int, broken: Collection[str] = ()) -> dict[str, Place]:
+def candidates(columns: Mapping[Name, Column], families: int, broken: Collection[Name] = ()) -> dict[Name, Place]:
     """By one-sided paired tests against every other strategy, Bonferroni over all of them and over `families` such
     questions of a page: the true best is among the candidates on 95 % of pages. `broken`: strategies that collapse at
     times, for whose means no test is honest; they stay candidates, and rule out nobody."""
     means = {name: column.alone().mean for name, column in columns.items()}
-    highest = max(means, key=lambda name: means[name], default="")
+    highest = max(means, key=lambda name: means[name], default=None)
     sound = [name for name in columns if name not in broken]
     pairs = {(a, b): columns[a].minus(columns[b]) for a, b in combinations(sound, 2)}
     pairs |= {(b, a): sample.opposite for (a, b), sample in pairs.items()}
     least = -2.0 if any(score < 0 for column in columns.values() for score in column.scores.values()) else -1.0
     num = len(sound) * families  # one more than its rivals: the two ends of an interval err together
-    places = {name: Place(True, name == highest, means[name] - means[highest]) for name in columns}
+    places = {name: Place(True, name == highest, means[name] - max(means.values())) for name in columns}
     for name in sound:
         rivals = estimates({other: pairs[other, name] for other in sound if other != name}).values()
         if not rivals or any(one.n < 2 for one in rivals):

@@ -201,6 +201,11 @@ class SuiteResults:
         return float(self.suite.get("verdicts", {}).get("margin", 1.0)) / 100
 
     @property
+    def decision_margin(self) -> float:
+        """What a strategy may give up to the best, at most, and be taken for its lower cost; a share."""
+        return float(self.suite.get("decision", {}).get("margin", 1.0)) / 100
+
+    @property
     def reached(self) -> float:
         """Share of the way from chance to where full fine-tuning ends, of which steps are counted."""
         return float(self.suite.get("verdicts", {}).get("reached", 0.9))

@@ -4,6 +4,7 @@ from bench.analysis.frame import SuiteResults
 from bench.gate.verdict import GateResult
 from bench.report.facts import Facts
 from bench.report.fill import fill
+from bench.report.sections.answer import answer_blocks
 from bench.report.sections.claims import claims_section
 from bench.report.sections.costs import cost_section
 from bench.report.sections.depths import depth_section
@@ -21,7 +22,7 @@ from bench.report.sections.search import search_section
 from bench.report.sections.similarity import mix_section, similarity_section
 from bench.report.sections.source import forgetting_section
 from bench.report.sections.tasks import tasks_section
-from bench.report.sections.top import findings, key_numbers, warnings
+from bench.report.sections.top import findings, key_numbers, remarks, warnings
 from bench.report.sections.transfer import transfer_section
 from bench.report.sections.transferability import transferability_section
 from bench.report.svg import drawing
@@ -61,8 +62,9 @@ def build(results: SuiteResults, gate: GateResult | None = None) -> str:
     facts = Facts.of(results)
     with drawing():
         wanted = [make for make in SECTIONS if not facts.studies or make not in BETWEEN_STRATEGIES]
+        answer = [] if facts.studies else answer_blocks(facts)
         sections: list[Section] = [found for make in wanted if (found := make(facts)) is not None]
-    styles = ["page.css"]
+    styles = ["page.css", "answer.css"]
     if gate is not None:
         sections.insert(0, regressions_section(gate))
         styles.append("gate.css")
@@ -72,7 +74,9 @@ def build(results: SuiteResults, gate: GateResult | None = None) -> str:
         results=results,
         baseline=gate is not None,
         findings=findings(facts),
-        numbers=key_numbers(facts),
+        answer=answer,
         warnings=warnings(facts),
+        remarks=remarks(facts),
+        numbers=key_numbers(facts),
         sections=sections,
     )

@@ -100,7 +100,16 @@ class Verbatim:
     kind = "verbatim"
 
 
-Block = Table | Figure | Words | Verbatim
+@dataclass(frozen=True)
+class Switch:
+    """Several figures of which the reader chooses one."""
+
+    title: str
+    figures: list[tuple[str, Figure]]
+    kind = "switch"
+
+
+Block = Table | Figure | Words | Verbatim | Switch
 
 
 @dataclass(frozen=True)

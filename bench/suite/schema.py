@@ -317,6 +317,11 @@ class VerdictsSpec(SuiteSection):
     of the way from chance to where full fine-tuning ends."""
 
 
+class DecisionSpec(SuiteSection):
+    margin: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
+    """Points that a strategy may give up to the best, at most, and still be the one to take for its lower cost."""
+
+
 # Of Windows, whatever stands behind a dot.
 DEVICES = {"CON", "PRN", "AUX", "NUL", *(f"{port}{number}" for port in ("COM", "LPT") for number in range(1, 10))}
 
@@ -363,6 +368,8 @@ class Suite(SuiteSection):
     """What finals leave beside their numbers."""
     verdicts: VerdictsSpec = VerdictsSpec()
     """What the page calls as good as the baseline. Moves no number."""
+    decision: DecisionSpec = DecisionSpec()
+    """Which strategy the page says to take. Moves no number."""
     gate: GateSpec = GateSpec()
     """What the nightly gate calls a regression. Moves no number."""
     repeats: Count = 5

@@ -15,11 +15,13 @@ from scipy.special import stdtrit
 
 from bench.analysis.candidates import candidates
 from bench.analysis.comparison import average
+from bench.analysis.decision import decisions
+from bench.analysis.frame import SuiteResults
 from bench.analysis.statistics import LEVEL
 from bench.analysis.variance import Estimate
 from bench.analysis.verdicts import AS_GOOD, HELPS, HURTS, verdicts
 
-from .planted import NEAR, Planted, finals, suite, task
+from .planted import NEAR, POINT, Planted, finals, suite, task
 
 CASES = ["equal", "lognormal", "half noisy", "ceiling", "ties"]
 MORE = ["noisy baseline", "two noisy", "families", "heavy tails", "breaking"]
@@ -117,6 +119,47 @@ SHAPES = [(1, 6), (6, 6), (1, 40), (6, 40)]
 LARGE = 4  # times fewer suites, where 40 strategies are compared
 
 
+def decided(world: Planted, suites: int, lead: float, margin: float = POINT, seed: int = 4) -> dict[str, float]:
+    """Strategies cost the more the later they stand, and the first half lies `lead` points below the others. Shares of
+    suites: "holds", of what is taken in any task, or over all, nothing gives up more than its bound; "wrong", some
+    answer is settled that gives up more than the margin; "settled", of answers; "dear", of answers that take somebody
+    although a cheaper one is truly within the margin."""
+    draw = np.random.default_rng([seed, world.n, world.tasks, world.strategies])
+    shares = np.full((world.tasks, world.strategies), world.share)
+    shares[:, : world.strategies // 2] -= lead * POINT
+    rows = finals(world)
+    results = SuiteResults("planted", "", "", {"decision": {"margin": 100 * margin}}, rows, rows, rows)
+    summary = [
+        {"dataset": f"d{t}", "budget": "5", "backbone": "net", "strategy": f"s{s}", "applicable": True,
+         "complete": True, "flops": 2.0**s, "n": world.n, "lr_edge": "", "num_images": world.num_images,
+         "modality": "image"}
+        for t in range(world.tasks) for s in range(world.strategies)
+    ]  # fmt: skip
+    count = dict.fromkeys(("holds", "wrong", "settled", "dear"), 0.0)
+    for _ in range(suites):
+        found = decisions(results, suite(world, draw, shares), summary)
+        every = [*found.tasks, *found.overall]
+        places = [int(one.taken[1][1:]) for one in every]
+        losses = [world.share - shares[0, place] for place in places]
+        count["holds"] += all(loss <= one.gives_up + 1e-9 for loss, one in zip(losses, every, strict=True))
+        count["wrong"] += any(one.is_settled and loss > margin for loss, one in zip(losses, every, strict=True))
+        count["settled"] += np.mean([one.is_settled for one in every])
+        cheapest = int(np.flatnonzero(shares[0] >= world.share - margin)[0])
+        count["dear"] += np.mean([place > cheapest for place in places])
+    return {name: one / suites for name, one in count.items()}
+
+
+def table_of_decisions(suites: int) -> Iterator[str]:
+    yield "case | n | tasks x strategies | lead, points | bound holds % | settled wrongly % | settled % | too dear %"
+    for case in ("equal", "half noisy"):
+        for n in (3, 5, 10):
+            for tasks in (1, 6):
+                for lead in (0.0, 3.0):
+                    found = decided(world_of(case, n=n, tasks=tasks), suites, lead)
+                    told = [100 * found[name] for name in ("holds", "wrong", "settled", "dear")]
+                    yield f"{case} | {n} | {tasks} x 6 | {lead} | " + " | ".join(f"{one:.1f}" for one in told)
+
+
 def table_of_verdicts(suites: int) -> Iterator[str]:
     yield "case | n | tasks x strategies | coverage % | of the worst strategy | variance / true | family error %"
     for tasks, strategies in SHAPES:
@@ -176,7 +219,7 @@ def table_of_power(suites: int) -> Iterator[str]:
 
 TABLES = {
     "verdicts": table_of_verdicts, "images": table_of_images, "splits": table_of_splits, "means": table_of_means,
-    "leaders": table_of_leaders, "power": table_of_power,
+    "leaders": table_of_leaders, "decisions": table_of_decisions, "power": table_of_power,
 }  # fmt: skip
 
 

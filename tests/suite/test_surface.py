@@ -6,7 +6,7 @@ from bench.suite.words import annotations
 
 SURFACE = {
     "Suite": "name description transferability datasets backbones strategies pitfalls claims head training search "
-    "engine records verdicts gate repeats seed",
+    "engine records verdicts decision gate repeats seed",
     "DatasetSpec": "name labels_per_class fraction total options classes metric test label",
     "ClassesSpec": "names group half split",
     "TransferabilitySpec": "dataset options backbone labels_per_class splits groups directions keep treatments "
@@ -16,6 +16,7 @@ SURFACE = {
     "DifferenceSpec": "more less",
     "TestSpec": "resplit",
     "VerdictsSpec": "margin reached",
+    "DecisionSpec": "margin",
     "BackboneSpec": "name weights pretrain options units image_size takes mean std interpolation crop label",
     "PretrainingSpec": "dataset options classes objective epochs batch_size optimizer lr weight_decay shift seed seeds "
     "allow_overlap",

@@ -6,15 +6,10 @@ from bench.analysis.cells import Row, records
 from bench.analysis.tables import cost_summary, feature_seconds
 from bench.analysis.words import listed, plural, shortened
 from bench.modalities import MODALITIES
-from bench.report.facts import Facts, name_cell, unique
-from bench.report.figures.lines import LinePoint
-from bench.report.figures.prices import prices_panel
+from bench.report.facts import Facts, name_cell
 from bench.report.view import (
     Block,
     Column,
-    Figure,
-    Look,
-    Panel,
     Section,
     Table,
     TableCell,
@@ -24,31 +19,11 @@ from bench.report.view import (
     percent,
 )
 
-AXES = (
-    ("flops", "FLOPs of one training"),
-    ("trainable_params", "trainable parameters"),
-    ("seconds", "seconds of one training"),
-)
-
 
 def cost_section(facts: Facts) -> Section | None:
-    how = (
-        "Further left is cheaper, further up is better; FLOPs and parameters belong to the strategy, seconds to the "
-        "machine that ran it."
-    )
+    how = "FLOPs and parameters belong to the strategy, seconds and memory to the machine that ran it."
     rows = records(cost_summary(facts.results.finals, facts.results.trials, facts.board.tasks))
-    if not rows:
-        return None
-    blocks: list[Block] = []
-    panels = _panels(facts, rows)
-    if panels:
-        caption = (
-            f"Mean test {facts.metric} in percent over the leaderboard's {plural(len(facts.board.tasks), 'task')} "
-            "against cost, both means over the same trainings; no interval is drawn, the leaderboard has it. "
-            "Logarithmic x axis."
-        )
-        blocks.append(Figure(panels, list(facts.strategies.values()), caption))
-    return Section("cost", "Cost", how, [*blocks, _table(facts, rows), *_shared(facts)])
+    return Section("cost", "Cost", how, [_table(facts, rows), *_shared(facts)]) if rows else None
 
 
 def _shared(facts: Facts) -> list[Block]:
@@ -68,26 +43,6 @@ def _shared(facts: Facts) -> list[Block]:
             tone="note",
         )
     ]
-
-
-def _panels(facts: Facts, rows: list[Row]) -> list[Panel]:
-    panels = []
-    for place, backbone in enumerate(unique(row["backbone"] for row in rows)):
-        mine = [row for row in rows if row["backbone"] == backbone]
-        for number, (column, axis) in enumerate(AXES):
-            marks = [_mark(facts, row, column) for row in mine if math.isfinite(row[column]) and row[column] > 0]
-            if marks:
-                title = shortened(backbone) if facts.many_backbones else axis[0].upper() + axis[1:]
-                panels.append(
-                    Panel(
-                        title, axis if facts.many_backbones else "", prices_panel(marks, axis, f"cost{place}-{number}")
-                    )
-                )
-    return panels
-
-
-def _mark(facts: Facts, row: Row, column: str) -> tuple[Look, LinePoint]:
-    return facts.strategies[row["strategy"]], LinePoint(float(row[column]), 100 * row["score"])
 
 
 def _table(facts: Facts, rows: list[Row]) -> Table:

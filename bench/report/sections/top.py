@@ -3,7 +3,7 @@
 from typing import Any
 
 from bench.analysis.cells import collapse_text, once, task_of
-from bench.analysis.headline import headline, in_claims
+from bench.analysis.headline import headline, in_claims, more
 from bench.analysis.pitfalls import in_a_sentence
 from bench.analysis.tables import feature_seconds
 from bench.analysis.transferability import verdict
@@ -17,40 +17,40 @@ CODE = {"code", "commit", "dirty"}  # of an environment
 
 
 def findings(facts: Facts) -> list[str]:
-    scope = [f"Intervals are at 95 %, {facts.scope}"] if facts.counts.ok and _has_repeats(facts) else []
+    """The answer."""
     if facts.studies:
         stated = [in_claims(facts.claims)] if facts.claims else []
-        return [*(verdict(study, facts.results.margin) for study in facts.studies), *stated, *scope]
+        return [*(verdict(study, facts.results.margin) for study in facts.studies), *stated]
     mistakes = [in_a_sentence(facts.pitfalls)] if facts.pitfalls else []
-    return [*headline(facts.results, facts.findings), *mistakes, *scope]
+    return [*headline(facts.results, facts.findings), *mistakes]
+
+
+def remarks(facts: Facts) -> list[str]:
+    """What else the reader must know, below the answer and the warnings."""
+    told = [] if facts.studies else more(facts.findings)
+    return [*told, *([f"Intervals are at 95 %, {facts.scope}"] if facts.counts.ok and _has_repeats(facts) else [])]
 
 
 def _has_repeats(facts: Facts) -> bool:
     return facts.results.finals["repeat"].nunique() > 1
 
 
-def key_numbers(facts: Facts) -> list[tuple[str, str, str]]:
-    """(number, what it counts, a remark)."""
+def key_numbers(facts: Facts) -> str:
+    """How much stands behind the page."""
     results = facts.results
     finished = sum(bool(row["complete"]) for row in facts.summary)
     frames = (results.every_final, results.every_trial, results.pretrainings)
     seconds = sum(float(once(frame)["seconds"].sum()) for frame in frames)
     seconds += sum(feature_seconds(results).values())
     trials = sorted({int(row["num_trials"]) for row in facts.summary if row["n"]} - {0})
-    span = "" if not trials else str(trials[0]) if len(trials) == 1 else f"{trials[0]}–{trials[-1]}"
+    span = "none" if not trials else str(trials[0]) if len(trials) == 1 else f"{trials[0]} to {trials[-1]}"
     repeats = int(results.finals["repeat"].nunique())
-    halved = "halved, " if results.trials["pruned"].any() else ""
-    return [
-        (
-            f"{len(facts.summary):,}",
-            plural(len(facts.summary), "cell")[len(f"{len(facts.summary):,} ") :],
-            f"{finished:,} complete",
-        ),
-        (f"{facts.counts.ok:,}", "trainings finished", f"of {facts.counts.planned:,} planned"),
-        (f"{repeats}", "repeat" if repeats == 1 else "repeats", _what_is_new(facts)),
-        (span or "—", "trials per search", f"{halved}the same rule for every strategy"),
-        (duration(seconds), "of training", "wall time, summed" if seconds else "nothing finished"),
-    ]
+    halved = ", halved as they go" if results.trials["pruned"].any() else ""
+    return (
+        f"{facts.counts.ok:,} of {plural(facts.counts.planned, 'training')} finished, {duration(seconds)} in all; "
+        f"{finished:,} of {len(facts.summary):,} pairs of task and strategy complete; {plural(repeats, 'repeat')} "
+        f"({_what_is_new(facts)}); trials in a search: {span}{halved}."
+    )
 
 
 def _what_is_new(facts: Facts) -> str:
