@@ -68,16 +68,24 @@ def _by_task(found: Decisions) -> str:
 
 def price(one: Decision, option: Option, found: Decisions) -> str:
     """`1/57 of the compute of full_finetune`; nothing for what prices are compared with."""
-    share = one.costs[option] / one.costs[one.dearest] if one.costs[one.dearest] > 0 else math.nan
-    if option == one.dearest or math.isnan(share):
+    told = share(one, option)
+    if option == one.dearest or not told:
         return ""
-    whose = f"the compute of {found.named(one.dearest)}"
-    if share < 0.5:
-        times = 1 / share if share > 0 else math.inf
-        return f"1/{times:.2g} of {whose}" if times < 100 else f"1/{times:,.0f} of {whose}"
-    if share < AS_MUCH:
-        return f"{share:.1f} of {whose}"
-    return f"{share:.1f} times {whose}" if share > 1 / AS_MUCH else f"about {whose}"
+    between = {"1": "about", "0": "none of"}.get(told, f"{told} of" if told < "1" or "/" in told else f"{told} times")
+    return f"{between} the compute of {found.named(one.dearest)}"
+
+
+def share(one: Decision, option: Option) -> str:
+    """Of the compute that others are compared with: `1/57`, `0.6`, `1`, `4.0`; nothing where it is not known."""
+    whole = one.costs[one.dearest]
+    part = one.costs[option] / whole if whole > 0 else math.nan
+    if math.isnan(part):
+        return ""
+    if part <= 0 or AS_MUCH <= part <= 1 / AS_MUCH:
+        return "1" if part > 0 else "0"
+    if part >= 0.5:
+        return f"{part:.1f}"
+    return f"1/{1 / part:.2g}" if part > 0.01 else f"1/{1 / part:,.0f}"
 
 
 def _ways_on(found: Decisions, one: Decision) -> str:

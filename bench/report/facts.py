@@ -133,7 +133,8 @@ class Facts:
 
     def dataset_cell(self, dataset: str) -> TableCell:
         """The same in a table; a file made of the table has the name alone."""
-        return replace(name_cell(dataset), sub=self.kinds[dataset] if self.is_mixed else "")
+        # What was pretrained on need not be a target.
+        return replace(name_cell(dataset), sub=self.kinds.get(dataset, "") if self.is_mixed else "")
 
     def heading(self, dataset: str, backbone: str) -> str:
         return f"{self.named(dataset)} · {shortened(backbone)}" if self.many_backbones else self.named(dataset)

@@ -41,6 +41,12 @@ def mixed(**suite):
                    suite={**made.suite, **suite})  # fmt: skip
 
 
+def test_a_source_that_is_no_target_may_lack_its_record():
+    made = mixed()
+    lost = made.pretrainings.assign(dataset="elsewhere", status="missing", score=float("nan"))
+    assert "elsewhere" in text_of(replace(made, pretrainings=lost))
+
+
 def text_of(results):
     return Page(render(results)).text
 

@@ -83,7 +83,7 @@ def _name_front(axes: "Axes", best: list[PriceMark], width: float) -> None:
 def _to_scale(marks: list[PriceMark]) -> tuple[list[PriceMark], list[PriceMark]]:
     """What is drawn, and what lies so far below that it would press the others together: a few at the most."""
     order = sorted(marks, key=lambda one: -one.score)
-    for at in range(len(order) - 1, math.ceil(len(order) / 2), -1):
+    for at in range(len(order) - 1, len(order) // 2, -1):
         kept, rest = order[:at], order[at:]
         spread = max(kept[0].score - kept[-1].score, 2.0)
         if kept[-1].score - rest[0].score > APART * spread and not any(one.is_taken for one in rest):

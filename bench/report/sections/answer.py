@@ -4,11 +4,11 @@ import math
 
 from bench.analysis.cells import Row, task_of
 from bench.analysis.decision import Decision
-from bench.analysis.decision_words import names, price, verdict_of
+from bench.analysis.decision_words import names, share, verdict_of
 from bench.analysis.distances import distances
 from bench.analysis.verdicts import AS_GOOD, HELPS, HURTS, UNDECIDED
 from bench.analysis.words import labels, plural
-from bench.report.facts import Facts, name_cell
+from bench.report.facts import Facts, name_cell, unique
 from bench.report.figures.prices import PriceMark, front, prices_panel
 from bench.report.view import (
     ABSENT,
@@ -25,6 +25,7 @@ from bench.report.view import (
     signed,
 )
 
+FIXED = "\u00a0"  # a space where no line ends
 MOST_ROWS = 12  # tasks on the first screen; the rest are folded
 MOST_PANELS = 4
 MOST_LOOKS = 12  # strategies in the legend; of more, only those that some panel names
@@ -55,7 +56,7 @@ def _table(facts: Facts, tasks: list[Decision], name: str, folded: str = "") -> 
         Column("Score", f"{facts.metric}, %", interval=True), Column("Gives up", "points, at most"),
     ]  # fmt: skip
     columns += [Column("Transfer", "points over scratch", numeric=False)] if has_scratch else []
-    columns += [Column("Perhaps as good", numeric=False), Column("One training", "compute and time", numeric=False)]
+    columns += [Column("Perhaps as good", numeric=False), Column("Compute", _compared(facts, tasks))]
     columns += [Column("Distance", "0 near, 2 far")] if known.pairs else []
     cells: dict[tuple[str, ...], Row] = {(*task_of(row), row["strategy"]): row for row in facts.summary}
     far = {(pair.dataset, pair.backbone): pair.features.mean for pair in known.pairs}
@@ -86,7 +87,7 @@ def _row(
     taken = name_cell(one.taken[1], facts.strategies[one.taken[1]])
     others = names(found, one.rivals) if one.rivals else "no other"
     bounds = (100 * row["low"], 100 * row["high"], row["n"])
-    cost = ", ".join([f"{compact(row['flops'], 'FLOP')}", duration(row["seconds"])])
+    cost = f"{compact(row['flops'], 'FLOP')}, {duration(row['seconds'])}".replace(" ", FIXED).replace(f",{FIXED}", ", ")
     gives_up = 100 * max(one.gives_up, 0)
     return [
         TableCell(facts.named(question[0]), f"{question[0]}, {question[1]}", labels(question[1]), "name"),
@@ -97,13 +98,18 @@ def _row(
                   value="" if math.isnan(gives_up) else gives_up),
         *transfer,
         TableCell(others, css="others"),
-        TableCell(price(one, one.taken, found) or "compared with", sub=cost, css="others"),
+        TableCell(share(one, one.taken) or ABSENT, value=row["flops"] / 1e9, sub=cost),
     ]  # fmt: skip
+
+
+def _compared(facts: Facts, tasks: list[Decision]) -> str:
+    dearest = unique(facts.findings.decisions.named(one.dearest) for one in tasks)
+    return f"of {dearest[0]}" if len(dearest) == 1 else "of the dearest"
 
 
 def _spread(row: Row) -> str:
     span = f"{percent(row['low'])} to {percent(row['high'])}" if math.isfinite(row["low"]) else "no interval"
-    return f"{span}, n = {row['n']}"
+    return f"{span}, n = {row['n']}".replace(" ", FIXED).replace(f",{FIXED}", ", ")
 
 
 def _transfer(facts: Facts, one: Decision) -> TableCell:
