@@ -57,7 +57,7 @@ def _what_to_take(found: Decisions, one: Decision) -> str:
 
 
 def _and(parts: list[str]) -> str:
-    return parts[0] if len(parts) == 1 else f"{'; '.join(parts[:-1])}; and {parts[-1]}"
+    return parts[0] if len(parts) == 1 else f"{'; '.join(parts[:-1])}, and {parts[-1]}"
 
 
 def _by_task(found: Decisions) -> str:
