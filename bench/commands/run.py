@@ -41,6 +41,7 @@ class RunOptions:
     timeout: float | None = None
     max_runs: int = 0
     json: bool = False
+    text: str | None = None  # of the suite, where it is no file
 
 
 def run(options: RunOptions) -> int:
@@ -94,7 +95,7 @@ def plan_with_all_it_needs(options: RunOptions) -> tuple[Plan, tuple[str, ...]]:
     machine = machine_here(options.gpus)
 
     def made(stand_in_for: tuple[str, ...] = ()) -> Plan:
-        how = How(machine, stand_in_for)
+        how = How(machine, stand_in_for, options.text)
         return plan_from_file(options.suite, options.overrides, options.folders, options.max_runs, how)
 
     try:

@@ -43,13 +43,14 @@ class How:
 
     machine: Machine | None = None
     stand_in_for: tuple[str, ...] = ()  # what is missing, and to be replaced
+    text: str | None = None  # of the suite, where it is no file
 
 
 def plan_from_file(
     path: Path, overrides: Sequence[str], folders: Folders, max_runs: int = MAX_RUNS, how: How | None = None
 ) -> Plan:
     how = how or How()
-    loaded = load_suite(path, overrides)
+    loaded = load_suite(path, overrides, how.text)
     if how.stand_in_for:
         loaded = rehearsal(loaded, how.stand_in_for)
     machine = how.machine or _machine_of_last_run(loaded.suite.name, folders) or machine_here()
