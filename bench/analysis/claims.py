@@ -158,14 +158,15 @@ def _untestable(sample: Sample, example: str) -> str:
 
 
 def _found(asked: list[_Asked]) -> list[Estimate]:
-    """Contrasts of one kind of value say of each other how far repeats scatter."""
-    found = {number: NOTHING for number in range(len(asked))}
-    for value in {one.claim.value for one in asked}:
-        found |= estimates({
-            number: one.sample for number, one in enumerate(asked)
-            if one.claim.value == value and one.sample is not None and one.sample.n
-        })  # fmt: skip
-    return list(found.values())
+    """Contrasts of the same strategies and one kind of value say of each other how far repeats scatter; a contrast with
+    a strategy that breaks now and then says nothing of one without it."""
+    groups: dict[tuple[str, frozenset[str]], dict[int, Sample]] = {}
+    for number, one in enumerate(asked):
+        if one.sample is not None and one.sample.n:
+            strategies = frozenset(place["strategy"] for side in one.sides for _, place in side.terms)
+            groups.setdefault((one.claim.value, strategies), {})[number] = one.sample
+    found = {number: one for group in groups.values() for number, one in estimates(group).items()}
+    return [found.get(number, NOTHING) for number in range(len(asked))]
 
 
 def _outside(found: Estimate, region: tuple[float, float]) -> tuple[float, float]:

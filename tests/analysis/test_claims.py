@@ -197,6 +197,16 @@ def test_where_every_repeat_collapsed_that_is_its_score():
     assert one.found.n == 5
 
 
+def test_a_strategy_that_breaks_widens_no_claim_about_others():
+    quiet = cell([0.82, 0.86, 0.81]) + cell([0.80, 0.85, 0.79], strategy="probe")
+    rows = quiet + cell([0.9, 0.2, 0.6], strategy="scratch")
+    about = {"more": {"strategy": "full"}, "less": {"strategy": "probe"}, "above": 0.0}
+    scratch = {**BEATS, "above": 0.0}
+    one, _, _ = one_of(rows, about, scratch, {**scratch, "less": {"strategy": "scratch"}, "above": 3.0})
+    [alone] = one_of(quiet, about)
+    assert one.found.error == pytest.approx(alone.found.error)
+
+
 def test_what_is_kept_of_the_source():
     rows = [*cell([0.8] * 3), *cell([0.8] * 3, strategy="scratch")]
     for one in rows:
