@@ -1,5 +1,6 @@
-"""Which cells published values speak of, and what of their protocol is known to be the same. `suite/references.py` reads
-the values; `analysis/references.py` lays them beside the cells' own scores.
+"""Which cells published values speak of, and what of their protocol is known to be the same.
+
+`suite/references.py` reads the values; `analysis/references.py` lays them beside the cells' own scores.
 """
 
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from bench.suite.references import Reference, ReferenceFile
 
 METRICS = {"accuracy": "accuracy", "mean_per_class": "mean accuracy per class", "macro_f1": "macro-F1",
            "mcc": "Matthews correlation"}  # fmt: skip
-READINGS = {"last": "the last weights", "best_on_test": "the best test score along the training",
+READINGS = {"last": "after the last step", "best_on_test": "at the best of several moments, by test scores",
             "ten_best_on_test": "the mean of the ten best test scores along the training"}  # fmt: skip
 NONE = "none"  # of pretraining
 
@@ -95,14 +96,14 @@ def _facts(reference: Reference, cell: Cell, spec: FitSpec) -> Iterator[Fact]:
     theirs, recipe, training = reference.protocol, spec.recipe, spec.training
     is_trained = recipe.solve is None and recipe.own_head is None
     side = spec.pipeline.image_size if isinstance(spec.pipeline, Pipeline) else None
-    reading = READINGS["last"] if recipe.stop_early is None else "the moment that validation chose"
+    reading = READINGS["last"] if recipe.stop_early is None else "at the moment that validation chose"
     yield _pretraining(reference, cell, spec)
     yield Fact("labels", cell.budget.text, reference.labels, True)
     yield _counted("steps", training.steps if is_trained else None, theirs.steps)
     yield _counted("batch size", training.batch_size if is_trained else None, theirs.batch_size)
     yield _counted("image size", side, theirs.image_size)
     yield _counted("settings tried", spec.search.trials if is_trained else None, theirs.settings)
-    yield _worded("score of", reading, READINGS[theirs.reads] if theirs.reads else "")
+    yield _worded("moment of the score", reading, READINGS[theirs.reads] if theirs.reads else "")
     yield _counted("repeats", len(cell.finals), theirs.repeats)
     yield _worded("average", "mean", theirs.average or "")
     yield _worded("metric", METRICS[spec.data.metric], METRICS[theirs.metric] if theirs.metric else "")

@@ -1,7 +1,8 @@
 """A suite file -> a checked, frozen `Suite` with every default filled, or every problem of the file at once.
 
-The way: `files.py` and `positions.py` read, `overrides.py` replaces, `shorthand.py` and `study.py` spell out, `schema.py`
-checks, `refusals.py` words what it refused, `checks.py` compares entries. `plan/` reads the result.
+The way: `files.py` and `positions.py` read, `overrides.py` replaces, `shorthand.py` and `study.py` spell out,
+`schema.py` checks, `refusals.py` words what it refused, `checks.py` compares entries, `references.py` reads the files
+of published values that are named. `plan/` reads the result.
 """
 
 from collections.abc import Mapping, Sequence

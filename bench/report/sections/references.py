@@ -12,16 +12,16 @@ from bench.report.view import ABSENT, Block, Column, Section, Table, TableCell, 
 MOST = 60  # rows
 HOW = "Others have published scores for settings like these. They stand beside the scores of this page, not in them."
 CAPTION = (
-    "Each row is a published value and the cell (data set, labels, network and strategy) that it speaks of. The "
-    "difference is this page’s mean minus the published value; in the drawing, the line at 0 is the published value and "
-    "the bar this page’s 95 % interval. “Reproduced” is said only where the value lies in the interval and everything "
-    "in the next table is known to be the same."
+    "Each row is a published value beside this page’s score for the same data set, number of labels, network and "
+    "strategy. The difference is this page’s mean minus the published value; in the drawing the line is the published "
+    "value, the bar this page’s 95 % interval. “Reproduced” is said only where the value lies in the interval and all "
+    "that the next table asks is known to be the same."
 )
 PROTOCOLS = (
-    "Each row is a way of measuring: first here, then as published. What is not known may differ. A published value has "
-    "no interval, and what was chosen on test images is too high."
+    "Each row is a way of measuring. What is not known may differ. A published value stands without an interval, and a "
+    "score chosen by test images is too high."
 )
-MARKS = {REPRODUCED: ("●", "helps"), OUTSIDE: ("▲▼", "hurts")}
+MARKS = {REPRODUCED: ("=", "helps"), OUTSIDE: ("≠", "hurts")}
 CHECKED = {"source": "read in its repository", "text": "read in the paper", "logs": "computed anew from its logs"}
 
 Key = tuple[str, str, tuple[Fact, ...]]  # source, table, how the value and the cell's own score were measured
@@ -54,8 +54,9 @@ def _left_out(found: Sequence[Beside]) -> list[str]:
 
 def _of_none(one: Published) -> str:
     return (
-        f"{shortened(one.file.source)} ({shortened(one.file.name)}): {plural(len(one.file.values), 'published value')}, "
-        "none for a data set, number of labels, network and strategy of this suite."
+        f"{shortened(one.file.source, 100)} ({shortened(one.file.name)}): "
+        f"{plural(len(one.file.values), 'published value')}, none of them for a data set, number of labels, network "
+        "and strategy that meet in this suite."
     )
 
 
@@ -96,14 +97,14 @@ def _verdict(one: Beside, number: int) -> TableCell:
     mark, css = MARKS.get(one.verdict, ("○", "undecided"))
     differs = [fact.name for fact in one.match.facts if fact.same is False]
     unknown = [fact.name for fact in one.match.facts if fact.same is None]
-    parts = [f"other {listed(differs, 9)}"] if differs else []
-    parts += [f"not known: {listed(unknown, 9)}"] if unknown else []
+    parts = [f"other {listed(differs)}"] if differs else []
+    parts += [f"not known: {listed(unknown)}"] if unknown else []
     sub = f"protocol {number}" + (f": {'; '.join(parts)}" if parts else "")
     return TableCell(f"{mark} {one.verdict}", value=one.verdict, sub=sub, css=f"answer {css}")
 
 
 def _protocols(found: Sequence[Beside], keys: list[Key]) -> Table:
-    columns = [Column(title, numeric=False) for title in ("Protocol", "Differs: here, published", "Not known", "Same")]
+    columns = [Column(title, numeric=False) for title in ("Protocol", "Differs", "Not known", "Same")]
     firsts = {key: next(one for one in found if _key(one) == key) for key in keys}
     rows = [_protocol(number, firsts[key]) for number, key in enumerate(keys, start=1)]
     return Table("protocols", columns, rows, PROTOCOLS, title="How they were measured")
@@ -112,19 +113,19 @@ def _protocols(found: Sequence[Beside], keys: list[Key]) -> Table:
 def _protocol(number: int, one: Beside) -> list[TableCell]:
     reference, told = one.match.reference, one.match.facts
     source = f"{shortened(reference.source, 100)}; {shortened(reference.table, 120)}; {CHECKED[reference.checked]}"
-    differs = [f"{fact.name}: {fact.ours}, {fact.theirs}" for fact in told if fact.same is False]
+    differs = [f"{fact.name}: {fact.ours} here, {fact.theirs} published" for fact in told if fact.same is False]
     unknown = [_half_known(fact) for fact in told if fact.same is None]
-    same = [f"{fact.name}: {fact.ours}" for fact in told if fact.same]
+    same = [fact.name for fact in told if fact.same]
     notes = " ".join(reference.protocol.notes)
     return [
         TableCell(f"protocol {number}", value=number, sub=source, css="claim"),
         TableCell("; ".join(differs) or "nothing that is known", sub=notes, css="claim"),
         TableCell("; ".join(unknown) or "nothing", css="claim"),
-        TableCell("; ".join(same) or "nothing", css="claim"),
+        TableCell(", ".join(same), css="claim"),
     ]
 
 
 def _half_known(fact: Fact) -> str:
-    sides = [f"here {fact.ours}" if fact.ours else "", f"published {fact.theirs}" if fact.theirs else ""]
+    sides = [f"{fact.ours} here" if fact.ours else "", f"{fact.theirs} published" if fact.theirs else ""]
     told = ", ".join(side for side in sides if side)
     return f"{fact.name} ({told})" if told else fact.name
