@@ -147,8 +147,10 @@ def reference_markdown() -> str:
 
 def _references() -> str:
     """The files that `references` names."""
-    sections = [("the file", ReferencesSpec), ("tables[]", TableSpec), ("tables[].rows[]", RowSpec),
-                ("tables[].columns[]", PartSpec), ("protocol", ProtocolSpec)]  # fmt: skip
+    sections: list[tuple[str, type[BaseModel]]] = [
+        ("the file", ReferencesSpec), ("tables[]", TableSpec), ("tables[].rows[]", RowSpec),
+        ("tables[].columns[]", PartSpec), ("protocol", ProtocolSpec),
+    ]  # fmt: skip
     shared = set(annotations(PartSpec))
     parts = [_REFERENCES]
     for path, section in sections:
