@@ -61,7 +61,8 @@ def test_by_names_or_by_labels(matches):
 
 @pytest.mark.parametrize(("old", "new"), [
     ("tiny", "tin"), ("tiny", "tiny2"), ("class: 4", "class: 5"), ("labels_per_class: 4", "fraction: 0.04"),
-    ("toy_conv", "toy"), ("linear_probe", "linear"), ("linear_probe", "full_finetune"), ("labels_per_class: 4", "total: 8"),
+    ("toy_conv", "toy"), ("linear_probe", "linear"), ("linear_probe", "full_finetune"),
+    ("labels_per_class: 4", "total: 8"),
 ])  # fmt: skip
 def test_nothing_is_guessed(matches, old, new):
     assert matches(PROBE.replace(old, new)) == ()

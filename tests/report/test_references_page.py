@@ -1,4 +1,4 @@
-"""Published numbers on a page: beside own ones, with what differs, and never a verdict over values measured otherwise."""
+"""Published numbers on a page: beside own ones, with what differs; no verdict where anything was measured otherwise."""
 
 import dataclasses
 import html

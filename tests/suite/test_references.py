@@ -1,5 +1,6 @@
 """Files of published values: what they come to, every message, and the ones that ship."""
 
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
@@ -77,7 +78,8 @@ WRONG = {
         "values: [30, .nan]": "13:44: tables[0].rows[1].values[1]: expected a finite number at least 0 and at most "
         "100, got nan",
         "value: [30, 40]": "13:31: tables[0].rows[1]: unknown key 'value'; did you mean 'values' or 'called'? Known: "
-        "backbone, called, dataset, fraction, keep, labels_per_class, pair, protocol, strategy, total, treatment, values",
+        "backbone, called, dataset, fraction, keep, labels_per_class, pair, protocol, strategy, total, treatment, "
+        "values",
         "backbone: net, values: [30, 40]": "13:9: tables[0].rows[1]: backbone: said twice, by two of table, column and "
         "row",
         "labels_per_class: 3, values: [30, 40]": "13:9: tables[0].rows[1]: labels: said twice, by two of table, column "
@@ -92,8 +94,8 @@ WRONG = {
         "{labels_per_class: 5}": "dataset: said nowhere, neither by the table nor by a column nor by this row",
         "{dataset: near}": "labels: said nowhere, neither by the table nor by a column nor by this row",
         "{dataset: near, labels_per_class: 5, total: 50}": "labels: give one of labels_per_class, fraction and total",
-        "{dataset: near, labels_per_class: few}": "9:43: tables[0].columns[0].labels_per_class: expected a whole number "
-        "above 0 or 'full', got 'few' (text)",
+        "{dataset: near, labels_per_class: few}": "9:43: tables[0].columns[0].labels_per_class: expected a whole "
+        "number above 0 or 'full', got 'few' (text)",
     },
     "checked: text": {
         "checked: memory": "5:14: tables[0].checked: expected 'source', 'text' or 'logs', got 'memory' (text)",
@@ -155,8 +157,8 @@ def test_a_file_that_is_not_there_and_one_that_is_wrong(tmp_path: Path, monkeypa
         load_suite(Path("suites/x.yaml"))
     assert caught.value.problems == (
         "suites/x.yaml:10:14: references[0]: suites/rafs.yaml: no such file; did you mean suites/refs.yaml?",
-        "suites/x.yaml:10:25: references[1]: suites/refs.yaml:13:39: tables[0].rows[1].values: expected 2, one for each "
-        "column, got 1",
+        "suites/x.yaml:10:25: references[1]: suites/refs.yaml:13:39: tables[0].rows[1].values: expected 2, one for "
+        "each column, got 1",
     )
 
 
@@ -210,6 +212,16 @@ def test_means_of_the_leaderboard_follow_from_its_values() -> None:
     assert {called: round(sum(found) / 19, 1) for called, found in rows.items()} == {
         "From-Scratch": 43.1, "Sup-100%": 66.4, "Sup-Rotation-100%": 68.0, "VAE": 38.2,
     }  # fmt: skip
+
+
+def test_every_task_of_our_vtab_has_its_values() -> None:
+    found = load_suite(ROOT / "suites" / "vtab_1k.yaml")
+    assert [file.name for file in found.references] == ["references/vtab.yaml"]
+    for spec in found.suite.datasets:
+        told = [one.strategy for one in found.references[0].values
+                if spec.name in one.dataset and one.labels == f"total {spec.total[0]}"
+                and any(fnmatchcase("resnet50.a1_in1k", pattern) for pattern in one.backbone)]  # fmt: skip
+        assert told == [("scratch",), ("full_finetune",)], spec.name
 
 
 def test_the_figures_of_a_study_and_the_file_agree() -> None:
