@@ -99,8 +99,11 @@ def _facts(reference: Reference, cell: Cell, spec: FitSpec) -> Iterator[Fact]:
     reading = READINGS["last"] if recipe.stop_early is None else "at the moment that validation chose"
     yield _pretraining(reference, cell, spec)
     yield Fact("labels", cell.budget.text, reference.labels, True)
-    yield _counted("steps", training.steps if is_trained else None, theirs.steps)
-    yield _counted("batch size", training.batch_size if is_trained else None, theirs.batch_size)
+    if is_trained:
+        yield _counted("steps", training.steps, theirs.steps)
+        yield _counted("batch size", training.batch_size, theirs.batch_size)
+    elif theirs.steps:
+        yield Fact("steps", "none, as it is solved at once", f"{theirs.steps:,}", False)
     yield _counted("image size", side, theirs.image_size)
     yield _counted("settings tried", spec.search.trials if is_trained else None, theirs.settings)
     yield _worded("moment of the score", reading, READINGS[theirs.reads] if theirs.reads else "")
@@ -133,7 +136,7 @@ def _weights(cell: Cell, spec: FitSpec) -> str:
 
 
 def _counted(name: str, ours: int | None, theirs: int | None) -> Fact:
-    """What a closed form does not do, nobody can compare."""
+    """None where it is not known, or not counted alike."""
     return _worded(name, "" if ours is None else f"{ours:,}", "" if theirs is None else f"{theirs:,}")
 
 

@@ -123,9 +123,13 @@ def test_the_size_of_images(matches):
     assert facts(matches(protocol("image_size: 224", said)))["image size"].same is False
 
 
-def test_a_closed_form_takes_no_steps_to_compare(matches):
-    told = facts(matches(protocol("steps: 20, batch_size: 8, settings: 3", PROBE.replace("linear", "ridge"))))
-    assert [told[name].same for name in ("steps", "batch size", "settings tried")] == [None] * 3
+def test_a_closed_form_takes_no_steps(matches):
+    solved = PROBE.replace("linear", "ridge")
+    told = facts(matches(protocol("steps: 20, batch_size: 8, settings: 3", solved)))
+    assert (told["steps"].theirs, told["steps"].same) == ("20", False)
+    assert "batch size" not in told
+    assert (told["settings tried"].ours, told["settings tried"].same) == ("", None)
+    assert "steps" not in facts(matches(solved))
 
 
 @pytest.mark.parametrize(("words", "same"), [

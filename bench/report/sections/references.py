@@ -13,9 +13,8 @@ MOST = 60  # rows
 HOW = "Others have published scores for settings like these. They stand beside the scores of this page, not in them."
 CAPTION = (
     "Each row is a published value beside this page’s score for the same data set, number of labels, network and "
-    "strategy. The difference is this page’s mean minus the published value; in the drawing the line is the published "
-    "value, the bar this page’s 95 % interval. “Reproduced” is said only where the value lies in the interval and all "
-    "that the next table asks is known to be the same."
+    "strategy; the difference is here minus published. “Reproduced” takes a value inside this page’s 95 % interval and "
+    "a protocol that is known to be the same in all points of the next table. A wide interval holds many values."
 )
 PROTOCOLS = (
     "Each row is a way of measuring. What is not known may differ. A published value stands without an interval, and a "
