@@ -105,7 +105,7 @@ def test_a_row_has_both_numbers_their_difference_and_what_differs(made):
     assert "50.0 FT" in text
     assert f"+{100 * row['mean'] - 50:.1f}" in text
     assert "beside, not comparable protocol 1: other steps; not known: steps" in text
-    assert "steps: 200 here, 1,000 published" in text
+    assert "steps: here 200, published 1,000" in text
     assert "Cropped." in text
     assert "Somebody 2020; Table 3; read in the paper" in text
     assert "reproduced protocol" not in text

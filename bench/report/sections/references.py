@@ -112,7 +112,7 @@ def _protocols(found: Sequence[Beside], keys: list[Key]) -> Table:
 def _protocol(number: int, one: Beside) -> list[TableCell]:
     reference, told = one.match.reference, one.match.facts
     source = f"{shortened(reference.source, 100)}; {shortened(reference.table, 120)}; {CHECKED[reference.checked]}"
-    differs = [f"{fact.name}: {fact.ours} here, {fact.theirs} published" for fact in told if fact.same is False]
+    differs = [f"{fact.name}: here {fact.ours}, published {fact.theirs}" for fact in told if fact.same is False]
     unknown = [_half_known(fact) for fact in told if fact.same is None]
     same = [fact.name for fact in told if fact.same]
     notes = " ".join(reference.protocol.notes)
@@ -125,6 +125,6 @@ def _protocol(number: int, one: Beside) -> list[TableCell]:
 
 
 def _half_known(fact: Fact) -> str:
-    sides = [f"{fact.ours} here" if fact.ours else "", f"{fact.theirs} published" if fact.theirs else ""]
+    sides = [f"here {fact.ours}" if fact.ours else "", f"published {fact.theirs}" if fact.theirs else ""]
     told = ", ".join(side for side in sides if side)
     return f"{fact.name} ({told})" if told else fact.name
