@@ -115,14 +115,16 @@ def fetch(suite: SuitePath, overrides: Set = [], data: Data = None, results: Res
 
 @app.command(name="list")
 def list_(
-    what: Annotated[Literal["suites", "datasets", "backbones", "strategies", "runs"], typer.Argument(metavar="WHAT")],
+    what: Annotated[
+        Literal["suites", "datasets", "backbones", "strategies", "references", "runs"], typer.Argument(metavar="WHAT")
+    ],
     timm: Annotated[
         str | None, typer.Option("--timm", metavar="GLOB", help="Backbones: timm's whose names match, as 'resnet*'.")
     ] = None,
     results: Results = RESULTS,
     json: Json = False,
 ) -> None:
-    """What there is: suites | datasets | backbones | strategies | runs."""
+    """What there is: suites | datasets | backbones | strategies | references (published values) | runs."""
     from bench.commands.list import show_list
 
     raise typer.Exit(show_list(what, timm, results, json))

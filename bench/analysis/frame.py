@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from bench.analysis.words import plural
+from bench.plan.references import Published
 from bench.suite.claims_schema import ClaimSpec
 
 # The columns that name a cell; with `repeat` they name a row of `finals`.
@@ -177,6 +178,7 @@ class SuiteResults:
     overlaps: list[str] = field(default_factory=list)  # what was pretrained on and is a target's too, in full sentences
     notes: list[str] = field(default_factory=list)  # things the reader must know, in full sentences
     claims: tuple[ClaimSpec, ...] = ()
+    references: tuple[Published, ...] = ()  # published values that the suite names
     refused: dict[str, int] = field(default_factory=dict)  # records that contradict each other, by what is said of them
 
     @property

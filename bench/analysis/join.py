@@ -18,6 +18,7 @@ from bench.plan.agreement import REFUSED, agreeing
 from bench.plan.exams import exams_of, sentences
 from bench.plan.halving import cohorts
 from bench.plan.plan import Cell, Plan, Role
+from bench.plan.references import published_of
 from bench.plan.stand_in import MARK
 from bench.spec.job import FitSpec, PretrainSpec, trial_key
 from bench.spec.recipe import Recipe
@@ -58,6 +59,7 @@ def collect(plan: Plan, store: Store, shared: Store) -> SuiteResults:
         overlaps=_overlaps(plan, records),
         notes=[*_notes(plan), *_twice(plan, records)],
         claims=suite.claims,
+        references=published_of(plan),
         refused=_refused(records),
     )
 

@@ -68,6 +68,20 @@ def _suites(_: Path) -> list[Row]:
     return rows
 
 
+def _references(_: Path) -> list[Row]:
+    from bench.suite.references import HOME, load_references
+
+    rows = []
+    for path in sorted(HOME.glob("*.yaml")):
+        try:
+            file = load_references(path, path.name)
+            rows.append({"name": path.stem, "file": str(path), "values": len(file.values), "description": file.source,
+                         "address": file.address})
+        except BenchError as error:
+            rows.append({"name": path.stem, "file": str(path), "problem": str(error).splitlines()[0]})
+    return rows
+
+
 def _datasets(_: Path) -> list[Row]:
     from bench import datasets
 
@@ -204,5 +218,6 @@ LISTS: dict[str, tuple[Callable[[Path], list[Row]], list[str]]] = {
                              "options"]),
     "backbones": (_backbones, ["name", "modality", "units", "description", "options"]),
     "strategies": (_strategies, ["name", "description", "paper", "needs", "options"]),
+    "references": (_references, ["name", "file", "values", "description", "address"]),
     "runs": (_runs, ["name", "finished", "planned", "went_wrong", "description"]),
 }

@@ -81,6 +81,7 @@ def remember(plan: Plan, overrides: Sequence[str], folders: Folders, stand_in_fo
         "overrides": list(overrides),
         "suite": str(plan.loaded.path.absolute()),
         "suite_text": plan.loaded.text,
+        "references": {one.name: one.text for one in plan.loaded.references},
         "machine": asdict(plan.machine),
         "stand_in_for": list(stand_in_for),
         "finds": asdict(plan.finds),
@@ -93,6 +94,7 @@ class Typed:
     """What was typed when the suite last ran."""
 
     text: str | None = None  # of the suite; None: nothing is known
+    references: dict[str, str] = field(default_factory=dict)  # texts of the files of published values that it names
     overrides: tuple[str, ...] = ()
     suite: Path | None = None  # checkpoints that a suite names lie beside its file, not beside the copy of it
     machine: Machine | None = None  # that ran it, as `precision: auto` sees it
@@ -108,7 +110,7 @@ def recalled(name: str, folders: Folders) -> Plan:
     if name not in known:
         raise BenchError(unknown("run", name, known) + f" (looked in {folders.results})")
     typed = typed_for(name, folders)
-    loaded = load_suite(folders.roots(name).store.root / SUITE_FILE, typed.overrides, typed.text)
+    loaded = load_suite(folders.roots(name).store.root / SUITE_FILE, typed.overrides, typed.text, typed.references)
     loaded = replace(loaded, path=typed.suite or loaded.path)
     if typed.stand_in_for:
         loaded = rehearsal(loaded, typed.stand_in_for)
@@ -122,8 +124,8 @@ def typed_for(name: str, folders: Folders) -> Typed:
         if not isinstance(found["suite_text"], str):
             raise TypeError("suite_text is no text")
         return Typed(
-            found["suite_text"], tuple(found["overrides"]), Path(found["suite"]), Machine(**found["machine"]),
-            tuple(found["stand_in_for"]), _finds(found["finds"]),
+            found["suite_text"], dict(found.get("references", {})), tuple(found["overrides"]), Path(found["suite"]),
+            Machine(**found["machine"]), tuple(found["stand_in_for"]), _finds(found["finds"]),
         )  # fmt: skip
     except FileNotFoundError:
         return Typed()

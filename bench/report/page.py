@@ -17,6 +17,7 @@ from bench.report.sections.pitfalls import pitfalls_section
 from bench.report.sections.protocol import protocol_section
 from bench.report.sections.ranking import datasets_section, leaderboard_section
 from bench.report.sections.rates import rates_section
+from bench.report.sections.references import references_section
 from bench.report.sections.regressions import regressions_section
 from bench.report.sections.search import search_section
 from bench.report.sections.similarity import mix_section, similarity_section
@@ -46,6 +47,7 @@ SECTIONS = (
     rates_section,
     search_section,
     cost_section,
+    references_section,
     selection_section,
     gaps_section,
     data_section,

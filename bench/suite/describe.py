@@ -1,7 +1,7 @@
 """The suite's schema for editors and for readers. Run as a module, it prints `suites/README.md`."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from pydantic import BaseModel
@@ -11,6 +11,7 @@ from bench.suite import schema, study
 from bench.suite.known_claims import KNOWN
 from bench.suite.measured_claims import MEASURED
 from bench.suite.positions import MAX_NODES
+from bench.suite.references_schema import PartSpec, ProtocolSpec, ReferencesSpec, RowSpec, TableSpec
 from bench.suite.search_schema import Range
 from bench.suite.words import annotations, branches, choices, expected, is_section, item
 
@@ -123,6 +124,17 @@ cell lost 9.
 """
 
 
+_REFERENCES = """\
+## Files of published values
+
+A suite names them under `references`, by paths from its own file; `python -m bench list references` shows those in
+`suites/references/`. A file is one paper or repository: tables as they are printed, each value with what it is of and
+how it was measured. What a value is of (data set, labels, network, strategy) is said by its table, its column or its
+row, each thing once. The page lays a value beside every cell that fits, and says what differs; where anything differs
+or is not known, it says no more than that. No value stands there from memory.
+"""
+
+
 def reference_markdown() -> str:
     """`suites/README.md`: the rules, then one table per section."""
     parts = [_INTRO, "## The suite\n\n" + _table(schema.Suite)]
@@ -130,7 +142,22 @@ def reference_markdown() -> str:
     for path, section in _sections(schema.Suite, ""):
         places.setdefault(section, []).append(path)
     parts += [_part(section, paths) for section, paths in places.items()]
-    return "\n".join([*parts, _known_claims(), _measured_claims(), _SEARCH])
+    return "\n".join([*parts, _known_claims(), _measured_claims(), _references(), _SEARCH])
+
+
+def _references() -> str:
+    """The files that `references` names."""
+    sections: list[tuple[str, type[BaseModel]]] = [
+        ("the file", ReferencesSpec), ("tables[]", TableSpec), ("tables[].rows[]", RowSpec),
+        ("tables[].columns[]", PartSpec), ("protocol", ProtocolSpec),
+    ]  # fmt: skip
+    shared = set(annotations(PartSpec))
+    parts = [_REFERENCES]
+    for path, section in sections:
+        known = set() if section is PartSpec else shared & set(annotations(section))
+        also = "Besides what `tables[].columns[]` has:\n\n" if known else ""
+        parts.append(f"### {path}\n\n{also}{_table(section, known)}")
+    return "\n".join(parts)
 
 
 def _part(section: type[BaseModel], paths: list[str]) -> str:
@@ -160,9 +187,11 @@ def _sections(section: type[BaseModel], prefix: str) -> Iterator[tuple[str, type
         yield from _sections(below, f"{path}.")
 
 
-def _table(section: type[BaseModel]) -> str:
+def _table(section: type[BaseModel], without: Collection[str] = ()) -> str:
     rows = ["| key | type | default | meaning |", "|---|---|---|---|"]
     for name, annotation in annotations(section).items():
+        if name in without:
+            continue
         info = section.model_fields[name]
         cells = (f"`{name}`", _type(annotation), _default(info), _one_line(info.description))
         rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")

@@ -3,7 +3,7 @@
 import typing
 from typing import Annotated, Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from bench.errors import nearest, unknown
@@ -12,24 +12,24 @@ from bench.suite.schema import Suite
 from bench.suite.words import annotations, branches, choices, expected, got, is_section
 
 
-def problems_of(error: ValidationError, suite: Node) -> list[Problem]:
-    """Everything the schema refused, once each, with its place in the file."""
+def problems_of(error: ValidationError, file: Node, root: type[BaseModel] = Suite) -> list[Problem]:
+    """Everything the schema refused, once each, with its place in the file. `root`: what the file should be."""
     details = error.errors(include_url=False, include_input=False)
     found: dict[tuple[Loc, str], Problem] = {}
     for detail in details:
-        problem = _problem(detail, suite)
+        problem = _problem(detail, file, root)
         if problem is not None:
             found.setdefault((problem.loc, problem.text), problem)
     return list(found.values())
 
 
-def _problem(detail: ErrorDetails, suite: Node) -> Problem | None:
-    loc, annotation, beside = _locate(detail["loc"], suite)
-    node = suite.nearest(loc)
+def _problem(detail: ErrorDetails, file: Node, root: type[BaseModel]) -> Problem | None:
+    loc, annotation, beside = _locate(detail["loc"], file, root)
+    node = file.nearest(loc)
     if detail["type"] == "extra_forbidden":
-        return _unknown_key(loc, suite)
+        return _unknown_key(loc, file, root)
     if detail["type"] == "missing":
-        return _missing(loc, annotation, suite)
+        return _missing(loc, annotation, file, root)
     if detail["type"] == "value_error":
         return Problem(node.place, loc, str(detail["ctx"]["error"]))
     if detail["type"] == "too_short" and node.value:
@@ -39,20 +39,20 @@ def _problem(detail: ErrorDetails, suite: Node) -> Problem | None:
     return Problem(node.place, loc, f"expected {expected(annotation)}, got {got(node)}{_hint(annotation, node)}")
 
 
-def _locate(parts: tuple[int | str, ...], suite: Node) -> tuple[Loc, Any, bool]:
+def _locate(parts: tuple[int | str, ...], file: Node, root: type[BaseModel]) -> tuple[Loc, Any, bool]:
     """pydantic's location -> ours, the type wanted there, and whether it ended in a plain branch beside a section.
 
     pydantic mixes names of union branches into its locations; walking the schema's types tells them from keys.
     """
     loc: Loc = ()
-    here: Any = Suite
+    here: Any = root
     for part in parts:
         options = branches(here)
         if len(options) > 1:
             section = next((o for o in options if is_section(o)), None)
             if section is None or part != section.__name__:
                 return loc, here, section is not None
-            if not isinstance(suite.nearest(loc).value, dict):
+            if not isinstance(file.nearest(loc).value, dict):
                 return loc, here, False
             here = section
             continue
@@ -71,29 +71,30 @@ def _inside(annotation: Any, part: int | str) -> Any:
     return args[0] if args else Any
 
 
-def _type_at(loc: Loc) -> Any:
+def _type_at(loc: Loc, root: type[BaseModel]) -> Any:
     """The type wanted at `loc`; of a union, its section."""
-    here: Any = Suite
+    here: Any = root
     for part in loc:
         here = next((o for o in branches(_inside(here, part)) if is_section(o)), branches(_inside(here, part))[0])
     return here
 
 
-def _unknown_key(loc: Loc, suite: Node) -> Problem:
+def _unknown_key(loc: Loc, file: Node, root: type[BaseModel]) -> Problem:
     *parent, key = loc
-    section = suite.nearest(parent)
+    section = file.nearest(parent)
     place = section.keys.get(str(key), section.place)
-    return Problem(place, tuple(parent), unknown("key", clip(str(key)), annotations(_type_at(tuple(parent)))))
+    known = annotations(_type_at(tuple(parent), root))
+    return Problem(place, tuple(parent), unknown("key", clip(str(key)), known))
 
 
-def _missing(loc: Loc, annotation: Any, suite: Node) -> Problem | None:
+def _missing(loc: Loc, annotation: Any, file: Node, root: type[BaseModel]) -> Problem | None:
     *parent, key = loc
-    section = suite.nearest(parent)
+    section = file.nearest(parent)
     if isinstance(section.value, list):  # of a fixed length, and too short
-        whole = _type_at(tuple(parent))
+        whole = _type_at(tuple(parent), root)
         return Problem(section.place, tuple(parent), f"expected {expected(whole)}, got {got(section)}")
     if isinstance(section.value, dict):
-        known = annotations(_type_at(tuple(parent)))
+        known = annotations(_type_at(tuple(parent), root))
         strangers = [clip(k) for k in section.value if k not in known]
         if any(str(key) in nearest(k, known, 1) for k in strangers):
             return None  # misspelt, not missing: the unknown key's message says so

@@ -355,6 +355,9 @@ class Suite(SuiteSection):
     claims: tuple[ClaimSpec, ...] = ()
     """Sentences that people repeat about transfer, each decided on this suite's cells: *holds here*, *does not hold
     here* or *undecided*. Moves no number."""
+    references: tuple[Name, ...] = ()
+    """Files of published values that the page lays beside this suite's own, with what differs in how they were
+    measured: paths from the suite's file, such as `references/vtab.yaml`. Moves no number."""
     head: HeadSpec = HeadSpec()
     """The new classifier that every training begins with, on every network: `zero`, `small`, `architecture`, or
     `{mlp: 256}`."""

@@ -12,6 +12,19 @@ from bench.store import Record, blobs
 from bench.store.record import Status
 from tests.made_up import result_of, spec_of
 
+# A file of published values, of which one speaks of the suite that commands are tried on.
+PUBLISHED = """\
+source: Somebody 2020
+address: made up
+tables:
+  - table: "3"
+    checked: text
+    dataset: digits
+    backbone: small_resnet
+    strategy: linear_probe
+    columns: [{labels_per_class: 4}, {labels_per_class: 5}]
+    rows: [{values: [50, 60]}]
+"""
 PROVENANCE = {
     "commit": "0" * 40, "dirty": False, "python": "3.11.0", "libraries": {"torch": "2.11.0"}, "cores": 2,
     "platform": "Linux x86_64", "processor": "unknown", "device": "cpu", "threads": 1,

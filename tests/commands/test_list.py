@@ -7,7 +7,7 @@ from bench import catalogue
 from bench.backbones import BACKBONES, timm_names
 from bench.store import Store
 
-from .fabricate import fabricate
+from .fabricate import PUBLISHED, fabricate
 
 
 def names(said):
@@ -110,3 +110,19 @@ def test_runs(bench, plan, roots, ran):
     text = bench("list", "runs").out
     assert "broken: " in text
     assert "24" in text
+
+
+def test_references(bench):
+    assert bench("list", "references").err == "no references here\n"
+    folder = Path("suites/references")
+    folder.mkdir()
+    (folder / "good.yaml").write_text(PUBLISHED)
+    (folder / "wrong.yaml").write_text("source: x\n")
+    said = bench("list", "references", "--json")
+    assert names(said) == ["good", "wrong"]
+    good, wrong = said.json
+    assert good == {"name": "good", "file": "suites/references/good.yaml", "values": 2,
+                    "description": "Somebody 2020", "address": "made up"}  # fmt: skip
+    assert wrong["problem"].startswith("suites/references/wrong.yaml:1:1: ")
+    assert f"broken: {wrong['problem']}" in bench("list", "references").out
+    assert [row["name"] for row in bench("list", "suites", "--json").json] == ["small"]

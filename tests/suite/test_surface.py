@@ -1,12 +1,14 @@
 """Every key a suite may hold. A change here is a change for everybody who has written a suite."""
 
-from bench.suite import claims_schema, recipe_schema, schema, search_schema, study_schema
+from types import ModuleType
+
+from bench.suite import claims_schema, recipe_schema, references_schema, schema, search_schema, study_schema
 from bench.suite.section import SuiteSection
 from bench.suite.words import annotations
 
 SURFACE = {
-    "Suite": "name description transferability datasets backbones strategies pitfalls claims head training search "
-    "engine records verdicts decision gate repeats seed",
+    "Suite": "name description transferability datasets backbones strategies pitfalls claims references head training "
+    "search engine records verdicts decision gate repeats seed",
     "DatasetSpec": "name labels_per_class fraction total options classes metric test label",
     "ClassesSpec": "names group half split",
     "TransferabilitySpec": "dataset options backbone labels_per_class splits groups directions keep treatments "
@@ -41,13 +43,28 @@ SURFACE = {
     "GateSpec": "margin must_see",
 }
 
+PART = "dataset labels_per_class fraction total backbone strategy pair treatment keep protocol"
+REFERENCES = {
+    "ReferencesSpec": "source address tables",
+    "TableSpec": f"{PART} table checked columns rows",
+    "PartSpec": PART,
+    "RowSpec": f"{PART} called values",
+    "ProtocolSpec": "pretraining weights steps batch_size image_size settings reads average repeats metric notes",
+}
+
 
 def test_the_keys_of_a_suite() -> None:
-    both = {**vars(schema), **vars(recipe_schema), **vars(study_schema), **vars(claims_schema), **vars(search_schema)}
-    sections = {name: value for name, value in both.items() if isinstance(value, type)}
-    found = {
+    assert keys_of(schema, recipe_schema, study_schema, claims_schema, search_schema) == SURFACE
+
+
+def test_the_keys_of_a_file_of_published_values() -> None:
+    assert keys_of(references_schema) == REFERENCES
+
+
+def keys_of(*modules: ModuleType) -> dict[str, str]:
+    found = {name: value for module in modules for name, value in vars(module).items() if isinstance(value, type)}
+    return {
         name: " ".join(annotations(value))
-        for name, value in sections.items()
+        for name, value in found.items()
         if issubclass(value, SuiteSection) and value is not SuiteSection
     }
-    assert found == SURFACE

@@ -8,9 +8,9 @@ from bench.analysis.ten_best import TenBest
 from bench.analysis.transferability import Study
 from bench.report.figures.lines import style
 from bench.report.palette import SENTINELS
-from bench.report.published import GAINS, GAINS_DISSIMILAR
 from bench.report.svg import inline, new_panel
 from bench.report.view import Look
+from bench.report.yosinski_2014 import GAINS, GAINS_DISSIMILAR
 
 DEPTH = "units kept, counted from the input"
 
@@ -49,7 +49,7 @@ def gains_panel(
     return inline(figure, name, "Points above the base against the number of units kept")
 
 
-def published_panel(looks: Mapping[str, Look], is_similar: bool, name: str) -> Markup:
+def paper_panel(looks: Mapping[str, Look], is_similar: bool, name: str) -> Markup:
     figure, axes = new_panel()
     for treatment, gains in (GAINS if is_similar else {"AnB": GAINS_DISSIMILAR}).items():
         axes.plot(range(1, len(gains) + 1), gains, **style(looks[treatment]))  # type: ignore[arg-type]

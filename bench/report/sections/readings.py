@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from bench.analysis.transferability import Form, Reading, Study, units
 from bench.analysis.treatments import SIMILAR
 from bench.analysis.words import plus_minus
-from bench.report.published import DISSIMILAR_SUMMARY, SIMILAR_SUMMARY
 from bench.report.view import ABSENT, Column, Table, TableCell, sign_mark, signed
+from bench.report.yosinski_2014 import DISSIMILAR_SUMMARY, SIMILAR_SUMMARY
 
 CAPTION = (
     "Holm's correction runs over the tested readings of all tables like this one (5 %). Figures of the paper are "
@@ -38,8 +38,8 @@ def reading_cell(reading: Reading | None) -> TableCell:
 
 def summary_table(study: Study, number: int) -> list[Table]:
     """None where nothing is read over several depths."""
-    published = SIMILAR_SUMMARY if study.kind == SIMILAR else DISSIMILAR_SUMMARY
-    rows = [_row(one, published) for one in study.readings if one.form != "depth"]
+    in_paper = SIMILAR_SUMMARY if study.kind == SIMILAR else DISSIMILAR_SUMMARY
+    rows = [_row(one, in_paper) for one in study.readings if one.form != "depth"]
     if not rows:
         return []
     columns = [Column("Over several depths", numeric=False), Column("Here", "points", interval=True),
@@ -48,8 +48,8 @@ def summary_table(study: Study, number: int) -> list[Table]:
     return [Table(f"depths-{number}", columns, rows, caption)]
 
 
-def _row(reading: Reading, published: Mapping[tuple[str, Form], float]) -> list[TableCell]:
-    value = published.get((reading.quantity.name, reading.form))
+def _row(reading: Reading, in_paper: Mapping[tuple[str, Form], float]) -> list[TableCell]:
+    value = in_paper.get((reading.quantity.name, reading.form))
     theirs = TableCell(ABSENT, value="", css="quiet") if value is None else TableCell(signed(value / 100), value=value)
     return [TableCell(_title(reading), title=reading.quantity.means), reading_cell(reading), theirs]
 

@@ -6,7 +6,7 @@ from bench.analysis.transferability import QUANTITIES, Study, units
 from bench.analysis.treatments import BASE, SIMILAR
 from bench.analysis.words import plural
 from bench.report.facts import Facts
-from bench.report.figures.treatments import gains_panel, published_panel, scores_panel
+from bench.report.figures.treatments import gains_panel, paper_panel, scores_panel
 from bench.report.palette import NUM_COLORS, SHAPES
 from bench.report.sections.readings import reading_cell, summary_table
 from bench.report.sections.ten_best import ten_best_blocks
@@ -48,7 +48,7 @@ def transferability_section(facts: Facts) -> Section | None:
             Panel("Test scores", "", scores_panel(study, looks, f"treatments{number}")),
             Panel("Gain over the base", "", gains_panel(study, looks, f"gains{number}")),
             Panel("The same in the paper", "AlexNet",
-                  published_panel(looks, study.kind == SIMILAR, f"published{number}")),
+                  paper_panel(looks, study.kind == SIMILAR, f"published{number}")),
         ]  # fmt: skip
         caption = (
             "Own and other half: what the network learned whose units are kept. Small marks are target halves, each a "

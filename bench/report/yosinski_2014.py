@@ -1,6 +1,7 @@
 """Figures of Yosinski et al. 2014: AlexNet of 8 layers on halves of ImageNet, recomputed from its authors' logs.
 
-Points, by 1 to 7 layers kept, from their reading: the mean of the ten best test scores of a run.
+Points, by 1 to 7 layers kept, from their reading: the mean of the ten best test scores of a run. Sections of a study
+of transferability show them, whatever the suite names; the scores behind them are in suites/references/yosinski.yaml.
 """
 
 from bench.analysis.transferability import LOSS, Form
