@@ -83,6 +83,7 @@ class Figure:
     title: str = ""
     folded: bool = False
     wide: bool = False  # two in a row, not three
+    cards: bool = False  # as many in a row as there is room for
     kind = "figure"
 
 
@@ -109,7 +110,16 @@ class Switch:
     kind = "switch"
 
 
-Block = Table | Figure | Words | Verbatim | Switch
+@dataclass(frozen=True)
+class Group:
+    """Tables under one fold."""
+
+    title: str
+    blocks: list[Table]
+    kind = "group"
+
+
+Block = Table | Figure | Words | Verbatim | Switch | Group
 
 
 @dataclass(frozen=True)
