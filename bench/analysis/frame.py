@@ -70,6 +70,7 @@ FINALS: dict[str, str] = {
     "best_on_test": "float64",  # best of the test scores along the training: a diagnosis, never a result
     "curve": "object",  # test scores along the training: a tuple of (step, score); a diagnosis
     "similarity": "object",  # CKA of each unit below the head, start against end: a tuple, () where not asked for
+    "projection": "object",  # a `Projection` of `store/results.py`; None where not asked for, or not the first repeat
     "mix": "object",  # how much each unit below the head counts in its classifier: a tuple, () where none weighs them
     "train_loss_end": "float64",  # cross-entropy on its own training images; NaN where not finite, or not told
     "collapsed": "float64",  # 1 where that is no better than a uniform guess's, else 0; NaN where it is not told

@@ -146,6 +146,7 @@ def _finals(plan: Plan, cell: Cell, records: dict[str, Record], store: Store) ->
             "shift_score": _number(final and final.shift, "score"),
             "curve": tuple((point.step, point.accuracy) for point in final.curve) if final is not None else (),
             "similarity": tuple((final.similarity if final is not None else None) or ()),
+            "projection": final.projection if final is not None else None,
             "mix": tuple((final.mix if final is not None else None) or ()),
             **_numbers(chosen, "lr", "weight_decay"),
             "options": _options_text(chosen.options),

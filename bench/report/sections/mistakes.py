@@ -113,7 +113,7 @@ def _recalls(facts: Facts, found: list[Mistakes], number: int) -> Table:
     columns = [Column("Strategy", numeric=False), *(Column(_head(names[place]), "%") for place in places)]
     rows = [
         [name_cell(one.strategy, facts.strategies[one.strategy]),
-         *(TableCell(percent(one.recalls[place], 0), value=100 * float(one.recalls[place])) for place in places)]
+         *(TableCell(percent(recall, 0), value=round(100 * float(recall), 1)) for recall in one.recalls[places])]
         for one in found
     ]  # fmt: skip
     caption = f"The share of each class’s test {facts.example}s that is told right, over the repeats together (recall)."
@@ -134,8 +134,8 @@ def _scores(facts: Facts, found: list[Mistakes], number: int, folded: bool) -> T
         Column("Strategy", numeric=False), Column("Accuracy", "%", interval=True),
         Column("Balanced", "accuracy, %", interval=True), Column("F1", "macro, %", interval=True),
         Column("MCC", "−1 to 1", interval=True), Column("Log-loss", "nats", interval=True),
-        Column("ECE", "%", interval=True), Column("AUROC", "0 to 1", interval=True), Column("Lowest", "recall, %"),
-        Column("of class", numeric=False),
+        Column("ECE", "%", interval=True), Column("AUROC", "0 to 1", interval=True),
+        Column("Lowest", "recall, %, of class"),
     ]  # fmt: skip
     rows = [_row(facts, one) for one in found]
     filled = [place for place in range(len(columns)) if any(row[place].text != ABSENT for row in rows)]
@@ -153,15 +153,14 @@ def _row(facts: Facts, one: Mistakes) -> list[TableCell]:
         _mean(one.log_loss, one, 1, 2),
         _mean(one.calibration, one, 100, 1),
         _mean(one.auroc, one, 1, 3),
-        TableCell(percent(recall), value=100 * recall),
-        TableCell(worst),
+        TableCell(percent(recall), value=100 * recall, sub=worst),
     ]
 
 
 def _lowest(facts: Facts, one: Mistakes) -> tuple[str, float]:
     recalls = one.recalls
     if not np.isfinite(recalls).any():
-        return ABSENT, math.nan
+        return "", math.nan
     place = int(np.nanargmin(recalls))
     return shortened(_names(facts, one)[place]), float(recalls[place])
 
@@ -186,7 +185,7 @@ def _confusion(facts: Facts, one: Mistakes, number: str, title: str) -> Table:
     for place, (name, counts) in enumerate(zip(names, one.table, strict=True)):
         shares = counts / max(int(counts.sum()), 1)
         cells = [
-            TableCell(percent(share, 0), value=100 * float(share),
+            TableCell(percent(share, 0), value=round(100 * float(share), 1),
                       css="best" if column == place else "" if share else "quiet")
             for column, share in enumerate(shares)
         ]  # fmt: skip
