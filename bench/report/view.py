@@ -65,6 +65,7 @@ class Table:
     caption: str
     title: str = ""
     folded: bool = False
+    dense: bool = False  # a column for each class
     kind = "table"
 
 

@@ -6,6 +6,8 @@ import base64
 import torch
 from torch import Tensor
 
+from bench.datasets.sampling import shuffled
+from bench.keys import seed_for
 from bench.store.results import Plane, Projection
 
 MOST = 300  # examples
@@ -17,8 +19,8 @@ STEPS = 127
 def projection(labels: Tensor, before: Tensor, after: Tensor) -> Projection | None:
     """`labels` [n], features [n, C] and [n, D] of the same examples. None where there are too few."""
     rows = (labels < CLASSES).nonzero().flatten()
-    if len(rows) > MOST:
-        rows = rows[torch.arange(MOST, device=rows.device) * len(rows) // MOST]
+    chosen = torch.tensor(shuffled(len(rows), seed_for("projection"))[:MOST], dtype=torch.int64, device=rows.device)
+    rows = rows[chosen.sort().values]  # by chance: every third of a set whose classes take turns is of some alone
     if len(rows) < FEWEST:
         return None
     classes = labels[rows].to(torch.uint8)

@@ -16,7 +16,7 @@ EDGE = 140  # places go from -127 to 127
 
 def features_panel(plane: OnPlane, labels: npt.NDArray[np.uint8], looks: Mapping[int, Look], name: str) -> Markup:
     """`looks`: of each class."""
-    figure, axes = new_panel(300, 300)
+    figure, axes = new_panel(400, 330)
     for number, look in looks.items():
         mine = plane.places[labels == number]
         axes.plot(mine[:, 0], mine[:, 1], linestyle="none", marker=SHAPES[look.marker][0], markersize=5.5,

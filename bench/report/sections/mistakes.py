@@ -110,14 +110,17 @@ def _recalls(facts: Facts, found: list[Mistakes], number: int) -> Table:
         known = [place for place in places if np.isfinite(recalls[:, place]).any()]
         places = sorted(known, key=lambda place: float(np.nanmean(recalls[:, place])))[:FEW_CLASSES]
         title = f"The {len(places)} classes of {len(names)} that are told worst, every strategy: {where}"
-    columns = [Column("Strategy", numeric=False), *(Column(_head(names[place]), "%") for place in places)]
+    columns = [Column("Strategy", numeric=False), *(Column(_head(names[place])) for place in places)]
     rows = [
         [name_cell(one.strategy, facts.strategies[one.strategy]),
          *(TableCell(percent(recall, 0), value=round(100 * float(recall), 1)) for recall in one.recalls[places])]
         for one in found
     ]  # fmt: skip
-    caption = f"The share of each class’s test {facts.example}s that is told right, over the repeats together (recall)."
-    return Table(f"recalls-{number}", columns, rows, caption, title=title, folded=True)
+    caption = (
+        f"Each column is a class: of its test {facts.example}s, the percentage that is told right (recall), over the "
+        "repeats together."
+    )
+    return Table(f"recalls-{number}", columns, rows, caption, title=title, folded=True, dense=True)
 
 
 def _names(facts: Facts, one: Mistakes) -> list[str]:
@@ -180,7 +183,7 @@ def _confusion(facts: Facts, one: Mistakes, number: str, title: str) -> Table:
     names = _names(facts, one)
     given = [*names, *([NO_CLASS] if one.table.shape[1] > one.num_classes else [])]
     columns = [Column("True class", numeric=False), Column(f"{facts.example.capitalize()}s")]
-    columns += [Column(_head(name), "%") for name in given]
+    columns += [Column(_head(name)) for name in given]
     rows = []
     for place, (name, counts) in enumerate(zip(names, one.table, strict=True)):
         shares = counts / max(int(counts.sum()), 1)
@@ -195,7 +198,7 @@ def _confusion(facts: Facts, one: Mistakes, number: str, title: str) -> Table:
         f"Each row is a true class, each column what was answered, in percent of the row, over "
         f"{plural(repeats, 'repeat')} together. Right answers are on a tint."
     )
-    return Table(f"confusion-{number}", columns, rows, caption, title=title, folded=True)
+    return Table(f"confusion-{number}", columns, rows, caption, title=title, folded=True, dense=True)
 
 
 def _hardest(facts: Facts) -> list[Block]:

@@ -10,6 +10,7 @@ from bench.store.samples import OfClass, Samples
 SETS = 8  # on a page, which is to stay small
 OPEN = 3  # tables of so many data sets are open; of more, all are folded
 CLASSES = 12  # rows of each
+TEXTS = 2  # of a class: each takes a line or two
 SHOWN_AS = {
     "image": "pictures are made small",
     "text": "texts are cut off after 120 characters",
@@ -57,7 +58,8 @@ def _row(one: OfClass, example: str) -> list[TableCell]:
     drawn = TableCell("", value="")
     if one.examples is not None:
         said = f"{plural(one.num, example)} of class {one.name}"
-        drawn = TableCell("", value="", css="glimpses", picture=glimpse(one.examples, said))
+        shown = one.examples.model_copy(update={"texts": one.examples.texts[:TEXTS]})
+        drawn = TableCell("", value="", css="glimpses", picture=glimpse(shown, said))
     return [TableCell(one.name, css="name"), TableCell(f"{one.num_train:,}", value=one.num_train),
             TableCell(f"{one.num_test:,}", value=one.num_test), drawn]  # fmt: skip
 

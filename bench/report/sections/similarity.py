@@ -105,7 +105,8 @@ def _before_and_after(facts: Facts, one: Moved, number: int) -> Figure:
               for place, (time, plane) in enumerate(times)]  # fmt: skip
     classes = f", and {len(looks)} of {len(names)} classes" if len(looks) < len(names) else ""
     caption = FEATURES.format(num=len(one.labels), example=facts.example, classes=classes)
-    return Figure(panels, list(looks.values()), caption, title=f"Features before and after: {facts.where(one.task)}")
+    title = f"Features before and after: {facts.where(one.task)}"
+    return Figure(panels, list(looks.values()), caption, title=title, wide=True)
 
 
 def _silent(facts: Facts) -> str:
