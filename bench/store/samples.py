@@ -37,7 +37,7 @@ class OfClass(Fields):
     num: Count = 0  # of these examples
 
 
-class Tested(Fields):
+class KeptExample(Fields):
     """A test example."""
 
     place: Count  # in the test split, or among all examples of a set that repeats divide anew
@@ -47,7 +47,7 @@ class Tested(Fields):
 
 class Samples(Fields):
     classes: list[OfClass]
-    tested: list[Tested]  # chosen at random
+    tested: list[KeptExample]  # chosen at random
     num_tested: Count  # of how many they were chosen
 
 

@@ -16,7 +16,7 @@ from bench.modalities.base import Columns
 from bench.modalities.glimpse import Glimpse
 from bench.spec.refs import DataRef
 from bench.store.remembered import find_out_once
-from bench.store.samples import OfClass, Samples, Shown, Tested, path_of
+from bench.store.samples import KeptExample, OfClass, Samples, Shown, path_of
 
 EACH = 4  # examples of a class
 CLASSES = 12  # of which examples are shown
@@ -53,7 +53,7 @@ def taken(data: Dataset, is_resplit: bool) -> Samples:
             shown = _shown(glimpse, learned, chosen)
             classes[number] = one.model_copy(update={"examples": shown, "num": len(chosen)})
     places = np.sort(_drawn("test", len(tested.labels))[:TESTED])
-    each = [Tested(place=int(place), label=int(tested.labels[place]), example=_shown(glimpse, tested, place[None]))
+    each = [KeptExample(place=int(place), label=int(tested.labels[place]), example=_shown(glimpse, tested, place[None]))
             for place in places]  # fmt: skip
     return Samples(classes=classes, tested=each, num_tested=len(tested.labels))
 

@@ -21,8 +21,8 @@ def features_panel(plane: OnPlane, labels: npt.NDArray[np.uint8], looks: Mapping
         mine = plane.places[labels == number]
         axes.plot(mine[:, 0], mine[:, 1], linestyle="none", marker=SHAPES[look.marker][0], markersize=5.5,
                   markerfacecolor=SENTINELS[look.color], markeredgewidth=0, alpha=0.75)  # fmt: skip
-    axes.set_xlim(-EDGE, EDGE)
     axes.set_ylim(-EDGE, EDGE)
+    axes.set_aspect("equal", adjustable="datalim")  # both axes have one scale
     axes.set_xticks([])
     axes.set_yticks([])
     first, second = (f"{100 * share:.0f} % of the variance" for share in plane.shares)

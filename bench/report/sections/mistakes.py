@@ -87,8 +87,10 @@ def _tables(facts: Facts, found: Found) -> list[Block]:
         left_out += len(others) - len(fitting)
         if fitting:
             name = f"Confusions of {plural(len(fitting), 'other strategy', 'other strategies')}: {facts.where(task)}"
-            tables.append(Group(name, [_confusion(facts, one, f"{number}-{place}", one.strategy)
-                                       for place, one in enumerate(fitting)]))  # fmt: skip
+            tables.append(Group(name, [
+                _confusion(facts, one, f"{number}-{place}", f"{shortened(one.strategy)}: {facts.where(task)}")
+                for place, one in enumerate(fitting)
+            ]))  # fmt: skip
     if left_out:
         what = plural(left_out, "table", "tables")
         tables.append(Words([f"Left out to keep the page small: {what} of confusions of strategies that are not the "
