@@ -2,6 +2,7 @@
 
 import base64
 import io
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,27 +16,23 @@ if TYPE_CHECKING:
 
 SIDE = 48  # pixels of the longer side, at most
 CHARACTERS = 120  # of a text
-BARS = 48  # of a clip
-LOUDEST = 100  # height of a clip's highest bar
+WINDOW = 1024  # samples of a clip that make one column
+DECIBELS = 60.0  # below the loudest are black
+GAP, GREY = 2, 160  # pixels between pictures, and their brightness
 QUALITY = 60  # of JPEG
 
 
 @dataclass(frozen=True)
 class Glimpse:
-    """Some examples together; one of the three is filled."""
+    """Some examples together, in one of two ways."""
 
     picture: str = ""  # side by side, what follows `data:` in an address
     texts: tuple[str, ...] = ()  # their beginnings
-    waves: tuple[tuple[int, ...], ...] = ()  # how loud each stretch of a clip is, 0 .. LOUDEST
 
 
 def of_pictures(images: npt.NDArray[np.uint8]) -> Glimpse:
     """[n, H, W, 3]; of pictures smaller than a thumbnail each pixel becomes a square of several."""
-    from PIL import Image as pil
-
-    row = np.concatenate([np.asarray(_thumbnail(image)) for image in images], axis=1)
-    found = [_encoded(pil.fromarray(row), kind) for kind in ("png", "jpeg")]
-    return Glimpse(picture=min(found, key=len))
+    return _side_by_side([np.asarray(_thumbnail(image)) for image in images])
 
 
 def of_texts(stored: npt.NDArray[np.uint8]) -> Glimpse:
@@ -44,8 +41,17 @@ def of_texts(stored: npt.NDArray[np.uint8]) -> Glimpse:
 
 
 def of_waves(waves: npt.NDArray[np.int16]) -> Glimpse:
-    """[n, samples]"""
-    return Glimpse(waves=tuple(_bars(wave) for wave in waves))
+    """[n, samples]. How loud each pitch is at each moment: time to the right, pitch upwards, by octaves."""
+    return _side_by_side([_spectrum(wave) for wave in waves])
+
+
+def _side_by_side(pictures: list[npt.NDArray[np.uint8]]) -> Glimpse:
+    """[H, W, 3] or [H, W]; whichever of the two forms is shorter."""
+    from PIL import Image as pil
+
+    gap = np.full((pictures[0].shape[0], GAP, *pictures[0].shape[2:]), GREY, np.uint8)
+    row = np.concatenate([part for picture in pictures for part in (gap, picture)][1:], axis=1)
+    return Glimpse(picture=min((_encoded(pil.fromarray(row), kind) for kind in ("png", "jpeg")), key=len))
 
 
 def _thumbnail(image: npt.NDArray[np.uint8]) -> "Image":
@@ -71,7 +77,14 @@ def _beginning(text: bytes) -> str:
     return words if len(words) <= CHARACTERS else words[: CHARACTERS - 1] + "…"
 
 
-def _bars(wave: npt.NDArray[np.int16]) -> tuple[int, ...]:
-    """The highest amplitude of each stretch, as a share of the clip's own highest."""
-    peaks = [int(np.abs(part.astype(np.int32)).max(initial=0)) for part in np.array_split(wave, BARS)]
-    return tuple(round(LOUDEST * peak / max(1, *peaks)) for peak in peaks)
+def _spectrum(wave: npt.NDArray[np.int16]) -> npt.NDArray[np.uint8]:
+    """[SIDE, SIDE], each clip as bright as its own loudest moment allows."""
+    padded = np.pad(wave.astype(np.float64), (0, max(0, WINDOW - len(wave))))
+    starts = np.linspace(0, len(padded) - WINDOW, SIDE).astype(np.int64)
+    columns = padded[starts[:, None] + np.arange(WINDOW)] * np.hanning(WINDOW)
+    loudness = np.abs(np.fft.rfft(columns))
+    edges = np.geomspace(2, loudness.shape[1], SIDE + 1).astype(np.int64)
+    bands = np.stack([loudness[:, low : max(low + 1, high)].max(1) for low, high in itertools.pairwise(edges)])
+    shares = bands[::-1] / max(float(bands.max()), 1.0)
+    decibels = 20 * np.log10(shares.clip(10 ** (-DECIBELS / 20)))
+    return np.asarray((1 + decibels / DECIBELS) * 255).round().astype(np.uint8)

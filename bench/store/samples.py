@@ -18,15 +18,13 @@ from bench.store.results import Count, Fields, read
 FORM = 1  # of the file: another way of taking samples has another number
 Picture = Annotated[str, Field(pattern=r"^image/(png|jpeg);base64,[A-Za-z0-9+/]+=*$", max_length=40_000)]
 Text = Annotated[str, Field(max_length=200)]
-Wave = Annotated[list[Annotated[int, Field(strict=True, ge=0, le=100)]], Field(min_length=1, max_length=100)]
 
 
 class Shown(Fields):
-    """Some examples as `modalities/glimpse.py` makes them; one of the three is filled."""
+    """Some examples as `modalities/glimpse.py` makes them; in one of two ways."""
 
     picture: Picture | None = None  # side by side
     texts: Annotated[list[Text], Field(max_length=10)] = []
-    waves: Annotated[list[Wave], Field(max_length=10)] = []
 
 
 class OfClass(Fields):

@@ -16,7 +16,7 @@ from bench.datasets.tones import load as load_tones
 from bench.engine.common import samples
 from bench.engine.common.samples import CLASSES, EACH, TESTED, keep_samples, taken
 from bench.modalities import MODALITIES
-from bench.modalities.glimpse import BARS, CHARACTERS, LOUDEST, SIDE, of_pictures, of_texts, of_waves
+from bench.modalities.glimpse import CHARACTERS, GAP, SIDE, of_pictures, of_texts, of_waves
 from bench.store.samples import KeptSamples, path_of
 from tests.conftest import TinyOptions, tiny_load
 from tests.engine import toys
@@ -56,9 +56,9 @@ def test_counts_and_pictures_are_those_of_the_data(tmp_path):
     stored = {image.tobytes(): label for image, label in zip(data.train.images, data.train.labels, strict=True)}
     for number, one in enumerate(found.classes):
         row = pixels(one.examples.picture)
-        assert row.shape == (SIDE, EACH * SIDE, 3)
+        assert row.shape == (SIDE, EACH * (SIDE + GAP) - GAP, 3)
         assert one.num == EACH
-        parts = [row[::times, start : start + SIDE : times] for start in range(0, EACH * SIDE, SIDE)]
+        parts = [row[::times, start : start + SIDE : times] for start in range(0, row.shape[1], SIDE + GAP)]
         assert [stored[np.ascontiguousarray(part).tobytes()] for part in parts] == [number] * EACH
 
 
@@ -145,26 +145,30 @@ def test_a_modality_that_shows_nothing_still_names_its_classes(monkeypatch):
     assert found.tested == []
 
 
-@pytest.mark.parametrize(("name", "shown"), [("tones", "waves"), ("sentences_near", "texts")])
-def test_every_modality_that_comes_along_shows_something(name, shown):
+@pytest.mark.parametrize("name", ["tones", "sentences_near"])
+def test_every_modality_that_comes_along_shows_something(name):
     if name == "tones":
         data = load_tones(TonesOptions(train_per_class=5, test_per_class=2))
     else:
         entry = DATASETS[name]
         data = entry.load(entry.options())
     found = taken(data, is_resplit=False)
-    assert len(getattr(found.classes[0].examples, shown)) == EACH
-    assert all(len(getattr(one.example, shown)) == 1 for one in found.tested)
-    assert all(len(str(one.example)) < 600 for one in found.tested)
+    shown = [found.classes[0].examples, *(one.example for one in found.tested)]
+    if name == "tones":
+        sizes = [pixels(one.picture).shape[:2] for one in shown]
+        assert sizes == [(SIDE, EACH * (SIDE + GAP) - GAP), *[(SIDE, SIDE)] * len(found.tested)]
+    else:
+        assert [len(one.texts) for one in shown] == [EACH, *[1] * len(found.tested)]
+    assert all(len(str(one)) < 2500 for one in shown[1:])
 
 
 def test_pictures_are_small_and_keep_their_shape():
     large = np.zeros((2, 300, 200, 3), np.uint8)
     large[:, :150] = 200
     (found,) = [pixels(of_pictures(large).picture)]
-    assert found.shape == (SIDE, 2 * 32, 3)
-    assert abs(int(found[8].mean()) - 200) < 6
-    assert found[40].mean() < 6
+    assert found.shape == (SIDE, 2 * 32 + GAP, 3)
+    assert abs(int(found[8, :30].mean()) - 200) < 6
+    assert found[40, :30].mean() < 6
     noise = np.random.default_rng(0).integers(0, 255, (4, 224, 224, 3)).astype(np.uint8)
     assert len(of_pictures(noise).picture) < 20_000, "the worst of all pictures"
 
@@ -180,10 +184,24 @@ def test_texts_are_cut_and_pairs_are_told_apart():
     assert found[2] == "\ufffd\ufffd"
 
 
-def test_waves_are_the_loudness_of_their_stretches():
-    wave = np.zeros((2, 48 * 10), np.int16)
-    wave[0, 15], wave[0, 479] = -1000, 500
-    first, silent = of_waves(wave).waves
-    assert first == (0, LOUDEST, *[0] * (BARS - 3), 50)
-    assert silent == (0,) * BARS
-    assert of_waves(np.full((1, 7), -32768, np.int16)).waves[0][0] in (0, LOUDEST), "shorter than there are bars"
+def test_a_clip_is_its_spectrum_over_time():
+    """A tone of 500 Hz in the first half, of 4 kHz in the second: two bright stretches, the second one higher up, where
+    scipy finds them too."""
+    signal = pytest.importorskip("scipy.signal")
+    rate, times = 16_000, np.arange(16_000) / 16_000
+    wave = (9000 * np.sin(2 * np.pi * np.where(times < 0.5, 500, 4000) * times)).astype(np.int16)
+    found = pixels(of_waves(wave[None]).picture)[:, :, 0]
+    assert found.shape == (SIDE, SIDE)
+    heights = SIDE - 1 - found.argmax(0)
+    frequencies, _, theirs = signal.spectrogram(wave.astype(float), rate, "hann", 1024, mode="magnitude")
+    for column, moment in ((8, 2), (40, -3)):
+        loudest = frequencies[theirs[:, moment].argmax()] * 1024 / rate
+        band = np.searchsorted(np.geomspace(2, 513, SIDE + 1), loudest, side="right") - 1
+        assert abs(int(heights[column]) - int(band)) <= 1
+    assert found[:, 8].max() > 230
+    assert np.median(found[:, 8]) < 60
+
+
+def test_silence_and_the_shortest_clips_have_a_picture():
+    assert pixels(of_waves(np.zeros((1, 5000), np.int16)).picture).max() == 0
+    assert pixels(of_waves(np.full((2, 7), -32768, np.int16)).picture).shape == (SIDE, 2 * SIDE + GAP, 3)

@@ -13,7 +13,7 @@ WHOLE = Samples(
     classes=[OfClass(name="<b>cat", num_train=3, num_test=2, examples=Shown(picture=PICTURE), num=3),
              OfClass(name="dog", num_train=1, num_test=0)],
     tested=[KeptExample(place=1, label=0, example=Shown(texts=["so it is"])),
-            KeptExample(place=7, label=1, example=Shown(waves=[[0, 100]]))],
+            KeptExample(place=7, label=1, example=Shown(picture=PICTURE))],
     num_tested=9,
 )  # fmt: skip
 
@@ -47,7 +47,6 @@ def test_a_damaged_file_is_told(path, harm):
 @pytest.mark.parametrize(("place", "value", "where"), [
     (("tested", 0, "label"), -1, "samples.tested.0.label"),
     (("tested", 0, "place"), "1", "samples.tested.0.place"),
-    (("tested", 1, "example", "waves", 0, 1), 1000, "samples.tested.1.example.waves.0.1"),
     (("classes", 0, "examples", "picture"), "image/svg+xml;base64,AAAA", "samples.classes.0.examples.picture"),
     (("classes", 0, "examples", "picture"), 'image/png;base64,AA" onload="x', "samples.classes.0.examples.picture"),
     (("classes", 0, "examples", "picture"), f"image/png;base64,{'A' * 50_000}", "samples.classes.0.examples.picture"),

@@ -65,6 +65,4 @@ def _drawn(what: str, num: int) -> npt.NDArray[np.int64]:
 
 def _shown(glimpse: Callable[[Columns], Glimpse], split: Split, rows: npt.NDArray[np.int64]) -> Shown:
     made = glimpse({name: column[rows] for name, column in split.columns.items()})
-    if made.picture:
-        return Shown(picture=made.picture)
-    return Shown(texts=list(made.texts)) if made.texts else Shown(waves=[list(wave) for wave in made.waves])
+    return Shown(picture=made.picture) if made.picture else Shown(texts=list(made.texts))

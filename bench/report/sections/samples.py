@@ -14,7 +14,7 @@ TEXTS = 2  # of a class: each takes a line or two
 SHOWN_AS = {
     "image": "pictures are made small",
     "text": "texts are cut off after 120 characters",
-    "sound": "bars show how loud each clip is from its beginning to its end, by its own loudest moment",
+    "sound": "pictures show time from left to right and pitch from low to high, the louder the brighter",
 }
 
 
