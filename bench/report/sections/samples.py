@@ -49,7 +49,8 @@ def _sheet(facts: Facts, name: str, kept: Samples, number: int) -> Table:
     if others := kept.classes[CLASSES:]:
         sizes = [one.num_train for one in others]
         more = plural(len(others), "more class", "more classes")
-        caption += f" Not shown: {more} of {min(sizes):,} to {max(sizes):,} training {example}s."
+        span = f"{min(sizes):,} to {max(sizes):,}" if min(sizes) < max(sizes) else f"{min(sizes):,}"
+        caption += f" Not shown: {more} of {span} training {example}s."
     return Table(f"samples-{number}", columns, rows, caption, title=facts.named(name),
                  folded=len(facts.results.samples) > OPEN)  # fmt: skip
 
