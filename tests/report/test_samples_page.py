@@ -212,7 +212,7 @@ def test_of_many_classes_the_worst_told_ones_are_shown(made, tmp_path):
     one = dataclasses.replace(of(truth, np.eye(30)[truth] * 0.9 + 0.003), classes=answers, right=answers == truth)
     results = with_predictions(make(WORLD), tmp_path / "many", lambda *_: one, 30)
     found = words(part(render(results), "mistakes"))
-    assert "The 8 classes of 30 that are told worst, every strategy" in found
+    assert "The 8 classes of 30 that are told worst: near" in found
     assert "Strategy 7 0 1 2 3 4 5 6" in found
 
 
@@ -220,23 +220,27 @@ def test_every_strategy_has_its_confusions_under_one_fold(made):
     found = part(render(made()), "mistakes")
     assert "Confusions of the highest mean" in found
     (group,) = re.findall(r'<details class="group">.*?</details>\s*</details>', found, re.DOTALL)
-    assert "Confusions of 2 other strategies" in group
-    assert group.count("<table") == 2
+    assert "Class by class, every strategy: near" in group
+    assert re.findall(r"<summary>Confusions of (\w+)", group) == ["linear_probe", "full_finetune"]
+    assert "Confusions of the highest mean: near, 5 labels per class, scratch" in found, "all have the same mean"
+    assert group.count("<table") == 3
     assert len(re.findall(r'<table data-name="confusion-0[^"]*"', found)) == 3
 
 
 def test_room_for_confusions_ends_and_what_is_left_out_is_told(made, tmp_path):
-    """Twelve tasks of 20 classes: 400 shares a table, and those of all strategies would be 9,600."""
+    """Twelve tasks of 20 classes: 440 numbers a table of confusions, and of all strategies 12 * (2 * 440 + 63)."""
     truth, probabilities = drawn(200, 20)
     results = with_predictions(make(WORLD), tmp_path / "room", lambda *_: of(truth, probabilities), 20)
     finals = [results.finals.assign(dataset=f"set {k:02}") for k in range(12)]
     results = dataclasses.replace(results, finals=pd.concat(finals, ignore_index=True))
     found = part(render(results), "mistakes")
     assert found.count("<summary>Confusions of the highest mean") == 12
-    inside = re.findall(r'<table data-name="confusion-\d+-\d+"', found)
-    assert 0 < 400 * len(inside) <= ROOM
-    assert f"{24 - len(inside)} tables of confusions of strategies that are not the highest" in words(found)
-    assert len(found) < 600_000
+    confusions = re.findall(r'<table data-name="confusion-\d+-\d+"', found)
+    recalls = re.findall(r'<table data-name="recalls-\d+"', found)
+    assert len(recalls) > len(confusions) / 2 > 1
+    assert 440 * len(confusions) + 63 * len(recalls) <= ROOM
+    assert f"{36 - len(confusions) - len(recalls)} tables of classes and confusions" in words(found)
+    assert len(found) < 500_000
 
 
 def projection(num=40, seed=0):
@@ -262,7 +266,14 @@ def projected(results, tells=lambda row: True, likeness=0.7):
 def test_features_before_and_after_are_marked_by_class(made):
     found = part(render(projected(made())), "similarity")
     figure = found[found.index("Features before and after") :]
-    assert figure.count('<svg class="plot"') == 2
+    assert figure.count('<svg class="plot dots"') == 2
+    places = np.frombuffer(base64.b64decode(projection().before.places), np.int8).reshape(-1, 2)
+    drawn = re.findall(r'<use href="#dot-(\d)" x="(\d+)" y="(\d+)"', figure)[:40]
+    for number, (marker, x, y) in enumerate(drawn):
+        label, place = divmod(number, 10)
+        assert int(marker) == label
+        assert int(x) == pytest.approx(215 + 150 / 135 * places[label + 4 * place, 0], abs=0.51)
+        assert int(y) == pytest.approx(150 - 150 / 135 * places[label + 4 * place, 1], abs=0.51)
     said = words(figure)
     assert "after full_finetune" in said
     assert "first axis, 31 % of the variance" in said

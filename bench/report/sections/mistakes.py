@@ -1,6 +1,7 @@
 """Where it errs: scores of many kinds from what the finals said of each test example; class by class; confusions of
 every strategy, as far as there is room; and the examples that most finals tell wrong."""
 
+import itertools
 import math
 
 import numpy as np
@@ -19,10 +20,10 @@ from bench.store.samples import Samples
 LISTED = 20  # files that could not be read
 OPEN = 4  # tables of so many tasks are open; of more, all are folded
 NO_CLASS = "none of these"
-ROOM = 4000  # shares of all tables by class, the best strategies' confusions apart: some 250 kB of the page
+ROOM = 2000  # shares in tables by class, the best strategies' confusions apart: some 90 kB of the page
 FEW_CLASSES = 8  # shown of a task that has too many for a table
 HEADED = 14  # characters of a class over a column
-SETS = 8  # data sets whose hardest examples are shown
+SETS = 6  # data sets whose hardest examples are shown
 CAPTION = (
     "Mean over n = {repeats} repeats unless a cell says “of {repeats}”, ± half of the 95 % Student t interval over "
     "repeats alone, on these very test {example}s. Balanced accuracy is the mean recall of the classes, F1 the mean of "
@@ -74,32 +75,33 @@ def _tables(facts: Facts, found: Found) -> list[Block]:
     room, left_out = ROOM, 0
     for number, (task, rows) in enumerate(by_task.items()):
         tables.append(_scores(facts, rows, number, folded=len(by_task) > OPEN))
-        if (size := len(rows) * min(rows[0].num_classes, MOST_CLASSES)) <= room and _knows_classes(rows):
-            room -= size
-            tables.append(_recalls(facts, rows, number))
-        if task not in best:
-            continue
-        title = f"Confusions of the highest mean: {facts.where(task)}, {shortened(best[task].strategy)}"
-        tables.append(_confusion(facts, best[task], f"{number}", title))
-        others = [one for one in rows if one is not best[task] and one.table is not None]
-        fitting = others[: room // best[task].num_classes ** 2]
-        room -= len(fitting) * best[task].num_classes ** 2
-        left_out += len(others) - len(fitting)
+        if task in best:
+            title = f"Confusions of the highest mean: {facts.where(task)}, {shortened(best[task].strategy)}"
+            tables.append(_confusion(facts, best[task], f"{number}", title))
+        more = [_recalls(facts, rows, number)] if any(np.isfinite(one.recalls).any() for one in rows) else []
+        more += [
+            _confusion(facts, one, f"{number}-{place}", f"Confusions of {shortened(one.strategy)}: {facts.where(task)}")
+            for place, one in enumerate(rows) if one.table is not None and one is not best.get(task)
+        ]  # fmt: skip
+        fitting = _fitting(more, room)
+        room -= sum(map(_size, fitting))
+        left_out += len(more) - len(fitting)
         if fitting:
-            name = f"Confusions of {plural(len(fitting), 'other strategy', 'other strategies')}: {facts.where(task)}"
-            tables.append(Group(name, [
-                _confusion(facts, one, f"{number}-{place}", f"{shortened(one.strategy)}: {facts.where(task)}")
-                for place, one in enumerate(fitting)
-            ]))  # fmt: skip
+            tables.append(Group(f"Class by class, every strategy: {facts.where(task)}", fitting))
     if left_out:
-        what = plural(left_out, "table", "tables")
-        tables.append(Words([f"Left out to keep the page small: {what} of confusions of strategies that are not the "
-                             "highest of their task."]))  # fmt: skip
+        what = plural(left_out, "table")
+        tables.append(Words([f"Left out to keep the page small: {what} of classes and confusions."]))
     return tables
 
 
-def _knows_classes(rows: list[Mistakes]) -> bool:
-    return any(np.isfinite(one.recalls).any() for one in rows)
+def _fitting(tables: list[Table], room: int) -> list[Table]:
+    """The first ones."""
+    sizes = itertools.accumulate(map(_size, tables))
+    return [table for table, size in zip(tables, sizes, strict=True) if size <= room]
+
+
+def _size(table: Table) -> int:
+    return len(table.rows) * len(table.columns)
 
 
 def _recalls(facts: Facts, found: list[Mistakes], number: int) -> Table:
@@ -107,22 +109,22 @@ def _recalls(facts: Facts, found: list[Mistakes], number: int) -> Table:
     recalls = np.stack([one.recalls for one in found])
     places = list(range(found[0].num_classes))
     where, names = facts.where(found[0].task), _names(facts, found[0])
-    title = f"Class by class, every strategy: {where}"
+    title = f"Share told right of each class: {where}"
     if len(places) > MOST_CLASSES:
         known = [place for place in places if np.isfinite(recalls[:, place]).any()]
         places = sorted(known, key=lambda place: float(np.nanmean(recalls[:, place])))[:FEW_CLASSES]
-        title = f"The {len(places)} classes of {len(names)} that are told worst, every strategy: {where}"
+        title = f"The {len(places)} classes of {len(names)} that are told worst: {where}"
     columns = [Column("Strategy", numeric=False), *(Column(_head(names[place])) for place in places)]
     rows = [
         [name_cell(one.strategy, facts.strategies[one.strategy]),
-         *(TableCell(percent(recall, 0), value=round(100 * float(recall), 1)) for recall in one.recalls[places])]
+         *(TableCell(percent(recall, 0)) for recall in one.recalls[places])]
         for one in found
     ]  # fmt: skip
     caption = (
         f"Each column is a class: of its test {facts.example}s, the percentage that is told right (recall), over the "
         "repeats together."
     )
-    return Table(f"recalls-{number}", columns, rows, caption, title=title, folded=True, dense=True)
+    return Table(f"recalls-{number}", columns, rows, caption, title=title, dense=True)
 
 
 def _names(facts: Facts, one: Mistakes) -> list[str]:
@@ -190,10 +192,9 @@ def _confusion(facts: Facts, one: Mistakes, number: str, title: str) -> Table:
     for place, (name, counts) in enumerate(zip(names, one.table, strict=True)):
         shares = counts / max(int(counts.sum()), 1)
         cells = [
-            TableCell(percent(share, 0), value=round(100 * float(share), 1),
-                      css="best" if column == place else "" if share else "quiet")
+            TableCell(percent(share, 0), css="best" if column == place else "" if share else "quiet")
             for column, share in enumerate(shares)
-        ]  # fmt: skip
+        ]
         rows.append([TableCell(shortened(name)), TableCell(f"{counts.sum()}", value=int(counts.sum())), *cells])
     repeats = one.scores["accuracy"].n
     caption = (

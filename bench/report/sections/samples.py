@@ -7,7 +7,7 @@ from bench.report.glimpse import glimpse
 from bench.report.view import Block, Column, Section, Table, TableCell, Words
 from bench.store.samples import OfClass, Samples
 
-SETS = 8  # on a page, which is to stay small
+SETS = 6  # on a page, which is to stay small
 OPEN = 3  # tables of so many data sets are open; of more, all are folded
 CLASSES = 12  # rows of each
 TEXTS = 2  # of a class: each takes a line or two

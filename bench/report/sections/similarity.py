@@ -88,21 +88,20 @@ def _points(one: OfUnits) -> list[LinePoint]:
 def _features(facts: Facts) -> list[Block]:
     """Of the first tasks: a picture each would be a page of its own where there are many."""
     found = moved(facts.results.finals)
-    blocks: list[Block] = [_before_and_after(facts, one, number) for number, one in enumerate(found[:PICTURED])]
+    blocks: list[Block] = [_before_and_after(facts, one) for one in found[:PICTURED]]
     if len(found) > PICTURED:
         left_out = plural(len(found) - PICTURED, "more task")
         blocks.append(Words([f"Left out to keep the page small: such pictures of {left_out}."]))
     return blocks
 
 
-def _before_and_after(facts: Facts, one: Moved, number: int) -> Figure:
+def _before_and_after(facts: Facts, one: Moved) -> Figure:
     names = facts.results.classes_of(one.task[0])
     known = dict(enumerate(names))
     looks = {label: Look(known.get(label, f"class {label}"), f"s{label}", label % len(SHAPES))
              for label in sorted(set(one.labels.tolist()))}  # fmt: skip
     times = (("before training", one.before), (f"after {one.strategy}", one.after))
-    panels = [Panel(time, "", features_panel(plane, one.labels, looks, f"features{number}{place}"))
-              for place, (time, plane) in enumerate(times)]  # fmt: skip
+    panels = [Panel(time, "", features_panel(plane, one.labels, looks)) for time, plane in times]
     classes = f", and {len(looks)} of {len(names)} classes" if len(looks) < len(names) else ""
     caption = FEATURES.format(num=len(one.labels), example=facts.example, classes=classes)
     title = f"Features before and after: {facts.where(one.task)}"
