@@ -31,9 +31,9 @@ MIX = (
 )
 FEATURES = (
     "Each mark is one of {num} test {example}s, in the colour and the shape of its true class. It stands where the "
-    "last unit below the head puts it (its outputs averaged over places), seen along the two directions in which these "
-    "{example}s vary most (principal components). Each picture has directions and a scale of its own: compare which "
-    "classes lie apart, not where they lie. First repeat only{classes}."
+    "network puts it just before its classifier (outputs of the last unit, averaged over places), seen along the two "
+    "directions in which these {example}s vary most (principal components). Each picture has directions and a scale of "
+    "its own: compare which classes lie apart, not where they lie. First repeat only{classes}."
 )
 PICTURED = 4  # tasks whose examples are drawn
 Drawn = Callable[[list[tuple[Look, list[LinePoint]]], int, str], Markup]
