@@ -51,7 +51,7 @@ def _sheet(facts: Facts, name: str, kept: Samples, number: int) -> Table:
         more = plural(len(others), "more class", "more classes")
         span = f"{min(sizes):,} to {max(sizes):,}" if min(sizes) < max(sizes) else f"{min(sizes):,}"
         caption += f" Not shown: {more} of {span} training {example}s."
-    return Table(f"samples-{number}", columns, rows, caption, title=facts.named(name),
+    return Table(f"samples-{number}", columns, rows, caption, title=f"{facts.named(name)}: classes and examples",
                  folded=len(facts.results.samples) > OPEN)  # fmt: skip
 
 
