@@ -10,6 +10,7 @@ import pandas as pd
 
 from bench.analysis.words import plural
 from bench.plan.references import Published
+from bench.store.samples import KeptSamples
 from bench.suite.claims_schema import ClaimSpec
 
 # The columns that name a cell; with `repeat` they name a row of `finals`.
@@ -69,6 +70,7 @@ FINALS: dict[str, str] = {
     "best_on_test": "float64",  # best of the test scores along the training: a diagnosis, never a result
     "curve": "object",  # test scores along the training: a tuple of (step, score); a diagnosis
     "similarity": "object",  # CKA of each unit below the head, start against end: a tuple, () where not asked for
+    "projection": "object",  # a `Projection` of `store/results.py`; None where not asked for, or not the first repeat
     "mix": "object",  # how much each unit below the head counts in its classifier: a tuple, () where none weighs them
     "train_loss_end": "float64",  # cross-entropy on its own training images; NaN where not finite, or not told
     "collapsed": "float64",  # 1 where that is no better than a uniform guess's, else 0; NaN where it is not told
@@ -180,6 +182,14 @@ class SuiteResults:
     claims: tuple[ClaimSpec, ...] = ()
     references: tuple[Published, ...] = ()  # published values that the suite names
     refused: dict[str, int] = field(default_factory=dict)  # records that contradict each other, by what is said of them
+    # By data set, in the suite's order: a few examples, and what its classes are called; () where nobody knows.
+    samples: dict[str, KeptSamples] = field(default_factory=dict)
+    classes: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def classes_of(self, dataset: str) -> tuple[str, ...]:
+        """Their names, of kept examples first: these were read from the data."""
+        kept = self.samples[dataset].found if dataset in self.samples else None
+        return tuple(one.name for one in kept.classes) if kept is not None else self.classes.get(dataset, ())
 
     @property
     def refusals(self) -> list[str]:

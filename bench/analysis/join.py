@@ -26,6 +26,7 @@ from bench.spec.refs import Weights
 from bench.store import Record, Store
 from bench.store.predictions import Claims, Kept
 from bench.store.results import Cost, Fields, FinalResult, Logical, Measured, Rung, Unscored
+from bench.store.samples import KeptSamples, path_of
 from bench.text import encodable
 
 NAN = math.nan
@@ -61,6 +62,8 @@ def collect(plan: Plan, store: Store, shared: Store) -> SuiteResults:
         claims=suite.claims,
         references=published_of(plan),
         refused=_refused(records),
+        samples={cell.dataset: _samples(plan, cell, store) for cell in plan.cells} if suite.records.samples else {},
+        classes={cell.dataset: plan.sources[digest(cell.declared.data)].facts.classes for cell in plan.cells},
     )
 
 
@@ -143,6 +146,7 @@ def _finals(plan: Plan, cell: Cell, records: dict[str, Record], store: Store) ->
             "shift_score": _number(final and final.shift, "score"),
             "curve": tuple((point.step, point.accuracy) for point in final.curve) if final is not None else (),
             "similarity": tuple((final.similarity if final is not None else None) or ()),
+            "projection": final.projection if final is not None else None,
             "mix": tuple((final.mix if final is not None else None) or ()),
             **_numbers(chosen, "lr", "weight_decay"),
             "options": _options_text(chosen.options),
@@ -166,6 +170,12 @@ def _predictions(store: Store, key: str, final: FinalResult | None, num_classes:
     if final is None:
         return Kept(store, key, None)
     return Kept(store, key, final.predictions, Claims(final.num_test, num_classes, final.metric, final.score))
+
+
+def _samples(plan: Plan, cell: Cell, store: Store) -> KeptSamples:
+    spec = plan.jobs[cell.finals[0]].spec
+    assert isinstance(spec, FitSpec)
+    return KeptSamples(path_of(store.root, spec.data))
 
 
 def _number(part: Fields | None, name: str) -> float:

@@ -161,5 +161,5 @@ def _json_summary(summary: Summary, report: Path | None, results: "SuiteResults"
         "refused": sum(results.refused.values()),
         "blocked": summary.blocked,
         "report": str(report) if report is not None else None,
-        "finals": results.every_final.drop(columns="predictions").to_dict("records"),
+        "finals": results.every_final.drop(columns=["predictions", "projection"]).to_dict("records"),
     }

@@ -34,6 +34,7 @@ class Setup:
     keeps: Keeps
     distances: bool  # whether finals tell how far the target lies
     similarity: bool  # whether finals tell how much each unit changed
+    samples: bool  # whether a few examples of each data set are kept for the page
     patterns: dict[str, tuple[Pattern, ...]]  # what the plan leaves frozen
     weights_files: dict[str, Path]
     sources: dict[str, dict[str, Any]]  # options of datasets, paths too, by the digest of their DataRef

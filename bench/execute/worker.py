@@ -98,6 +98,7 @@ def make_context(setup: Setup, pipe: "Connection[Message, Bundle | str]") -> Con
         keeps=setup.keeps,
         distances=setup.distances,
         similarity=setup.similarity,
+        samples=setup.samples,
         mistaken=setup.mistaken,
         patterns=setup.patterns,
         forms_folder=cache / "forms" if (cache := machine_cache()) is not None else None,

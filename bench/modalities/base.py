@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy.typing as npt
 
+from bench.modalities.glimpse import Glimpse
 from bench.spec.refs import Training
 
 if TYPE_CHECKING:
@@ -105,3 +106,5 @@ class Modality:
     example: str = "image"  # what people call one
     counted_as: str = ""  # what FLOPs are of, where not of examples as they are
     in_words: Callable[[Any], str] = str  # what a pipeline shows a network of each example
+    # Of some examples' columns, what a page shows of them; None: nothing.
+    glimpse: Callable[[Columns], Glimpse] | None = None

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from bench.modalities.base import Columns, Handling, Modality
+from bench.modalities.glimpse import of_pictures
 from bench.spec.refs import Pipeline
 
 
@@ -46,4 +47,5 @@ MODALITY = Modality(
     handling=_handling,
     pipeline_for=_pipeline_for,
     in_words=_in_words,
+    glimpse=lambda columns: of_pictures(columns["images"]),
 )

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from bench.modalities.base import Columns, Handling, Modality
+from bench.modalities.glimpse import of_waves
 from bench.spec.refs import Mel, SoundPipeline
 
 # Mean and spread of log-mel energies over spoken digits with silence around them: pictures are of order 1.
@@ -57,4 +58,5 @@ MODALITY = Modality(
     pipeline_for=_pipeline_for,
     example="clip",
     in_words=_in_words,
+    glimpse=lambda columns: of_waves(columns["wave"]),
 )

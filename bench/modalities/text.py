@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from bench.modalities.base import Columns, Handling, Modality
+from bench.modalities.glimpse import of_texts
 from bench.spec.refs import TextPipeline
 
 
@@ -45,6 +46,7 @@ MODALITY = Modality(
     handling=_handling,
     pipeline_for=_pipeline_for,
     in_words=_in_words,
+    glimpse=lambda columns: of_texts(columns["text"]),
     example="text",
     counted_as="texts of the greatest length, as in the protocol; shorter ones take less",
 )

@@ -19,6 +19,7 @@ from bench.report.sections.ranking import datasets_section, leaderboard_section
 from bench.report.sections.rates import rates_section
 from bench.report.sections.references import references_section
 from bench.report.sections.regressions import regressions_section
+from bench.report.sections.samples import samples_section
 from bench.report.sections.search import search_section
 from bench.report.sections.similarity import mix_section, similarity_section
 from bench.report.sections.source import forgetting_section
@@ -50,6 +51,7 @@ SECTIONS = (
     references_section,
     selection_section,
     gaps_section,
+    samples_section,
     data_section,
     pretraining_section,
     protocol_section,
@@ -66,7 +68,7 @@ def build(results: SuiteResults, gate: GateResult | None = None) -> str:
         wanted = [make for make in SECTIONS if not facts.studies or make not in BETWEEN_STRATEGIES]
         answer = [] if facts.studies else answer_blocks(facts)
         sections: list[Section] = [found for make in wanted if (found := make(facts)) is not None]
-    styles = ["page.css", "answer.css"]
+    styles = ["page.css", "answer.css", "samples.css"]
     if gate is not None:
         sections.insert(0, regressions_section(gate))
         styles.append("gate.css")

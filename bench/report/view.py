@@ -65,6 +65,7 @@ class Table:
     caption: str
     title: str = ""
     folded: bool = False
+    dense: bool = False  # a column for each class
     kind = "table"
 
 
@@ -83,6 +84,7 @@ class Figure:
     title: str = ""
     folded: bool = False
     wide: bool = False  # two in a row, not three
+    cards: bool = False  # as many in a row as there is room for
     kind = "figure"
 
 
@@ -109,7 +111,16 @@ class Switch:
     kind = "switch"
 
 
-Block = Table | Figure | Words | Verbatim | Switch
+@dataclass(frozen=True)
+class Group:
+    """Tables under one fold."""
+
+    title: str
+    blocks: list[Table]
+    kind = "group"
+
+
+Block = Table | Figure | Words | Verbatim | Switch | Group
 
 
 @dataclass(frozen=True)

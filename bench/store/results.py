@@ -4,6 +4,7 @@ makes these values, `Fields.plain` writes them, `read` gets them back. What does
 A field that was given no value is not in the file; one that was given None is, as null.
 """
 
+import base64
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self, TypeVar
 
@@ -22,6 +23,8 @@ Count = Annotated[int, Field(strict=True, ge=0, le=MOST)]
 Place = Annotated[int, Field(strict=True, ge=0, le=10**9)]  # of a trial in its search
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Edge = Literal["", "low", "high"]
+_BASE64 = "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
+Bytes = Annotated[str, Field(pattern=_BASE64, max_length=4000)]
 
 
 class Fields(BaseModel):
@@ -182,6 +185,28 @@ class Unscored(Ran):
     traceback: str = ""
 
 
+class Plane(Fields):
+    """Examples on the two axes along which their features vary most."""
+
+    places: Bytes  # int8 [n, 2], the farthest number being 127
+    shares: Annotated[list[Share], Field(min_length=2, max_length=2)]  # of the variance, along each axis
+
+
+class Projection(Fields):
+    """Features of the same test examples before training and after it, each on axes of its own."""
+
+    labels: Bytes  # uint8 [n]
+    before: Plane
+    after: Plane
+
+    @model_validator(mode="after")
+    def _is_of_one_size(self) -> Self:
+        num = len(base64.b64decode(self.labels))
+        if any(len(base64.b64decode(one.places)) != 2 * num for one in (self.before, self.after)):
+            raise ValueError("two numbers for each label")
+        return self
+
+
 class FinalResult(Unscored, SeenBefore):
     trial: Place | None  # None: a checkpoint that was scored as it came
     lr_edge: Edge
@@ -201,6 +226,7 @@ class FinalResult(Unscored, SeenBefore):
     distance: Distance | None = None
     # Linear CKA of each unit below the head, start against end; None for a unit that puts out the same for every image.
     similarity: list[Number | None] | None = None
+    projection: Projection | None = None  # of the last unit below the head, where similarity is told of repeat 0
     mix: list[Share | None] | None = None  # how much each unit below the head counts, where a classifier weighs them
     rows: list[int] = []  # of an own head, by class of the data set
     num_rows: Count | None = None

@@ -299,6 +299,10 @@ class RecordsSpec(SuiteSection):
     """Tell of each final how much every unit changed in training: linear CKA of what the unit puts out for up to 1,000
     test examples, before against after. For strategies that train in steps. Moves no number; finals that were there
     before a suite asked have none."""
+    samples: bool = True
+    """Keep a few examples of each data set beside the records, made small: the page shows some of each class, and those
+    that are most often told wrong. A page is sent to colleagues; `false` keeps examples of the data out of it. Moves no
+    number."""
 
 
 class GateSpec(SuiteSection):

@@ -123,7 +123,7 @@ def _final(world: World, backbone: str, cell: tuple[str, int, str], repeat: int)
         "pair": "", "target": "", "treatment": "", "keep": 0, "classes": None, "pitfall": "", "right": "",
         "repeat": repeat,
         "status": status, "error": error, "metric": "accuracy", "score": score if ok else NAN,
-        "curve": (), "similarity": (), "mix": (),
+        "curve": (), "similarity": (), "projection": None, "mix": (),
         "best_on_test": min(score + 0.012 * abs(rng.normal()), 1.0) if ok else NAN, "lr": lr if ok else NAN,
         "train_loss_end": (2.6 if collapsed else 0.2) if ok else NAN, "collapsed": float(collapsed) if ok else NAN,
         "weight_decay": 5e-4, "options": "",

@@ -148,6 +148,7 @@ def test_nothing_else_of_a_record_depends_on_it(tmp_path, monkeypatch):
     _, silent = toys.everything(context, spec, job.key)
     assert "similarity" not in silent.result
     told = asked.result.pop("similarity")
+    assert asked.result.pop("projection") is not None
     assert len(told) == 5
     assert toys.metrics(asked) == toys.metrics(silent), "the key and every number"
 

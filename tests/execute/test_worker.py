@@ -27,8 +27,8 @@ def setup(tmp_path, monkeypatch):
     monkeypatch.setattr(worker_module, "machine_cache", lambda: None)
     return Setup(
         results=tmp_path, suite="toys", device="cpu", threads=torch.get_num_threads(), engine=Engine(fleet=1),
-        keeps="none", distances=False, similarity=False, patterns={}, weights_files={}, sources={}, arithmetic={},
-        provenance={},
+        keeps="none", distances=False, similarity=False, samples=False, patterns={}, weights_files={},
+        sources={}, arithmetic={}, provenance={},
         log=tmp_path / "log",
     )  # fmt: skip
 

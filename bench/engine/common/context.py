@@ -100,12 +100,14 @@ class Context:
     keeps: Keeps = "classes"  # what finals tell of each test example
     distances: bool = False  # whether finals tell how far the target lies from what the network learned
     similarity: bool = False  # whether finals tell how much each unit changed
+    samples: bool = False  # whether a few examples of each data set are kept for the page
     mistaken: frozenset[str] = frozenset()  # keys of finals that make a mistake on purpose: nobody reads diagnoses
     patterns: Mapping[str, tuple[Pattern, ...]] = field(default_factory=dict)  # what the plan leaves frozen
     sources: Mapping[str, dict[str, Any]] = field(default_factory=dict)  # options with paths, by digest of the DataRef
     arithmetic: Mapping[str, Choice] = field(default_factory=dict)  # by `arithmetic_key`; for records only
     forms_folder: Path | None = None  # where this machine's choices are kept; None: in the cache
     seen_before: dict[str, SeenBefore] = field(default_factory=dict)  # by target and network, of `seen.py`
+    sampled: set[str] = field(default_factory=set)  # data sets that `samples.py` has seen to
     features: Features = field(init=False)
     _loaded: OrderedDict[str, OnDevice] = field(default_factory=OrderedDict)
     _pools: OrderedDict[str, Pool] = field(default_factory=OrderedDict)

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from bench.engine.common.context import Context
 from bench.engine.common.distance import distance_of
+from bench.engine.common.samples import keep_samples
 from bench.engine.common.seen import seen_before
 from bench.engine.common.start import Finished
 from bench.engine.train.faults import is_out_of_memory, pass_on
@@ -39,6 +40,7 @@ def record_of(job: Job, context: Context, finished: Finished = NOTHING) -> Recor
     about, distance = SeenBefore(), {}
     if isinstance(job.spec, FitSpec) and is_score:
         about = seen_before(job.spec, context)
+        keep_samples(job.spec.data, context)
         distance = distance_of(job.spec, context) if job.key not in context.mistaken else {}
     return Record(
         key=job.key,

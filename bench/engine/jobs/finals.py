@@ -255,7 +255,7 @@ def _finish(final: _Final, outcome: Outcome, cost: Cost, trained: Trained, conte
         if final.job.key not in context.mistaken:
             given["source"] = forgetting(final.spec, final.begin, trained, context)
         if context.similarity:
-            given["similarity"] = similarity(final.spec, final.begin, trained, context)
+            given |= similarity(final.spec, final.begin, trained, context)
     result = FinalResult(
         **given,
         metric=data.test.metric,

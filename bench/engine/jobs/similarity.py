@@ -1,4 +1,5 @@
-"""How much training changed what each unit of a network puts out: before against after, on the same test images.
+"""How much training changed what each unit of a network puts out: before against after, on the same test images; and
+how these lie on two axes, in `projection.py`.
 
 Linear CKA (Kornblith et al., "Similarity of Neural Network Representations Revisited", ICML 2019) from the unbiased
 estimate of HSIC (Song et al., "Feature Selection via Dependence Maximization", JMLR 2012), because the plain one calls
@@ -6,11 +7,14 @@ unrelated features alike where there are fewer images than channels. 1: the same
 scale. Near 0: nothing in common; the estimate may fall a little below.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from bench.engine.common.context import Context
 from bench.engine.common.start import Start
+from bench.engine.jobs.projection import projection
 from bench.engine.train.evaluate import BATCH
 from bench.engine.train.examples import Examples
 from bench.engine.train.faults import pass_on
@@ -25,22 +29,27 @@ FEWEST = 4  # that the unbiased estimate is of
 SILENT = 1e-9  # of a feature's size: a spread below it is rounding
 
 
-def similarity(spec: FitSpec, begin: Start, trained: Trained, context: Context) -> list[float | None] | None:
-    """By unit, stem first, without the head. None where it could not be measured."""
+def similarity(spec: FitSpec, begin: Start, trained: Trained, context: Context) -> dict[str, Any]:
+    """Fields of a final's record: a number for each unit, stem first, without the head, or None where it could not be
+    measured; and in the first repeat how the images lie before and after."""
     try:
         images = some(context.data(spec.data, spec.pipeline).test)
         if len(images) < FEWEST:
-            return None
+            return {"similarity": None}
         with trained.team.hold(trained.stream):
             after = _outputs(begin.network, images, spec.pipeline)
             before = _outputs_at(begin, images, spec.pipeline)
-        return [unbiased_cka(before[unit], after[unit]) if unit in before and unit in after else None
-                for unit in range(begin.network.num_units - 1)]  # fmt: skip
+        alike = [unbiased_cka(before[unit], after[unit]) if unit in before and unit in after else None
+                 for unit in range(begin.network.num_units - 1)]  # fmt: skip
+        last = max(before.keys() & after.keys(), default=None)
+        if spec.repeat or last is None:
+            return {"similarity": alike}
+        return {"similarity": alike, "projection": projection(images.labels, before[last], after[last])}
     except Exception as error:  # a failed diagnosis must not cost the score
         pass_on(error)
         why = f"{type(error).__name__}: {error}"
         context.notice(f"{spec.backbone.name}: how much its units changed could not be measured: {why}")
-        return None
+        return {"similarity": None}
 
 
 def unbiased_cka(one: Tensor, other: Tensor) -> float | None:

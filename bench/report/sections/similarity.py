@@ -6,12 +6,15 @@ from collections.abc import Callable
 from markupsafe import Markup
 
 from bench.analysis.cells import records
+from bench.analysis.projections import Moved, moved
 from bench.analysis.similarity import OfUnits, num_silent, of_units
 from bench.analysis.words import labels, plural
 from bench.report.facts import Facts, unique
+from bench.report.figures.features import features_panel
 from bench.report.figures.lines import LinePoint
 from bench.report.figures.similarity import mix_panel, similarity_panel
-from bench.report.view import Figure, Look, Panel, Section
+from bench.report.palette import SHAPES
+from bench.report.view import Block, Figure, Look, Panel, Section, Words
 
 CAPTION = (
     "Linear CKA (Kornblith et al. 2019) with the unbiased estimate of HSIC, between what each unit puts out for the "
@@ -26,6 +29,13 @@ MIX = (
     "is the stem. What reaches the head stands for the last unit, and a unit that puts out the same for every "
     "{example} has no share."
 )
+FEATURES = (
+    "Each mark is one of {num} test {example}s, in the colour and the shape of its true class. It stands where the "
+    "network puts it just before its classifier (outputs of the last unit, averaged over places), seen along the two "
+    "directions in which these {example}s vary most (principal components). Each picture has directions and a scale of "
+    "its own: compare which classes lie apart, not where they lie. First repeat only{classes}."
+)
+PICTURED = 4  # tasks whose examples are drawn
 Drawn = Callable[[list[tuple[Look, list[LinePoint]]], int, str], Markup]
 
 
@@ -40,7 +50,7 @@ def similarity_section(facts: Facts) -> Section | None:
     panels = _panels(facts, found, similarity_panel, "similarity")
     legend = [facts.strategies[name] for name in unique(one.strategy for one in found)]
     figure = Figure(panels, legend, CAPTION.format(example=facts.example) + _silent(facts), wide=True)
-    return Section("similarity", "What training changed", how, [figure])
+    return Section("similarity", "What training changed", how, [figure, *_features(facts)])
 
 
 def mix_section(facts: Facts) -> Section | None:
@@ -73,6 +83,29 @@ def _points(one: OfUnits) -> list[LinePoint]:
         for unit, found in enumerate(one.units)
         if found.n
     ]
+
+
+def _features(facts: Facts) -> list[Block]:
+    """Of the first tasks: a picture each would be a page of its own where there are many."""
+    found = moved(facts.results.finals)
+    blocks: list[Block] = [_before_and_after(facts, one) for one in found[:PICTURED]]
+    if len(found) > PICTURED:
+        left_out = plural(len(found) - PICTURED, "more task")
+        blocks.append(Words([f"Left out to keep the page small: such pictures of {left_out}."]))
+    return blocks
+
+
+def _before_and_after(facts: Facts, one: Moved) -> Figure:
+    names = facts.results.classes_of(one.task[0])
+    known = dict(enumerate(names))
+    looks = {label: Look(known.get(label, f"class {label}"), f"s{label}", label % len(SHAPES))
+             for label in sorted(set(one.labels.tolist()))}  # fmt: skip
+    times = (("before training", one.before), (f"after {one.strategy}", one.after))
+    panels = [Panel(time, "", features_panel(plane, one.labels, looks)) for time, plane in times]
+    classes = f", and {len(looks)} of {len(names)} classes" if len(looks) < len(names) else ""
+    caption = FEATURES.format(num=len(one.labels), example=facts.example, classes=classes)
+    title = f"Features before and after: {facts.where(one.task)}"
+    return Figure(panels, list(looks.values()), caption, title=title, wide=True)
 
 
 def _silent(facts: Facts) -> str:
