@@ -1,14 +1,19 @@
 """The figure of scores against labels. `depths.py` has those against depth, `rates.py` those of the searches."""
 
+import math
+
 from bench.analysis.cells import Row
+from bench.analysis.words import labels
 from bench.report.facts import Facts
 from bench.report.figures.budgets import budgets_panel
-from bench.report.figures.lines import LinePoint
-from bench.report.view import Figure, Look, Panel, Section
+from bench.report.figures.lines import LinePoint, tell
+from bench.report.view import Figure, Look, Panel, Section, percent
 
 
 def point(row: Row, x: float) -> LinePoint:
-    return LinePoint(x, 100 * row["mean"], 100 * row["low"], 100 * row["high"])
+    ends = f"{percent(row['low'])} to {percent(row['high'])}" if math.isfinite(row["low"]) else ""
+    told = tell(row["strategy"], labels(row["budget"]), f"{percent(row['mean'])} %", ends, row["n"])
+    return LinePoint(x, 100 * row["mean"], 100 * row["low"], 100 * row["high"], told)
 
 
 def labels_section(facts: Facts) -> Section | None:

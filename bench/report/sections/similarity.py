@@ -9,7 +9,7 @@ from bench.analysis.cells import records
 from bench.analysis.similarity import OfUnits, num_silent, of_units
 from bench.analysis.words import labels, plural
 from bench.report.facts import Facts, unique
-from bench.report.figures.lines import LinePoint
+from bench.report.figures.lines import LinePoint, tell
 from bench.report.figures.similarity import mix_panel, similarity_panel
 from bench.report.view import Figure, Look, Panel, Section
 
@@ -69,10 +69,11 @@ def _panels(facts: Facts, found: list[OfUnits], draw: Drawn, name: str) -> list[
 def _points(one: OfUnits) -> list[LinePoint]:
     """Whiskers end at 1: no truth lies above."""
     return [
-        LinePoint(unit, found.mean, found.low, min(found.high, 1.0) if math.isfinite(found.high) else math.nan)
+        LinePoint(unit, found.mean, found.low, min(found.high, 1.0) if math.isfinite(found.high) else math.nan,
+                  tell(one.strategy, f"unit {unit}", f"{found.mean:.2f}", n=found.n))
         for unit, found in enumerate(one.units)
         if found.n
-    ]
+    ]  # fmt: skip
 
 
 def _silent(facts: Facts) -> str:
