@@ -1,4 +1,5 @@
-"""The figure of scores against labels. `depths.py` has those against depth, `rates.py` those of the searches."""
+"""Scores against labels, and in `worth.py` what a label is worth. `depths.py` has scores against depth, `rates.py` those
+of the searches."""
 
 import math
 
@@ -7,6 +8,7 @@ from bench.analysis.words import labels
 from bench.report.facts import Facts
 from bench.report.figures.budgets import budgets_panel
 from bench.report.figures.lines import LinePoint, tell
+from bench.report.sections.worth import worth_blocks
 from bench.report.view import Figure, Look, Panel, Section, percent
 
 
@@ -27,9 +29,7 @@ def labels_section(facts: Facts) -> Section | None:
             if points:
                 lines.append((series, points))
         if lines:
-            panels.append(
-                Panel(facts.named(dataset), facts.which(backbone), budgets_panel(lines, f"labels{number}"))
-            )
+            panels.append(Panel(facts.named(dataset), facts.which(backbone), budgets_panel(lines, f"labels{number}")))
     if not panels:
         return None
     caption = (
@@ -38,4 +38,4 @@ def labels_section(facts: Facts) -> Section | None:
         "drawing has its own y axis, which need not start at 0; very long whiskers are cut at its edge."
     )
     figure = Figure(panels, list(facts.strategies.values()), caption, wide=True)
-    return Section("labels", "Score against labels", how, [figure])
+    return Section("labels", "Score against labels", how, [figure, *worth_blocks(facts)])
