@@ -7,6 +7,7 @@ from bench.report.fill import fill
 from bench.report.sections.answer import answer_blocks
 from bench.report.sections.claims import claims_section
 from bench.report.sections.costs import cost_section
+from bench.report.sections.courses import courses_section
 from bench.report.sections.depths import depth_section
 from bench.report.sections.diagnosis import gaps_section, selection_section
 from bench.report.sections.distance import distance_section
@@ -44,6 +45,7 @@ SECTIONS = (
     mistakes_section,
     pitfalls_section,
     forgetting_section,
+    courses_section,
     rates_section,
     search_section,
     cost_section,
@@ -56,7 +58,9 @@ SECTIONS = (
     provenance_section,
 )
 # In a study the same strategy is another treatment on another network, so that strategies are not what is compared.
-BETWEEN_STRATEGIES = (leaderboard_section, tasks_section, transfer_section, datasets_section, labels_section)
+BETWEEN_STRATEGIES = (
+    leaderboard_section, tasks_section, transfer_section, datasets_section, labels_section, courses_section,
+)  # fmt: skip
 
 
 def build(results: SuiteResults, gate: GateResult | None = None) -> str:

@@ -1,5 +1,4 @@
-"""Scores against labels, and in `worth.py` what a label is worth. `depths.py` has scores against depth, `rates.py` those
-of the searches."""
+"""Scores against labels; `worth.py` goes on. `depths.py` has those against depth, `rates.py` those of the searches."""
 
 import math
 
