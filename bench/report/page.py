@@ -1,8 +1,11 @@
 """Puts the page together: facts, sections, template. Everything it needs is inside the file that it returns."""
 
+from pathlib import Path
+
 from bench.analysis.frame import SuiteResults
 from bench.gate.verdict import GateResult
 from bench.report.facts import Facts
+from bench.report.files import write_figures
 from bench.report.fill import fill
 from bench.report.sections.answer import answer_blocks
 from bench.report.sections.claims import claims_section
@@ -63,13 +66,15 @@ BETWEEN_STRATEGIES = (
 )  # fmt: skip
 
 
-def build(results: SuiteResults, gate: GateResult | None = None) -> str:
-    """With a gate's result, what it found comes first."""
+def build(results: SuiteResults, gate: GateResult | None = None, figures: Path | None = None) -> str:
+    """With a gate's result, what it found comes first. `figures`: a folder that gets each figure as files."""
     facts = Facts.of(results)
     with drawing():
         wanted = [make for make in SECTIONS if not facts.studies or make not in BETWEEN_STRATEGIES]
         answer = [] if facts.studies else answer_blocks(facts)
         sections: list[Section] = [found for make in wanted if (found := make(facts)) is not None]
+        if figures is not None:
+            write_figures([Section("answer", "The answer", "", answer), *sections], results.name, figures)
     styles = ["page.css", "answer.css"]
     if gate is not None:
         sections.insert(0, regressions_section(gate))

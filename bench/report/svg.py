@@ -6,6 +6,7 @@ head and coordinates to a millionth. All of that goes.
 
 import io
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -44,7 +45,8 @@ def drawing() -> Iterator[None]:
     """matplotlib's defaults and ours, whatever the person's own matplotlibrc says."""
     import matplotlib
 
-    with matplotlib.rc_context():
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # the page's own font draws names of any script
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(STYLE)  # type: ignore[arg-type]  # its stubs list every name
         yield

@@ -10,8 +10,8 @@ from bench.report.view import ABSENT, Block, Column, Table, TableCell, Words
 
 SENTENCES, ROWS = 4, 24  # in sight
 CAPTION = (
-    "How many times as many labels scratch would need to score as high as the strategy does with these: below 1, the "
-    "strategy wastes labels. Under each number its 95 % interval. “≥” and “≤”: scratch was not tried with labels "
+    "How many times as many labels scratch would need to score as high as the strategy does with these: below 1, "
+    "scratch makes more of them. Under each number its 95 % interval. “≥” and “≤”: scratch was not tried with labels "
     "enough, or few enough, to say more. The protocol says how this is read."
 )
 METHOD = (
@@ -91,7 +91,7 @@ def _table(facts: Facts, found: list[Multiple]) -> Table:
     columns = [Column("Data set", numeric=False)]
     columns += [Column("Backbone", numeric=False)] if facts.many_backbones else []
     columns += [Column("Strategy", numeric=False)]
-    columns += [Column(labels(name), "times scratch's", interval=True) for name in budgets]
+    columns += [Column(labels(name), "times as many", interval=True) for name in budgets]
     rows: dict[tuple[str, str, str], dict[str, Multiple]] = {}
     for one in found:
         key = one.row["dataset"], one.row["backbone"], one.row["strategy"]
