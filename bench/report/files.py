@@ -33,9 +33,10 @@ def write_figures(sections: list[Section], suite: str, folder: Path) -> None:
             name = "-".join(filter(None, [_slug(suite), section.anchor, str(number), _slug(panel.title, panel.detail)]))
             drawing = _framed(section.title, panel, figure)
             for artist in drawing.findobj():
-                artist.set_gid(None)  # type: ignore[arg-type]  # what marks say is for the page
+                artist.set_gid(None)  # what marks say is for the page
                 _recolor(artist, light)
-            about = {"Title": f"{section.title}: {_title(panel)}", "Description": figure.caption, "Date": None, "Creator": None}
+            about: dict[str, str | None] = {"Title": f"{section.title}: {_title(panel)}", "Description": figure.caption}
+            about |= {"Date": None, "Creator": None}  # the same results give the same bytes
             write_bytes(folder / f"{name}.svg", _saved(drawing, format="svg", metadata=about).replace(
                 f"'{FONT}'".encode(), FONTS.encode()))  # fmt: skip
             write_bytes(folder / f"{name}.png", _saved(drawing, format="png", dpi=PNG, metadata={"Software": None}))
@@ -57,7 +58,7 @@ def _framed(title: str, panel: Panel, block: Figure) -> "Drawing":
     figure.text(2 / width, 1 + 28 / height, title, weight="bold", va="bottom", color=SENTINELS["ink"])
     figure.text(2 / width, 1 + 8 / height, _title(panel), va="bottom", color=SENTINELS["ink"])
     if block.legend:
-        keys = [Line2D([], [], **style(look)) for look in block.legend]
+        keys = [Line2D([], [], **style(look)) for look in block.legend]  # type: ignore[arg-type]
         longest = max(len(_label(look)) for look in block.legend)
         columns = max(1, int(width // (longest * TEXT * WIDE + KEY)))
         figure.legend(keys, [_label(look) for look in block.legend], loc="upper left", bbox_to_anchor=(0, 0),

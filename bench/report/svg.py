@@ -37,6 +37,7 @@ _REFERENCE = re.compile(r'(?:href="|url\()#([^")]+)')
 _MARK = re.compile(rf'<g id="{TOLD}([^"]*)">|<use [^>]*/>')
 _PLACE = re.compile("\0(\\d+)\0")
 _NUMBER = re.compile(r"-?\d+\.\d{3,}(?:e-?\d+)?")
+_PATH, _LETTER = re.compile(r' d="[^"]*"'), re.compile(r"\s*([MLCQz])\s*")
 _COORDINATES = re.compile(r' (?:d|x|y|x1|x2|y1|y2|width|height|transform)="[^"]*"')
 
 
@@ -106,13 +107,15 @@ def _clean(body: str, name: str) -> str:
     body = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", body, flags=re.DOTALL)
     body = re.sub(r"<style[^>]*>.*?</style>", "", body, flags=re.DOTALL)
     body = body.replace("xlink:href", "href").replace(f"'{FONT}'", "inherit").replace(f'"{FONT}"', "inherit")
-    used = set(_REFERENCE.findall(body))
-    body = _ID.sub(lambda found: f' id="{name}-{found[1]}"' if found[1] in used else "", body)
-    body = re.sub(r'(href="#|url\(#)', rf"\g<1>{name}-", body)
+    short = {long: f"{name}-{place}" for place, long in enumerate(dict.fromkeys(_REFERENCE.findall(body)))}
+    body = _ID.sub(lambda found: f' id="{short[found[1]]}"' if found[1] in short else "", body)
+    body = re.sub(r'(href="#|url\(#)([^")]+)', lambda found: found[1] + short[found[2]], body)
     body = _COORDINATES.sub(lambda found: _NUMBER.sub(_short, found[0]), body)
     for variable, sentinel in SENTINELS.items():
         body = body.replace(sentinel, f"var(--{variable})")
-    body = re.sub(r"<defs>\s*</defs>", "", body)
+    body = re.sub(r"<defs>\s*</defs>|; stroke-dashoffset: 0(?=[;\"])", "", body)
+    body = re.sub(r'style="[^"]*"', lambda found: found[0].replace(": ", ":").replace("; ", ";"), body)
+    body = _PATH.sub(lambda found: _LETTER.sub(r"\1", found[0]), body)
     body = re.sub(r' transform="rotate\(-?0 [^"]*"| ?font-family: inherit;', "", body)
     body = _unwrapped(re.sub(r">\s+<", "><", re.sub(r"\s*\n\s*", " ", body)).strip())
     return _PLACE.sub(lambda found: f"<title>{titles[int(found[1])]}</title>", body)

@@ -99,7 +99,7 @@
     plot.after(said);
     plot.addEventListener("focus", () => { if (place < 0) show(0); });
     plot.addEventListener("blur", () => show(-1));
-    plot.addEventListener("click", (event) => show(marks.indexOf(event.target)));
+    plot.addEventListener("click", (event) => show(marks.findIndex((mark) => mark.contains(event.target))));
     plot.addEventListener("keydown", (event) => {
       const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
       if (!step) return;
