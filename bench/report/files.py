@@ -14,7 +14,7 @@ from bench.report.figures.lines import WIDE, style
 from bench.report.fill import TEMPLATES
 from bench.report.palette import SENTINELS
 from bench.report.svg import FONT, TEXT, Picture
-from bench.report.view import Figure, Look, Panel, Section
+from bench.report.view import Figure, Look, Panel, Section, Switch
 from bench.store.atomic import write_bytes
 
 if TYPE_CHECKING:
@@ -44,8 +44,9 @@ def write_figures(sections: list[Section], suite: str, folder: Path) -> None:
 
 def _panels(section: Section) -> Iterator[tuple[Panel, Figure]]:
     for block in section.blocks:
-        if isinstance(block, Figure):
-            yield from ((panel, block) for panel in block.panels)
+        figures = [block] if isinstance(block, Figure) else []
+        figures += [figure for _, figure in block.figures] if isinstance(block, Switch) else []
+        yield from ((panel, figure) for figure in figures for panel in figure.panels)
 
 
 def _framed(title: str, panel: Panel, block: Figure) -> "Drawing":

@@ -114,9 +114,9 @@ def _clean(body: str, name: str) -> str:
     for variable, sentinel in SENTINELS.items():
         body = body.replace(sentinel, f"var(--{variable})")
     body = re.sub(r"<defs>\s*</defs>|; stroke-dashoffset: 0(?=[;\"])", "", body)
-    body = re.sub(r'style="[^"]*"', lambda found: found[0].replace(": ", ":").replace("; ", ";"), body)
     body = _PATH.sub(lambda found: _LETTER.sub(r"\1", found[0]), body)
     body = re.sub(r' transform="rotate\(-?0 [^"]*"| ?font-family: inherit;', "", body)
+    body = re.sub(r'style="[^"]*"', lambda found: found[0].replace(": ", ":").replace("; ", ";"), body)
     body = _unwrapped(re.sub(r">\s+<", "><", re.sub(r"\s*\n\s*", " ", body)).strip())
     return _PLACE.sub(lambda found: f"<title>{titles[int(found[1])]}</title>", body)
 
