@@ -34,7 +34,7 @@ STYLE = {
 }
 _ID = re.compile(r' id="([^"]*)"')
 _REFERENCE = re.compile(r'(?:href="|url\()#([^")]+)')
-_MARK = re.compile(rf'<g id="{TOLD}([^"]*)">|<use [^>]*/>')
+_MARK = re.compile(rf"""<g id=(["']){TOLD}(.*?)\1>|<use [^>]*/>""", re.DOTALL)
 _PLACE = re.compile("\0(\\d+)\0")
 _NUMBER = re.compile(r"-?\d+\.\d{3,}(?:e-?\d+)?")
 _PATH, _LETTER = re.compile(r' d="[^"]*"'), re.compile(r"\s*([MLCQz])\s*")
@@ -128,9 +128,9 @@ def _titled(body: str) -> tuple[str, list[str]]:
     waiting: list[str] = []
 
     def place(found: re.Match[str]) -> str:
-        if found[1] is not None:
+        if found[2] is not None:
             assert not waiting, "a mark that says something was not drawn"
-            waiting.extend(found[1].split("\n"))
+            waiting.extend(found[2].split("\n"))
             return "<g>"
         if not waiting:
             return found[0]
