@@ -72,6 +72,8 @@ def line(axes: "Axes", series: Look, points: Sequence[LinePoint]) -> None:
 def marks(axes: "Axes", points: Sequence[LinePoint], look: dict[str, object]) -> None:
     """All points say what they stand for, or none does."""
     drawn = [point for point in points if math.isfinite(point.y)]
+    if not drawn:
+        return
     said = "\n".join(" ".join(point.told.split()) for point in drawn)
     gid = TOLD + said if said.strip() else None
     axes.plot([p.x for p in drawn], [p.y for p in drawn], gid=gid, **look)  # type: ignore[arg-type]

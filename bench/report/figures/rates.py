@@ -34,7 +34,8 @@ def rates_panel(curves: list[Curve], name: str) -> Picture:
         )
         marks(axes, curve.finished, {**style(curve.series, FINISHED), "linestyle": "none"})
         marks(axes, curve.chosen, {**style(curve.series, CHOSEN), "linestyle": "none"})
-        axes.plot(curve.broken, [floor] * len(curve.broken), "x", color=color, markersize=MARK, clip_on=False)
+        if curve.broken:
+            axes.plot(curve.broken, [floor] * len(curve.broken), "x", color=color, markersize=MARK, clip_on=False)
     ticks = decades(min(rates), max(rates))
     log_ticks(axes, ticks, [rate(tick) for tick in ticks])
     name_axes(axes, "learning rate", "validation score, %")
