@@ -58,6 +58,16 @@ def test_a_run_with_nothing_left_to_do(bench, ran):
     assert (summary["trainings"], summary["failed"], len(summary["finals"])) == (0, 0, 12)
 
 
+def test_a_report_writes_its_figures_too(bench, ran):
+    assert bench("report", "small", "--figures", "drawn").out == "report: reports/small.html\nfigures: drawn\n"
+    names = sorted(path.name for path in Path("drawn").iterdir())
+    assert "small-labels-1-digits.svg" in names
+    assert "small-labels-1-digits.png" in names
+    page = REPORT.read_bytes()
+    assert bench("report", "small").code == 0
+    assert REPORT.read_bytes() == page, "and the page is the same"
+
+
 def test_a_run_that_left_failures(bench, plan, roots):
     fabricate(plan, roots, {plan.cells[0].finals[0]: "failed"})
     assert bench("run", "suites/small.yaml", "--gpus", "0").code == 3
