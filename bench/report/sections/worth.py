@@ -88,17 +88,16 @@ def _phrase(one: Multiple) -> str:
 
 def _table(facts: Facts, found: list[Multiple]) -> Table:
     budgets = [name for name in facts.budgets if any(one.row["budget"] == name for one in found)]
-    columns = [Column("Data set", numeric=False)]
+    columns = [Column("Strategy", numeric=False), Column("Data set", numeric=False)]
     columns += [Column("Backbone", numeric=False)] if facts.many_backbones else []
-    columns += [Column("Strategy", numeric=False)]
     columns += [Column(labels(name), "times as many", interval=True) for name in budgets]
     rows: dict[tuple[str, str, str], dict[str, Multiple]] = {}
     for one in found:
         key = one.row["dataset"], one.row["backbone"], one.row["strategy"]
         rows.setdefault(key, {})[one.row["budget"]] = one
     lines = [
-        [facts.dataset_cell(dataset), *([name_cell(backbone)] if facts.many_backbones else []),
-         name_cell(strategy, facts.strategies[strategy]), *(_cell(by_budget.get(name)) for name in budgets)]
+        [name_cell(strategy, facts.strategies[strategy]), facts.dataset_cell(dataset),
+         *([name_cell(backbone)] if facts.many_backbones else []), *(_cell(by_budget.get(name)) for name in budgets)]
         for (dataset, backbone, strategy), by_budget in rows.items()
     ]  # fmt: skip
     return Table("worth", columns, lines, CAPTION, title="What a label is worth", folded=len(lines) > ROWS)
