@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from bench.report.figures.lines import style
+from bench.report.figures.lines import LinePoint, marks, style, tell
 from bench.report.palette import SENTINELS
 from bench.report.svg import Picture, inline, name_axes, new_panel
 from bench.report.view import Look
@@ -29,9 +29,13 @@ def profiles_panel(profiles: list[Profile], name: str) -> Picture:
             color = SENTINELS[one.series.color]
             axes.fill_between(one.heights, one.low, one.high, color=color, alpha=0.16, linewidth=0, step="post")
         every = max(len(one.heights) // MARKS, 1)
-        marks = number * every // len(profiles), every
-        look = {**style(one.series), "drawstyle": "steps-post", "markevery": marks}
-        axes.plot(one.heights, one.shares, **look)  # type: ignore[arg-type]
+        look = style(one.series)
+        axes.plot(one.heights, one.shares, **{**look, "marker": "", "drawstyle": "steps-post"})  # type: ignore[arg-type]
+        points = [
+            LinePoint(x, y, told=tell(one.series.name, f"above {x:.0f} %", f"{y:.0f} % of trainings"))
+            for x, y in zip(one.heights, one.shares, strict=True)
+        ]
+        marks(axes, points[number * every // len(profiles) :: every], {**look, "linestyle": "none"})
     axes.set_ylim(-3, 103)
     axes.set_yticks([0, 25, 50, 75, 100])
     name_axes(axes, "test score, %", "trainings that score higher, %")

@@ -11,8 +11,8 @@ from bench.report.view import ABSENT, Block, Column, Table, TableCell, Words
 SENTENCES, ROWS = 4, 24  # in sight
 CAPTION = (
     "How many times as many labels scratch would need to score as high as the strategy does with these: below 1, "
-    "scratch makes more of them. Under each number its 95 % interval. “≥” and “≤”: scratch was not tried with labels "
-    "enough, or few enough, to say more. The protocol says how this is read."
+    "scratch makes more of them. Under each number its 95 % interval{n}. “≥” and “≤”: scratch was not tried with "
+    "labels enough, or few enough, to say more. The protocol says how this is read."
 )
 METHOD = (
     "What a label is worth is read off scratch's own learning curve: its mean scores (at {budgets} labels per class) "
@@ -100,7 +100,13 @@ def _table(facts: Facts, found: list[Multiple]) -> Table:
          *([name_cell(backbone)] if facts.many_backbones else []), *(_cell(by_budget.get(name)) for name in budgets)]
         for (dataset, backbone, strategy), by_budget in rows.items()
     ]  # fmt: skip
-    return Table("worth", columns, lines, CAPTION, title="What a label is worth", folded=len(lines) > ROWS)
+    caption = CAPTION.format(n=_over(found))
+    return Table("worth", columns, lines, caption, title="What a label is worth", folded=len(lines) > ROWS)
+
+
+def _over(found: list[Multiple]) -> str:
+    counts = sorted({one.n for one in found})
+    return f", over n = {counts[0]} repeats" if len(counts) == 1 else f", over {counts[0]} to {counts[-1]} repeats"
 
 
 def _cell(one: Multiple | None) -> TableCell:
