@@ -14,6 +14,7 @@ from bench.cli_types import (
     REPORTS,
     RESULTS,
     Data,
+    Figures,
     Filter,
     Gpus,
     Json,
@@ -156,13 +157,14 @@ def report(
     suite: Annotated[str | None, typer.Argument(metavar="[SUITE]", help="Leave out for every suite that ran.")] = None,
     results: Results = RESULTS,
     reports: Reports = REPORTS,
+    figures: Figures = None,
     json: Json = False,
 ) -> None:
     """Write reports from the records."""
     from bench.commands.report import write_reports
     from bench.commands.suites import Folders
 
-    raise typer.Exit(write_reports(suite, Folders(results, reports), json))
+    raise typer.Exit(write_reports(suite, Folders(results, reports), figures, json))
 
 
 @app.command()

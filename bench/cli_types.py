@@ -17,6 +17,9 @@ Filter = Annotated[
 ]
 Results = Annotated[Path, typer.Option("--results", metavar="DIR", help="Where records are kept.")]
 Reports = Annotated[Path, typer.Option("--reports", metavar="DIR", help="Where reports are written.")]
+Figures = Annotated[
+    Path | None, typer.Option("--figures", metavar="DIR", help="Write each figure as SVG and PNG files, too.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Data = Annotated[
     Path | None, typer.Option("--data", metavar="DIR", help="Where data sets and weights lie, before BENCH_DATA.")

@@ -1,12 +1,15 @@
 """`bench report`: records -> HTML. Reads only; the same records give the same bytes."""
 
+from pathlib import Path
+
 from bench.commands.endings import ending
 from bench.commands.output import as_json, note, say
 from bench.commands.suites import Folders, names_of_runs, plan_of, ran_otherwise, reads_no_record
 from bench.errors import FAULT, INCOMPLETE, BenchError, NothingSelected
 
 
-def write_reports(suite: str | None, folders: Folders, json: bool) -> int:
+def write_reports(suite: str | None, folders: Folders, figures: Path | None, json: bool) -> int:
+    """`figures`: a folder that gets the figures of all pages as files."""
     suites = [suite] if suite is not None else names_of_runs(folders)
     if not suites:
         raise NothingSelected(f"no suite has run here yet (looked in {folders.results})")
@@ -14,7 +17,7 @@ def write_reports(suite: str | None, folders: Folders, json: bool) -> int:
     exit_code = 0
     for one in suites:
         try:
-            written.append(_write(one, folders))
+            written.append(_write(one, folders, figures))
         except Exception as error:  # the others get theirs
             if suite is not None:
                 raise
@@ -26,10 +29,12 @@ def write_reports(suite: str | None, folders: Folders, json: bool) -> int:
     else:
         for path in written:
             say(f"report: {path}")
+        if figures is not None:
+            say(f"figures: {figures}")
     return exit_code
 
 
-def _write(suite: str, folders: Folders) -> str:
+def _write(suite: str, folders: Folders, figures: Path | None) -> str:
     from bench.analysis.join import collect
     from bench.report import write
 
@@ -40,4 +45,4 @@ def _write(suite: str, folders: Folders) -> str:
     roots = folders.roots(name)
     if folders.report(name).exists() and (reason := reads_no_record(plan, roots.store)):
         raise BenchError(f"{folders.report(name)} stays as it is: {reason}")
-    return str(write(collect(plan, roots.store, roots.shared), folders.report(name)))
+    return str(write(collect(plan, roots.store, roots.shared), folders.report(name), figures=figures))

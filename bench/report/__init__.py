@@ -16,15 +16,18 @@ if TYPE_CHECKING:
     from bench.gate.verdict import GateResult
 
 
-def render(results: SuiteResults, gate: "GateResult | None" = None) -> str:
-    """The page: no request to any host, no clock; the same results give the same bytes."""
+def render(results: SuiteResults, gate: "GateResult | None" = None, figures: Path | None = None) -> str:
+    """The page: no request to any host, no clock; the same results give the same bytes. `figures`: a folder that gets
+    each figure as files."""
     from bench.report.page import build  # jinja2 and matplotlib, only when a page is wanted
 
-    return build(results, gate)
+    return build(results, gate, figures)
 
 
-def write(results: SuiteResults, path: Path, gate: "GateResult | None" = None) -> Path:
-    return replace_page(path, render(results, gate))
+def write(
+    results: SuiteResults, path: Path, gate: "GateResult | None" = None, figures: Path | None = None
+) -> Path:
+    return replace_page(path, render(results, gate, figures))
 
 
 def write_trend(suite: str, series: "Sequence[NightSeries]", path: Path) -> Path:

@@ -1,12 +1,16 @@
 """Puts the page together: facts, sections, template. Everything it needs is inside the file that it returns."""
 
+from pathlib import Path
+
 from bench.analysis.frame import SuiteResults
 from bench.gate.verdict import GateResult
 from bench.report.facts import Facts
+from bench.report.files import write_figures
 from bench.report.fill import fill
 from bench.report.sections.answer import answer_blocks
 from bench.report.sections.claims import claims_section
 from bench.report.sections.costs import cost_section
+from bench.report.sections.courses import courses_section
 from bench.report.sections.depths import depth_section
 from bench.report.sections.diagnosis import gaps_section, selection_section
 from bench.report.sections.distance import distance_section
@@ -45,6 +49,7 @@ SECTIONS = (
     mistakes_section,
     pitfalls_section,
     forgetting_section,
+    courses_section,
     rates_section,
     search_section,
     cost_section,
@@ -58,16 +63,20 @@ SECTIONS = (
     provenance_section,
 )
 # In a study the same strategy is another treatment on another network, so that strategies are not what is compared.
-BETWEEN_STRATEGIES = (leaderboard_section, tasks_section, transfer_section, datasets_section, labels_section)
+BETWEEN_STRATEGIES = (
+    leaderboard_section, tasks_section, transfer_section, datasets_section, labels_section, courses_section,
+)  # fmt: skip
 
 
-def build(results: SuiteResults, gate: GateResult | None = None) -> str:
-    """With a gate's result, what it found comes first."""
+def build(results: SuiteResults, gate: GateResult | None = None, figures: Path | None = None) -> str:
+    """With a gate's result, what it found comes first. `figures`: a folder that gets each figure as files."""
     facts = Facts.of(results)
     with drawing():
         wanted = [make for make in SECTIONS if not facts.studies or make not in BETWEEN_STRATEGIES]
         answer = [] if facts.studies else answer_blocks(facts)
         sections: list[Section] = [found for make in wanted if (found := make(facts)) is not None]
+        if figures is not None:
+            write_figures([Section("answer", "The answer", "", answer), *sections], results.name, figures)
     styles = ["page.css", "answer.css", "samples.css"]
     if gate is not None:
         sections.insert(0, regressions_section(gate))

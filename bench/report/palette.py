@@ -56,7 +56,7 @@ def budget_series(budgets: list[str]) -> dict[str, Look]:
 def symbols() -> Markup:
     """The shapes, defined once for the page: `swatch` uses them, and `features.py` their paths."""
     parts = [
-        f'<symbol id="shape-{i}" viewBox="-6 -6 12 12"><path id="dot-{i}" d="{path}"/></symbol>'
+        f'<symbol id="shape-{i}" viewBox="-6 -6 12 12"><path d="{path}"/></symbol>'
         for i, (_, path) in enumerate(SHAPES)
     ]
     return Markup(f'<svg width="0" height="0" aria-hidden="true" class="defs">{"".join(parts)}</svg>')

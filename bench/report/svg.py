@@ -6,6 +6,7 @@ head and coordinates to a millionth. All of that goes.
 
 import io
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -19,18 +20,24 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FONT = "DejaVu Sans"  # what widths are measured with; the page's own font is drawn
+TEXT = 12.0  # CSS pixels at a drawing's natural size
+LEFT, RIGHT, TOP, BOTTOM = 40, 14, 28, 44  # beside the axes: room for their labels
+TOLD = "told:"  # begins a group's id whose rest is what its marks say, a line each
 STYLE = {
     "svg.fonttype": "none",
     "svg.hashsalt": "transfer-bench",
     "text.parse_math": False,
     "font.family": FONT,
-    "font.size": 11.0,
+    "font.size": TEXT,
     "path.simplify": False,
     "axes.linewidth": 0.8,
 }
 _ID = re.compile(r' id="([^"]*)"')
 _REFERENCE = re.compile(r'(?:href="|url\()#([^")]+)')
+_MARK = re.compile(rf"""<g id=(["']){TOLD}(.*?)\1>|<use [^>]*/>""", re.DOTALL)
+_PLACE = re.compile("\0(\\d+)\0")
 _NUMBER = re.compile(r"-?\d+\.\d{3,}(?:e-?\d+)?")
+_PATH, _LETTER = re.compile(r' d="[^"]*"'), re.compile(r"\s*([MLCQz])\s*")
 _COORDINATES = re.compile(r' (?:d|x|y|x1|x2|y1|y2|width|height|transform)="[^"]*"')
 
 
@@ -39,23 +46,31 @@ def drawing() -> Iterator[None]:
     """matplotlib's defaults and ours, whatever the person's own matplotlibrc says."""
     import matplotlib
 
-    with matplotlib.rc_context():
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # the page's own font draws names of any script
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(STYLE)  # type: ignore[arg-type]  # its stubs list every name
         yield
 
 
-def new_panel(width: int = 330, height: int = 236) -> tuple["Figure", "Axes"]:
+class Picture(Markup):
+    """A drawing as it stands in the page, and the figure that it came from, which can be written to a file too."""
+
+    figure: "Figure"
+
+
+def new_panel(width: int = 300, height: int = 230) -> tuple["Figure", "Axes"]:
     """One small drawing; a unit is a CSS pixel at its natural size, so its text stays legible on a phone."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width / 72, height / 72), dpi=72)
     figure.patch.set_visible(False)
-    axes = figure.add_axes((44 / width, 40 / height, 1 - 56 / width, 1 - 52 / height))
+    box = (LEFT / width, BOTTOM / height, 1 - (LEFT + RIGHT) / width, 1 - (TOP + BOTTOM) / height)
+    axes = figure.add_axes(box)
     axes.patch.set_visible(False)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(SENTINELS["rule"])
-    axes.tick_params(length=3, width=0.8, color=SENTINELS["rule"], labelcolor=SENTINELS["muted"], labelsize=10.5)
+    axes.tick_params(length=3, width=0.8, color=SENTINELS["rule"], labelcolor=SENTINELS["muted"], labelsize=TEXT)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="y", color=SENTINELS["rule"], linewidth=0.6)
     axes.set_axisbelow(True)
@@ -63,8 +78,17 @@ def new_panel(width: int = 330, height: int = 236) -> tuple["Figure", "Axes"]:
     return figure, axes
 
 
-def inline(figure: "Figure", name: str, label: str) -> Markup:
-    """The figure as text; `name` makes its ids unique on the page, `label` is what a screen reader says."""
+def name_axes(axes: "Axes", x: str, y: str) -> None:
+    """The upright axis is named above it, in level letters: nobody turns the head, and they take no width."""
+    width, height = axes.figure.bbox.size
+    axes.set_xlabel(x)
+    axes.set_ylabel(y, color=SENTINELS["muted"], rotation=0, ha="left", va="top", y=0)
+    axes.yaxis.set_label_coords(2 / width, 1 - 2 / height, axes.figure.transFigure)
+
+
+def inline(figure: "Figure", name: str, label: str) -> Picture:
+    """The figure as text; `name` makes its ids unique on the page, `label` is what a screen reader says. What a mark
+    stands for (`lines.py`) is its `<title>`, which browsers show to a pointer and `page.js` to the keyboard."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     text = buffer.getvalue()
@@ -73,22 +97,47 @@ def inline(figure: "Figure", name: str, label: str) -> Markup:
     box = re.search(r'viewBox="([^"]*)"', head)
     assert box is not None
     opening = f'<svg class="plot" viewBox="{box.group(1)}" role="img" aria-label="{escape(label)}">'
-    return Markup(opening + _clean(body, name))
+    picture = Picture(opening + _clean(body, name))
+    picture.figure = figure
+    return picture
 
 
 def _clean(body: str, name: str) -> str:
+    body, titles = _titled(body)
     body = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", body, flags=re.DOTALL)
     body = re.sub(r"<style[^>]*>.*?</style>", "", body, flags=re.DOTALL)
     body = body.replace("xlink:href", "href").replace(f"'{FONT}'", "inherit").replace(f'"{FONT}"', "inherit")
-    used = set(_REFERENCE.findall(body))
-    body = _ID.sub(lambda found: f' id="{name}-{found[1]}"' if found[1] in used else "", body)
-    body = re.sub(r'(href="#|url\(#)', rf"\g<1>{name}-", body)
+    short = {long: f"{name}-{place}" for place, long in enumerate(dict.fromkeys(_REFERENCE.findall(body)))}
+    body = _ID.sub(lambda found: f' id="{short[found[1]]}"' if found[1] in short else "", body)
+    body = re.sub(r'(href="#|url\(#)([^")]+)', lambda found: found[1] + short[found[2]], body)
     body = _COORDINATES.sub(lambda found: _NUMBER.sub(_short, found[0]), body)
     for variable, sentinel in SENTINELS.items():
         body = body.replace(sentinel, f"var(--{variable})")
-    body = re.sub(r"<defs>\s*</defs>", "", body)
+    body = re.sub(r"<defs>\s*</defs>|; stroke-dashoffset: 0(?=[;\"])", "", body)
+    body = _PATH.sub(lambda found: _LETTER.sub(r"\1", found[0]), body)
     body = re.sub(r' transform="rotate\(-?0 [^"]*"| ?font-family: inherit;', "", body)
-    return _unwrapped(re.sub(r">\s+<", "><", re.sub(r"\s*\n\s*", " ", body)).strip())
+    body = re.sub(r'style="[^"]*"', lambda found: found[0].replace(": ", ":").replace("; ", ";"), body)
+    body = _unwrapped(re.sub(r">\s+<", "><", re.sub(r"\s*\n\s*", " ", body)).strip())
+    return _PLACE.sub(lambda found: f"<title>{titles[int(found[1])]}</title>", body)
+
+
+def _titled(body: str) -> tuple[str, list[str]]:
+    """With a place for a title in each mark that has one, and the titles: what people call things is not to be cleaned.
+    matplotlib has escaped them, as they stood in an attribute."""
+    titles: list[str] = []
+    waiting: list[str] = []
+
+    def place(found: re.Match[str]) -> str:
+        if found[2] is not None:
+            assert not waiting, "a mark that says something was not drawn"
+            waiting.extend(found[2].split("\n"))
+            return "<g>"
+        if not waiting:
+            return found[0]
+        titles.append(waiting.pop(0))
+        return f"{found[0][:-2]}>\0{len(titles) - 1}\0</use>"
+
+    return _MARK.sub(place, body), titles
 
 
 def _unwrapped(body: str) -> str:

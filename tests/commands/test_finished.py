@@ -58,6 +58,16 @@ def test_a_run_with_nothing_left_to_do(bench, ran):
     assert (summary["trainings"], summary["failed"], len(summary["finals"])) == (0, 0, 12)
 
 
+def test_a_report_writes_its_figures_too(bench, ran):
+    assert bench("report", "small", "--figures", "drawn").out == "report: reports/small.html\nfigures: drawn\n"
+    names = sorted(path.name for path in Path("drawn").iterdir())
+    assert "small-labels-1-digits.svg" in names
+    assert "small-labels-1-digits.png" in names
+    page = REPORT.read_bytes()
+    assert bench("report", "small").code == 0
+    assert REPORT.read_bytes() == page, "and the page is the same"
+
+
 def test_a_run_that_left_failures(bench, plan, roots):
     fabricate(plan, roots, {plan.cells[0].finals[0]: "failed"})
     assert bench("run", "suites/small.yaml", "--gpus", "0").code == 3
@@ -131,7 +141,7 @@ def test_nor_does_a_crash_over_one_suite(bench, ran, folders, monkeypatch, tmp_p
         remember(other, (), folders)
         fabricate(other, folders.roots(name))
     render = report.render
-    monkeypatch.setattr(report, "render", lambda results, gate: render(results) if results.name != "a" else [][0])
+    monkeypatch.setattr(report, "render", lambda results, *_: render(results) if results.name != "a" else [][0])
     said = bench("report")
     assert said.code == 70
     assert said.out == "report: reports/small.html\nreport: reports/z.html\n"

@@ -12,7 +12,7 @@ SURFACE = {
     "list": "WHAT --timm --results --json",
     "status": "SUITE --results --json",
     "show": "KEY --results --json",
-    "report": "[SUITE] --results --reports --json",
+    "report": "[SUITE] --results --reports --figures --json",
     "schema": "--markdown",
     "doctor": "--results --json",
     "gate": "SUITE --baseline --method --margin --must-see --fail-on --across-environments --reuse --fresh --timing "

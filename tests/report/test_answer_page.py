@@ -72,7 +72,7 @@ def test_counters_of_trainings_stand_at_the_foot():
 
 
 def mark(name, cost, score, is_taken=False):
-    return PriceMark(strategy_series([name], set())[name], name, cost, score, score - 1, score + 1, is_taken)
+    return PriceMark(strategy_series([name], set())[name], name, cost, score, score - 1, score + 1, 3, is_taken)
 
 
 def test_the_front_by_hand():

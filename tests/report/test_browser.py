@@ -123,5 +123,26 @@ def test_text_in_figures_is_legible_on_a_phone(open_page: Any) -> None:
     assert min(sizes) > 8.5
 
 
+def test_marks_say_what_they_stand_for(open_page: Any) -> None:
+    """To the keyboard, below their drawing; a pointer has their titles."""
+    page = open_page()
+    plot = page.locator("#labels .plot").first
+    first, second = plot.locator("title").nth(0).text_content(), plot.locator("title").nth(1).text_content()
+    said = page.locator("#labels .said").first
+    assert not said.is_visible()
+    plot.focus()
+    assert said.text_content() == first
+    page.keyboard.press("ArrowRight")
+    assert said.text_content() == second
+    assert plot.locator(".pointed title").all_text_contents() == [second]
+    page.keyboard.press("ArrowLeft")
+    assert said.text_content() == first
+    plot.locator("use:has(title)").nth(1).click(force=True)
+    assert ", 20 labels per class: " in said.text_content()
+    page.keyboard.press("Tab")
+    assert not said.is_visible()
+    assert page.problems == []
+
+
 def test_prints(open_page: Any) -> None:
     assert len(open_page().pdf()) > 50_000

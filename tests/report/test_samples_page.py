@@ -266,14 +266,19 @@ def projected(results, tells=lambda row: True, likeness=0.7):
 def test_features_before_and_after_are_marked_by_class(made):
     found = part(render(projected(made())), "similarity")
     figure = found[found.index("Features before and after") :]
-    assert figure.count('<svg class="plot dots"') == 2
-    places = np.frombuffer(base64.b64decode(projection().before.places), np.int8).reshape(-1, 2)
-    drawn = re.findall(r'<use href="#dot-(\d)" x="(\d+)" y="(\d+)"', figure)[:40]
-    for number, (marker, x, y) in enumerate(drawn):
-        label, place = divmod(number, 10)
-        assert int(marker) == label
-        assert int(x) == pytest.approx(215 + 150 / 135 * places[label + 4 * place, 0], abs=0.51)
-        assert int(y) == pytest.approx(150 - 150 / 135 * places[label + 4 * place, 1], abs=0.51)
+    assert figure.count('<svg class="plot"') == 2
+    places = np.frombuffer(base64.b64decode(projection().before.places), np.int8).reshape(-1, 2).astype(float)
+    order = [label + 4 * place for label in range(4) for place in range(10)]  # class by class
+    drawn = re.findall(r'<use href="#(\S+?)" x="([\d.]+)" y="([\d.]+)"', figure)[:40]
+    assert [drawn.count(one) for one in drawn] == [1] * 40
+    assert len({shape for shape, _, _ in drawn}) == 4
+    seen = np.array([(float(x), -float(y)) for _, x, y in drawn])
+    slopes = []
+    for axis in (0, 1):
+        (slope, _), (error, *_), *_ = np.polyfit(places[order, axis], seen[:, axis], 1, full=True)
+        assert error < 0.01, "marks stand where the examples do"
+        slopes.append(slope)
+    assert slopes[0] == pytest.approx(slopes[1], rel=0.01), "distances keep their proportions"
     said = words(figure)
     assert "after full_finetune" in said
     assert "first axis, 31 % of the variance" in said

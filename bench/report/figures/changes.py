@@ -11,9 +11,9 @@ from bench.report.figures.axis import PictureAxis
 from bench.report.palette import SHAPES
 from bench.report.view import Look
 
-WIDTH, ROW, TOP, FOOT = 330, 21, 16, 20  # CSS pixels at its natural size
+WIDTH, ROW, TOP, FOOT = 330, 22, 16, 38  # CSS pixels at its natural size
 LABELS = 128  # of the width
-NEAR = 26  # labels of the axis that are closer would touch
+NEAR = 30  # labels of the axis that are closer would touch
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,8 @@ def changes_panel(rows: list[ChangeBar], margin: float, limits: tuple[float, flo
     parts += [_row(row, axis, TOP + ROW * i + ROW // 2) for i, row in enumerate(rows)]
     for x, text in _labels(axis, margin):
         parts.append(f'<text class="tick" x="{x}" y="{bottom + 14}">{text}</text>')
+    middle = (axis.start + axis.end) / 2
+    parts.append(f'<text class="tick" x="{middle:g}" y="{bottom + 32}">change, points</text>')
     head = f'<svg class="plot drawn" viewBox="0 0 {WIDTH} {bottom + FOOT}" role="img" aria-label="{escape(label)}">'
     return Markup(head + "".join(parts) + "</svg>")
 

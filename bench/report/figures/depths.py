@@ -3,11 +3,9 @@
 import math
 from dataclasses import dataclass
 
-from markupsafe import Markup
-
-from bench.report.figures.lines import LinePoint, fit_scores, style, whiskers
+from bench.report.figures.lines import LinePoint, fit_scores, marks, style, whiskers
 from bench.report.palette import SENTINELS
-from bench.report.svg import inline, new_panel
+from bench.report.svg import Picture, inline, name_axes, new_panel
 from bench.report.view import Look
 
 
@@ -21,17 +19,17 @@ class Depths:
     full: float = math.nan  # of full fine-tuning
 
 
-def depths_panel(lines: list[Depths], num_units: int, name: str, what: str = "frozen") -> Markup:
+def depths_panel(lines: list[Depths], num_units: int, name: str, what: str = "frozen") -> Picture:
     """`what`: is counted."""
     figure, axes = new_panel()
     shown: list[LinePoint] = []
     for place, found in enumerate(lines):
         shift = 0.07 * (place - (len(lines) - 1) / 2)
-        moved = [LinePoint(point.x + shift, point.y, point.low, point.high) for point in found.points]
+        moved = [point.at(point.x + shift) for point in found.points]
         whiskers(axes, found.series, moved)
-        marks = style(found.series)
-        axes.plot(*_middle_line(moved), color=marks["color"], linewidth=1.5, linestyle=marks["linestyle"])
-        axes.plot([p.x for p in moved], [p.y for p in moved], **{**marks, "linestyle": "none"})  # type: ignore[arg-type]
+        look = style(found.series)
+        axes.plot(*_middle_line(moved), color=look["color"], linewidth=1.5, linestyle=look["linestyle"])
+        marks(axes, moved, {**look, "linestyle": "none"})
         shown += moved
         for height, dashes in ((found.scratch, (4, 3)), (found.full, (1, 2))):
             if not math.isnan(height):
@@ -40,7 +38,7 @@ def depths_panel(lines: list[Depths], num_units: int, name: str, what: str = "fr
     axes.set_xlim(-0.4, num_units - 0.6)
     axes.set_xticks(range(0, num_units, max(1, num_units // 8)))
     fit_scores(axes, shown)
-    axes.set_xlabel(f"{what} units, counted from the input")
+    name_axes(axes, f"{what} units, counted from the input", "test score, %")
     return inline(figure, name, f"Test score in percent against the number of {what} units")
 
 

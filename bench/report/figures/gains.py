@@ -2,22 +2,22 @@
 
 from collections.abc import Mapping
 
-from markupsafe import Markup
-
 from bench.analysis.distances import Trend
-from bench.report.figures.lines import style
+from bench.report.figures.lines import LinePoint, marks, style, tell
 from bench.report.palette import SENTINELS
-from bench.report.svg import inline, new_panel
-from bench.report.view import Look
+from bench.report.svg import Picture, inline, name_axes, new_panel
+from bench.report.view import Look, signed
 
 
-def gains_by_distance_panel(trends: list[Trend], looks: Mapping[str, Look], name: str) -> Markup:
+def gains_by_distance_panel(trends: list[Trend], looks: Mapping[str, Look], name: str) -> Picture:
     figure, axes = new_panel()
     for trend in trends:
-        x, y = zip(*trend.points, strict=True)
-        marks = {**style(looks[trend.strategy]), "linestyle": "none"}
-        axes.plot(x, [100 * gain for gain in y], **marks)  # type: ignore[arg-type]
+        where = "distance {:.2f}"
+        points = [
+            LinePoint(x, 100 * gain, told=tell(trend.strategy, where.format(x), f"{signed(gain)} points"))
+            for x, gain in trend.points
+        ]
+        marks(axes, points, {**style(looks[trend.strategy]), "linestyle": "none"})
     axes.axhline(0, color=SENTINELS["ink"], linewidth=1.1, linestyle=(0, (4, 3)))
-    axes.set_xlabel("proxy A-distance of the features")
-    axes.set_ylabel("points over scratch")
+    name_axes(axes, "proxy A-distance, 0 (alike) to 2 (far)", "points over scratch")
     return inline(figure, name, "Points over scratch against the proxy A-distance, one mark per target and network")

@@ -2,14 +2,20 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from bench.analysis.words import shortened
 from bench.report.palette import SENTINELS, SHAPES
+from bench.report.svg import TEXT, TOLD
 from bench.report.view import Look
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+
+MARK = 7.5  # CSS pixels: below 7 shapes cannot be told apart
+WIDE = 0.62  # of a letter, as a share of its height
 
 
 @dataclass(frozen=True)
@@ -18,9 +24,20 @@ class LinePoint:
     y: float  # percent
     low: float = math.nan
     high: float = math.nan
+    told: str = ""  # what the mark says when it is pointed at
+
+    def at(self, x: float) -> "LinePoint":
+        return replace(self, x=x)
 
 
-def style(series: Look, size: float = 6.5) -> dict[str, object]:
+def tell(name: str, where: str, value: str, ends: str = "", n: int = 0) -> str:
+    """`lora, 5 labels per class: 71.2 % (70.0 to 72.4), n = 3`. `ends`: of the 95 % interval."""
+    interval = f" ({ends})" if ends else ""
+    count = f", n = {n}" if n else ""
+    return f"{shortened(name)}, {where}: {value}{interval}{count}"
+
+
+def style(series: Look, size: float = MARK) -> dict[str, object]:
     color = SENTINELS[series.color]
     return {
         "color": color,
@@ -36,20 +53,25 @@ def style(series: Look, size: float = 6.5) -> dict[str, object]:
 
 def whiskers(axes: "Axes", series: Look, points: Sequence[LinePoint]) -> None:
     kept = [point for point in points if math.isfinite(point.low)]
-    if kept:
-        axes.vlines(
-            [point.x for point in kept],
-            [max(point.low, 0) for point in kept],
-            [min(point.high, 100) for point in kept],
-            colors=SENTINELS[series.color],
-            linewidth=1.1,
-            alpha=0.65,
-        )
+    if kept:  # one broken line: a page has hundreds
+        xs = [x for point in kept for x in (point.x, point.x, math.nan)]
+        ys = [y for point in kept for y in (max(point.low, 0), min(point.high, 100), math.nan)]
+        axes.plot(xs, ys, color=SENTINELS[series.color], linewidth=1.1, alpha=0.65, solid_capstyle="butt")
 
 
 def line(axes: "Axes", series: Look, points: Sequence[LinePoint]) -> None:
     whiskers(axes, series, points)
-    axes.plot([point.x for point in points], [point.y for point in points], **style(series))  # type: ignore[arg-type]
+    marks(axes, points, style(series))
+
+
+def marks(axes: "Axes", points: Sequence[LinePoint], look: dict[str, object]) -> None:
+    """All points say what they stand for, or none does."""
+    drawn = [point for point in points if math.isfinite(point.y)]
+    if not drawn:
+        return
+    said = "\n".join(" ".join(point.told.split()) for point in drawn)
+    gid = TOLD + said if said.strip() else None
+    axes.plot([p.x for p in drawn], [p.y for p in drawn], gid=gid, **look)  # type: ignore[arg-type]
 
 
 def fit_scores(axes: "Axes", points: Sequence[LinePoint]) -> None:
@@ -74,10 +96,10 @@ def log_ticks(axes: "Axes", ticks: list[float], texts: list[str]) -> None:
 
     axes.set_xscale("log")
     low, high = axes.get_xlim()
-    span = math.log(high / low)
+    letter = math.log(high / low) * TEXT * WIDE / axes.bbox.width
     kept: list[tuple[float, str]] = []
     for tick, text in zip(ticks, texts, strict=True):
-        if not kept or math.log(tick / kept[-1][0]) / span > 0.022 * (len(text) + len(kept[-1][1]) + 1):
+        if not kept or math.log(tick / kept[-1][0]) > letter * ((len(text) + len(kept[-1][1])) / 2 + 1):
             kept.append((tick, text))
     axes.xaxis.set_major_locator(FixedLocator([tick for tick, _ in kept]))
     axes.xaxis.set_major_formatter(FixedFormatter([text for _, text in kept]))

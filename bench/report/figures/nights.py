@@ -13,8 +13,8 @@ from bench.gate.outputs.sentences import share, signed
 from bench.gate.series import NightPoint, NightSeries, Stretch
 from bench.report.figures.axis import PictureAxis, limits
 
-WIDTH, HEIGHT = 330, 190  # CSS pixels at its natural size
-LEFT, RIGHT, TOP, BOTTOM = 42, 322, 18, 160
+WIDTH, HEIGHT = 330, 206  # CSS pixels at its natural size
+LEFT, RIGHT, TOP, BOTTOM = 42, 322, 34, 176
 LEAST = 0.5  # points: a smaller range is not stretched to the whole height
 RISE, FALL = "M0-4.4 4.4 3.8h-8.8z", "M0 4.4 4.4-3.8h-8.8z"
 
@@ -44,6 +44,8 @@ def nights_panel(series: NightSeries, calendar: Calendar, label: str) -> Markup:
     parts += [_point(night, axis, calendar) for night in shown]
     parts += _levels(series, axis, calendar)
     parts += _dates(calendar)
+    parts.append('<text class="left" x="2" y="12">test score, %</text>')
+    parts.append(f'<text class="tick" x="{(LEFT + RIGHT) / 2:g}" y="{BOTTOM + 18}">night</text>')
     head = f'<svg class="plot drawn" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(label)}">'
     return Markup(head + "".join(parts) + "</svg>")
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
-from bench.report.figures.lines import LinePoint, decades, fit_scores, log_ticks, style, whiskers
+from bench.report.figures.lines import LinePoint, decades, fit_scores, log_ticks, marks, style, tell, whiskers
 from bench.report.palette import SENTINELS
-from bench.report.svg import inline, new_panel
+from bench.report.svg import TEXT, inline, name_axes, new_panel
 from bench.report.view import Look, compact
 
 if TYPE_CHECKING:
@@ -27,11 +27,14 @@ class PriceMark:
     score: float  # percent, as the next two
     low: float
     high: float
+    n: int  # repeats
     is_taken: bool
 
     @property
     def point(self) -> LinePoint:
-        return LinePoint(self.cost, self.score, self.low, self.high)
+        ends = f"{self.low:.1f} to {self.high:.1f}" if math.isfinite(self.low) else ""
+        told = tell(self.name, f"at {compact(self.cost)}", f"{self.score:.1f} %", ends, self.n)
+        return LinePoint(self.cost, self.score, self.low, self.high, told)
 
 
 def front(marks: list[PriceMark]) -> list[PriceMark]:
@@ -43,10 +46,10 @@ def front(marks: list[PriceMark]) -> list[PriceMark]:
     return found
 
 
-def prices_panel(marks: list[PriceMark], axis: str, metric: str, name: str) -> Markup:
+def prices_panel(strategies: list[PriceMark], axis: str, metric: str, name: str) -> Markup:
     figure, axes = new_panel(360, 270)
-    drawn, below = _to_scale(marks)
-    low, high = min(one.cost for one in marks) / 1.6, max(one.cost for one in marks) * 1.6
+    drawn, below = _to_scale(strategies)
+    low, high = min(one.cost for one in strategies) / 1.6, max(one.cost for one in strategies) * 1.6
     axes.set_xlim(low, high)
     fit_scores(axes, [one.point for one in drawn])
     best = front(drawn)
@@ -57,14 +60,13 @@ def prices_panel(marks: list[PriceMark], axis: str, metric: str, name: str) -> M
         if one.is_taken:
             axes.plot([one.cost], [one.score], marker="o", markersize=15, markerfacecolor="none",
                       markeredgecolor=SENTINELS["ink"], markeredgewidth=1.6, linestyle="none")  # fmt: skip
-        axes.plot([one.cost], [one.score], **{**style(one.look, 8), "linestyle": "none"})  # type: ignore[arg-type]
+        marks(axes, [one.point], {**style(one.look, 8), "linestyle": "none"})
     _name_front(axes, best, figure.get_size_inches()[0] * 72)
     if below:
-        axes.text(0.02, 0.03, _told(below), transform=axes.transAxes, color=SENTINELS["muted"], fontsize=12)
+        axes.text(0.02, 0.03, _told(below), transform=axes.transAxes, color=SENTINELS["muted"], fontsize=TEXT)
     log_ticks(axes, ticks := decades(low, high), [compact(tick) for tick in ticks])
-    axes.set_xlabel(f"{axis} (log)")
-    axes.set_ylabel(f"test {metric}, %")
-    return inline(figure, name, f"Test {metric} in percent against {axis}; {_read(marks)}")
+    name_axes(axes, f"{axis} (log)", f"test {metric}, %")
+    return inline(figure, name, f"Test {metric} in percent against {axis}; {_read(strategies)}")
 
 
 def _name_front(axes: "Axes", best: list[PriceMark], width: float) -> None:
@@ -77,7 +79,7 @@ def _name_front(axes: "Axes", best: list[PriceMark], width: float) -> None:
         if start >= 0 and all(start + long < other or start > end for other, end in spans):
             spans.append((start, start + long))
             left = math.exp(low + (high - low) * start), one.score
-            axes.annotate(one.name, left, (0, 9), textcoords="offset points", color=SENTINELS["ink"], fontsize=12)
+            axes.annotate(one.name, left, (0, 9), textcoords="offset points", color=SENTINELS["ink"], fontsize=TEXT)
 
 
 def _to_scale(marks: list[PriceMark]) -> tuple[list[PriceMark], list[PriceMark]]:

@@ -1,38 +1,33 @@
 """A critical-difference diagram that stands upright: one row per strategy by mean rank, a bar beside each clique."""
 
-from markupsafe import Markup, escape
-
 from bench.analysis.words import shortened
-from bench.report.figures.axis import PictureAxis
-from bench.report.figures.changes import LABELS, ROW, TOP, squeezed
-from bench.report.palette import SHAPES
+from bench.report.figures.lines import LinePoint, marks, style, tell
+from bench.report.palette import SENTINELS
+from bench.report.svg import BOTTOM, TOP, Picture, inline, name_axes, new_panel
 from bench.report.view import Look
 
-WIDTH, GAP, FOOT = 330, 11, 20  # CSS pixels at its natural size; between bars
+WIDTH, NAMES, ROW, GAP = 400, 150, 22, 12  # CSS pixels at its natural size: names, a row's height, between bars
 
 
-def ranks_panel(ranks: list[tuple[Look, float]], cliques: list[tuple[int, int]], label: str) -> Markup:
+def ranks_panel(ranks: list[tuple[Look, float]], cliques: list[tuple[int, int]], label: str) -> Picture:
     """`cliques`: first and last row of each."""
-    bottom = TOP + ROW * len(ranks)
-    axis = PictureAxis(1, max(len(ranks), 2), LABELS + 12, WIDTH - 16 - GAP * len(cliques))
-    parts = [_row(series, rank, axis, TOP + ROW * i + ROW // 2) for i, (series, rank) in enumerate(ranks)]
-    for number, (first, last) in enumerate(cliques):
-        x = WIDTH - 4 - GAP * (len(cliques) - 1 - number)
-        ends = f'y1="{TOP + ROW * first + 4}" y2="{TOP + ROW * (last + 1) - 4}"'
-        parts.append(f'<line class="level" x1="{x}" x2="{x}" {ends}/>')
-    for tick in axis.ticks(6):
-        if tick == round(tick):
-            parts.append(f'<text class="tick" x="{axis.place(tick)}" y="{bottom + 14}">{tick:g}</text>')
-    head = f'<svg class="plot drawn" viewBox="0 0 {WIDTH} {bottom + FOOT}" role="img" aria-label="{escape(label)}">'
-    return Markup(head + "".join(parts) + "</svg>")
-
-
-def _row(series: Look, rank: float, axis: PictureAxis, y: int) -> str:
-    x = axis.place(rank)
-    name = shortened(series.name, 20)
-    base = f'<line class="margin" x1="{axis.start}" x2="{x}" y1="{y}" y2="{y}"/>'
-    mark = f'<path class="mark{" hollow" if series.hollow else ""}" transform="translate({x} {y})" '
-    mark += f'd="{SHAPES[series.marker][1]}"/>'
-    title = f"<title>{escape(shortened(series.name))}: mean rank {rank:.2f}</title>"
-    text = f'<text class="label" x="{LABELS}" y="{y + 4}"{squeezed(name, LABELS)}>{escape(name)}</text>'
-    return f'<g style="color:var(--{series.color})">{title}{text}{base}{mark}</g>'
+    last = max(len(ranks), 2)
+    height = TOP + ROW * len(ranks) + BOTTOM
+    width = WIDTH - NAMES - 14 - GAP * len(cliques)
+    figure, axes = new_panel(WIDTH, height)
+    axes.set_position((NAMES / WIDTH, BOTTOM / height, width / WIDTH, ROW * len(ranks) / height))
+    axes.grid(visible=False)
+    for row, (series, rank) in enumerate(ranks):
+        axes.plot([1, rank], [row, row], color=SENTINELS["muted"], linewidth=1, linestyle=(0, (3, 3)))
+        told = tell(series.name, "mean rank", f"{rank:.2f}")
+        marks(axes, [LinePoint(rank, row, told=told)], {**style(series), "linestyle": "none", "clip_on": False})
+    for number, (first, until) in enumerate(cliques):
+        x = 1 + (number + 1) * GAP / width
+        axes.plot([x, x], [first - 0.3, until + 0.3], color=SENTINELS["ink"], linewidth=2.6,
+                  transform=axes.get_yaxis_transform(), clip_on=False)  # fmt: skip
+    axes.set_xlim(1, last)
+    axes.set_xticks(range(1, last + 1, max(1, round(last / 6))))
+    axes.set_ylim(len(ranks) - 0.5, -0.5)
+    axes.set_yticks(range(len(ranks)), [shortened(series.name, 20) for series, _ in ranks], color=SENTINELS["ink"])
+    name_axes(axes, "mean rank, 1 is best", "strategy")
+    return inline(figure, "ranks", label)

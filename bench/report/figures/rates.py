@@ -1,19 +1,13 @@
 """Validation score against learning rate, one line per strategy: does the search decide, or does any rate do?"""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from markupsafe import Markup
-
-from bench.report.figures.lines import LinePoint, decades, fit_scores, log_ticks, style
+from bench.report.figures.lines import MARK, LinePoint, decades, fit_scores, log_ticks, marks, style
 from bench.report.palette import SENTINELS
-from bench.report.svg import inline, new_panel
+from bench.report.svg import Picture, inline, name_axes, new_panel
 from bench.report.view import Look, rate
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-CHOSEN, FINISHED = 6.5, 3.5  # sizes of marks
+CHOSEN, FINISHED = 10.0, MARK  # sizes of marks
 
 
 @dataclass(frozen=True)
@@ -25,8 +19,8 @@ class Curve:
     broken: list[float]  # rates of trials without a score
 
 
-def rates_panel(curves: list[Curve], name: str) -> Markup:
-    figure, axes = new_panel(300, 208)
+def rates_panel(curves: list[Curve], name: str) -> Picture:
+    figure, axes = new_panel()
     shown = [point for curve in curves for point in curve.points]
     rates = [point.x for point in shown] + [x for curve in curves for x in curve.broken]
     axes.set_xlim(min(rates) / 1.25, max(rates) * 1.25)
@@ -38,15 +32,11 @@ def rates_panel(curves: list[Curve], name: str) -> Markup:
         axes.plot(
             [p.x for p in curve.points], [p.y for p in curve.points], color=color, linewidth=1.2, linestyle=dashes
         )
-        _marks(axes, curve.series, curve.finished, FINISHED)
-        _marks(axes, curve.series, curve.chosen, CHOSEN)
-        axes.plot(curve.broken, [floor] * len(curve.broken), "x", color=color, markersize=5, clip_on=False)
+        marks(axes, curve.finished, {**style(curve.series, FINISHED), "linestyle": "none"})
+        marks(axes, curve.chosen, {**style(curve.series, CHOSEN), "linestyle": "none"})
+        if curve.broken:
+            axes.plot(curve.broken, [floor] * len(curve.broken), "x", color=color, markersize=MARK, clip_on=False)
     ticks = decades(min(rates), max(rates))
     log_ticks(axes, ticks, [rate(tick) for tick in ticks])
-    axes.set_xlabel("learning rate")
+    name_axes(axes, "learning rate", "validation score, %")
     return inline(figure, name, f"Validation score in percent of {len(curves)} strategies against the learning rate")
-
-
-def _marks(axes: "Axes", series: Look, points: list[LinePoint], size: float) -> None:
-    look = {**style(series, size), "linestyle": "none"}
-    axes.plot([p.x for p in points], [p.y for p in points], **look)  # type: ignore[arg-type]

@@ -134,7 +134,7 @@ def _switch(facts: Facts) -> list[Block]:
         for place, (title, detail, taken, rows) in enumerate(_places(facts)):
             marks = [
                 PriceMark(facts.strategies[row["strategy"]], row["strategy"], float(row[column]), 100 * row["mean"],
-                          100 * row["low"], 100 * row["high"], row["strategy"] == taken)
+                          100 * row["low"], 100 * row["high"], int(row["n"]), row["strategy"] == taken)
                 for row in rows if row[column] > 0 and math.isfinite(row["mean"])
             ]  # fmt: skip
             if marks:

@@ -1,14 +1,20 @@
-"""The figure of scores against labels. `depths.py` has those against depth, `rates.py` those of the searches."""
+"""Scores against labels; `worth.py` goes on. `depths.py` has those against depth, `rates.py` those of the searches."""
+
+import math
 
 from bench.analysis.cells import Row
+from bench.analysis.words import labels
 from bench.report.facts import Facts
 from bench.report.figures.budgets import budgets_panel
-from bench.report.figures.lines import LinePoint
-from bench.report.view import Figure, Look, Panel, Section
+from bench.report.figures.lines import LinePoint, tell
+from bench.report.sections.worth import worth_blocks
+from bench.report.view import Figure, Look, Panel, Section, percent
 
 
 def point(row: Row, x: float) -> LinePoint:
-    return LinePoint(x, 100 * row["mean"], 100 * row["low"], 100 * row["high"])
+    ends = f"{percent(row['low'])} to {percent(row['high'])}" if math.isfinite(row["low"]) else ""
+    told = tell(row["strategy"], labels(row["budget"]), f"{percent(row['mean'])} %", ends, row["n"])
+    return LinePoint(x, 100 * row["mean"], 100 * row["low"], 100 * row["high"], told)
 
 
 def labels_section(facts: Facts) -> Section | None:
@@ -22,9 +28,7 @@ def labels_section(facts: Facts) -> Section | None:
             if points:
                 lines.append((series, points))
         if lines:
-            panels.append(
-                Panel(facts.named(dataset), facts.which(backbone), budgets_panel(lines, f"labels{number}"))
-            )
+            panels.append(Panel(facts.named(dataset), facts.which(backbone), budgets_panel(lines, f"labels{number}")))
     if not panels:
         return None
     caption = (
@@ -33,4 +37,4 @@ def labels_section(facts: Facts) -> Section | None:
         "drawing has its own y axis, which need not start at 0; very long whiskers are cut at its edge."
     )
     figure = Figure(panels, list(facts.strategies.values()), caption, wide=True)
-    return Section("labels", "Score against labels", how, [figure])
+    return Section("labels", "Score against labels", how, [figure, *worth_blocks(facts)])

@@ -5,9 +5,22 @@ import math
 from bench.analysis.cells import OUT_OF_SCOPE, Row, Task, records, task_of
 from bench.analysis.words import labels, shortened
 from bench.report.facts import Facts, name_cell
-from bench.report.figures.lines import LinePoint
+from bench.report.figures.lines import LinePoint, tell
 from bench.report.figures.rates import Curve, rates_panel
-from bench.report.view import ABSENT, Block, Column, Figure, Look, Panel, Section, Table, TableCell, Words, rate
+from bench.report.view import (
+    ABSENT,
+    Block,
+    Column,
+    Figure,
+    Look,
+    Panel,
+    Section,
+    Table,
+    TableCell,
+    Words,
+    percent,
+    rate,
+)
 
 SHOWN, DRAWN = 12, 36  # drawings in sight, and at all: a page has an end
 
@@ -139,4 +152,12 @@ def _curve(rows: list[Row], series: Look) -> Curve | None:
 
 
 def _points(rows: list[Row]) -> list[LinePoint]:
-    return [LinePoint(float(row["lr"]), 100 * row["first_score"]) for row in rows]
+    return [
+        LinePoint(float(row["lr"]), 100 * row["first_score"], told=_told(row))
+        for row in rows
+    ]
+
+
+def _told(row: Row) -> str:
+    chosen = "chosen, " if row["chosen"] else ""
+    return tell(row["strategy"], f"{chosen}rate {rate(row['lr'])}", f"{percent(row['first_score'])} %", n=1)

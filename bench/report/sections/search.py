@@ -17,7 +17,7 @@ from bench.analysis.search import (
 from bench.analysis.statistics import Interval
 from bench.analysis.words import labels, plural, shortened
 from bench.report.facts import Facts, name_cell
-from bench.report.figures.lines import LinePoint
+from bench.report.figures.lines import LinePoint, tell
 from bench.report.figures.trials import trials_panel
 from bench.report.view import (
     ABSENT,
@@ -149,7 +149,7 @@ def _figures(facts: Facts, found: Sequence[Curve], what: str, caption: str) -> l
         lines = [
             (series, points)
             for name, series in facts.strategies.items()
-            if len(points := _points(mean_curve(by_strategy.get(name, [])))) > 1
+            if len(points := _points(name, mean_curve(by_strategy.get(name, [])))) > 1
         ]
         if lines:
             detail = labels(task[1]) + (f" · {shortened(task[2])}" if facts.many_backbones else "")
@@ -168,8 +168,12 @@ def _figures(facts: Facts, found: Sequence[Curve], what: str, caption: str) -> l
     return blocks
 
 
-def _points(values: Sequence[float]) -> list[LinePoint]:
-    return [LinePoint(float(k), 100 * value) for k, value in enumerate(values, 1) if math.isfinite(value)]
+def _points(name: str, values: Sequence[float]) -> list[LinePoint]:
+    return [
+        LinePoint(float(k), 100 * value, told=tell(name, plural(k, "trial"), f"{percent(value)} %"))
+        for k, value in enumerate(values, 1)
+        if math.isfinite(value)
+    ]
 
 
 def _about_validation(found: Sequence[SearchStory]) -> str:

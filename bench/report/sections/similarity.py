@@ -11,7 +11,7 @@ from bench.analysis.similarity import OfUnits, num_silent, of_units
 from bench.analysis.words import labels, plural
 from bench.report.facts import Facts, unique
 from bench.report.figures.features import features_panel
-from bench.report.figures.lines import LinePoint
+from bench.report.figures.lines import LinePoint, tell
 from bench.report.figures.similarity import mix_panel, similarity_panel
 from bench.report.palette import SHAPES
 from bench.report.view import Block, Figure, Look, Panel, Section, Words
@@ -35,7 +35,7 @@ FEATURES = (
     "directions in which these {example}s vary most (principal components). Each picture has directions and a scale of "
     "its own: compare which classes lie apart, not where they lie. First repeat only{classes}."
 )
-PICTURED = 4  # tasks whose examples are drawn
+PICTURED = 2  # tasks whose examples are drawn
 Drawn = Callable[[list[tuple[Look, list[LinePoint]]], int, str], Markup]
 
 
@@ -79,29 +79,33 @@ def _panels(facts: Facts, found: list[OfUnits], draw: Drawn, name: str) -> list[
 def _points(one: OfUnits) -> list[LinePoint]:
     """Whiskers end at 1: no truth lies above."""
     return [
-        LinePoint(unit, found.mean, found.low, min(found.high, 1.0) if math.isfinite(found.high) else math.nan)
+        LinePoint(unit, found.mean, found.low, min(found.high, 1.0) if math.isfinite(found.high) else math.nan,
+                  tell(one.strategy, f"unit {unit}", f"{found.mean:.2f}", n=found.n))
         for unit, found in enumerate(one.units)
         if found.n
-    ]
+    ]  # fmt: skip
 
 
 def _features(facts: Facts) -> list[Block]:
     """Of the first tasks: a picture each would be a page of its own where there are many."""
     found = moved(facts.results.finals)
-    blocks: list[Block] = [_before_and_after(facts, one) for one in found[:PICTURED]]
+    blocks: list[Block] = [_before_and_after(facts, one, number) for number, one in enumerate(found[:PICTURED])]
     if len(found) > PICTURED:
         left_out = plural(len(found) - PICTURED, "more task")
         blocks.append(Words([f"Left out to keep the page small: such pictures of {left_out}."]))
     return blocks
 
 
-def _before_and_after(facts: Facts, one: Moved) -> Figure:
+def _before_and_after(facts: Facts, one: Moved, number: int) -> Figure:
     names = facts.results.classes_of(one.task[0])
     known = dict(enumerate(names))
     looks = {label: Look(known.get(label, f"class {label}"), f"s{label}", label % len(SHAPES))
              for label in sorted(set(one.labels.tolist()))}  # fmt: skip
-    times = (("before training", one.before), (f"after {one.strategy}", one.after))
-    panels = [Panel(time, "", features_panel(plane, one.labels, looks)) for time, plane in times]
+    times = {"before training": one.before, f"after {one.strategy}": one.after}
+    panels = [
+        Panel(time, "", features_panel(plane, one.labels, looks, f"plane{number}-{place}"))
+        for place, (time, plane) in enumerate(times.items())
+    ]
     classes = f", and {len(looks)} of {len(names)} classes" if len(looks) < len(names) else ""
     caption = FEATURES.format(num=len(one.labels), example=facts.example, classes=classes)
     title = f"Features before and after: {facts.where(one.task)}"

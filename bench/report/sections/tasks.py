@@ -164,7 +164,7 @@ def _profiles(facts: Facts, columns: Columns, names: list[str]) -> Figure:
             f" Bands of {listed(banded)}: 95 % at each height by itself, over new draws of labels, starts and orders, "
             f"on these tasks and test {facts.example}s; they are wide rather than narrow."
         )
-    panel = Panel("Performance profile", "percent of task-repeats that score higher", profiles_panel(lines, "profiles"))
+    panel = Panel("Performance profile", "", profiles_panel(lines, "profiles"))
     return Figure([panel], [facts.strategies[name] for name in names], caption, wide=True)
 
 

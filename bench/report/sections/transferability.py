@@ -51,10 +51,10 @@ def transferability_section(facts: Facts) -> Section | None:
                   paper_panel(looks, study.kind == SIMILAR, f"published{number}")),
         ]  # fmt: skip
         caption = (
-            "Own and other half: what the network learned whose units are kept. Small marks are target halves, each a "
-            "mean over its repeats; lines are means over all. The last drawing has the gains that Yosinski et al. "
-            "2014 found on halves of ImageNet; compare shapes, not sizes. Each drawing has a y axis of its own, which "
-            "need not start at 0. Random units are left out of the gains."
+            "Own and other half: what the network learned whose units are kept. Upright strokes reach from the lowest "
+            "target half to the highest, each a mean over its repeats; lines are means over all. The last drawing has "
+            "the gains that Yosinski et al. 2014 found on halves of ImageNet; compare shapes, not sizes. Each drawing "
+            "has a y axis of its own, which need not start at 0. Random units are left out of the gains."
         )
         blocks.append(Figure(panels, [BASE_LOOK, *looks.values()], caption, title=study.kind.capitalize()))
         blocks.append(_table(study, facts, number))

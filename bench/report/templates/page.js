@@ -1,5 +1,6 @@
 "use strict";
-// The page can be read without this: it adds sorting and CSV downloads to tables that are already there.
+// The page can be read without this: it adds sorting and CSV downloads to tables that are already there, and says of a
+// mark what it stands for.
 (() => {
   const value = (cell) => (cell.dataset.v === undefined ? cell.textContent.trim() : cell.dataset.v);
   const number = (text) => (text !== "" && Number.isFinite(Number(text)) ? Number(text) : null);
@@ -80,6 +81,34 @@
     table.closest("figure").append(button);
   }
 
+  // What a mark says appears to a pointer by itself. Here the arrow keys, and a finger, show it below the drawing.
+  function addReading(plot) {
+    const marks = [...plot.querySelectorAll("title")].map((title) => title.parentNode);
+    if (!marks.length) return;
+    const said = document.createElement("p");
+    said.className = "said";
+    said.setAttribute("role", "status");
+    let place = -1;
+    const show = (next) => {
+      marks[place]?.classList.remove("pointed");
+      place = next;
+      marks[place]?.classList.add("pointed");
+      said.textContent = marks[place]?.querySelector("title").textContent ?? "";
+    };
+    plot.tabIndex = 0;
+    plot.after(said);
+    plot.addEventListener("focus", () => { if (place < 0) show(0); });
+    plot.addEventListener("blur", () => show(-1));
+    plot.addEventListener("click", (event) => show(marks.findIndex((mark) => mark.contains(event.target))));
+    plot.addEventListener("keydown", (event) => {
+      const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+      if (!step) return;
+      event.preventDefault();
+      show((place + step + marks.length) % marks.length);
+    });
+  }
+
+  document.querySelectorAll(".plot").forEach(addReading);
   for (const table of document.querySelectorAll("table")) {
     addSorting(table);
     addDownload(table);
