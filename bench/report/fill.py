@@ -9,13 +9,15 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from bench.report.filters import Filters
 from bench.report.palette import swatch, symbols
 
 TEMPLATES = Path(__file__).parent / "templates"
+SCRIPTS = ("page.js", "filter.js")
 
 
-def fill(template: str, styles: Sequence[str], **values: Any) -> str:
-    script = _asset("page.js")
+def fill(template: str, styles: Sequence[str], filters: Filters, **values: Any) -> str:
+    script = "\n".join(_asset(name) for name in SCRIPTS)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -26,6 +28,7 @@ def fill(template: str, styles: Sequence[str], **values: Any) -> str:
     environment.globals["swatch"] = swatch
     return environment.get_template(template).render(
         symbols=symbols(),
+        filters=filters,
         style=Markup("\n".join(_asset(name) for name in styles)),
         script=Markup(script),
         script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),

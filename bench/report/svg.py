@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+MARKED = "about "  # how the gid of a series begins
 FONT = "DejaVu Sans"  # what widths are measured with; the page's own font is drawn
 STYLE = {
     "svg.fonttype": "none",
@@ -81,7 +82,7 @@ def _clean(body: str, name: str) -> str:
     body = re.sub(r"<style[^>]*>.*?</style>", "", body, flags=re.DOTALL)
     body = body.replace("xlink:href", "href").replace(f"'{FONT}'", "inherit").replace(f'"{FONT}"', "inherit")
     used = set(_REFERENCE.findall(body))
-    body = _ID.sub(lambda found: f' id="{name}-{found[1]}"' if found[1] in used else "", body)
+    body = _ID.sub(lambda found: _kept(found[1], name, used), body)
     body = re.sub(r'(href="#|url\(#)', rf"\g<1>{name}-", body)
     body = _COORDINATES.sub(lambda found: _NUMBER.sub(_short, found[0]), body)
     for variable, sentinel in SENTINELS.items():
@@ -89,6 +90,13 @@ def _clean(body: str, name: str) -> str:
     body = re.sub(r"<defs>\s*</defs>", "", body)
     body = re.sub(r' transform="rotate\(-?0 [^"]*"| ?font-family: inherit;', "", body)
     return _unwrapped(re.sub(r">\s+<", "><", re.sub(r"\s*\n\s*", " ", body)).strip())
+
+
+def _kept(found: str, name: str, used: set[str]) -> str:
+    """Of an id: the marks that a filter hides a series by, or what something in the figure refers to."""
+    if found.startswith(MARKED):
+        return f' data-f="{found.removeprefix(MARKED)}"'
+    return f' id="{name}-{found}"' if found in used else ""
 
 
 def _unwrapped(body: str) -> str:

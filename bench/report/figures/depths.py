@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from markupsafe import Markup
 
@@ -29,13 +30,13 @@ def depths_panel(lines: list[Depths], num_units: int, name: str, what: str = "fr
         shift = 0.07 * (place - (len(lines) - 1) / 2)
         moved = [LinePoint(point.x + shift, point.y, point.low, point.high) for point in found.points]
         whiskers(axes, found.series, moved)
-        marks = style(found.series)
-        axes.plot(*_middle_line(moved), color=marks["color"], linewidth=1.5, linestyle=marks["linestyle"])
-        axes.plot([p.x for p in moved], [p.y for p in moved], **{**marks, "linestyle": "none"})  # type: ignore[arg-type]
+        marks: dict[str, Any] = style(found.series)
+        axes.plot(*_middle_line(moved), color=marks["color"], linewidth=1.5, linestyle=marks["linestyle"], gid=marks["gid"])
+        axes.plot([p.x for p in moved], [p.y for p in moved], **{**marks, "linestyle": "none"})
         shown += moved
         for height, dashes in ((found.scratch, (4, 3)), (found.full, (1, 2))):
             if not math.isnan(height):
-                axes.axhline(height, color=SENTINELS[found.series.color], linewidth=1.1, linestyle=(0, dashes))
+                axes.axhline(height, color=SENTINELS[found.series.color], linewidth=1.1, linestyle=(0, dashes), gid=marks["gid"])
                 shown.append(LinePoint(0, height))
     axes.set_xlim(-0.4, num_units - 0.6)
     axes.set_xticks(range(0, num_units, max(1, num_units // 8)))

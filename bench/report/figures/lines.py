@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bench.report.palette import SENTINELS, SHAPES
+from bench.report.svg import MARKED
 from bench.report.view import Look
 
 if TYPE_CHECKING:
@@ -20,6 +21,11 @@ class LinePoint:
     high: float = math.nan
 
 
+def gid(series: Look) -> str | None:
+    """What the page finds a series by, to hide it."""
+    return MARKED + series.about if series.about else None
+
+
 def style(series: Look, size: float = 6.5) -> dict[str, object]:
     color = SENTINELS[series.color]
     return {
@@ -31,6 +37,7 @@ def style(series: Look, size: float = 6.5) -> dict[str, object]:
         "markeredgewidth": 1.3 if series.hollow else 0.7,
         "linewidth": 1.3,
         "linestyle": (0, series.dashes) if series.dashes else "-",
+        "gid": gid(series),
     }
 
 
@@ -44,6 +51,7 @@ def whiskers(axes: "Axes", series: Look, points: Sequence[LinePoint]) -> None:
             colors=SENTINELS[series.color],
             linewidth=1.1,
             alpha=0.65,
+            gid=gid(series),
         )
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from bench.report.figures.lines import style
+from bench.report.figures.lines import gid, style
 from bench.report.palette import SENTINELS
 from bench.report.svg import inline, new_panel
 from bench.report.view import Look
@@ -29,7 +29,8 @@ def profiles_panel(profiles: list[Profile], name: str) -> Markup:
     for number, one in enumerate(profiles):
         if one.low and math.isfinite(one.low[0]):
             color = SENTINELS[one.series.color]
-            axes.fill_between(one.heights, one.low, one.high, color=color, alpha=0.16, linewidth=0, step="post")
+            band = axes.fill_between(one.heights, one.low, one.high, color=color, alpha=0.16, linewidth=0, step="post")
+            band.set_gid(gid(one.series))
         every = max(len(one.heights) // MARKS, 1)
         marks = number * every // len(profiles), every
         look = {**style(one.series, 6), "drawstyle": "steps-post", "markevery": marks}

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
-from bench.report.figures.lines import LinePoint, decades, fit_scores, log_ticks, style
+from bench.report.figures.lines import LinePoint, decades, fit_scores, gid, log_ticks, style
 from bench.report.palette import SENTINELS
 from bench.report.svg import inline, new_panel
 from bench.report.view import Look, rate
@@ -36,11 +36,12 @@ def rates_panel(curves: list[Curve], name: str) -> Markup:
         color = SENTINELS[curve.series.color]
         dashes = (0, curve.series.dashes) if curve.series.dashes else "-"
         axes.plot(
-            [p.x for p in curve.points], [p.y for p in curve.points], color=color, linewidth=1.2, linestyle=dashes
+            [p.x for p in curve.points], [p.y for p in curve.points], color=color, linewidth=1.2, linestyle=dashes, gid=gid(curve.series),
         )
         _marks(axes, curve.series, curve.finished, FINISHED)
         _marks(axes, curve.series, curve.chosen, CHOSEN)
-        axes.plot(curve.broken, [floor] * len(curve.broken), "x", color=color, markersize=5, clip_on=False)
+        axes.plot(curve.broken, [floor] * len(curve.broken), "x", color=color, markersize=5, clip_on=False,
+                  gid=gid(curve.series))  # fmt: skip
     ticks = decades(min(rates), max(rates))
     log_ticks(axes, ticks, [rate(tick) for tick in ticks])
     axes.set_xlabel("learning rate")

@@ -83,7 +83,8 @@ def _figure(facts: Facts, looks: dict[tuple[str, Line], Look]) -> Figure | None:
         if lines:
             used |= {line.series for line in lines}
             picture = depths_panel(lines, int(rows[0]["num_units"]), f"depth{number}", what)
-            panels.append(Panel(facts.named(dataset), facts.which(backbone), picture))
+            about = facts.about(dataset, backbone=backbone)
+            panels.append(Panel(facts.named(dataset), facts.which(backbone), picture, about))
     if not panels:
         return None
     baseline = any(series.hollow for series in facts.strategies.values())
@@ -161,6 +162,10 @@ def _of_kept(profile: Profile, margin: float, points: str) -> list[str]:
     return [told + (f", and with {first} kept it is shown to cost more" if first is not None else "")]
 
 
+def _task_cell(facts: Facts, profile: Profile) -> TableCell:
+    return replace(name_cell(facts.where(profile.task)), about=facts.about(*profile.task))
+
+
 def _differences(found: list[Profile], facts: Facts) -> Table:
     depths = sorted({one.keep for profile in found for own in profile.lines.values() for one in own})
     columns = [Column("Task", numeric=False), Column("The first units are", numeric=False)]
@@ -169,7 +174,7 @@ def _differences(found: list[Profile], facts: Facts) -> Table:
     for profile in found:
         for line, own in profile.lines.items():
             by_depth = {one.keep: one for one in own}
-            task = replace(name_cell(facts.where(profile.task)), sub=profile.without)
+            task = replace(_task_cell(facts, profile), sub=profile.without)
             rows.append([task, name_cell(_named(line)), *(_cell(by_depth.get(k)) for k in depths)])
     every = [one for profile in found for own in profile.lines.values() for one in own]
     examples = f" and test {facts.example}" if facts.knows_images else ""
@@ -202,7 +207,7 @@ def _speeds(found: list[Profile], facts: Facts) -> Table | None:
         baseline = next((name for name in speeds if by_task[profile.task][name][0]["baseline"]), None)
         for name, one in speeds.items():
             rows.append([
-                name_cell(facts.where(profile.task)), name_cell(name, facts.strategies[name]), _count(one),
+                _task_cell(facts, profile), name_cell(name, facts.strategies[name]), _count(one),
                 _times(one, speeds.get(profile.reference) if name != profile.reference else None),
                 _times(one, speeds[baseline] if baseline is not None and name != baseline else None),
             ])  # fmt: skip

@@ -154,7 +154,7 @@ def _gains(facts: Facts, found: Distances) -> list[Block]:
     for number, budget in enumerate(unique(one.budget for one in tested)):
         mine = [one for one in tested if one.budget == budget]
         picture = gains_by_distance_panel(mine, facts.strategies, f"gains-by-distance{number}")
-        panels.append(Panel(labels(budget), "", picture))
+        panels.append(Panel(labels(budget), "", picture, facts.about(budget=budget)))
     looks = [facts.strategies[name] for name in unique(one.strategy for one in tested)]
     caption = "A mark is a target on one network. Each drawing has a y axis of its own."
     return [Figure(panels, looks, caption, title="Gain over scratch by distance"), _trends(facts, tested)]

@@ -23,7 +23,8 @@ def labels_section(facts: Facts) -> Section | None:
                 lines.append((series, points))
         if lines:
             panels.append(
-                Panel(facts.named(dataset), facts.which(backbone), budgets_panel(lines, f"labels{number}"))
+                Panel(facts.named(dataset), facts.which(backbone), budgets_panel(lines, f"labels{number}"),
+                      facts.about(dataset, backbone=backbone))  # fmt: skip
             )
     if not panels:
         return None

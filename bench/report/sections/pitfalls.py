@@ -55,13 +55,14 @@ def _table(facts: Facts, task: Task, costs: list[Cost], number: int) -> Table:
     strategies = unique(one.strategy for one in costs)
     by_name = {(one.pitfall, one.strategy): one for one in costs}
     columns = [Column("Mistake", numeric=False)]
-    columns += [Column(strategy, "points lost", interval=True) for strategy in strategies]
+    columns += [Column(strategy, "points lost", interval=True, about=facts.filters.marks(strategy=strategy))
+                for strategy in strategies]  # fmt: skip
     rows = [
         [TableCell(PITFALLS[name].words, value=name, css="name"), *(_cell(by_name.get((name, s))) for s in strategies)]
         for name in PITFALLS
         if any(one.pitfall == name for one in costs)
     ]
-    return Table(f"pitfalls-{number}", columns, rows, "", title=facts.where(task))
+    return Table(f"pitfalls-{number}", columns, rows, "", title=facts.where(task), about=facts.about(*task))
 
 
 def _cell(cost: Cost | None) -> TableCell:

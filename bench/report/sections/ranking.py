@@ -160,17 +160,19 @@ def _scores(facts: Facts, key: tuple[str, str], rows: list[Row]) -> Table:
     found = {(row["strategy"], row["budget"]): row for row in rows}
     shown: list[tuple[str, Column, Callable[[Row | None], TableCell]]] = []
     for budget in budgets:
-        shown.append((budget, Column(labels(budget), "%", interval=True), partial(_score, facts)))
+        about = facts.about(budget=budget)
+        shown.append((budget, Column(labels(budget), "%", interval=True, about=about), partial(_score, facts)))
         if any(_has_shift(row) for row in rows if row["budget"] == budget):
             title = "Shift" if len(budgets) == 1 else f"Shift, {labels(budget)}"
-            shown.append((budget, Column(title, "%", interval=True), _shift))
+            shown.append((budget, Column(title, "%", interval=True, about=about), _shift))
     columns = [Column("Strategy", numeric=False), *(column for _, column, _ in shown)]
     lines = [
         [name_cell(name, facts.strategies[name]), *(cell(found.get((name, budget))) for budget, _, cell in shown)]
         for name in unique(row["strategy"] for row in rows)
     ]
     number = list(facts.groups()).index(key)
-    return Table(f"scores-{number}", columns, lines, "", title=facts.heading(*key))
+    about = facts.about(key[0], backbone=key[1])
+    return Table(f"scores-{number}", columns, lines, "", title=facts.heading(*key), about=about)
 
 
 def _has_shift(row: Row) -> bool:

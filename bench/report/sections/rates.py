@@ -28,7 +28,7 @@ def rates_section(facts: Facts) -> Section | None:
         ]
         if any(curve.points for curve in curves):
             detail = labels(task[1]) + (f" · {shortened(task[2])}" if facts.many_backbones else "")
-            panels.append(Panel(facts.named(task[0]), detail, rates_panel(curves, f"rates{number}")))
+            panels.append(Panel(facts.named(task[0]), detail, rates_panel(curves, f"rates{number}"), facts.about(*task)))
     if not panels:
         return None
     return Section("rates", "Learning rates", how, _rate_blocks(facts, panels, len(tasks)))

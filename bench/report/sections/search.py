@@ -154,7 +154,7 @@ def _figures(facts: Facts, found: Sequence[Curve], what: str, caption: str) -> l
         if lines:
             detail = labels(task[1]) + (f" · {shortened(task[2])}" if facts.many_backbones else "")
             picture = trials_panel(lines, f"trials-{what.lower()}{number}", what)
-            panels.append(Panel(facts.named(task[0]), detail, picture))
+            panels.append(Panel(facts.named(task[0]), detail, picture, facts.about(*task)))
     if not panels:
         return []
     if len(tasks) > DRAWN:

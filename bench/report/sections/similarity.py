@@ -72,7 +72,7 @@ def _panels(facts: Facts, found: list[OfUnits], draw: Drawn, name: str) -> list[
         lines = [(facts.strategies[one.strategy], _points(one)) for one in mine]
         picture = draw(lines, max(len(one.units) for one in mine), f"{name}{number}")
         detail = ", ".join(filter(None, [labels(task[1]), facts.which(task[2])]))
-        panels.append(Panel(facts.named(task[0]), detail, picture))
+        panels.append(Panel(facts.named(task[0]), detail, picture, facts.about(*task)))
     return panels
 
 

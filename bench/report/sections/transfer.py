@@ -53,7 +53,8 @@ def _table(facts: Facts, title: str, rows: list[Row], number: int) -> Table:
     scales = {budget: _scale([row for row in rows if row["budget"] == budget]) for budget in budgets}
     found = {(row["strategy"], row["budget"]): row for row in rows}
     columns = [Column("Strategy", numeric=False)]
-    columns += [Column(labels(budget), _span(scales[budget]), interval=True) for budget in budgets]
+    columns += [Column(labels(budget), _span(scales[budget]), interval=True, about=facts.about(budget=budget))
+                for budget in budgets]  # fmt: skip
     full = max(int(row["n"]) for row in rows)
     lines = [
         [
@@ -62,7 +63,8 @@ def _table(facts: Facts, title: str, rows: list[Row], number: int) -> Table:
         ]
         for name in unique(row["strategy"] for row in rows)
     ]
-    return Table(f"transfer-{number}", columns, lines, "", title=title)
+    about = facts.about(rows[0]["dataset"], backbone=rows[0]["backbone"])
+    return Table(f"transfer-{number}", columns, lines, "", title=title, about=about)
 
 
 def _scale(rows: list[Row]) -> Scale:
