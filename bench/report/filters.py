@@ -40,7 +40,9 @@ class Filters:
                    for number, name in enumerate(found)]
             for kind, found in names.items() if len(found) > 1
         }  # fmt: skip
-        known = {kind: {key: one.mark for one in found for key in (one.words, one.name)} for kind, found in kinds.items()}
+        known = {
+            kind: {key: one.mark for one in found for key in (one.words, one.name)} for kind, found in kinds.items()
+        }
         return Filters(kinds, known)
 
     def marks(self, **names: str) -> str:

@@ -7,7 +7,6 @@ from typing import Any
 from markupsafe import Markup
 
 from bench.report.figures.lines import LinePoint, fit_scores, style, whiskers
-from bench.report.palette import SENTINELS
 from bench.report.svg import inline, new_panel
 from bench.report.view import Look
 
@@ -31,12 +30,14 @@ def depths_panel(lines: list[Depths], num_units: int, name: str, what: str = "fr
         moved = [LinePoint(point.x + shift, point.y, point.low, point.high) for point in found.points]
         whiskers(axes, found.series, moved)
         marks: dict[str, Any] = style(found.series)
-        axes.plot(*_middle_line(moved), color=marks["color"], linewidth=1.5, linestyle=marks["linestyle"], gid=marks["gid"])
+        middle = {name: marks[name] for name in ("color", "linestyle", "gid")}
+        axes.plot(*_middle_line(moved), linewidth=1.5, **middle)
         axes.plot([p.x for p in moved], [p.y for p in moved], **{**marks, "linestyle": "none"})
         shown += moved
         for height, dashes in ((found.scratch, (4, 3)), (found.full, (1, 2))):
             if not math.isnan(height):
-                axes.axhline(height, color=SENTINELS[found.series.color], linewidth=1.1, linestyle=(0, dashes), gid=marks["gid"])
+                level = {**middle, "linestyle": (0, dashes)}
+                axes.axhline(height, linewidth=1.1, **level)
                 shown.append(LinePoint(0, height))
     axes.set_xlim(-0.4, num_units - 0.6)
     axes.set_xticks(range(0, num_units, max(1, num_units // 8)))

@@ -36,8 +36,9 @@ def rates_panel(curves: list[Curve], name: str) -> Markup:
         color = SENTINELS[curve.series.color]
         dashes = (0, curve.series.dashes) if curve.series.dashes else "-"
         axes.plot(
-            [p.x for p in curve.points], [p.y for p in curve.points], color=color, linewidth=1.2, linestyle=dashes, gid=gid(curve.series),
-        )
+            [p.x for p in curve.points], [p.y for p in curve.points], color=color, linewidth=1.2, linestyle=dashes,
+            gid=gid(curve.series),
+        )  # fmt: skip
         _marks(axes, curve.series, curve.finished, FINISHED)
         _marks(axes, curve.series, curve.chosen, CHOSEN)
         axes.plot(curve.broken, [floor] * len(curve.broken), "x", color=color, markersize=5, clip_on=False,
