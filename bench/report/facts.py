@@ -16,7 +16,7 @@ from bench.analysis.words import labels, shortened
 from bench.modalities import MODALITIES, example_of
 from bench.report.filters import Filters
 from bench.report.palette import budget_series, strategy_series
-from bench.report.view import Look, TableCell
+from bench.report.view import LONG_NAME, Look, TableCell
 
 METRICS = {"mean_per_class": "mean accuracy per class", "macro_f1": "macro-F1", "mcc": "Matthews correlation"}
 
@@ -166,4 +166,5 @@ def unique(values: Iterable[str]) -> list[str]:
 
 def name_cell(name: str, series: Look | None = None) -> TableCell:
     short = shortened(name)
-    return TableCell(short, value=name, css="name", title=name if short != name else "", series=series)
+    css = "name long" if len(short) > LONG_NAME else "name"
+    return TableCell(short, value=name, css=css, title=name if short != name else "", series=series)

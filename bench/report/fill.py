@@ -2,15 +2,17 @@
 
 import base64
 import hashlib
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from bench.report.filters import Filters
 from bench.report.palette import swatch, symbols
+from bench.report.view import LONG_NAME
 
 TEMPLATES = Path(__file__).parent / "templates"
 SCRIPTS = ("page.js", "filter.js")
@@ -26,6 +28,7 @@ def fill(template: str, styles: Sequence[str], filters: Filters, **values: Any) 
         lstrip_blocks=True,
     )
     environment.globals["swatch"] = swatch
+    environment.filters["breakable"] = breakable
     return environment.get_template(template).render(
         symbols=symbols(),
         filters=filters,
@@ -34,6 +37,13 @@ def fill(template: str, styles: Sequence[str], filters: Filters, **values: Any) 
         script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         **values,
     )
+
+
+def breakable(text: str) -> Markup:
+    """A long name may break behind a mark of its own, not in the middle of a word."""
+    if len(text) <= LONG_NAME or " " in text:
+        return escape(text)
+    return Markup("<wbr>").join(re.split(r"(?<=[_(,=/])", text))
 
 
 def _asset(name: str) -> str:

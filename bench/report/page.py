@@ -68,7 +68,7 @@ def build(results: SuiteResults, gate: GateResult | None = None) -> str:
         wanted = [make for make in SECTIONS if not facts.studies or make not in BETWEEN_STRATEGIES]
         answer = [] if facts.studies else answer_blocks(facts)
         sections: list[Section] = [found for make in wanted if (found := make(facts)) is not None]
-    styles = ["page.css", "answer.css", "samples.css", "filter.css"]
+    styles = ["page.css", "answer.css", "samples.css", "filter.css", "print.css"]
     if gate is not None:
         sections.insert(0, regressions_section(gate))
         styles.append("gate.css")

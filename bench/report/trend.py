@@ -34,7 +34,7 @@ def build_trend(suite: str, series: Sequence[NightSeries]) -> str:
     sections = [_steps(stepped, calendar), _quiet(quiet, calendar, len(stepped)), _nights(cells, calendar)]
     return fill(
         "trend.html",
-        ["page.css", "filter.css", "gate.css"],
+        ["page.css", "filter.css", "print.css", "gate.css"],
         Filters(),
         suite=printable(suite),
         findings=_findings(cells, stepped, calendar),

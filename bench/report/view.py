@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from markupsafe import Markup
 
 ABSENT = "—"
+LONG_NAME = 24  # characters; longer ones do not fit a phone beside a number
 Value = float | int | str | None
 
 
