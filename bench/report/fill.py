@@ -43,7 +43,7 @@ def breakable(text: str) -> Markup:
     """A long name may break behind a mark of its own, not in the middle of a word."""
     if len(text) <= LONG_NAME or " " in text:
         return escape(text)
-    return Markup("<wbr>").join(re.split(r"(?<=[_(,=/])", text))
+    return Markup("<wbr>").join(re.split(r"(?<=[_(,=/])(?=.)", text))
 
 
 def _asset(name: str) -> str:
