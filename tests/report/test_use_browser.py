@@ -73,7 +73,7 @@ def test_show_all_brings_everything_back(page: Any) -> None:
     page.click("#filter .all")
     assert page.evaluate("[...document.querySelectorAll('main [hidden]')].map(e => e.className)") == ["all"]
     assert page.evaluate("location.hash") == ""
-    assert page.locator("input:checked").count() == page.locator(".columns input").count()
+    assert page.locator("#filter input:checked, .columns input:not(:checked)").count() == 0
 
 
 def test_an_address_can_be_sent(page: Any, browser: Any) -> None:  # noqa: F811
@@ -125,7 +125,7 @@ def test_without_a_script_there_is_no_bar(browser: Any, address: str) -> None:  
     page = context.new_page()
     page.goto(address)
     assert page.locator("#filter").is_hidden()
-    assert page.locator("input:visible, button:visible").count() == 0
+    assert page.locator("button:visible").count() == 0
     context.close()
 
 
@@ -160,8 +160,9 @@ def test_axe_finds_nothing(browser: Any, address: str, width: int, scheme: str) 
     found = axe.Axe().run(page).response
     assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found["violations"]] == []
     undecided = {check["data"]["messageKey"] for one in found["incomplete"] for node in one["nodes"]
+                 if not node["html"].startswith("<text")
                  for check in node["any"]}  # fmt: skip
-    assert undecided <= {"imgNode", "shortTextContent", "nonBmp"}
+    assert undecided <= {"shortTextContent", "nonBmp"}
     page.close()
 
 
