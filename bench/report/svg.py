@@ -60,7 +60,8 @@ def new_panel(width: int = 330, height: int = 236) -> tuple["Figure", "Axes"]:
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="y", color=SENTINELS["rule"], linewidth=0.6)
     axes.set_axisbelow(True)
-    axes.xaxis.label.set_color(SENTINELS["muted"])
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.label.set_color(SENTINELS["muted"])
     return figure, axes
 
 

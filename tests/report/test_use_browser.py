@@ -13,6 +13,7 @@ from bench.report import write
 from tests.analysis.synthetic import World, make
 from tests.report.test_browser import browser, pytestmark  # noqa: F401  a fixture, and the marker
 
+# A name that must break on a phone.
 WORLD = World(
     datasets=("near", "digits"), budgets=(5, 20), repeats=2, trials=2, backbones=("small", "large"),
     rename={"gradual_unfreeze": "discriminative(decay=0.31,top=2)"},
