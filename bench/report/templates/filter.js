@@ -70,6 +70,7 @@ function refresh() {
   }
   marked.forEach((item) => item.toggleAttribute("hidden", !isWanted(item)));
   tables.forEach(showColumns);
+  requestAnimationFrame(() => markEdges(tables.map((table) => table.parentElement)));
   tell();
   remember();
 }

@@ -50,7 +50,6 @@ function showColumns(table) {
     const isHidden = "off" in head.dataset || !isWanted(head);
     for (const row of table.rows) row.cells[index].hidden = isHidden;
   });
-  markEdge(table);
 }
 
 function addColumns(table, tools) {
@@ -105,24 +104,25 @@ function addDownload(table, tools) {
   tools.append(button);
 }
 
-// Whether more of a table lies beyond the right or the left edge of its box.
-function markEdge(table) {
-  const box = table.parentElement;
-  const rest = box.scrollWidth - box.clientWidth;
-  box.parentElement.classList.toggle("more-right", rest - box.scrollLeft > 2);
-  box.parentElement.classList.toggle("more-left", box.scrollLeft > 2);
+// Whether more of a table lies beyond the right or the left edge of its box. All are measured before any is marked.
+function markEdges(boxes) {
+  const rests = boxes.map((box) => [box, box.scrollLeft, box.scrollWidth - box.clientWidth - box.scrollLeft]);
+  for (const [box, left, right] of rests) {
+    box.parentElement.classList.toggle("more-right", right > 2);
+    box.parentElement.classList.toggle("more-left", left > 2);
+  }
 }
 
 const tables = [...document.querySelectorAll("table")];
 document.documentElement.classList.add("js");
-const edges = new ResizeObserver((entries) => entries.forEach((entry) => markEdge(entry.target.querySelector("table"))));
+const edges = new ResizeObserver((entries) => markEdges(entries.map((entry) => entry.target)));
 for (const table of tables) {
   const tools = make("div", { className: "tools" });
   addSorting(table);
   addDownload(table, tools);
   addColumns(table, tools);
   table.closest("figure").append(tools);
-  table.parentElement.addEventListener("scroll", () => markEdge(table), { passive: true });
+  table.parentElement.addEventListener("scroll", (event) => markEdges([event.target]), { passive: true });
   edges.observe(table.parentElement);
 }
 // What is folded prints unfolded, but for lists of choices.
