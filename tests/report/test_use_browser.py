@@ -204,8 +204,8 @@ def test_paper_loses_no_score(page: Any, tmp_path: Path) -> None:
     for sheet in pypdf.PdfReader(tmp_path / "page.pdf").pages:
         width = float(sheet.mediabox.width)
 
-        def visit(text: str, _: Any, matrix: list[float], *rest: Any, width: float = width) -> None:
-            if 0 <= matrix[4] < width:  # what lies beyond the edge is not on paper
+        def visit(text: str, page: list[float], of: list[float], *rest: Any, width: float = width) -> None:
+            if 0 <= page[0] * of[4] + page[2] * of[5] + page[4] < width:  # beyond the edge is not on paper
                 chunks.append(text)
 
         sheet.extract_text(visitor_text=visit)
