@@ -14,8 +14,9 @@ from bench.analysis.tables import Counts, Leaderboard, cell_summary, missing
 from bench.analysis.transferability import Study, studies
 from bench.analysis.words import labels, shortened
 from bench.modalities import MODALITIES, example_of
+from bench.report.filters import Filters
 from bench.report.palette import budget_series, strategy_series
-from bench.report.view import Look, TableCell
+from bench.report.view import LONG_NAME, Look, TableCell
 
 METRICS = {"mean_per_class": "mean accuracy per class", "macro_f1": "macro-F1", "mcc": "Matthews correlation"}
 
@@ -31,22 +32,29 @@ class Facts:
     budgets: dict[str, Look]
     studies: list[Study]
     pitfalls: list[Cost]
+    filters: Filters
 
     @staticmethod
     def of(results: SuiteResults) -> "Facts":
         summary, scores = records(cell_summary(results.finals)), Scores.of(results.finals)
         baselines = {row["strategy"] for row in summary if row["baseline"]}
         by_labels = sorted(summary, key=lambda row: float(row["labels_per_class"]))
+        budgets = budget_series(unique(row["budget"] for row in by_labels))
+        filters = Filters.of(summary, budgets)
         return Facts(
             results=results,
             scores=scores,
             summary=summary,
             findings=Findings.of(results, scores, summary),
             counts=missing(results),
-            strategies=strategy_series(unique(row["strategy"] for row in summary), baselines),
-            budgets=budget_series(unique(row["budget"] for row in by_labels)),
+            strategies={
+                name: replace(look, about=filters.marks(strategy=name))
+                for name, look in strategy_series(unique(row["strategy"] for row in summary), baselines).items()
+            },
+            budgets={name: replace(look, about=filters.marks(budget=name)) for name, look in budgets.items()},
             studies=studies(results),
             pitfalls=pitfall_costs(results),
+            filters=filters,
         )
 
     @property
@@ -126,6 +134,10 @@ class Facts:
             found.setdefault((row["dataset"], row["backbone"]), []).append(row)
         return found
 
+    def about(self, dataset: str = "", budget: str = "", backbone: str = "") -> str:
+        """Of a table, a column or a drawing: the marks that a filter hides it by."""
+        return self.filters.marks(dataset=dataset, budget=budget, backbone=backbone)
+
     def named(self, dataset: str) -> str:
         """A data set's name, and what it holds, where a page has several modalities."""
         short = shortened(dataset)
@@ -154,4 +166,5 @@ def unique(values: Iterable[str]) -> list[str]:
 
 def name_cell(name: str, series: Look | None = None) -> TableCell:
     short = shortened(name)
-    return TableCell(short, value=name, css="name", title=name if short != name else "", series=series)
+    css = "name long" if len(short) > LONG_NAME else "name"
+    return TableCell(short, value=name, css=css, title=name if short != name else "", series=series)

@@ -77,13 +77,14 @@ def build(results: SuiteResults, gate: GateResult | None = None, figures: Path |
         sections: list[Section] = [found for make in wanted if (found := make(facts)) is not None]
         if figures is not None:
             write_figures([Section("answer", "The answer", "", answer), *sections], results.name, figures)
-    styles = ["page.css", "answer.css", "samples.css"]
+    styles = ["page.css", "answer.css", "samples.css", "filter.css", "print.css"]
     if gate is not None:
         sections.insert(0, regressions_section(gate))
         styles.append("gate.css")
     return fill(
         "page.html",
         styles,
+        facts.filters,
         results=results,
         baseline=gate is not None,
         findings=findings(facts),

@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+MARKED = "about "  # how the gid of a series begins
 FONT = "DejaVu Sans"  # what widths are measured with; the page's own font is drawn
 TEXT = 12.0  # CSS pixels at a drawing's natural size
 LEFT, RIGHT, TOP, BOTTOM = 40, 14, 28, 44  # beside the axes: room for their labels
-TOLD = "told:"  # begins a group's id whose rest is what its marks say, a line each
+TOLD = "told:"  # begins a gid whose rest is how the page finds the series, then what its marks say, a line each
 STYLE = {
     "svg.fonttype": "none",
     "svg.hashsalt": "transfer-bench",
@@ -74,7 +75,8 @@ def new_panel(width: int = 300, height: int = 230) -> tuple["Figure", "Axes"]:
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="y", color=SENTINELS["rule"], linewidth=0.6)
     axes.set_axisbelow(True)
-    axes.xaxis.label.set_color(SENTINELS["muted"])
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.label.set_color(SENTINELS["muted"])
     return figure, axes
 
 
@@ -108,7 +110,7 @@ def _clean(body: str, name: str) -> str:
     body = re.sub(r"<style[^>]*>.*?</style>", "", body, flags=re.DOTALL)
     body = body.replace("xlink:href", "href").replace(f"'{FONT}'", "inherit").replace(f'"{FONT}"', "inherit")
     short = {long: f"{name}-{place}" for place, long in enumerate(dict.fromkeys(_REFERENCE.findall(body)))}
-    body = _ID.sub(lambda found: f' id="{short[found[1]]}"' if found[1] in short else "", body)
+    body = _ID.sub(lambda found: _kept(found[1], short), body)
     body = re.sub(r'(href="#|url\(#)([^")]+)', lambda found: found[1] + short[found[2]], body)
     body = _COORDINATES.sub(lambda found: _NUMBER.sub(_short, found[0]), body)
     for variable, sentinel in SENTINELS.items():
@@ -130,14 +132,22 @@ def _titled(body: str) -> tuple[str, list[str]]:
     def place(found: re.Match[str]) -> str:
         if found[2] is not None:
             assert not waiting, "a mark that says something was not drawn"
-            waiting.extend(found[2].split("\n"))
-            return "<g>"
+            about, *told = found[2].split("\n")
+            waiting.extend(told)
+            return f'<g data-f="{about}">' if about else "<g>"
         if not waiting:
             return found[0]
         titles.append(waiting.pop(0))
         return f"{found[0][:-2]}>\0{len(titles) - 1}\0</use>"
 
     return _MARK.sub(place, body), titles
+
+
+def _kept(found: str, short: dict[str, str]) -> str:
+    """Of an id: the marks that a filter hides a series by, or what something in the figure refers to."""
+    if found.startswith(MARKED):
+        return f' data-f="{found.removeprefix(MARKED)}"'
+    return f' id="{short[found]}"' if found in short else ""
 
 
 def _unwrapped(body: str) -> str:

@@ -9,6 +9,7 @@ from bench.gate.series import Jump, NightPoint, NightSeries
 from bench.gate.verdict import CellName
 from bench.report.figures.nights import Calendar, nights_panel
 from bench.report.fill import fill
+from bench.report.filters import Filters
 from bench.report.view import ABSENT, Block, Column, Figure, Panel, Section, Table, TableCell, Words
 from bench.text import printable
 
@@ -33,7 +34,8 @@ def build_trend(suite: str, series: Sequence[NightSeries]) -> str:
     sections = [_steps(stepped, calendar), _quiet(quiet, calendar, len(stepped)), _nights(cells, calendar)]
     return fill(
         "trend.html",
-        ["page.css", "gate.css"],
+        ["page.css", "filter.css", "print.css", "gate.css"],
+        Filters(),
         suite=printable(suite),
         findings=_findings(cells, stepped, calendar),
         sections=[section for section in sections if section is not None],

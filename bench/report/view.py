@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from markupsafe import Markup
 
 ABSENT = "—"
+LONG_NAME = 24  # characters; longer ones do not fit a phone beside a number
 Value = float | int | str | None
 
 
@@ -18,6 +19,7 @@ class Look:
     marker: int  # index into palette.SHAPES
     dashes: tuple[float, ...] = ()  # of its line; () is solid
     hollow: bool = False
+    about: str = ""  # marks that a filter hides it by; `filters.py` has them
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class TableCell:
     series: Look | None = None
     picture: Markup = Markup("")
     bounds: tuple[float, float, int] | None = None  # low, high, n: three more columns of the CSV
+    about: str = ""  # marks of its row
 
     @property
     def data(self) -> str | None:
@@ -55,6 +58,7 @@ class Column:
     note: str = ""  # the unit, or the scale of a picture
     numeric: bool = True
     interval: bool = False  # its cells have bounds
+    about: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,8 @@ class Table:
     title: str = ""
     folded: bool = False
     dense: bool = False  # a column for each class
+    about: str = ""
+    method: str = ""  # how it is computed, folded under it
     kind = "table"
 
 
@@ -74,6 +80,7 @@ class Panel:
     title: str
     detail: str
     picture: Markup
+    about: str = ""
 
 
 @dataclass(frozen=True)
@@ -85,6 +92,8 @@ class Figure:
     folded: bool = False
     wide: bool = False  # two in a row, not three
     cards: bool = False  # as many in a row as there is room for
+    about: str = ""
+    method: str = ""
     kind = "figure"
 
 
@@ -93,6 +102,7 @@ class Words:
     items: list[str]
     tone: str = ""  # "note" or "warning"
     listed: bool = False
+    method: str = ""
     kind = "words"
 
 

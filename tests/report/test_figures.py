@@ -64,8 +64,8 @@ def drawn(made: SuiteResults):
     kept = []
     original = Panel.__init__
 
-    def keep(self, title, detail, picture):
-        original(self, title, detail, picture)
+    def keep(self, title, detail, picture, about=""):
+        original(self, title, detail, picture, about)
         kept.append(picture.figure)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -135,7 +135,7 @@ def test_what_a_mark_says_is_only_text() -> None:
 
 def test_every_figure_is_written_as_svg_and_png(page: str, written: Path) -> None:
     names = {path.stem for path in written.iterdir()}
-    assert len(names) == page.count('<div class="panel">')
+    assert len(names) == page.count('<div class="panel"')
     assert {path.suffix for path in written.iterdir()} == {".svg", ".png"}
     assert len(list(written.iterdir())) == 2 * len(names)
     assert {"quickstart-labels-2-digits", "quickstart-courses-1-near-5-labels-per-class"} <= names
@@ -198,13 +198,13 @@ def test_courses_are_means_over_repeats(page: str, made: SuiteResults) -> None:
     finals = made.finals
     cell = finals[(finals.dataset == "near") & (finals.budget == "5") & (finals.strategy == "full_finetune")]
     assert f"full_finetune, 5 labels per class: {100 * cell.score.mean():.1f} %" in found
-    assert found.count('<div class="panel">') == 6
+    assert found.count('<div class="panel"') == 6
     assert "No rate, no step and no strategy was chosen by them" in words(found).replace("no rate", "No rate")
 
 
 def test_six_courses_are_drawn_and_the_others_counted() -> None:
     found = section(render(with_courses(make(World(strategies=FEW, gaps=False)))), "courses")
-    assert found.count('<div class="panel">') == 6
+    assert found.count('<div class="panel"') == 6
     assert "The first 6 of 12 tasks are drawn." in words(found)
 
 

@@ -91,8 +91,10 @@ def test_a_mean_for_each_modality():
     page = render(results)
     table = page[page.index('id="table-modalities"') :]
     rows = {
-        re.sub(r"<[^>]*>", "", row.split("</th>")[0]).strip(): re.findall(r'<td[^>]*>(?:.*?)<bdi>(.*?)</bdi>', row)
-        for row in table[: table.index("</table>")].split("<tr>")[2:]
+        re.sub(r"<[^>]*>", "", row.split("</th>")[0].partition(">")[2]).strip(): re.findall(
+            r'<td[^>]*>(?:.*?)<bdi>(.*?)</bdi>', row
+        )
+        for row in table[: table.index("</table>")].split("<tr")[2:]
     }  # fmt: skip
     for strategy, modality, place in (("freeze(upto=1)", "image", 0), ("full_finetune", "text", 1)):
         mine = finals[(finals["strategy"] == strategy) & (finals["modality"] == modality)]

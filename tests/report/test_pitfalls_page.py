@@ -80,8 +80,8 @@ def test_the_caption_counts_the_comparisons_that_were_tested(made, section):
 
 
 def test_who_else_reads_them_is_said(section):
-    assert "No cell with a mistake is ranked. Outside this section, only claims about mistakes and the counts of " \
-           "trainings read them." in section  # fmt: skip
+    assert "Nothing with a mistake is ranked: outside this section, only claims about mistakes and the counts of " \
+           "trainings read it." in section  # fmt: skip
     assert "no verdict is in favour of a way that lost repeats so" in section
 
 

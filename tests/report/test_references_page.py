@@ -146,7 +146,7 @@ def test_rows_are_in_the_order_of_the_page_and_there_are_not_too_many(made):
     assert [one.match.cell for one in found] == cells[::-1]
     many = [match(float(number), SAME) for number in range(MOST + 3)]
     text = section(made, published(*many))
-    assert re.findall(r"<tbody>.*?</tbody>", text, re.DOTALL)[0].count("<tr>") == MOST
+    assert re.findall(r"<tbody>.*?</tbody>", text, re.DOTALL)[0].count("<tr") == MOST
     assert "3 more published values with a cell here: not shown." in words(text)
 
 

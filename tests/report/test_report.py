@@ -40,7 +40,7 @@ class Page(html.parser.HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: Any) -> None:
         self.tags.append((tag, dict(attrs)))
-        if tag not in ("meta", "input", "img", "br", "path", "use", "line", "circle", "rect"):
+        if tag not in ("meta", "img", "br", "input", "wbr", "path", "use", "line", "circle", "rect"):
             self.open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:

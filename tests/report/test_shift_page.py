@@ -12,7 +12,7 @@ from tests.analysis.synthetic import World, make
 from tests.report.test_report import Page
 
 WORLD = World(datasets=("near", "digits"), budgets=(5, 20), strategies=("scratch", "full_finetune"), gaps=False)
-WHAT = "Shift is a further split of the data set: the same classes in other circumstances."
+WHAT = "Shift: the score on a further split, which has the same classes in other circumstances."
 
 
 def with_shift(lower=0.25, world=WORLD) -> SuiteResults:
@@ -54,7 +54,7 @@ def test_the_page_says_what_it_is_only_where_there_is_one() -> None:
     assert WHAT in Page(render(with_shift())).text
     plain = Page(render(make(WORLD))).text
     assert "Shift" not in plain
-    assert "drop" not in plain
+    assert "Drop" not in plain
 
 
 def test_a_strategy_that_has_none_is_a_gap() -> None:
@@ -62,13 +62,15 @@ def test_a_strategy_that_has_none_is_a_gap() -> None:
     frame = made.finals
     shift = frame.shift_score.where(frame.strategy == "scratch", math.nan)
     near = table_of(render(dataclasses.replace(made, finals=frame.assign(shift_score=shift))), "scores-0")
-    row = next(one for one in re.findall(r"<tr>.*?</tr>", near, re.DOTALL) if "full_finetune" in one)
+    row = next(one for one in re.findall(r"<tr[ >].*?</tr>", near, re.DOTALL) if "full_finetune" in one)
     assert row.count('<td class="num quiet"') == 2
 
 
 def test_the_long_table_has_the_plain_numbers() -> None:
     made = with_shift(0.25)
     html = table_of(render(made), "cells")
-    assert columns_of(html)[-6:] == ["shift", "shift_low", "shift_high", "drop", "drop_low", "drop_high"]
+    assert columns_of(html)[-6:] == [
+        "Shift score", "Shift low end", "Shift high end", "Drop to the shift", "Drop low end", "Drop high end",
+    ]  # fmt: skip
     assert html.count("<bdi>0.25</bdi>") == 3 * 4  # the drop and its ends, of four cells
-    assert "drop" not in columns_of(table_of(render(make(WORLD)), "cells"))
+    assert "Drop to the shift" not in columns_of(table_of(render(make(WORLD)), "cells"))

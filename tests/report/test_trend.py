@@ -24,7 +24,7 @@ def panels(page: str) -> list[str]:
 
 
 def names(page: str) -> list[str]:
-    return [re.findall(r"<h4><bdi>(.*?)</bdi>", panel)[0] for panel in panels(page)]
+    return [re.findall(r"<h[34]><bdi>(.*?)</bdi>", panel)[0] for panel in panels(page)]
 
 
 def text(series: Sequence[NightSeries]) -> str:

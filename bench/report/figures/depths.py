@@ -2,9 +2,9 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from bench.report.figures.lines import LinePoint, fit_scores, marks, style, whiskers
-from bench.report.palette import SENTINELS
 from bench.report.svg import Picture, inline, name_axes, new_panel
 from bench.report.view import Look
 
@@ -27,13 +27,15 @@ def depths_panel(lines: list[Depths], num_units: int, name: str, what: str = "fr
         shift = 0.07 * (place - (len(lines) - 1) / 2)
         moved = [point.at(point.x + shift) for point in found.points]
         whiskers(axes, found.series, moved)
-        look = style(found.series)
-        axes.plot(*_middle_line(moved), color=look["color"], linewidth=1.5, linestyle=look["linestyle"])
+        look: dict[str, Any] = style(found.series)
+        middle = {name: look[name] for name in ("color", "linestyle", "gid")}
+        axes.plot(*_middle_line(moved), linewidth=1.5, **middle)
         marks(axes, moved, {**look, "linestyle": "none"})
         shown += moved
         for height, dashes in ((found.scratch, (4, 3)), (found.full, (1, 2))):
             if not math.isnan(height):
-                axes.axhline(height, color=SENTINELS[found.series.color], linewidth=1.1, linestyle=(0, dashes))
+                level = {**middle, "linestyle": (0, dashes)}
+                axes.axhline(height, linewidth=1.1, **level)
                 shown.append(LinePoint(0, height))
     axes.set_xlim(-0.4, num_units - 0.6)
     axes.set_xticks(range(0, num_units, max(1, num_units // 8)))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bench.analysis.words import shortened
 from bench.report.palette import SENTINELS, SHAPES
-from bench.report.svg import TEXT, TOLD
+from bench.report.svg import MARKED, TEXT, TOLD
 from bench.report.view import Look
 
 if TYPE_CHECKING:
@@ -30,6 +30,11 @@ class LinePoint:
         return replace(self, x=x)
 
 
+def gid(series: Look) -> str | None:
+    """What the page finds a series by, to hide it."""
+    return MARKED + series.about if series.about else None
+
+
 def tell(name: str, where: str, value: str, ends: str = "", n: int = 0) -> str:
     """`lora, 5 labels per class: 71.2 % (70.0 to 72.4), n = 3`. `ends`: of the 95 % interval."""
     interval = f" ({ends})" if ends else ""
@@ -48,6 +53,7 @@ def style(series: Look, size: float = MARK) -> dict[str, object]:
         "markeredgewidth": 1.3 if series.hollow else 0.7,
         "linewidth": 1.3,
         "linestyle": (0, series.dashes) if series.dashes else "-",
+        "gid": gid(series),
     }
 
 
@@ -56,7 +62,8 @@ def whiskers(axes: "Axes", series: Look, points: Sequence[LinePoint]) -> None:
     if kept:  # one broken line: a page has hundreds
         xs = [x for point in kept for x in (point.x, point.x, math.nan)]
         ys = [y for point in kept for y in (max(point.low, 0), min(point.high, 100), math.nan)]
-        axes.plot(xs, ys, color=SENTINELS[series.color], linewidth=1.1, alpha=0.65, solid_capstyle="butt")
+        axes.plot(xs, ys, color=SENTINELS[series.color], linewidth=1.1, alpha=0.65, solid_capstyle="butt",
+                  gid=gid(series))  # fmt: skip
 
 
 def line(axes: "Axes", series: Look, points: Sequence[LinePoint]) -> None:
@@ -69,9 +76,11 @@ def marks(axes: "Axes", points: Sequence[LinePoint], look: dict[str, object]) ->
     drawn = [point for point in points if math.isfinite(point.y)]
     if not drawn:
         return
-    said = "\n".join(" ".join(point.told.split()) for point in drawn)
-    gid = TOLD + said if said.strip() else None
-    axes.plot([p.x for p in drawn], [p.y for p in drawn], gid=gid, **look)  # type: ignore[arg-type]
+    told = [" ".join(point.told.split()) for point in drawn]
+    if any(told):
+        about = str(look.get("gid") or "").removeprefix(MARKED)
+        look = {**look, "gid": TOLD + "\n".join([about, *told])}
+    axes.plot([p.x for p in drawn], [p.y for p in drawn], **look)  # type: ignore[arg-type]
 
 
 def fit_scores(axes: "Axes", points: Sequence[LinePoint]) -> None:

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from bench.report.figures.lines import LinePoint, marks, style, tell
+from bench.report.figures.lines import LinePoint, gid, marks, style, tell
 from bench.report.palette import SENTINELS
 from bench.report.svg import Picture, inline, name_axes, new_panel
 from bench.report.view import Look
@@ -27,7 +27,8 @@ def profiles_panel(profiles: list[Profile], name: str) -> Picture:
     for number, one in enumerate(profiles):
         if one.low and math.isfinite(one.low[0]):
             color = SENTINELS[one.series.color]
-            axes.fill_between(one.heights, one.low, one.high, color=color, alpha=0.16, linewidth=0, step="post")
+            band = axes.fill_between(one.heights, one.low, one.high, color=color, alpha=0.16, linewidth=0, step="post")
+            band.set_gid(gid(one.series))
         every = max(len(one.heights) // MARKS, 1)
         look = style(one.series)
         axes.plot(one.heights, one.shares, **{**look, "marker": "", "drawstyle": "steps-post"})  # type: ignore[arg-type]

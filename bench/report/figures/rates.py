@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from bench.report.figures.lines import MARK, LinePoint, decades, fit_scores, log_ticks, marks, style
+from bench.report.figures.lines import MARK, LinePoint, decades, fit_scores, gid, log_ticks, marks, style
 from bench.report.palette import SENTINELS
 from bench.report.svg import Picture, inline, name_axes, new_panel
 from bench.report.view import Look, rate
@@ -30,12 +30,14 @@ def rates_panel(curves: list[Curve], name: str) -> Picture:
         color = SENTINELS[curve.series.color]
         dashes = (0, curve.series.dashes) if curve.series.dashes else "-"
         axes.plot(
-            [p.x for p in curve.points], [p.y for p in curve.points], color=color, linewidth=1.2, linestyle=dashes
-        )
+            [p.x for p in curve.points], [p.y for p in curve.points], color=color, linewidth=1.2, linestyle=dashes,
+            gid=gid(curve.series),
+        )  # fmt: skip
         marks(axes, curve.finished, {**style(curve.series, FINISHED), "linestyle": "none"})
         marks(axes, curve.chosen, {**style(curve.series, CHOSEN), "linestyle": "none"})
         if curve.broken:
-            axes.plot(curve.broken, [floor] * len(curve.broken), "x", color=color, markersize=MARK, clip_on=False)
+            axes.plot(curve.broken, [floor] * len(curve.broken), "x", color=color, markersize=MARK, clip_on=False,
+                      gid=gid(curve.series))  # fmt: skip
     ticks = decades(min(rates), max(rates))
     log_ticks(axes, ticks, [rate(tick) for tick in ticks])
     name_axes(axes, "learning rate", "validation score, %")

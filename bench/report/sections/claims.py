@@ -10,25 +10,27 @@ from bench.report.view import ABSENT, Column, Section, Table, TableCell, signed
 MARKS = {HOLDS: ("▲", "helps"), FAILS: ("▼", "hurts")}
 CAPTION = (
     "A claim holds here where the interval lies within what it says, and does not hold here where it lies "
-    "outside; else it is undecided. Intervals are those of each claim's own step in Holm's correction over the "
+    "outside; else it is undecided. Nothing is claimed beyond the data sets, networks and budgets of this suite."
+)
+METHOD = (
+    "Intervals are those of each claim's own step in Holm's correction over the "
     "{num} claims that could be tested (5 %); without a test they are plain. They speak {scope} What is kept of "
     "the source is read off its own test {example}s, and those intervals are over repeats alone. Costs are counted: "
-    "they have no chance, and their range is over trainings. Means are over the cells that all sides have. "
-    "Nothing is claimed beyond the data sets, networks and budgets of this suite."
+    "they have no chance, and their range is over trainings. Means are over the tasks that all sides have."
 )
 
 
 def claims_section(facts: Facts) -> Section | None:
     if not facts.claims:
         return None
-    how = "Each claim is a difference of cells of this suite and an amount; the interval decides between them."
+    how = "Each claim is a difference between trainings of this suite and an amount; the interval decides."
     columns = [
         Column("Claim", numeric=False), Column("Verdict", numeric=False),
         Column("Found", "points, or %", interval=True), Column("The claim says", numeric=False),
     ]  # fmt: skip
     num = sum(math.isfinite(one.p) for one in facts.claims)
-    caption = CAPTION.format(num=num, example=facts.example, scope=facts.scope)
-    table = Table("claims", columns, [_line(one) for one in facts.claims], caption)
+    method = METHOD.format(num=num, example=facts.example, scope=facts.scope)
+    table = Table("claims", columns, [_line(one) for one in facts.claims], CAPTION, method=method)
     return Section("claims", "Claims that people repeat", how, [table])
 
 

@@ -35,16 +35,20 @@ NAMES: dict[Line, str] = {
     ("kept", "frozen"): "kept and frozen, the rest afresh",
     ("kept", "random"): "random and frozen, the rest afresh",
 }
-DIFFERENCES = (
-    "Points above full fine-tuning of the same task, by units frozen or kept; paired by repeat{examples}. Intervals "
-    "are those of each reading's own step in Holm's correction over the {num} tested readings of this table (5 %); "
-    "they speak {scope} Freezing the first units is the same training as tuning from the next one on, so `freeze` and "
-    "`tune_last` share a line. Where nothing stands, the training is full fine-tuning itself, or was not asked for."
+DIFFERENCES = "Points above full fine-tuning of the same task, by units frozen or kept; paired by repeat{examples}."
+DIFFERENCES_METHOD = (
+    "Intervals are those of each reading's own step in Holm's correction over the {num} tested readings of this table "
+    "(5 %); they speak {scope} Freezing the first units is the same training as tuning from the next one on, so "
+    "`freeze` and `tune_last` share a line. Where nothing stands, the training is full fine-tuning itself, or was not "
+    "asked for."
 )
 STEPS = (
     "Steps until the test score has come {share:.0f} % of the way from chance to where full fine-tuning of the same "
-    "repeat ends; the median over repeats. The multiples are geometric means over repeats with a plain 95 % interval; "
-    "below 1 is faster. There is none where a repeat was there at its first evaluation or never came there, as one "
+    "repeat ends; the median over repeats. Of a multiple, below 1 is faster."
+)
+STEPS_METHOD = (
+    "The multiples are geometric means over repeats with a plain 95 % interval. "
+    "There is none where a repeat was there at its first evaluation or never came there, as one "
     "that diverged. Scores are taken every {every} steps or so and joined by straight lines, so no count is finer than "
     "that. Each strategy trains at the rate that its own search chose for the score after the last step, not for "
     "speed. This is read off test scores along the training: it tells how fast a training is, and no score, choice or "
@@ -60,8 +64,8 @@ def depth_section(facts: Facts) -> Section | None:
     if figure is None:
         return None
     how = (
-        "From left (everything trains) to right (only the head trains): where a line falls, the units frozen there "
-        "were too special to the source."
+        "From left (everything trains) to right (only the head trains): where a line falls, freezing costs. A unit is "
+        "a group of layers that is frozen together."
     )
     is_kept = _has_kept(line for _, line in looks)
     if is_kept:
@@ -83,13 +87,14 @@ def _figure(facts: Facts, looks: dict[tuple[str, Line], Look]) -> Figure | None:
         if lines:
             used |= {line.series for line in lines}
             picture = depths_panel(lines, int(rows[0]["num_units"]), f"depth{number}", what)
-            panels.append(Panel(facts.named(dataset), facts.which(backbone), picture))
+            about = facts.about(dataset, backbone=backbone)
+            panels.append(Panel(facts.named(dataset), facts.which(backbone), picture, about))
     if not panels:
         return None
     baseline = any(series.hollow for series in facts.strategies.values())
     caption = (
-        f"Test {facts.metric} in percent, mean over the finished repeats; whiskers are 95 % intervals. Of frozen "
-        "units, 0 is full fine-tuning, and the last position trains the head alone."
+        f"Test {facts.metric} in percent, mean over the finished repeats (n in the tables above); whiskers are 95 % "
+        "intervals. At 0 frozen units stands full fine-tuning."
         + (" Dashed: from scratch at the same budget." if baseline else "")
         + (" Level and dotted: full fine-tuning." if what != "frozen" else "")
     )
@@ -161,6 +166,10 @@ def _of_kept(profile: Profile, margin: float, points: str) -> list[str]:
     return [told + (f", and with {first} kept it is shown to cost more" if first is not None else "")]
 
 
+def _task_cell(facts: Facts, profile: Profile) -> TableCell:
+    return replace(name_cell(facts.where(profile.task)), about=facts.about(*profile.task))
+
+
 def _differences(found: list[Profile], facts: Facts) -> Table:
     depths = sorted({one.keep for profile in found for own in profile.lines.values() for one in own})
     columns = [Column("Task", numeric=False), Column("The first units are", numeric=False)]
@@ -169,13 +178,14 @@ def _differences(found: list[Profile], facts: Facts) -> Table:
     for profile in found:
         for line, own in profile.lines.items():
             by_depth = {one.keep: one for one in own}
-            task = replace(name_cell(facts.where(profile.task)), sub=profile.without)
+            task = replace(_task_cell(facts, profile), sub=profile.without)
             rows.append([task, name_cell(_named(line)), *(_cell(by_depth.get(k)) for k in depths)])
     every = [one for profile in found for own in profile.lines.values() for one in own]
     examples = f" and test {facts.example}" if facts.knows_images else ""
     num = sum(not one.reason for one in every)
-    caption = DIFFERENCES.format(examples=examples, num=num, scope=facts.scope)
-    return Table("depth-differences", columns, rows, caption, title="Against full fine-tuning")
+    method = DIFFERENCES_METHOD.format(num=num, scope=facts.scope)
+    return Table("depth-differences", columns, rows, DIFFERENCES.format(examples=examples),
+                 title="Against full fine-tuning", method=method)  # fmt: skip
 
 
 def _cell(reading: Reading | None) -> TableCell:
@@ -202,14 +212,15 @@ def _speeds(found: list[Profile], facts: Facts) -> Table | None:
         baseline = next((name for name in speeds if by_task[profile.task][name][0]["baseline"]), None)
         for name, one in speeds.items():
             rows.append([
-                name_cell(facts.where(profile.task)), name_cell(name, facts.strategies[name]), _count(one),
+                _task_cell(facts, profile), name_cell(name, facts.strategies[name]), _count(one),
                 _times(one, speeds.get(profile.reference) if name != profile.reference else None),
                 _times(one, speeds[baseline] if baseline is not None and name != baseline else None),
             ])  # fmt: skip
     if not any(AT_ONCE < steps < NEVER for one in every for steps in one.steps.values()):
         return None
-    caption = STEPS.format(share=100 * facts.results.reached, every=max(one.first for one in every))
-    return Table("depth-steps", columns, rows, caption, title="How fast", folded=True)
+    method = STEPS_METHOD.format(every=max(one.first for one in every))
+    return Table("depth-steps", columns, rows, STEPS.format(share=100 * facts.results.reached), title="How fast",
+                 folded=True, method=method)  # fmt: skip
 
 
 def _speeds_of(profile: Profile, strategies: dict[str, list[Row]], share: float) -> dict[str, Speed]:

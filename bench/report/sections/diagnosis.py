@@ -6,6 +6,7 @@ from bench.analysis.cells import OUT_OF_SCOPE, Row, records
 from bench.analysis.tables import inflation
 from bench.analysis.words import labels, plural
 from bench.report.facts import Facts, name_cell
+from bench.report.sections.protocol import part
 from bench.report.strip import Scale, strip
 from bench.report.view import ABSENT, Block, Column, Section, Table, TableCell, Words, signed
 
@@ -14,9 +15,11 @@ LISTED = 200  # rows of the table of gaps
 
 def selection_section(facts: Facts) -> Section | None:
     how = (
-        "How much higher each score would look had the best moment of training been picked on the test set, as much "
-        "published work does; nothing on this page is picked so."
+        "How much higher each score would look had the best moment of training been picked on the test set. Nothing "
+        "on this page is picked so."
     )
+    if part(facts.results.suite, "training").get("evaluations") == 1:
+        return None  # the last score is the only one, so there was nothing to pick
     gains = inflation(facts.results.finals, facts.board.tasks)
     if not any(math.isfinite(gain.mean) for gain in gains.values()):
         return None
@@ -34,10 +37,13 @@ def selection_section(facts: Facts) -> Section | None:
     n = max(gain.n for gain in gains.values())
     caption = (
         "Best test score along the training minus the last one, mean over the leaderboard's "
-        f"{plural(len(facts.board.tasks), 'task')}; 95 % Student t interval over n = {n} repeats. It cannot be "
-        "negative. Where strategies differ in it, picking on test would favour some over others."
+        f"{plural(len(facts.board.tasks), 'task')}, with a 95 % interval over n = {n} repeats."
     )
-    return Section("selection", "Selection on test", how, [Table("selection", columns, rows, caption)])
+    method = (
+        "The interval is Student's t. The difference cannot be negative. Where strategies differ in it, picking on "
+        "test would favour some over others."
+    )
+    return Section("selection", "Selection on test", how, [Table("selection", columns, rows, caption, method=method)])
 
 
 def gaps_section(facts: Facts) -> Section:

@@ -11,15 +11,19 @@ from bench.report.figures.gains import gains_by_distance_panel
 from bench.report.view import ABSENT, Block, Column, Figure, Panel, Section, Table, TableCell, Words, percent, signed
 
 APART = (
+    "How well a linear classifier tells source from target, by what the pretrained network hands to its classifier "
+    "and by {inputs}. MMD² still differs between targets that these put near 2."
+)
+APART_METHOD = (
     "Proxy A-distance, 2(1 − 2 × error): a logistic regression tells {num} {example}s of the source's test split from "
     "as many of the target's training split, without their labels, and each {example} is judged by a fit on others "
-    "(five folds). Once by the features that the pretrained network hands to its classifier, once by {inputs}. A value "
-    "below 0 comes by chance. MMD²: the squared maximum mean discrepancy of the features, without bias, with a "
-    "Gaussian kernel as wide as the median distance; it still differs between targets that the first two put near 2. "
-    "95 % intervals speak of new {example}s{renewed}: Wilson's for the errors, widened because folds hang together "
-    "(Nadeau and Bengio 2003), the jackknife's for MMD²."
+    "(five folds). A value below 0 comes by chance. MMD²: the squared maximum mean discrepancy of the features, "
+    "without bias, with a Gaussian kernel as wide as the median distance. 95 % intervals speak of new "
+    "{example}s{renewed}: Wilson's for the errors, widened because folds hang together (Nadeau and Bengio 2003), the "
+    "jackknife's for MMD²."
 )
 INPUTS = "what the network takes in, which of a text is how often each token stands in it"
+BOUND_CAPTION = "The sum is about the largest error to expect on the target; 100 points or more say nothing."
 BOUND = (
     "Ben-David et al. 2010: where source and target have the same classes, the error of a classifier on the target "
     "is at most its error on the source, plus half of the distance between the two, plus λ, the least sum of both "
@@ -40,11 +44,14 @@ OTHER = (
 )
 LABELS = "The linear head is fitted on target labels beyond any label budget; no strategy sees it."
 TREND = (
+    "ρ is below 0 where transfer gains less the farther the target is; p is a guide, no proof, as pairs that have a "
+    "target or a network in common are not independent."
+)
+TREND_METHOD = (
     "Spearman's ρ between the proxy A-distance of the features and the gain over the baseline, over pairs of target "
-    "and network: below 0 where transfer gains less the farther the target is. p: the share of {orders} of the gains "
-    "that go with or against the distance as strongly, after Holm's correction over the rows. Pairs that have a "
-    "target or a network in common are not independent, and targets differ in more than their distance, so p is a "
-    "guide, no proof."
+    "and network. p: the share of {orders} of the gains "
+    "that go with or against the distance as strongly, after Holm's correction over the rows. Targets differ in more "
+    "than their distance."
 )
 
 
@@ -89,11 +96,10 @@ def _apart(facts: Facts, pairs: list[Pair]) -> Table:
     ]  # fmt: skip
     nums = sorted({one.num for one in pairs})
     num = str(nums[0]) if len(nums) == 1 else f"{nums[0]} to {nums[-1]}"
-    caption = APART.format(
-        num=num, example=facts.example, inputs="the pixels" if is_of_pictures else INPUTS,
-        renewed=" and new pretrainings" if facts.renews_pretraining else "",
-    )  # fmt: skip
-    return Table("distances", columns, rows, caption)
+    renewed = " and new pretrainings" if facts.renews_pretraining else ""
+    method = APART_METHOD.format(num=num, example=facts.example, renewed=renewed)
+    caption = APART.format(inputs="its pixels" if is_of_pictures else INPUTS)
+    return Table("distances", columns, rows, caption, method=method)
 
 
 def _number(found: Interval, digits: int) -> TableCell:
@@ -132,9 +138,10 @@ def _bound(facts: Facts, pairs: list[Pair]) -> Table:
             row.append(TableCell(ABSENT, value="") if one.same_classes else _error(one.joint))
         rows.append(row)
     where = "every pair here" if not same else plural(len(others), "pair") + " here"
-    caption = BOUND + (SAME.format(example=facts.example) if same else "")
-    caption += (OTHER.format(where=where, example=facts.example) if others else "") + LABELS
-    return Table("bound", columns, rows, caption, title="The bound on the target's error")
+    method = BOUND + (SAME.format(example=facts.example) if same else "")
+    method += (OTHER.format(where=where, example=facts.example) if others else "") + LABELS
+    caption = BOUND_CAPTION if same else "The classes differ everywhere here, so no bound is defined."
+    return Table("bound", columns, rows, caption, title="The bound on the target's error", method=method)
 
 
 def _sum(pair: Pair) -> TableCell:
@@ -154,7 +161,7 @@ def _gains(facts: Facts, found: Distances) -> list[Block]:
     for number, budget in enumerate(unique(one.budget for one in tested)):
         mine = [one for one in tested if one.budget == budget]
         picture = gains_by_distance_panel(mine, facts.strategies, f"gains-by-distance{number}")
-        panels.append(Panel(labels(budget), "", picture))
+        panels.append(Panel(labels(budget), "", picture, facts.about(budget=budget)))
     looks = [facts.strategies[name] for name in unique(one.strategy for one in tested)]
     caption = "A mark is a target on one network. Each drawing has a y axis of its own."
     return [Figure(panels, looks, caption, title="Gain over scratch by distance"), _trends(facts, tested)]
@@ -176,4 +183,4 @@ def _trends(facts: Facts, tested: list[Trend]) -> Table:
     most = max(len(one.points) for one in tested)
     drawn = f"{DRAWS:,} orders drawn by chance (of {MOST_LISTED} pairs or fewer, all orders)"
     orders = "all orders" if most <= MOST_LISTED else drawn
-    return Table("distance-gains", columns, rows, TREND.format(orders=orders))
+    return Table("distance-gains", columns, rows, TREND, method=TREND_METHOD.format(orders=orders))

@@ -18,7 +18,7 @@ def point(row: Row, x: float) -> LinePoint:
 
 
 def labels_section(facts: Facts) -> Section | None:
-    how = "Further left with fewer labels; a strategy that is above the dashed line from scratch gains from transfer."
+    how = "Above the dashed line from scratch, a strategy gains from transfer. Labels grow to the right."
     panels = []
     for number, ((dataset, backbone), rows) in enumerate(facts.groups().items()):
         lines: list[tuple[Look, list[LinePoint]]] = []
@@ -28,13 +28,19 @@ def labels_section(facts: Facts) -> Section | None:
             if points:
                 lines.append((series, points))
         if lines:
-            panels.append(Panel(facts.named(dataset), facts.which(backbone), budgets_panel(lines, f"labels{number}")))
+            panels.append(
+                Panel(facts.named(dataset), facts.which(backbone), budgets_panel(lines, f"labels{number}"),
+                      facts.about(dataset, backbone=backbone))  # fmt: skip
+            )
     if not panels:
         return None
     caption = (
         f"Test {facts.metric} in percent, mean over the finished repeats (n in the tables above); whiskers are 95 % "
-        "intervals. Logarithmic x axis; strategies stand side by side at each budget only to be seen. Each "
-        "drawing has its own y axis, which need not start at 0; very long whiskers are cut at its edge."
+        "intervals. Each drawing has its own y axis."
     )
-    figure = Figure(panels, list(facts.strategies.values()), caption, wide=True)
+    method = (
+        "The x axis is logarithmic; strategies stand side by side at each budget only to be seen. The y axis need not "
+        "start at 0; very long whiskers are cut at its edge."
+    )
+    figure = Figure(panels, list(facts.strategies.values()), caption, wide=True, method=method)
     return Section("labels", "Score against labels", how, [figure, *worth_blocks(facts)])

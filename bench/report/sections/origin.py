@@ -98,7 +98,7 @@ def provenance_section(facts: Facts) -> Section:
     found = [flat(environment) for environment in facts.results.provenance]
     if found:
         names = list(dict.fromkeys(name for environment in found for name in environment))
-        columns = [Column("", numeric=False)]
+        columns = [Column("What", numeric=False)]
         columns += [Column(f"Environment {i + 1}", numeric=False) for i in range(len(found))]
         rows = []
         for name in names:

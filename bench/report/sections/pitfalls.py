@@ -14,7 +14,10 @@ MARKS = {COSTS: "▼ costs", GAINS: "▲ gains here", NOT_SHOWN: "= does not sho
 LOOKS = {COSTS: "hurts", BREAKS: "hurts", GAINS: "helps", NOT_SHOWN: "equal"}
 CAPTION = (
     "Points that are lost: the score of the right way minus that with the mistake, paired by repeat and test "
-    "{example}. Below it stand both scores in %. The intervals are those of each row's own step in Holm's correction "
+    "{example}. Below it stand both scores in %."
+)
+METHOD = (
+    "The intervals are those of each row's own step in Holm's correction "
     "over the {num} of this section (5 %). “Does not show here” means that the difference surely lies within "
     "±{margin:g} points (two one-sided tests, corrected alike); “undecided” means that these repeats cannot tell. "
     "“Diverges” means that no repeat with the mistake has a score, because the loss is no number. Repeats that "
@@ -29,8 +32,8 @@ def pitfalls_section(facts: Facts) -> Section | None:
     if not found:
         return None
     how = (
-        "Each mistake was made on purpose and everything else left as it was. No cell with a mistake is ranked. "
-        "Outside this section, only claims about mistakes and the counts of trainings read them."
+        "Each mistake was made on purpose and everything else left as it was. Nothing with a mistake is ranked: "
+        "outside this section, only claims about mistakes and the counts of trainings read it."
     )
     by_task: dict[Task, list[Cost]] = {}
     for one in found:
@@ -38,8 +41,9 @@ def pitfalls_section(facts: Facts) -> Section | None:
     blocks: list[Block] = [Words([in_a_sentence(found)]), _catalogue(found)]
     blocks += [_table(facts, task, costs, number) for number, (task, costs) in enumerate(by_task.items())]
     num = plural(sum(math.isfinite(one.p) for one in found), "tested comparison")
-    caption = CAPTION.format(num=num, example=facts.example, margin=100 * facts.results.margin, scope=facts.scope)
-    return Section("pitfalls", "Pitfalls", how, [*blocks, Words([caption], tone="caption")])
+    method = METHOD.format(num=num, margin=100 * facts.results.margin, scope=facts.scope)
+    words = Words([CAPTION.format(example=facts.example)], tone="caption", method=method)
+    return Section("pitfalls", "Pitfalls", how, [*blocks, words])
 
 
 def _catalogue(found: list[Cost]) -> Table:
@@ -55,13 +59,14 @@ def _table(facts: Facts, task: Task, costs: list[Cost], number: int) -> Table:
     strategies = unique(one.strategy for one in costs)
     by_name = {(one.pitfall, one.strategy): one for one in costs}
     columns = [Column("Mistake", numeric=False)]
-    columns += [Column(strategy, "points lost", interval=True) for strategy in strategies]
+    columns += [Column(strategy, "points lost", interval=True, about=facts.filters.marks(strategy=strategy))
+                for strategy in strategies]  # fmt: skip
     rows = [
         [TableCell(PITFALLS[name].words, value=name, css="name"), *(_cell(by_name.get((name, s))) for s in strategies)]
         for name in PITFALLS
         if any(one.pitfall == name for one in costs)
     ]
-    return Table(f"pitfalls-{number}", columns, rows, "", title=facts.where(task))
+    return Table(f"pitfalls-{number}", columns, rows, "", title=facts.where(task), about=facts.about(*task))
 
 
 def _cell(cost: Cost | None) -> TableCell:

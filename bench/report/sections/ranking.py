@@ -6,25 +6,39 @@ from functools import partial
 
 from bench.analysis.cells import Row, collapse_text, records, task_of
 from bench.analysis.leaderboard import barred, leaderboard
-from bench.analysis.shift import COLUMNS
 from bench.analysis.words import labels, listed, plural, plus_minus, shortened
 from bench.modalities import MODALITIES
 from bench.report.facts import Facts, name_cell, unique
 from bench.report.strip import Scale, strip
 from bench.report.view import ABSENT, Block, Column, Section, Table, TableCell, Words, percent, signed
 
-SHIFT = (
-    " Shift is a further split of the data set: the same classes in other circumstances. Each network is scored on it "
-    "once, after its last step, and nothing is chosen on it. Below it stands how many points it lies below the test "
-    "score or above, paired by repeat. The intervals of both are over repeats, on these very {example}s of the split."
+SHIFT = " Shift: the score on a further split, which has the same classes in other circumstances."
+SHIFT_METHOD = (
+    " Each network is scored on the shifted split once, after its last step, and nothing is chosen on it. Below that "
+    "score stands how many points it lies below the test score or above, paired by repeat. The intervals of both are "
+    "over repeats, on these very {example}s of the split."
 )
+
+# Columns of a summary of cells, as a spreadsheet is to call them.
+TEXTS = {
+    "dataset": "Dataset", "modality": "Kind of data", "budget": "Labels", "backbone": "Backbone",
+    "strategy": "Strategy", "statuses": "Not finished", "lr_edge": "Rate at an end",
+}  # fmt: skip
+NUMBERS = {
+    "labels_per_class": "Labels per class", "n": "Repeats finished", "planned": "Repeats planned", "num_images": "",
+    "num_collapsed": "Repeats collapsed", "mean_without": "Mean without these", "mean": "Mean score", "low": "Low end",
+    "high": "High end", "lr": "Learning rate", "inflation": "Gain by selection on test", "flops": "FLOPs",
+    "trainable_params": "Trainable parameters", "seconds": "Seconds",
+}  # fmt: skip
+SHIFTED = {
+    "shift": "Shift score", "shift_low": "Shift low end", "shift_high": "Shift high end", "drop": "Drop to the shift",
+    "drop_low": "Drop low end", "drop_high": "Drop high end",
+}  # fmt: skip
+EDGES = {"low": "lowest", "high": "highest"}
 
 
 def leaderboard_section(facts: Facts) -> Section:
-    how = (
-        "Means over the tasks that every ranked strategy finished, so that all of them are averages of the same "
-        "things; a strategy with gaps keeps them in sight."
-    )
+    how = "Each strategy’s mean over the tasks (a data set with a label budget) that every ranked strategy finished."
     rows = records(facts.board.rows)
     if not any(row["ranked"] for row in rows):
         return Section(
@@ -53,14 +67,17 @@ def _table(facts: Facts, rows: list[Row]) -> Table:
     ]
     n = max((int(row["n"]) for row in ranked), default=0)
     caption = (
-        f"Mean over {plural(len(facts.board.tasks), 'task')}, then over n = {n} repeats; 95 % interval over repeats"
-        f"{f' and test {facts.example}s' if facts.knows_images else ''}, with the tasks held fixed, so it says nothing "
-        "about other data sets. ≈ marks the candidates for the best: no other strategy is shown to be better than they "
-        "are (paired by repeat, one-sided, 5 % over all rivals and all tasks of this page). Below the distance to the "
-        "highest mean stands how far a strategy may lie behind the best of all the others. Strategies that share the "
-        "first place in a task have equal parts of it."
+        f"Mean over {plural(len(facts.board.tasks), 'task')} and n = {n} repeats, with its 95 % interval. ≈ may be the "
+        "best: no other strategy is shown to be better."
     )
-    return Table("leaderboard", columns, [_row(facts, row, scale) for row in rows], caption)
+    method = (
+        f"The interval is over repeats{f' and test {facts.example}s' if facts.knows_images else ''}, with the tasks "
+        "held fixed, so it says nothing about other data sets. What ≈ marks is tested paired by repeat, one-sided, at "
+        "5 % over all rivals and all tasks of this page. Below the distance to the highest mean stands how far a "
+        "strategy may lie behind the best of all the others. Strategies that share the first place in a task have "
+        "equal parts of it."
+    )
+    return Table("leaderboard", columns, [_row(facts, row, scale) for row in rows], caption, method=method)
 
 
 def _by_modality(facts: Facts) -> Table:
@@ -75,9 +92,8 @@ def _by_modality(facts: Facts) -> Table:
     rows = [[name_cell(name, look), *(_mean(found.get(name)) for found in means.values())]
             for name, look in facts.strategies.items()]  # fmt: skip
     caption = (
-        "Mean score over those tasks of a modality that all strategies ranked there finished, with the 95 % interval, "
-        "as above. Each modality has backbones of its own, so a strategy's columns are not to be compared with each "
-        "other."
+        "Mean score over the tasks of one kind of data that all strategies ranked there finished. Each kind has "
+        "backbones of its own, so compare rows, not columns."
     )
     return Table("modalities", columns, rows, caption, title="By modality")
 
@@ -137,22 +153,23 @@ def _remarks(facts: Facts, rows: list[Row]) -> list[str]:
 
 
 def datasets_section(facts: Facts) -> Section:
-    how = (
-        "Each row is a strategy, each column a label budget; the highest mean of a column is bold on a tint, and ≈ "
-        "marks the candidates for the best: no other strategy is shown to be better."
-    )
+    how = "Bold on a tint: the highest mean of a column. ≈ may be the best too: no other is shown to be better."
     groups = facts.groups()
     if not groups:
         return Section("datasets", "Scores by dataset", how, [Words(["No cells are planned."])])
     blocks: list[Block] = [_scores(facts, key, rows) for key, rows in groups.items()]
     planned = max(row["planned"] for row in facts.summary)
     caption = (
-        f"Test {facts.metric} in percent, mean over n = {planned} repeats unless a cell says “of {planned}”, with the "
-        f"95 % interval: {facts.scope} Where a strategy collapsed in some repeats and not in others its mean keeps "
-        "them, and has no interval: a mean over trainings that work and trainings that break has no honest one."
-        f"{SHIFT.format(example=facts.example) if any(map(_has_shift, facts.summary)) else ''}"
+        f"Test {facts.metric} in percent, mean over n = {planned} repeats unless it says “of {planned}”, with the 95 % "
+        f"interval.{SHIFT if any(map(_has_shift, facts.summary)) else ''}"
     )
-    return Section("datasets", "Scores by dataset", how, [*blocks, Words([caption], tone="caption"), _all_cells(facts)])
+    method = (
+        f"The interval is {facts.scope} Where a strategy collapsed in some repeats and not in others its mean keeps "
+        "them, and has no interval: a mean over trainings that work and trainings that break has no honest one."
+        f"{SHIFT_METHOD.format(example=facts.example) if any(map(_has_shift, facts.summary)) else ''}"
+    )
+    words = Words([caption], tone="caption", method=method)
+    return Section("datasets", "Scores by dataset", how, [*blocks, words, _all_cells(facts)])
 
 
 def _scores(facts: Facts, key: tuple[str, str], rows: list[Row]) -> Table:
@@ -160,17 +177,19 @@ def _scores(facts: Facts, key: tuple[str, str], rows: list[Row]) -> Table:
     found = {(row["strategy"], row["budget"]): row for row in rows}
     shown: list[tuple[str, Column, Callable[[Row | None], TableCell]]] = []
     for budget in budgets:
-        shown.append((budget, Column(labels(budget), "%", interval=True), partial(_score, facts)))
+        about = facts.about(budget=budget)
+        shown.append((budget, Column(labels(budget), "%", interval=True, about=about), partial(_score, facts)))
         if any(_has_shift(row) for row in rows if row["budget"] == budget):
             title = "Shift" if len(budgets) == 1 else f"Shift, {labels(budget)}"
-            shown.append((budget, Column(title, "%", interval=True), _shift))
+            shown.append((budget, Column(title, "%", interval=True, about=about), _shift))
     columns = [Column("Strategy", numeric=False), *(column for _, column, _ in shown)]
     lines = [
         [name_cell(name, facts.strategies[name]), *(cell(found.get((name, budget))) for budget, _, cell in shown)]
         for name in unique(row["strategy"] for row in rows)
     ]
     number = list(facts.groups()).index(key)
-    return Table(f"scores-{number}", columns, lines, "", title=facts.heading(*key))
+    about = facts.about(key[0], backbone=key[1])
+    return Table(f"scores-{number}", columns, lines, "", title=facts.heading(*key), about=about)
 
 
 def _has_shift(row: Row) -> bool:
@@ -213,21 +232,24 @@ def _score(facts: Facts, row: Row | None) -> TableCell:
 
 
 def _all_cells(facts: Facts) -> Table:
-    """Long form, for a spreadsheet: raw numbers under plain names."""
-    texts = ["dataset", "modality", "budget", "backbone", "strategy", "statuses", "lr_edge"]
-    numbers = [
-        "labels_per_class", "n", "planned", "num_images", "num_collapsed", "mean_without", "mean", "low", "high", "lr",
-        "inflation",
-        "flops", "trainable_params", "seconds",
-        *(COLUMNS if any(map(_has_shift, facts.summary)) else ()),
-    ]  # fmt: skip
-    titles = [f"num_{facts.example}s" if name == "num_images" else name for name in numbers]
-    columns = [*(Column(name, numeric=False) for name in texts), *(Column(name) for name in titles)]
+    """Long form, for a spreadsheet: raw numbers under plain words."""
+    shift = SHIFTED if any(map(_has_shift, facts.summary)) else {}
+    numbers = NUMBERS | {"num_images": f"Test {facts.example}s"} | shift
+    columns = [*(Column(title, numeric=False) for title in TEXTS.values()), *map(Column, numbers.values())]
     rows = [
-        [*(name_cell(row[name]) for name in texts), *(_number(row[name]) for name in numbers)] for row in facts.summary
-    ]
-    caption = "Every cell in one table, scores as shares between 0 and 1, costs per final training; made for the CSV."
+        [*(_name(name, row[name]) for name in TEXTS), *(_number(row[name]) for name in numbers)]
+        for row in facts.summary
+    ]  # fmt: skip
+    caption = (
+        "Each row is a cell: one strategy on one task. Scores are shares between 0 and 1, costs are of one final "
+        "training; made for the CSV."
+    )
     return Table("cells", columns, rows, caption, title="All cells, long form", folded=True)
+
+
+def _name(column: str, name: str) -> TableCell:
+    said = EDGES.get(name, name) if column == "lr_edge" else name.replace("_", " ") if column == "statuses" else name
+    return name_cell(said)
 
 
 def _number(value: float) -> TableCell:

@@ -3,7 +3,7 @@
 import math
 
 from bench.analysis.cells import OUT_OF_SCOPE, Row, Task, records, task_of
-from bench.analysis.words import labels, shortened
+from bench.analysis.words import labels, plural, shortened
 from bench.report.facts import Facts, name_cell
 from bench.report.figures.lines import LinePoint, tell
 from bench.report.figures.rates import Curve, rates_panel
@@ -27,38 +27,42 @@ SHOWN, DRAWN = 12, 36  # drawings in sight, and at all: a page has an end
 
 def rates_section(facts: Facts) -> Section | None:
     how = (
-        "Flat curves: the rate hardly matters; a curve that still rises at an end was searched in too narrow a range. "
-        "The large mark is the chosen rate."
+        "Flat curves: the rate hardly matters. A curve that still rises at an end was searched in too narrow a range."
     )
     tasks: dict[Task, list[Row]] = {}
     for row in records(facts.results.trials):
         if row["status"] not in ("missing", OUT_OF_SCOPE):
             tasks.setdefault(task_of(row), []).append(row)
-    panels = []
+    panels, drawn = [], set()
     for number, (task, rows) in enumerate(list(tasks.items())[:DRAWN]):
         curves = [
             curve for curve in (_curve(rows, series) for series in facts.strategies.values()) if curve is not None
         ]
         if any(curve.points for curve in curves):
+            drawn |= {curve.series.name for curve in curves}
             detail = labels(task[1]) + (f" · {shortened(task[2])}" if facts.many_backbones else "")
-            panels.append(Panel(facts.named(task[0]), detail, rates_panel(curves, f"rates{number}")))
+            picture = rates_panel(curves, f"rates{number}")
+            panels.append(Panel(facts.named(task[0]), detail, picture, facts.about(*task)))
     if not panels:
         return None
-    return Section("rates", "Learning rates", how, _rate_blocks(facts, panels, len(tasks)))
+    legend = [look for name, look in facts.strategies.items() if name in drawn]
+    return Section("rates", "Learning rates", how, _rate_blocks(facts, panels, legend, len(tasks)))
 
 
-def _rate_blocks(facts: Facts, panels: list[Panel], tasks: int) -> list[Block]:
+def _rate_blocks(facts: Facts, panels: list[Panel], legend: list[Look], tasks: int) -> list[Block]:
     caption = (
-        f"{_what_is_drawn(facts)} (n = 1 training each, so no interval); where several searches tried one rate, their "
-        f"mean. {_what_is_marked(facts)}Logarithmic x axis, own y axis; × at the bottom is a trial that diverged or "
-        "failed."
+        f"{_what_is_drawn(facts)} (n = 1 training each, so no interval). The large mark is the chosen rate; × at the "
+        "bottom is a trial that diverged or failed."
     )
     if tasks > DRAWN:
         caption += f" The first {DRAWN} of {tasks} tasks are drawn."
-    legend = list(facts.strategies.values())
-    blocks: list[Block] = [Figure(panels[:SHOWN], legend, caption)]
-    if len(panels) > SHOWN:
-        blocks.append(Figure(panels[SHOWN:], legend, caption, title=f"{len(panels) - SHOWN} more tasks", folded=True))
+    method = (
+        f"Where several searches tried one rate, their mean is drawn. {_what_is_marked(facts)}The x axis is "
+        "logarithmic; each drawing has its own y axis."
+    )
+    blocks: list[Block] = [Figure(panels[:SHOWN], legend, caption, method=method)]
+    if rest := panels[SHOWN:]:
+        blocks.append(Figure(rest, legend, "As above.", title=plural(len(rest), "more task"), folded=True))
     blocks += _options(facts)
     edges = [row for row in facts.summary if row["lr_edge"]]
     if not edges:
@@ -67,8 +71,8 @@ def _rate_blocks(facts: Facts, panels: list[Panel], tasks: int) -> list[Block]:
     columns = [Column(name, numeric=False) for name in ("Dataset", "Labels", *backbone, "Strategy", "Edge")]
     columns += [Column("Chosen rate"), Column("Tried", numeric=False)]
     about = (
-        "Cells whose chosen rate is the lowest or the highest that was tried, in one repeat or more: give the search "
-        "more trials, or other rates to begin with, before trusting them."
+        "In one repeat or more the chosen rate is the lowest or the highest that was tried: give the search more "
+        "trials, or other rates to begin with, before trusting these scores."
     )
     return [
         *blocks,

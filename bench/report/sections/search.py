@@ -45,8 +45,8 @@ Curve = tuple[SearchStory, list[float]]
 
 def search_section(facts: Facts) -> Section | None:
     how = (
-        "Strategies have the same number of trials, which need not be the same work; a line that still rises at its "
-        "right end would gain from more trials."
+        "A trial is one training of a search, with one learning rate. A line that still rises at its right end would "
+        "gain from more of them."
     )
     results = facts.results
     found = searches(results.trials)
@@ -58,12 +58,13 @@ def search_section(facts: Facts) -> Section | None:
     curves = [(one, curve(one, by_validation)) for one in found]
     drawn = [(one, values) for one, values in curves if _says_enough(one, values)]
     left_out = [NOT_DRAWN] if len(drawn) < len(curves) else []
-    caption = " ".join([_about_validation([one for one, _ in drawn]), *left_out])
-    blocks += _figures(facts, drawn, "Validation", caption) or [Words(left_out, tone="note")]
+    blocks += _figures(facts, drawn, "Validation", *_about_validation([one for one, _ in drawn], left_out)) or [
+        Words(left_out, tone="note")
+    ]
     if checked:
         tests = [(one.search, values) for one in checked
                  if _says_enough(one.search, values := curve(one.search, one.by_test))]  # fmt: skip
-        blocks += _figures(facts, tests, "Test", "As above, but the test score of what validation chose.")
+        blocks += _figures(facts, tests, "Test", "As above, but the test score of what validation chose.", "")
     return Section("search", "How much the search decided", how, blocks)
 
 
@@ -81,7 +82,12 @@ def _table(facts: Facts, rows: Sequence[Row]) -> Table:
     if on_test:
         columns += [Column("Regret", "test, points", interval=True), Column("Gain", "test, points", interval=True)]
     lines = [_row(facts, row, on_test) for row in rows]
-    return Table("search", columns, lines, _about(facts, rows, on_test))
+    among = _validated_on(facts, rows)
+    caption = (
+        f"Over the leaderboard's {plural(len(facts.board.tasks), 'task')}. Rivals: searches in which luck chose "
+        f"between two trials, which lay within one of {among} of each other."
+    )
+    return Table("search", columns, lines, caption, method=_about(rows, on_test))
 
 
 def _row(facts: Facts, row: Row, on_test: bool) -> list[TableCell]:
@@ -108,15 +114,18 @@ def _interval(found: Interval | None) -> TableCell:
                 bounds=(100 * found.low, 100 * found.high, found.n))  # fmt: skip
 
 
-def _about(facts: Facts, rows: Sequence[Row], on_test: bool) -> str:
+def _validated_on(facts: Facts, rows: Sequence[Row]) -> str:
     sizes = sorted({int(row["num_validation"]) for row in rows if math.isfinite(row["num_validation"])})
     among = f"{sizes[0]} to {sizes[-1]}" if len(sizes) > 1 else f"{sizes[0]}" if sizes else "few"
+    return f"the {among} validation {facts.example}s"
+
+
+def _about(rows: Sequence[Row], on_test: bool) -> str:
     known, total = (sum(row[name] for row in rows) for name in ("known", "searches"))
     about = (
-        f"Over the leaderboard's {plural(len(facts.board.tasks), 'task')}. Steps are those that all trials of a search "
-        "took, every fold counted: the median of the searches, and its share of what as many finals would take. "
-        f"Rivals: searches in which another trial ran as far as the chosen one and lies within one of the {among} "
-        f"validation {facts.example}s of it, so that luck chose between them. "
+        "Steps are those that all trials of a search took, every fold counted: the median of the searches, and its "
+        "share of what as many finals would take; the same number of trials need not be the same work. Rivals: "
+        "another trial ran as far as the chosen one and came as close to it. "
     )
     if known == total:
         worst = max(row["on_validation"] for row in rows)
@@ -140,7 +149,7 @@ def _about(facts: Facts, rows: Sequence[Row], on_test: bool) -> str:
     )
 
 
-def _figures(facts: Facts, found: Sequence[Curve], what: str, caption: str) -> list[Block]:
+def _figures(facts: Facts, found: Sequence[Curve], what: str, caption: str, method: str) -> list[Block]:
     tasks: dict[Task, dict[str, list[list[float]]]] = {}
     for search, values in found:
         tasks.setdefault(search.task, {}).setdefault(search.strategy, []).append(values)
@@ -154,7 +163,7 @@ def _figures(facts: Facts, found: Sequence[Curve], what: str, caption: str) -> l
         if lines:
             detail = labels(task[1]) + (f" · {shortened(task[2])}" if facts.many_backbones else "")
             picture = trials_panel(lines, f"trials-{what.lower()}{number}", what)
-            panels.append(Panel(facts.named(task[0]), detail, picture))
+            panels.append(Panel(facts.named(task[0]), detail, picture, facts.about(*task)))
     if not panels:
         return []
     if len(tasks) > DRAWN:
@@ -162,7 +171,7 @@ def _figures(facts: Facts, found: Sequence[Curve], what: str, caption: str) -> l
     title = f"{what} score against trials"
     if what == "Test":
         return [Figure(panels, [], caption, title=title, folded=True)]
-    blocks: list[Block] = [Figure(panels[:SHOWN], list(facts.strategies.values()), caption, title=title)]
+    blocks: list[Block] = [Figure(panels[:SHOWN], list(facts.strategies.values()), caption, title=title, method=method)]
     if rest := panels[SHOWN:]:
         blocks.append(Figure(rest, [], "As above.", title=plural(len(rest), "more task"), folded=True))
     return blocks
@@ -176,8 +185,8 @@ def _points(name: str, values: Sequence[float]) -> list[LinePoint]:
     ]
 
 
-def _about_validation(found: Sequence[SearchStory]) -> str:
-    """What a line stands for depends on how its search went about it."""
+def _about_validation(found: Sequence[SearchStory], left_out: Sequence[str]) -> tuple[str, str]:
+    """Caption and method. What a line stands for depends on how its search went about it."""
     kinds: list[tuple[Callable[[SearchStory], bool], str]] = [
         (lambda s: s.is_one_cohort and not s.is_halved,
          "Where no point depends on the result of another: the mean over every random subset of the points that this "
@@ -193,5 +202,5 @@ def _about_validation(found: Sequence[SearchStory]) -> str:
     said = [text for applies, text in kinds if any(map(applies, found))]
     repeats = max(Counter((one.task, one.strategy) for one in found).values(), default=1)
     mean = f"mean of {repeats} searches, no interval" if repeats > 1 else "n = 1 search each, so no interval"
-    axis = "Each drawing has its own y axis."
-    return f"Validation score in percent of the chosen trial ({mean}). {' '.join(said)} {axis}"
+    caption = f"Validation score in percent of the trial that so many trials would have chosen ({mean})."
+    return caption, " ".join([*said, *left_out, "Each drawing has its own y axis."])

@@ -7,13 +7,12 @@ from bench.analysis.words import labels
 from bench.report.facts import Facts
 from bench.report.view import ABSENT, Column, Table, TableCell, percent
 
-CAPTION = (
-    "Expected shares for any two repeats, from the sizes of the classes. Intervals on this page are for other draws "
-    "from the same pool. For labels from outside it, the part of an error that comes from repeats may be larger: its "
-    "variance is at most s² (1/n + p/(1 − p)) instead of s²/n, with p the share of labels in common (after Nadeau and "
-    "Bengio 2003). "
-    "Where all labels are used nothing can be said of other labels; repeats there differ in order, and in what starts "
-    "at random."
+CAPTION = "How much any two repeats share on average. Intervals on this page are for other draws from the same pool."
+METHOD = (
+    "Shares are expected ones, from the sizes of the classes. For labels from outside this pool, the part of an error "
+    "that comes from repeats may be larger: its variance is at most s² (1/n + p/(1 − p)) instead of s²/n, with p the "
+    "share of labels in common (after Nadeau and Bengio 2003). Where all labels are used nothing can be said of other "
+    "labels; repeats there differ in order, and in what starts at random."
 )
 
 
@@ -32,7 +31,8 @@ def sharing_table(facts: Facts) -> Table | None:
          _share(row["test_overlap"]), _factor(row["label_overlap"], n)]
         for (dataset, budget), row in tasks.items()
     ]  # fmt: skip
-    return Table("sharing", columns, rows, CAPTION, title="What repeats have in common", folded=True)
+    return Table("sharing", columns, rows, CAPTION, title="What repeats have in common", folded=True,
+                 method=METHOD)  # fmt: skip
 
 
 def _share(share: float) -> TableCell:

@@ -17,17 +17,23 @@ from bench.report.palette import SHAPES
 from bench.report.view import Block, Figure, Look, Panel, Section, Words
 
 CAPTION = (
+    "How alike each unit's outputs are before training and after it (CKA). 1: the same but for a rotation, a shift and "
+    "a scale; near 0: nothing in common. Means over the repeats, whiskers are 95 % intervals."
+)
+METHOD = (
     "Linear CKA (Kornblith et al. 2019) with the unbiased estimate of HSIC, between what each unit puts out for the "
     "same test {example}s before training and after it, the network in evaluation; at most 1,000 {example}s, no "
     "labels. A unit's maps and tokens are averaged over places first, so that what only moves within one {example} is "
-    "not seen. 1: the same but for a rotation, a shift and a scale. Near 0: nothing in common. Means over the repeats; "
-    "whiskers are 95 % Student t intervals over these. Unit 0 is the stem; the head is left out."
+    "not seen. Intervals are Student's t over the repeats. Unit 0 is the stem; the head is left out."
 )
 MIX = (
-    "The share of each unit in the sum that the classifier reads, each unit's outputs brought to one size first; the "
-    "shares of a network add up to 1. Means over the repeats; whiskers are 95 % Student t intervals over these. Unit 0 "
-    "is the stem. What reaches the head stands for the last unit, and a unit that puts out the same for every "
-    "{example} has no share."
+    "The share of each unit in the sum that the classifier reads; the shares of a network add up to 1. Means over the "
+    "repeats, whiskers are 95 % intervals."
+)
+MIX_METHOD = (
+    "Each unit's outputs are brought to one size first. Intervals are Student's t over the repeats. Unit 0 is the "
+    "stem. What reaches the head stands for the last unit, and a unit that puts out the same for every {example} has "
+    "no share."
 )
 FEATURES = (
     "Each mark is one of {num} test {example}s, in the colour and the shape of its true class. It stands where the "
@@ -49,7 +55,8 @@ def similarity_section(facts: Facts) -> Section | None:
     )
     panels = _panels(facts, found, similarity_panel, "similarity")
     legend = [facts.strategies[name] for name in unique(one.strategy for one in found)]
-    figure = Figure(panels, legend, CAPTION.format(example=facts.example) + _silent(facts), wide=True)
+    method = METHOD.format(example=facts.example) + _silent(facts)
+    figure = Figure(panels, legend, CAPTION, wide=True, method=method)
     return Section("similarity", "What training changed", how, [figure, *_features(facts)])
 
 
@@ -60,7 +67,8 @@ def mix_section(facts: Facts) -> Section | None:
     legend = [facts.strategies[name] for name in unique(one.strategy for one in found)]
     names = ", ".join(look.name for look in legend)
     how = f"{names}: the classifier reads all units at once, and learns how much each of them counts."
-    figure = Figure(_panels(facts, found, mix_panel, "mix"), legend, MIX.format(example=facts.example), wide=True)
+    method = MIX_METHOD.format(example=facts.example)
+    figure = Figure(_panels(facts, found, mix_panel, "mix"), legend, MIX, wide=True, method=method)
     return Section("mix", "Which units count", how, [figure])
 
 
@@ -72,7 +80,7 @@ def _panels(facts: Facts, found: list[OfUnits], draw: Drawn, name: str) -> list[
         lines = [(facts.strategies[one.strategy], _points(one)) for one in mine]
         picture = draw(lines, max(len(one.units) for one in mine), f"{name}{number}")
         detail = ", ".join(filter(None, [labels(task[1]), facts.which(task[2])]))
-        panels.append(Panel(facts.named(task[0]), detail, picture))
+        panels.append(Panel(facts.named(task[0]), detail, picture, facts.about(*task)))
     return panels
 
 

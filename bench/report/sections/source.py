@@ -15,7 +15,7 @@ def forgetting_section(facts: Facts) -> Section | None:
         return None
     how = (
         f"How many of the pretraining's test {facts.example}s the network still tells right after it was transferred: "
-        "by its original head, and by a head that is fitted anew. What the second keeps was not forgotten, only moved."
+        "by its original head, and by a head fitted anew (refitted)."
     )
     backbone = [Column("Backbone", numeric=False)] if facts.many_backbones else []
     columns = [*backbone, Column("Strategy", numeric=False), Column("Before", "%"), Column("After", "%")]
@@ -36,12 +36,14 @@ def forgetting_section(facts: Facts) -> Section | None:
     num = plural(len(facts.board.tasks), "task")
     tasks = num if not facts.many_backbones else "the tasks of each backbone"
     caption = (
-        f"Mean over {tasks}, the least forgetful first; changes with a 95 % Student t "
-        f"interval over n = {n} repeats. The same 512 or so source {facts.example}s each time; where a strategy trains "
-        "the old head along, by that head. Strategies that move nothing "
-        "below the head keep all."
+        f"Mean over {tasks}, the least forgetful first; changes with a 95 % interval over n = {n} repeats."
     )
-    return Section("forgetting", "Forgetting", how, [Table("forgetting", columns, rows, caption)])
+    method = (
+        "What the refitted head keeps was not forgotten, only moved. The interval is Student's t. The same 512 or so "
+        f"source {facts.example}s each time; where a strategy trains the old head along, by that head. Strategies that "
+        "move nothing below the head keep all."
+    )
+    return Section("forgetting", "Forgetting", how, [Table("forgetting", columns, rows, caption, method=method)])
 
 
 def _points(interval: Interval) -> TableCell:

@@ -25,10 +25,7 @@ FEWEST_REPEATS = 3  # for a band: of 2 it holds at some heights in 84 % of suite
 Columns = dict[Task, dict[str, Scored]]
 
 
-HOW = (
-    "The leaderboard’s tasks again, repeat by repeat instead of as one mean: how often a strategy beats the baseline, "
-    "what it scores where it does neither very well nor very badly, and whether choosing a strategy by validation pays."
-)
+HOW = "The leaderboard’s tasks, repeat by repeat: how often a strategy wins, and what it typically scores."
 PAIRS = (
     "Its interval (Wilson’s, from the effective number of draws) is over new draws of labels, starts and orders, on "
     "these tasks and these very test {example}s."
@@ -81,10 +78,15 @@ def _table(facts: Facts, scores: Scores, columns: Columns, names: list[str]) -> 
          _score(halves[name], lowest)]
         for name in names
     ]  # fmt: skip
-    return Table("over-tasks", shown, rows, _caption(facts, columns, baseline))
+    above = f" Above {shortened(baseline)}: in how many pairs it scores higher." if baseline else ""
+    caption = (
+        f"{plural(len(columns), 'task')}, n = {_num_repeats(columns)} repeats of each.{above} Middle half: the mean "
+        "without the lowest and the highest quarter."
+    )
+    return Table("over-tasks", shown, rows, caption, method=_method(facts, columns, baseline))
 
 
-def _caption(facts: Facts, columns: Columns, baseline: str) -> str:
+def _method(facts: Facts, columns: Columns, baseline: str) -> str:
     repeats, tasks = _num_repeats(columns), len(columns)
     pairs = (
         f"Above {shortened(baseline)}: the chance to score higher than it on one of these tasks and repeats drawn at "
@@ -101,8 +103,7 @@ def _caption(facts: Facts, columns: Columns, baseline: str) -> str:
         else f"it has no interval, as over fewer than {FEWEST_TASKS} tasks one would hold too seldom."
     )
     return (
-        f"{plural(tasks, 'task')}, held fixed, and n = {repeats} repeats of each. {pairs}Middle half: the "
-        f"interquartile mean, that of all task-repeats without the lowest and the highest quarter; {ends}"
+        f"The tasks are held fixed. {pairs}Middle half: the interquartile mean over all task-repeats; {ends}"
     )
 
 
@@ -156,16 +157,16 @@ def _profiles(facts: Facts, columns: Columns, names: list[str]) -> Figure:
             *((low, high) if name in banded else ([], [])),
         ))  # fmt: skip
     caption = (
-        f"Each line: on what share of the {count} task-repeats a strategy scores above the height below. A line that "
-        "lies above another everywhere belongs to the better strategy."
+        f"On what share of the {count} task-repeats a strategy scores above the height below; the higher line is the "
+        "better strategy."
     )
-    if banded:
-        caption += (
-            f" Bands of {listed(banded)}: 95 % at each height by itself, over new draws of labels, starts and orders, "
-            f"on these tasks and test {facts.example}s; they are wide rather than narrow."
-        )
+    method = (
+        f"Bands of {listed(banded)}: 95 % at each height by itself, over new draws of labels, starts and orders, "
+        f"on these tasks and test {facts.example}s; they are wide rather than narrow."
+        if banded else ""
+    )  # fmt: skip
     panel = Panel("Performance profile", "", profiles_panel(lines, "profiles"))
-    return Figure([panel], [facts.strategies[name] for name in names], caption, wide=True)
+    return Figure([panel], [facts.strategies[name] for name in names], caption, wide=True, method=method)
 
 
 def _ranks(facts: Facts, columns: Columns, names: list[str]) -> list[Block]:
@@ -174,8 +175,8 @@ def _ranks(facts: Facts, columns: Columns, names: list[str]) -> list[Block]:
     if len(means) < needed:
         what = plural(len(means), "data set")
         words = (
-            f"Mean ranks describe, no more: tasks of one data set are not independent, and over {what} a Wilcoxon test "
-            f"between {len(names)} strategies, corrected for all pairs, cannot show any difference. It takes {needed}."
+            f"Mean ranks describe, no more: over {what} no test (Wilcoxon, corrected for all pairs) can show that any "
+            f"of {len(names)} strategies differ. It takes {needed}."
         )
         return [Words([words], tone="note")]
     found = ranking(means, names)
@@ -188,13 +189,16 @@ def _ranks(facts: Facts, columns: Columns, names: list[str]) -> list[Block]:
     more = f"; and {len(found.unjoined) - 6} more pairs" if len(found.unjoined) > 6 else ""
     chance = f"p = {found.p:.2g}" if found.p >= 0.001 else "p < 0.001"
     caption = (
-        f"Mean rank over {len(means)} data sets, 1 for the highest score; a data set counts once, with its mean over "
-        f"budgets and backbones. Friedman’s test that all are alike: {chance}. Of {len(found.pairs)} pairs "
-        f"{differ} differ (Wilcoxon’s signed ranks, exact, Holm at 5 %). A bar on the right joins strategies of which "
+        f"Mean rank over {len(means)} data sets, 1 for the highest score. A bar on the right joins strategies of which "
         "no two are shown to differ."
         + (f" Not shown to differ although no bar joins them: {unjoined}{more}." if unjoined else "")
     )
-    return [Figure([Panel("Mean rank", "1 is best", picture)], [], caption)]
+    method = (
+        "A data set counts once, with its mean over budgets and backbones, as tasks of one data set are not "
+        f"independent. Friedman’s test that all are alike: {chance}. Of {len(found.pairs)} pairs {differ} differ "
+        "(Wilcoxon’s signed ranks, exact, Holm at 5 %)."
+    )
+    return [Figure([Panel("Mean rank", "1 is best", picture)], [], caption, method=method)]
 
 
 def _choice(facts: Facts, scores: Scores, columns: Columns, names: list[str]) -> list[Block]:
@@ -208,11 +212,10 @@ def _choice(facts: Facts, scores: Scores, columns: Columns, names: list[str]) ->
     taken = listed([f"{shortened(name)} {_count(count)}" for name, count in found.counts.items()], 5)
     is_one_search = all(key[2] is None for key in seen)
     words = (
-        f"What you would have got by choosing the strategy, too, by validation, anew for each task"
-        f"{'' if is_one_search else ' and repeat'}: {percent(found.chosen.mean)}\u00a0% on test. That is "
-        f"{_distance(found.behind.mean)} {shortened(found.leader)}, whose mean on test is the highest, as nobody knows "
-        f"beforehand, and {_distance(found.gain.mean)} a strategy drawn at random. Of {pairs} task-repeats it took "
-        f"{taken}."
+        f"Choosing the strategy, too, by validation, anew for each task{'' if is_one_search else ' and repeat'}, gives "
+        f"{percent(found.chosen.mean)}\u00a0% on test: {_distance(found.behind.mean)} {shortened(found.leader)}, the "
+        f"highest on test, which nobody knows beforehand, and {_distance(found.gain.mean)} a strategy drawn at random. "
+        f"Of {pairs} task-repeats it took {taken}."
     )
     return [Words([words]), _choice_table(facts, found, names, is_broken, is_one_search)]
 
@@ -244,9 +247,12 @@ def _choice_table(facts: Facts, found: Picks, names: list[str], is_broken: bool,
     ]  # fmt: skip
     absentees = [name for name in names if name not in found.offered]
     caption = (
-        f"Mean over {plural(len(facts.board.tasks), 'task')}, then over n = {found.chosen.n} repeats. All strategies "
-        f"are validated on the same {facts.example}s of a task and repeat; where several share the highest validation "
-        f"score, the mean of theirs counts. The 95 % intervals are paired by repeat and speak {facts.scope} The "
+        f"Mean over {plural(len(facts.board.tasks), 'task')} and n = {found.chosen.n} repeats, with 95 % intervals."
+    )
+    method = (
+        f"All strategies are validated on the same {facts.example}s of a task and repeat; where several share the "
+        "highest validation score, the mean of theirs counts. The intervals are paired by repeat; what they cover "
+        "stands in the protocol. The "
         f"distance to the highest on test is corrected for having picked it from {len(found.offered)} afterwards."
         + (" One search served all repeats, so each task has one choice: the intervals hold for these."
            if is_one_search else "")
@@ -254,7 +260,7 @@ def _choice_table(facts: Facts, found: Picks, names: list[str], is_broken: bool,
            f"{listed(absentees)}." if absentees else "")
         + (" No intervals, as a strategy collapsed in some repeats and not in others." if is_broken else "")
     )  # fmt: skip
-    return Table("choice", columns, rows, caption)
+    return Table("choice", columns, rows, caption, method=method)
 
 
 def _minus(found: Estimate, ends: tuple[float, float]) -> TableCell:

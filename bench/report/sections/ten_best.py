@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 from bench.analysis.ten_best import Inflation, TenBest, num_readings, ten_best
 from bench.analysis.transferability import Study
@@ -18,8 +19,11 @@ FIGURE = (
     "and no other number reads it. Both drawings have the same y axis."
 )
 TABLE = (
-    "Means over depths, target halves and repeats. “Inflation” is the {best} best less the last score, with Student's "
-    "t interval at 95 % over repeats. It is below 0 where scores still rise so late that the {best} best of {num} "
+    "Means over depths, target halves and repeats. “Inflation” is the {best} best less the last score, with a 95 % "
+    "interval over repeats."
+)
+TABLE_METHOD = (
+    "The interval is Student's t. Inflation is below 0 where scores still rise so late that the {best} best of {num} "
     "reach back to worse ones."
 )
 
@@ -37,7 +41,8 @@ def ten_best_blocks(facts: Facts, looks: Mapping[str, Look], base: Look) -> list
         title = f"{study.kind.capitalize()}, read as in the paper: {MARK}"
         drawn = [look for name, look in looks.items() if name != "random"]
         blocks.append(Figure(panels, [base, *drawn], FIGURE.format(**amounts), title=title, wide=True))
-        blocks.append(_table(other, {BASE: base, **looks}, number, TABLE.format(**amounts)))
+        blocks.append(replace(_table(other, {BASE: base, **looks}, number, TABLE.format(**amounts)),
+                              method=TABLE_METHOD.format(**amounts)))  # fmt: skip
     return blocks
 
 

@@ -13,20 +13,22 @@ from bench.report.view import ABSENT, Block, Column, Section, Table, TableCell, 
 MARKS = {HELPS: "▲ helps", HURTS: "▼ hurts", AS_GOOD: "= as good as", UNDECIDED: "○ undecided",
          NO_BASELINE: "no baseline"}  # fmt: skip
 CAPTION = (
-    "Test score minus that of the baseline in points, paired by repeat (n = {n} unless said). The interval is the "
-    "verdict's own: widened for the {tested} comparisons of this page, each at its step of Holm's correction (5 %). It "
-    "misses 0 just where transfer helps or hurts, and lies within ±{margin:g} points where a strategy is = as good as "
-    "the baseline (two one-sided tests, corrected alike); cells that could not be tested have a plain 95 % interval. "
-    "It speaks {scope} The spread between repeats is the mean of a strategy's own and that of all strategies of "
-    "the same data set and budget, and never below its own. The upright line is no difference; each column has a scale "
-    "of its own, written above it."
+    "Test score minus that of the baseline in points, paired by repeat (n = {n} unless said). The interval misses 0 "
+    "exactly where transfer helps or hurts; the upright line is 0."
+)
+METHOD = (
+    "The interval is the verdict's own: widened for the {tested} comparisons of this page, each at its step of Holm's "
+    "correction (5 %). It lies within ±{margin:g} points where a strategy is = as good as the baseline (two one-sided "
+    "tests, corrected alike); what could not be tested has a plain 95 % interval. It speaks {scope} The spread between "
+    "repeats is the mean of a strategy's own and that of all strategies of the same data set and budget, and never "
+    "below its own. Each column has a scale of its own, written above it."
 )
 
 
 def transfer_section(facts: Facts) -> Section:
     how = (
-        "▲ helps, ▼ hurts (negative transfer) and = as good as are findings; ○ undecided means that these repeats and "
-        f"test {facts.example}s cannot tell, which is no proof of equality."
+        "▲ helps, ▼ hurts (negative transfer) and = as good as are findings. ○ undecided: these repeats and test "
+        f"{facts.example}s cannot tell, which is no proof of equality."
     )
     if not any(row["reference"] for row in facts.verdicts):
         words = (
@@ -42,8 +44,8 @@ def transfer_section(facts: Facts) -> Section:
     ]
     tested = sum(math.isfinite(row["p"]) for row in facts.verdicts)
     most = max(int(row["n"]) for row in facts.verdicts)
-    caption = CAPTION.format(n=most, tested=tested, scope=facts.scope, margin=100 * facts.results.margin)
-    blocks += [Words([caption], tone="caption"), _detectable(facts)]
+    method = METHOD.format(tested=tested, scope=facts.scope, margin=100 * facts.results.margin)
+    blocks += [Words([CAPTION.format(n=most)], tone="caption", method=method), _detectable(facts)]
     blocks += [table for table in [sharing_table(facts)] if table is not None]
     return Section("transfer", "Transfer against scratch", how, blocks)
 
@@ -53,7 +55,8 @@ def _table(facts: Facts, title: str, rows: list[Row], number: int) -> Table:
     scales = {budget: _scale([row for row in rows if row["budget"] == budget]) for budget in budgets}
     found = {(row["strategy"], row["budget"]): row for row in rows}
     columns = [Column("Strategy", numeric=False)]
-    columns += [Column(labels(budget), _span(scales[budget]), interval=True) for budget in budgets]
+    columns += [Column(labels(budget), _span(scales[budget]), interval=True, about=facts.about(budget=budget))
+                for budget in budgets]  # fmt: skip
     full = max(int(row["n"]) for row in rows)
     lines = [
         [
@@ -62,7 +65,8 @@ def _table(facts: Facts, title: str, rows: list[Row], number: int) -> Table:
         ]
         for name in unique(row["strategy"] for row in rows)
     ]
-    return Table(f"transfer-{number}", columns, lines, "", title=title)
+    about = facts.about(rows[0]["dataset"], backbone=rows[0]["backbone"])
+    return Table(f"transfer-{number}", columns, lines, "", title=title, about=about)
 
 
 def _scale(rows: list[Row]) -> Scale:
@@ -112,12 +116,16 @@ def _detectable(facts: Facts) -> Table:
     columns += [Column(name.capitalize(), "cells") for name in (HELPS, HURTS, AS_GOOD, UNDECIDED)]
     lines = [_power(facts, task, rows) for task, rows in groups.items()]
     caption = (
-        "Of the cell that sees most: the smallest true difference to the baseline that would have been found in 4 of 5 "
-        "suites like this one, after the correction (noncentral t). An undecided cell may hide anything smaller. "
-        f"{examples.capitalize()} needed: how large a test set would have found, in 4 of 5, a difference as large as "
-        "the one seen (median of the undecided cells); ∞ where no test set would, with so few repeats."
+        "The smallest true difference to the baseline that would have been found in 4 of 5 suites like this one. What "
+        "is undecided may hide anything smaller."
     )
-    return Table("detectable", columns, lines, caption, title="What could have been seen", folded=True)
+    method = (
+        "A cell is one strategy on one task; the numbers are those of the cell of a task that sees most, after the "
+        f"correction (noncentral t). {examples.capitalize()} needed: how large a test set would have found, in 4 of 5, "
+        "a difference as large as the one seen (median of the undecided cells); ∞ where no test set would, with so few "
+        "repeats."
+    )
+    return Table("detectable", columns, lines, caption, title="What could have been seen", folded=True, method=method)
 
 
 def _power(facts: Facts, task: tuple[str, str], rows: list[Row]) -> list[TableCell]:

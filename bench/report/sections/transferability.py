@@ -21,12 +21,12 @@ MEANINGS = {
     "AnB+": "AnB+: other half, tuned",
     "random": "random, frozen",
 }
-CAPTION = (
-    "Differences in points, paired by target half, repeat and test {example}, and averaged over {targets}. Holm's "
-    "correction runs over the {num} tested readings of all tables like this one (5 %); each interval is that of its "
-    "reading's own step. Intervals speak {scope} The halves are held fixed: {pairs} cannot say anything about other "
-    "ways to divide the classes. {rates} “Boost” takes the control that was tuned as long. “Boost, unpaired” is what "
-    "the paper reports: it counts what longer training gives as a gain, so it is not tested and has a plain 95 % "
+CAPTION = "Differences in points, paired by target half, repeat and test {example}, and averaged over {targets}."
+METHOD = (
+    "Holm's correction runs over the {num} tested readings of all tables like this one (5 %); each interval is that of "
+    "its reading's own step. Intervals speak {scope} The halves are held fixed: {pairs} cannot say anything about "
+    "other ways to divide the classes. {rates} “Boost” takes the control that was tuned as long. “Boost, unpaired” is "
+    "what the paper reports: it counts what longer training gives as a gain, so it is not tested and has a plain 95 % "
     "interval."
 )
 ONE_RATE = "All trainings share one learning rate, as in the paper."
@@ -38,8 +38,8 @@ def transferability_section(facts: Facts) -> Section | None:
     if not found:
         return None
     how = (
-        "A network learns one half of the classes; its first units are kept and everything above starts afresh on the "
-        "other half. Further right, more is kept."
+        "A network learns one half of the classes; its first units (groups of layers) are kept and everything above "
+        "starts afresh on the other half. Further right, more is kept."
     )
     looks = _looks(found)
     blocks: list[Block] = []
@@ -51,12 +51,16 @@ def transferability_section(facts: Facts) -> Section | None:
                   paper_panel(looks, study.kind == SIMILAR, f"published{number}")),
         ]  # fmt: skip
         caption = (
-            "Own and other half: what the network learned whose units are kept. Upright strokes reach from the lowest "
-            "target half to the highest, each a mean over its repeats; lines are means over all. The last drawing has "
-            "the gains that Yosinski et al. 2014 found on halves of ImageNet; compare shapes, not sizes. Each drawing "
-            "has a y axis of its own, which need not start at 0. Random units are left out of the gains."
+            "Upright strokes reach from the lowest target half to the highest, each a mean over its repeats; lines are "
+            "means over all. The last drawing has the gains that Yosinski et al. 2014 found on halves of ImageNet; "
+            "compare shapes, not sizes."
         )
-        blocks.append(Figure(panels, [BASE_LOOK, *looks.values()], caption, title=study.kind.capitalize()))
+        method = (
+            "Own and other half: what the network learned whose units are kept. Each drawing has a y axis of its own, "
+            "which need not start at 0. Random units are left out of the gains."
+        )
+        title = study.kind.capitalize()
+        blocks.append(Figure(panels, [BASE_LOOK, *looks.values()], caption, title=title, method=method))
         blocks.append(_table(study, facts, number))
         blocks += [*summary_table(study, number), *_collapsed(study)]
     blocks = [*_unequal(facts), *blocks]
@@ -118,12 +122,12 @@ def _table(study: Study, facts: Facts, number: int) -> Table:
             name = TableCell(quantity.name, sub=what, title=quantity.means, css="name")
             lines.append([name, *(reading_cell(by_depth.get(keep)) for keep in depths)])
     most = max(one.num_targets for one in study.readings if one.form == "depth")
-    caption = CAPTION.format(
-        targets=plural(most, "target half", "target halves"), num=_num_tested(facts), scope=facts.scope,
-        example=facts.example, pairs=plural(study.num_pairs, "pair"),
+    caption = CAPTION.format(targets=plural(most, "target half", "target halves"), example=facts.example)
+    method = METHOD.format(
+        num=_num_tested(facts), scope=facts.scope, pairs=plural(study.num_pairs, "pair"),
         rates=ONE_RATE if _has_one_rate(facts) else OWN_RATES,
     )  # fmt: skip
-    return Table(f"readings-{number}", columns, lines, caption)
+    return Table(f"readings-{number}", columns, lines, caption, method=method)
 
 
 def _has_one_rate(facts: Facts) -> bool:
