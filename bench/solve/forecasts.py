@@ -61,7 +61,7 @@ def h_score(features: Tensor, labels: Tensor) -> float | None:
 
 
 def shrunk_h_score(features: Tensor, labels: Tensor) -> float:
-    """The same with the covariance of Ledoit and Wolf, which few examples do not make singular (Ibrahim et al. 2022)."""
+    """The same with Ledoit and Wolf's covariance, which few examples do not make singular (Ibrahim et al. 2022)."""
     centred = _centred(features)
     num, width = centred.shape
     values, between = _spectrum(features, labels)
@@ -76,7 +76,7 @@ def shrunk_h_score(features: Tensor, labels: Tensor) -> float:
 def transrate(features: Tensor, labels: Tensor) -> float:
     """TransRate (Huang et al. 2022): by how much fewer nats the features are coded where the classes are known."""
     rows = _centred(features)
-    parts = [rows[labels == label] for label in labels.unique()]
+    parts = [rows[labels == label] for label in torch.unique(labels)]
     return _coding_rate(rows) - sum(len(part) / len(rows) * _coding_rate(part) for part in parts)
 
 
@@ -94,11 +94,11 @@ def parc(features: Tensor, labels: Tensor) -> float | None:
 
 
 def gbc(features: Tensor, labels: Tensor) -> float:
-    """GBC (Pandy et al. 2022): how little the classes overlap, each a spherical Gaussian. The paper's score is minus the
-    sum of exp(-distance) over pairs of classes; here minus its logarithm, which has the same order and does not become
-    0 where the classes lie far apart."""
+    """GBC (Pandy et al. 2022): how little the classes overlap, each a spherical Gaussian. The paper's score is minus
+    the sum of exp(-distance) over pairs of classes; here minus its logarithm, which has the same order and does not
+    become 0 where the classes lie far apart."""
     rows = features.double()
-    parts = [rows[labels == label] for label in labels.unique()]
+    parts = [rows[labels == label] for label in torch.unique(labels)]
     means = torch.stack([part.mean(0) for part in parts])
     variances = torch.stack([part.var(0, correction=0).clamp_min(LEAST_VARIANCE).mean() for part in parts])
     middle = (variances[:, None] + variances[None]) / 2
@@ -142,7 +142,7 @@ def _centred(rows: Tensor) -> Tensor:
 
 def _places(labels: Tensor) -> Tensor:
     """Of each label among those that occur."""
-    places: Tensor = labels.unique(return_inverse=True)[1]
+    places: Tensor = torch.unique(labels, return_inverse=True)[1]
     return places
 
 
@@ -170,7 +170,7 @@ def _coding_rate(rows: Tensor) -> float:
 
 def _midranks(values: Tensor) -> Tensor:
     """Equal values have the mean of their ranks."""
-    _, places, counts = values.unique(return_inverse=True, return_counts=True)
+    _, places, counts = torch.unique(values, return_inverse=True, return_counts=True)
     last = counts.cumsum(0).double()
     ranks: Tensor = (last - (counts.double() - 1) / 2)[places]
     return ranks
