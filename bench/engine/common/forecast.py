@@ -10,6 +10,7 @@ so the same numbers stand in all finals of one target, repeat and network: they 
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -84,7 +85,7 @@ def _measure(spec: FitSpec, data: OnDevice, context: Context) -> Forecast:
         features = watch.timed("features", lambda: features_of(network, images, spec.pipeline).double())
     if not features.isfinite().all():
         raise ValueError("some features are not finite")
-    found = {name: watch.timed(name, lambda: score(features, images.labels)) for name, score in OF_FEATURES.items()}
+    found = {name: watch.timed(name, partial(score, features, images.labels)) for name, score in OF_FEATURES.items()}
     found |= _by_the_own_head(spec, images, context, watch)
     return Forecast(num=len(images), num_labels=len(labelled), **found, seconds=watch.seconds)
 
