@@ -9,6 +9,7 @@ from bench.analysis.words import listed, plural, shortened
 from bench.modalities import MODALITIES
 from bench.plan.halving import rung_ends, rung_shares
 from bench.report.facts import Facts, unique
+from bench.report.sections.forecasts import forecast_methods
 from bench.report.view import Block, Section, Words
 
 LONGEST = 200  # characters of a reason that a record gives
@@ -67,6 +68,7 @@ def protocol_section(facts: Facts) -> Section:
         "Subsets and splits depend on the repeat and not on the strategy, so comparisons are paired; each repeat "
         "draws a new subset, split, initialisation and order.",
         *_scope(search),
+        *forecast_methods(facts),
         f"Intervals are at 95 %, {facts.scope}",
     ]
     return Section("protocol", "Protocol", how, [Words(sentences, listed=True), *_saved(facts)])
