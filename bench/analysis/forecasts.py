@@ -3,7 +3,7 @@ on one target, held against what these came to on test. `report/sections/forecas
 
 A forecast is judged in two ways. Does it order the networks as their scores do: Kendall's tau, weighted so that the top
 counts most, as the literature reports it, and Spearman's rho. And what would have been lost, in each repeat, by taking
-the network that it puts first instead of the one with the highest mean.
+the network that it puts first instead of the one with the highest mean, which may be one of which it says nothing.
 """
 
 import math
@@ -60,7 +60,8 @@ class Judged:
 
     forecast: str
     targets: int
-    networks: tuple[int, int]  # the fewest and the most of a target
+    networks: tuple[int, int]  # of which it says something: the fewest and the most of a target
+    offered: int  # the most of a target
     tau: Interval  # over targets; no number where all values are equal
     taus: tuple[float, float]  # the lowest and the highest of a target
     rho: Interval
@@ -217,13 +218,14 @@ def _all_judged(offers: list[Offer], seconds: Mapping[str, float]) -> list[Judge
 
 
 def _judged(forecast: str, offers: list[Offer], seconds: Mapping[str, float]) -> Judged | None:
-    best, chosen, orders, sizes = [], [], [], []
+    best, chosen, orders, sizes, offered = [], [], [], [], 1
     for offer in offers:
         known = list(offer.columns) if forecast == RANDOM else offer.known(forecast)
         if len(known) < FEWEST or not offer.repeats:
             continue
         sizes.append(len(known))
-        leader = max(known, key=lambda name: _score(offer, name))  # noqa: B023
+        offered = max(offered, len(offer.columns))
+        leader = max(offer.columns, key=lambda name: _score(offer, name))  # noqa: B023
         best.append((offer.target[0], offer.columns[leader]))
         chosen.append((offer.target[0], mixed(offer.columns, _taken(forecast, offer, known))))
         orders.append(_orders(forecast, offer, known))
@@ -233,9 +235,9 @@ def _judged(forecast: str, offers: list[Offer], seconds: Mapping[str, float]) ->
     if lost.n == 0:
         return None
     taus, rhos = zip(*orders, strict=True)
-    ends = lost.ends((1 - LEVEL) / max(sizes)) if lost.n > 1 else (math.nan, math.nan)
+    ends = lost.ends((1 - LEVEL) / offered) if lost.n > 1 else (math.nan, math.nan)
     return Judged(
-        forecast, len(sizes), (min(sizes), max(sizes)), _over_targets(taus), (min(taus), max(taus)),
+        forecast, len(sizes), (min(sizes), max(sizes)), offered, _over_targets(taus), (min(taus), max(taus)),
         _over_targets(rhos), lost, ends, seconds.get(forecast, math.nan),
     )  # fmt: skip
 

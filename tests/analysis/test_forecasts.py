@@ -121,24 +121,25 @@ def test_two_networks_are_too_few_and_the_number_is_told():
     assert found.most_networks == 2
 
 
-def test_a_forecast_is_judged_on_the_networks_that_it_knows():
-    """LEEP needs a network's own classifier; the best of these four has none, and is not in question."""
+def test_a_forecast_orders_the_networks_that_it_knows_and_never_takes_another():
+    """LEEP needs a network's own classifier, and the best of these four has none."""
     rows = planted() + [final("near", "d", "full_finetune", r, 0.99, {"log_me": 9.0}) for r in (0, 1)]
     rows = [
         {**row, "forecast": row["forecast"].model_copy(update={"leep": row["forecast"].log_me})}
         if row["backbone"] != "d" else row for row in rows
     ]  # fmt: skip
     _, by = judged(rows)
-    assert (by["leep"].networks, by["log_me"].networks) == ((3, 3), (4, 4))
-    assert by["leep"].lost.mean == pytest.approx(0.01)
+    assert (by["leep"].networks, by["log_me"].networks, by["leep"].offered) == ((3, 3), (4, 4), 4)
+    assert by["leep"].lost.mean == pytest.approx(0.99 - (0.90 + 0.84) / 2)
+    assert by["leep"].tau.mean == pytest.approx(stats.weightedtau([2.0, 2.0, 0.5], [0.88, 0.82, 0.52]).statistic)
     assert by["log_me"].lost.mean == 0
 
 
-def test_a_network_of_which_a_repeat_says_nothing_is_not_offered():
+def test_a_network_of_which_a_repeat_says_nothing_is_not_known():
     rows = planted() + [final("near", "d", "full_finetune", r, 0.99, {"log_me": 9.0}) for r in (0, 1)]
     rows[-1]["forecast"] = None
     found, by = judged(rows)
-    assert by["log_me"].networks == (3, 3)
+    assert (by["log_me"].networks, by["log_me"].offered) == ((3, 3), 4)
     assert (found.num_asked, found.num_without) == (8, 1)
 
 

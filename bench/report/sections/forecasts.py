@@ -138,9 +138,9 @@ def _table(found: Forecasts, use: str) -> Table:
         Column("Order: τ", "−1 to 1", interval=True), Column("Order: ρ", "−1 to 1", interval=True),
         Column("Targets"), Column("Time", "for one network"),
     ]  # fmt: skip
-    most = max(one.networks[1] for one in judged)
+    most = max(one.offered for one in judged)
     rows = [
-        [_name(one), _lost(one, most), _order(one.tau, one.taus), _order(one.rho), TableCell(str(one.targets)),
+        [_name(one), _lost(one), _order(one.tau, one.taus), _order(one.rho), TableCell(str(one.targets)),
          _time(one.seconds, found.tuning_seconds)]
         for one in judged
     ]  # fmt: skip
@@ -160,10 +160,11 @@ def _name(one: Judged) -> TableCell:
     return TableCell(name, sub=asks, css="" if one.forecast in (*SCORES, *NEARNESS) else "quiet")
 
 
-def _lost(one: Judged, most: int) -> TableCell:
+def _lost(one: Judged) -> TableCell:
     low, high = one.lost_ends
-    fewest, own = one.networks
-    few = f"of {fewest if fewest == own else f'{fewest} to {own}'} networks" if fewest < most else ""
+    fewest, most = one.networks
+    num = fewest if fewest == most else f"{fewest} to {most}"
+    few = f"knows {num} of {one.offered} networks" if fewest < one.offered else ""
     return TableCell(f"{_points(one)}{plus_minus(low, one.lost.mean, high)}", value=100 * one.lost.mean, sub=few,
                      bounds=(100 * low, 100 * high, one.lost.n))  # fmt: skip
 
