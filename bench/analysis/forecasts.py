@@ -67,6 +67,8 @@ class Judged:
     rho: Interval
     lost: Estimate  # test score of the best network less that of the chosen one, a mean over targets
     lost_ends: tuple[float, float]  # corrected: the best one was picked afterwards, from all networks
+    hits: float  # of so many choices those that took the best network; a tie is shared out
+    choices: int  # targets times repeats
     seconds: float = math.nan  # here, for one network and repeat
 
 
@@ -212,13 +214,14 @@ def _highest_mean(columns: Mapping[str, Column]) -> str:
 
 def _all_judged(offers: list[Offer], seconds: Mapping[str, float]) -> list[Judged]:
     found = [one for name in (*SCORES, *NEARNESS) if (one := _judged(name, offers, seconds)) is not None]
-    found.sort(key=lambda one: one.lost.mean)
+    found.sort(key=lambda one: (round(one.lost.mean, DIGITS), -np.nan_to_num(one.tau.mean, nan=-1.0)))
     rivals = [_judged(name, offers, seconds) for name in (VALIDATION, RANDOM)] if found else []
     return [*found, *(one for one in rivals if one is not None)]
 
 
 def _judged(forecast: str, offers: list[Offer], seconds: Mapping[str, float]) -> Judged | None:
     best, chosen, orders, sizes, offered = [], [], [], [], 1
+    hits: list[float] = []
     for offer in offers:
         known = list(offer.columns) if forecast == RANDOM else offer.known(forecast)
         if len(known) < FEWEST or not offer.repeats:
@@ -227,7 +230,9 @@ def _judged(forecast: str, offers: list[Offer], seconds: Mapping[str, float]) ->
         offered = max(offered, len(offer.columns))
         leader = max(offer.columns, key=lambda name: _score(offer, name))  # noqa: B023
         best.append((offer.target[0], offer.columns[leader]))
-        chosen.append((offer.target[0], mixed(offer.columns, _taken(forecast, offer, known))))
+        taken = _taken(forecast, offer, known)
+        chosen.append((offer.target[0], mixed(offer.columns, taken)))
+        hits += [(leader in names) / len(names) for names in taken.values()]
         orders.append(_orders(forecast, offer, known))
     if not sizes:
         return None
@@ -235,10 +240,11 @@ def _judged(forecast: str, offers: list[Offer], seconds: Mapping[str, float]) ->
     if lost.n == 0:
         return None
     taus, rhos = zip(*orders, strict=True)
-    ends = lost.ends((1 - LEVEL) / offered) if lost.n > 1 else (math.nan, math.nan)
+    is_always_best = sum(hits) == len(hits)  # so that nothing varies, which is no certainty
+    ends = (math.nan, math.nan) if lost.n < 2 or is_always_best else lost.ends((1 - LEVEL) / offered)
     return Judged(
         forecast, len(sizes), (min(sizes), max(sizes)), offered, _over_targets(taus), (min(taus), max(taus)),
-        _over_targets(rhos), lost, ends, seconds.get(forecast, math.nan),
+        _over_targets(rhos), lost, ends, sum(hits), len(hits), seconds.get(forecast, math.nan),
     )  # fmt: skip
 
 

@@ -58,6 +58,8 @@ def test_a_loss_is_what_the_best_network_scores_above_the_chosen_one_in_each_rep
     assert [one.forecast for one in found.judged[TUNED]] == ["log_me", "parc", RANDOM]
     assert by["log_me"].networks == (3, 3)
     assert (by["log_me"].targets, by["log_me"].lost.n) == (1, 2)
+    assert [(by[name].hits, by[name].choices) for name in ("log_me", "parc")] == [(1, 2), (0, 2)]
+    assert by[RANDOM].hits == pytest.approx(2 / 3)
 
 
 def test_the_interval_of_a_loss_is_students_widened_for_the_best_having_been_picked():
@@ -65,6 +67,12 @@ def test_the_interval_of_a_loss_is_students_widened_for_the_best_having_been_pic
     values = np.array([0.40, 0.32])
     half = stats.t.ppf(1 - 0.05 / 3 / 2, 1) * values.std(ddof=1) / math.sqrt(2)
     assert by["parc"].lost_ends == pytest.approx((values.mean() - half, values.mean() + half))
+
+
+def test_a_choice_that_is_right_in_every_repeat_has_no_interval_of_no_width():
+    _, by = judged([{**row, "forecast": Forecast(num=5, gbc=row["score"])} for row in planted()])
+    assert (by["gbc"].hits, by["gbc"].choices, by["gbc"].lost.mean) == (2, 2, 0)
+    assert all(map(math.isnan, by["gbc"].lost_ends))
 
 
 def test_orders_are_of_means_over_repeats_and_averaged_over_targets():

@@ -164,8 +164,10 @@ def _lost(one: Judged) -> TableCell:
     low, high = one.lost_ends
     fewest, most = one.networks
     num = fewest if fewest == most else f"{fewest} to {most}"
+    hits = f"takes the best {one.hits:.3g} of {one.choices} times" if one.forecast != RANDOM else ""
     few = f"knows {num} of {one.offered} networks" if fewest < one.offered else ""
-    return TableCell(f"{_points(one)}{plus_minus(low, one.lost.mean, high)}", value=100 * one.lost.mean, sub=few,
+    return TableCell(f"{_points(one)}{plus_minus(low, one.lost.mean, high)}", value=100 * one.lost.mean,
+                     sub="; ".join(part for part in (hits, few) if part),
                      bounds=(100 * low, 100 * high, one.lost.n))  # fmt: skip
 
 
