@@ -63,7 +63,6 @@ class Judged:
     networks: tuple[int, int]  # of which it says something: the fewest and the most of a target
     offered: int  # the most of a target
     tau: Interval  # over targets; no number where all values are equal
-    taus: tuple[float, float]  # the lowest and the highest of a target
     rho: Interval
     lost: Estimate  # test score of the best network less that of the chosen one, a mean over targets
     lost_ends: tuple[float, float]  # corrected: the best one was picked afterwards, from all networks
@@ -188,7 +187,8 @@ def _validation(results: SuiteResults, rows: list[Row]) -> tuple[Probed, float]:
     for row in records(results.trials):
         if probes.get(task_of(row)) == row["strategy"] and math.isfinite(row["seconds"]):
             search = task_of(row), int(row["repeat"])
-            searches[search] = searches.get(search, 0.0) + row["seconds"]
+            features = row["feature_seconds"] if math.isfinite(row["feature_seconds"]) else 0.0
+            searches[search] = searches.get(search, 0.0) + row["seconds"] + features
     return told, float(np.mean(list(searches.values()))) if searches else math.nan
 
 
@@ -214,7 +214,8 @@ def _highest_mean(columns: Mapping[str, Column]) -> str:
 
 def _all_judged(offers: list[Offer], seconds: Mapping[str, float]) -> list[Judged]:
     found = [one for name in (*SCORES, *NEARNESS) if (one := _judged(name, offers, seconds)) is not None]
-    found.sort(key=lambda one: (round(one.lost.mean, DIGITS), -np.nan_to_num(one.tau.mean, nan=-1.0)))
+    # Losses that are printed alike are alike; then the better order comes first.
+    found.sort(key=lambda one: (round(one.lost.mean, 3), -np.nan_to_num(one.tau.mean, nan=-1.0)))
     rivals = [_judged(name, offers, seconds) for name in (VALIDATION, RANDOM)] if found else []
     return [*found, *(one for one in rivals if one is not None)]
 
@@ -243,7 +244,7 @@ def _judged(forecast: str, offers: list[Offer], seconds: Mapping[str, float]) ->
     is_always_best = sum(hits) == len(hits)  # so that nothing varies, which is no certainty
     ends = (math.nan, math.nan) if lost.n < 2 or is_always_best else lost.ends((1 - LEVEL) / offered)
     return Judged(
-        forecast, len(sizes), (min(sizes), max(sizes)), offered, _over_targets(taus), (min(taus), max(taus)),
+        forecast, len(sizes), (min(sizes), max(sizes)), offered, _over_targets(taus),
         _over_targets(rhos), lost, ends, sum(hits), len(hits), seconds.get(forecast, math.nan),
     )  # fmt: skip
 

@@ -75,6 +75,15 @@ def test_a_choice_that_is_right_in_every_repeat_has_no_interval_of_no_width():
     assert all(map(math.isnan, by["gbc"].lost_ends))
 
 
+def test_of_forecasts_that_lose_alike_the_one_that_orders_better_comes_first():
+    """Both take a each time; TransRate has b and c the wrong way round."""
+    swapped = {"a": 3.0, "b": 1.0, "c": 2.0}
+    rows = [{**row, "forecast": Forecast(num=5, transrate=swapped[row["backbone"]], nce=row["score"])}
+            for row in planted()]  # fmt: skip
+    found, _ = judged(rows)
+    assert [one.forecast for one in found.judged[TUNED]] == ["nce", "transrate", RANDOM]
+
+
 def test_orders_are_of_means_over_repeats_and_averaged_over_targets():
     """On the second target the best network is foretold to be the worst."""
     other = [
@@ -86,7 +95,7 @@ def test_orders_are_of_means_over_repeats_and_averaged_over_targets():
     taus = [stats.weightedtau(x, y).statistic for x, y in pairs]
     rhos = [stats.spearmanr(x, y).statistic for x, y in pairs]
     found = by["log_me"]
-    assert (found.targets, found.tau.n, found.taus) == (2, 2, pytest.approx((min(taus), max(taus))))
+    assert (found.targets, found.tau.n) == (2, 2)
     assert (found.tau.mean, found.rho.mean) == pytest.approx((np.mean(taus), np.mean(rhos)))
     half = stats.t.ppf(0.975, 1) * np.std(taus, ddof=1) / math.sqrt(2)
     ends = max(np.mean(taus) - half, -1), min(np.mean(taus) + half, 1)
@@ -184,7 +193,7 @@ def test_a_stage_on_the_way_makes_another_network():
 def searched(values, repeats, seconds=2.0):
     return [
         {"dataset": "near", "budget": "5", "backbone": name, "strategy": "linear_probe", "repeat": r, "number": 0,
-         "status": "ok", "score": value, "chosen": True, "seconds": seconds}
+         "status": "ok", "score": value, "chosen": True, "seconds": seconds, "feature_seconds": 0.5 if r else math.nan}
         for name, value in values.items() for r in repeats
     ]  # fmt: skip
 
@@ -196,7 +205,7 @@ def test_the_probes_validation_competes(repeats):
     _, by = judged([*planted(), *probes], searched({"a": 0.6, "b": 0.7, "c": 0.1}, repeats))
     assert by[VALIDATION].lost.mean == pytest.approx(((0.90 - 0.80) + (0.86 - 0.84)) / 2)
     assert by[VALIDATION].tau.mean == pytest.approx(stats.weightedtau([0.6, 0.7, 0.1], [0.88, 0.82, 0.52]).statistic)
-    assert by[VALIDATION].seconds == 2.0
+    assert by[VALIDATION].seconds == pytest.approx(2.0 + 0.5 * sum(repeats) / len(repeats))
 
 
 def test_distances_are_forecasts_too_the_nearer_the_better():

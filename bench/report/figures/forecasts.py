@@ -6,6 +6,7 @@ from markupsafe import Markup
 
 from bench.analysis.forecasts import Mark, Target
 from bench.report.figures.lines import style
+from bench.report.palette import SENTINELS
 from bench.report.svg import inline, new_panel
 from bench.report.view import Look
 
@@ -17,6 +18,6 @@ def forecast_panel(marks: list[Mark], looks: Mapping[Target, Look], title: str, 
         how = {**style(look), "linestyle": "none"}
         axes.plot([one.forecast for one in mine], [100 * one.score for one in mine], **how)  # type: ignore[arg-type]
     axes.set_xlabel(title)
-    axes.set_ylabel("test score, %")
+    axes.set_ylabel("test score, %", color=SENTINELS["muted"])
     axes.margins(0.08)
     return inline(figure, name, f"Test score in percent against {title}, one mark per target and network")

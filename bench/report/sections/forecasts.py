@@ -46,14 +46,15 @@ METHODS = (
     "evidence of a Bayesian linear regression, at its maximum. H-score (Bao et al. 2019): tr(cov(f)⁻¹ cov(E[f|y])), "
     "absent where there are as many features as {example}s, for it is then the same for all networks; for few labels "
     "with the covariance of Ledoit and Wolf (Ibrahim et al. 2022). TransRate (Huang et al. 2022), ε = 10⁻⁴, parts "
-    "weighted by their size. PARC (Bolya et al. 2021): Spearman's correlation over pairs of {example}s, without a PCA. "
-    "GBC (Pándy et al. 2022): −log Σ exp(−Bhattacharyya distance), spherical classes. CKA (Kornblith et al. 2019): "
-    "linear, of features and labels. LEEP (Nguyen et al. 2020) and NCE (Tran et al. 2019) need the classifier that the "
-    "network was pretrained with. Near is better for distances. In each repeat the network with the highest forecast "
-    "is taken (of equal ones, the mean counts), and its test score is subtracted from that of the network with the "
-    "highest mean over the repeats; the interval is corrected for having picked that one afterwards. Orders: Kendall's "
-    "τ, a pair weighted by the sum of the reciprocal ranks (Vigna 2015), and Spearman's ρ, of means over repeats; "
-    "their intervals are Student's over targets, none where all targets agree."
+    "weighted by their size. PARC (Bolya et al. 2021): Spearman's correlation over pairs of {example}s, without a "
+    "PCA. GBC (Pándy et al. 2022): −log Σ exp(−Bhattacharyya distance), spherical classes. CKA (Kornblith et al. "
+    "2019): linear, of features and labels. LEEP (Nguyen et al. 2020) and NCE (Tran et al. 2019) need the classifier "
+    "that the network was pretrained with. Of distances the smaller is better; they are measured in a network's own "
+    "features, and to one that tells little apart everything is near. In each repeat the network with the highest "
+    "forecast is taken (of equal ones, the mean counts), and its test score is subtracted from that of the network "
+    "with the highest mean over the repeats; the interval is corrected for having picked that one afterwards. Orders: "
+    "Kendall's τ, a pair weighted by the sum of the reciprocal ranks (Vigna 2015), and Spearman's ρ, of means over "
+    "repeats; their intervals are Student's over targets, none where all targets agree."
 )
 
 
@@ -135,21 +136,21 @@ def _table(found: Forecasts, use: str) -> Table:
     judged = found.judged[use]
     columns = [
         Column("Forecast", "and what it asks", numeric=False), Column("Loses", "points", interval=True),
-        Column("Order: τ", "−1 to 1", interval=True), Column("Order: ρ", "−1 to 1", interval=True),
-        Column("Targets"), Column("Time", "for one network"),
+        Column("Takes the best", "of its choices"), Column("Order: τ", "−1 to 1", interval=True),
+        Column("Order: ρ", "−1 to 1", interval=True), Column("Targets"), Column("Time", "for one network"),
     ]  # fmt: skip
     most = max(one.offered for one in judged)
     rows = [
-        [_name(one), _lost(one), _order(one.tau, one.taus), _order(one.rho), TableCell(str(one.targets)),
-         _time(one.seconds, found.tuning_seconds)]
+        [_name(one), _lost(one), TableCell(f"{one.hits:.3g} of {one.choices}", value=round(one.hits, 3)),
+         _order(one.tau), _order(one.rho), _targets(one), _time(one.seconds, found.tuning_seconds)]
         for one in judged
     ]  # fmt: skip
     n = max(one.lost.n for one in judged)
     caption = (
         f"A row is a forecast. Loses: how many points {NEW_TRAINING[use]} scores less from the network that it puts "
-        f"first than from the best of up to {most}; 95 % interval over n = {plural(n, 'repeat')}. Order: 1 where it "
-        "ranks the networks as their test scores do, 0: no better than chance, −1: the other way round; a mean over "
-        "targets."
+        f"first than from the best of up to {most}; 95 % interval over n = {plural(n, 'repeat')}, none where it always "
+        "takes the best. Order: 1 where it ranks the networks as their test scores do, 0: no better than chance, −1: "
+        "the other way round; a mean over targets with its interval."
     )
     title = {TUNED: "", BEST: "With the best strategy of each network instead"}[use] if found.judged[TUNED] else ""
     return Table(f"forecasts-{use}", columns, rows, caption, title=title, folded=bool(title))
@@ -162,24 +163,22 @@ def _name(one: Judged) -> TableCell:
 
 def _lost(one: Judged) -> TableCell:
     low, high = one.lost_ends
-    fewest, most = one.networks
-    num = fewest if fewest == most else f"{fewest} to {most}"
-    hits = f"takes the best {one.hits:.3g} of {one.choices} times" if one.forecast != RANDOM else ""
-    few = f"knows {num} of {one.offered} networks" if fewest < one.offered else ""
     return TableCell(f"{_points(one)}{plus_minus(low, one.lost.mean, high)}", value=100 * one.lost.mean,
-                     sub="; ".join(part for part in (hits, few) if part),
                      bounds=(100 * low, 100 * high, one.lost.n))  # fmt: skip
 
 
-def _order(found: Interval, by_target: tuple[float, float] | None = None) -> TableCell:
+def _targets(one: Judged) -> TableCell:
+    fewest, most = one.networks
+    num = fewest if fewest == most else f"{fewest} to {most}"
+    few = f"knows {num} of {one.offered} networks" if fewest < one.offered else ""
+    return TableCell(str(one.targets), sub=few)
+
+
+def _order(found: Interval) -> TableCell:
     if not math.isfinite(found.mean):
         return TableCell(ABSENT, value="", css="quiet", bounds=(math.nan, math.nan, 0))
     ends = "" if not math.isfinite(found.low) else f"{_number(found.low)} to {_number(found.high)}"
-    spread = ""
-    if by_target is not None and found.n > 1:
-        spread = f"{_number(by_target[0])} to {_number(by_target[1])} on single targets"
-    sub = "; ".join(part for part in (ends, spread) if part)
-    return TableCell(_number(found.mean), value=found.mean, sub=sub, bounds=(found.low, found.high, found.n))
+    return TableCell(_number(found.mean), value=found.mean, sub=ends, bounds=(found.low, found.high, found.n))
 
 
 def _number(value: float) -> str:
@@ -192,7 +191,7 @@ def _time(seconds: float, tuning: float) -> TableCell:
         return TableCell(ABSENT, value="", css="quiet")
     text = duration(seconds) if seconds >= 1 else f"{1000 * seconds:.0f} ms"
     ratio = tuning / seconds if seconds > 0 else math.nan
-    share = f"1/{ratio:.0f} of one full fine-tuning" if ratio >= 1.5 else ""
+    share = f"1/{ratio:.0f} of fine-tuning" if ratio >= 1.5 else ""
     return TableCell(text, value=seconds, sub=share)
 
 
