@@ -96,6 +96,9 @@ FINALS: dict[str, str] = {
     # How far the target lies from what the network learned last: a `Distance` of `store/results.py`; None where nobody
     # asked, or nothing was learned inside the suite.
     "distance": "object",
+    # What cheap scores say of the transfer before any training: a `Forecast` of `store/results.py`; None where nobody
+    # asked, or nothing is transferred.
+    "forecast": "object",
     "lesson": "str",  # what it learned inside the suite, one after another: "source, then mid"; "" where nothing
     "weights": "str",  # identity of the weights that the cell's first repeat begins with
     "seconds": "float64",  # wall time of the final training here; those who trained as one share it equally

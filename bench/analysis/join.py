@@ -157,6 +157,7 @@ def _finals(plan: Plan, cell: Cell, records: dict[str, Record], store: Store) ->
             **{f"{column}_before": _number(source and source.before, name) for column, name in told},
             **{f"{column}_after": _number(source and source.after, name) for column, name in told},
             "distance": final.distance if final is not None else None,
+            "forecast": final.forecast if final is not None else None,
             "lesson": ", then ".join(one.label for one in cell.lessons),
             "weights": _weights(plan, cell).identity,
             **_cost_columns(record, spec),

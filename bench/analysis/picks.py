@@ -54,14 +54,14 @@ def picks(
     if len(offered) < 2 or not repeats:
         return None
     taken = {
-        (task, r): _highest({name: _score(scores, task, name, r) or 0.0 for name in offered})
+        (task, r): highest({name: _score(scores, task, name, r) or 0.0 for name in offered})
         for task in columns for r in repeats
     }  # fmt: skip
     choice = average([
-        (task[0], _mixed(found, {r: taken[task, r] for r in repeats})) for task, found in columns.items()
+        (task[0], mixed(found, {r: taken[task, r] for r in repeats})) for task, found in columns.items()
     ])  # fmt: skip
     single = {name: average([(task[0], found[name]) for task, found in columns.items()]) for name in offered}
-    anyone = _mixed(single, {r: offered for r in repeats})
+    anyone = mixed(single, {r: offered for r in repeats})
     leader = max(offered, key=lambda name: single[name].alone().mean)
     behind = Estimate.of(choice.minus(single[leader]))
     counts = {name: sum((name in names) / len(names) for names in taken.values()) for name in offered}
@@ -76,12 +76,12 @@ def _score(scores: Validated, task: Task, strategy: str, repeat: int) -> float |
     return scores.get((task, strategy, repeat), scores.get((task, strategy, None)))
 
 
-def _highest(scores: Mapping[str, float]) -> list[str]:
+def highest(scores: Mapping[str, float]) -> list[str]:
     rounded = {name: round(score, DIGITS) for name, score in scores.items()}
     return [name for name, score in rounded.items() if score == max(rounded.values())]
 
 
-def _mixed(columns: Mapping[str, Column], taken: Mapping[int, Sequence[str]]) -> Column:
+def mixed(columns: Mapping[str, Column], taken: Mapping[int, Sequence[str]]) -> Column:
     """In each repeat the mean of the strategies that were taken there."""
     first = next(iter(columns.values()))
     scores = {r: float(np.mean([columns[name].scores[r] for name in names])) for r, names in taken.items()}

@@ -33,6 +33,7 @@ class Setup:
     engine: Engine
     keeps: Keeps
     distances: bool  # whether finals tell how far the target lies
+    forecasts: bool  # whether finals tell what cheap scores say of the transfer beforehand
     similarity: bool  # whether finals tell how much each unit changed
     samples: bool  # whether a few examples of each data set are kept for the page
     patterns: dict[str, tuple[Pattern, ...]]  # what the plan leaves frozen

@@ -84,7 +84,7 @@ def _setups(plan: Plan, roots: Roots, placement: Placement, provenance: dict[str
         Setup(
             results=roots.results, suite=roots.suite, device=device, threads=placement.threads,
             engine=Engine(engine.partition, engine.fleet), keeps=kept.predictions, distances=kept.distances,
-            similarity=kept.similarity, samples=kept.samples, mistaken=plan.mistaken,
+            forecasts=kept.forecasts, similarity=kept.similarity, samples=kept.samples, mistaken=plan.mistaken,
             patterns=patterns, weights_files=plan.weights_files, arithmetic=plan.arithmetic,
             sources={key: source.options for key, source in plan.sources.items()},
             provenance=provenance,

@@ -97,6 +97,7 @@ def make_context(setup: Setup, pipe: "Connection[Message, Bundle | str]") -> Con
         engine=setup.engine,
         keeps=setup.keeps,
         distances=setup.distances,
+        forecasts=setup.forecasts,
         similarity=setup.similarity,
         samples=setup.samples,
         mistaken=setup.mistaken,

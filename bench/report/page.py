@@ -14,6 +14,7 @@ from bench.report.sections.courses import courses_section
 from bench.report.sections.depths import depth_section
 from bench.report.sections.diagnosis import gaps_section, selection_section
 from bench.report.sections.distance import distance_section
+from bench.report.sections.forecasts import forecasts_section
 from bench.report.sections.learning import labels_section
 from bench.report.sections.mistakes import mistakes_section
 from bench.report.sections.origin import data_section, pretraining_section, provenance_section
@@ -44,6 +45,7 @@ SECTIONS = (
     labels_section,
     depth_section,
     distance_section,
+    forecasts_section,
     similarity_section,
     mix_section,
     mistakes_section,

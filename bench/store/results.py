@@ -155,6 +155,26 @@ class Distance(Fields):
     error: str = ""
 
 
+class Forecast(Fields):
+    """What is known of a transfer before any training, from the labelled examples of a repeat. Higher is better in all
+    scores; None: it cannot be had."""
+
+    num: Count = 0  # labelled examples that were looked at
+    num_labels: Count = 0  # of so many
+    log_me: Number | None = None
+    h_score: Number | None = None
+    shrunk_h_score: Number | None = None
+    transrate: Number | None = None
+    parc: Number | None = None
+    gbc: Number | None = None
+    cka: Number | None = None
+    leep: Number | None = None  # by the classifier that the network was pretrained with, as the next
+    nce: Number | None = None
+    without_head: str = ""  # why these two are not there
+    seconds: dict[str, Amount] = {}  # here: of a pass over the examples, `features`, and of each score after it
+    error: str = ""
+
+
 class SeenImages(Fields):
     """How many of the target's images are training images of a set that was learned before it."""
 
@@ -224,6 +244,7 @@ class FinalResult(Unscored, SeenBefore):
     source: SourceScores | None = None
     shift: ShiftScore | None = None
     distance: Distance | None = None
+    forecast: Forecast | None = None
     # Linear CKA of each unit below the head, start against end; None for a unit that puts out the same for every image.
     similarity: list[Number | None] | None = None
     projection: Projection | None = None  # of the last unit below the head, where similarity is told of repeat 0

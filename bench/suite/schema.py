@@ -295,6 +295,11 @@ class RecordsSpec(SuiteSection):
     distances: bool = False
     """Measure how far each target lies from what its network learned before, where that happened inside the suite, and
     the terms of the bound of Ben-David et al. 2010. Records that are there already stay without. Moves no number."""
+    forecasts: bool = False
+    """Measure what cheap scores say, before any training, of how well each network will transfer (LogME, H-score,
+    TransRate, PARC, GBC, CKA; LEEP and NCE where the network has its own classifier), on the labelled examples of each
+    repeat. The page tells which score would have chosen the network well. Records that are there already stay without.
+    Moves no number."""
     similarity: bool = False
     """Tell of each final how much every unit changed in training: linear CKA of what the unit puts out for up to 1,000
     test examples, before against after. For strategies that train in steps. Moves no number; finals that were there

@@ -27,7 +27,7 @@ def setup(tmp_path, monkeypatch):
     monkeypatch.setattr(worker_module, "machine_cache", lambda: None)
     return Setup(
         results=tmp_path, suite="toys", device="cpu", threads=torch.get_num_threads(), engine=Engine(fleet=1),
-        keeps="none", distances=False, similarity=False, samples=False, patterns={}, weights_files={},
+        keeps="none", distances=False, forecasts=False, similarity=False, samples=False, patterns={}, weights_files={},
         sources={}, arithmetic={}, provenance={},
         log=tmp_path / "log",
     )  # fmt: skip
@@ -90,6 +90,11 @@ def test_tables_are_made_in_a_pause(setup, pipes):
     kinds = [message for message in said(ours) if isinstance(message, Starting | Paused)]
     first = next(number for number, one in enumerate(kinds) if isinstance(one, Starting) and one.together == 1)
     assert kinds[first + 1 :] == [Paused(), Paused(is_over=True)]
+
+
+def test_a_wish_for_forecasts_reaches_the_context(setup, pipes):
+    assert make_context(dataclasses.replace(setup, forecasts=True), pipes[1]).forecasts
+    assert not make_context(setup, pipes[1]).forecasts
 
 
 def test_a_wish_for_distances_reaches_the_context(setup, pipes):

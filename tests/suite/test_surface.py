@@ -39,7 +39,7 @@ SURFACE = {
     "FoldsSpec": "folds",
     "Range": "low high",
     "EngineSpec": "precision partition fleet",
-    "RecordsSpec": "predictions distances similarity samples",
+    "RecordsSpec": "predictions distances forecasts similarity samples",
     "GateSpec": "margin must_see",
 }
 

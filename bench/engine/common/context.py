@@ -99,6 +99,7 @@ class Context:
     engine: Engine = field(default_factory=Engine)
     keeps: Keeps = "classes"  # what finals tell of each test example
     distances: bool = False  # whether finals tell how far the target lies from what the network learned
+    forecasts: bool = False  # whether finals tell what cheap scores say of the transfer before any training
     similarity: bool = False  # whether finals tell how much each unit changed
     samples: bool = False  # whether a few examples of each data set are kept for the page
     mistaken: frozenset[str] = frozenset()  # keys of finals that make a mistake on purpose: nobody reads diagnoses

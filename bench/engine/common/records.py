@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from bench.engine.common.context import Context
 from bench.engine.common.distance import distance_of
+from bench.engine.common.forecast import forecast_of
 from bench.engine.common.samples import keep_samples
 from bench.engine.common.seen import seen_before
 from bench.engine.common.start import Finished
@@ -37,17 +38,18 @@ def crashed(record: Record) -> Record:
 
 def record_of(job: Job, context: Context, finished: Finished = NOTHING) -> Record:
     is_score = job.kind == "final" and finished.status == "ok"
-    about, distance = SeenBefore(), {}
+    about, diagnoses = SeenBefore(), {}
     if isinstance(job.spec, FitSpec) and is_score:
         about = seen_before(job.spec, context)
         keep_samples(job.spec.data, context)
-        distance = distance_of(job.spec, context) if job.key not in context.mistaken else {}
+        if job.key not in context.mistaken:
+            diagnoses = {**distance_of(job.spec, context), **forecast_of(job.spec, context)}
     return Record(
         key=job.key,
         kind="pretrain" if job.kind == "pretrain" else "final",
         status=finished.status,
         spec=job.content,
-        result={**finished.result.plain(), **about.plain(), **distance},
+        result={**finished.result.plain(), **about.plain(), **diagnoses},
         cost=_with_precision(job, finished.cost, context).plain(),
         provenance=context.provenance,
         error=finished.error,

@@ -9,6 +9,7 @@ from bench.analysis.words import listed, plural, shortened
 from bench.modalities import MODALITIES
 from bench.plan.halving import rung_ends, rung_shares
 from bench.report.facts import Facts, unique
+from bench.report.sections.forecasts import forecast_methods
 from bench.report.sections.worth import worth_method
 from bench.report.view import Block, Section, Words
 
@@ -69,6 +70,7 @@ def protocol_section(facts: Facts) -> Section:
         "draws a new subset, split, initialisation and order.",
         *_scope(search),
         *worth_method(facts),
+        *forecast_methods(facts),
         f"Intervals are at 95 %, {facts.scope}",
     ]
     return Section("protocol", "Protocol", how, [Words(sentences, listed=True), *_saved(facts)])
