@@ -25,7 +25,7 @@ class Options(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
 
-    def told(self, without: Sequence[str] = ()) -> dict[str, Any]:
+    def in_key(self, without: Sequence[str] = ()) -> dict[str, Any]:
         """As they stand in a key. One that is `LATER` and unset is left out, so that older keys hold."""
         unset = {name for name, field in type(self).model_fields.items()
                  if field.json_schema_extra == LATER and getattr(self, name) is None}  # fmt: skip

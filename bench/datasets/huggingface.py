@@ -67,7 +67,7 @@ def facts(options: HubOptions) -> DatasetFacts:
     root = _folder(options)
     files = [path for path in walk(root) if path.suffix == ".arrow"]
     content = [[path.name, sha256] for path, sha256 in zip(files, digests_of(files), strict=True)]
-    identity = digest([REVISION, content, options.told(("path",))])
+    identity = digest([REVISION, content, options.in_key(("path",))])
     question = {"root": str(root), "revision": f"hf-{identity}", "options": options.model_dump(mode="json")}
     what = f"reading {options.path} in {shown(root)}"
     return cached_facts(f"hf-{identity}", lambda: fork_server.ask(what, answer, question))

@@ -73,7 +73,7 @@ def facts(name: str, root: Path, options: PictureOptions) -> DatasetFacts:
     marker = root / loader.marker
     files = list(walk(marker)) if marker.is_dir() else sorted(root.glob(f"*{marker.suffix}"))
     content = [[shown(path.relative_to(root)), sha] for path, sha in zip(files, digests_of(files), strict=True)]
-    identity = digest([REVISION, name, dataclasses.asdict(loader), content, options.told()])
+    identity = digest([REVISION, name, dataclasses.asdict(loader), content, options.in_key()])
     revision = f"torchvision-{identity}"
     question = {"name": name, "root": str(root), "revision": revision, "options": options.model_dump(mode="json")}
     return cached_facts(revision, lambda: fork_server.ask(f"reading {name} in {shown(root)}", answer, question))

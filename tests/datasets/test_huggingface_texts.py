@@ -65,7 +65,7 @@ def test_the_only_column_of_texts_is_taken_and_of_several_one_must_be_named(tmp_
 
 def test_sets_of_pictures_keep_their_names():
     """The options that texts brought are in no digest while they are unset."""
-    told = HubOptions(path="x").told(("path",))
+    told = HubOptions(path="x").in_key(("path",))
     assert not {"text", "second"} & told.keys()
     older = {"side": None, "fit": "crop", "test_share": 0.2, "split_seed": 0, "image": "", "label": "", "train": "",
              "test": ""}  # fmt: skip

@@ -106,8 +106,8 @@ def test_without_options_clips_have_16_kHz_and_the_options_are_in_no_older_key(f
     root, _ = folder
     plain = FolderOptions(path=str(root))
     assert load(plain).train.columns["wave"].shape[1] == 8000
-    assert set(plain.told()) == {"path", "side", "fit", "test_share", "split_seed"}
-    assert {"rate", "seconds"} <= set(options(root, seconds=1.0).told())
+    assert set(plain.in_key()) == {"path", "side", "fit", "test_share", "split_seed"}
+    assert {"rate", "seconds"} <= set(options(root, seconds=1.0).in_key())
 
 
 def test_a_table_of_paths_of_clips(folder, tmp_path):

@@ -143,9 +143,9 @@ def test_labels_beside_pictures_leave_them_pictures(tmp_path):
 
 def test_options_that_came_later_leave_keys_as_they_were(tmp_path):
     _, given = asked(f"csv:{tmp_path}/a.csv")
-    assert set(given.told(("path",))) == {"side", "fit", "test_share", "split_seed", "image", "label", "split"}
+    assert set(given.in_key(("path",))) == {"side", "fit", "test_share", "split_seed", "image", "label", "split"}
     _, given = asked(f"csv:{tmp_path}/a.csv", second="claim")
-    assert given.told(("path",))["second"] == "claim"
+    assert given.in_key(("path",))["second"] == "claim"
 
 
 @pytest.mark.parametrize(("first", "second", "kept"), [

@@ -38,7 +38,7 @@ def few(monkeypatch):
                                 num_train=24, num_test=18)  # fmt: skip
     entry = dataclasses.replace(tones.TONES, name="few", facts=lambda options: facts, load=load)
     monkeypatch.setitem(DATASETS, "few", entry)
-    return DataRef("few", tones.TonesOptions().told(), facts.revision, 3)
+    return DataRef("few", tones.TonesOptions().in_key(), facts.revision, 3)
 
 
 def wave_encoder(name):
