@@ -169,6 +169,8 @@ def _columns(features: Any, options: HubOptions, root: Path) -> tuple[tuple[str,
     """Names of the columns of pictures or texts, and of classes."""
     by_kind = {cls: [name for name, feature in features.items() if is_one(feature)] for cls, is_one in FEATURES.items()}
     is_text = options.text is not None or options.second is not None
+    if is_text and options.image:
+        raise DataError(f"{shown(root)}: `image` and `text` (or `second`) are both given; leave out one of them")
     is_text |= not options.image and not by_kind["Image"] and bool(by_kind["text"])
     content = ("text", options.text or (TEXT if TEXT in by_kind["text"] else ""), "text") if is_text else \
               ("image", options.image, "Image")

@@ -54,6 +54,8 @@ def test_pairs_have_a_second_column(tmp_path):
     assert texts_of(one.train.columns["text"]) == [(first,) for first in PAIRS["premise"]]
     with pytest.raises(BenchError, match="no column 'hypothesis'; found"):
         read(options.model_copy(update={"second": "hypothesis"}))
+    with pytest.raises(BenchError, match=r"`image` and `text` \(or `second`\) are both given"):
+        read(options.model_copy(update={"image": "photo"}))
 
 
 def test_the_only_column_of_texts_is_taken_and_of_several_one_must_be_named(tmp_path):
