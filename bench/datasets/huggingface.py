@@ -23,7 +23,7 @@ from bench.datasets import pictures, texts
 from bench.datasets.base import Dataset, DatasetEntry, DatasetFacts
 from bench.datasets.facts_cache import cached_facts
 from bench.datasets.files import DataError, digests_of, listed, shown, visible, walk
-from bench.datasets.kinds import KINDS, Kind, Labels
+from bench.datasets.kinds import KINDS, Kind, Labels, check_settings
 from bench.datasets.labelled import PictureOptions, divided, told_of_split
 from bench.datasets.overlap import twice
 from bench.errors import Missing
@@ -115,6 +115,7 @@ def _open(root: Path, options: HubOptions) -> _Opened:
     train, test = _chosen(splits, options, root)
     shift = [SHIFT] if SHIFT in splits and SHIFT not in (*train, *test) else []
     contents, label, kind = _columns(splits[train[0]].features, options, root)
+    check_settings(kind, options, shown(root))
     parts = [[_undecoded(splits[name], contents, kind) for name in names] for names in (train, test, shift)]
     raw = [np.concatenate([np.asarray(part[label]) for part in one]) if one else None for one in parts]
     declared = getattr(splits[train[0]].features[label], "names", None)

@@ -14,7 +14,7 @@ from bench.datasets import pictures
 from bench.datasets.base import Dataset, DatasetFacts, print_of
 from bench.datasets.facts_cache import cached_facts
 from bench.datasets.files import digests_of, shown, walk
-from bench.datasets.kinds import Labels
+from bench.datasets.kinds import KINDS, Labels, check_settings
 from bench.datasets.labelled import PictureOptions, divided, told_of_split
 from bench.keys import digest
 
@@ -70,6 +70,7 @@ LOADERS = {
 
 def facts(name: str, root: Path, options: PictureOptions) -> DatasetFacts:
     loader = LOADERS[name]
+    check_settings(KINDS["image"], options, name)
     marker = root / loader.marker
     files = list(walk(marker)) if marker.is_dir() else sorted(root.glob(f"*{marker.suffix}"))
     content = [[shown(path.relative_to(root)), sha] for path, sha in zip(files, digests_of(files), strict=True)]

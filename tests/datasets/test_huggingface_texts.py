@@ -65,6 +65,11 @@ def test_the_only_column_of_texts_is_taken_and_of_several_one_must_be_named(tmp_
         read(saved(tmp_path / "several", **PAIRS))
 
 
+def test_options_of_clips_are_refused(tmp_path):
+    with pytest.raises(BenchError, match="the option `rate` is for clips, and these are texts"):
+        read(saved(tmp_path, **ROWS).model_copy(update={"rate": 8_000}))
+
+
 def test_sets_of_pictures_keep_their_names():
     """The options that texts brought are in no digest while they are unset."""
     told = HubOptions(path="x").in_key(("path",))

@@ -134,6 +134,12 @@ def test_torchvisions_layout_beside_others_or_in_a_folder_of_the_sets_name(shelf
     assert (loaded.test.labels == np.arange(20) % 10).all()
 
 
+def test_options_of_clips_are_refused(shelf):
+    fashion(shelf)
+    with pytest.raises(BenchError, match="fashion_mnist: the option `seconds` is for clips, and these are pictures"):
+        opened("fashion_mnist", PictureOptions(seconds=1.0))
+
+
 def test_options_that_came_later_leave_revisions_of_torchvisions_layout_as_they_were(shelf):
     fashion(shelf)
     files = sorted((shelf / "FashionMNIST").rglob("*ubyte*"))

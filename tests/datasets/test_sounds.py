@@ -5,6 +5,7 @@ import struct
 import sys
 import time
 import tracemalloc
+from itertools import product
 
 import numpy as np
 import pytest
@@ -236,6 +237,18 @@ def test_what_lies_beside_clips_leaves_them_clips(folder, beside, modality):
         for name in beside:
             (root / name.format(n=number)).write_text("what is said")
     assert scan(root).modality == modality
+
+
+@pytest.mark.parametrize(("suffix", "word", "option", "value", "of"), [
+    ("txt", "texts", "seconds", 2.0, "clips"), ("txt", "texts", "side", 32, "pictures"),
+    ("png", "pictures", "rate", 8_000, "clips"), ("wav", "clips", "fit", "squash", "pictures"),
+])  # fmt: skip
+def test_options_of_other_data_are_refused(tmp_path, suffix, word, option, value, of):
+    for label, number in product("ab", range(3)):
+        (tmp_path / "set" / label).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "set" / label / f"{number}.{suffix}").write_text("what is said")
+    with pytest.raises(DataError, match=f"set: the option `{option}` is for {of}, and these are {word}"):
+        facts(FolderOptions(path=str(tmp_path / "set"), **{option: value}))
 
 
 @pytest.mark.parametrize(("form", "endian"), [
