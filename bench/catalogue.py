@@ -142,5 +142,8 @@ def _explain(owner: str, model: type[Options], error: Any) -> tuple[str, str]:
         return name, f"{owner} has no option {name!r}{hint} Its options: {describe_options(model)}"
     if error["type"] == "missing":
         return "", f"{owner} needs the option {name!r}. Its options: {describe_options(model)}"
+    if error["type"] == "value_error":  # a rule of the entry's own, of one option or of several together
+        which = f"option {name!r} of {owner}" if name else owner
+        return name, f"{which}: {message}. Its options: {describe_options(model)}"
     return name, f"option {name!r} of {owner}: expected {message}, got {error['input']!r}. " \
                  f"Its options: {describe_options(model)}"

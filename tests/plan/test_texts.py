@@ -105,7 +105,8 @@ strategies: [scratch]
 @pytest.mark.parametrize(("text", "said"), [
     (changed("training: {", "training: {augment: {text: {mask: 0.6, drop: 0.4}}, "), "take 1 of the tokens together"),
     (changed("epochs: 1", "epochs: 1, objective: rows"), "backbones[0].pretrain.objective"),
-    (changed("{name: small_transformer,", "{name: small_transformer, options: {heads: 3},"), "64 is no multiple of 3"),
+    (changed("{name: small_transformer,", "{name: small_transformer, options: {heads: 3},"),
+     "backbone 'small_transformer': width is shared evenly by the heads, and 64 is no multiple of 3. Its options"),
 ])  # fmt: skip
 def test_what_is_wrong_is_told(refused, text, said):
     assert said in "\n".join(refused(text))
