@@ -25,7 +25,7 @@ class Options(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
 
-    def told(self, without: Sequence[str] = ()) -> dict[str, Any]:
+    def in_key(self, without: Sequence[str] = ()) -> dict[str, Any]:
         """As they stand in a key. One that is `LATER` and unset is left out, so that older keys hold."""
         unset = {name for name, field in type(self).model_fields.items()
                  if field.json_schema_extra == LATER and getattr(self, name) is None}  # fmt: skip
@@ -142,5 +142,8 @@ def _explain(owner: str, model: type[Options], error: Any) -> tuple[str, str]:
         return name, f"{owner} has no option {name!r}{hint} Its options: {describe_options(model)}"
     if error["type"] == "missing":
         return "", f"{owner} needs the option {name!r}. Its options: {describe_options(model)}"
+    if error["type"] == "value_error":  # a rule of the entry's own, of one option or of several together
+        which = f"option {name!r} of {owner}" if name else owner
+        return name, f"{which}: {message}. Its options: {describe_options(model)}"
     return name, f"option {name!r} of {owner}: expected {message}, got {error['input']!r}. " \
                  f"Its options: {describe_options(model)}"

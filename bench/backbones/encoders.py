@@ -23,6 +23,9 @@ from bench.spec.refs import SoundPipeline, TextPipeline
 PREFIX = "hf:"
 CONFIG, TOKENIZER, POOLING = "config.json", "tokenizer.json", "1_Pooling/config.json"
 READ = (CONFIG, TOKENIZER, POOLING, FILE)
+# How networks for sentences pool, as their file says it.
+MODE = "pooling_mode_"
+POOLED: dict[str, Pooling] = {"cls_token": "first", "mean_tokens": "mean", "lasttoken": "last"}
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 # Of a configuration, what says nothing of the network's numbers.
 SILENT = {"_name_or_path", "architectures", "transformers_version", "torch_dtype", "dtype", "id2label", "label2id",
@@ -128,10 +131,13 @@ def _pooling(folder: Path, family: Family | None, name: str) -> Pooling:
         return family.pooling if family is not None else "mean"
     try:
         told = json.loads((folder / POOLING).read_text(encoding="utf-8"))
-        is_first, is_last = told.get("pooling_mode_cls_token"), told.get("pooling_mode_lasttoken")
+        modes = [one.removeprefix(MODE) for one, is_on in told.items() if one.startswith(MODE) and is_on]
     except (OSError, ValueError, AttributeError, RecursionError) as error:
         raise BenchError(f"{name}: {POOLING} does not say how texts are pooled ({type(error).__name__})") from error
-    return "first" if is_first else "last" if is_last else "mean"
+    if len(modes) > 1 or not POOLED.keys() >= set(modes):
+        raise BenchError(f"{name}: {POOLING} pools by {' and '.join(modes)}, which is not built here; choose with "
+                         "`options: {pooling: ...}`: first, mean or last")
+    return POOLED[modes[0]] if modes else "mean"
 
 
 def build(num_classes: int, options: EncoderOptions) -> Any:

@@ -56,8 +56,8 @@ def _facts(path: Path, identity: str) -> DatasetFacts:
         smallest_class=int(sizes["train"].min()),
         # Arrays of that name were passed over once: what was learned of such a file then keeps its own keys.
         revision=f"npz-{identity}" + ("-shift" if loaded.shift is not None else ""),
-        notes=tuple(f"{both} of {sizes[name].sum()} {twice(split=name)}, pixel by pixel" for name, both in again.items()
-                    if both and name != "train"),
+        notes=tuple(f"{both} of {sizes[name].sum()} {twice('image', name)}, pixel by pixel"
+                    for name, both in again.items() if both and name != "train"),
         train_sizes=tuple(sizes["train"]),
         test_sizes=tuple(sizes["test"]),
         classes=loaded.classes,

@@ -83,7 +83,7 @@ def kept_prints(name: str, options: Options, cache_dir: Path, revision: str) -> 
 
 
 def _shelf(entry: DatasetEntry, options: Options, cache_dir: Path, revision: str) -> "_Shelf":
-    identity = [FORMAT, entry.name, options.told(entry.where), revision]
+    identity = [FORMAT, entry.name, options.in_key(entry.where), revision]
     return _Shelf(cache_dir, digest(identity), identity, entry.modality)
 
 

@@ -23,7 +23,7 @@ from bench.datasets import pictures, texts
 from bench.datasets.base import Dataset, DatasetEntry, DatasetFacts
 from bench.datasets.facts_cache import cached_facts
 from bench.datasets.files import DataError, digests_of, listed, shown, visible, walk
-from bench.datasets.kinds import KINDS, Kind, Labels
+from bench.datasets.kinds import KINDS, Kind, Labels, check_settings
 from bench.datasets.labelled import PictureOptions, divided, told_of_split
 from bench.datasets.overlap import twice
 from bench.errors import Missing
@@ -67,7 +67,7 @@ def facts(options: HubOptions) -> DatasetFacts:
     root = _folder(options)
     files = [path for path in walk(root) if path.suffix == ".arrow"]
     content = [[path.name, sha256] for path, sha256 in zip(files, digests_of(files), strict=True)]
-    identity = digest([REVISION, content, options.told(("path",))])
+    identity = digest([REVISION, content, options.in_key(("path",))])
     question = {"root": str(root), "revision": f"hf-{identity}", "options": options.model_dump(mode="json")}
     what = f"reading {options.path} in {shown(root)}"
     return cached_facts(f"hf-{identity}", lambda: fork_server.ask(what, answer, question))
@@ -115,6 +115,7 @@ def _open(root: Path, options: HubOptions) -> _Opened:
     train, test = _chosen(splits, options, root)
     shift = [SHIFT] if SHIFT in splits and SHIFT not in (*train, *test) else []
     contents, label, kind = _columns(splits[train[0]].features, options, root)
+    check_settings(kind, options, shown(root))
     parts = [[_undecoded(splits[name], contents, kind) for name in names] for names in (train, test, shift)]
     raw = [np.concatenate([np.asarray(part[label]) for part in one]) if one else None for one in parts]
     declared = getattr(splits[train[0]].features[label], "names", None)
@@ -169,6 +170,8 @@ def _columns(features: Any, options: HubOptions, root: Path) -> tuple[tuple[str,
     """Names of the columns of pictures or texts, and of classes."""
     by_kind = {cls: [name for name, feature in features.items() if is_one(feature)] for cls, is_one in FEATURES.items()}
     is_text = options.text is not None or options.second is not None
+    if is_text and options.image:
+        raise DataError(f"{shown(root)}: `image` and `text` (or `second`) are both given; leave out one of them")
     is_text |= not options.image and not by_kind["Image"] and bool(by_kind["text"])
     content = ("text", options.text or (TEXT if TEXT in by_kind["text"] else ""), "text") if is_text else \
               ("image", options.image, "Image")

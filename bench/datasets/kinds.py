@@ -9,9 +9,10 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from bench.catalogue import Options
 from bench.datasets import pictures, sounds, texts
 from bench.datasets.base import Split
-from bench.datasets.files import PICTURES, is_suffix_of
+from bench.datasets.files import PICTURES, DataError, is_suffix_of
 from bench.datasets.pictures import Kept
 
 LARGEST_SIDE = 256  # pixels; what a network for 224 needs
@@ -108,6 +109,14 @@ class Sounds:
 
 
 KINDS: dict[str, Kind] = {kind.modality: kind for kind in (Pictures(), Texts(), Sounds())}
+
+
+def check_settings(kind: Kind, options: Options, name: str) -> None:
+    """What is set of another kind would do nothing. `name`: of what holds the examples, for messages."""
+    for other in KINDS.values():
+        for option in set(other.settings) - set(kind.settings):
+            if getattr(options, option) != type(options).model_fields[option].default:
+                raise DataError(f"{name}: the option `{option}` is for {other.word}, and these are {kind.word}")
 
 
 def kind_of(name: str) -> Kind | None:

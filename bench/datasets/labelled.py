@@ -16,7 +16,7 @@ from bench.datasets import pictures
 from bench.datasets.base import Dataset, DatasetFacts
 from bench.datasets.facts_cache import cached_facts
 from bench.datasets.files import DataError, digests_of, listed, shown
-from bench.datasets.kinds import KINDS, Kind, Labels
+from bench.datasets.kinds import KINDS, Kind, Labels, check_settings
 from bench.datasets.overlap import twice
 from bench.datasets.pictures import Kept
 from bench.datasets.sampling import split_holdout
@@ -85,6 +85,7 @@ class Labelled:
 
 
 def facts_of(found: Labelled, options: PictureOptions) -> DatasetFacts:
+    check_settings(found.kind, options, shown(found.root))
     sha256s = _digests(found.files)
     content = [
         [_name(one, found.root), sha256, label]

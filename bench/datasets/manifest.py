@@ -30,7 +30,7 @@ SPLITS = {"train": "train", "training": "train", "val": "train", "valid": "train
 PER_BYTE = 20  # bytes of memory for a byte of a table, at most: short fields become objects
 PER_ROW = 4_000  # bytes of memory for a row, while the revision is made of all paths and digests
 BLOCK = 1 << 16  # bytes that are read at once while rows are counted
-TEXT = "text"  # the usual name of a column
+TEXT, PATH = "text", "path"  # usual names of columns
 JSON_LINES = (".jsonl", ".ndjson", ".json")
 UTF_16 = b"\xff\xfe", b"\xfe\xff"
 
@@ -38,7 +38,7 @@ UTF_16 = b"\xff\xfe", b"\xfe\xff"
 class TableOptions(PictureOptions):
     path: str
     """The table; `csv:PATH` or `parquet:PATH` as the dataset's name is the same. Files are found relative to it."""
-    image: str = "path"
+    image: str = PATH
     """The column of pictures, or of clips."""
     text: Annotated[str | None, Field(json_schema_extra=LATER)] = None
     """The column of texts, instead of pictures; unset, `text` where there is no column of pictures."""
@@ -60,6 +60,8 @@ def load(options: TableOptions) -> Dataset:
 
 def scan(options: TableOptions) -> Labelled:
     table = Path(options.path)
+    if options.image != PATH and (options.text is not None or options.second is not None):
+        raise DataError(f"{shown(table)}: `image` and `text` (or `second`) are both given; leave out one of them")
     rows, notes = _read(table, options)
     columns = _columns(options, rows)
     files = _texts(rows, columns) if columns.is_text else _files(table, rows, options)
@@ -95,7 +97,9 @@ class _Columns:
 
 
 def _columns(options: TableOptions, names: Container[str]) -> _Columns:
-    is_text = options.text is not None or options.second is not None or (options.image not in names and TEXT in names)
+    """A column of pictures that is asked for by name is none of texts, though it is not there."""
+    is_text = options.text is not None or options.second is not None
+    is_text |= options.image == PATH not in names and TEXT in names
     return _Columns(options.text or TEXT, options.second, True) if is_text else _Columns(options.image)
 
 

@@ -15,7 +15,7 @@ from bench.datasets.base import Dataset, Prints
 LIMIT = 0.01  # of a target's test or training examples: more of them, and a set counts as the target's own
 
 
-def twice(example: str = "image", split: str = "test") -> str:
+def twice(example: str, split: str) -> str:
     return f"{split} {example}s are training {example}s too"
 
 

@@ -1,7 +1,7 @@
-"""Which images a run may use: stratified subsets that nest, hold-outs and folds. Pure functions of labels and a seed.
+"""Which examples a run may use: stratified subsets that nest, hold-outs and folds. Pure functions of labels and a seed.
 
-Every image gets a random ticket, and each choice takes the images of a class in the order of their tickets. So the same
-seed gives budgets that contain one another, whatever their kind, and another class's images change nothing.
+Every example gets a random ticket, and each choice takes the examples of a class in the order of their tickets. So the
+same seed gives budgets that contain one another, whatever their kind, and another class's examples change nothing.
 """
 
 import math
@@ -22,13 +22,13 @@ class SamplingError(BenchError):
 
 
 def subset_per_class(labels: Labels, per_class: int, seed: int, names: Sequence[str] | None = None) -> Indices:
-    """`per_class` images of each class."""
+    """`per_class` examples of each class."""
     assert per_class > 0
     by_class = _by_class(labels, seed)
-    short = {c: len(images) for c, images in by_class.items() if len(images) < per_class}
+    short = {c: len(examples) for c, examples in by_class.items() if len(examples) < per_class}
     if short:
         raise SamplingError(f"labels_per_class: {per_class} asked for, but {_listed(short, names)}")
-    return _ascending(images[:per_class] for images in by_class.values())
+    return _ascending(examples[:per_class] for examples in by_class.values())
 
 
 def subset_fraction(labels: Labels, fraction: float, seed: int) -> Indices:
@@ -36,18 +36,18 @@ def subset_fraction(labels: Labels, fraction: float, seed: int) -> Indices:
     assert 0 < fraction <= 1
     # 0.07 * 100 is 7.000000000000001: take that for 7 before rounding up.
     by_class = _by_class(labels, seed)
-    return _ascending(images[: math.ceil(round(fraction * len(images), 9))] for images in by_class.values())
+    return _ascending(examples[: math.ceil(round(fraction * len(examples), 9))] for examples in by_class.values())
 
 
 def subset_total(labels: Labels, total: int, seed: int, names: Sequence[str] | None = None) -> Indices:
-    """`total` images, as even over the classes as their sizes allow; chance says who has one more."""
+    """`total` examples, as even over the classes as their sizes allow; chance says who has one more."""
     assert total > 0
     if total > len(labels):
-        sizes = {c: len(images) for c, images in _by_class(labels, seed).items()}
+        sizes = {c: len(examples) for c, examples in _by_class(labels, seed).items()}
         raise SamplingError(f"total: {total} asked for, but there are only {len(labels)}: {_listed(sizes, names)}")
-    rounds = np.empty(len(labels), np.int64)  # an image's place within its class
-    for images in _by_class(labels, seed).values():
-        rounds[images] = np.arange(len(images))
+    rounds = np.empty(len(labels), np.int64)  # an example's place within its class
+    for examples in _by_class(labels, seed).values():
+        rounds[examples] = np.arange(len(examples))
     return np.sort(np.lexsort((_tickets(len(labels), seed), rounds))[:total])
 
 
@@ -65,8 +65,8 @@ def split_holdout(labels: Labels, share: float, seed: int) -> Holdout:
     """Set aside `share` of the labels class by class: at least one of every class that has two or more, never all."""
     assert 0 < share < 1
     by_class = _by_class(labels, seed)
-    exact = {c: share * len(images) for c, images in by_class.items()}
-    taken = {c: min(max(math.floor(exact[c]), 1), len(images) - 1) for c, images in by_class.items()}
+    exact = {c: share * len(examples) for c, examples in by_class.items()}
+    taken = {c: min(max(math.floor(exact[c]), 1), len(examples) - 1) for c, examples in by_class.items()}
     missing = round(share * len(labels)) - sum(taken.values())
     # What rounding down left over goes to the classes that lost most by it.
     for c in sorted(by_class, key=lambda c: taken[c] - exact[c]):
@@ -77,21 +77,21 @@ def split_holdout(labels: Labels, share: float, seed: int) -> Holdout:
 
 
 def split_counts(labels: Labels, held: npt.NDArray[np.int64], seed: int) -> Holdout:
-    """Set aside so many images of each class. `held`: by class."""
+    """Set aside so many examples of each class. `held`: by class."""
     by_class = _by_class(labels, seed)
     return _held_out(by_class, {c: int(held[c]) for c in by_class})
 
 
 def _held_out(by_class: dict[int, Indices], taken: dict[int, int]) -> Holdout:
     return Holdout(
-        train=_ascending(images[taken[c] :] for c, images in by_class.items()),
-        validation=_ascending(images[: taken[c]] for c, images in by_class.items()),
+        train=_ascending(examples[taken[c] :] for c, examples in by_class.items()),
+        validation=_ascending(examples[: taken[c]] for c, examples in by_class.items()),
     )
 
 
 @dataclass(frozen=True)
 class Folds:
-    fold: Labels  # [N], which fold scores the image
+    fold: Labels  # [N], which fold scores the example
     num_folds: int
     note: str  # what a reader should know about these folds, or empty
 
@@ -101,21 +101,21 @@ class Folds:
 
 
 def split_folds(labels: Labels, num_folds: int, seed: int, names: Sequence[str] | None = None) -> Folds:
-    """Each image is in one fold; a class's counts, and the folds' sizes, differ by one at most.
+    """Each example is in one fold; a class's counts, and the folds' sizes, differ by one at most.
 
-    No more folds than the largest class has images: with more, some folds would hold no class whole.
+    No more folds than the largest class has examples: with more, some folds would hold no class whole.
     """
     assert num_folds >= 2
     by_class = _by_class(labels, seed)
-    sizes = {c: len(images) for c, images in by_class.items()}
+    sizes = {c: len(examples) for c, examples in by_class.items()}
     largest = max(sizes.values(), default=0)
     if largest < 2:
-        raise SamplingError(f"folds: {num_folds} asked for, but no class has two images: nothing is left to train on "
-                            "when its only image is held out")
+        raise SamplingError(f"folds: {num_folds} asked for, but no class has two examples: nothing is left to train "
+                            "on when its only one is held out")
     dealt = min(num_folds, largest)
     notes = []
     if dealt < num_folds:
-        notes.append(f"{dealt} folds instead of {num_folds}: the largest class has {largest} images")
+        notes.append(f"{dealt} folds instead of {num_folds}: the largest class has {largest} examples")
     alone = {c: n for c, n in sizes.items() if n == 1}
     if alone:
         notes.append(f"never seen in training when scored: {_listed(alone, names)}")
@@ -138,7 +138,7 @@ def _tickets(count: int, seed: int) -> npt.NDArray[np.uint64]:
 
 
 def _by_class(labels: Labels, seed: int) -> dict[int, Indices]:
-    """Class -> its images in the order of their tickets."""
+    """Class -> its examples in the order of their tickets."""
     order = np.argsort(_tickets(len(labels), seed), kind="stable")
     return {int(c): order[labels[order] == c] for c in np.unique(labels)}
 

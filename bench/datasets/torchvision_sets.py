@@ -14,7 +14,7 @@ from bench.datasets import pictures
 from bench.datasets.base import Dataset, DatasetFacts, print_of
 from bench.datasets.facts_cache import cached_facts
 from bench.datasets.files import digests_of, shown, walk
-from bench.datasets.kinds import Labels
+from bench.datasets.kinds import KINDS, Labels, check_settings
 from bench.datasets.labelled import PictureOptions, divided, told_of_split
 from bench.keys import digest
 
@@ -70,10 +70,11 @@ LOADERS = {
 
 def facts(name: str, root: Path, options: PictureOptions) -> DatasetFacts:
     loader = LOADERS[name]
+    check_settings(KINDS["image"], options, name)
     marker = root / loader.marker
     files = list(walk(marker)) if marker.is_dir() else sorted(root.glob(f"*{marker.suffix}"))
     content = [[shown(path.relative_to(root)), sha] for path, sha in zip(files, digests_of(files), strict=True)]
-    identity = digest([REVISION, name, dataclasses.asdict(loader), content, options.model_dump(mode="json")])
+    identity = digest([REVISION, name, dataclasses.asdict(loader), content, options.in_key()])
     revision = f"torchvision-{identity}"
     question = {"name": name, "root": str(root), "revision": revision, "options": options.model_dump(mode="json")}
     return cached_facts(revision, lambda: fork_server.ask(f"reading {name} in {shown(root)}", answer, question))

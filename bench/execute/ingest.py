@@ -22,7 +22,7 @@ Unread = tuple[DataRef, dict[str, Any]]  # with its options, paths too
 
 
 def ingest(jobs: Iterable[Job], sources: Mapping[str, DataSource], cache: Path) -> None:
-    """Raises BenchError where images cannot be used. What is embedded is drawn by the workers."""
+    """Raises BenchError where examples cannot be used. What is embedded is drawn by the workers."""
     left: list[Unread] = []
     wanted = [job.spec.data.as_read for job in jobs]
     for ref in {digest([ref.name, ref.options, ref.revision]): ref for ref in wanted}.values():  # parts of one set once
@@ -32,7 +32,7 @@ def ingest(jobs: Iterable[Job], sources: Mapping[str, DataSource], cache: Path) 
         if entry.is_read and dataset_cache.kept(ref.name, options, cache, ref.revision) is None:
             left.append((ref, source.options))
     if left:
-        fork_server.ask("decoding images", _decode, (left, cache))
+        fork_server.ask("decoding data sets", _decode, (left, cache))
 
 
 def images_at_hand(
@@ -48,7 +48,7 @@ def images_at_hand(
                 return dataset_cache.load(ref.name, options, cache, ref.revision).of_classes(ref.classes)
             known = dataset_cache.kept_prints(ref.name, options, cache, ref.revision)
             return known.of_classes(ref.classes) if known is not None else None
-        except Exception:  # a third party's code: trainings on these images will say what is wrong
+        except Exception:  # a third party's code: trainings on these examples will say what is wrong
             return None
 
     return load

@@ -103,7 +103,7 @@ class Modality:
     handling: Callable[[], Handling]  # imports torch itself
     # Of what a suite says of a backbone, and the facts of backbone and data set: its pipeline.
     pipeline_for: Callable[[Any, Any, Any], Any]
-    example: str = "image"  # what people call one
+    example: str  # what people call one
     counted_as: str = ""  # what FLOPs are of, where not of examples as they are
     in_words: Callable[[Any], str] = str  # what a pipeline shows a network of each example
     # Of some examples' columns, what a page shows of them; None: nothing.

@@ -46,6 +46,7 @@ MODALITY = Modality(
     pipeline=Pipeline,
     handling=_handling,
     pipeline_for=_pipeline_for,
+    example="image",
     in_words=_in_words,
     glimpse=lambda columns: of_pictures(columns["images"]),
 )

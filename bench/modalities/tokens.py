@@ -41,7 +41,7 @@ class Masking:
 
     @property
     def is_random(self) -> bool:
-        return self.changes.mask + self.changes.drop > 0
+        return self.changes.is_random
 
     @property
     def num_views(self) -> int | None:

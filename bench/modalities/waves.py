@@ -33,7 +33,7 @@ class Changes:
 
     @property
     def is_random(self) -> bool:
-        return self.of != SoundChanges(widest=self.of.widest)
+        return self.of.is_random
 
     @property
     def num_views(self) -> int | None:

@@ -114,13 +114,13 @@ PITFALLS: dict[PitfallName, Pitfall] = {
         _extracted_in_training, trains=True,
     ),
     "training_mode_at_test": Pitfall(
-        "training mode at test", "The network is not put into evaluation mode: an answer depends on the other images "
+        "training mode at test", "The network is not put into evaluation mode: an answer depends on the others "
         "of its batch.",
         "Call eval() before testing.", "BatchNorm", _in_training(by_class=False),
     ),
     "training_mode_at_test_by_class": Pitfall(
-        "training mode at test, by class", "The network is not put into evaluation mode, and the test images come "
-        "one class after the other, as from folders.",
+        "training mode at test, by class", "The network is not put into evaluation mode, and the test examples "
+        "come one class after the other, as from folders.",
         "Call eval() before testing.", "BatchNorm", _in_training(by_class=True),
     ),
 }  # fmt: skip

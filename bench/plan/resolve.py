@@ -135,7 +135,7 @@ def resolve_dataset(asked: Asked, loc: Loc, problems: Problems) -> tuple[DataRef
     except Exception as error:  # a third party's code, most likely about a file of the person's
         problems.add(loc, f"dataset {name!r}: {type(error).__name__}: {error}")
         return None
-    every, told = options.model_dump(mode="json"), options.told(entry.where)
+    every = options.model_dump(mode="json")
     problems.finds.sources[written] = DataSource(every, facts)
     facts, part = replace(facts, modality=facts.modality or entry.modality), None
     if asked.classes is not None:
@@ -145,7 +145,8 @@ def resolve_dataset(asked: Asked, loc: Loc, problems: Problems) -> tuple[DataRef
             problems.add((*loc, "classes"), str(error))
             return None
         facts = facts.of_classes(part)
-    ref = DataRef(name, told, facts.revision, facts.num_classes, asked.metric or facts.metric, classes=part)
+    in_key, metric = options.in_key(entry.where), asked.metric or facts.metric
+    ref = DataRef(name, in_key, facts.revision, facts.num_classes, metric, classes=part)
     return ref, DataSource(every, facts)
 
 
@@ -181,7 +182,7 @@ def resolve_backbone(
         checked = checked_options(f"backbone {spec.name!r}", entry.options, spec.options, at)
         if checked is None:
             return None
-        options = checked.model_dump(mode="json")
+        options = checked.in_key()
     if facts.is_size_fixed and spec.image_size not in (None, facts.image_size):
         text = f"{spec.name!r} takes images of {facts.image_size} pixels only; build it for others with " \
                f"`options: {{img_size: {spec.image_size}}}`"

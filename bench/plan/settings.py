@@ -77,11 +77,11 @@ def training_of(suite: Suite, num_labels: int, recipe: Recipe, optimizer: Optimi
 
 
 def for_modality(training: Training, modality: str) -> Training:
-    """Changes of other data than a network takes are in no key: they do nothing there."""
-    text = training.text if modality == "text" and training.text != TextChanges() else None
-    sound = training.sound if modality == "sound" else None
+    """Changes of other data than a network takes are in no key, nor those that change nothing."""
     if modality == "image":
         return replace(training, text=None, sound=None)
+    text = training.text if modality == "text" and training.text is not None and training.text.is_random else None
+    sound = training.sound if modality == "sound" and training.sound is not None and training.sound.is_random else None
     views = training.views if text is not None or sound is not None else 0
     return replace(training, flip=False, shift=0, crop=0.0, views=views, text=text, sound=sound)
 

@@ -118,6 +118,10 @@ class TextChanges:
     mask: float = 0.0  # share of tokens that become the mask token
     drop: float = 0.0  # share of tokens that the network does not see; their places stay empty
 
+    @property
+    def is_random(self) -> bool:
+        return self.mask + self.drop > 0
+
 
 @dataclass(frozen=True)
 class Mel:
@@ -164,6 +168,10 @@ class SoundChanges:
     time_masks: int = 0
     mel_masks: int = 0
     widest: float = 0.125  # a mask, as a share of the clip's length or of its bands
+
+    @property
+    def is_random(self) -> bool:
+        return self != SoundChanges(widest=self.widest)
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,25 @@ def test_networks_for_sentences_say_how_they_are_pooled(tmp_path):
     (folder / "1_Pooling" / "config.json").write_text('{"pooling_mode_mean_tokens": true}')
     assert look(folder).options["pooling"] == "mean"
     assert look(folder, pooling="last").options["pooling"] == "last"
+    for modes, pooling in ((["cls_token"], "first"), (["lasttoken"], "last"), ([], "mean")):
+        says_pooling(folder, *modes)
+        assert look(folder).options["pooling"] == pooling
+
+
+@pytest.mark.parametrize("modes", [["max_tokens"], ["weightedmean_tokens"], ["cls_token", "mean_tokens"]])
+def test_a_way_of_pooling_that_is_not_built_is_never_replaced_by_another(tmp_path, modes):
+    folder = words.encoder_folder(tmp_path / "net")
+    (folder / "1_Pooling").mkdir()
+    says_pooling(folder, *modes)
+    with pytest.raises(BenchError, match=f"pools by {' and '.join(modes)}, which is not built here; choose with"):
+        look(folder)
+    assert look(folder, pooling="mean").options["pooling"] == "mean"
+
+
+def says_pooling(folder, *modes):
+    every = ("cls_token", "mean_tokens", "max_tokens", "weightedmean_tokens", "lasttoken")
+    told = {"word_embedding_dimension": 16, **{f"pooling_mode_{one}": one in modes for one in every}}
+    (folder / "1_Pooling" / "config.json").write_text(json.dumps(told))
 
 
 def test_the_hubs_cache_is_read(tmp_path, monkeypatch):

@@ -144,6 +144,14 @@ def test_the_table_of_a_run_says_it_too(bench, exam, place, folders):
     assert "exam.npz: 150 of 200 test images" in said.err
 
 
+def test_sets_of_any_modality_are_decoded_as_data(exam, place, folders, monkeypatch):
+    exam(num_test=0)
+    plan, asked = plan_from_file(place / "suites" / "small.yaml", (), folders), []
+    monkeypatch.setattr(ingest.fork_server, "ask", lambda what, *_: asked.append(what))
+    ingest.ingest(plan.jobs.values(), plan.sources, folders.roots("small").cache)
+    assert asked == ["decoding data sets"]
+
+
 def test_leave_taken_back_is_seen_even_where_nothing_is_left_to_train(bench, exam, place, folders):
     """The key does not know of the leave, the images do."""
     exam(num_test=150, more=" allow_overlap: true,")

@@ -54,6 +54,8 @@ def test_pairs_have_a_second_column(tmp_path):
     assert texts_of(one.train.columns["text"]) == [(first,) for first in PAIRS["premise"]]
     with pytest.raises(BenchError, match="no column 'hypothesis'; found"):
         read(options.model_copy(update={"second": "hypothesis"}))
+    with pytest.raises(BenchError, match=r"`image` and `text` \(or `second`\) are both given"):
+        read(options.model_copy(update={"image": "photo"}))
 
 
 def test_the_only_column_of_texts_is_taken_and_of_several_one_must_be_named(tmp_path):
@@ -63,9 +65,14 @@ def test_the_only_column_of_texts_is_taken_and_of_several_one_must_be_named(tmp_
         read(saved(tmp_path / "several", **PAIRS))
 
 
+def test_options_of_clips_are_refused(tmp_path):
+    with pytest.raises(BenchError, match="the option `rate` is for clips, and these are texts"):
+        read(saved(tmp_path, **ROWS).model_copy(update={"rate": 8_000}))
+
+
 def test_sets_of_pictures_keep_their_names():
     """The options that texts brought are in no digest while they are unset."""
-    told = HubOptions(path="x").told(("path",))
+    told = HubOptions(path="x").in_key(("path",))
     assert not {"text", "second"} & told.keys()
     older = {"side": None, "fit": "crop", "test_share": 0.2, "split_seed": 0, "image": "", "label": "", "train": "",
              "test": ""}  # fmt: skip

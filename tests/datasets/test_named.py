@@ -1,5 +1,6 @@
 """Public sets by name: found where they lie, in the forms that people have them, before anything is downloaded."""
 
+import dataclasses
 import gzip
 import struct
 
@@ -7,11 +8,13 @@ import numpy as np
 import pytest
 
 from bench import datasets
+from bench.backbones.weights_file import file_sha256
 from bench.datasets.base import PublicSize
 from bench.datasets.labelled import PictureOptions
 from bench.datasets.named import PUBLIC
-from bench.datasets.torchvision_sets import LOADERS
+from bench.datasets.torchvision_sets import LOADERS, REVISION
 from bench.errors import BenchError, Missing
+from bench.keys import digest
 from tests.datasets.pictured import class_folders, picture
 
 OPTIONS = PictureOptions()
@@ -129,6 +132,21 @@ def test_torchvisions_layout_beside_others_or_in_a_folder_of_the_sets_name(shelf
     assert loaded.train.images.shape == (40, 28, 28, 3)
     assert loaded.classes[0] == "T-shirt/top"
     assert (loaded.test.labels == np.arange(20) % 10).all()
+
+
+def test_options_of_clips_are_refused(shelf):
+    fashion(shelf)
+    with pytest.raises(BenchError, match="fashion_mnist: the option `seconds` is for clips, and these are pictures"):
+        opened("fashion_mnist", PictureOptions(seconds=1.0))
+
+
+def test_options_that_came_later_leave_revisions_of_torchvisions_layout_as_they_were(shelf):
+    fashion(shelf)
+    files = sorted((shelf / "FashionMNIST").rglob("*ubyte*"))
+    content = [[path.relative_to(shelf).as_posix(), file_sha256(path)] for path in files]
+    options = {"side": None, "fit": "crop", "test_share": 0.2, "split_seed": 0}
+    known = [REVISION, "fashion_mnist", dataclasses.asdict(LOADERS["fashion_mnist"]), content, options]
+    assert opened("fashion_mnist")[0].revision == f"torchvision-{digest(known)}"
 
 
 def test_a_set_without_a_test_split_is_divided_and_says_so(shelf):

@@ -149,7 +149,7 @@ def test_folds_use_each_image_once_and_are_even(labels, seed, num_folds):
 def test_folds_say_why_there_are_fewer():
     folds = split_folds(np.array([0, 0, 1, 1]), 3, 0)
     assert folds.num_folds == 2
-    assert folds.note == "2 folds instead of 3: the largest class has 2 images"
+    assert folds.note == "2 folds instead of 3: the largest class has 2 examples"
 
 
 def test_folds_say_which_class_stands_alone():
@@ -158,7 +158,7 @@ def test_folds_say_which_class_stands_alone():
 
 
 def test_folds_of_single_images_are_refused():
-    with pytest.raises(SamplingError, match="folds: 3 asked for, but no class has two images"):
+    with pytest.raises(SamplingError, match="folds: 3 asked for, but no class has two examples"):
         split_folds(np.arange(5), 3, 0)
 
 

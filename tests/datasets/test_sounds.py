@@ -5,6 +5,7 @@ import struct
 import sys
 import time
 import tracemalloc
+from itertools import product
 
 import numpy as np
 import pytest
@@ -106,8 +107,8 @@ def test_without_options_clips_have_16_kHz_and_the_options_are_in_no_older_key(f
     root, _ = folder
     plain = FolderOptions(path=str(root))
     assert load(plain).train.columns["wave"].shape[1] == 8000
-    assert set(plain.told()) == {"path", "side", "fit", "test_share", "split_seed"}
-    assert {"rate", "seconds"} <= set(options(root, seconds=1.0).told())
+    assert set(plain.in_key()) == {"path", "side", "fit", "test_share", "split_seed"}
+    assert {"rate", "seconds"} <= set(options(root, seconds=1.0).in_key())
 
 
 def test_a_table_of_paths_of_clips(folder, tmp_path):
@@ -236,6 +237,18 @@ def test_what_lies_beside_clips_leaves_them_clips(folder, beside, modality):
         for name in beside:
             (root / name.format(n=number)).write_text("what is said")
     assert scan(root).modality == modality
+
+
+@pytest.mark.parametrize(("suffix", "word", "option", "value", "of"), [
+    ("txt", "texts", "seconds", 2.0, "clips"), ("txt", "texts", "side", 32, "pictures"),
+    ("png", "pictures", "rate", 8_000, "clips"), ("wav", "clips", "fit", "squash", "pictures"),
+])  # fmt: skip
+def test_options_of_other_data_are_refused(tmp_path, suffix, word, option, value, of):
+    for label, number in product("ab", range(3)):
+        (tmp_path / "set" / label).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "set" / label / f"{number}.{suffix}").write_text("what is said")
+    with pytest.raises(DataError, match=f"set: the option `{option}` is for {of}, and these are {word}"):
+        facts(FolderOptions(path=str(tmp_path / "set"), **{option: value}))
 
 
 @pytest.mark.parametrize(("form", "endian"), [

@@ -42,6 +42,15 @@ def test_a_table_of_texts(tmp_path):
     assert loaded.train.modality == "text"
 
 
+def test_a_column_of_pictures_that_is_asked_for_is_never_replaced_by_texts(tmp_path):
+    path = table(tmp_path / "a.csv")
+    with pytest.raises(DataError, match=r"no column 'photo'; found 'text', 'label', 'split'"):
+        read(f"csv:{path}", image="photo")
+    for more in ({"text": "text"}, {"second": "label"}):
+        with pytest.raises(DataError, match=r"`image` and `text` \(or `second`\) are both given"):
+            read(f"csv:{path}", image="photo", **more)
+
+
 def test_any_script_survives(tmp_path):
     rows = [("日本語のテキスト", "a", "train"), ("naïve — “quoted”, with, commas", "b", "train"),
             ("🙂 emoji", "a", "train"), ("line one\nline two", "b", "train"), ("é vs é", "a", "test"),
@@ -143,9 +152,9 @@ def test_labels_beside_pictures_leave_them_pictures(tmp_path):
 
 def test_options_that_came_later_leave_keys_as_they_were(tmp_path):
     _, given = asked(f"csv:{tmp_path}/a.csv")
-    assert set(given.told(("path",))) == {"side", "fit", "test_share", "split_seed", "image", "label", "split"}
+    assert set(given.in_key(("path",))) == {"side", "fit", "test_share", "split_seed", "image", "label", "split"}
     _, given = asked(f"csv:{tmp_path}/a.csv", second="claim")
-    assert given.told(("path",))["second"] == "claim"
+    assert given.in_key(("path",))["second"] == "claim"
 
 
 @pytest.mark.parametrize(("first", "second", "kept"), [

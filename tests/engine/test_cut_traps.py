@@ -87,7 +87,7 @@ def test_images_of_a_batch_that_are_mixed():
         def forward(self, x):
             return self.classify(self.side(self.mean(self.stem(x))))
 
-    assert refused(Mixes()) == "the features of an image depend on the rest of its batch"
+    assert refused(Mixes()) == "the features of an example depend on the rest of its batch"
 
 
 class Windows(nn.Module):
@@ -115,7 +115,7 @@ def test_windows_are_features_of_their_image(across):
             return self.head(x.mean((1, 3, 4)))
 
     if across:
-        assert refused(Cuts()) == "the features of an image depend on the rest of its batch"
+        assert refused(Cuts()) == "the features of an example depend on the rest of its batch"
     else:
         assert [f.shape[1:] for f in checked(network_of(Cuts())).static(images_of(3))] == [(4, 4, 4, 4)]
 

@@ -162,7 +162,7 @@ def test_too_few_images_are_told(tmp_path, monkeypatch):
     monkeypatch.setattr(distance, "FEWEST", 61)
     _, final = final_of(asked(tmp_path, notice=lambda _: None))
     assert final.result["distance"]["error"] == (
-        "ValueError: 60 images of each side; 61 are the fewest that say anything"
+        "ValueError: 60 examples of each side; 61 are the fewest that say anything"
     )
 
 

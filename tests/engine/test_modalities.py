@@ -109,7 +109,8 @@ def point(monkeypatch):
     def check(columns):
         assert columns["places"].shape[1:] == (3,)
 
-    entry = Modality("point", "points", ("places", "weights"), check, Scaling, PointHandling, lambda *_: Scaling(0.5))
+    entry = Modality("point", "points", ("places", "weights"), check, Scaling, PointHandling, lambda *_: Scaling(0.5),
+                     "point")
     monkeypatch.setitem(MODALITIES, "point", entry)
     facts = DatasetFacts(3, 1, 60, 103, 12, "points-0")
     monkeypatch.setitem(

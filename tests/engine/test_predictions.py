@@ -151,8 +151,8 @@ def test_too_many_probabilities_are_not_kept_and_that_is_said(tmp_path, monkeypa
     _, final = toys.everything(context, toys.fit_spec(recipe=toys.recipe("linear_probe", 6)))
     found = told(context, final)
     assert (found.probabilities, found.log_truth is None) == (None, False)
-    assert said == ["tiny: probabilities of 103 test images and 3 classes would take 0 MiB for each final; only those "
-                    "of the predicted and the true class are kept"]  # fmt: skip
+    assert said == ["tiny: probabilities of 103 test examples and 3 classes would take 0 MiB for each final; only "
+                    "those of the predicted and the true class are kept"]  # fmt: skip
     assert MOST_PROBABILITIES == 64 << 20
 
 

@@ -9,10 +9,11 @@ import torch
 from bench.backbones.encoders import BACKBONE
 from bench.datasets import DATASETS, tones
 from bench.datasets.tones import TonesOptions
+from bench.engine.train.setting import SourceNetwork
 from bench.keys import digest
 from bench.modalities.sound import PICTURE
 from bench.modalities.waves import Changes, SoundHandling
-from bench.spec.refs import BackboneRef, DataRef, Engine, SoundChanges, SoundPipeline, Weights
+from bench.spec.refs import BackboneRef, DataRef, Engine, LabelBudget, SoundChanges, SoundPipeline, Weights
 from tests.backbones.test_sound_encoders import CONFIGS, WAVE_FRONT
 from tests.engine import toys
 from tests.engine.test_staging import assert_alike
@@ -38,7 +39,7 @@ def few(monkeypatch):
                                 num_train=24, num_test=18)  # fmt: skip
     entry = dataclasses.replace(tones.TONES, name="few", facts=lambda options: facts, load=load)
     monkeypatch.setitem(DATASETS, "few", entry)
-    return DataRef("few", tones.TonesOptions().told(), facts.revision, 3)
+    return DataRef("few", tones.TonesOptions().in_key(), facts.revision, 3)
 
 
 def wave_encoder(name):
@@ -89,6 +90,16 @@ def test_what_is_frozen_is_computed_once(tmp_path, few):
     context = toys.context(tmp_path, engine=Engine(fleet=1))
     _, final = toys.everything(context, fit("waves", "linear_probe", few))
     assert final.cost["engine"]["frozen"][0] == "kept"
+
+
+@pytest.mark.parametrize(("strategy", "why"), [
+    ("source_only", "needs labelled source clips: a backbone with `pretrain: {dataset: ...}`"),
+    ("replay", "needs the clips that the backbone was pretrained on: `pretrain: {dataset: ...}`"),
+])  # fmt: skip
+def test_what_is_lacking_is_called_clips(tmp_path, few, monkeypatch, strategy, why):
+    monkeypatch.setattr("bench.engine.common.sources.network_as_taught", lambda ref, *_: SourceNetwork(None, 3))
+    spec = dataclasses.replace(fit("pictures", strategy, few), budget=LabelBudget("full"))
+    assert toys.everything(toys.context(tmp_path), spec)[1].error == why
 
 
 def clips(num=6):

@@ -50,5 +50,5 @@ def test_what_goes_wrong_in_a_fork_is_told_in_one_line(function, question, told)
 
 def test_a_server_that_cannot_start_is_told(monkeypatch, tmp_path):
     monkeypatch.setattr(fork_server, "fork", lambda *_: fail(EOFError()))
-    with pytest.raises(BenchError, match="^decoding images failed: the server of forks ended; it said why above$"):
-        fork_server.ask("decoding images", ingest._decode, ([], tmp_path))
+    with pytest.raises(BenchError, match="^decoding data sets failed: the server of forks ended; it said why above$"):
+        fork_server.ask("decoding data sets", ingest._decode, ([], tmp_path))

@@ -1,9 +1,13 @@
 """A job's key is all that determines its numbers: it reacts to each field, and to nothing else."""
 
 import dataclasses
+from typing import Annotated
 
 import pytest
+from pydantic import Field
 
+from bench import backbones
+from bench.catalogue import LATER, Options
 from bench.spec.job import FitSpec, Job, PretrainSpec, trial_key, unchosen_key
 from bench.spec.recipe import OwnHead, Phase, Recipe, Schedule, Solve, StopEarly, Via, uniform
 from bench.spec.refs import BackboneRef, DataRef, LabelBudget, NewHead, Pipeline, Search, Training, Weights
@@ -182,3 +186,23 @@ def test_where_a_checkpoint_lies_is_in_no_key(plan, folder):
         (folder / place).write_bytes(content)
         found.append(keys(plan(text.replace("W", place.removeprefix("suites/")))))
     assert found[0] == found[1] != found[2]
+
+
+class Later(Options):
+    width: int = 4
+    depth: Annotated[int | None, Field(json_schema_extra=LATER)] = None
+
+
+class Before(Options):
+    width: int = 4
+
+
+def test_an_option_that_a_backbone_has_only_lately_moves_keys_where_it_is_set(plan, monkeypatch):
+    def keys(options, written=""):
+        entry = dataclasses.replace(backbones.BACKBONES["toy_conv"], options=options)
+        monkeypatch.setitem(backbones.BACKBONES, "toy_conv", entry)
+        return plan(SMALL.replace("{name: toy_conv", f"{{name: toy_conv{written}")).jobs.keys()
+
+    before = keys(Before)
+    assert keys(Later) == before
+    assert not keys(Later, ", options: {depth: 2}") & before

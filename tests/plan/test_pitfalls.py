@@ -40,6 +40,12 @@ def test_the_catalogue_has_every_name_that_a_suite_may_use():
     assert len({one.words for one in PITFALLS.values()}) == len(PITFALLS)
 
 
+def test_mistakes_that_networks_of_sound_can_make_speak_of_no_images():
+    made = [one for one in PITFALLS.values() if "images" not in one.needs]
+    assert len(made) == 4
+    assert not [one.words for one in made if "image" in f"{one.wrong} {one.right}".lower()]
+
+
 def test_every_mistake_that_can_happen_has_a_cell_and_no_other(plan):
     made = plan(SUITE)
     everything = set(PITFALLS)

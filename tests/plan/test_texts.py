@@ -64,6 +64,24 @@ def test_changes_that_change_nothing_are_in_no_key(plan):
     assert for_modality(toys.TRAINING, "text").text is None
 
 
+def test_changes_of_clips_that_change_nothing_are_in_no_key_either(plan):
+    text = """\
+name: clips
+datasets: [{name: tones, labels_per_class: [4]}]
+backbones: [{name: small_resnet, takes: log_mel}]
+strategies: [full_finetune]
+training: {steps: 20, batch_size: 8}
+search: {scope: cell, trials: 3}
+repeats: 1
+"""
+    plain = plan(text)
+    for nothing in ("{}", "{shift: 0, widest: 0.5}"):
+        none = plan(changed("training: {", f"training: {{augment: {{views: 2, sound: {nothing}}}, ", text))
+        assert none.jobs.keys() == plain.jobs.keys()
+    some = plan(changed("training: {", "training: {augment: {sound: {shift: 0.1}}, ", text))
+    assert not some.jobs.keys() & plain.jobs.keys()
+
+
 def test_an_objective_of_labels_is_in_no_key(plan):
     plain, said = plan(TEXT), plan(changed("epochs: 1", "epochs: 1, objective: labels"))
     masked = plan(changed("epochs: 1", "epochs: 1, objective: masked"))
@@ -87,7 +105,8 @@ strategies: [scratch]
 @pytest.mark.parametrize(("text", "said"), [
     (changed("training: {", "training: {augment: {text: {mask: 0.6, drop: 0.4}}, "), "take 1 of the tokens together"),
     (changed("epochs: 1", "epochs: 1, objective: rows"), "backbones[0].pretrain.objective"),
-    (changed("{name: small_transformer,", "{name: small_transformer, options: {heads: 3},"), "64 is no multiple of 3"),
+    (changed("{name: small_transformer,", "{name: small_transformer, options: {heads: 3},"),
+     "backbone 'small_transformer': width is shared evenly by the heads, and 64 is no multiple of 3. Its options"),
 ])  # fmt: skip
 def test_what_is_wrong_is_told(refused, text, said):
     assert said in "\n".join(refused(text))

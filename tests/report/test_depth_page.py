@@ -218,7 +218,9 @@ def test_what_each_unit_counts_is_drawn_for_each_task(made):
 def test_shares_of_units_are_means_over_the_repeats(made):
     told = changed(made, lambda row: (0.1 * row["repeat"], None) if row["strategy"] == "scratch" else (), "mix")
     rows = told.finals[(told.finals["strategy"] == "scratch") & (told.finals["status"] == "ok")]
-    for one in of_units(told.finals, "mix"):
+    found = of_units(told.finals, "mix")
+    assert {one.task[:2] for one in found} == set(zip(rows["dataset"], rows["budget"], strict=True))
+    for one in found:
         mine = rows[(rows["dataset"] == one.task[0]) & (rows["budget"] == one.task[1])]
         assert one.units[0].mean == pytest.approx(0.1 * mine["repeat"].mean())
         assert [unit.n for unit in one.units] == [len(mine), 0]

@@ -172,6 +172,8 @@ def test_words_and_numbers_of_a_hashing_tokenizer_are_those_that_it_has():
 
 
 def test_every_modality_has_words_of_its_own():
+    with pytest.raises(TypeError, match="'example'"):
+        Modality("point", "points", (), lambda _: None, int, lambda: None, lambda *_: None)
     default = Modality.__dataclass_fields__["in_words"].default
     assert all(one.in_words is not default for one in MODALITIES.values())
 

@@ -192,7 +192,7 @@ class Context:
         size = num_test * ref.num_classes * 2  # of probabilities in half precision
         if self.keeps != "full" or size < MOST_PROBABILITIES:
             return self.keeps
-        self.notice(f"{ref.name}: probabilities of {num_test} test images and {ref.num_classes} classes would take "
+        self.notice(f"{ref.name}: probabilities of {num_test} test examples and {ref.num_classes} classes would take "
                     f"{size >> 20} MiB for each final; only those of the predicted and the true class are kept")
         return "classes"
 

@@ -2,8 +2,8 @@
 final's record. Asked only where a suite says so, of networks that were pretrained inside it.
 
 Nothing here is of any training: the same numbers stand in all finals of one target and one network. They are found out
-once and remembered beside the features, by the content of weights and images. Source images are those of its test
-split, which the network has not learned from; the target's are of its training split.
+once and remembered beside the features, by the content of weights and examples. Source examples are those of its
+test split, which the network has not learned from; the target's are of its training split.
 """
 
 from typing import Any
@@ -29,7 +29,7 @@ from bench.store.remembered import find_out_once
 from bench.store.results import Distance
 
 FORM = 3  # of what is remembered: another way of measuring has another number
-MOST = 512  # images of each side, as many of one as of the other
+MOST = 512  # examples of each side, as many of one as of the other
 FEWEST = 20
 FOLDS = 5
 PENALTY = 0.001  # of each classifier, by the scale of `closed_forms.py`
@@ -81,7 +81,7 @@ def _samples(source: Examples, target: Examples) -> tuple[Examples, Examples]:
     """The same ones every time, and as many of both."""
     num = min(len(source), len(target), MOST)
     if num < FEWEST:
-        raise ValueError(f"{num} images of each side; {FEWEST} are the fewest that say anything")
+        raise ValueError(f"{num} examples of each side; {FEWEST} are the fewest that say anything")
     return _some(source, num, "source"), _some(target, num, "target")
 
 

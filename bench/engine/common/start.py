@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bench import modalities
 from bench.backbones.weights_file import file_sha256
 from bench.engine.common import labels as labels_of
 from bench.engine.common.context import Context, OnDevice
@@ -137,9 +138,9 @@ def data_of(spec: FitSpec, context: Context) -> OnDevice:
     target = context.data(spec.data, spec.pipeline)
     if spec.recipe.labels is None:
         return target
-    root = root_of(spec.backbone, context).weights
+    root, example = root_of(spec.backbone, context).weights, modalities.of(spec.pipeline).example
     if root.origin != "pretrain":
-        raise NotApplicable("needs labelled source images: a backbone with `pretrain: {dataset: ...}`")
+        raise NotApplicable(f"needs labelled source {example}s: a backbone with `pretrain: {{dataset: ...}}`")
     source = context.data(pretraining_of(root, context).learned.data, spec.pipeline)
     if absent := [name for name in target.classes if name not in source.classes]:
         shown = ", ".join(map(repr, absent[:SHOWN])) + (f" and {len(absent) - SHOWN} more" if absent[SHOWN:] else "")
@@ -149,7 +150,7 @@ def data_of(spec: FitSpec, context: Context) -> OnDevice:
         numbers[source.classes.index(name)] = number
     train, validation = (_of_target(split, numbers, target.train.metric) for split in (source.train, source.test))
     if not len(validation):
-        raise NotApplicable("needs test images of the source that show the target's classes")
+        raise NotApplicable(f"needs test {example}s of the source that show the target's classes")
     return replace(target, train=train, validation=validation)
 
 

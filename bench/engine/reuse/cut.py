@@ -98,7 +98,7 @@ def _cut(network: Network, depth: int, example: Tensor, is_padded: bool) -> Cut:
         kept = static[-num:]
         cannot = [call for call in kept if not _can_be_kept(call)]
         if cannot:
-            raise CannotCut(f"the output of {cannot[0].name[0]} is not one row for each image")
+            raise CannotCut(f"the output of {cannot[0].name[0]} is not one row for each example")
         replay = Replay(module, static, kept, None if with_input else image, length=images.shape[1] if is_padded else 0)
         found = Cut(Static(module, kept, with_input), Live(module, replay), tuple(sorted(names)))
         refusal = _refusal(network, found, images)
@@ -196,7 +196,7 @@ def _disagreement(network: Network, found: Cut, images: Tensor) -> str:
     replay, features = found.live.replay, found.static(images)
     for one, other in zip(features, found.static(images[:2]), strict=True):
         if not _is_near(one[:2], other):
-            return "the features of an image depend on the rest of its batch"
+            return "the features of an example depend on the rest of its batch"
     for evaluating, num in product((True, False), (3, 2)):
         given = tuple(one[:num].clone() for one in features)
         with in_eval_mode(network.module) if evaluating else contextlib.nullcontext():

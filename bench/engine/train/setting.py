@@ -59,7 +59,9 @@ class TrainingSetting:
     def source_images(self) -> Examples:
         found = self.find_source().train
         if found is None:
-            raise NotApplicable("needs the images that the backbone was pretrained on: `pretrain: {dataset: ...}`")
+            example = modalities.of(self.pipeline).example
+            raise NotApplicable(f"needs the {example}s that the backbone was pretrained on: "
+                                "`pretrain: {dataset: ...}`")
         return found
 
     @contextmanager
