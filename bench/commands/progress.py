@@ -6,10 +6,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from bench.execute.ahead import network_of
 from bench.execute.display import duration
 from bench.execute.placement import count_gpus
 from bench.execute.roots import Roots
-from bench.keys import digest
 from bench.plan.agreement import agreeing
 from bench.plan.plan import Plan
 from bench.plan.work import Estimator
@@ -74,11 +74,11 @@ def time_left(progress: Progress) -> str:
 
 
 def guessed(progress: Progress, seconds: Mapping[str, float]) -> str:
-    """Before the first record. `seconds`: of a pass of one example, by the backbone's digest, as timed here."""
+    """Before the first record. `seconds`: of a pass of one example, by network, as timed here."""
     estimator, total = Estimator.of(progress.plan), STARTING
     for key, count in progress.left.items():
         job = progress.plan.jobs[key]
-        took = seconds.get(digest(job.spec.backbone), max(seconds.values(), default=0.0))
+        took = seconds.get(network_of(job.spec.backbone), max(seconds.values(), default=0.0))
         total += (estimator.work(job) * took + BETWEEN) * count / (count_gpus() or num_cores())
     return f"about {duration(total)} here, guessed from a short measurement" if seconds else ""
 

@@ -10,6 +10,7 @@ from bench.keys import digest
 from bench.plan.plan import Cell, Plan
 from bench.provenance import version_of
 from bench.spec.job import FitSpec
+from bench.spec.refs import BackboneRef
 from bench.store.remembered import recall, remember
 
 LOOK = 1  # bumped when a look finds out something else
@@ -20,7 +21,7 @@ Question = tuple[FitSpec, Path | None]
 class Ahead:
     weights: dict[str, str]  # backbone's label -> why its checkpoint does not fit
     strategies: dict[tuple[str, str], str]  # backbone's and strategy's labels -> why they do not
-    seconds: dict[str, float]  # digest of a backbone -> of one pass of one example
+    seconds: dict[str, float]  # network -> of one pass of one example
 
 
 def look_ahead(plan: Plan, cache: Path, timed: bool) -> Ahead:
@@ -43,8 +44,13 @@ def look_ahead(plan: Plan, cache: Path, timed: bool) -> Ahead:
         if seen.get("strategy"):
             ahead.strategies[backbone, strategy] = seen["strategy"]
         if (took := found.get(_key("step", spec))) is not None:
-            ahead.seconds[digest(spec.backbone)] = took
+            ahead.seconds[network_of(spec.backbone)] = took
     return ahead
+
+
+def network_of(backbone: BackboneRef) -> str:
+    """Whatever its weights."""
+    return digest([backbone.name, backbone.options])
 
 
 def refuse_unfit(plan: Plan, ahead: Ahead) -> None:
