@@ -6,7 +6,11 @@ Nothing here is part of any key: what is found is named by its content.
 import os
 from pathlib import Path
 
+from bench.errors import nearest
+
 DATA = "BENCH_DATA"  # the environment variable: folders; --data puts one before them
+
+MOST = 10_000  # names of a folder that are compared with a misspelt one
 
 
 def machine_cache() -> Path | None:
@@ -41,3 +45,21 @@ def find_file(name: str, beside: Path | None = None) -> Path | None:
         return next((path for path in tried if path.exists()), None)
     except (OSError, RuntimeError, ValueError):  # a name too long, a folder that is closed, nobody's home
         return None
+
+
+def near_file(name: str, beside: Path | None = None) -> str:
+    """`; did you mean 'photos'?`: the nearest name where this one was looked for, or in the `weights` of a data folder;
+    "" where nothing is near."""
+    try:
+        given = Path(name).expanduser()
+        bases = [*([beside] if beside else []), Path(), *data_folders()]
+        found = {entry.name: str(given.parent / entry.name) for base in bases for entry in _entries(base / given.parent)}
+        found |= {entry.name: str(Path("weights", entry.name)) for base in bases for entry in _entries(base / "weights")}
+    except (OSError, RuntimeError, ValueError):
+        return ""
+    close = nearest(given.name, found, limit=1)
+    return f"; did you mean {found[close[0]]!r}?" if close else ""
+
+
+def _entries(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir())[:MOST] if folder.is_dir() else []

@@ -15,7 +15,7 @@ INSTALL = {
 
 
 def show_completion(shell: str) -> int:
-    from typer.completion import get_completion_script
+    from typer.completion import get_completion_script  # type: ignore[attr-defined]  # it is imported there
 
     say(f"# {INSTALL[shell]}")
     for line in get_completion_script(prog_name=PROGRAM, complete_var=ASKED, shell=shell).splitlines():
@@ -26,7 +26,7 @@ def show_completion(shell: str) -> int:
 
 def answer(command: Any) -> int:
     """What a shell asks for."""
-    from typer.completion import completion_init, shell_complete
+    from typer.completion import completion_init, shell_complete  # type: ignore[attr-defined]
 
     completion_init()
     return shell_complete(command, {}, PROGRAM, ASKED, os.environ[ASKED])

@@ -69,9 +69,8 @@ def _line(row: Row) -> str:
         wrong = f", {row['went_wrong']} went wrong" if row["went_wrong"] else ""
         return f"{row['finished']} of {row['planned']} trainings{wrong}. {row['description']}".rstrip()
     absent = str(row.get("here") or "")
-    return row.get("description", " ".join(row.get("weights", ()))) + (
-        f" ({absent.replace('no', 'not here', 1)})" if absent.startswith("no") else ""
-    )
+    told = str(row.get("description", " ".join(row.get("weights", ()))))
+    return f"{told} ({absent.replace('no', 'not here', 1)})" if absent.startswith("no") else told
 
 
 def _read_on(what: str, timm_glob: str | None) -> str:
