@@ -53,13 +53,15 @@ def near_file(name: str, beside: Path | None = None) -> str:
     try:
         given = Path(name).expanduser()
         bases = [*([beside] if beside else []), Path(), *data_folders()]
-        found = {entry.name: str(given.parent / entry.name) for base in bases for entry in _entries(base / given.parent)}
-        found |= {entry.name: str(Path("weights", entry.name)) for base in bases for entry in _entries(base / "weights")}
+        found = {one: str(Path("weights", one)) for base in bases for one in _names_in(base / "weights")}
+        found |= {one: str(given.parent / one) for base in bases for one in _names_in(base / given.parent)}
     except (OSError, RuntimeError, ValueError):
         return ""
     close = nearest(given.name, found, limit=1)
     return f"; did you mean {found[close[0]]!r}?" if close else ""
 
 
-def _entries(folder: Path) -> list[Path]:
-    return sorted(folder.iterdir())[:MOST] if folder.is_dir() else []
+def _names_in(folder: Path) -> list[str]:
+    """Suites aside: they name data and are none."""
+    found = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    return [name for name in found if not name.endswith((".yaml", ".yml"))][:MOST]

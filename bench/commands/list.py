@@ -31,7 +31,8 @@ def show_list(what: str, name: str | None, timm_glob: str | None, place: tuple[P
         as_json(rows)
     elif rows:
         _print(rows)
-        note(_read_on(what, timm_glob))
+        if sys.stdout.isatty():
+            note(_read_on(what, timm_glob))
     else:
         note(f"no {what} here")
     return 0

@@ -1,4 +1,4 @@
-"""What can be known of a plan before it trains: asked once where torch is (`engine/ahead.py`), then remembered."""
+"""What can be known of a plan before it trains: asked once where torch is (`engine/jobs/ahead.py`), then remembered."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -27,17 +27,17 @@ class Ahead:
 def look_ahead(plan: Plan, cache: Path, timed: bool) -> Ahead:
     """`timed`: steps too. Nothing is asked where nothing can be wrong."""
     ahead = Ahead({}, {}, {})
-    asked = {(cell.backbone, cell.strategy): (cell, _spec(plan, cell)) for cell in plan.cells}
+    asked = {(cell.backbone, cell.strategy): _spec(plan, cell) for cell in plan.cells}
     fits: dict[str, Question] = {}
     steps: dict[str, Question] = {}
-    for cell, spec in asked.values():
+    for spec in asked.values():
         path = _checkpoint(plan, spec)
         if spec.recipe.own_head is None and (path is not None or spec.recipe.adapt or spec.recipe.tensors != "all"):
             fits[_key("fit", spec)] = (spec, path)
         if timed:
             steps.setdefault(_key("step", spec), (spec, None))
     found = _answers_of({"fit": fits, "step": steps}, cache)
-    for (backbone, strategy), (cell, spec) in asked.items():
+    for (backbone, strategy), spec in asked.items():
         seen = found.get(_key("fit", spec), {})
         if seen.get("weights"):
             ahead.weights.setdefault(backbone, seen["weights"])
@@ -105,7 +105,7 @@ def _answers_of(questions: dict[str, dict[str, Question]], cache: Path) -> dict[
 
 def _answers(questions: dict[str, dict[str, Question]]) -> dict[str, Any]:
     """In the other process."""
-    from bench.engine.ahead import look, seconds_of_a_pass
+    from bench.engine.jobs.ahead import look, seconds_of_a_pass
 
     made: dict[str, Any] = {key: asdict(look(*one)) for key, one in questions["fit"].items()}
     return made | {key: seconds_of_a_pass(spec) for key, (spec, _) in questions["step"].items()}

@@ -25,9 +25,10 @@ class Display:
         self._progress: Progress | None = None
         if self._stream.isatty():
             # Titles hold names of users: nothing in them is markup.
+            shrinking = Column(ratio=1, no_wrap=True, overflow="ellipsis")
             self._progress = Progress(
                 # A narrow window takes from the title, never from the figures.
-                TextColumn("{task.description}", markup=False, table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")),
+                TextColumn("{task.description}", markup=False, table_column=shrinking),
                 BarColumn(bar_width=BAR, table_column=_fixed()),
                 TextColumn("{task.fields[count]}", markup=False, table_column=_fixed()),
                 TimeElapsedColumn(table_column=_fixed()),

@@ -249,7 +249,7 @@ def _check_size(
     if runs > max_runs:
         raise SuiteError([
             f"{loaded.path}: {cells:,} cells make {runs:,} trainings, over the {max_runs:,} allowed: each has "
-            f"{suite.search.trials:,} trials and {suite.repeats:,} repeats; lower these (`run --max-runs N` allows more)"
+            f"{suite.search.trials:,} trials and {suite.repeats:,} repeats; lower these, or `run --max-runs N`"
         ])
 
 

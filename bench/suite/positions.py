@@ -144,7 +144,7 @@ def _events(text: str, reader: "_Reader") -> Iterator[Any]:
         place = reader.place(error.problem_mark or error.context_mark)
         if "'\\t'" in words:
             words = "a tab; YAML is indented by spaces alone"
-        elif str(error.context).startswith("while parsing a flow") and error.context_mark is not None:
+        elif str(error.context).startswith("while parsing a flow") and reader.origin.line and error.context_mark:
             opened = "{" if "mapping" in str(error.context) else "["
             words += f"; the {opened!r} at {reader.place(error.context_mark)} may not be closed"
         raise Unreadable(Problem(place, (), f"not valid YAML: {words}")) from None

@@ -71,14 +71,17 @@ def test_backbones(bench):
     assert rows.keys() == set(BACKBONES)
     assert all(row["units"][:1] in ([], ["stem"]) for row in rows.values())  # an entry for many has none of its own
     assert [rows[name]["modality"] for name in ("small_resnet", "hf", "yamnet")] == ["image", "text", "sound"]
-    assert f"of the {len(timm_names.index())} timm architectures" in bench("list", "backbones").err
+    assert bench("list", "backbones").err == ""  # a file has the names alone
 
 
 @pytest.mark.parametrize("what", ["suites", "datasets", "backbones", "strategies", "runs"])
 def test_a_terminal_of_80_columns_has_a_line_for_each_and_60_at_most(bench, monkeypatch, what):
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    lines = bench("list", what).out.splitlines()
+    said = bench("list", what)
+    lines = said.out.splitlines()
+    if what == "backbones":
+        assert f"of the {len(timm_names.index())} timm architectures" in said.err
     assert len(lines) <= 60
     assert max(map(len, lines), default=0) <= 80
     monkeypatch.undo()
