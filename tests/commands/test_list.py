@@ -74,7 +74,7 @@ def test_backbones(bench):
     assert bench("list", "backbones").err == ""  # a file has the names alone
 
 
-@pytest.mark.parametrize("what", ["suites", "datasets", "backbones", "strategies", "runs"])
+@pytest.mark.parametrize("what", ["suites", "datasets", "backbones", "strategies", "references", "runs"])
 def test_a_terminal_of_80_columns_has_a_line_for_each_and_60_at_most(bench, monkeypatch, what):
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)

@@ -15,7 +15,7 @@ USAGE = [
     (("plan", "suites/small.yaml", "--bogus"), "No such option: --bogus. See python -m bench plan --help"),
     (("lst",), "No such command 'lst'. Did you mean 'list'? See python -m bench --help"),
     (("plan",), "Missing argument 'SUITE'. See python -m bench plan --help"),
-    (("list", "suite"), "'suite' is not one of 'suites', 'datasets', 'backbones', 'strategies', 'runs'"),
+    (("list", "suite"), "'suite' is not one of 'suites', 'datasets', 'backbones', 'strategies', 'references', 'runs'"),
     (("run", "suites/small.yaml", "--workers", "many"), "Invalid value for '--workers'"),
     (("run", "suites/small.yaml", "--rerun", "some"), "'some' is not one of 'failed', 'all'"),
     (("list", "datasets", "--timm", "x"), "--timm goes with `list backbones`, not with `list datasets`"),

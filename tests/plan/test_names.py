@@ -21,7 +21,7 @@ repeats: -1
 
 def lines_of(text: str) -> list[str]:
     with pytest.raises(SuiteError) as refused:
-        load_suite(Path("x.yaml"), text=text, names=wrong_names)
+        load_suite(Path("x.yaml"), text=text, also=wrong_names)
     return list(refused.value.problems)
 
 
