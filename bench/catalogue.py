@@ -3,6 +3,7 @@
 The three catalogues are `bench/datasets`, `bench/backbones` and `bench/strategies`.
 """
 
+import json
 import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -83,12 +84,18 @@ def names(kind: str, built_in: Mapping[str, Any]) -> list[str]:
 
 
 def describe_options(model: type[Options]) -> str:
-    """`factor: float = 2.6, upto: int or 'all'`, for messages and `bench list`."""
+    """`factor: float = 2.6, upto: int or 'all', seed: int or null = null`: defaults as YAML has them."""
     parts = []
     for name, spec in model.model_fields.items():
         kind = type_text(spec.annotation)
-        parts.append(f"{name}: {kind}" if spec.is_required() else f"{name}: {kind} = {spec.default!r}")
+        default = "" if spec.is_required() else f" = {yaml_text(spec.get_default(call_default_factory=True))}"
+        parts.append(f"{name}: {kind}{default}")
     return ", ".join(parts) or "none"
+
+
+def yaml_text(value: Any) -> str:
+    """`null`, not None: as a person may write it in a suite."""
+    return json.dumps(value, ensure_ascii=False)
 
 
 def type_text(annotation: Any) -> str:

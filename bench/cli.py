@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from bench import __version__
 from bench.cli_gate import baseline_app, gate
 from bench.cli_types import (
     MAX_RUNS,
@@ -31,21 +32,46 @@ from bench.cli_types import (
     look_in,
 )
 from bench.commands.endings import ending
-from bench.commands.output import flush, note
+from bench.commands.output import flush, note, say
 from bench.errors import REFUSED
 
 NAME = "python -m bench"
+# Every variable that this code reads (tests/commands/test_way_in.py).
+ENVIRONMENT = " ".join([
+    "Environment:",
+    "BENCH_DATA: folders of data sets and weights (one:two), as --data.",
+    "XDG_CACHE_HOME: what is remembered of this machine, and downloads; ~/.cache if not set.",
+    "HF_HUB_OFFLINE=1: fetch nothing, as --offline. HF_HOME, HF_HUB_CACHE, HF_DATASETS_CACHE:",
+    "where the hub's files lie. CUDA_VISIBLE_DEVICES: which GPUs there are.",
+    "HTTPS_PROXY, ALL_PROXY: the way out. COLUMNS: characters of a line.",
+])
 app = typer.Typer(
     name=NAME,
     help="Compare transfer-learning strategies fairly. Start with: python -m bench run suites/quickstart.yaml",
     no_args_is_help=True,
-    add_completion=False,
+    epilog=ENVIRONMENT,
+    add_completion=False,  # `completion` prints the script: nobody's start-up files are changed
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 # What typer raises for wrong arguments; it exports this child of it alone.
 USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        say(f"transfer-bench {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options_of_all(
+    version: Annotated[
+        bool, typer.Option("--version", "-V", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass  # the option acts when it is read
 
 
 @app.command()
@@ -119,6 +145,7 @@ def list_(
     what: Annotated[
         Literal["suites", "datasets", "backbones", "strategies", "references", "runs"], typer.Argument(metavar="WHAT")
     ],
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="One of them, with all its options.")] = None,
     timm: Annotated[
         str | None, typer.Option("--timm", metavar="GLOB", help="Backbones: timm's whose names match, as 'resnet*'.")
     ] = None,
@@ -128,7 +155,7 @@ def list_(
     """What there is: suites | datasets | backbones | strategies | references (published values) | runs."""
     from bench.commands.list import show_list
 
-    raise typer.Exit(show_list(what, timm, results, json))
+    raise typer.Exit(show_list(what, name, timm, (results, json)))
 
 
 @app.command()
@@ -178,6 +205,16 @@ def schema(
 
 
 @app.command()
+def completion(
+    shell: Annotated[Literal["bash", "zsh", "fish"], typer.Argument(metavar="SHELL", help="bash, zsh or fish.")],
+) -> None:
+    """A script that completes `transfer-bench` in your shell, with the line that installs it."""
+    from bench.commands.completion import show_completion
+
+    raise typer.Exit(show_completion(shell))
+
+
+@app.command()
 def doctor(results: Results = RESULTS, json: Json = False) -> None:
     """What on this machine will not work, and why."""
     from bench.commands.doctor import examine
@@ -204,6 +241,10 @@ def main() -> None:
 
 def _command() -> None:
     command = typer.main.get_command(app)
+    if "_TRANSFER_BENCH_COMPLETE" in os.environ:
+        from bench.commands.completion import answer
+
+        raise typer.Exit(answer(command))
     with command.make_context(NAME, sys.argv[1:]) as context:
         command.invoke(context)
 

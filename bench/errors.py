@@ -40,6 +40,7 @@ class Missing(BenchError):
         can_fetch: bool = False,
     ) -> None:  # fmt: skip
         self.kind, self.name, self.way, self.megabytes, self.can_fetch = kind, name, way, megabytes, can_fetch
+        self.where = ""  # in the suite
         super().__init__(f"{self.what} is not on this machine; {way}")
 
     @property

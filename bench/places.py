@@ -6,7 +6,11 @@ Nothing here is part of any key: what is found is named by its content.
 import os
 from pathlib import Path
 
+from bench.errors import nearest
+
 DATA = "BENCH_DATA"  # the environment variable: folders; --data puts one before them
+
+MOST = 10_000  # names of a folder that are compared with a misspelt one
 
 
 def machine_cache() -> Path | None:
@@ -41,3 +45,23 @@ def find_file(name: str, beside: Path | None = None) -> Path | None:
         return next((path for path in tried if path.exists()), None)
     except (OSError, RuntimeError, ValueError):  # a name too long, a folder that is closed, nobody's home
         return None
+
+
+def near_file(name: str, beside: Path | None = None) -> str:
+    """`; did you mean 'photos'?`: the nearest name where this one was looked for, or in the `weights` of a data folder;
+    "" where nothing is near."""
+    try:
+        given = Path(name).expanduser()
+        bases = [*([beside] if beside else []), Path(), *data_folders()]
+        found = {one: str(Path("weights", one)) for base in bases for one in _names_in(base / "weights")}
+        found |= {one: str(given.parent / one) for base in bases for one in _names_in(base / given.parent)}
+    except (OSError, RuntimeError, ValueError):
+        return ""
+    close = nearest(given.name, found, limit=1)
+    return f"; did you mean {found[close[0]]!r}?" if close else ""
+
+
+def _names_in(folder: Path) -> list[str]:
+    """Suites aside: they name data and are none."""
+    found = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    return [name for name in found if not name.endswith((".yaml", ".yml"))][:MOST]

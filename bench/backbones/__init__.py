@@ -1,5 +1,7 @@
 """The backbone catalogue: what is built in, third parties' entry points `bench.backbones`, and every timm model."""
 
+from collections.abc import Mapping
+
 from bench import catalogue
 from bench.backbones import (
     cifar_resnet,
@@ -32,12 +34,21 @@ def find(name: str) -> BackboneEntry | None:
     index = _index(prefix)
     if architecture not in index:
         known = [*catalogue.names("backbone", BACKBONES), *index] if not prefix else [prefix + one for one in index]
+        if meant := _without_its_dot(name, prefix, index):
+            raise BenchError(f"unknown backbone {name!r}; did you mean {meant!r}? A dot stands before the weights' tag")
         raise BenchError(unknown("backbone", name, known, listing="`python -m bench list backbones --timm '*'`"))
     # Some tags are made in loops that no reader of source text sees; where none was seen, timm itself decides later.
     if tag and index[architecture] and tag not in index[architecture]:
         tags = [f"{prefix}{architecture}.{known}" for known in index[architecture]]
         raise BenchError(unknown("pretrained weights", name, tags))
     return None
+
+
+def _without_its_dot(name: str, prefix: str, index: Mapping[str, tuple[str, ...]]) -> str | None:
+    """`resnet18a1_in1k` -> `resnet18.a1_in1k`"""
+    flat = name.removeprefix(prefix).replace(".", "").replace("_", "")
+    tagged = (f"{one}.{tag}" for one, tags in index.items() for tag in tags if flat.startswith(one.replace("_", "")))
+    return next((prefix + one for one in tagged if one.replace(".", "").replace("_", "") == flat), None)
 
 
 def split_name(name: str) -> tuple[str, dict[str, str]]:

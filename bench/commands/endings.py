@@ -16,5 +16,6 @@ def ending(error: BaseException) -> tuple[str, int]:
     if isinstance(error, KeyboardInterrupt):
         return "interrupted", INTERRUPTED
     if isinstance(error, SystemExit) and isinstance(error.code, int) and error.code > SIGNALLED:
-        return "", error.code  # a second signal, which a run obeys at once
+        # A second signal, which a run obeys at once.
+        return "stopped at once; finished trainings are kept, and the same command goes on from there", error.code
     return fault(error), FAULT

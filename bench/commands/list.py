@@ -1,56 +1,100 @@
-"""`bench list`: what a suite can name, and what has run. One broken entry is shown as broken and hides no other."""
+"""`bench list`: what a suite can name, and what has run: a name and a line each, or all about one of them. One broken
+entry is shown as broken and hides no other."""
 
+import sys
 from collections.abc import Callable
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from bench.catalogue import range_text, type_text
-from bench.commands.output import as_json, note, say, table
-from bench.errors import BenchError, Missing, NothingSelected, StoreError, nearest
+from bench.catalogue import range_text, type_text, yaml_text
+from bench.commands.output import as_json, note, say, width
+from bench.errors import BenchError, Missing, NothingSelected, StoreError, nearest, unknown
+from bench.text import printable
 
 Row = dict[str, Any]  # has "name", and "problem" where the entry cannot be used
 SUITES = Path("suites")
-DESCRIPTION_WIDTH = 100  # characters people see of it; --json has it all
+LONGEST_NAME = 32  # columns that names may push the descriptions to the right
 
 
-def show_list(what: str, timm_glob: str | None, results: Path, json: bool) -> int:
+def show_list(what: str, name: str | None, timm_glob: str | None, place: tuple[Path, bool]) -> int:
+    """`name`: of the one that all is told of. `place`: the results folder, and whether JSON is asked for."""
+    results, json = place
     if timm_glob is not None and what != "backbones":
         raise BenchError(f"--timm goes with `list backbones`, not with `list {what}`")
-    if timm_glob is not None:
-        rows = _timm(timm_glob)
-        columns = ["name", "weights"]
-    else:
-        make, columns = LISTS[what]
-        rows = make(results)
-    if json:
+    if timm_glob is not None and name is not None:
+        raise BenchError(f"--timm lists architectures; `list backbones {name}` tells of one")
+    rows = _timm(timm_glob) if timm_glob is not None else LISTS[what](results)
+    if name is not None:
+        _tell(_named(what, name, rows), json)
+    elif json:
         as_json(rows)
-        return 0
-    if rows:
-        table(columns, [[_cell(row, column) for column in columns] for row in rows])
+    elif rows:
+        _print(rows)
+        if sys.stdout.isatty():
+            note(_read_on(what, timm_glob))
     else:
         note(f"no {what} here")
-    if what == "backbones" and timm_glob is None:
-        say()
-        say(_timm_line())
     return 0
 
 
-def _cell(row: Row, column: str) -> str:
-    if column not in row:  # a broken entry has little more than its name and its problem
-        return f"broken: {row['problem']}" if column == "description" else ""
-    if column == "description":
-        return _short(row[column])
-    value = row[column]
-    if column == "options":
-        return ", ".join(_option_text(option) for option in value) or "none"
-    if isinstance(value, list):
-        return (", " if column == "needs" else " ").join(value)
-    return "" if value is None else str(value)
+def _named(what: str, name: str, rows: list[Row]) -> Row:
+    for row in rows:
+        if name == row["name"] or name == row.get("file"):
+            return row
+    from bench.backbones import timm_names
+
+    if what == "backbones" and name.partition(".")[0] in timm_names.index():
+        return _timm(name)[0]
+    kind = {"strategies": "strategy"}.get(what, what.removesuffix("s"))
+    raise BenchError(unknown(kind, name, [row["name"] for row in rows], f"`python -m bench list {what}`"))
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= DESCRIPTION_WIDTH else f"{text[:DESCRIPTION_WIDTH]}..."
+def _print(rows: list[Row]) -> None:
+    """A line each, which a terminal cuts at its edge; a file has it whole."""
+    from rich.cells import cell_len, set_cell_size
+
+    names = [printable(str(row["name"])) for row in rows]
+    indent = min(max(map(cell_len, names)), LONGEST_NAME)
+    for name, row in zip(names, rows, strict=True):
+        line = f"{set_cell_size(name, max(indent, cell_len(name)))}  {printable(_line(row))}".rstrip()
+        if sys.stdout.isatty() and cell_len(line) > width():
+            line = set_cell_size(line, width() - 1).rstrip() + "…"
+        say(line)
+
+
+def _line(row: Row) -> str:
+    if "problem" in row:
+        return f"broken: {row['problem']}"
+    if "planned" in row:
+        wrong = f", {row['went_wrong']} went wrong" if row["went_wrong"] else ""
+        return f"{row['finished']} of {row['planned']} trainings{wrong}. {row['description']}".rstrip()
+    absent = str(row.get("here") or "")
+    told = str(row.get("description", " ".join(row.get("weights", ()))))
+    return f"{told} ({absent.replace('no', 'not here', 1)})" if absent.startswith("no") else told
+
+
+def _read_on(what: str, timm_glob: str | None) -> str:
+    more = f"`python -m bench list {what} NAME` says all about one"
+    return f"{more}; {_timm_line()}" if what == "backbones" and timm_glob is None else more
+
+
+def _tell(row: Row, json: bool) -> None:
+    if json:
+        as_json(row)
+        return
+    say(f"{row['name']}: {_line(row)}")
+    for key, value in row.items():
+        if key not in ("name", "description", "problem", "options") and value not in (None, "", []):
+            told = ", ".join(map(str, value)) if isinstance(value, list) else value
+            say(f"{key.replace('_', ' ')}: {told}")
+    options = row.get("options", ())
+    if "options" in row:
+        say("options:" if options else "options: none")
+    for option in options:
+        say(f"  {_option_text(option)}")
+        if option["meaning"]:
+            say(f"      # {option['meaning']}")
 
 
 def _suites(_: Path) -> list[Row]:
@@ -150,10 +194,12 @@ def options_of(model: Any) -> list[Row]:
 
 
 def _option_text(option: Row) -> str:
-    default = "" if option["required"] else f" = {option['default']!r}"
-    bounds = f" ({option['range']})" if "range" in option else ""
-    searched = f" (search: {option['search']})" if "search" in option else ""
-    return f"{option['name']}: {option['type']}{default}{bounds}{searched}"
+    """`rank: 8  # int, >= 1, search: 1..64`: as a suite has it, the default in its place."""
+    kind = [option["type"], *([option["range"]] if "range" in option else [])]
+    searched = [f"search: {option['search']}"] if "search" in option else []
+    default = "..." if option["required"] else yaml_text(option["default"])
+    must = ["required"] if option["required"] else []
+    return f"{option['name']}: {default}  # {', '.join([*kind, *must, *searched])}"
 
 
 def _timm(glob: str) -> list[Row]:
@@ -181,8 +227,7 @@ def _timm_line() -> str:
     found = timm_names.index()
     if not found:
         return "timm is not installed, so no others; `python -m bench doctor` says more"
-    return (f"and {len(found)} timm architectures, each by its name, with or without a weights tag "
-            f"(resnet18.a1_in1k): --timm 'resnet*' lists them")
+    return f"--timm 'resnet*' lists such of the {len(found)} timm architectures, each a backbone by its name"
 
 
 def _runs(results: Path) -> list[Row]:
@@ -211,13 +256,12 @@ def _run(name: str, folders: Any) -> Row:
     }
 
 
-# What can be listed -> how, and the columns people see.
-LISTS: dict[str, tuple[Callable[[Path], list[Row]], list[str]]] = {
-    "suites": (_suites, ["name", "file", "description"]),
-    "datasets": (_datasets, ["name", "here", "modality", "classes", "train", "test", "image_size", "description",
-                             "options"]),
-    "backbones": (_backbones, ["name", "modality", "units", "description", "options"]),
-    "strategies": (_strategies, ["name", "description", "paper", "needs", "options"]),
-    "references": (_references, ["name", "file", "values", "description", "address"]),
-    "runs": (_runs, ["name", "finished", "planned", "went_wrong", "description"]),
+# What can be listed, and how.
+LISTS: dict[str, Callable[[Path], list[Row]]] = {
+    "suites": _suites,
+    "datasets": _datasets,
+    "backbones": _backbones,
+    "strategies": _strategies,
+    "references": _references,
+    "runs": _runs,
 }

@@ -26,10 +26,16 @@ def explain(error: MissingInputs, suite: Path) -> str:
     online = f"with a network, `{command.format('fetch')}`; else " if fetchable else ""
     return "\n".join([
         f"not on this machine: {listed(map(_shown, error.missing), SHOWN)}",
-        f"to get it: {online}{error.missing[0].way} (or --data DIR)",
+        f"to get it: {online}{_sentence(error.missing[0].way)} `--data DIR` names a folder to look in",
         f"to rehearse without it, on embedded data marked as such: `{command.format('run')} --stand-in`",
     ])
 
 
+def _sentence(text: str) -> str:
+    return text if text[-1] in ".?!" else f"{text}."
+
+
 def _shown(one: Missing) -> str:
-    return one.what + (f" ({one.megabytes:,} MB)" if one.megabytes else "")
+    """A file of the person's has its place in the suite, a public set its size."""
+    told = f"{one.megabytes:,} MB" if one.megabytes else "" if one.can_fetch else one.where
+    return one.what + (f" ({told})" if told else "")

@@ -6,8 +6,9 @@ from itertools import chain
 from typing import Any
 
 from bench.commands.output import as_json, say, table
-from bench.commands.progress import read_progress, time_left
+from bench.commands.progress import guessed, read_progress, time_left
 from bench.commands.suites import Folders
+from bench.execute.ahead import look_ahead, refuse_unfit, unfit_in_words
 from bench.execute.ingest import images_at_hand
 from bench.modalities import MODALITIES, example_of
 from bench.plan.exams import examine, refuse_overlaps, sentences
@@ -164,6 +165,9 @@ def summarize(plan: Plan, folders: Folders) -> dict[str, Any]:
     refuse_overlaps(plan.loaded, overlaps)
     left = progress.left
     num_left = sum(left.values())
+    time = time_left(progress)
+    ahead = look_ahead(plan, roots.cache, timed=not time)
+    refuse_unfit(plan, ahead)
     fit = _first_fit(plan)
     return {
         "suite": plan.loaded.suite.name,
@@ -175,6 +179,6 @@ def summarize(plan: Plan, folders: Folders) -> dict[str, Any]:
         "rungs": rungs(fit.search, fit.training.steps),  # of the first task
         "precision": " and ".join(_precisions(plan)),
         "views": _num_views(fit.training),
-        "time_left": time_left(progress),
-        "notes": [*sentences(overlaps), *plan.data_notes],
+        "time_left": time or guessed(progress, ahead.seconds),
+        "notes": [*unfit_in_words(ahead), *sentences(overlaps), *plan.data_notes],
     }

@@ -3,8 +3,10 @@
 `execute/roots.py` answers the same question for a run, which also clears away what it finds damaged.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from bench.execute.ahead import network_of
 from bench.execute.display import duration
 from bench.execute.placement import count_gpus
 from bench.execute.roots import Roots
@@ -14,6 +16,9 @@ from bench.plan.work import Estimator
 from bench.provenance import num_cores
 from bench.store import Damaged, Record, blobs
 from bench.store.record import went_wrong
+
+STARTING = 15.0  # seconds until workers have imported what they need
+BETWEEN = 0.1  # seconds of a training beside its steps: building, scoring, writing
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,16 @@ def time_left(progress: Progress) -> str:
         return ""
     work = sum(estimator.work(progress.plan.jobs[key]) * count for key, count in left.items())
     return f"about {duration(work / speed / (count_gpus() or num_cores()))} on this machine"
+
+
+def guessed(progress: Progress, seconds: Mapping[str, float]) -> str:
+    """Before the first record. `seconds`: of a pass of one example, by network, as timed here."""
+    estimator, total = Estimator.of(progress.plan), STARTING
+    for key, count in progress.left.items():
+        job = progress.plan.jobs[key]
+        took = seconds.get(network_of(job.spec.backbone), max(seconds.values(), default=0.0))
+        total += (estimator.work(job) * took + BETWEEN) * count / (count_gpus() or num_cores())
+    return f"about {duration(total)} here, guessed from a short measurement" if seconds else ""
 
 
 def _speed(progress: Progress, estimator: Estimator) -> float | None:

@@ -10,6 +10,7 @@ from bench.commands.output import as_json, note, say, show, width
 from bench.commands.progress import read_progress
 from bench.commands.suites import Folders, How, machine_here, plan_from_file, remember
 from bench.errors import INCOMPLETE, SIGNALLED, BenchError, MissingInputs, StoreError
+from bench.execute.ahead import look_ahead, refuse_unfit, unfit_in_words
 from bench.execute.ledger import Summary
 from bench.execute.placement import choose_placement
 from bench.execute.rerun import forget
@@ -81,6 +82,10 @@ def train(whole: Plan, plan: Plan, options: RunOptions, stand_in_for: tuple[str,
     for store in (roots.store, roots.shared):
         store.check_writable()
     sweep(roots.cache)
+    ahead = look_ahead(plan, roots.cache, timed=False)
+    refuse_unfit(plan, ahead)
+    for line in unfit_in_words(ahead):
+        note(line)
     remember(whole, options.overrides, options.folders, stand_in_for)
     if options.rerun is not None:
         forget(whole, plan, roots, everything=options.rerun == "all")

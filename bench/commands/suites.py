@@ -13,6 +13,7 @@ from bench.errors import BenchError, MissingInputs, StoreError, unknown
 from bench.execute.placement import compute_capability, count_gpus
 from bench.execute.roots import Roots
 from bench.plan.enumerate import MAX_RUNS, make_plan
+from bench.plan.names import wrong_names
 from bench.plan.plan import DataSource, Finds, Plan
 from bench.plan.precision import PLAIN, Machine, machine_of
 from bench.plan.stand_in import rehearsal
@@ -50,7 +51,7 @@ def plan_from_file(
     path: Path, overrides: Sequence[str], folders: Folders, max_runs: int = MAX_RUNS, how: How | None = None
 ) -> Plan:
     how = how or How()
-    loaded = load_suite(path, overrides, how.text)
+    loaded = load_suite(path, overrides, how.text, also=wrong_names)
     if how.stand_in_for:
         loaded = rehearsal(loaded, how.stand_in_for)
     machine = how.machine or _machine_of_last_run(loaded.suite.name, folders) or machine_here()

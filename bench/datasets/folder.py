@@ -1,6 +1,7 @@
 """`folder:PATH`: one folder per class, of pictures, texts or clips; or such folders under `train` and `test` (or `val`)
 and under `shift`, which is the same classes in other circumstances."""
 
+from collections import Counter
 from pathlib import Path
 
 from bench.datasets import labelled
@@ -31,7 +32,8 @@ def load(options: FolderOptions) -> Dataset:
 
 def scan(root: Path) -> Labelled:
     if not root.is_dir():
-        raise DataError(f"{shown(root)}: no such folder")
+        what = "a file, and `folder` takes a folder of class folders" if root.is_file() else "no such folder"
+        raise DataError(f"{shown(root)}: {what}")
     below = {path.name.lower(): path for path in visible(root) if path.is_dir()}
     if not below.keys() <= {*TRAIN, *VALIDATION, *TEST, SHIFT}:
         return _gather(root, [(root, None)])  # `valid` beside `invalid` is a class
@@ -75,6 +77,7 @@ def _gather(root: Path, sources: list[tuple[Path, str | None]], added: str = "")
     if not rows or (kind.modality == "text" and foreign.total() > len(rows)):
         raise DataError(f"{shown(root)}: no pictures in folders named after classes; expected {root.name}/CLASS/*.jpg "
                         f"or {root.name}/train/CLASS/*.jpg, or texts as .txt, or clips as .wav{convert}")
+    _refuse_unread(root, [child for _, _, child in folders], {label for _, label, _ in rows}, convert)
     notes: tuple[str, ...] = ()
     if added:
         notes = (f"`{added}` was added to the training {MODALITIES[kind.modality].example}s",)
@@ -90,6 +93,16 @@ def _gather(root: Path, sources: list[tuple[Path, str | None]], added: str = "")
         notes=notes,
         modality=kind.modality,
     ).checked()
+
+
+def _refuse_unread(root: Path, folders: list[Path], seen: set[int], convert: str) -> None:
+    """A class all of whose files are of a type that is not read is no empty class."""
+    for label, name in enumerate(sorted({one.name for one in folders})):
+        types = Counter(path.suffix.lower() or "without a suffix"
+                        for one in folders if one.name == name and label not in seen for path in walk(one))  # fmt: skip
+        if types:
+            raise DataError(f"{shown(root)}: nothing of {name!r} can be read: {types.total()} files, "
+                            f"{listed(types)}{convert}")
 
 
 FOLDER = DatasetEntry("folder", "your pictures, texts or clips: one folder per class, with or without train and test",

@@ -140,7 +140,7 @@ def _opened(kept: Kept) -> "ImageFile":
             warnings.simplefilter("ignore")  # of large pictures: they are measured below
             image = pil.open(kept if isinstance(kept, Path) else io.BytesIO(kept.read()), formats=FORMATS)
     except pil.DecompressionBombError as error:
-        raise DataError(f"{name}: too large to be a picture") from error
+        raise DataError(f"{name}: too large to be a picture ({str(error).partition(',')[0]})") from error
     except Exception as error:  # readers of heads fail in many ways
         raise DataError(f"{name}: {_why(kept, error)}") from error
     problem = _problem(image)

@@ -5,7 +5,10 @@ import sys
 from typing import TextIO
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Column
+
+BAR = 12  # characters of the bar
 
 
 class Display:
@@ -13,7 +16,7 @@ class Display:
 
     def __init__(self, total_work: float, num_jobs: int, num_workers: int, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
-        self._left = total_work
+        self._total = self._left = total_work
         self._num_jobs = num_jobs
         self._num_workers = num_workers
         self._done_work = 0.0
@@ -22,28 +25,34 @@ class Display:
         self._progress: Progress | None = None
         if self._stream.isatty():
             # Titles hold names of users: nothing in them is markup.
+            shrinking = Column(ratio=1, no_wrap=True, overflow="ellipsis")
             self._progress = Progress(
-                TextColumn("{task.description}", markup=False),
-                BarColumn(bar_width=None),
-                TaskProgressColumn(),
-                MofNCompleteColumn(),
-                TimeElapsedColumn(),
-                TextColumn("{task.fields[eta]}", markup=False),
+                # A narrow window takes from the title, never from the figures.
+                TextColumn("{task.description}", markup=False, table_column=shrinking),
+                BarColumn(bar_width=BAR, table_column=_fixed()),
+                TextColumn("{task.fields[count]}", markup=False, table_column=_fixed()),
+                TimeElapsedColumn(table_column=_fixed()),
+                TextColumn("{task.fields[eta]}", markup=False, table_column=_fixed()),
                 console=Console(file=self._stream),
+                expand=True,
             )
-            self._task = self._progress.add_task("starting workers", total=num_jobs, eta="")
+            starting = "starting workers: torch and timm are imported"
+            # The bar is of work, the count of jobs: a long search moves the one before the other.
+            self._task = self._progress.add_task(starting, total=total_work, eta="", count=f"0/{num_jobs}")
             self._progress.start()
 
     def advance(self, work: float, seconds: float) -> None:
         """One record is on disk."""
         self._left -= work
         self._done_work += work
+        self._draw()
         self._done_seconds += seconds
         self._update_eta()
 
     def drop(self, work: float) -> None:
         """So much need not be done here."""
         self._left -= work
+        self._draw()
         self._update_eta()
 
     def running(self, titles: list[str]) -> None:
@@ -54,7 +63,7 @@ class Display:
     def finished(self, title: str, outcome: str, seconds: float) -> None:
         self._done_jobs += 1
         if self._progress is not None:
-            self._progress.update(self._task, completed=self._done_jobs)
+            self._progress.update(self._task, count=f"{self._done_jobs}/{self._num_jobs}")
         else:
             count = f"[{self._done_jobs}/{self._num_jobs}]"
             self._print(f"{count} {title}: {outcome}, {seconds:.1f} s{self._eta(', ')}")
@@ -74,6 +83,10 @@ class Display:
             self._stream.write(_one_line(line) + "\n")
             self._stream.flush()
 
+    def _draw(self) -> None:
+        if self._progress is not None:
+            self._progress.update(self._task, completed=self._total - max(0.0, self._left))
+
     def _update_eta(self) -> None:
         if self._progress is not None:
             self._progress.update(self._task, eta=self._eta())
@@ -83,6 +96,10 @@ class Display:
             return ""
         left = max(0.0, self._left) * self._done_seconds / self._done_work / self._num_workers
         return f"{before}about {duration(left)} left"
+
+
+def _fixed() -> Column:
+    return Column(no_wrap=True)
 
 
 def duration(seconds: float) -> str:

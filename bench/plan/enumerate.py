@@ -248,8 +248,8 @@ def _check_size(
     runs += soups * suite.search.trials * (suite.repeats - searches)  # each repeat has its own trials
     if runs > max_runs:
         raise SuiteError([
-            f"{loaded.path}: {cells:,} cells make {runs:,} trainings, over --max-runs {max_runs:,}; "
-            f"`python -m bench plan` shows where they come from"
+            f"{loaded.path}: {cells:,} cells make {runs:,} trainings, over the {max_runs:,} allowed: each has "
+            f"{suite.search.trials:,} trials and {suite.repeats:,} repeats; lower these, or `run --max-runs N`"
         ])
 
 

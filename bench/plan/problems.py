@@ -25,6 +25,7 @@ class Problems:
 
     def lack(self, loc: Loc, missing: Missing) -> None:
         if missing.what not in self.missing:
+            missing.where = self.loaded.where(loc)
             self.lacks.append(self.loaded.problem(loc, str(missing)))
         self.missing.setdefault(missing.what, missing)
 

@@ -11,7 +11,7 @@ from bench.datasets.base import DatasetEntry, DatasetFacts
 from bench.errors import BenchError, Missing
 from bench.keys import digest
 from bench.modalities import MODALITIES
-from bench.places import DATA, find_file
+from bench.places import DATA, find_file, near_file
 from bench.plan.classes import chosen
 from bench.plan.plan import DataSource, Lesson
 from bench.plan.precision import ASKED, Choice
@@ -161,6 +161,7 @@ def _with_places(entry: DatasetEntry, raw: dict[str, Any], beside: Path) -> dict
             continue
         if path is None:
             way = f"no file or folder of this name here, nor beside the suite, nor in a folder of {DATA}"
+            way += near_file(raw[option], beside)
             raise Missing("dataset", f"{entry.name}:{raw[option]}", way)
         found[option] = str(path.absolute())
     return found

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 
+from bench.datasets.base import DatasetFacts
 from bench.modalities import example_of
 from bench.plan.problems import Problems
 from bench.plan.resolve import Asked, ResolvedDataset, resolve_dataset
@@ -58,14 +59,22 @@ def _budget_trouble(budget: LabelBudget, dataset: ResolvedDataset) -> str | None
     facts = dataset.facts
     example = example_of([facts.modality or "image"])
     if budget.kind == "labels_per_class" and budget.amount > facts.smallest_class:
-        return (f"{budget.text} labels per class: a class of {dataset.label!r} has only {facts.smallest_class} "
-                f"training {example}s")
+        few = f"{budget.text} labels per class: {_smallest(facts)} of {dataset.label!r} has only {facts.smallest_class}"
+        apart = "; the others of that class are test examples" if facts.division is not None else ""
+        return f"{few} training {example}s{apart}"
     if budget.kind == "total" and budget.amount > facts.num_train:
         return f"{budget.text}: {dataset.label!r} has only {facts.num_train} training {example}s"
     if _num_labels(budget, dataset) < 2 * facts.num_classes:
         return (f"{budget.text}: fewer than 2 labels for each of {facts.num_classes} classes leave nothing "
                 f"to validate on")
     return None
+
+
+def _smallest(facts: DatasetFacts) -> str:
+    """`a class`, or `class 'bees'` where its name is known."""
+    if facts.classes and facts.train_sizes:
+        return f"class {facts.classes[facts.train_sizes.index(min(facts.train_sizes))]!r}"
+    return "a class"
 
 
 def _folds_trouble(suite: Suite, budget: LabelBudget, dataset: ResolvedDataset) -> str | None:

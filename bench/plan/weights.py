@@ -8,7 +8,7 @@ from bench.backbones.base import BackboneFacts, Found
 from bench.datasets.files import digests_of
 from bench.errors import BenchError, Missing
 from bench.keys import digest
-from bench.places import DATA, find_file
+from bench.places import DATA, find_file, near_file
 from bench.plan.problems import Problems
 from bench.spec.refs import Weights
 from bench.suite.schema import BackboneSpec
@@ -52,10 +52,12 @@ def file_weights(wanted: str, problems: Problems) -> tuple[Weights, Path]:
     written = digest([wanted])
     if written in problems.kept.weights:
         return Weights("file", problems.kept.weights[written]), Path(wanted)
-    path = find_file(wanted, problems.loaded.path.parent)
+    beside = problems.loaded.path.parent
+    path = find_file(wanted, beside) or find_file(f"{hub.FOLDER}/{wanted}", beside)
     if path is None or not path.is_file():
         way = f"no file of this name here, nor beside the suite, nor in a folder of {DATA}"
-        raise Missing("weights", wanted, f"{way} (other choices: `hub`, `random`)")
+        near = near_file(wanted, beside)
+        raise Missing("weights", wanted, f"{way}, nor `hub` or `random`{near}")
     problems.finds.weights[written] = digests_of([path])[0]
     return Weights("file", problems.finds.weights[written]), path
 

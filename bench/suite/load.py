@@ -5,7 +5,7 @@ The way: `files.py` and `positions.py` read, `overrides.py` replaces, `shorthand
 of published values that are named. `plan/` reads the result.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,10 +43,15 @@ class LoadedSuite:
 
 
 def load_suite(
-    path: Path, overrides: Sequence[str] = (), text: str | None = None, named: Mapping[str, str] | None = None
+    path: Path,
+    overrides: Sequence[str] = (),
+    text: str | None = None,
+    named: Mapping[str, str] | None = None,
+    also: Callable[[Node], Iterable[Problem]] = lambda _: (),
 ) -> LoadedSuite:
     """Read and check a suite. `overrides` as typed after `--set`. `text`: where it is known, it is not read from
-    `path`; `named`: likewise the texts of the files that it names. Raises SuiteError with all problems."""
+    `path`; `named`: likewise the texts of the files that it names. `also`: what else is wrong with a tree that is
+    refused, as those say who know the catalogues. Raises SuiteError with all problems."""
     text = read_text(path, A_SUITE) if text is None else text
     tree, problems = _tree(text, path, overrides)
     problems += checks.loose_numbers(tree)
@@ -57,6 +62,7 @@ def load_suite(
     except ValidationError as error:
         problems += refusals.problems_of(error, tree)
     if problems or suite is None:
+        problems += also(tree)
         raise SuiteError(str(problem) for problem in sorted(problems, key=lambda p: p.order))
     return LoadedSuite(suite, text, path, tree, references=_references(suite, tree, path, named or {}))
 

@@ -142,6 +142,11 @@ def _events(text: str, reader: "_Reader") -> Iterator[Any]:
         # The parser's own words may quote the file: they are kept to one short line.
         words = clip(" ".join(str(error.problem or error.context or "").split()), 200)
         place = reader.place(error.problem_mark or error.context_mark)
+        if "'\\t'" in words:
+            words = "a tab; YAML is indented by spaces alone"
+        elif str(error.context).startswith("while parsing a flow") and reader.origin.line and error.context_mark:
+            opened = "{" if "mapping" in str(error.context) else "["
+            words += f"; the {opened!r} at {reader.place(error.context_mark)} may not be closed"
         raise Unreadable(Problem(place, (), f"not valid YAML: {words}")) from None
     except Exception as error:  # on hostile text ruamel also raises ReaderError, OverflowError, ValueError ...
         place = reader.at(text, getattr(error, "position", 0))

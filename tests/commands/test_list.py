@@ -1,7 +1,9 @@
+import sys
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
+import yaml
 
 from bench import catalogue
 from bench.backbones import BACKBONES, timm_names
@@ -42,7 +44,11 @@ def test_datasets(bench):
         "name": "train_per_class", "type": "int", "required": False, "default": 100,
         "meaning": "Training images of each digit; all others are test images.", "range": ">= 1, <= 140",
     }  # fmt: skip
-    assert "train_per_class: int = 100 (>= 1, <= 140), seed: int = 0" in bench("list", "datasets").out
+    assert "digits " in bench("list", "datasets").out
+    told = bench("list", "datasets", "digits").out
+    assert "train: 1000" in told
+    assert "  train_per_class: 100  # int, >= 1, <= 140" in told
+    assert "Training images of each digit" in told
 
 
 def test_strategies(bench):
@@ -55,10 +61,9 @@ def test_strategies(bench):
     assert rows["layer_decay"]["options"][0]["search"] == "0.5..0.95"
     assert "search" not in rows["freeze"]["options"][0]
     assert all(row["description"] and row["paper"] for row in rows.values())
-    text = bench("list", "strategies").out
-    assert "a vision transformer" in text
+    text = bench("list", "strategies", "freeze").out
     assert "Yosinski et al. 2014" in text
-    assert "upto: int or 'all'" in text
+    assert "# int or 'all'" in text
 
 
 def test_backbones(bench):
@@ -66,7 +71,45 @@ def test_backbones(bench):
     assert rows.keys() == set(BACKBONES)
     assert all(row["units"][:1] in ([], ["stem"]) for row in rows.values())  # an entry for many has none of its own
     assert [rows[name]["modality"] for name in ("small_resnet", "hf", "yamnet")] == ["image", "text", "sound"]
-    assert f"and {len(timm_names.index())} timm architectures" in bench("list", "backbones").out
+    assert bench("list", "backbones").err == ""  # a file has the names alone
+
+
+@pytest.mark.parametrize("what", ["suites", "datasets", "backbones", "strategies", "references", "runs"])
+def test_a_terminal_of_80_columns_has_a_line_for_each_and_60_at_most(bench, monkeypatch, what):
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    said = bench("list", what)
+    lines = said.out.splitlines()
+    if what == "backbones":
+        assert f"of the {len(timm_names.index())} timm architectures" in said.err
+    assert len(lines) <= 60
+    assert max(map(len, lines), default=0) <= 80
+    monkeypatch.undo()
+
+
+@pytest.mark.parametrize("what", ["datasets", "strategies"])
+def test_a_file_has_a_name_and_its_whole_line(bench, what):
+    rows = {row["name"]: row["description"] for row in bench("list", what, "--json").json}
+    lines = dict(line.split(maxsplit=1) for line in bench("list", what).out.splitlines())
+    assert lines.keys() == rows.keys()
+    assert all(lines[name].startswith(rows[name]) for name in rows)
+
+
+def test_defaults_of_one_stand_as_a_suite_has_them(bench):
+    text = bench("list", "datasets", "csv").out
+    assert "None" not in text
+    options = yaml.safe_load(text.partition("options:\n")[2].replace("...", "x"))
+    assert (options["side"], options["fit"], options["test_share"]) == (None, "crop", 0.2)
+    assert "  path: ...  # str, required" in text
+
+
+def test_one_of_timm_and_one_that_nobody_knows(bench):
+    assert "a1_in1k" in bench("list", "backbones", "resnet18").out
+    said = bench("list", "strategies", "lroa")
+    assert said.code == 2
+    assert said.error.startswith("unknown strategy 'lroa'; did you mean 'lora'")
+    assert bench("list", "strategies", "lora", "--json").json["options"][0]["default"] == 8
+    assert bench("list", "backbones", "hf", "--timm", "x*").code == 2
 
 
 def test_timm_by_architecture(bench):

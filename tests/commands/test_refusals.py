@@ -15,7 +15,7 @@ USAGE = [
     (("plan", "suites/small.yaml", "--bogus"), "No such option: --bogus. See python -m bench plan --help"),
     (("lst",), "No such command 'lst'. Did you mean 'list'? See python -m bench --help"),
     (("plan",), "Missing argument 'SUITE'. See python -m bench plan --help"),
-    (("list", "suite"), "'suite' is not one of 'suites', 'datasets', 'backbones', 'strategies', 'runs'"),
+    (("list", "suite"), "'suite' is not one of 'suites', 'datasets', 'backbones', 'strategies', 'references', 'runs'"),
     (("run", "suites/small.yaml", "--workers", "many"), "Invalid value for '--workers'"),
     (("run", "suites/small.yaml", "--rerun", "some"), "'some' is not one of 'failed', 'all'"),
     (("list", "datasets", "--timm", "x"), "--timm goes with `list backbones`, not with `list datasets`"),
@@ -97,7 +97,7 @@ def test_a_report_of_nothing(bench):
 def test_too_many_trainings_are_refused_by_run_and_shown_by_plan(bench):
     answer = bench("run", "suites/small.yaml", "--max-runs", "10")
     assert answer.code == 2
-    assert "6 cells make 24 trainings, over --max-runs 10" in answer.error
+    assert "6 cells make 24 trainings, over the 10 allowed: each has 2 trials and 2 repeats" in answer.error
     assert bench("plan", "suites/small.yaml").code == 0
 
 

@@ -9,11 +9,12 @@ SURFACE = {
     "--max-runs --results --reports --json",
     "plan": "SUITE --set --filter --data --results --json",
     "fetch": "SUITE --set --data --results",
-    "list": "WHAT --timm --results --json",
+    "list": "WHAT [NAME] --timm --results --json",
     "status": "SUITE --results --json",
     "show": "KEY --results --json",
     "report": "[SUITE] --results --reports --figures --json",
     "schema": "--markdown",
+    "completion": "SHELL",
     "doctor": "--results --json",
     "gate": "SUITE --baseline --method --margin --must-see --fail-on --across-environments --reuse --fresh --timing "
     "--benchmarks --history --keep --junit --github --set --offline --data --gpus --workers --threads --timeout "

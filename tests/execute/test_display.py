@@ -121,6 +121,24 @@ def test_names_are_not_markup_on_a_terminal(monkeypatch):
     assert "about 18 s left" in seen
 
 
+@pytest.mark.parametrize("columns", [80, 60])
+def test_a_narrow_terminal_takes_from_the_title_alone(monkeypatch, columns):
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", str(columns))
+    terminal = Terminal()
+    with open(terminal.name, "w") as stream:  # noqa: PTH123  a device
+        display = Display(100.0, 16, 1, stream)
+        display.running(["shapes @ 5 · small_resnet (source) · full_finetune · search 0", "b"])
+        display.advance(25.0, 400.0)
+        display.finished("a", "ok", 1)
+        display.close()
+    lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", terminal.close()).replace("\r", "\n").splitlines()
+    (last,) = {line for line in lines if "left" in line}
+    assert last.startswith("shapes @ 5")
+    assert " 1/16 0:00:00 about 20 min 00 s left" in last
+    assert len(last.rstrip()) <= columns
+
+
 def test_a_run_on_a_terminal_draws_bars_and_leaves_the_cursor(launcher, tmp_path):
     terminal = Terminal()
     command = launcher.run(tmp_path, stderr=terminal.name)

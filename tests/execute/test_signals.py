@@ -54,6 +54,7 @@ def test_two_signals_stop_at_once(at_gate, tmp_path, number, code):
     at_gate.says("once more stops at once")
     at_gate.send(number)
     assert at_gate.wait() == code
+    assert at_gate.stderr.splitlines()[-1].startswith("stopped at once; finished trainings are kept")
     assert "Traceback" not in at_gate.stderr
     assert record_files(tmp_path) == []
     assert locks_are_free(tmp_path)

@@ -169,7 +169,7 @@ pitfalls: [rate_30_times]
 
 def test_they_count_towards_the_most_trainings(plan):
     plan(SMALL, max_runs=40)
-    with pytest.raises(SuiteError, match="over --max-runs 40"):
+    with pytest.raises(SuiteError, match="over the 40 allowed"):
         plan(SMALL + "pitfalls: [no_normalisation]", max_runs=40)
 
 

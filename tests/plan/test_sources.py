@@ -88,9 +88,9 @@ def test_all_that_is_missing_is_told_in_three_lines(plan, folder):
     ]
     lines = explain(refused.value, "suites/real.yaml").splitlines()
     assert len(lines) == 3
-    assert lines[0] == ("not on this machine: dataset cifar10 (163 MB), dataset folder:moths, "
-                        "weights resnet18.a1_in1k, weights mine.pth")
-    assert "BENCH_DATA (or --data DIR)" in lines[1]
+    assert lines[0] == ("not on this machine: dataset cifar10 (163 MB), dataset folder:moths "
+                        "(suites/x.yaml:4:5), weights resnet18.a1_in1k, weights mine.pth (suites/x.yaml:9:31)")
+    assert lines[1].endswith(". `--data DIR` names a folder to look in")
     assert lines[2].endswith("`python -m bench run suites/real.yaml --stand-in`")
 
 

@@ -116,7 +116,8 @@ WRONG = {
     FILE: {
         "": "1:1: the file is empty; a file of published values is a mapping with source, address and tables",
         "[]": "1:1: a file of published values is a mapping with source, address and tables, got an empty list",
-        "a: [": "1:5: not valid YAML: expected the node content, but found '<stream end>'",
+        "a: [": "1:5: not valid YAML: expected the node content, but found '<stream end>'; the '[' at refs.yaml:1:5 "
+                "may not be closed",
     },
 }  # fmt: skip
 

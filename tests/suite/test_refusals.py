@@ -53,8 +53,9 @@ APPENDED = {
     "---\nname: b": "10:1: a second document starts here; a suite is one document in one file",
     'description: "\\ud800"': "10:14: description: half of a surrogate pair, which no file can hold",
     "name: again": "10:1: key 'name' stands twice, first at suites/x.yaml:1:1",
-    "\tname: x": "10:1: not valid YAML: found character '\\t' that cannot start any token",
-    "repeats: [5": "11:1: not valid YAML: expected ',' or ']', but got '<stream end>'",
+    "\tname: x": "10:1: not valid YAML: a tab; YAML is indented by spaces alone",
+    "repeats: [5": "11:1: not valid YAML: expected ',' or ']', but got '<stream end>'; the '[' at "
+    "suites/x.yaml:10:10 may not be closed",
     "description: a\x07b": "10:15: not valid YAML: a character that YAML does not allow",
     f"description: {'[' * 41}{']' * 41}": "10:53: nested more than 40 deep",
 }

@@ -80,7 +80,7 @@ def start(spec: FitSpec, context: Context) -> Start:
         redraw(fresh, drawing)
     if recipe.adapt is not None:
         fresh = adapted(fresh, recipe.adapt, (spec.backbone.units, seed_for("adapt", spec.seed, spec.repeat)))
-    _check_learns(fresh, recipe)
+    check_learns(fresh, recipe)
     fresh.module.to(context.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     enlivened = enliven(fresh, spec, upto, labelled_images(spec, data_of(spec, context)))
     network = context.network(spec.backbone, (spec.data.num_classes, spec.head, recipe.adapt), fresh)
@@ -88,7 +88,7 @@ def start(spec: FitSpec, context: Context) -> Start:
     return Start(network, kept, loaded, enlivened)
 
 
-def _check_learns(network: Network, recipe: Recipe) -> None:
+def check_learns(network: Network, recipe: Recipe) -> None:
     """Where a network has none of the tensors that shall learn, what would train is the head, as in a probe."""
     if recipe.tensors in ("biases", "norms"):
         below = network.learned(recipe.touched(len(recipe.phases) - 1)) - set(network.parameters[-1])
