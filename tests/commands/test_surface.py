@@ -9,6 +9,7 @@ SURFACE = {
     "--max-runs --results --reports --json",
     "plan": "SUITE --set --filter --data --results --json",
     "fetch": "SUITE --set --data --results",
+    "init": "DATA --output --force",
     "list": "WHAT --timm --results --json",
     "status": "SUITE --results --json",
     "show": "KEY --results --json",
