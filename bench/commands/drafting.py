@@ -66,7 +66,7 @@ class Draft:
 
     def _head(self) -> list[str]:
         path = shown(self.look.path.name or self.look.path)
-        return [f"# Written by `python -m bench init` for {json.dumps(path, ensure_ascii=False)}; change what you like.",
+        return [f"# Written by `python -m bench init` for {json.dumps(path, ensure_ascii=False)}: change it freely.",
                 f"name: {self.name}  # names the folder of results and the report"]
 
     def _data(self) -> list[str]:
@@ -91,8 +91,8 @@ class Draft:
         entry = f'- {{name: "{published}"{size}}}'
         if _is_here(published):
             return ["backbones:", f"  {entry}"]
-        return ["backbones:", *built_in, "  # With a network, weights that know more (`python -m bench fetch` gets them):",
-                f"  # {entry}"]
+        more = "  # With a network, weights that know more (`python -m bench fetch` gets them):"
+        return ["backbones:", *built_in, more, f"  # {entry}"]
 
     def _rest(self) -> list[str]:
         strategies = ["scratch                # the baseline: the same network, nothing pretrained",
