@@ -65,7 +65,7 @@ def _marked(archive: Path) -> Iterator[None]:
         mark.touch()
     yield
     if mark is not None:
-        mark.unlink()
+        mark.unlink(missing_ok=True)
 
 
 def forget_halves(folder: Path) -> None:

@@ -13,6 +13,7 @@ from bench.store.atomic import write_bytes
 from bench.suite.load import load_suite
 
 CLASSES = 6  # that are shown with their sizes
+COLUMNS = ("image", "text", "label", "split")  # options that name one
 
 
 def write_suite(data: Path, output: Path, force: bool) -> int:
@@ -42,8 +43,9 @@ def _found(look: Look) -> Iterator[str]:
     yield f"found {total:,} {word}s of {facts.num_classes} classes, {size}"
     sizes = (train + test for train, test in zip(facts.train_sizes, facts.test_sizes, strict=True))
     yield f"classes: {listed((f'{name} {size:,}' for name, size in zip(facts.classes, sizes, strict=False)), CLASSES)}"
-    if look.options:
-        yield "read with " + ", ".join(f"{name} {value}" for name, value in look.options.items())
+    columns = [f"{name} {value}" for name, value in look.options.items() if name in COLUMNS]
+    if columns:
+        yield f"read with {', '.join(columns)}"
     anew = " anew in every repeat" if look.divides_anew else ""
     own = f"no test split of its own: divided{anew} into" if look.is_divided else "its own split:"
     shift = f", {facts.num_shift:,} of `shift`" if facts.num_shift else ""
