@@ -96,7 +96,7 @@ class Draft:
 
     def _rest(self) -> list[str]:
         strategies = ["scratch                # the baseline: the same network, nothing pretrained",
-                      "logistic_probe         # a classifier on frozen features, solved in closed form",
+                      "logistic_probe         # a classifier on frozen features: computed, no rate is searched",
                       "full_finetune          # everything trains"]
         is_text = self.look.modality == "text"
         strategies.append("lora                   # small additions train, the rest stays frozen" if is_text

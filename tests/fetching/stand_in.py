@@ -83,6 +83,10 @@ class Server:
         told = {"id": repository, "modelId": repository, "sha": COMMIT, "siblings": [*known, {"rfilename": name}]}
         for one in (listing, f"{listing}/revision/main", f"{listing}/revision/{COMMIT}"):
             self.files[one] = json.dumps(told).encode()
+        tree = f"{listing}/tree/{COMMIT}"
+        entries = [one for one in json.loads(self.files.get(tree, b"[]")) if one["path"] != name]
+        entry = {"type": "file", "path": name, "size": len(content), "oid": self.digests[path]}
+        self.files[tree] = json.dumps([*entries, entry]).encode()
 
 
 def md5(content):

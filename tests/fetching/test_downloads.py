@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import random
 import subprocess
 import sys
 import time
@@ -13,12 +14,11 @@ import pytest
 from bench import fetching
 from bench.unpacking import BEGUN, forget_halves
 
-from .stand_in import CIFAR, Server, environment
+from .stand_in import CIFAR, COMMIT, Server, environment
 
 ROOT = Path(__file__).parents[2]
 NETWORK = "test_resnet.r160_in1k"  # timm's smallest ResNet, published on the hub like every other
 REPOSITORY = f"timm/{NETWORK}"
-WEIGHTS = f"/{REPOSITORY}/resolve/main/model.safetensors"
 SUITE = f"""\
 name: little
 datasets: [{{name: cifar10, labels_per_class: [4]}}]
@@ -106,19 +106,53 @@ def test_from_nothing_to_a_trained_cell_and_then_without_a_network(child, server
     (row,) = json.loads(done.stdout)["finals"]
     assert (row["dataset"], row["status"]) == ("cifar10", "ok")
     (record,) = [one for path in (tmp_path / "results/little/runs").rglob("*.json")
-                 if (one := json.loads(path.read_text().partition("\n")[2]))["kind"] == "final"]  # fmt: skip
+                 if (one := json.loads(path.read_text()))["kind"] == "final"]  # fmt: skip
     assert hashlib.sha256(weights).hexdigest() in json.dumps(record["spec"])
 
 
-@pytest.mark.slow
-def test_weights_that_were_cut_go_on_where_they_were(child, server, weights):
-    server.put(REPOSITORY, "model.safetensors", weights)
-    server.wrong[WEIGHTS] = 1
-    done = child("-m", "bench.fetching", "weights", NETWORK)
+@pytest.fixture
+def encoder(server):
+    """A network of the hub's by its files: settings, and weights of two and a half of the client's pieces."""
+    content = random.Random(0).randbytes(25_000_000)
+    server.put("org/small", "config.json", b"{}")
+    server.put("org/small", "model.safetensors", content)
+    server.put("org/small", "pytorch_model.bin", b"not wanted")
+    return content
+
+
+def test_weights_that_were_cut_go_on_where_they_were(child, server, encoder, tmp_path):
+    path = "/org/small/resolve/main/model.safetensors"
+    server.wrong[path] = server.wrong[path.replace("main", COMMIT)] = 1
+    done = child("-m", "bench.fetching", "weights", "hf:org/small")
     assert done.returncode == 0, done.stderr
-    ranges = [asked for path, asked in server.asked if path == WEIGHTS]
-    assert ranges[0] is None
-    assert int(ranges[1].removeprefix("bytes=").rstrip("-")) > 0
+    first, then = [asked for path, asked in server.asked if path.endswith("model.safetensors")]
+    assert first is None
+    assert int(then.removeprefix("bytes=").rstrip("-")) > 0
+    (kept,) = (tmp_path / "hf").rglob("model.safetensors")
+    assert kept.read_bytes() == encoder
+    assert not list((tmp_path / "hf").rglob("pytorch_model.bin"))
+
+
+def test_weights_that_are_cut_again_and_again_leave_nothing_that_looks_whole(child, server, encoder, tmp_path):
+    path = "/org/small/resolve/main/model.safetensors"
+    server.wrong[path] = server.wrong[path.replace("main", COMMIT)] = 1000
+    done = child("-m", "bench.fetching", "weights", "hf:org/small", HF_HUB_DOWNLOAD_TIMEOUT="2")
+    assert done.returncode == 1
+    assert own_lines(done)[-1].startswith("hf:org/small: ")
+    assert not list((tmp_path / "hf").rglob("model.safetensors"))
+
+
+def test_settings_of_another_digest_are_removed(child, server, encoder, tmp_path):
+    """Small files are named by git's digest, which is another one."""
+    content = b'{"model_type": "bert"}'
+    named = subprocess.run(["git", "hash-object", "--stdin"], input=content, capture_output=True, check=True)
+    server.put("org/small", "config.json", content, named.stdout.decode().strip())
+    assert child("-m", "bench.fetching", "weights", "hf:org/small").returncode == 0
+    server.put("org/small", "config.json", b'{"model_type": "evil"}', named.stdout.decode().strip())
+    again = child("-m", "bench.fetching", "weights", "hf:org/small", HF_HOME=str(tmp_path / "other"))
+    assert again.returncode == 1
+    assert own_lines(again)[-1].startswith("hf:org/small: config.json arrived with other content than the hub declares")
+    assert not list((tmp_path / "other").rglob("config.json"))
 
 
 @pytest.mark.parametrize("fault", ["truncated", "changed"])
