@@ -4,6 +4,7 @@ import io
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -138,6 +139,18 @@ def fetch(suite: SuitePath, overrides: Set = [], data: Data = None, results: Res
 
     look_in(data)
     raise typer.Exit(fetch_all(suite, tuple(overrides), Folders(results, REPORTS)))
+
+
+@app.command()
+def init(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="A folder, a table or an .npz file of yours.")],
+    output: Annotated[Path, typer.Option("--output", metavar="FILE", help="The suite to write.")] = Path("suite.yaml"),
+    force: Annotated[bool, typer.Option("--force", help="Replace the file where it is there.")] = False,
+) -> None:
+    """Look at your own data and write a suite for them."""
+    from bench.commands.init import write_suite
+
+    raise typer.Exit(write_suite(data, output, force))
 
 
 @app.command(name="list")

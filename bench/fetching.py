@@ -2,21 +2,26 @@
 because the libraries that know the addresses take seconds to import."""
 
 import contextlib
+import hashlib
 import os
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
 
 from bench.backbones import encoders, hub, torchvision_names
+from bench.backbones.weights_file import file_sha256
 from bench.errors import BenchError, Missing
 from bench.places import download_folder
 from bench.text import note, printable
-from bench.unpacking import guard
+from bench.unpacking import forget_halves, guard
 
-KNOWN_HOST = "huggingface.co"
+HUB = "https://huggingface.co"
 PATIENCE = 2.0  # seconds to be answered
+SHA256, GIT = 64, 40  # digits of a digest, as the hub names large files and small ones
 
 
 def is_online() -> bool:
@@ -26,9 +31,11 @@ def is_online() -> bool:
     if any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")):
         return True
     found: list[object] = []
+    address = urlsplit(os.environ.get("HF_ENDPOINT") or HUB)  # a mirror, as the hub's client is told of it
+    port = address.port or (80 if address.scheme == "http" else 443)
 
     def ask() -> None:
-        with contextlib.suppress(OSError), socket.create_connection((KNOWN_HOST, 443), timeout=PATIENCE):
+        with contextlib.suppress(OSError), socket.create_connection((address.hostname, port), timeout=PATIENCE):
             found.append(True)
 
     asking = threading.Thread(target=ask, daemon=True)  # a resolver may take half a minute to give up
@@ -58,7 +65,14 @@ def _fetch_dataset(name: str) -> None:
     folder = download_folder()
     assert folder is not None
     unfinished = folder / f".{name}.partial"  # begun again, it goes on: files that are whole are passed over
-    torchvision_sets.fetch(name, unfinished)
+    forget_halves(unfinished)
+    try:
+        torchvision_sets.fetch(name, unfinished)
+    except RuntimeError as error:  # torchvision's own word for another digest
+        if "corrupted" not in str(error):
+            raise
+        raise BenchError("a file arrived cut or with other content than its publisher declares; what is whole is kept "
+                         "for the next try") from error
     unfinished.rename(folder / name)
 
 
@@ -75,7 +89,8 @@ def _fetch_weights(name: str) -> None:
     else:
         import timm
 
-        state = timm.create_model(name, pretrained=True).state_dict()
+        with _held_to_their_digests(f"timm/{name}"):
+            state = timm.create_model(name, pretrained=True).state_dict()
         if hub.find(name) is not None:
             return  # the hub's client keeps it
     path = hub.place_for(name)
@@ -97,7 +112,34 @@ def _fetch_encoder(name: str) -> None:
     weights = next((one for one in encoders.WEIGHTS if one in there), None)
     if weights is None:
         raise BenchError(f"no {' or '.join(encoders.WEIGHTS)} there")
-    snapshot_download(name, allow_patterns=[*encoders.READ, weights])
+    with _held_to_their_digests(name):
+        snapshot_download(name, allow_patterns=[*encoders.READ, weights])
+
+
+@contextlib.contextmanager
+def _held_to_their_digests(repository: str) -> Iterator[None]:
+    """The hub's client compares sizes alone, and keeps what is damaged; the next command would believe it."""
+    try:
+        yield
+    finally:
+        snapshot = hub.snapshot_of(repository)
+        damaged = [path for path in sorted(snapshot.rglob("*")) if path.is_file() and not _is_as_named(path.resolve())
+                   ] if snapshot is not None else []  # fmt: skip
+        for path in damaged:
+            path.resolve().unlink()
+            path.unlink(missing_ok=True)
+        if damaged:
+            raise BenchError(f"{damaged[0].name} arrived with other content than the hub declares, and was removed")
+
+
+def _is_as_named(path: Path) -> bool:
+    """Files of the hub's cache are called by the digest that was declared."""
+    if len(path.name) == SHA256:
+        return file_sha256(path) == path.name
+    if len(path.name) == GIT:
+        content = path.read_bytes()
+        return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest() == path.name
+    return True
 
 
 def _main(kind: str, name: str) -> int:

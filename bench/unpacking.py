@@ -7,7 +7,8 @@ for a whole process, which should do nothing but fetch (`fetching.py`).
 import shutil
 import tarfile
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -15,7 +16,9 @@ from typing import Any
 from bench.errors import BenchError
 
 MEMBERS = 2_000_000  # of one archive; the largest sets have 1.3 million
+ARCHIVES = (".tar", ".tar.gz", ".tgz", ".zip", ".gz")
 RATIO = 200  # of unpacking; pictures do 1, tables 10, a bomb 1000 and more
+BEGUN = ".unpacking"  # behind an archive's name: what came out of it is not whole
 SMALL = 1 << 30  # bytes: what unpacks to less does no harm at any ratio
 
 
@@ -54,6 +57,31 @@ class _Counted:
         return path
 
 
+@contextmanager
+def _marked(archive: Path) -> Iterator[None]:
+    """A process that dies while it unpacks leaves the mark: half a folder looks like a whole one."""
+    mark = archive.with_name(archive.name + BEGUN) if archive.is_file() else None
+    if mark is not None:
+        mark.touch()
+    yield
+    if mark is not None:
+        mark.unlink(missing_ok=True)
+
+
+def forget_halves(folder: Path) -> None:
+    """Where unpacking was begun and not ended, nothing but the archives stays."""
+    marks = list(folder.rglob(f"*{BEGUN}"))
+    archives = {mark.with_name(mark.name.removesuffix(BEGUN)) for mark in marks}
+    if marks:
+        whole = {path for path in folder.rglob("*") if path in archives or path.name.endswith(ARCHIVES)}
+        for path in sorted(folder.rglob("*"), reverse=True):  # what a folder holds goes before it
+            if path.is_dir() and not path.is_symlink():
+                if not any(path.iterdir()):
+                    path.rmdir()
+            elif path not in whole:
+                path.unlink()
+
+
 def guard() -> None:
     """For the rest of this process."""
     unpack_tar, unpack_zip = tarfile.TarFile.extractall, zipfile.ZipFile.extractall
@@ -72,13 +100,15 @@ def guard() -> None:
             except tarfile.FilterError as error:
                 raise BenchError(f"{counted.archive.name}: {error}; not unpacked") from error
 
-        unpack_tar(self, path, members, **{**options, "filter": checked})
+        with _marked(counted.archive):
+            unpack_tar(self, path, members, **{**options, "filter": checked})
 
     def zipped(self: zipfile.ZipFile, path: Any = None, members: Iterable[Any] | None = None, pwd: Any = None) -> None:
         counted = _Counted.of(self.filename, path or ".")
         for member in self.infolist():
             counted.add(member.filename, member.file_size)
-        unpack_zip(self, path, members, pwd)
+        with _marked(counted.archive):
+            unpack_zip(self, path, members, pwd)
 
     tarfile.TarFile.extractall = tar  # type: ignore[method-assign]
     zipfile.ZipFile.extractall = zipped  # type: ignore[method-assign]

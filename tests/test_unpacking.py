@@ -58,7 +58,9 @@ def zipped(path, **members):
 
 
 def files(folder):
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir())
+    """But for the mark that says that no whole folder is to be expected."""
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*")
+                  if not path.is_dir() and path.suffix != unpacking.BEGUN)  # fmt: skip
 
 
 LINK, HARD = {"type": tarfile.SYMTYPE}, {"type": tarfile.LNKTYPE}

@@ -84,7 +84,7 @@ def _gather(root: Path, sources: list[tuple[Path, str | None]], added: str = "")
     if passed:
         notes += (f"files that are no {kind.word}, passed over: {len(passed)}{convert}",)
     splits = None if rows[0][2] is None else tuple(str(split) for _, _, split in rows)
-    return Labelled(
+    found = Labelled(
         root=root,
         files=tuple(path for path, _, _ in rows),
         classes=tuple(shown(name) for name in classes),
@@ -92,7 +92,11 @@ def _gather(root: Path, sources: list[tuple[Path, str | None]], added: str = "")
         splits=splits,
         notes=notes,
         modality=kind.modality,
-    ).checked()
+    )
+    try:
+        return found.checked()
+    except DataError as error:  # a class whose pictures nobody can read looks empty
+        raise DataError(f"{error}{convert}") from error
 
 
 def _refuse_unread(root: Path, folders: list[Path], seen: set[int], convert: str) -> None:

@@ -10,6 +10,7 @@ SURFACE = {
     "plan": "SUITE --set --filter --data --results --json",
     "fetch": "SUITE --set --data --results",
     "list": "WHAT [NAME] --timm --results --json",
+    "init": "DATA --output --force",
     "status": "SUITE --results --json",
     "show": "KEY --results --json",
     "report": "[SUITE] --results --reports --figures --json",

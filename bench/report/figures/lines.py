@@ -91,8 +91,8 @@ def fit_scores(axes: "Axes", points: Sequence[LinePoint]) -> None:
     ends = [end for point in points for end in (point.low, point.high) if math.isfinite(end)]
     low, high = min(ys), max(ys)
     reach = max(high - low, 2.0)
-    bottom = max(min([low, *ends]), low - reach / 2, 0)
-    top = min(max([high, *ends]), high + reach / 2, 100)
+    bottom = max(min([low, *ends]), low - reach / 2, min(low, 0))  # Matthews' correlation may lie below 0
+    top = min(max([high, *ends]), high + reach / 2, max(high, 100))
     air = max(0.05 * (top - bottom), 0.5)  # equal scores still need a range
     axes.set_ylim(bottom - air, top + air)
     axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
