@@ -68,4 +68,4 @@ def test_a_published_accuracy_is_one_line_of_a_suite(real, tmp_path):
         assert (100 * scores).tolist() == pytest.approx([expected] * 3, abs=0.05)
     page = (tmp_path / "reports" / "published.html").read_text()
     assert "own_head" in page
-    assert "has no interval over repeats" in page
+    assert "identical over 3 repeats" in page
