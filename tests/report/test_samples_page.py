@@ -310,3 +310,12 @@ def test_pictures_of_many_tasks_are_capped_and_told(made):
     assert found.count("Features before and after") == PICTURED
     assert "such pictures of 2 more tasks" in words(found)
     assert len(found) < 400_000
+
+
+def test_many_tasks_are_not_all_drawn(made):
+    world = dataclasses.replace(WORLD, datasets=("near", "mid", "far", "digits"), budgets=(5, 20, 100))
+    found = part(render(projected(made(world=world))), "similarity")
+    units = found[: found.index("Features before and after")]
+    assert units.count('<div class="panel"') == 9
+    assert "Left out to keep the page small: 3 more tasks." in words(units)
+    assert "such pictures of 10 more tasks" in words(found)

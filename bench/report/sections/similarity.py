@@ -42,6 +42,7 @@ FEATURES = (
     "its own: compare which classes lie apart, not where they lie. First repeat only{classes}."
 )
 PICTURED = 2  # tasks whose examples are drawn
+MOST = 9  # tasks whose units are drawn
 Drawn = Callable[[list[tuple[Look, list[LinePoint]]], int, str], Markup]
 
 
@@ -56,7 +57,7 @@ def similarity_section(facts: Facts) -> Section | None:
     panels = _panels(facts, found, similarity_panel, "similarity")
     legend = [facts.strategies[name] for name in unique(one.strategy for one in found)]
     method = METHOD.format(example=facts.example) + _silent(facts)
-    figure = Figure(panels, legend, CAPTION, wide=True, method=method)
+    figure = Figure(panels, legend, CAPTION + _left_out(found), wide=True, method=method)
     return Section("similarity", "What training changed", how, [figure, *_features(facts)])
 
 
@@ -68,14 +69,14 @@ def mix_section(facts: Facts) -> Section | None:
     names = ", ".join(look.name for look in legend)
     how = f"{names}: the classifier reads all units at once, and learns how much each of them counts."
     method = MIX_METHOD.format(example=facts.example)
-    figure = Figure(_panels(facts, found, mix_panel, "mix"), legend, MIX, wide=True, method=method)
+    figure = Figure(_panels(facts, found, mix_panel, "mix"), legend, MIX + _left_out(found), wide=True, method=method)
     return Section("mix", "Which units count", how, [figure])
 
 
 def _panels(facts: Facts, found: list[OfUnits], draw: Drawn, name: str) -> list[Panel]:
     """One for each task."""
     panels = []
-    for number, task in enumerate(dict.fromkeys(one.task for one in found)):
+    for number, task in enumerate(list(dict.fromkeys(one.task for one in found))[:MOST]):
         mine = [one for one in found if one.task == task]
         lines = [(facts.strategies[one.strategy], _points(one)) for one in mine]
         picture = draw(lines, max(len(one.units) for one in mine), f"{name}{number}")
@@ -92,6 +93,11 @@ def _points(one: OfUnits) -> list[LinePoint]:
         for unit, found in enumerate(one.units)
         if found.n
     ]  # fmt: skip
+
+
+def _left_out(found: list[OfUnits]) -> str:
+    num = len({one.task for one in found}) - MOST
+    return f" Left out to keep the page small: {plural(num, 'more task')}." if num > 0 else ""
 
 
 def _features(facts: Facts) -> list[Block]:
