@@ -36,7 +36,7 @@ from bench.commands.endings import ending
 from bench.commands.output import flush, note, say
 from bench.errors import REFUSED
 
-NAME = "python -m bench"
+NAME, SCRIPT = "python -m bench", "transfer-bench"
 # Every variable that this code reads (tests/commands/test_way_in.py).
 ENVIRONMENT = " ".join([
     "Environment:",
@@ -48,7 +48,7 @@ ENVIRONMENT = " ".join([
 ])
 app = typer.Typer(
     name=NAME,
-    help="Compare transfer-learning strategies fairly. Start with: python -m bench run suites/quickstart.yaml",
+    help="Compare transfer-learning strategies fairly. Start with: python -m bench run quickstart",
     no_args_is_help=True,
     epilog=ENVIRONMENT,
     add_completion=False,  # `completion` prints the script: nobody's start-up files are changed
@@ -258,8 +258,14 @@ def _command() -> None:
         from bench.commands.completion import answer
 
         raise typer.Exit(answer(command))
-    with command.make_context(NAME, sys.argv[1:]) as context:
+    with command.make_context(_typed(), sys.argv[1:]) as context:
         command.invoke(context)
+
+
+def _typed() -> str:
+    """What usage lines begin with: the console script, where that was called."""
+    script = Path(sys.argv[0]).stem
+    return script if script == SCRIPT else NAME
 
 
 def _code_of(act: Callable[[], None]) -> int:

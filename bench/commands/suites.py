@@ -20,6 +20,7 @@ from bench.plan.stand_in import rehearsal
 from bench.store import Store, atomic, sealed
 from bench.store.atomic import write_bytes
 from bench.suite.load import LoadedSuite, load_suite
+from bench.suite.shipped import by_name, is_file_name
 
 RUN_FILE = "run.json"  # the suite's text as last run, and what was typed beside it: one file, so that they fit
 SUITE_FILE = "suite.yaml"  # a copy of the text for people; no command reads it where the other file is there
@@ -159,13 +160,15 @@ def check_readable(results: Path) -> None:
         raise StoreError(f"cannot read {results}: {atomic.explain(error)}") from error
 
 
-def is_file_name(suite: str) -> bool:
-    """A path ends in .yaml or .yml, or has a folder in it; anything else is the name of a run."""
-    return suite.endswith((".yaml", ".yml")) or Path(suite).name != suite
+def _is_run(suite: str, overrides: Sequence[str], folders: Folders) -> bool:
+    """A name is that of a run here before it is that of a suite; only a suite goes with --set."""
+    if is_file_name(suite):
+        return False
+    return suite not in by_name() or (not overrides and suite in names_of_runs(folders))
 
 
 def plan_of(suite: str, overrides: Sequence[str], folders: Folders) -> Plan:
-    if is_file_name(suite):
+    if not _is_run(suite, overrides, folders):
         try:
             return plan_from_file(Path(suite), overrides, folders, NO_LIMIT)
         except MissingInputs as error:
