@@ -24,6 +24,7 @@ from bench.cli_types import (
     Offline,
     Reports,
     Results,
+    RunOrSuite,
     Set,
     SuiteOrRun,
     SuitePath,
@@ -114,7 +115,7 @@ def run(
 
 @app.command()
 def plan(
-    suite: SuiteOrRun,
+    suite: RunOrSuite,
     overrides: Set = [],  # noqa: B006
     filters: Filter = [],  # noqa: B006
     data: Data = None,
@@ -124,10 +125,10 @@ def plan(
     """Cells, trainings and time of a suite, and what it lacks, before anything starts."""
     look_in(data)
     from bench.commands.plan import show_plan
-    from bench.commands.suites import Folders, plan_of
+    from bench.commands.suites import Folders, plan_of, run_or_suite
 
     folders = Folders(results, REPORTS)
-    made = plan_of(suite, overrides, folders)
+    made = plan_of(run_or_suite(suite, folders), overrides, folders)
     raise typer.Exit(show_plan(made.select(filters) if filters else made, folders, json))
 
 

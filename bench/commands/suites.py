@@ -20,7 +20,7 @@ from bench.plan.stand_in import rehearsal
 from bench.store import Store, atomic, sealed
 from bench.store.atomic import write_bytes
 from bench.suite.load import LoadedSuite, load_suite
-from bench.suite.shipped import by_name, is_file_name
+from bench.suite.shipped import is_file_name, located
 
 RUN_FILE = "run.json"  # the suite's text as last run, and what was typed beside it: one file, so that they fit
 SUITE_FILE = "suite.yaml"  # a copy of the text for people; no command reads it where the other file is there
@@ -160,15 +160,13 @@ def check_readable(results: Path) -> None:
         raise StoreError(f"cannot read {results}: {atomic.explain(error)}") from error
 
 
-def _is_run(suite: str, overrides: Sequence[str], folders: Folders) -> bool:
-    """A name is that of a run here before it is that of a suite; only a suite goes with --set."""
-    if is_file_name(suite):
-        return False
-    return suite not in by_name() or (not overrides and suite in names_of_runs(folders))
+def run_or_suite(typed: str, folders: Folders) -> str:
+    """For looking ahead: a name is that of a run here, else of a suite."""
+    return typed if typed in names_of_runs(folders) else str(located(Path(typed)))
 
 
 def plan_of(suite: str, overrides: Sequence[str], folders: Folders) -> Plan:
-    if not _is_run(suite, overrides, folders):
+    if is_file_name(suite):
         try:
             return plan_from_file(Path(suite), overrides, folders, NO_LIMIT)
         except MissingInputs as error:
