@@ -51,7 +51,6 @@ def load_suite(
     also: Callable[[Node], Iterable[Problem]] = lambda _: (),
 ) -> LoadedSuite:
     """Read and check a suite. `path`: of it, or its name. `overrides` as typed after `--set`. `text`: where it is
-    """Read and check a suite. `path`: of it, or its name. `overrides` as typed after `--set`. `text`: where it is
     known, it is not read from `path`; `named`: likewise the texts of the files that it names. `also`: what else is
     wrong with a tree that is refused, as those say who know the catalogues. Raises SuiteError with all problems."""
     if text is None:
