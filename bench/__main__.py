@@ -1,4 +1,4 @@
-"""`python -m bench`: follow `cli.py`, then `commands/run.py`."""
+"""`python -m bench`, or `transfer-bench`: follow `cli.py`, then `commands/run.py`."""
 
 import os
 import sys
@@ -6,7 +6,8 @@ from contextlib import suppress
 
 from bench.errors import FAULT, fault
 
-if __name__ == "__main__":
+
+def start() -> None:
     try:
         from bench.cli import main
     except Exception as error:  # a library is missing or broken
@@ -16,3 +17,7 @@ if __name__ == "__main__":
                 os.write(2, said.encode(errors="backslashreplace"))  # what a buffer keeps of a full disk ends in 120
         sys.exit(FAULT)
     main()
+
+
+if __name__ == "__main__":
+    start()

@@ -24,6 +24,7 @@ from bench.cli_types import (
     Offline,
     Reports,
     Results,
+    RunOrSuite,
     Set,
     SuiteOrRun,
     SuitePath,
@@ -36,7 +37,7 @@ from bench.commands.endings import ending
 from bench.commands.output import flush, note, say
 from bench.errors import REFUSED
 
-NAME = "python -m bench"
+NAME, SCRIPT = "python -m bench", "transfer-bench"
 # Every variable that this code reads (tests/commands/test_way_in.py).
 ENVIRONMENT = " ".join([
     "Environment:",
@@ -48,7 +49,7 @@ ENVIRONMENT = " ".join([
 ])
 app = typer.Typer(
     name=NAME,
-    help="Compare transfer-learning strategies fairly. Start with: python -m bench run suites/quickstart.yaml",
+    help="Compare transfer-learning strategies fairly. Start with: python -m bench run quickstart",
     no_args_is_help=True,
     epilog=ENVIRONMENT,
     add_completion=False,  # `completion` prints the script: nobody's start-up files are changed
@@ -114,7 +115,7 @@ def run(
 
 @app.command()
 def plan(
-    suite: SuiteOrRun,
+    suite: RunOrSuite,
     overrides: Set = [],  # noqa: B006
     filters: Filter = [],  # noqa: B006
     data: Data = None,
@@ -124,10 +125,10 @@ def plan(
     """Cells, trainings and time of a suite, and what it lacks, before anything starts."""
     look_in(data)
     from bench.commands.plan import show_plan
-    from bench.commands.suites import Folders, plan_of
+    from bench.commands.suites import Folders, plan_of, run_or_suite
 
     folders = Folders(results, REPORTS)
-    made = plan_of(suite, overrides, folders)
+    made = plan_of(run_or_suite(suite, folders), overrides, folders)
     raise typer.Exit(show_plan(made.select(filters) if filters else made, folders, json))
 
 
@@ -258,8 +259,14 @@ def _command() -> None:
         from bench.commands.completion import answer
 
         raise typer.Exit(answer(command))
-    with command.make_context(NAME, sys.argv[1:]) as context:
+    with command.make_context(_typed(), sys.argv[1:]) as context:
         command.invoke(context)
+
+
+def _typed() -> str:
+    """What usage lines begin with: the console script, where that was called."""
+    script = Path(sys.argv[0]).stem
+    return script if script == SCRIPT else NAME
 
 
 def _code_of(act: Callable[[], None]) -> int:

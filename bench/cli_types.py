@@ -8,8 +8,13 @@ import typer
 
 from bench.errors import BenchError
 
-SuitePath = Annotated[Path, typer.Argument(metavar="SUITE", help="The suite's YAML file.")]
+SuitePath = Annotated[
+    Path, typer.Argument(metavar="SUITE", help="A suite's YAML file, or a name that `list suites` shows.")
+]
 SuiteOrRun = Annotated[str, typer.Argument(metavar="SUITE", help="A suite's YAML file, or the name of one that ran.")]
+RunOrSuite = Annotated[
+    str, typer.Argument(metavar="SUITE", help="A YAML file, or a name: of one that ran, else of `list suites`.")
+]
 Set = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Replace a value of the suite.")]
 Filter = Annotated[
     list[str],

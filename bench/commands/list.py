@@ -13,7 +13,6 @@ from bench.errors import BenchError, Missing, NothingSelected, StoreError, neare
 from bench.text import printable
 
 Row = dict[str, Any]  # has "name", and "problem" where the entry cannot be used
-SUITES = Path("suites")
 LONGEST_NAME = 32  # columns that names may push the descriptions to the right
 
 
@@ -99,30 +98,31 @@ def _tell(row: Row, json: bool) -> None:
 
 def _suites(_: Path) -> list[Row]:
     from bench.suite.load import load_suite
+    from bench.suite.shipped import by_name
 
     rows = []
-    for path in sorted(SUITES.glob("*.yaml")):
+    for name, path in by_name().items():
         try:
-            suite = load_suite(path).suite
-            first_line = next(iter(suite.description.splitlines()), "")
-            rows.append({"name": suite.name, "file": str(path), "description": first_line})
+            first_line = next(iter(load_suite(path).suite.description.splitlines()), "")
+            rows.append({"name": name, "file": str(path), "description": first_line})
         except BenchError as error:
             first_problem = str(error).splitlines()[0]
-            rows.append({"name": path.stem, "file": str(path), "problem": first_problem})
+            rows.append({"name": name, "file": str(path), "problem": first_problem})
     return rows
 
 
 def _references(_: Path) -> list[Row]:
     from bench.suite.references import HOME, load_references
+    from bench.suite.shipped import by_name
 
     rows = []
-    for path in sorted(HOME.glob("*.yaml")):
+    for name, path in by_name(HOME.name).items():
         try:
             file = load_references(path, path.name)
-            rows.append({"name": path.stem, "file": str(path), "values": len(file.values), "description": file.source,
+            rows.append({"name": name, "file": str(path), "values": len(file.values), "description": file.source,
                          "address": file.address})
         except BenchError as error:
-            rows.append({"name": path.stem, "file": str(path), "problem": str(error).splitlines()[0]})
+            rows.append({"name": name, "file": str(path), "problem": str(error).splitlines()[0]})
     return rows
 
 

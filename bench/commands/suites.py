@@ -20,6 +20,7 @@ from bench.plan.stand_in import rehearsal
 from bench.store import Store, atomic, sealed
 from bench.store.atomic import write_bytes
 from bench.suite.load import LoadedSuite, load_suite
+from bench.suite.shipped import is_file_name, located
 
 RUN_FILE = "run.json"  # the suite's text as last run, and what was typed beside it: one file, so that they fit
 SUITE_FILE = "suite.yaml"  # a copy of the text for people; no command reads it where the other file is there
@@ -159,9 +160,9 @@ def check_readable(results: Path) -> None:
         raise StoreError(f"cannot read {results}: {atomic.explain(error)}") from error
 
 
-def is_file_name(suite: str) -> bool:
-    """A path ends in .yaml or .yml, or has a folder in it; anything else is the name of a run."""
-    return suite.endswith((".yaml", ".yml")) or Path(suite).name != suite
+def run_or_suite(typed: str, folders: Folders) -> str:
+    """For looking ahead: a name is that of a run here, else of a suite."""
+    return typed if typed in names_of_runs(folders) else str(located(Path(typed)))
 
 
 def plan_of(suite: str, overrides: Sequence[str], folders: Folders) -> Plan:

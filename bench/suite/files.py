@@ -1,5 +1,6 @@
 """A YAML file -> its text, or one line that says why not. `positions.py` makes a tree of it next."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ class Kind:
     noun: str
     form: str  # what such a file is, in a sentence
     home: Path  # where such files usually lie
+    named: Callable[[], Mapping[str, Path]] = dict  # those that may be given by name
 
 
 def read_text(path: Path, kind: Kind) -> str:
@@ -57,8 +59,10 @@ def _absent(path: Path, kind: Kind) -> str:
         return f"a folder, not a {kind.noun} file"
     folders = dict.fromkeys((path.parent, kind.home))
     known = {str(p): p.stem for folder in folders for p in sorted(folder.glob("*.y*ml"))}
+    listed = sorted(known) or list(kind.named())
+    known |= {name: name for name in kind.named() if name not in known.values()}
     stems = nearest(path.stem, known.values())
     close = [p for p, stem in known.items() if stem in stems][:3]
     hint = f"; did you mean {' or '.join(close)}?" if close else ""
-    listing = f". {kind.noun.capitalize()}s here: {', '.join(sorted(known)[:12])}" if known and not close else ""
+    listing = f". {kind.noun.capitalize()}s here: {', '.join(listed[:12])}" if listed and not close else ""
     return f"no such file{hint}{listing}"

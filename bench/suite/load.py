@@ -18,8 +18,9 @@ from bench.suite.overrides import apply_override
 from bench.suite.positions import Node, Problem
 from bench.suite.references import ReferenceFile, load_references
 from bench.suite.schema import Suite
+from bench.suite.shipped import HOME, by_name, located
 
-A_SUITE = Kind("suite", "a suite is a mapping with name, datasets, backbones and strategies", Path("suites"))
+A_SUITE = Kind("suite", "a suite is a mapping with name, datasets, backbones and strategies", HOME, by_name)
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class LoadedSuite:
 
     suite: Suite
     text: str  # as written, without overrides
-    path: Path  # as the user typed it
+    path: Path  # as the user typed it, or of the name that was typed
     tree: Node  # the full form, overrides applied
     stand_ins: tuple[str, ...] = ()  # what of it was replaced (see plan/stand_in.py), told on every page
     references: tuple[ReferenceFile, ...] = ()  # files of published values that it names
@@ -49,10 +50,12 @@ def load_suite(
     named: Mapping[str, str] | None = None,
     also: Callable[[Node], Iterable[Problem]] = lambda _: (),
 ) -> LoadedSuite:
-    """Read and check a suite. `overrides` as typed after `--set`. `text`: where it is known, it is not read from
-    `path`; `named`: likewise the texts of the files that it names. `also`: what else is wrong with a tree that is
-    refused, as those say who know the catalogues. Raises SuiteError with all problems."""
-    text = read_text(path, A_SUITE) if text is None else text
+    """Read and check a suite. `path`: of it, or its name. `overrides` as typed after `--set`. `text`: where it is
+    known, it is not read from `path`; `named`: likewise the texts of the files that it names. `also`: what else is
+    wrong with a tree that is refused, as those say who know the catalogues. Raises SuiteError with all problems."""
+    if text is None:
+        path = located(path)
+        text = read_text(path, A_SUITE)
     tree, problems = _tree(text, path, overrides)
     problems += checks.loose_numbers(tree)
     problems += checks.repeats(tree)

@@ -14,8 +14,9 @@ from bench.suite import refusals
 from bench.suite.files import Kind, mapping, read_text
 from bench.suite.positions import Loc, Node, Problem
 from bench.suite.references_schema import PartSpec, ProtocolSpec, ReferencesSpec, RowSpec, TableSpec
+from bench.suite.shipped import HOME as SUITES
 
-HOME = Path("suites") / "references"
+HOME = SUITES / "references"
 A_FILE = Kind("reference", "a file of published values is a mapping with source, address and tables", HOME)
 
 

@@ -17,6 +17,12 @@ def names(said):
     return [row["name"] for row in said.json]
 
 
+@pytest.fixture(autouse=True)
+def _nothing_comes_along(monkeypatch, tmp_path):
+    """What does is in tests/test_wheel.py."""
+    monkeypatch.setattr("bench.suite.shipped.shipped", lambda: tmp_path / "nowhere")
+
+
 def test_suites(bench):
     Path("suites/broken.yaml").write_text("name: broken\ndatasets: [digits]\nstrategy: [scratch]\n")
     said = bench("list", "suites", "--json")
@@ -29,7 +35,7 @@ def test_suites(bench):
     assert "First line of it." in text
 
 
-@pytest.mark.parametrize("what", ["suites", "runs"])
+@pytest.mark.parametrize("what", ["suites", "references", "runs"])
 def test_none(bench, what):
     Path("suites/small.yaml").unlink()
     assert names(bench("list", what, "--json")) == []

@@ -1,0 +1,30 @@
+"""Suites by name: those in `suites/` where the command runs, and those that come with this code."""
+
+from pathlib import Path
+
+HOME = Path("suites")
+PACKAGE = Path(__file__).resolve().parents[1]
+
+
+def shipped() -> Path:
+    """The folder of those that come with this code: a wheel has a copy of it (setup.py), a checkout the folder."""
+    copy = PACKAGE / "shipped"
+    return copy if copy.is_dir() else PACKAGE.parent / HOME
+
+
+def by_name(inside: str = ".") -> dict[str, Path]:
+    """Name -> file, by name. One in `suites/` hides the shipped one of its name. `inside`: a folder in both."""
+    found = {path.stem: path for home in (shipped(), HOME) for path in (home / inside).glob("*.yaml")}
+    return dict(sorted(found.items()))
+
+
+def is_file_name(suite: str) -> bool:
+    """A path ends in .yaml or .yml, or has a folder in it; anything else is the name of a suite or of a run."""
+    return suite.endswith((".yaml", ".yml")) or Path(suite).name != suite
+
+
+def located(typed: Path) -> Path:
+    """The file of a suite. A path that is a file wins over a name."""
+    if is_file_name(str(typed)) or typed.is_file():
+        return typed
+    return by_name().get(str(typed), typed)
