@@ -40,7 +40,7 @@ def compare(options: CompareOptions) -> int:
              for name, folders in ((options.first, there), (second, other))]
     found = between(sides[0], sides[1], None if options.margin is None else options.margin / 100)
     names = [side.results.name for side in sides]
-    page = there.reports / f"{names[0]}-and-{names[1]}.html"
+    page = there.reports / f"{names[0]}.against.{names[1]}.html"
     replace_page(page, build_compare(found))
     if options.json:
         as_json({**asdict(found), "page": str(page)})
