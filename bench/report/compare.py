@@ -8,6 +8,7 @@ from bench.analysis.words import in_points, labels, listed, plural, shortened
 from bench.report.figures.axis import limits
 from bench.report.figures.changes import ChangeBar, changes_panel
 from bench.report.fill import fill
+from bench.report.filters import Filters
 from bench.report.view import (
     ABSENT,
     Block,
@@ -50,9 +51,17 @@ def build_compare(found: Between) -> str:
         tables: list[Block] = [_only("only-a", "A", found.only_first), _only("only-b", "B", found.only_second)]
         sections.append(Section("only", "Cells of one alone", "Nothing is compared here.", tables))
     title = f"{printable(found.first)} and {printable(found.second)}"
-    return fill("plain.html", ["page.css", "gate.css"], eyebrow="Two results compared", title=title,
-                head=f"{title} compared", source="the records of both", findings=findings(found),
-                sections=sections)  # fmt: skip
+    return fill(
+        "plain.html",
+        ["page.css", "filter.css", "print.css", "gate.css"],
+        Filters(),
+        eyebrow="Two results compared",
+        title=title,
+        head=f"{title} compared",
+        source="the records of both",
+        findings=findings(found),
+        sections=sections,
+    )
 
 
 def findings(found: Between) -> list[str]:

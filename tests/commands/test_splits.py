@@ -55,7 +55,7 @@ def test_they_are_the_examples_that_the_engine_takes(bench, place, divided, resp
         streams = trial_streams(search, labelled_images(search, data))
         assert len(streams) == len(one["validation"])
         for stream, held in zip(streams, one["validation"], strict=True):
-            same(pictures(held, one["of"]["train"]), stream.validation)
+            same(pictures(held, one["of"]["train"]), stream.scored)
         assert one["sha256"] == stored.sha256
 
 
