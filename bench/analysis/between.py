@@ -140,7 +140,7 @@ def _spec(side: Side, key: str) -> FitSpec:
 def _identical(name: Name, pairs: list[tuple[Row, Row]]) -> Compared:
     mean = mean_of([row for row, _ in pairs], "score")
     same = all(a["key"] == b["key"] for a, b in pairs)
-    return Compared(name, IDENTICAL, "the same records or settings" if same else "", len(pairs), 0, mean, mean, 0.0)
+    return Compared(name, IDENTICAL, "the same settings" if same else "", len(pairs), 0, mean, mean, 0.0)
 
 
 def _rows(name: Name, old: list[Row], new: list[Row]) -> list[Row]:
