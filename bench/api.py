@@ -23,6 +23,8 @@ from bench.analysis.cells import cell_summary, records
 from bench.analysis.comparison import Scores
 from bench.analysis.frame import CELL, SuiteResults
 from bench.analysis.headline import Findings, headline, more
+from bench.commands.export import Format
+from bench.commands.export import write as write_export
 from bench.commands.run import RunOptions, plan_with_all_it_needs, train
 from bench.commands.suites import Folders, plan_of
 from bench.errors import BenchError
@@ -32,7 +34,11 @@ from bench.plan.plan import Plan
 RESULTS, REPORTS = Path("results"), Path("reports")
 NAMELESS = Path("suite.yaml")  # what messages call a mapping; files that it names lie in the working folder
 # Columns that are handles and tuples, or tell how the arithmetic was done; what they hold has a frame of its own.
-INNER = ["curve", "similarity", "mix", "distance", "predictions", "precision_why", "frozen", "replicas", "whole"]
+INNER = [
+    "curve", "similarity", "projection", "classes", "mix", "distance", "predictions", "precision_why", "frozen",
+    "replicas", "whole",
+]  # fmt: skip
+EXPORTED = ("finals", "trials", "cells", "verdicts", "curves")
 Suite = str | Path | Mapping[str, Any]
 
 
@@ -96,6 +102,18 @@ class Results:
             finals = finals[finals[column] == value]
         frames = [_predictions(row) for row in records(finals)]
         return pd.concat([_NO_PREDICTIONS, *(one for one in frames if one is not None)], ignore_index=True)
+
+    def export(self, to: Format, folder: str | Path) -> list[Path]:
+        """Files for other programs: one per frame, or one for all (json, markdown)."""
+        frames = {name: getattr(self, name) for name in EXPORTED}
+        return write_export(self.suite, frames, to, Path(folder))
+
+    def export_to_mlflow(self, uri: str) -> tuple[int, int]:
+        """A run for each final, in an experiment of the suite's name. How many were written, and how many were there.
+        `uri`: of a server or a database, as mlflow takes it."""
+        from bench.commands.mlflow_runs import write_runs
+
+        return write_runs(self.name, self.finals, self.curves, uri)
 
     def page(self) -> str:
         """The report, as HTML."""

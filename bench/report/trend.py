@@ -33,10 +33,13 @@ def build_trend(suite: str, series: Sequence[NightSeries]) -> str:
     quiet = sorted((one for one in cells if not one.steps), key=lambda one: -one.movement)
     sections = [_steps(stepped, calendar), _quiet(quiet, calendar, len(stepped)), _nights(cells, calendar)]
     return fill(
-        "trend.html",
+        "plain.html",
         ["page.css", "filter.css", "print.css", "gate.css"],
         Filters(),
-        suite=printable(suite),
+        eyebrow="Scores over many nights",
+        title=printable(suite),
+        head=f"{printable(suite)}: scores over many nights",
+        source=f"the records of suite \u2068{printable(suite)}\u2069 alone",
         findings=_findings(cells, stepped, calendar),
         sections=[section for section in sections if section is not None],
     )

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import os
 import sys
@@ -95,6 +96,16 @@ def plan(place, folders) -> Plan:
 @pytest.fixture
 def roots(folders) -> Roots:
     return folders.roots("small")
+
+
+@pytest.fixture
+def divided(monkeypatch):
+    """As if digits came in one split, which repeats divide anew."""
+    from bench.datasets import DATASETS
+
+    digits = DATASETS["digits"]
+    pooled = dataclasses.replace(digits, facts=lambda o: dataclasses.replace(digits.facts(o), division=("by us",)))
+    monkeypatch.setitem(DATASETS, "digits", pooled)
 
 
 @pytest.fixture

@@ -14,6 +14,9 @@ SURFACE = {
     "status": "SUITE --results --json",
     "show": "KEY --results --json",
     "report": "[SUITE] --results --reports --figures --json",
+    "export": "SUITE --to --output --uri --results --json",
+    "compare": "A [B] --results-b --margin --results --reports --json",
+    "splits export": "SUITE DIR --to --set --data --results --json",
     "schema": "--markdown",
     "completion": "SHELL",
     "doctor": "--results --json",
@@ -29,7 +32,8 @@ SURFACE = {
 def test_commands_and_flags():
     found = {}
     commands = typer.main.get_command(app).commands
-    commands |= {f"baseline {name}": one for name, one in commands.pop("baseline").commands.items()}
+    for group in ("baseline", "splits"):
+        commands |= {f"{group} {name}": one for name, one in commands.pop(group).commands.items()}
     for name, command in commands.items():
         words = [p.metavar if p.param_type_name == "argument" else " ".join(p.opts) for p in command.params]
         found[name] = " ".join(word for word in words if "--help" not in word)

@@ -1,0 +1,95 @@
+"""The commands by which results leave for other programs, or meet others: options, and nothing else."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from bench.cli_types import REPORTS, RESULTS, Data, Json, Reports, Results, Set, SuiteOrRun, look_in
+
+EXPORTS = Path("exports")
+Output = Annotated[
+    Path | None, typer.Option("--output", metavar="DIR", help="Where files are written; exports/<suite> if not given.")
+]
+splits_app = typer.Typer(help="Which examples a suite learns from, validates on and tests on: export.",
+                         no_args_is_help=True)  # fmt: skip
+
+
+def export(
+    suite: SuiteOrRun,
+    to: Annotated[Literal["csv", "parquet", "json", "markdown", "mlflow"], typer.Option("--to", help="The form.")],
+    output: Output = None,
+    uri: Annotated[
+        str | None, typer.Option("--uri", metavar="URI", help="mlflow: a server, instead of a database in --output.")
+    ] = None,
+    results: Results = RESULTS,
+    json: Json = False,
+) -> None:
+    """Write results for other programs: tables, one JSON file, a table for a README, or runs of MLflow."""
+    from bench.api import load
+    from bench.commands.output import as_json, say
+
+    if uri is not None and to != "mlflow":
+        raise typer.BadParameter("--uri goes with --to mlflow")
+    found = load(suite, results=results)
+    folder = output or EXPORTS / found.name
+    if to == "mlflow":
+        from bench.commands.mlflow_runs import local
+
+        place = uri or local(folder)
+        if uri is None:
+            folder.mkdir(parents=True, exist_ok=True)
+        new, old = found.export_to_mlflow(place)
+        if json:
+            as_json({"uri": place, "new": new, "already_there": old})
+        else:
+            say(f"mlflow: {new} runs written, {old} already there: {place}")
+        return
+    files = [str(path) for path in found.export(to, folder)]
+    if json:
+        as_json(files)
+        return
+    for path in files:
+        say(f"{to}: {path}")
+
+
+def compare(
+    first: Annotated[str, typer.Argument(metavar="A", help="A suite's YAML file, or the name of one that ran.")],
+    second: Annotated[
+        str | None, typer.Argument(metavar="[B]", help="Another one; with --results-b, A again if not given.")
+    ] = None,
+    results_second: Annotated[
+        Path | None, typer.Option("--results-b", metavar="DIR", help="Where the records of B are kept.")
+    ] = None,
+    margin: Annotated[
+        float | None, typer.Option("--margin", min=0, help="Points within which B is as good; A's if not given.")
+    ] = None,
+    results: Results = RESULTS,
+    reports: Reports = REPORTS,
+    json: Json = False,
+) -> None:
+    """Two suites, or one in two results folders: cell by cell, paired by repeat, with a page."""
+    from bench.commands.compare import CompareOptions
+    from bench.commands.compare import compare as command
+    from bench.commands.suites import Folders
+
+    raise typer.Exit(command(CompareOptions(first, second, Folders(results, reports), results_second, margin, json)))
+
+
+@splits_app.command(name="export")
+def export_splits(
+    suite: SuiteOrRun,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where files are written.")],
+    to: Annotated[Literal["csv", "json"], typer.Option("--to", help="The form.")] = "csv",
+    overrides: Set = [],  # noqa: B006  typer copies it
+    data: Data = None,
+    results: Results = RESULTS,
+    json: Json = False,
+) -> None:
+    """Write which examples each repeat learns from, validates on and tests on, one file per data set."""
+    look_in(data)
+    from bench.commands.splits import export_splits as command
+    from bench.commands.suites import Folders, plan_of
+
+    folders = Folders(results, REPORTS)
+    raise typer.Exit(command(plan_of(suite, overrides, folders), folder, to, folders, json))
