@@ -28,8 +28,8 @@ from bench.commands.export import write as write_export
 from bench.commands.run import RunOptions, plan_with_all_it_needs, train
 from bench.commands.suites import Folders, plan_of
 from bench.errors import BenchError
-from bench.plan.enumerate import MAX_RUNS
-from bench.plan.plan import Plan
+from bench.planning.enumerate import MAX_RUNS
+from bench.planning.plan import Plan
 
 RESULTS, REPORTS = Path("results"), Path("reports")
 NAMELESS = Path("suite.yaml")  # what messages call a mapping; files that it names lie in the working folder

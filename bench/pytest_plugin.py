@@ -71,7 +71,7 @@ class SuiteFile(pytest.File):
     def _options(self) -> Any:
         from bench.commands.run import RunOptions
         from bench.commands.suites import Folders
-        from bench.plan.enumerate import MAX_RUNS
+        from bench.planning.enumerate import MAX_RUNS
 
         option = self.config.getoption
         folders = Folders(Path(option("--bench-results")), Path(option("--bench-reports")))

@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 
 import bench
-from bench import api
 from bench.api import NAMELESS, Results
 from bench.errors import BenchError, SuiteError
 from tests.analysis.synthetic import World, make
@@ -53,16 +52,16 @@ def test_a_mapping_is_run_and_its_results_are_found_by_name(tmp_path):
 
 
 def test_a_mapping_is_planned_as_a_file_is(tmp_path):
-    made = api.plan(SUITE, results=tmp_path)
+    made = bench.plan(SUITE, results=tmp_path)
     (tmp_path / "suite.yaml").write_text(made.loaded.text)
-    assert list(made.jobs) == list(api.plan(tmp_path / "suite.yaml", results=tmp_path).jobs)
-    more = api.plan(SUITE, overrides=["repeats=3"], results=tmp_path)
+    assert list(made.jobs) == list(bench.plan(tmp_path / "suite.yaml", results=tmp_path).jobs)
+    more = bench.plan(SUITE, overrides=["repeats=3"], results=tmp_path)
     assert len(more.jobs) > len(made.jobs)
 
 
 def test_what_is_wrong_in_a_mapping_is_told_with_its_place(tmp_path):
     with pytest.raises(SuiteError, match=rf"{NAMELESS}:\d+:\d+: unknown key 'strategie'.*did you mean 'strategies'"):
-        api.plan({**SUITE, "strategie": []}, results=tmp_path)
+        bench.plan({**SUITE, "strategie": []}, results=tmp_path)
     with pytest.raises(BenchError, match="unknown run 'nothing'"):
         bench.load("nothing", results=tmp_path)
 

@@ -13,8 +13,8 @@ ROOT = Path(__file__).parent.parent / "bench"
 ROOMS = (
     "errors", "text", "memory", "places", "keys", "provenance", "fork_server", "catalogue", "spec", "metrics",
     "modalities", "store", "suite", "backbones", "network", "solve", "datasets", "strategies", "unpacking", "fetching",
-    "plan", "engine.train", "engine.common", "engine.reuse", "engine.fleet", "engine.search", "engine.jobs", "engine",
-    "execute", "analysis", "gate", "report", "commands", "api", "cli_types", "cli_gate", "cli_travel", "cli",
+    "planning", "engine.train", "engine.common", "engine.reuse", "engine.fleet", "engine.search", "engine.jobs",
+    "engine", "execute", "analysis", "gate", "report", "commands", "api", "cli_types", "cli_gate", "cli_travel", "cli",
     "pytest_plugin", "__main__",
 )  # fmt: skip
 

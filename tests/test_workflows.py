@@ -50,7 +50,7 @@ def test_the_nightly_job_is_alone_in_its_file_and_scheduled():
 def test_the_nightly_suite_has_an_accepted_baseline():
     from bench.gate.baseline import read
     from bench.gate.fingerprint import fingerprint
-    from bench.plan.enumerate import make_plan
+    from bench.planning.enumerate import make_plan
     from bench.suite.load import load_suite
 
     plan = make_plan(load_suite(ROOT / "suites/nightly.yaml"), ROOT / "results/.cache")

@@ -12,7 +12,7 @@ import pandas as pd
 from bench.analysis.cells import Row, cells, mean_of, records
 from bench.analysis.frame import SuiteResults
 from bench.analysis.verdicts import AS_GOOD, HELPS, HURTS, UNDECIDED, verdicts
-from bench.plan.plan import Cell, Plan
+from bench.planning.plan import Cell, Plan
 from bench.spec.job import FitSpec
 from bench.spec.refs import DataRef
 

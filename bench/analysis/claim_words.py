@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from bench.analysis.words import in_points, labels, listed
-from bench.plan.claims import Place, Side
+from bench.planning.claims import Place, Side
 from bench.suite.claims_schema import ClaimSpec
 
 

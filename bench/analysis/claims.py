@@ -1,5 +1,5 @@
 """Do the claims of a suite hold on its own cells? Each is a sum of cell means, and its interval is held against what
-the claim says. `plan/claims.py` finds the cells; `README.md` has how often the answers are right.
+the claim says. `planning/claims.py` finds the cells; `README.md` has how often the answers are right.
 """
 
 import math
@@ -17,7 +17,7 @@ from bench.analysis.variance import Column, Estimate, Sample
 from bench.analysis.verdicts import FEWEST_IMAGES, UNDECIDED
 from bench.analysis.words import plural
 from bench.modalities import example_of
-from bench.plan.claims import Place, Side, sides_of
+from bench.planning.claims import Place, Side, sides_of
 from bench.suite.claims_schema import ClaimSpec
 
 HOLDS, FAILS = "holds here", "does not hold here"

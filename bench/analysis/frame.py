@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from bench.analysis.words import plural
-from bench.plan.references import Published
+from bench.planning.references import Published
 from bench.store.samples import KeptSamples
 from bench.suite.claims_schema import ClaimSpec
 

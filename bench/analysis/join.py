@@ -14,12 +14,12 @@ from bench.datasets.overlap import Overlap, twice, worst
 from bench.keys import digest
 from bench.modalities import MODALITIES
 from bench.modalities import of as modality_of
-from bench.plan.agreement import REFUSED, agreeing
-from bench.plan.exams import exams_of, sentences
-from bench.plan.halving import cohorts
-from bench.plan.plan import Cell, Plan, Role
-from bench.plan.references import published_of
-from bench.plan.stand_in import MARK
+from bench.planning.agreement import REFUSED, agreeing
+from bench.planning.exams import exams_of, sentences
+from bench.planning.halving import cohorts
+from bench.planning.plan import Cell, Plan, Role
+from bench.planning.references import published_of
+from bench.planning.stand_in import MARK
 from bench.spec.job import FitSpec, PretrainSpec, trial_key
 from bench.spec.recipe import Recipe
 from bench.spec.refs import Weights

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from bench.analysis.cells import Row
 from bench.analysis.frame import CELL
-from bench.plan.references import Match, Published
+from bench.planning.references import Match, Published
 
 REPRODUCED = "reproduced"
 OUTSIDE = "not reproduced"

@@ -15,8 +15,8 @@ import pandas as pd
 
 from bench.analysis.cells import Row, Task, finite_rows, mean_of, records, task_of
 from bench.analysis.statistics import Interval, finite, mean_interval
-from bench.plan.halving import num_kept
-from bench.plan.ranking import ranking
+from bench.planning.halving import num_kept
+from bench.planning.ranking import ranking
 
 SUBSETS = 1000  # looked at where a race is replayed; all of them up to 12 trials
 

@@ -16,7 +16,7 @@ from bench.store.atomic import write_bytes
 if TYPE_CHECKING:
     from bench.gate.baseline import Baseline
     from bench.gate.tonight import Tonight
-    from bench.plan.plan import Plan
+    from bench.planning.plan import Plan
 
 SUMMARY = "GITHUB_STEP_SUMMARY"  # the file that GitHub shows beneath a step
 

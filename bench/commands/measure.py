@@ -15,7 +15,7 @@ from bench.store.atomic import explain
 
 if TYPE_CHECKING:
     from bench.gate.tonight import Tonight
-    from bench.plan.plan import Plan
+    from bench.planning.plan import Plan
     from bench.store import Damaged, Record
 
 

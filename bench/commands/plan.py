@@ -11,12 +11,12 @@ from bench.commands.suites import Folders
 from bench.execute.ahead import look_ahead, refuse_unfit, unfit_in_words
 from bench.execute.ingest import images_at_hand
 from bench.modalities import MODALITIES, example_of
-from bench.plan.exams import examine, refuse_overlaps, sentences
-from bench.plan.halving import rungs
-from bench.plan.pitfalls import in_words
-from bench.plan.plan import Cell, Plan
-from bench.plan.precision import ASKED, FULL
-from bench.plan.work import changes_anew
+from bench.planning.exams import examine, refuse_overlaps, sentences
+from bench.planning.halving import rungs
+from bench.planning.pitfalls import in_words
+from bench.planning.plan import Cell, Plan
+from bench.planning.precision import ASKED, FULL
+from bench.planning.work import changes_anew
 from bench.spec.job import FitSpec
 from bench.spec.refs import Training, arithmetic_key
 

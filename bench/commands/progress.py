@@ -10,9 +10,9 @@ from bench.execute.ahead import network_of
 from bench.execute.display import duration
 from bench.execute.placement import count_gpus
 from bench.execute.roots import Roots
-from bench.plan.agreement import agreeing
-from bench.plan.plan import Plan
-from bench.plan.work import Estimator
+from bench.planning.agreement import agreeing
+from bench.planning.plan import Plan
+from bench.planning.work import Estimator
 from bench.provenance import num_cores
 from bench.store import Damaged, Record, blobs
 from bench.store.record import went_wrong

@@ -16,8 +16,8 @@ from bench.execute.placement import choose_placement
 from bench.execute.rerun import forget
 from bench.execute.roots import Roots
 from bench.execute.runner import run_plan
-from bench.plan.plan import Plan
-from bench.plan.work import Estimator
+from bench.planning.plan import Plan
+from bench.planning.work import Estimator
 from bench.provenance import describe
 from bench.store.atomic import sweep
 from bench.text import printable

@@ -18,7 +18,7 @@ from bench.datasets.base import Dataset
 from bench.datasets.sampling import Indices
 from bench.errors import NothingSelected
 from bench.keys import digest
-from bench.plan.plan import Cell, Plan
+from bench.planning.plan import Cell, Plan
 from bench.spec.job import FitSpec
 from bench.spec.refs import DataRef
 

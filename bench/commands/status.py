@@ -11,9 +11,9 @@ from bench.commands.progress import Progress, read_progress, time_left
 from bench.commands.suites import Folders, plan_of, ran_otherwise
 from bench.errors import INCOMPLETE
 from bench.execute.roots import Roots
-from bench.plan.agreement import REFUSED
-from bench.plan.plan import Plan
-from bench.plan.titles import titles_of
+from bench.planning.agreement import REFUSED
+from bench.planning.plan import Plan
+from bench.planning.titles import titles_of
 from bench.store import Record
 from bench.store.record import went_wrong
 

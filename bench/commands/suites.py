@@ -12,11 +12,11 @@ from bench.datasets.base import DatasetFacts
 from bench.errors import BenchError, MissingInputs, StoreError, unknown
 from bench.execute.placement import compute_capability, count_gpus
 from bench.execute.roots import Roots
-from bench.plan.enumerate import MAX_RUNS, make_plan
-from bench.plan.names import wrong_names
-from bench.plan.plan import DataSource, Finds, Plan
-from bench.plan.precision import PLAIN, Machine, machine_of
-from bench.plan.stand_in import rehearsal
+from bench.planning.enumerate import MAX_RUNS, make_plan
+from bench.planning.names import wrong_names
+from bench.planning.plan import DataSource, Finds, Plan
+from bench.planning.precision import PLAIN, Machine, machine_of
+from bench.planning.stand_in import rehearsal
 from bench.store import Store, atomic, sealed
 from bench.store.atomic import write_bytes
 from bench.suite.load import LoadedSuite, load_suite

@@ -7,7 +7,7 @@ from typing import Any
 from bench import fork_server
 from bench.errors import BenchError, SuiteError
 from bench.keys import digest
-from bench.plan.plan import Cell, Plan
+from bench.planning.plan import Cell, Plan
 from bench.provenance import version_of
 from bench.spec.job import FitSpec
 from bench.spec.refs import BackboneRef

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from bench.execute.messages import Bundle
 from bench.keys import digest
-from bench.plan.patterns import has_one_body
+from bench.planning.patterns import has_one_body
 from bench.spec.job import FitSpec, Job
 
 

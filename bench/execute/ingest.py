@@ -11,7 +11,7 @@ from bench.datasets import pictures
 from bench.datasets.base import Dataset
 from bench.errors import BenchError
 from bench.keys import digest
-from bench.plan.plan import DataSource
+from bench.planning.plan import DataSource
 from bench.spec.job import Job
 from bench.spec.refs import DataRef
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.plan.patterns import Pattern
-from bench.plan.precision import Choice
+from bench.planning.patterns import Pattern
+from bench.planning.precision import Choice
 from bench.spec.job import Job
 from bench.spec.refs import Engine, Keeps
 from bench.store import Record

@@ -1,8 +1,8 @@
 """Forgetting records so that a run makes them again: `--rerun failed` or `--rerun all`."""
 
 from bench.execute.roots import Roots
-from bench.plan.agreement import agreeing
-from bench.plan.plan import Plan
+from bench.planning.agreement import agreeing
+from bench.planning.plan import Plan
 from bench.spec.job import FitSpec, Job
 from bench.store import Record
 from bench.store.record import BROKEN

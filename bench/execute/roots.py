@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.errors import StoreError
-from bench.plan.plan import Plan
+from bench.planning.plan import Plan
 from bench.spec.job import FitSpec, Job
 from bench.store import Record, Store, blobs
 

@@ -21,10 +21,10 @@ from bench.execute.placement import Placement
 from bench.execute.pool import GRACE, Announced, Died, NoWorkers, Pool, Worker, tail
 from bench.execute.roots import Roots, forget_lost_weights, missing_records, pretrained_ok
 from bench.execute.signals import Interrupted, StopSignals
-from bench.plan.exams import examine, refuse_overlaps, sentences
-from bench.plan.patterns import frozen_patterns
-from bench.plan.plan import Plan
-from bench.plan.titles import titles_of
+from bench.planning.exams import examine, refuse_overlaps, sentences
+from bench.planning.patterns import frozen_patterns
+from bench.planning.plan import Plan
+from bench.planning.titles import titles_of
 from bench.spec.job import Job
 from bench.spec.refs import Engine
 from bench.store import Record

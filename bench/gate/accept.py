@@ -15,7 +15,7 @@ from bench.gate.lineage import descended
 from bench.gate.pairs import Rule
 from bench.gate.tonight import Tonight, TonightCell, tonight_of
 from bench.gate.verdict import COMPARED, GateResult
-from bench.plan.plan import Plan
+from bench.planning.plan import Plan
 from bench.store.record import Record
 
 Allowance = Literal["stand_in", "dirty", "failed", "mixed", "regressed", "fewer"]

@@ -11,7 +11,7 @@ from typing import Any
 
 from bench import datasets
 from bench.keys import digest
-from bench.plan.plan import Cell, Declared, Plan
+from bench.planning.plan import Cell, Declared, Plan
 from bench.spec.refs import DataRef
 from bench.suite.schema import Suite
 from bench.suite.section import SuiteSection

@@ -12,8 +12,8 @@ from bench.gate.environment import Environment, device_model
 from bench.gate.fingerprint import DIGITS, Fingerprint, fingerprint
 from bench.gate.verdict import CellName
 from bench.keys import digest
-from bench.plan.agreement import agreeing
-from bench.plan.plan import Cell, Plan
+from bench.planning.agreement import agreeing
+from bench.planning.plan import Cell, Plan
 from bench.store.record import Record
 
 UNFIT = "not_applicable"

@@ -109,7 +109,7 @@ class Facts:
     @property
     def renews_pretraining(self) -> bool:
         """Whether each repeat has a pretraining of its own."""
-        return any(", repeat " in name for name in self.results.pretrainings["dataset"])  # as `plan/` labels them
+        return any(", repeat " in name for name in self.results.pretrainings["dataset"])  # as `planning/` labels them
 
     @property
     def scope(self) -> str:

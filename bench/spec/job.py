@@ -39,7 +39,7 @@ class FitSpec:
     repeat: int
     seed: int
     varied: Varied | None = None  # options that are searched with the rate; `recipe` is then that of their middle
-    # Mistakes that a final makes on purpose (bench/plan/pitfalls.py); None: not made.
+    # Mistakes that a final makes on purpose (bench/planning/pitfalls.py); None: not made.
     deployed: Deployment | None = field(default=None, metadata=LATER)
     rate_factor: float | None = field(default=None, metadata=LATER)  # on the rate that its search chose
 

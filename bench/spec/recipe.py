@@ -1,4 +1,4 @@
-"""A strategy is data, and this is it. Strategies build it, `plan/` hashes it, `engine/` obeys it and knows no names."""
+"""A strategy is data, and this is it. Strategies build it, `planning/` hashes it, `engine/` obeys it without names."""
 
 import math
 from collections.abc import Iterable, Sequence

@@ -8,7 +8,7 @@ from bench.keys import LATER, digest
 
 Metric = Literal["accuracy", "mean_per_class", "macro_f1", "mcc"]  # what a score is: bench/metrics.py
 Keeps = Literal["none", "bits", "classes", "full"]  # what a final tells of each test example; in no key
-# Common mistakes that a suite may make on purpose: bench/plan/pitfalls.py
+# Common mistakes that a suite may make on purpose: bench/planning/pitfalls.py
 PitfallName = Literal[
     "no_normalisation", "no_normalisation_at_test", "pixels_to_255", "pixels_to_255_at_test", "half_resolution_at_test",
     "swapped_channels_at_test", "rate_30_times", "training_mode_features", "training_mode_at_test",

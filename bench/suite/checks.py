@@ -21,7 +21,7 @@ _LABELLED: tuple[tuple[str, type[Labelled], str], ...] = (
 
 
 def _label(spec: Labelled) -> str:
-    """What surely tells two entries apart in tables. `plan/` knows more: defaults, and what an option expands to."""
+    """What surely tells two entries apart in tables. `planning/` knows more: defaults, what options expand to."""
     if isinstance(spec, DatasetSpec):
         return spec.label or f"{spec.name}{spec.classes.text if spec.classes else ''}"
     if isinstance(spec, BackboneSpec):

@@ -1,6 +1,6 @@
 """What may stand under `claims`: a sentence that people repeat, and the contrast of cells that decides it here.
 
-`known_claims.py` has those that a suite can name; `plan/claims.py` finds their cells, `analysis/claims.py` decides.
+`known_claims.py` has those that a suite can name; `planning/claims.py` finds their cells, `analysis/claims.py` decides.
 """
 
 from typing import Annotated, Any, Literal

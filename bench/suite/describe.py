@@ -88,7 +88,7 @@ draw of labels), 108 of them heads alone, every network counting alike. SGD for 
 measured on the two convolutional networks; AdamW there on the ViT (16 cells), the residual network (8) and the
 MobileNet (2). Search rules were then replayed on these scores; the grids with halving, which was their default.
 
-Centres (`bench/plan/rates.py`), and the middle half of the best rates:
+Centres (`bench/planning/rates.py`), and the middle half of the best rates:
 
 | optimizer | head | body | added modules | scratch |
 |---|---|---|---|---|

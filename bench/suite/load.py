@@ -2,7 +2,7 @@
 
 The way: `files.py` and `positions.py` read, `overrides.py` replaces, `shorthand.py` and `study.py` spell out,
 `schema.py` checks, `refusals.py` words what it refused, `checks.py` compares entries, `references.py` reads the files
-of published values that are named. `plan/` reads the result.
+of published values that are named. `planning/` reads the result.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -31,7 +31,7 @@ class LoadedSuite:
     text: str  # as written, without overrides
     path: Path  # as the user typed it, or of the name that was typed
     tree: Node  # the full form, overrides applied
-    stand_ins: tuple[str, ...] = ()  # what of it was replaced (see plan/stand_in.py), told on every page
+    stand_ins: tuple[str, ...] = ()  # what of it was replaced (see planning/stand_in.py), told on every page
     references: tuple[ReferenceFile, ...] = ()  # files of published values that it names
 
     def where(self, loc: Sequence[str | int]) -> str:

@@ -1,5 +1,5 @@
 """A file of published values -> checked references, or every problem of the file at once. `references_schema.py` says
-what may stand in one; `plan/references.py` finds the cells that each value speaks of.
+what may stand in one; `planning/references.py` finds the cells that each value speaks of.
 """
 
 from collections.abc import Iterator

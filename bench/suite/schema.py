@@ -1,4 +1,4 @@
-"""What may stand in a suite file, with every default. `load.py` turns a file into a `Suite`; `plan/` reads it next.
+"""What may stand in a suite file, with every default. `load.py` turns a file into a `Suite`; `planning/` reads it next.
 
 Field descriptions are the reference: `suites/README.md` and `python -m bench schema` are generated from them.
 """
@@ -360,7 +360,7 @@ class Suite(SuiteSection):
     pitfalls: tuple[PitfallName, ...] = ()
     """Common mistakes, made on purpose: each strategy on each pretrained backbone is run right, and once more with each
     mistake that can happen to it. Cells with a mistake are marked in [brackets] and never ranked; the page says what
-    each mistake costs. bench/plan/pitfalls.py says what people do wrong, and what is right."""
+    each mistake costs. bench/planning/pitfalls.py says what people do wrong, and what is right."""
     claims: tuple[ClaimSpec, ...] = ()
     """Sentences that people repeat about transfer, each decided on this suite's cells: *holds here*, *does not hold
     here* or *undecided*. Moves no number."""

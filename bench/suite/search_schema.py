@@ -58,7 +58,7 @@ class SearchSpec(SuiteSection):
     lr: Range | None = None
     """`grid`, `tpe`, `random`: the range of rates, as wide for every strategy. Unset: [0.001, 1] for SGD, [1e-5, 0.01]
     for AdamW. `bracket`: where the first rates lie, at the ends and in the middle; the search may go on past it. Unset:
-    a decade to each side of a centre that fits optimizer, modality and what trains (`bench/plan/rates.py`)."""
+    a decade to each side of a centre that fits optimizer, modality and what trains (`bench/planning/rates.py`)."""
     weight_decay: Range | None = None
     """Search the weight decay too. Unset: training.weight_decay is used."""
     validation: Literal["auto", "holdout"] | FoldsSpec = "auto"

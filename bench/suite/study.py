@@ -1,4 +1,4 @@
-"""`transferability` -> the datasets, backbones and strategies that it stands for; `plan/study.py` keeps its cells."""
+"""`transferability` -> the datasets, backbones and strategies it stands for; `planning/study.py` keeps its cells."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,6 +1,6 @@
 """What may stand under `transferability`: the layer-transfer study of Yosinski et al. 2014, said in one section.
 
-`study.py` spells it out into datasets, backbones and strategies; `plan/` keeps those cells that the study has.
+`study.py` spells it out into datasets, backbones and strategies; `planning/` keeps those cells that the study has.
 """
 
 from typing import Annotated, Any, Literal

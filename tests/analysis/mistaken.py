@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.pitfalls import COSTS, GAINS, NOT_SHOWN, pitfall_costs
-from bench.plan.pitfalls import PITFALLS, marked
+from bench.planning.pitfalls import PITFALLS, marked
 from bench.store.predictions import Predictions
 from tests.analysis.planted import Planted, suite
 from tests.analysis.studied import Held

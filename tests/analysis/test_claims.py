@@ -12,7 +12,7 @@ from bench.analysis.claim_words import compared, region_text
 from bench.analysis.claims import FAILS, HOLDS, judged_claims
 from bench.analysis.frame import PRETRAININGS, TRIALS, empty
 from bench.analysis.verdicts import UNDECIDED
-from bench.plan.claims import sides_of
+from bench.planning.claims import sides_of
 from bench.suite.claims_schema import CellsSpec, ClaimSpec
 
 from .claimed import World, claims, effects, finals, judged, table

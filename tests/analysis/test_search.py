@@ -25,7 +25,7 @@ from bench.analysis.search import (
     with_all_finals,
 )
 from bench.engine.search.points import ranking
-from bench.plan.halving import num_kept
+from bench.planning.halving import num_kept
 from tests.analysis.synthetic import World, make, typed
 from tests.engine import toys
 from tests.engine.test_fleet import HALVING

@@ -13,7 +13,7 @@ from bench.datasets.base import Dataset, DatasetFacts, Split
 from bench.engine.common.labels import labelled
 from bench.spec.job import FitSpec
 from bench.spec.refs import DataRef, LabelBudget
-from tests.plan.test_job_keys import FIT
+from tests.planning.test_job_keys import FIT
 
 TRAIN, TEST = (60, 20, 9), (15, 5, 2)
 FACTS = DatasetFacts(3, 8, sum(TRAIN), sum(TEST), min(TRAIN), "x", train_sizes=TRAIN, test_sizes=TEST, division=())

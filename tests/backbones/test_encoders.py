@@ -19,7 +19,7 @@ from bench.modalities.tokens import tokenized
 from bench.network.build import build_network, load_pretrained, read_state
 from bench.network.capture import in_eval_mode, watched
 from bench.network.weights import WeightsError
-from bench.plan import weights
+from bench.planning import weights
 from bench.spec.refs import BackboneRef, Weights
 from tests.engine import words
 

@@ -9,7 +9,7 @@ from bench import backbones
 from bench.backbones import timm_names
 from bench.backbones.base import BackboneFacts
 from bench.errors import BenchError
-from bench.plan import probe
+from bench.planning import probe
 from bench.suite.schema import BackboneSpec
 
 

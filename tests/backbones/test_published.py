@@ -11,7 +11,7 @@ from bench.backbones.torchvision_names import index
 from bench.errors import BenchError
 from bench.network.build import build_network, load_pretrained, read_state
 from bench.network.weights import WeightsError
-from bench.plan import probe
+from bench.planning import probe
 from bench.spec.refs import BackboneRef, Weights
 from bench.suite.schema import BackboneSpec
 

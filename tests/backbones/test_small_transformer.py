@@ -9,7 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from bench import backbones
 from bench.backbones.small_transformer import SmallTransformerOptions, takes
 from bench.network.build import build_network
-from bench.plan.probe import facts_for
+from bench.planning.probe import facts_for
 from bench.spec.refs import BackboneRef, TextPipeline, Weights
 from bench.suite.schema import BackboneSpec
 

@@ -13,7 +13,7 @@ from bench.errors import BenchError
 from bench.modalities.mel import filters, log_mel, num_frames
 from bench.modalities.sound import MODALITY, PICTURE
 from bench.network.build import build_network
-from bench.plan.probe import facts_for
+from bench.planning.probe import facts_for
 from bench.spec.refs import BackboneRef, Mel, Weights
 from bench.suite.schema import BackboneSpec
 

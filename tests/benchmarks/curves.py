@@ -17,8 +17,8 @@ from bench.engine.train.loop import Session
 from bench.engine.train.optimize import Hyper
 from bench.engine.train.solo import Solo
 from bench.engine.train.stage import plain_stages
-from bench.plan.halving import num_kept, rungs
-from bench.plan.ranking import ranking
+from bench.planning.halving import num_kept, rungs
+from bench.planning.ranking import ranking
 from bench.spec.refs import BackboneRef, DataRef, Weights
 from tests.benchmarks import workshop
 from tests.benchmarks.sizes import sized

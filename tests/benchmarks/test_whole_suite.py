@@ -5,7 +5,7 @@ import statistics
 import pytest
 
 from bench.execute.placement import compute_capability
-from bench.plan.precision import machine_of
+from bench.planning.precision import machine_of
 from bench.spec.recipe import Phase, Recipe, uniform
 from tests.benchmarks import workshop
 from tests.benchmarks.arms import Arm

@@ -16,7 +16,7 @@ from bench.engine.jobs.perform import perform
 from bench.keys import digest
 from bench.modalities.pixels import prepare
 from bench.network.build import build_network
-from bench.plan.patterns import frozen_patterns
+from bench.planning.patterns import frozen_patterns
 from bench.spec.job import FitSpec, Job
 from bench.spec.refs import BackboneRef, DataRef, Engine, LabelBudget, NewHead, Pipeline, Search, Training, Weights
 from bench.store import Store

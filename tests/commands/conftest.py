@@ -12,7 +12,7 @@ from bench.cli import main
 from bench.commands.suites import Folders, plan_from_file, remember
 from bench.execute.ledger import Summary
 from bench.execute.roots import Roots
-from bench.plan.plan import Plan
+from bench.planning.plan import Plan
 
 from .fabricate import fabricate
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from bench.execute.roots import Roots
 from bench.keys import seed_for
-from bench.plan.halving import num_kept, rungs
-from bench.plan.plan import Plan
+from bench.planning.halving import num_kept, rungs
+from bench.planning.plan import Plan
 from bench.spec.job import FitSpec, Job
 from bench.store import Record, blobs
 from bench.store.record import Status

@@ -13,7 +13,7 @@ from bench.datasets.base import Dataset, DatasetFacts, Split
 from bench.datasets.files import DataError
 from bench.datasets.folder import FolderOptions
 from bench.datasets.overlap import Overlap, num_shift_in_train, overlap
-from bench.plan.classes import chosen
+from bench.planning.classes import chosen
 from bench.suite.schema import ClassesSpec
 from tests.datasets.pictured import class_folders
 from tests.datasets.test_overlap import noise

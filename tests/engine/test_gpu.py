@@ -11,7 +11,7 @@ from bench.engine.reuse.stages import stages_for
 from bench.engine.train import precision
 from bench.engine.train.optimize import Hyper
 from bench.engine.train.solo import Solo
-from bench.plan.patterns import frozen_patterns
+from bench.planning.patterns import frozen_patterns
 from bench.spec.refs import BackboneRef, Engine, Weights
 from tests.engine import toys
 from tests.engine.test_fleet import HALVING, forced, records

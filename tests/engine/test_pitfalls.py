@@ -18,7 +18,7 @@ from bench.execute.messages import Recorded
 from bench.keys import seed_for
 from bench.modalities.pixels import prepare
 from bench.network.capture import in_eval_mode
-from bench.plan.pitfalls import PITFALLS
+from bench.planning.pitfalls import PITFALLS
 from bench.spec.job import Job
 from bench.spec.refs import Deployment, Engine, NewHead, Pipeline
 from bench.store import predictions

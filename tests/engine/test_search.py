@@ -9,8 +9,8 @@ import pytest
 from bench.engine.common.history import Tried
 from bench.engine.search.points import ask_cohort, choose, edge_of
 from bench.engine.train.optimize import Hyper
-from bench.plan.bracket import TriedRate, next_points
-from bench.plan.halving import cohorts
+from bench.planning.bracket import TriedRate, next_points
+from bench.planning.halving import cohorts
 from tests.engine import toys
 
 SAMPLERS = ("bracket", "grid", "tpe", "random")

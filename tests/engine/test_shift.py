@@ -13,7 +13,7 @@ from bench.engine.jobs import finals as finals_of
 from bench.engine.jobs.perform import perform
 from bench.modalities.pixels import prepare
 from bench.network.capture import in_eval_mode
-from bench.plan.pitfalls import PITFALLS
+from bench.planning.pitfalls import PITFALLS
 from bench.spec.job import Job
 from bench.spec.refs import BackboneRef, Engine, Weights
 from tests.conftest import tiny_load

@@ -7,7 +7,7 @@ import pytest
 from bench.engine.jobs.perform import perform
 from bench.engine.reuse.stages import _Maker
 from bench.modalities.pixels import Augment
-from bench.plan.patterns import frozen_patterns
+from bench.planning.patterns import frozen_patterns
 from bench.spec.recipe import Phase, Recipe, uniform
 from bench.spec.refs import BackboneRef, Engine, Weights
 from tests.engine import toys

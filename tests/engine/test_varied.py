@@ -7,7 +7,7 @@ import pytest
 from bench.engine.common.history import read_history
 from bench.engine.jobs.perform import perform
 from bench.engine.search.points import ask_cohort, at_point, choose
-from bench.plan.halving import cohorts
+from bench.planning.halving import cohorts
 from bench.spec.job import Job
 from bench.spec.refs import Engine
 from bench.spec.spans import Varied, choices, log

@@ -1,8 +1,8 @@
 """Plans without torch, and records that look as if a worker had written them."""
 
 from bench.execute.roots import Roots
-from bench.plan.enumerate import make_plan
-from bench.plan.titles import titles_of
+from bench.planning.enumerate import make_plan
+from bench.planning.titles import titles_of
 from bench.store import Record, blobs
 from bench.suite.load import load_suite
 from tests.execute.running import TINY

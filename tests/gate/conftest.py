@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from tests.plan.conftest import folder, plan
+from tests.planning.conftest import folder, plan
 
 __all__ = ["folder", "plan"]
 

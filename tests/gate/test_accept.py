@@ -10,7 +10,7 @@ from bench.gate.fingerprint import fingerprint
 from bench.gate.pairs import Rule
 from bench.gate.tonight import tonight_of
 from tests.commands import fabricate
-from tests.plan.conftest import SMALL
+from tests.planning.conftest import SMALL
 
 WHEN = "1970-01-01T00:00:00Z"
 PROVENANCE = {**fabricate.PROVENANCE, "code": "f" * 16}

@@ -7,7 +7,7 @@ import pytest
 from bench.backbones import BACKBONES
 from bench.gate.fingerprint import Fingerprint, fingerprint
 from bench.strategies import STRATEGIES
-from tests.plan.conftest import SMALL
+from tests.planning.conftest import SMALL
 
 
 def marks(plan):

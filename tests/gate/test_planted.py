@@ -102,7 +102,7 @@ def test_a_weight_tensor_that_is_disturbed(gated):
 def test_a_normalisation_that_is_gone(gated):
     """From transfers, not from the pretraining, which learned with it."""
     code, words, _ = gated((
-        "plan/enumerate.py",
+        "planning/enumerate.py",
         "        pipeline=pipeline(backbone.spec, backbone.facts, task.dataset.facts),\n",
         "        pipeline=replace(pipeline(backbone.spec, backbone.facts, task.dataset.facts), mean=(0.0,) * 3,\n"
         "                         std=(1.0,) * 3),\n",

@@ -13,7 +13,7 @@ from bench.execute.roots import Roots
 from bench.gate.compare import compare
 from bench.gate.pairs import Rule
 from bench.gate.tonight import tonight_of
-from bench.plan.enumerate import make_plan
+from bench.planning.enumerate import make_plan
 from bench.suite.load import load_suite
 
 from .nights import accepted, night

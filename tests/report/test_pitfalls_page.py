@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from bench.analysis.pitfalls import in_a_sentence, pitfall_costs
-from bench.plan.pitfalls import PITFALLS, marked
+from bench.planning.pitfalls import PITFALLS, marked
 from bench.report import render
 from bench.report.view import percent, signed
 from tests.analysis.synthetic import World, make

@@ -9,7 +9,7 @@ import pytest
 from bench.analysis.cells import records
 from bench.analysis.references import BESIDE, NO_SCORE, OUTSIDE, REPRODUCED, beside
 from bench.analysis.tables import cell_summary
-from bench.plan.references import Fact, Match, Published
+from bench.planning.references import Fact, Match, Published
 from bench.report import render
 from bench.report.sections.references import MOST
 from bench.suite.references import Reference, ReferenceFile

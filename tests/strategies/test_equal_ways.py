@@ -9,8 +9,8 @@ import torch
 from bench.engine.fleet.calibrate import FleetChoice
 from bench.engine.jobs.perform import perform
 from bench.execute.bundles import bundles
-from bench.plan.patterns import frozen_patterns
-from bench.plan.settings import undrawn
+from bench.planning.patterns import frozen_patterns
+from bench.planning.settings import undrawn
 from bench.spec.refs import BackboneRef, Engine, Weights
 from bench.strategies import STRATEGIES
 from tests.engine import toys

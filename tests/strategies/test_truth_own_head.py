@@ -19,7 +19,7 @@ from bench.engine.jobs.perform import perform
 from bench.errors import NotApplicable
 from bench.metrics import contributions
 from bench.network.build import build_network
-from bench.plan.settings import undrawn
+from bench.planning.settings import undrawn
 from bench.spec.recipe import OwnHead
 from bench.spec.refs import BackboneRef, DataRef, Weights
 from bench.store import blobs

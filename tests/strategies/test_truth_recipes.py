@@ -17,7 +17,7 @@ from bench.modalities.pixels import prepare
 from bench.network.build import redraw
 from bench.network.capture import in_eval_mode
 from bench.network.units import cut_into_units
-from bench.plan.settings import training_of
+from bench.planning.settings import training_of
 from bench.suite.schema import Suite
 from tests.engine import toys
 from tests.strategies.said import blocks_of, build, rates

@@ -17,8 +17,8 @@ from bench.engine.train.flops import COUNTED, step_flops, training_flops
 from bench.engine.train.loop import Outcome, train
 from bench.engine.train.optimize import Hyper
 from bench.keys import seed_for
-from bench.plan.enumerate import make_plan
-from bench.plan.settings import search_of, training_of
+from bench.planning.enumerate import make_plan
+from bench.planning.settings import search_of, training_of
 from bench.spec.job import Job
 from bench.spec.recipe import StopEarly
 from bench.spec.refs import BackboneRef, Weights

@@ -22,8 +22,8 @@ from bench.engine.train.meter import Meter
 from bench.errors import BenchError
 from bench.keys import digest
 from bench.network.units import Network
-from bench.plan.patterns import Pattern
-from bench.plan.precision import Choice
+from bench.planning.patterns import Pattern
+from bench.planning.precision import Choice
 from bench.provenance import version_of
 from bench.spec.refs import BackboneRef, DataRef, Engine, Keeps
 from bench.store import Record, Store

@@ -15,7 +15,7 @@ from bench.engine.common.start import Finished
 from bench.engine.train.faults import is_out_of_memory, pass_on
 from bench.engine.train.optimize import Hyper
 from bench.errors import NotApplicable
-from bench.plan.precision import FULL
+from bench.planning.precision import FULL
 from bench.spec.job import FitSpec, Job, trial_key, unchosen_key
 from bench.spec.refs import arithmetic_key
 from bench.store import Record, Store, predictions

@@ -22,7 +22,7 @@ from bench.spec.job import FitSpec
 
 SECONDS = 0.5  # of a network's timed steps
 STEPS = 20  # at most
-PASSES = 3.0  # a step costs as much as so many forward passes (plan/work.py)
+PASSES = 3.0  # a step costs as much as so many forward passes (planning/work.py)
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ from bench.engine.train.precision import arithmetic
 from bench.engine.train.stage import Stage, plain_stages
 from bench.network.capture import Seen, in_eval_mode, watched
 from bench.network.units import Network
-from bench.plan.ranking import ranking
+from bench.planning.ranking import ranking
 from bench.solve.closed_forms import logistic_path, prototypes, ridge_folds, ridge_path
 from bench.spec.job import FitSpec, Job, trial_key, unchosen_key
 from bench.spec.parts import Head, MixedHead, Mixer

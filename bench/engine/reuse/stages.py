@@ -28,7 +28,7 @@ from bench.engine.train.stage import Stage, Stages, plain_stages
 from bench.keys import digest
 from bench.modalities.base import Handling, Variation
 from bench.network.weights import sha256_of
-from bench.plan.patterns import has_one_body, pattern_group
+from bench.planning.patterns import has_one_body, pattern_group
 from bench.spec.job import FitSpec
 from bench.spec.recipe import Learning
 

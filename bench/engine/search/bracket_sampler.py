@@ -7,7 +7,7 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from bench.plan.bracket import TriedRate, next_points
+from bench.planning.bracket import TriedRate, next_points
 from bench.spec.refs import Search
 
 

@@ -8,7 +8,7 @@ from bench.engine.common.start import Finished, Start, has_collapsed, logical_co
 from bench.engine.train.evaluate import pooled
 from bench.engine.train.loop import Outcome, evaluation_steps
 from bench.engine.train.optimize import Hyper
-from bench.plan.ranking import ranking
+from bench.planning.ranking import ranking
 from bench.spec.job import FitSpec
 from bench.spec.recipe import StopEarly
 from bench.store.results import Cost, Fold, Rung, TrialResult, Unscored

@@ -19,8 +19,8 @@ from bench.engine.common.history import Tried
 from bench.engine.search.bracket_sampler import BracketSampler
 from bench.engine.train.optimize import Hyper
 from bench.keys import seed_for
-from bench.plan.halving import grid_size
-from bench.plan.ranking import ranking
+from bench.planning.halving import grid_size
+from bench.planning.ranking import ranking
 from bench.spec.job import FitSpec
 from bench.spec.refs import Search
 from bench.spec.spans import spread

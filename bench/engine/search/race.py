@@ -17,8 +17,8 @@ from bench.engine.search.points import ask_cohort, at_point
 from bench.engine.train.examples import Examples
 from bench.engine.train.loop import Outcome, Session, Stream
 from bench.engine.train.optimize import Hyper
-from bench.plan.halving import num_kept
-from bench.plan.ranking import ranking
+from bench.planning.halving import num_kept
+from bench.planning.ranking import ranking
 from bench.spec.job import FitSpec, Job, trial_key
 from bench.store import Record
 from bench.store.results import Measured, Rung

@@ -10,7 +10,7 @@ from bench.engine.search.groups import Group, groups_of
 from bench.engine.search.outcome import moments_of
 from bench.engine.search.race import Race
 from bench.engine.train.faults import pass_on
-from bench.plan.halving import cohorts, rungs
+from bench.planning.halving import cohorts, rungs
 from bench.spec.job import Job
 from bench.store.results import Measured
 

@@ -21,7 +21,7 @@ from bench.engine.train.evaluate import Scored, estimate_statistics, pooled
 from bench.engine.train.loop import OWN_IMAGES, Outcome, Session, Stream, first_drawn
 from bench.engine.train.solo import Solo
 from bench.engine.train.stage import plain_stages
-from bench.plan.ranking import ranking
+from bench.planning.ranking import ranking
 from bench.spec.job import FitSpec, trial_key
 from bench.store import Store, blobs
 from bench.store.results import Point

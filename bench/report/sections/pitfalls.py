@@ -5,7 +5,7 @@ import math
 from bench.analysis.cells import Task
 from bench.analysis.pitfalls import BREAKS, COSTS, GAINS, NOT_SHOWN, UNDECIDED, Cost, in_a_sentence
 from bench.analysis.words import plural, plus_minus
-from bench.plan.pitfalls import PITFALLS
+from bench.planning.pitfalls import PITFALLS
 from bench.report.facts import Facts, unique
 from bench.report.view import ABSENT, Block, Column, Section, Table, TableCell, Words, percent, signed
 

@@ -7,7 +7,7 @@ from bench.analysis.frame import OWN_HEAD
 from bench.analysis.tables import Savings, precisions, savings
 from bench.analysis.words import listed, plural, shortened
 from bench.modalities import MODALITIES
-from bench.plan.halving import rung_ends, rung_shares
+from bench.planning.halving import rung_ends, rung_shares
 from bench.report.facts import Facts, unique
 from bench.report.sections.forecasts import forecast_methods
 from bench.report.sections.worth import worth_method

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from bench.analysis.references import NO_SCORE, OUTSIDE, REPRODUCED, Beside, beside
 from bench.analysis.words import labels, listed, plural, plus_minus, shortened
-from bench.plan.references import Fact, Published
+from bench.planning.references import Fact, Published
 from bench.report.facts import Facts, name_cell
 from bench.report.strip import Scale, strip
 from bench.report.view import ABSENT, Block, Column, Section, Table, TableCell, Words, percent, signed

@@ -1,0 +1,72 @@
+"""How much each job has to do, in examples through the network: what the estimate of the time left rests on."""
+
+from collections.abc import Mapping
+
+from bench.datasets.base import DatasetFacts
+from bench.keys import digest
+from bench.planning.halving import step_share
+from bench.planning.plan import DataSource, Plan
+from bench.spec.job import FitSpec, Job, PretrainSpec
+from bench.spec.refs import DataRef, Training
+
+BACKWARD = 2.0  # a backward pass costs about two forward passes
+
+
+class Estimator:
+    def __init__(self, sources: Mapping[str, DataSource], partition: bool = True) -> None:
+        """`partition`: whether frozen parts are computed once."""
+        self._sources = sources
+        self._partition = partition
+
+    @classmethod
+    def of(cls, plan: Plan) -> "Estimator":
+        return cls(plan.sources, plan.loaded.suite.engine.partition)
+
+    def work(self, job: Job, steps: float | None = None) -> float:
+        """Forward-pass equivalents of one record of the job: of a trial that trained for so many steps, or of an
+        average one of its search."""
+        spec = job.spec
+        facts = self._facts_of(spec.data)
+        if isinstance(spec, PretrainSpec):
+            return spec.epochs * facts.num_train * (1 + BACKWARD)
+        training = spec.training
+        if spec.recipe.own_head is not None:
+            return facts.num_test + facts.num_shift
+        if spec.recipe.solve is not None:  # one pass of all images through the head, as the most it can be
+            scored = 0 if job.kind == "search" else facts.num_test + facts.num_shift
+            return (facts.num_train + scored) * _live_share(spec, 0)
+        images = training.batch_size * self._passes(spec)
+        if job.kind in ("final", "unchosen"):
+            last = _live_share(spec, len(spec.recipe.phases) - 1) if self._partition else 1.0
+            scored = training.evaluations * facts.num_test + facts.num_shift
+            return training.steps * images + scored * last
+        if steps is None:
+            steps = training.steps * step_share(spec.search, training.steps)
+        return steps * images * max(1, spec.search.folds)
+
+    def _passes(self, spec: FitSpec) -> float:
+        """Passes through the whole network that one training example costs, mean over the phases."""
+        once = self._partition and not changes_anew(spec.training)
+        return sum(
+            phase.share * ((_live_share(spec, number) if once else 1.0) + BACKWARD * _share_from(phase.rates))
+            for number, phase in enumerate(spec.recipe.phases)
+        )
+
+    def _facts_of(self, ref: DataRef) -> DatasetFacts:
+        return self._sources[digest(ref.as_read)].facts
+
+
+def changes_anew(training: Training) -> bool:
+    """Whether training examples change in more ways than can be kept, so that frozen parts see them in every step."""
+    without_end = training.text is not None or training.sound is not None
+    return (training.shift > 0 or training.crop > 0 or without_end) and not training.views
+
+
+def _live_share(spec: FitSpec, phase: int) -> float:
+    """Share of the network from the first unit that has learned by then: what lies before can be computed once."""
+    return _share_from(spec.recipe.touched(phase).units)
+
+
+def _share_from(moves: tuple[float, ...] | tuple[bool, ...]) -> float:
+    """Of a network whose units are taken as equal, what lies behind the first that moves."""
+    return 1 - next(unit for unit, rate in enumerate(moves) if rate) / len(moves)
