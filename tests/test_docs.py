@@ -10,8 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import bench
 from bench import backbones, datasets, strategies
+from bench.api import Results
 from bench.suite.load import load_suite
+from tests.analysis.synthetic import make
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -30,7 +33,7 @@ def test_snippets_are_short() -> None:
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The README's modules, installed as a package would install them."""
     folder = tmp_path_factory.mktemp("package")
-    for text in blocks("python"):
+    for text in (one for one in blocks("python") if one.startswith("# ")):
         name = text.partition("\n")[0].removeprefix("# ")
         (folder / name).write_text(text)
     info = folder / "mine-1.0.dist-info"
@@ -104,3 +107,15 @@ def test_links_lead_somewhere() -> None:
     for page in pages:
         for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_snippet_of_results_runs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """On made-up results; `tests/test_api.py` runs a suite so."""
+    (text,) = (one for one in blocks("python") if one.startswith("import bench\n"))
+    asked = []
+    monkeypatch.setattr(bench, "run", lambda *of, **how: asked.append((of, how)) or Results(make()), raising=False)
+    exec(text, {"__name__": "__main__"})
+    assert asked == [(("quickstart",), {"reports": "reports"})]
+    printed = capsys.readouterr().out
+    assert "strategy" in printed
+    assert "near" in printed

@@ -17,7 +17,6 @@ def commands():
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(len(commands()) < 2, reason="README.md has no such two lines yet", strict=False)
 def test_the_first_lines_run_in_a_fresh_clone(tmp_path):
     run, check = commands()[:2]
     assert run.endswith("run quickstart")
