@@ -45,7 +45,7 @@ ENVIRONMENT = " ".join([
     "BENCH_DATA: folders of data sets and weights (one:two), as --data.",
     "XDG_CACHE_HOME: what is remembered of this machine, and downloads; ~/.cache if not set.",
     "HF_HUB_OFFLINE=1: fetch nothing, as --offline. HF_HOME, HF_HUB_CACHE, HF_DATASETS_CACHE:",
-    "where the hub's files lie. CUDA_VISIBLE_DEVICES: which GPUs there are.",
+    "where the hub's files lie. HF_ENDPOINT: a mirror of the hub. CUDA_VISIBLE_DEVICES: which GPUs there are.",
     "HTTPS_PROXY, ALL_PROXY: the way out. COLUMNS: characters of a line.",
 ])
 app = typer.Typer(

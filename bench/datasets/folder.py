@@ -105,8 +105,8 @@ def _refuse_unread(root: Path, folders: list[Path], seen: set[int], convert: str
         types = Counter(path.suffix.lower() or "without a suffix"
                         for one in folders if one.name == name and label not in seen for path in walk(one))  # fmt: skip
         if types:
-            raise DataError(f"{shown(root)}: nothing of {name!r} can be read: {types.total()} files, "
-                            f"{listed(types)}{convert}")
+            files = f"{types.total()} file{'s' if types.total() > 1 else ''}"
+            raise DataError(f"{shown(root)}: nothing of {name!r} can be read: {files}, {listed(types)}{convert}")
 
 
 FOLDER = DatasetEntry("folder", "your pictures, texts or clips: one folder per class, with or without train and test",

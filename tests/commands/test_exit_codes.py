@@ -10,6 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 import typer
 
@@ -33,6 +34,8 @@ TYPED = {
     "run": (SUITE, "--gpus", "0"), "plan": (SUITE,), "fetch": (SUITE,), "list": ("runs",), "status": ("small",),
     "show": ("KEY",), "report": (), "schema": (), "doctor": (), "gate": (SUITE, "--gpus", "0", "--github"),
     "baseline accept": (SUITE, "--gpus", "0"), "baseline history": ("small",),
+    "init": ("cells.npz", "--output", "mine.yaml"), "completion": ("bash",), "export": ("small", "--to", "csv"),
+    "compare": ("small", "--results-b", "results"), "splits export": (SUITE, "splits"),
 }  # fmt: skip
 POINTS = 3  # crashes tried in each command
 # They make an exit code of an error, so none of their own may come.
@@ -61,6 +64,9 @@ def world(tmp_path_factory):
         patch.chdir(place)
         patch.setattr(os, "fsync", os.fstat)
         Path("suites").mkdir()
+        labels = np.arange(20) % 2
+        images = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 3), np.uint8)
+        np.savez("cells.npz", x_train=images, y_train=labels, x_test=images[::-1], y_test=labels)
         Path(SUITE).write_text(FIVE)
         folders = Folders(Path("results"), Path("reports"))
         plan = plan_from_file(Path(SUITE), (), folders)

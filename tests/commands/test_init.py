@@ -185,7 +185,7 @@ REFUSED = {
     "an empty folder": (lambda place: (place / "some").mkdir(), "some: no pictures in folders named after classes"),
     "a flat folder": (flat, "some: no pictures in folders named after classes; expected some/CLASS/*.jpg"),
     "a file that is no data": (lambda place: (place / "some").write_text("hello"), "some: no data set; expected a fol"),
-    "a class that nobody can read": (only_heic, "no images of 'cat'; found a HEIC picture (1 file)"),
+    "a class that nobody can read": (only_heic, "nothing of 'cat' can be read: 1 file, .heic"),
 }
 
 

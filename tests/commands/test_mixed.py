@@ -72,7 +72,7 @@ def test_texts_for_a_network_for_pictures(mixed, bench):
 
 def test_too_few_texts_are_called_texts(mixed, bench):
     (mixed / "suites" / "small.yaml").write_text(MIXED.replace("[4], options", "[99], options"))
-    assert "a class of 'asked.csv' has only 20 training texts" in bench("plan", "suites/small.yaml").error
+    assert "class 'a' of 'asked.csv' has only 20 training texts" in bench("plan", "suites/small.yaml").error
 
 
 def test_other_texts_are_other_data_to_the_gate(mixed, planned):

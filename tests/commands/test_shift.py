@@ -49,7 +49,7 @@ def test_a_run_tells_both_scores_everywhere(bench, worlds):
     shown = bench("show", finals[0].stem)
     assert re.search(r"shift +loss=\S+, num=200, score=0\.\d+", shown.out)
     (page,) = (worlds / "reports").glob("small.html")
-    assert "Shift is a further split of the data set" in page.read_text()
+    assert "Shift: the score on a further split" in page.read_text()
     assert f"<bdi>{pairs[1][1]:.1f}" in page.read_text()
 
 

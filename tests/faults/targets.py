@@ -73,7 +73,10 @@ def _put(folder: Path, name: str, data: bytes) -> Path:
 
 
 def _read_suite(folder: Path, name: str, data: bytes) -> None:
-    load_suite(_put(folder, name, data))
+    path = _put(folder, name, data)
+    if not (folder / "references").exists():  # that a suite may name, beside itself
+        (folder / "references").symlink_to(ROOT / "suites" / "references")
+    load_suite(path)
 
 
 @functools.cache

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from bench import modalities
 from bench.engine.common.start import check_learns
+from bench.engine.train.faults import pass_on
 from bench.errors import BenchError, NotApplicable
 from bench.network.build import adapted, build_network, load_pretrained, read_state
 from bench.network.units import Network
@@ -49,7 +50,8 @@ def look(spec: FitSpec, path: Path | None) -> Seen:
         return Seen(weights=str(error))
     except NotApplicable as error:
         return Seen(strategy=str(error))
-    except (BenchError, RuntimeError, NotImplementedError, ValueError):
+    except (BenchError, RuntimeError, NotImplementedError, ValueError) as error:
+        pass_on(error)
         return Seen()
     return Seen()
 
@@ -60,7 +62,8 @@ def _on_meta(spec: FitSpec) -> Network:
         try:
             with torch.device("meta"):
                 return build_network(spec.backbone, spec.data.num_classes, 0, spec.head)
-        except (NotImplementedError, RuntimeError):  # some networks compute with their first weights
+        except (NotImplementedError, RuntimeError) as error:
+            pass_on(error)  # some networks compute with their first weights
             return build_network(spec.backbone, spec.data.num_classes, 0, spec.head)
 
 

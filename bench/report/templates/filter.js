@@ -110,7 +110,7 @@ function recall() {
     folds.forEach((fold) => { fold.open = state.getAll("open").includes(foldName(fold)); });
   }
   refresh();
-  if (text && anchor) document.getElementById(anchor)?.scrollIntoView();
+  if (text && anchor) document.getElementById(anchor)?.scrollIntoView({ behavior: "instant" });
 }
 
 form.addEventListener("change", refresh);
