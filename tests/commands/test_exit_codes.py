@@ -35,7 +35,8 @@ TYPED = {
     "show": ("KEY",), "report": (), "schema": (), "doctor": (), "gate": (SUITE, "--gpus", "0", "--github"),
     "baseline accept": (SUITE, "--gpus", "0"), "baseline history": ("small",),
     "init": ("cells.npz", "--output", "mine.yaml", "--force"), "completion": ("bash",),
-    "export": ("small", "--to", "csv"), "compare": ("small", "--results-b", "results"), "splits export": (SUITE, "splits"),
+    "export": ("small", "--to", "csv"), "compare": ("small", "--results-b", "results"),
+    "splits export": (SUITE, "splits"),
 }  # fmt: skip
 POINTS = 3  # crashes tried in each command
 # They make an exit code of an error, so none of their own may come.
