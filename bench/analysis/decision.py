@@ -34,7 +34,7 @@ class Decision:
     n: int
     rivals: list[Option]  # others that may be the best
     cheaper: list[Option]  # of these, whose training costs less, the cheapest first
-    num_options: int
+    num_options: int  # that were judged
     repeats_needed: float  # until somebody's bound is likely within the margin; inf: more test examples are needed
     costs: dict[Option, float]  # FLOPs of one training; NaN where not known
     dearest: Option  # that costs are compared with
@@ -117,7 +117,7 @@ def _decide(
         cheaper=sorted(
             (option for option in rivals if _steps(costs[option]) < _steps(costs[taken])), key=costs.__getitem__
         ),
-        num_options=len(columns),
+        num_options=len(columns) - len(broken),
         repeats_needed=_repeats_needed(columns, places, broken, level, margin),
         costs=costs,
         dearest=_dearest(costs),

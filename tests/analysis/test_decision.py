@@ -121,6 +121,7 @@ def test_collapsed_and_unfinished_strategies_are_told() -> None:
     made = suite({**CLEAR, ("near", "lora"): [*around(0.85)[:9], "missing"]})
     mine = (made.finals["strategy"] == "full_finetune") & (made.finals["repeat"] == 0)
     made.finals.loc[mine, "collapsed"] = 1.0
+    assert only(made).num_options == 2, "ridge_probe and scratch"
     assert only(made).reservations == [
         "full_finetune collapsed in some repeats and is not judged", "lora did not finish"
     ]  # fmt: skip
