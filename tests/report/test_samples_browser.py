@@ -35,7 +35,7 @@ def test_pictures_marks_and_folds_are_there_without_a_request(tmp_path, has_scri
         assert problems == []
         assert page.locator("img.glimpse").first.bounding_box()["width"] == 48
         assert page.locator("img.glimpse").count() == 4 + 12
-        assert page.locator(".dots use").first.bounding_box()["width"] > 4
+        assert page.locator("#similarity .plot use").last.bounding_box()["width"] > 4
         inside = page.locator("#table-confusion-0-1")
         assert not inside.is_visible()
         page.locator("details.group > summary").click()
