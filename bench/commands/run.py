@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from bench.analysis.frame import SuiteResults
 
 
+# Columns that hold objects: the records have them in full.
+HANDLES = ["predictions", "projection", "distance", "forecast"]
+
+
 @dataclass(frozen=True)
 class RunOptions:
     suite: Path
@@ -166,5 +170,5 @@ def _json_summary(summary: Summary, report: Path | None, results: "SuiteResults"
         "refused": sum(results.refused.values()),
         "blocked": summary.blocked,
         "report": str(report) if report is not None else None,
-        "finals": results.every_final.drop(columns=["predictions", "projection"]).to_dict("records"),
+        "finals": results.every_final.drop(columns=HANDLES).to_dict("records"),
     }
