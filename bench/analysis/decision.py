@@ -101,14 +101,15 @@ def _decide(
     costs = {option: mean_of(rows[option], "flops") for option in columns}
     taken = _taken(places, costs, margin)
     place, estimate = places[taken], columns[taken].alone()
-    rivals = [option for option, one in places.items() if one.is_candidate and option != taken]
-    level = 2 * (1 - LEVEL) / ((len(columns) - len(broken)) * families)  # as in `candidates`
+    rivals = [option for option, one in places.items() if one.is_candidate and option not in (taken, *broken)]
+    num_sound = len(columns) - len(broken)
+    level = 2 * (1 - LEVEL) / (max(num_sound, 1) * families)  # as in `candidates`; with no sound one nothing is tested
     against = _against(taken, columns, broken) if place.is_tested else {}
     return Decision(
         questions=questions,
         modality=rows[taken][0]["modality"],
         taken=taken,
-        gives_up=-place.low,
+        gives_up=0.0 - place.low,  # never a negative 0
         to=max(against, key=lambda option: against[option].ends(level)[1], default=taken),
         margin=margin,
         mean=estimate.mean,
@@ -117,7 +118,7 @@ def _decide(
         cheaper=sorted(
             (option for option in rivals if _steps(costs[option]) < _steps(costs[taken])), key=costs.__getitem__
         ),
-        num_options=len(columns) - len(broken),
+        num_options=num_sound,
         repeats_needed=_repeats_needed(columns, places, broken, level, margin),
         costs=costs,
         dearest=_dearest(costs),

@@ -44,7 +44,7 @@ def write_figures(sections: list[Section], suite: str, folder: Path) -> None:
 
 def _panels(section: Section) -> Iterator[tuple[Panel, Figure]]:
     for block in section.blocks:
-        figures = [block] if isinstance(block, Figure) else []
+        figures = [block] if isinstance(block, Figure) and not block.cards else []  # cards are examples, not drawings
         figures += [figure for _, figure in block.figures] if isinstance(block, Switch) else []
         yield from ((panel, figure) for figure in figures for panel in figure.panels)
 

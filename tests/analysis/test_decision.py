@@ -164,3 +164,24 @@ def test_what_is_taken_gives_up_no_more_than_is_said(case: str) -> None:
     found = decided(world_of(case, n=5, tasks=2, num_images=500), 60, lead=3.0)
     assert found["holds"] >= 0.93
     assert found["wrong"] <= 0.07
+
+
+def test_where_every_strategy_collapsed_at_times_nothing_is_tested() -> None:
+    made = suite({("near", "scratch"): [0.3, 0.1, 0.3], ("near", "full_finetune"): [0.9, 0.1, 0.9]})
+    made.finals.loc[made.finals["repeat"] == 1, "collapsed"] = 1.0
+    one = only(made)
+    assert math.isnan(one.gives_up)
+    assert one.num_options == 0
+    assert said(made)
+
+
+def test_what_collapses_at_times_is_not_offered_as_perhaps_as_good() -> None:
+    made = suite(CLEAR)
+    mine = (made.finals["strategy"] == "ridge_probe") & (made.finals["repeat"] == 0)
+    made.finals.loc[mine, "collapsed"] = 1.0
+    assert "ridge_probe" not in [name for _, name in only(made).rivals]
+
+
+def test_a_bound_of_nothing_has_no_sign() -> None:
+    made = suite({("near", "scratch"): around(0.30), ("near", "full_finetune"): around(0.90)})
+    assert "at most 0.0 points below" in said(made)
