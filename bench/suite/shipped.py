@@ -3,18 +3,12 @@
 from pathlib import Path
 
 HOME = Path("suites")
-PACKAGE = Path(__file__).resolve().parents[1]
-
-
-def shipped() -> Path:
-    """The folder of those that come with this code: a wheel has a copy of it (setup.py), a checkout the folder."""
-    copy = PACKAGE / "shipped"
-    return copy if copy.is_dir() else PACKAGE.parent / HOME
+SHIPPED = Path(__file__).resolve().parents[1] / "shipped"  # in a checkout a link to `suites/`, in a wheel a copy
 
 
 def by_name(inside: str = ".") -> dict[str, Path]:
     """Name -> file, by name. One in `suites/` hides the shipped one of its name. `inside`: a folder in both."""
-    found = {path.stem: path for home in (shipped(), HOME) for path in (home / inside).glob("*.yaml")}
+    found = {path.stem: path for home in (SHIPPED, HOME) for path in (home / inside).glob("*.yaml")}
     return dict(sorted(found.items()))
 
 

@@ -98,9 +98,13 @@ def test_another_part_of_a_set_has_a_file_of_its_own(tmp_path):
 def test_it_is_looked_at_once_for_each_set_and_process(tmp_path, monkeypatch):
     context = toys.context(tmp_path, samples=True)
     keep_samples(toys.DATA, context)
-    monkeypatch.setattr(samples, "taken", lambda *_: pytest.fail("asked again"))
+    before = kept(context).path.read_bytes()
+    asked = []
+    monkeypatch.setattr(samples, "taken", lambda *_: asked.append("again"))
     keep_samples(toys.DATA, context)
     keep_samples(toys.DATA, toys.context(tmp_path, samples=True))  # another process finds the file
+    assert asked == []
+    assert kept(context).path.read_bytes() == before
 
 
 def test_a_damaged_file_is_told_and_made_anew(tmp_path):

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_a_name_is_a_file_here_or_a_suite_here_or_a_shipped_one(in_tmp: Path) -> None:
-    assert located(Path("quickstart")) == ROOT / "suites" / "quickstart.yaml"
+    assert located(Path("quickstart")).samefile(ROOT / "suites" / "quickstart.yaml")
     assert load_suite(Path("quickstart")).suite.name == "quickstart"
     here = Path("suites/quickstart.yaml")
     here.write_text(SMALL)
