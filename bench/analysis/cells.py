@@ -147,7 +147,8 @@ def _summary(rows: list[Row]) -> Row:
     # A mean over trainings that work and trainings that break has no honest interval.
     low, high = scores.share_ends(lowest) if others is scores else (math.nan, math.nan)
     without_low, without_high = others.share_ends(lowest)
-    fixed = ("labels_per_class", "baseline", "axis", "axis_value", "axis_kind", "num_units", "metric", "modality")
+    fixed = ("labels_per_class", "baseline", "from_random", "axis", "axis_value", "axis_kind", "num_units", "metric",
+             "modality")  # fmt: skip
     applicable = [row for row in rows if row["status"] != OUT_OF_SCOPE]
     return {
         **{name: first[name] for name in (*CELL, *fixed)},

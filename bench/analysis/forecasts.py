@@ -116,7 +116,7 @@ def forecasts(results: SuiteResults, scores: Scores) -> Forecasts:
 
 
 def _transfers(row: Row) -> bool:
-    return not row["baseline"] and row["solved"] != OWN_HEAD and row["labels"] == "target"
+    return not row["from_random"] and row["solved"] != OWN_HEAD and row["labels"] == "target"
 
 
 def _is_tuned(row: Row) -> bool:

@@ -40,6 +40,7 @@ FINALS: dict[str, str] = {
     "control": "bool",  # whether the suite gives its backbone random weights
     "strategy": "str",  # label of the strategy, "freeze(upto=2)"
     "baseline": "bool",  # True for scratch
+    "from_random": "bool",  # whether its strategy begins with random weights, scratch or not: no transfer
     # "ridge" or another closed form, or OWN_HEAD: these take no steps and have no rate; "" for what is trained
     "solved": "str",
     "labels": "str",  # whose labels it learns, and is searched by: "target", or "source"

@@ -135,6 +135,7 @@ def _finals(plan: Plan, cell: Cell, records: dict[str, Record], store: Store) ->
             "pitfall": cell.pitfall,
             "right": cell.right,
             "control": cell.declared.weights.origin == "random",
+            "from_random": spec.recipe.init == "random",
             "labels": spec.recipe.labels or "target",
             "num_classes": cell.num_classes,
             "num_units": cell.num_units,

@@ -17,8 +17,8 @@ UNDECIDED, NO_BASELINE = "undecided", "no baseline"
 FEWEST_IMAGES = 30  # that a verdict may rest on: one image of fewer is more than 3 points
 MARGIN = 0.01  # within which a strategy is as good as the baseline, where the suite says nothing else
 COLUMNS = [
-    *CELL, "labels_per_class", "reference", "difference", "low", "high", "level", "n", "num_images", "p", "p_holm",
-    "p_as_good", "sd", "df", "detectable", "images_needed", "verdict", "reason",
+    *CELL, "labels_per_class", "from_random", "reference", "difference", "low", "high", "level", "n",
+    "num_images", "p", "p_holm", "p_as_good", "sd", "df", "detectable", "images_needed", "verdict", "reason",
 ]  # fmt: skip
 
 
@@ -84,6 +84,7 @@ def _row(
     return {
         **dict(zip(CELL, cell, strict=True)),
         "labels_per_class": rows[0]["labels_per_class"],
+        "from_random": rows[0]["from_random"],
         "reference": reference,
         "difference": found.mean,
         "n": found.n,

@@ -107,7 +107,8 @@ def finals(world: Planted) -> pd.DataFrame:
     return pd.DataFrame([
         {"dataset": f"d{t}", "modality": "image",
          "budget": "5", "backbone": "net", "strategy": f"s{s}", "repeat": r, "status": "ok",
-         "labels_per_class": 5.0, "baseline": s == 0, "score": 0.5, "predictions": None, "metric": "accuracy",
+         "labels_per_class": 5.0, "baseline": s == 0,
+         "from_random": s == 0, "score": 0.5, "predictions": None, "metric": "accuracy",
          "collapsed": 0.0, "control": False, "pair": "", "key": ""}
         for t in range(world.tasks) for s in range(world.strategies) for r in range(world.n)
     ])  # fmt: skip

@@ -132,7 +132,7 @@ def decided(world: Planted, suites: int, lead: float, margin: float = POINT, see
     summary = [
         {"dataset": f"d{t}", "budget": "5", "backbone": "net", "strategy": f"s{s}", "applicable": True,
          "complete": True, "flops": 2.0**s, "n": world.n, "lr_edge": "", "num_images": world.num_images,
-         "modality": "image"}
+         "modality": "image", "metric": "accuracy", "from_random": False}
         for t in range(world.tasks) for s in range(world.strategies)
     ]  # fmt: skip
     count = dict.fromkeys(("holds", "wrong", "settled", "dear"), 0.0)

@@ -118,7 +118,9 @@ def _final(world: World, backbone: str, cell: tuple[str, int, str], repeat: int)
     return {
         "dataset": dataset, "budget": str(budget), "labels_per_class": float(budget), "backbone": backbone,
         "modality": "image", "seen_as": "32 × 32 pixels", "num_train": 1000.0, "num_test": 800.0,
-        "strategy": strategy, "baseline": strategy == "scratch", "solved": "", "labels": "target", "control": False,
+        "strategy": strategy, "baseline": strategy == "scratch",
+        "from_random": strategy == "scratch", "solved": "", "labels": "target",
+        "control": False,
         "axis": "" if math.isnan(depth) else "depth", "axis_value": depth, "axis_kind": "", "num_units": 6,
         "pair": "", "target": "", "treatment": "", "keep": 0, "classes": None, "pitfall": "", "right": "",
         "repeat": repeat,

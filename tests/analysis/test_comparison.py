@@ -30,7 +30,8 @@ def task(broken: list[bool] | None) -> pd.DataFrame:
     rows = [
         {
             **dict.fromkeys(FINALS, math.nan), "dataset": "signs", "budget": "10", "labels_per_class": 10.0,
-            "backbone": "small", "strategy": name, "baseline": name == "scratch", "repeat": repeat, "status": "ok",
+            "backbone": "small", "strategy": name, "baseline": name == "scratch", "from_random": False,
+            "repeat": repeat, "status": "ok",
             "metric": "accuracy", "score": value / 100, "num_units": 6, "num_classes": 10, "num_trials": 6,
             "collapsed": math.nan if broken is None else float(name == "lp_ft" and broken[repeat]),
             "predictions": None,

@@ -14,8 +14,8 @@ from bench.store.results import Distance, Forecast
 
 ROUTINE = {"axis": "", "axis_value": math.nan, "axis_kind": "", "num_units": 6, "solved": "", "labels": "target",
            "metric": "accuracy", "status": "ok", "collapsed": 0.0, "predictions": None, "modality": "image",
-           "weights": "", "lesson": "", "baseline": False, "budget": "5", "seconds": 8.0, "distance": None,
-           "forecast": None}  # fmt: skip
+           "weights": "", "lesson": "", "baseline": False, "from_random": False, "budget": "5", "seconds": 8.0,
+           "distance": None, "forecast": None}  # fmt: skip
 DEPTHS = {"full_finetune": 0.0, "linear_probe": 5.0}
 
 
@@ -174,7 +174,7 @@ def test_the_best_strategy_of_each_network_is_another_question():
 def test_scratch_own_heads_and_labels_of_the_source_are_no_transfer():
     """Were they counted, a fourth network, or another best one, would be there."""
     more = [
-        final("near", "c", "scratch", r, 0.99, baseline=True) for r in (0, 1)
+        final("near", "c", "scratch_long", r, 0.99, from_random=True) for r in (0, 1)
     ] + [final("near", "c", "own_head", r, 0.99, solved="own head") for r in (0, 1)
     ] + [final("near", "c", "source_only", r, 0.99, labels="source") for r in (0, 1)]  # fmt: skip
     found, _ = judged([*planted(), *more], use=BEST)

@@ -20,7 +20,7 @@ def names(said):
 @pytest.fixture(autouse=True)
 def _nothing_comes_along(monkeypatch, tmp_path):
     """What does is in tests/test_wheel.py."""
-    monkeypatch.setattr("bench.suite.shipped.shipped", lambda: tmp_path / "nowhere")
+    monkeypatch.setattr("bench.suite.shipped.SHIPPED", tmp_path / "nowhere")
 
 
 def test_suites(bench):

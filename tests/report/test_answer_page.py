@@ -16,8 +16,8 @@ def words(text):
 
 
 def table(page, name="answer"):
-    found = re.search(rf'<table data-name="{name}">(.*?)</table>', page, re.DOTALL)
-    return [words(row) for row in found[1].split("<tr>")[2:]] if found else []
+    found = re.search(rf'<table data-name="{name}"[^>]*>(.*?)</table>', page, re.DOTALL)
+    return [words(row) for row in re.split(r"<tr[^>]*>", found[1])[2:]] if found else []
 
 
 def top(page):
@@ -88,3 +88,9 @@ def test_what_lies_far_below_is_told_and_not_drawn():
     assert len(kept) == 3
     assert _to_scale([*close, mark("d", 3, 87)])[1] == []  # near enough
     assert _to_scale([*close, mark("scratch", 3, 20, is_taken=True)])[1] == []  # the one to take is always drawn
+
+
+def test_what_costs_nothing_is_named_below_the_drawing():
+    made = suite(CLEAR)
+    made.finals.loc[made.finals["strategy"] == "ridge_probe", "flops"] = 0.0
+    assert "Not drawn, as they cost none: ridge_probe." in words(render(made))

@@ -4,10 +4,10 @@ import math
 
 from bench.analysis.cells import Row, task_of
 from bench.analysis.decision import Decision
-from bench.analysis.decision_words import names, share, verdict_of
+from bench.analysis.decision_words import helped, names, share, verdict_of
 from bench.analysis.distances import distances
 from bench.analysis.verdicts import AS_GOOD, HELPS, HURTS, UNDECIDED
-from bench.analysis.words import labels, plural
+from bench.analysis.words import labels, listed, plural
 from bench.report.facts import Facts, name_cell, unique
 from bench.report.figures.prices import PriceMark, front, prices_panel
 from bench.report.view import (
@@ -88,9 +88,10 @@ def _row(
     others = names(found, one.rivals) if one.rivals else "no other"
     bounds = (100 * row["low"], 100 * row["high"], row["n"])
     cost = f"{compact(row['flops'], 'FLOP')}, {duration(row['seconds'])}".replace(" ", FIXED).replace(f",{FIXED}", ", ")
-    gives_up = 100 * max(one.gives_up, 0)
+    gives_up = 100 * one.gives_up
     return [
-        TableCell(facts.named(question[0]), f"{question[0]}, {question[1]}", labels(question[1]), "name"),
+        TableCell(facts.named(question[0]), f"{question[0]}, {question[1]}", labels(question[1]), "name",
+                  about=facts.about(*question, one.taken[0])),
         TableCell(taken.text, taken.value, found.many_backbones * facts.which(one.taken[0]), "name head", taken.title,
                   taken.series),
         TableCell(percent(row["mean"]), 100 * row["mean"], _spread(row), bounds=bounds),
@@ -113,13 +114,17 @@ def _spread(row: Row) -> str:
 
 
 def _transfer(facts: Facts, one: Decision) -> TableCell:
-    row = verdict_of(one, one.taken, facts.verdicts)
+    question, backbone = one.questions[0], one.taken[0]
+    if not one.is_transfer:
+        here = (*question, backbone)
+        mine = [row for row in facts.verdicts if (row["dataset"], row["budget"], row["backbone"]) == here]
+        num = sum(row["verdict"] == HURTS for row in mine)
+        sub = plural(num, "strategy hurts", "strategies hurt") if num else ""
+        shown = helped(question, backbone, facts.verdicts)
+        return TableCell("○ too little to be taken" if shown else "○ none shown to be better", sub=sub, css="undecided")
+    row = verdict_of(question, one.taken, facts.verdicts)
     if row is None:
-        tested = (two for two in facts.verdicts if two["reference"])
-        mine = [two for two in tested if (two["dataset"], two["budget"]) == one.questions[0]]
-        num = sum(two["verdict"] == HURTS for two in mine)
-        sub = f"{plural(num, 'strategy hurts', 'strategies hurt')}" if num else ""
-        return TableCell("○ none shown to be better" if mine else "no scratch", sub=sub, css="undecided")
+        return TableCell("no scratch", css="quiet")
     css = {HELPS: "helps", HURTS: "hurts"}.get(row["verdict"], "undecided")
     low, high = max(row["low"], -1.0), min(row["high"], 1.0)  # no score changes by more
     sub = f"{signed(row['difference'])} ({signed(low)} to {signed(high)})"
@@ -141,7 +146,8 @@ def _switch(facts: Facts) -> list[Block]:
                 looks |= {mark.name for mark in [*front(marks), *(one for one in marks if one.is_taken)]}
                 panels.append(Panel(title, detail, prices_panel(marks, axis, facts.metric, f"price{place}-{number}")))
         if panels:
-            figures.append((name, panels))
+            free = unique(row["strategy"] for _, _, _, rows in _places(facts) for row in rows if row[column] == 0)
+            figures.append((name, panels, f" Not drawn, as they cost none: {listed(free)}." if free else ""))
     if not figures:
         return []
     legend = [look for name, look in facts.strategies.items() if len(facts.strategies) <= MOST_LOOKS or name in looks]
@@ -151,7 +157,7 @@ def _switch(facts: Facts) -> list[Block]:
         "take. Whiskers: 95 % intervals. Compute and parameters are the strategy's, time and memory this machine's."
         + (f" {plural(left_out, 'more task')} in the tables below." if left_out > 0 else "")
     )
-    return [Switch("Score against", [(name, Figure(panels, legend, caption)) for name, panels in figures])]
+    return [Switch("Score against", [(name, Figure(panels, legend, caption + free)) for name, panels, free in figures])]
 
 
 def _places(facts: Facts) -> list[tuple[str, str, str, list[Row]]]:

@@ -134,7 +134,7 @@ def _behind(row: Row) -> TableCell:
     text = f"{mark}{signed(row['behind'])}"
     if not math.isfinite(row["behind_low"]):
         return TableCell(text, value=100 * row["behind"], bounds=bounds)
-    least, most = max(-100 * row["behind_high"], 0.0), -100 * row["behind_low"]
+    least, most = (max(0.0 - 100 * row[end], 0.0) for end in ("behind_high", "behind_low"))  # never a negative 0
     sub = f"at most {most:.1f} behind" if row["candidate"] else f"{least:.1f} to {most:.1f} behind"
     return TableCell(text, value=100 * row["behind"], sub=sub, bounds=bounds)
 

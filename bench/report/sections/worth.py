@@ -88,7 +88,7 @@ def _phrase(one: Multiple) -> str:
 
 def _table(facts: Facts, found: list[Multiple]) -> Table:
     budgets = [name for name in facts.budgets if any(one.row["budget"] == name for one in found)]
-    columns = [Column("Strategy", numeric=False), Column("Data set", numeric=False)]
+    columns = [Column("Strategy", numeric=False), Column("Dataset", numeric=False)]
     columns += [Column("Backbone", numeric=False)] if facts.many_backbones else []
     columns += [Column(labels(name), "times as many", interval=True) for name in budgets]
     rows: dict[tuple[str, str, str], dict[str, Multiple]] = {}
