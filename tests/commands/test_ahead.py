@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from bench import api
+from bench.engine.jobs.ahead import Seen, look
 from bench.execute import ahead
 from bench.network.build import build_named
 from tests.commands.fabricate import fabricate
@@ -56,6 +58,14 @@ def test_a_checkpoint_that_fits_is_planned_and_where_nothing_reads_it_none_is_lo
     Path("w.pth").write_text("hello")
     suite("scratch")
     assert bench("plan", "x.yaml").code == 0
+
+
+def test_looking_at_a_checkpoint_is_silent(suite, recwarn):
+    torch.save(build_named("small_resnet", 5, {"width": 4}).state_dict(), "w.pth")
+    suite("linear_probe")
+    (cell,) = (plan := api.plan("x.yaml")).cells
+    assert look(plan.jobs[cell.finals[0]].spec, Path("w.pth")) == Seen()
+    assert not recwarn.list  # on the meta device, torch warns of each tensor that is filled
 
 
 def test_a_strategy_that_does_not_fit_is_told_and_its_neighbours_are_not(bench, suite):

@@ -36,6 +36,12 @@ class Seen:
 
 def look(spec: FitSpec, path: Path | None) -> Seen:
     """`path`: of the checkpoint. Whatever else goes wrong is for the training to say."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # on the meta device each tensor that is filled is one
+        return _looked(spec, path)
+
+
+def _looked(spec: FitSpec, path: Path | None) -> Seen:
     recipe = spec.recipe
     try:
         network = _on_meta(spec)
@@ -57,14 +63,12 @@ def look(spec: FitSpec, path: Path | None) -> Seen:
 
 
 def _on_meta(spec: FitSpec) -> Network:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            with torch.device("meta"):
-                return build_network(spec.backbone, spec.data.num_classes, 0, spec.head)
-        except (NotImplementedError, RuntimeError) as error:
-            pass_on(error)  # some networks compute with their first weights
+    try:
+        with torch.device("meta"):
             return build_network(spec.backbone, spec.data.num_classes, 0, spec.head)
+    except (NotImplementedError, RuntimeError) as error:
+        pass_on(error)  # some networks compute with their first weights
+        return build_network(spec.backbone, spec.data.num_classes, 0, spec.head)
 
 
 def seconds_of_a_pass(spec: FitSpec) -> float:
