@@ -11,7 +11,8 @@ def start() -> None:
     try:
         from bench.cli import main
     except Exception as error:  # a library is missing or broken
-        said = f"cannot start: {fault(error)}\n`pip install -e .` installs what it needs\n"
+        remedy = "`pip install -e .` in a checkout, or the wheel installed anew, brings what it needs"
+        said = f"cannot start: {fault(error)}\n{remedy}\n"
         with suppress(OSError):  # full: the exit code says it too
             if sys.stderr is not None:  # closed
                 os.write(2, said.encode(errors="backslashreplace"))  # what a buffer keeps of a full disk ends in 120

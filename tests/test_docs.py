@@ -15,31 +15,33 @@ from bench import backbones, datasets, strategies
 from bench.api import Results
 from bench.suite.load import load_suite
 from tests.analysis.synthetic import make
+from tests.commands.test_surface import SURFACE
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text()
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+HOUSE = (ROOT / "bench" / "README.md").read_text(encoding="utf-8")
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+def blocks(language: str, page: str = README) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL)
 
 
 def test_snippets_are_short() -> None:
-    for text in blocks("python"):
+    for text in blocks("python", README + HOUSE):
         assert sum(bool(line.strip()) for line in text.splitlines()) < 20
 
 
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The README's modules, installed as a package would install them."""
+    """The modules that bench/README.md shows, installed as a package would install them."""
     folder = tmp_path_factory.mktemp("package")
-    for text in (one for one in blocks("python") if one.startswith("# ")):
+    for text in (one for one in blocks("python", HOUSE) if one.startswith("# ")):
         name = text.partition("\n")[0].removeprefix("# ")
         (folder / name).write_text(text)
     info = folder / "mine-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: mine\nVersion: 1.0\n")
-    (toml,) = blocks("toml")
+    (toml,) = blocks("toml", HOUSE)
     points = toml.replace('[project.entry-points."', "[").replace('"]', "]").replace('"', "")
     (info / "entry_points.txt").write_text(points)
     rng = np.random.default_rng(0)
@@ -49,7 +51,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_what_the_readme_adds_runs(package: Path) -> None:
+def test_what_the_page_of_the_house_adds_runs(package: Path) -> None:
     suite = package / "added.yaml"
     suite.write_text(
         f"""
@@ -103,10 +105,16 @@ def test_every_strategy_has_a_row_in_the_page_of_strategies() -> None:
 
 
 def test_links_lead_somewhere() -> None:
-    pages = [ROOT / "README.md", *(ROOT / d / "README.md" for d in ("bench", "suites", "results", "reports"))]
+    pages = [page for page in ROOT.rglob("README.md") if not {".tox", ".venv", "shipped"} & set(page.parts)]
+    assert len(pages) > 12
     for page in pages:
-        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
-            assert (page.parent / target).exists(), f"{page.name}: {target}"
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.relative_to(ROOT)}: {target}"
+
+
+def test_every_command_has_a_row() -> None:
+    page = (ROOT / "bench" / "commands" / "README.md").read_text(encoding="utf-8")
+    assert [name for name in SURFACE if f"\n| `python -m bench {name}" not in page] == []
 
 
 def test_the_snippet_of_results_runs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

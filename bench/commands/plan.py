@@ -180,5 +180,5 @@ def summarize(plan: Plan, folders: Folders) -> dict[str, Any]:
         "precision": " and ".join(_precisions(plan)),
         "views": _num_views(fit.training),
         "time_left": time or guessed(progress, ahead.seconds),
-        "notes": [*unfit_in_words(ahead), *sentences(overlaps), *plan.data_notes],
+        "notes": [*unfit_in_words(ahead), *sentences(overlaps), *plan.notes],
     }

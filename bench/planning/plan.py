@@ -126,10 +126,13 @@ class Plan:
         return frozenset(wrong - right)
 
     @property
-    def data_notes(self) -> list[str]:
-        """What a reader should know of the data sets, in full sentences."""
+    def notes(self) -> list[str]:
+        """What a reader should know of the data sets, and what the suite cannot tell, in full sentences."""
         cells = {cell.dataset: cell for cell in self.cells}
-        return [f"{label}: {note}." for label, cell in sorted(cells.items()) for note in self.told_of_data(cell)]
+        notes = [f"{label}: {note}." for label, cell in sorted(cells.items()) for note in self.told_of_data(cell)]
+        if not any(cell.baseline for cell in self.cells):
+            notes.append("This suite has no scratch baseline, so nothing here says whether transfer helps at all.")
+        return notes
 
     def told_of_data(self, cell: Cell) -> tuple[str, ...]:
         facts = self.sources[digest(cell.declared.data)].facts

@@ -76,6 +76,14 @@ def test_a_strategy_that_does_not_fit_is_told_and_its_neighbours_are_not(bench, 
                     "transformer with blocks of attention and MLP")
 
 
+def test_a_suite_without_scratch_says_what_it_cannot_tell(bench, suite):
+    suite("linear_probe", "small_resnet")
+    (note,) = bench("plan", "x.yaml", "--json").json["notes"]
+    assert note == "This suite has no scratch baseline, so nothing here says whether transfer helps at all."
+    suite("scratch", "small_resnet")
+    assert bench("plan", "x.yaml", "--json").json["notes"] == []
+
+
 def test_a_time_is_guessed_before_the_first_record_and_measured_after(bench, plan, roots, place):
     before = bench("plan", "suites/small.yaml").out
     assert re.search(r"25 are left: about .+ here, guessed from a short measurement", before)

@@ -27,7 +27,7 @@ REASONS = {
     "GLIBC": "this system's C library is too old for the installed wheel",
     "_ARRAY_API": "compiled for another numpy: install it and numpy anew",
     "numpy.dtype size changed": "compiled for another numpy: install it and numpy anew",
-    "No module named": "not installed, or only in part: install the project again (pip install -e .)",
+    "No module named": "not installed, or only in part: install it again",
     "circular import": "a file of that name lies in the current folder and is imported instead: rename it",
 }
 

@@ -12,7 +12,7 @@ from bench.errors import BenchError
 
 PROJECT = "transfer-bench"
 CHECKOUT = Path(__file__).resolve().parents[3] / "pyproject.toml"
-INSTALL = "install the project again (pip install -e .)"
+INSTALL = "install it again: `pip install -e .` in a checkout, else the wheel"
 EXTRAS = {"text": "texts", "audio": "sound"}  # what data need them
 CATALOGUES = {"dataset": datasets.find, "backbone": backbones.find, "strategy": strategies.find}
 

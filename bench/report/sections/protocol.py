@@ -136,8 +136,8 @@ def _validation(search: dict[str, Any], example: str) -> list[str]:
     share = f"{100 * float(search.get('holdout', 0)):g} % of the labels"
     if kind == "auto":
         return [
-            f"A trial is scored on a hold-out of {share}; where that would be under 100 {example}s, on 3 stratified "
-            "folds instead."
+            f"A trial is scored on a hold-out of {share}; where that would be under 100 {example}s, on stratified "
+            "folds instead: 3, or as many as a class has labels if those are fewer."
         ]
     if kind == "holdout":
         return [f"A trial is scored on a hold-out of {share}."]
