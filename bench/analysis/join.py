@@ -360,6 +360,9 @@ def _twice(plan: Plan, records: dict[str, Record]) -> list[str]:
             ("test", facts.num_test, [one.test_in_train for one in scored]),
             ("shift", facts.num_shift, [one.shift_in_train for one in scored]),
         )
+        if most := max((one.in_two_classes for one in scored), default=0):
+            every = facts.num_train + facts.num_test
+            found.append(f"{label}: {most} of {every} {example}s stand in more than one class{how}.")
         for split, num, counts in splits:
             words = twice(example, split)
             if (most := max(counts, default=0)) and not any(words in note for note in told):

@@ -70,6 +70,17 @@ def num_shift_in_train(dataset: Dataset, split: int | None = None) -> int:
     return int(_are_in(dataset.shift.prints, np.unique(dataset.prints(split)[0])).sum())
 
 
+def num_in_two_classes(dataset: Dataset) -> int:
+    """Examples whose equal, in either split, has another label."""
+    prints = np.concatenate([dataset.train.prints[:, 0], dataset.test.prints[:, 0]])
+    labels = np.concatenate([dataset.train.labels, dataset.test.labels])
+    _, which = np.unique(prints, return_inverse=True)
+    lowest, highest = np.full(which.max() + 1, labels.max()), np.zeros(which.max() + 1, dtype=labels.dtype)
+    np.minimum.at(lowest, which, labels)
+    np.maximum.at(highest, which, labels)
+    return int((lowest < highest)[which].sum())
+
+
 def _are_in(prints: Prints, others: Prints) -> npt.NDArray[np.bool_]:
     found: npt.NDArray[np.bool_] = np.isin(prints, others)
     return np.logical_or(found[:, 0], found[:, 1])

@@ -103,6 +103,9 @@ def _fixed() -> Column:
 
 
 def duration(seconds: float) -> str:
+    """`58 s`, `3 min 05 s`, `7 h 20 min`, `12 days`, `54,000 years`."""
+    if (days := seconds / 86400) >= 3:
+        return f"{days:,.0f} days" if days < 1000 else f"{days / 365.25:,.0f} years"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:

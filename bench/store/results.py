@@ -190,6 +190,7 @@ class SeenImages(Fields):
 class SeenBefore(Fields):
     test_in_train: Count = 0  # test images that are training images too
     shift_in_train: Count = 0  # likewise of a further split
+    in_two_classes: Count = 0  # images of the set that equal one with another label
     unlike_public: str = ""  # how the set differs from the public one of its name
     overlap: list[SeenImages] = []  # one for each pretraining, the first one first
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from bench import datasets
 from bench.datasets.base import Dataset, Split, print_of
-from bench.datasets.overlap import Overlap, num_test_in_train, overlap, worst
+from bench.datasets.overlap import Overlap, num_in_two_classes, num_test_in_train, overlap, worst
 from tests.datasets.pictured import class_folders, picture
 
 
@@ -36,6 +36,12 @@ def test_counts_are_those_of_sets_of_bytes():
     assert overlap(source, target) == Overlap(expected[0], 80, expected[1], 120)
     own = {image.tobytes() for image in target.train.images}
     assert num_test_in_train(target) == sum(image.tobytes() in own for image in target.test.images)
+
+
+def test_equals_with_two_labels_are_counted_over_both_splits():
+    images = noise(20)  # those at even places are of the first class, in both splits
+    assert num_in_two_classes(dataset(images[:10], images[10:])) == 0
+    assert num_in_two_classes(dataset(images[[0, 1, 2, 0]], images[[0, 5, 0]])) == 4
 
 
 def test_counts_follow_how_the_target_is_divided():

@@ -58,7 +58,8 @@ def test_the_last_job_leaves_nothing():
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0, "0 s"), (59.4, "59 s"), (59.6, "1 min 00 s"), (3599.6, "1 h 00 min"), (90_000, "25 h 00 min")],
+    [(0, "0 s"), (59.4, "59 s"), (59.6, "1 min 00 s"), (3599.6, "1 h 00 min"), (90_000, "25 h 00 min"),
+     (3 * 86400, "3 days"), (1.7e12, "53,870 years")],
 )
 def test_duration(seconds, text):
     assert duration(seconds) == text

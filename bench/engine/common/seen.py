@@ -4,7 +4,7 @@ set of that name."""
 from dataclasses import asdict
 
 from bench import datasets
-from bench.datasets.overlap import Overlap, num_shift_in_train, num_test_in_train, overlap
+from bench.datasets.overlap import Overlap, num_in_two_classes, num_shift_in_train, num_test_in_train, overlap
 from bench.engine.common.context import Context
 from bench.engine.common.start import pretraining_of
 from bench.engine.train.faults import pass_on
@@ -33,9 +33,11 @@ def _look(spec: FitSpec, context: Context) -> SeenBefore:
     public = datasets.find(spec.data.name).public if spec.data.classes is None else None  # a part is told as one
     size = len(target.classes), len(target.train.labels), len(target.test.labels)
     further = {} if target.shift is None else {"shift_in_train": num_shift_in_train(target, split)}
+    doubtful = num_in_two_classes(target)
     return SeenBefore(
         test_in_train=num_test_in_train(target, split),
         **further,
+        **({"in_two_classes": doubtful} if doubtful else {}),
         unlike_public=public.difference(*size, MODALITIES[target.train.modality].example) if public is not None else "",
         overlap=[
             SeenImages(dataset=learned.name, **_counts(overlap(context.stored(learned), target, split)))
