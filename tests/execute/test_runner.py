@@ -6,8 +6,8 @@ import pytest
 
 from bench.errors import StoreError
 from bench.execute import runner as runner_module
+from bench.execute.executor import Died, NoWorkers
 from bench.execute.messages import Broken, Done, Lost, Recorded, Starting, Stuck
-from bench.execute.pool import Died, NoWorkers
 from bench.execute.runner import VAIN_STARTS
 from tests.execute.plans import of_kind, record_of
 from tests.execute.played import begins, statuses
