@@ -27,6 +27,10 @@ class NoWorkers(BenchError):
     exit_code = INCOMPLETE
 
 
+class NoRoom(Exception):
+    """There is no machine to put a worker on, now that one is gone."""
+
+
 @dataclass(frozen=True)
 class Announced:
     """What a worker has said that it is at."""
@@ -58,7 +62,7 @@ class Announced:
 @dataclass
 class Worker:
     setup: Setup
-    pid: int  # of its process, on its own machine
+    name: str  # of its process, for a person
     bundle: Bundle | None = None
     since: float = 0.0  # when it got its bundle
     counted_at: float = 0.0  # when its last record was counted, or when it got its bundle
@@ -113,7 +117,7 @@ class Executor(Protocol[W]):
         """What came in; waits for the first, so many seconds at most."""
 
     def replace(self, worker: W) -> W:
-        """A new process in the place of a dead one. Raises NoWorkers where there is no room for it."""
+        """A new process in the place of a dead one. Raises NoRoom where its machine is gone and no other is free."""
 
     def renew(self, worker: W) -> W:
         """A process that has done nothing yet, in the place of one that waits for a job."""

@@ -48,7 +48,7 @@ class Pool(Executor[LocalWorker]):
             raise NoWorkers(f"workers cannot be started: {why}") from error
         theirs.close()
         _patient(ours)
-        return LocalWorker(setup, process.pid or 0, process=process, pipe=ours)
+        return LocalWorker(setup, f"process {process.pid}", process=process, pipe=ours)
 
     def give(self, worker: LocalWorker, bundle: Bundle) -> None:
         worker.takes(bundle)
@@ -124,7 +124,7 @@ def _heard(worker: LocalWorker) -> Iterator[tuple[LocalWorker, Message | Died]]:
         if worker.process.exitcode == SERVER_LOST:
             worker.fault = worker.fault or f"worker, or the process that starts workers, ended with code {SERVER_LOST}"
             with contextlib.suppress(ProcessLookupError):
-                os.kill(worker.pid, signal.SIGKILL)
+                os.kill(worker.process.pid or 0, signal.SIGKILL)
         yield worker, Died(worker.process.exitcode)
 
 

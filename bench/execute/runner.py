@@ -6,6 +6,7 @@ The truth is on disk. The runner may be killed at any moment, and any number of 
 
 import contextlib
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic
@@ -13,7 +14,7 @@ from typing import Any, Generic
 from bench.errors import StoreError
 from bench.execute.bundles import Backlog, bundles
 from bench.execute.display import Display
-from bench.execute.executor import GRACE, Announced, Died, Executor, NoWorkers, W, tail
+from bench.execute.executor import GRACE, Announced, Died, Executor, NoRoom, NoWorkers, W, tail
 from bench.execute.ingest import images_at_hand, ingest
 from bench.execute.ledger import Ledger, Summary
 from bench.execute.messages import Broken, Bundle, Done, Lost, Notice, Paused, Recorded, Setup, Starting, Stuck
@@ -32,6 +33,7 @@ from bench.store.record import Status
 
 BUSY_WAIT = 0.5  # seconds between looks at a job that another runner holds, and at the count of signals
 VAIN_STARTS = 3  # so many processes in a row that end before any training: there is no point in a fourth
+LOSSES = 3  # so many machines that go away during one job: it is to blame
 
 
 def run_plan(
@@ -104,6 +106,7 @@ class Runner(Generic[W]):
     stop: StopSignals
     patience: Patience
     struck: set[str] = field(default_factory=set)  # records of trainings in which a device failed once
+    losses: Counter[str] = field(default_factory=Counter)  # job -> machines that went away during it
 
     def start(self, setups: list[Setup]) -> None:
         """There is nothing to finish while workers start, so one signal is enough to stop that."""
@@ -171,6 +174,8 @@ class Runner(Generic[W]):
                 self.pool.kill(worker)  # it may hang in its last steps
             case Broken(error):
                 raise StoreError(error)
+            case Died(_, lost) if lost:
+                self._lose(worker, lost)
             case Died():
                 self._bury(worker, str(message))
 
@@ -189,6 +194,19 @@ class Runner(Generic[W]):
         self.backlog.remove(job, is_usable=job.kind != "pretrain" or pretrained_ok(self.ledger.roots, job))
         self.ledger.finish(job, seconds)
 
+    def _lose(self, worker: W, reason: str) -> None:
+        """Its machine went away, which is no training's fault: what was under way is handed out again. A job that this
+        happens to again and again takes its machines along, and is treated as a crash."""
+        bundle = worker.bundle
+        if bundle is not None:
+            self.losses.update(job.key for job in bundle.jobs)
+            if any(self.losses[job.key] >= LOSSES for job in bundle.jobs):
+                self._bury(worker, f"{reason}, as {LOSSES - 1} others before in the same job")
+                return
+            self._take_back(worker, bundle, [])
+            self.ledger.say(bundle.jobs[0], f"{reason}; handed out again")
+        self._refill(worker, reason)
+
     def _bury(self, worker: W, reason: str) -> None:
         """A worker died. What it was at becomes a record, and the rest of its jobs goes to the next worker."""
         bundle, records, company = worker.bundle, worker.announced.records, worker.announced.company
@@ -205,10 +223,15 @@ class Runner(Generic[W]):
         if bundle is not None:
             status: Status = "failed" if worker.fault else "timeout" if worker.overdue else "crashed"
             self._take_back(worker, bundle, [replace(one, status=status, error=reason) for one in records])
+        self._refill(worker, reason)
+
+    def _refill(self, worker: W, reason: str) -> None:
+        """A fresh worker in the place of a dead one, where that makes sense and is possible."""
         if self.ledger.summary.stopped_by is None and worker.vain < VAIN_STARTS:
-            self.pool.replace(worker)
-        else:
-            self._give_up(worker, reason)
+            with contextlib.suppress(NoRoom):
+                self.pool.replace(worker)
+                return
+        self._give_up(worker, reason)
 
     def _strike(self, job: Job, record_key: str, reason: str) -> None:
         """A device failed, perhaps by this training. It is tried once more, by itself, in a fresh process, which has
@@ -277,7 +300,7 @@ class Runner(Generic[W]):
         """The kernel does not let go of a process that waits for its driver. It keeps its jobs' locks, so nobody else
         can do these now."""
         assert worker.bundle is not None, "it is busy"
-        reason = f"process {worker.pid} hangs in the kernel and cannot be killed"
+        reason = f"{worker.name} hangs in the kernel and cannot be killed"
         if worker.overdue and worker.announced.company == 1:
             dead = [replace(one, status="timeout", error=worker.overdue) for one in worker.announced.records]
             self._write(worker, worker.bundle, dead)

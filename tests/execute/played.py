@@ -20,7 +20,7 @@ class Played(RealPool):
     def _start(self, setup):
         self.stage.started += 1
         pipe = SimpleNamespace(close=lambda: None, send=lambda job: None)
-        return LocalWorker(setup, self.stage.started, process=PlayedProcess(self.stage, setup), pipe=pipe)
+        return LocalWorker(setup, f"process {self.stage.started}", process=PlayedProcess(self.stage, setup), pipe=pipe)
 
     def messages(self, timeout):
         for worker in self.stage.speakers(self):
