@@ -1,6 +1,7 @@
 """A Ray cluster: joined, looked at, refused where it cannot do what is asked. `ray_executor.py` puts workers on it."""
 
 import logging
+import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from bench.execute.ray_node import Seen, look
 from bench.planning.precision import Machine
 from bench.provenance import describe
 
+KNOCK = 10.0  # seconds for an answer
 LOOK = 120.0  # seconds that a node may take to say what runs on it: its first process has to start
 AGREE = ("code", "python")  # of the provenance, beside all libraries
 
@@ -23,7 +25,7 @@ class Host:
     name: str
     cpus: int
     gpus: int
-    machine: Machine
+    machines: tuple[Machine, Machine]  # its CPU, and its GPU where it has one
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Cluster:
     def machine(self, gpus: int | None) -> Machine:
         """What the arithmetic of all of them is good for. `gpus`: how many are to be used; None: as there are."""
         on_gpu = gpus != 0 and any(host.gpus for host in self.hosts)
-        able = [host.machine for host in self.hosts if host.gpus] if on_gpu else [host.machine for host in self.hosts]
+        able = [host.machines[on_gpu] for host in self.hosts if host.gpus or not on_gpu]
         return next((machine for machine in able if not machine.has_bf16), able[0])
 
     def placement(self, workers: int | None, gpus: int | None, threads: int | None) -> Placement:
@@ -57,8 +59,8 @@ class Cluster:
         with_gpus = [host for host in self.hosts if host.gpus]
         fitting = min(host.cpus // (host.gpus * workers) for host in with_gpus)
         if (threads or 1) > fitting:
-            raise BenchError(f"{workers} workers of {threads or 1} threads for each GPU: {self._words()} has a node with "
-                             "too few CPUs for that")
+            raise BenchError(f"{workers} workers of {threads or 1} threads for each GPU: {self._words()} has a node "
+                             "with too few CPUs for that")
         return Placement(("cuda:0",) * (used * workers), threads or fitting)  # each sees no other GPU than its own
 
     def _words(self) -> str:
@@ -70,19 +72,23 @@ def join(address: str) -> Cluster:
     """Raises BenchError where there is none, or one that runs other code."""
     if not ray.is_initialized():
         try:
+            _knock(address)
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-        except (ConnectionError, RuntimeError, ValueError) as error:
+        except (OSError, RuntimeError, ValueError) as error:
             why = next(iter(str(error).splitlines()), type(error).__name__)
             raise BenchError(f"--ray-address {address}: no cluster to join: {why}") from error
     nodes = [node for node in ray.nodes() if node["Alive"]]
     hosts = [Host(f"{seen.host} ({node['NodeManagerAddress']})", int(node["Resources"].get("CPU", 0)),
-                  int(node["Resources"].get("GPU", 0)), seen.machine)
+                  int(node["Resources"].get("GPU", 0)), seen.machines)
              for node, seen in zip(nodes, _seen(nodes), strict=True)]  # fmt: skip
     return Cluster(address, tuple(hosts))
 
 
-def leave() -> None:
-    ray.shutdown()
+def _knock(address: str) -> None:
+    """Ray itself tries for minutes where nobody answers. Raises OSError."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host, int(port)), timeout=KNOCK).close()
 
 
 def _seen(nodes: Sequence[Mapping[str, Any]]) -> list[Seen]:

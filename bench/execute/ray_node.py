@@ -21,7 +21,7 @@ from bench.execute.executor import Died
 from bench.execute.local import Pool
 from bench.execute.messages import HERE, Broken, Bundle, Done, Lost, Message, Recorded, Setup, Stuck, Wanted
 from bench.execute.parcels import CACHE, Made, Order, Table, Thing, checkpoint, made_by, settle
-from bench.execute.placement import compute_capability, count_gpus
+from bench.execute.placement import compute_capability
 from bench.places import machine_cache
 from bench.planning.precision import Machine, machine_of
 from bench.provenance import describe
@@ -39,12 +39,11 @@ class Seen:
 
     host: str
     provenance: dict[str, Any]
-    machine: Machine
+    machines: tuple[Machine, Machine]  # its CPU, and its GPU where it has one
 
 
 def look() -> Seen:
-    on_gpu = count_gpus() > 0
-    return Seen(socket.gethostname(), describe(), machine_of(on_gpu, compute_capability() if on_gpu else None))
+    return Seen(socket.gethostname(), describe(), (machine_of(False), machine_of(True, compute_capability())))
 
 
 @dataclass(frozen=True)

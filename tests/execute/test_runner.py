@@ -252,7 +252,7 @@ def test_a_training_in_which_the_device_fails_is_tried_once_more_by_itself_in_a_
     given = []
 
     def play(worker):
-        given.append((worker.bundle, worker.pid))
+        given.append((worker.bundle, worker.name))
         return lose(stage, worker) if len(given) == 2 else stage.do(worker)
 
     stage.play = play
@@ -272,7 +272,7 @@ def test_a_process_that_has_trained_does_not_take_what_another_devices_failure_l
     given, struck = [], []
 
     def play(worker):
-        given.append((worker.bundle.jobs, worker.pid))
+        given.append((worker.bundle.jobs, worker.name))
         if worker.setup.log.name == "worker-1.log" and not struck:
             struck.append(worker.bundle.jobs[0])
             return lose(stage, worker)
