@@ -1,4 +1,5 @@
-"""What the runner asks of whoever holds its workers: `local.py` has processes of this machine.
+"""What the runner asks of whoever holds its workers: processes of this machine (`local.py`), or of a cluster's nodes
+(`ray_executor.py`).
 
 There is a worker for each setup. The runner gives a bundle to one that has none, hears what the workers say of it, last
 words before a death, and puts a fresh one in a place whose worker has died, or takes the place away. It may ask all to

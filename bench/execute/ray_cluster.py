@@ -51,7 +51,7 @@ class Cluster:
         each = threads or 1
         room = sum(host.cpus // each for host in self.hosts)
         if (workers or 1) > room:
-            raise BenchError(f"{workers or 1} workers of {each} threads: {self._words()} has room for {room}")
+            raise BenchError(f"--workers {workers or 1} --threads {each}: {self._words()} has room for {room}")
         return Placement(("cpu",) * (workers or room), each)
 
     def _on_gpus(self, used: int, workers: int, threads: int | None) -> Placement:
@@ -59,7 +59,7 @@ class Cluster:
         with_gpus = [host for host in self.hosts if host.gpus]
         fitting = min(host.cpus // (host.gpus * workers) for host in with_gpus)
         if (threads or 1) > fitting:
-            raise BenchError(f"{workers} workers of {threads or 1} threads for each GPU: {self._words()} has a node "
+            raise BenchError(f"--workers {workers} --threads {threads or 1} for each GPU: {self._words()} has a node "
                              "with too few CPUs for that")
         return Placement(("cuda:0",) * (used * workers), threads or fitting)  # each sees no other GPU than its own
 

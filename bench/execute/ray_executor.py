@@ -14,6 +14,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayError, RayTaskError
 
+from bench.errors import StoreError
 from bench.execute.executor import GRACE, Died, Executor, NoRoom, NoWorkers, Worker
 from bench.execute.messages import Broken, Bundle, Done, Message, Setup, Stuck
 from bench.execute.parcels import Made, Parcels, Thing, pieces
@@ -139,7 +140,11 @@ class RayPool(Executor[RayWorker]):
         path = self.parcels.path_of(thing)
         assert path is not None, "it was asked for"
         if str(path) not in self._in_memory:
-            self._in_memory[str(path)] = [(name, [ray.put(piece) for piece in parts]) for name, parts in pieces(path)]
+            try:
+                sent = [(name, [ray.put(piece) for piece in parts]) for name, parts in pieces(path)]
+            except (RayError, OSError) as error:
+                raise StoreError(f"cannot send {path}: {error}") from error
+            self._in_memory[str(path)] = sent
             if len(self._in_memory) > IN_MEMORY:
                 self._in_memory.popitem(last=False)
         self._in_memory.move_to_end(str(path))

@@ -28,7 +28,6 @@ from bench.provenance import describe
 from bench.spec.job import Job
 from bench.store import Store, atomic, locks
 
-FOLDER = "BENCH_NODE"  # the environment variable: the node's own folder
 LISTEN = 0.5  # seconds until an answer comes that says nothing
 LOG_BYTES = 1 << 16  # of a worker's log are sent after its death
 
@@ -75,11 +74,12 @@ Reply = Message | Died | Made | Lacks | Fault | LogEnd | Sheet
 
 
 def node_folder() -> Path:
-    given = os.environ.get(FOLDER)
-    found = Path(given) if given else machine_cache()
-    if found is None:
-        raise BenchError(f"nobody's home on {socket.gethostname()}: set {FOLDER} to a folder")
-    return found if given else found / "node"
+    """What is sent to this machine lies there, for later runs too."""
+    if given := os.environ.get("BENCH_NODE"):
+        return Path(given)
+    if (cache := machine_cache()) is None:
+        raise BenchError(f"nobody's home on {socket.gethostname()}: set BENCH_NODE to a folder")
+    return cache / "node"
 
 
 class Node:

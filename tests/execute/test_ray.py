@@ -28,9 +28,13 @@ def test_a_cluster_makes_the_records_that_one_machine_makes(tmp_path, unbroken):
         assert driver.wait(300) == 0, (place / "stderr").read_text()
     assert len(numbers(place)) == TRAININGS
     assert numbers(place) == numbers(unbroken[0])
-    worked = [node for node in tmp_path.glob("node-*") if list(node.glob("weights/*/*.safetensors"))]
-    assert len(worked) == 2, "the pretrained weights came to the node that had not made them"
+    assert sheets(place) == sheets(unbroken[0]) != {}
+    assert all(list(node.glob("cache/*/about.json")) for node in tmp_path.glob("node-*")), "both have worked"
     assert not list(tmp_path.glob("node-*/work/*/")), "nothing of this run is left but what others can use"
+
+
+def sheets(place):
+    return {path.name: path.read_bytes() for path in place.glob("results/tiny/samples/*")}
 
 
 @pytest.mark.parametrize(("cluster", "asked", "devices", "threads"), [
@@ -50,10 +54,10 @@ def test_what_is_asked_for_finds_its_place(cluster, asked, devices, threads):
     (CPUS, (None, 1, None), "--gpus 1: the cluster here:1 (2 nodes, 7 CPUs, 0 GPUs) has 0; leave it out to use its "
                             "CPUs"),
     (GPUS, (None, 4, None), "--gpus 4: the cluster here:1 (3 nodes, 76 CPUs, 3 GPUs) has 3"),
-    (CPUS, (8, None, None), "8 workers of 1 threads: the cluster here:1 (2 nodes, 7 CPUs, 0 GPUs) has room for 7"),
-    (CPUS, (None, None, 5), "1 workers of 5 threads: the cluster here:1 (2 nodes, 7 CPUs, 0 GPUs) has room for 0"),
-    (GPUS, (None, None, 5), "1 workers of 5 threads for each GPU: the cluster here:1 (3 nodes, 76 CPUs, 3 GPUs) has a "
-                            "node with too few CPUs for that"),
+    (CPUS, (8, None, None), "--workers 8 --threads 1: the cluster here:1 (2 nodes, 7 CPUs, 0 GPUs) has room for 7"),
+    (CPUS, (None, None, 5), "--workers 1 --threads 5: the cluster here:1 (2 nodes, 7 CPUs, 0 GPUs) has room for 0"),
+    (GPUS, (None, None, 5), "--workers 1 --threads 5 for each GPU: the cluster here:1 (3 nodes, 76 CPUs, 3 GPUs) has "
+                            "a node with too few CPUs for that"),
 ])  # fmt: skip
 def test_what_finds_no_place_is_refused(cluster, asked, told):
     with pytest.raises(BenchError) as caught:
