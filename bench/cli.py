@@ -17,12 +17,14 @@ from bench.cli_types import (
     REPORTS,
     RESULTS,
     Data,
+    Executor,
     Figures,
     Filter,
     Gpus,
     Json,
     MaxRuns,
     Offline,
+    RayAddress,
     Reports,
     Results,
     RunOrSuite,
@@ -46,6 +48,7 @@ ENVIRONMENT = " ".join([
     "XDG_CACHE_HOME: what is remembered of this machine, and downloads; ~/.cache if not set.",
     "HF_HUB_OFFLINE=1: fetch nothing, as --offline. HF_HOME, HF_HUB_CACHE, HF_DATASETS_CACHE:",
     "where the hub's files lie. HF_ENDPOINT: a mirror of the hub. CUDA_VISIBLE_DEVICES: which GPUs there are.",
+    "BENCH_NODE: on a node of a Ray cluster, the folder for what is sent there.",
     "HTTPS_PROXY, ALL_PROXY: the way out. COLUMNS: characters of a line.",
 ])
 app = typer.Typer(
@@ -95,6 +98,8 @@ def run(
     workers: Workers = None,
     threads: Threads = None,
     timeout: Timeout = None,
+    executor: Executor = "local",
+    ray_address: RayAddress = "auto",
     max_runs: MaxRuns = MAX_RUNS,
     results: Results = RESULTS,
     reports: Reports = REPORTS,
@@ -109,7 +114,7 @@ def run(
     options = RunOptions(
         suite=suite, folders=Folders(results, reports), overrides=tuple(overrides), filters=tuple(filters),
         dry_run=dry_run, rerun=rerun, offline=offline, stand_in=stand_in, workers=workers, gpus=gpus, threads=threads,
-        timeout=timeout, max_runs=max_runs, json=json,
+        timeout=timeout, executor=executor, ray_address=ray_address, max_runs=max_runs, json=json,
     )  # fmt: skip
     raise typer.Exit(command(options))
 

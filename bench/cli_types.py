@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -34,6 +34,12 @@ MaxRuns = Annotated[int, typer.Option("--max-runs", metavar="N", help="Refuse su
 Gpus = Annotated[int | None, typer.Option("--gpus", min=0, help="How many GPUs to use; 0: the CPU.")]
 Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Processes, in all or per GPU.")]
 Threads = Annotated[int | None, typer.Option("--threads", min=1, help="Threads of each process.")]
+Executor = Annotated[
+    Literal["local", "ray"], typer.Option("--executor", help="Who trains: this machine, or the nodes of a Ray cluster.")
+]
+RayAddress = Annotated[
+    str, typer.Option("--ray-address", metavar="ADDRESS", help="host:port or ray://host:port; auto: the one of here.")
+]
 Timeout = Annotated[float | None, typer.Option(
     "--timeout", min=0.0, help="Seconds for one training; 0: no limit. Default: a day, or 20 times what was measured."
 )]

@@ -3,7 +3,7 @@
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from bench.commands.missing import explain, get
 from bench.commands.output import as_json, note, say, show, width
@@ -12,11 +12,12 @@ from bench.commands.suites import Folders, How, machine_here, plan_from_file, re
 from bench.errors import INCOMPLETE, SIGNALLED, BenchError, MissingInputs, StoreError
 from bench.execute.ahead import look_ahead, refuse_unfit, unfit_in_words
 from bench.execute.ledger import Summary
-from bench.execute.placement import choose_placement
+from bench.execute.placement import Placement, choose_placement
 from bench.execute.rerun import forget
 from bench.execute.roots import Roots
 from bench.execute.runner import run_plan
 from bench.planning.plan import Plan
+from bench.planning.precision import Machine
 from bench.planning.work import Estimator
 from bench.provenance import describe
 from bench.store.atomic import sweep
@@ -24,6 +25,7 @@ from bench.text import printable
 
 if TYPE_CHECKING:
     from bench.analysis.frame import SuiteResults
+    from bench.execute.ray_cluster import Cluster
 
 
 # Columns that hold objects: the records have them in full.
@@ -44,6 +46,8 @@ class RunOptions:
     gpus: int | None = None
     threads: int | None = None
     timeout: float | None = None
+    executor: Literal["local", "ray"] = "local"
+    ray_address: str = "auto"
     max_runs: int = 0
     json: bool = False
     text: str | None = None  # of the suite, where it is no file
@@ -81,8 +85,8 @@ def _is_whole(whole: Plan, plan: Plan, roots: Roots) -> bool:
 
 def train(whole: Plan, plan: Plan, options: RunOptions, stand_in_for: tuple[str, ...] = ()) -> Summary:
     """What is missing of `plan`, which may be a part of the `whole` that is remembered."""
-    placement = choose_placement(options.workers, options.gpus, options.threads, options.timeout)
     roots = options.folders.roots(plan.loaded.suite.name)
+    placement = _placement(plan, roots, options)
     for store in (roots.store, roots.shared):
         store.check_writable()
     sweep(roots.cache)
@@ -101,7 +105,7 @@ def plan_with_all_it_needs(options: RunOptions) -> tuple[Plan, tuple[str, ...]]:
     """And what of it embedded things stand in for. What is missing is fetched where there is a network."""
     if options.offline:
         os.environ["HF_HUB_OFFLINE"] = "1"  # read by the hub's client when it is imported
-    machine = machine_here(options.gpus)
+    machine = _machine(options)
 
     def made(stand_in_for: tuple[str, ...] = ()) -> Plan:
         how = How(machine, stand_in_for, options.text)
@@ -117,6 +121,33 @@ def plan_with_all_it_needs(options: RunOptions) -> tuple[Plan, tuple[str, ...]]:
             raise BenchError(explain(error, options.suite)) from error
         get(error, options.suite)
         return made(), ()
+
+
+def _machine(options: RunOptions) -> Machine:
+    if options.executor == "local":
+        return machine_here(options.gpus)
+    return _cluster(options).machine(options.gpus)
+
+
+def _placement(plan: Plan, roots: Roots, options: RunOptions) -> Placement:
+    workers, gpus, threads = options.workers, options.gpus, options.threads
+    if options.executor == "local":
+        return choose_placement(workers, gpus, threads, options.timeout)
+    placement = _cluster(options).placement(workers, gpus, threads)
+    from bench.execute.parcels import Parcels
+    from bench.execute.ray_executor import RayPool
+
+    return replace(placement, timeout=options.timeout, executor=RayPool(Parcels(plan, roots), workers or 1))
+
+
+def _cluster(options: RunOptions) -> "Cluster":
+    try:
+        from bench.execute.ray_cluster import join
+    except ModuleNotFoundError as error:
+        if error.name != "ray":
+            raise
+        raise BenchError("--executor ray needs Ray: pip install 'transfer-bench[ray]'") from None
+    return join(options.ray_address)
 
 
 def conclude(plan: Plan, roots: Roots, options: RunOptions, summary: Summary) -> bool:

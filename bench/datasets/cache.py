@@ -82,6 +82,11 @@ def kept_prints(name: str, options: Options, cache_dir: Path, revision: str) -> 
     return _shelf(find(name), options, cache_dir, revision).sound(prints_alone=True)
 
 
+def folder_of(name: str, options: Options, cache_dir: Path, revision: str) -> Path:
+    """Where its entry lies, or would lie."""
+    return _shelf(find(name), options, cache_dir, revision).place
+
+
 def _shelf(entry: DatasetEntry, options: Options, cache_dir: Path, revision: str) -> "_Shelf":
     identity = [FORMAT, entry.name, options.in_key(entry.where), revision]
     return _Shelf(cache_dir, digest(identity), identity, entry.modality)

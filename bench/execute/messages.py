@@ -42,6 +42,7 @@ class Setup:
     arithmetic: dict[str, Choice]  # what networks train in and why, by `arithmetic_key`
     provenance: dict[str, Any]
     log: Path  # what a worker prints goes here, so that it cannot garble the display
+    asks: bool = False  # for tables of features, before it computes them
     mistaken: frozenset[str] = frozenset()  # keys of finals that make a mistake on purpose
 
 
@@ -125,4 +126,12 @@ class Notice:
     text: str
 
 
-Message = Notice | Starting | Paused | Recorded | Done | Stuck | Lost | Broken
+@dataclass(frozen=True)
+class Wanted:
+    """Tables of features that another machine may have. The worker waits for HERE, whether they have come or not."""
+
+    keys: tuple[str, ...]
+
+
+HERE = "here"
+Message = Notice | Starting | Paused | Recorded | Done | Stuck | Lost | Broken | Wanted

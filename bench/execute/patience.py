@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bench.execute.display import duration
-from bench.execute.pool import Announced
+from bench.execute.executor import Announced
 from bench.keys import digest
 from bench.spec.job import Job
 

@@ -3,9 +3,12 @@
 import os
 import shutil
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from bench.errors import BenchError
+from bench.execute.executor import Executor
+from bench.execute.local import Pool
 from bench.provenance import num_cores
 
 
@@ -16,6 +19,7 @@ class Placement:
     devices: tuple[str, ...]
     threads: int = 1
     timeout: float | None = None  # seconds for one training; 0: no limit; None: a generous one
+    executor: Executor[Any] = field(default_factory=Pool, compare=False)  # who holds the workers
 
 
 def choose_placement(

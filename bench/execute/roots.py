@@ -32,6 +32,10 @@ class Roots:
     def cache(self) -> Path:
         return self.results / ".cache"
 
+    def ingredients(self, search_key: str) -> Path:
+        """Of soups: weights that trials leave until the final has them."""
+        return self.store.root / "ingredients" / search_key
+
     def store_of(self, job: Job) -> Store:
         return self.shared if job.kind == "pretrain" else self.store
 
@@ -74,19 +78,19 @@ def forget_lost_weights(plan: Plan, roots: Roots) -> None:
     for job in plan.jobs.values():
         spec = job.spec
         if isinstance(spec, FitSpec) and spec.recipe.soup and job.kind == "final":
-            _forget_lost_ingredients(job, plan, roots.store)
+            _forget_lost_ingredients(job, plan, roots)
 
 
-def _forget_lost_ingredients(final: Job, plan: Plan, store: Store) -> None:
+def _forget_lost_ingredients(final: Job, plan: Plan, roots: Roots) -> None:
     """They are needed until the soup is made, and removed then."""
-    search = plan.jobs[final.needs[-1]]
+    search, store = plan.jobs[final.needs[-1]], roots.store
     with store.lock(final.key) as ours:  # else another runner makes it right now
         if not ours or store.read(final.key) is not None:
             return
         for key in search.record_keys:
             record = store.read(key)
             kept = record.trial.ingredients if record is not None and record.trial is not None else []
-            if trouble := _unreadable(store.root / "ingredients" / search.key, kept):
+            if trouble := _unreadable(roots.ingredients(search.key), kept):
                 log.warning("%s; the trial that left them is made again", trouble)
                 store.forget(key)
 

@@ -6,19 +6,20 @@ The truth is on disk. The runner may be killed at any moment, and any number of 
 
 import contextlib
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Generic
 
 from bench.errors import StoreError
 from bench.execute.bundles import Backlog, bundles
 from bench.execute.display import Display
+from bench.execute.executor import GRACE, Announced, Died, Executor, NoRoom, NoWorkers, W, tail
 from bench.execute.ingest import images_at_hand, ingest
 from bench.execute.ledger import Ledger, Summary
 from bench.execute.messages import Broken, Bundle, Done, Lost, Notice, Paused, Recorded, Setup, Starting, Stuck
 from bench.execute.patience import Patience
 from bench.execute.placement import Placement
-from bench.execute.pool import GRACE, Announced, Died, NoWorkers, Pool, Worker, tail
 from bench.execute.roots import Roots, forget_lost_weights, missing_records, pretrained_ok
 from bench.execute.signals import Interrupted, StopSignals
 from bench.planning.exams import examine, refuse_overlaps, sentences
@@ -32,6 +33,7 @@ from bench.store.record import Status
 
 BUSY_WAIT = 0.5  # seconds between looks at a job that another runner holds, and at the count of signals
 VAIN_STARTS = 3  # so many processes in a row that end before any training: there is no point in a fourth
+LOSSES = 3  # so many machines that go away during one job: it is to blame
 
 
 def run_plan(
@@ -53,7 +55,7 @@ def run_plan(
         for line in overlaps:
             display.say(line)
         ledger = Ledger(roots, titles_of(plan), work, missing, display)
-        runner = Runner(Pool(), backlog, ledger, stop, Patience(work, placement.timeout))
+        runner = Runner(placement.executor, backlog, ledger, stop, Patience(work, placement.timeout))
         orderly = False
         try:
             runner.start(_setups(plan, roots, placement, provenance))
@@ -95,15 +97,16 @@ def _setups(plan: Plan, roots: Roots, placement: Placement, provenance: dict[str
 
 
 @dataclass
-class Runner:
+class Runner(Generic[W]):
     """One walk: who is handed what next, who died, when to stop."""
 
-    pool: Pool
+    pool: Executor[W]
     backlog: Backlog
     ledger: Ledger
     stop: StopSignals
     patience: Patience
     struck: set[str] = field(default_factory=set)  # records of trainings in which a device failed once
+    losses: Counter[str] = field(default_factory=Counter)  # job -> machines that went away during it
 
     def start(self, setups: list[Setup]) -> None:
         """There is nothing to finish while workers start, so one signal is enough to stop that."""
@@ -139,7 +142,7 @@ class Runner:
                 again = any(key in self.struck for job in bundle.jobs for key in job.record_keys)
                 self.pool.give(self.pool.renew(worker) if again else worker, bundle)
 
-    def _hear(self, worker: Worker, message: object) -> None:
+    def _hear(self, worker: W, message: object) -> None:
         bundle = worker.bundle
         match message:
             case Notice(text):
@@ -171,6 +174,8 @@ class Runner:
                 self.pool.kill(worker)  # it may hang in its last steps
             case Broken(error):
                 raise StoreError(error)
+            case Died(_, lost) if lost:
+                self._lose(worker, lost)
             case Died():
                 self._bury(worker, str(message))
 
@@ -180,7 +185,7 @@ class Runner:
             self.ledger.display.say(f"waiting for another runner: {self.ledger.titles[job.key]}")
         self.backlog.put_off(job, time.monotonic() + BUSY_WAIT)
 
-    def _count(self, worker: Worker, job: Job, message: Recorded) -> None:
+    def _count(self, worker: W, job: Job, message: Recorded) -> None:
         now = time.monotonic()
         self.ledger.count(job, message, now - worker.counted_at)
         worker.counted_at = now
@@ -189,7 +194,20 @@ class Runner:
         self.backlog.remove(job, is_usable=job.kind != "pretrain" or pretrained_ok(self.ledger.roots, job))
         self.ledger.finish(job, seconds)
 
-    def _bury(self, worker: Worker, reason: str) -> None:
+    def _lose(self, worker: W, reason: str) -> None:
+        """Its machine went away, which is no training's fault: what was under way is handed out again. A job that this
+        happens to again and again takes its machines along, and is treated as a crash."""
+        bundle = worker.bundle
+        if bundle is not None:
+            self.losses.update(job.key for job in bundle.jobs)
+            if any(self.losses[job.key] >= LOSSES for job in bundle.jobs):
+                self._bury(worker, f"{reason}, as {LOSSES - 1} others before in the same job")
+                return
+            self._take_back(worker, bundle, [])
+            self.ledger.say(bundle.jobs[0], f"{reason}; handed out again")
+        self._refill(worker, reason)
+
+    def _bury(self, worker: W, reason: str) -> None:
         """A worker died. What it was at becomes a record, and the rest of its jobs goes to the next worker."""
         bundle, records, company = worker.bundle, worker.announced.records, worker.announced.company
         reason = worker.fault or worker.overdue or reason
@@ -205,10 +223,15 @@ class Runner:
         if bundle is not None:
             status: Status = "failed" if worker.fault else "timeout" if worker.overdue else "crashed"
             self._take_back(worker, bundle, [replace(one, status=status, error=reason) for one in records])
+        self._refill(worker, reason)
+
+    def _refill(self, worker: W, reason: str) -> None:
+        """A fresh worker in the place of a dead one, where that makes sense and is possible."""
         if self.ledger.summary.stopped_by is None and worker.vain < VAIN_STARTS:
-            self.pool.replace(worker)
-        else:
-            self._give_up(worker, reason)
+            with contextlib.suppress(NoRoom):
+                self.pool.replace(worker)
+                return
+        self._give_up(worker, reason)
 
     def _strike(self, job: Job, record_key: str, reason: str) -> None:
         """A device failed, perhaps by this training. It is tried once more, by itself, in a fresh process, which has
@@ -217,7 +240,7 @@ class Runner:
         self.backlog.separate([job])
         self.ledger.say(job, f"{reason}; tried once more in a fresh process")
 
-    def _give_up(self, worker: Worker, reason: str) -> None:
+    def _give_up(self, worker: W, reason: str) -> None:
         log = worker.setup.log
         self.pool.remove(worker)
         if self.ledger.summary.stopped_by is not None:
@@ -226,7 +249,7 @@ class Runner:
             raise NoWorkers(f"no worker lives long enough to train: {reason}; the end of {log}:\n{tail(log)}")
         self.ledger.display.say(f"going on without a worker on {worker.setup.device}: {reason}; its log: {log}")
 
-    def _unstick(self, worker: Worker, bundle: Bundle, error: str) -> None:
+    def _unstick(self, worker: W, bundle: Bundle, error: str) -> None:
         """An error where none is expected. Trainings that had begun are recorded, else the jobs are left alone."""
         if worker.announced.records:
             failed = [replace(one, status="failed", error=error) for one in worker.announced.records]
@@ -235,14 +258,14 @@ class Runner:
             self._leave_out(worker, bundle, error)
         worker.bundle, worker.announced = None, Announced()
 
-    def _leave_out(self, worker: Worker, bundle: Bundle, error: str) -> None:
+    def _leave_out(self, worker: W, bundle: Bundle, error: str) -> None:
         self.ledger.summary.failed += 1
         self.ledger.say(bundle.jobs[0], f"{error}; left out; its log: {worker.setup.log}")
         for job in bundle.jobs:
             self.backlog.remove(job, is_usable=False)
             self.ledger.leave(job)
 
-    def _take_back(self, worker: Worker, bundle: Bundle, records: list[Record]) -> None:
+    def _take_back(self, worker: W, bundle: Bundle, records: list[Record]) -> None:
         """The bundle ended early. The records are written unless the worker did so and had no time to say so."""
         self._write(worker, bundle, records)
         for job in bundle.jobs:
@@ -251,7 +274,7 @@ class Runner:
             else:
                 self.backlog.put(job)
 
-    def _write(self, worker: Worker, bundle: Bundle, records: list[Record]) -> None:
+    def _write(self, worker: W, bundle: Bundle, records: list[Record]) -> None:
         for record in records:
             job = bundle.job_of(record.key)
             store = self.ledger.roots.store_of(job)
@@ -273,11 +296,11 @@ class Runner:
             if worker.overdue:
                 self.pool.kill(worker)
 
-    def _forsake(self, worker: Worker) -> None:
+    def _forsake(self, worker: W) -> None:
         """The kernel does not let go of a process that waits for its driver. It keeps its jobs' locks, so nobody else
         can do these now."""
         assert worker.bundle is not None, "it is busy"
-        reason = f"process {worker.pid} hangs in the kernel and cannot be killed"
+        reason = f"{worker.name} hangs in the kernel and cannot be killed"
         if worker.overdue and worker.announced.company == 1:
             dead = [replace(one, status="timeout", error=worker.overdue) for one in worker.announced.records]
             self._write(worker, worker.bundle, dead)

@@ -28,6 +28,7 @@ from bench.execute.messages import (
     Setup,
     Starting,
     Stuck,
+    Wanted,
 )
 from bench.fork_server import STOPPING
 from bench.places import machine_cache
@@ -89,7 +90,7 @@ def make_context(setup: Setup, pipe: "Connection[Message, Bundle | str]") -> Con
     precision.set_explicitly()
     _prove(device)
     stop = _StopRequest(pipe)
-    return Context(
+    context = Context(
         store=Store(setup.results / setup.suite),
         shared=Store(setup.results / "pretrained"),
         cache=setup.results / ".cache",
@@ -113,6 +114,8 @@ def make_context(setup: Setup, pipe: "Connection[Message, Bundle | str]") -> Con
         announce=lambda record: _say(pipe, Recorded.of(record)),
         stopping=stop,
     )
+    context.features.fetch = stop.fetch if setup.asks else None
+    return context
 
 
 def _prove(device: torch.device) -> None:
@@ -123,7 +126,7 @@ def _prove(device: torch.device) -> None:
 
 
 class _StopRequest:
-    """True once the runner asked to stop, or is gone."""
+    """True once the runner asked to stop, or is gone. Whoever reads the pipe meanwhile may meet that request."""
 
     def __init__(self, pipe: "Connection[Message, Bundle | str]") -> None:
         self._pipe = pipe
@@ -136,6 +139,15 @@ class _StopRequest:
         except (EOFError, OSError):
             self._asked = True
         return self._asked
+
+    def fetch(self, keys: list[str]) -> None:
+        """Returns once the tables are here, or nobody has them."""
+        _say(self._pipe, Wanted(tuple(keys)))
+        try:
+            while self._pipe.recv() == STOP:
+                self._asked = True
+        except (EOFError, OSError) as error:
+            raise RunnerGone from error
 
 
 def _next(pipe: "Connection[Message, Bundle | str]") -> Bundle | None:

@@ -6,7 +6,7 @@ from bench.cli import app
 
 SURFACE = {
     "run": "SUITE --set --filter --dry-run --rerun --offline --stand-in --data --gpus --workers --threads --timeout "
-    "--max-runs --results --reports --json",
+    "--executor --ray-address --max-runs --results --reports --json",
     "plan": "SUITE --set --filter --data --results --json",
     "fetch": "SUITE --set --data --results",
     "list": "WHAT [NAME] --timm --results --json",

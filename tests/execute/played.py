@@ -3,9 +3,10 @@
 from types import SimpleNamespace
 
 from bench.execute import runner as runner_module
+from bench.execute.local import LocalWorker
+from bench.execute.local import Pool as RealPool
 from bench.execute.messages import Done, Recorded, Starting
 from bench.execute.placement import Placement
-from bench.execute.pool import Pool as RealPool
 from bench.execute.runner import run_plan
 from tests.execute.plans import record_of, tiny_plan
 
@@ -19,7 +20,7 @@ class Played(RealPool):
     def _start(self, setup):
         self.stage.started += 1
         pipe = SimpleNamespace(close=lambda: None, send=lambda job: None)
-        return runner_module.Worker(setup, PlayedProcess(self.stage, setup), pipe)
+        return LocalWorker(setup, f"process {self.stage.started}", process=PlayedProcess(self.stage, setup), pipe=pipe)
 
     def messages(self, timeout):
         for worker in self.stage.speakers(self):
@@ -52,7 +53,6 @@ class Stage:
         self.started, self.killed, self.closed, self.lines = 0, [], [], []
         self.play = self.do
         self.speakers = lambda pool: pool.busy()
-        monkeypatch.setattr(runner_module, "Pool", lambda: Played(self))
         monkeypatch.setattr(runner_module.Display, "_print", lambda display, line: self.lines.append(line))
 
     def do(self, worker):
@@ -67,7 +67,7 @@ class Stage:
         yield Done(True)
 
     def run(self, workers=1, timeout=None):
-        placement = Placement(("cpu",) * workers, 1, timeout)
+        placement = Placement(("cpu",) * workers, 1, timeout, Played(self))
         return run_plan(self.plan, self.roots, lambda job: 1.0, placement, {})
 
     def once(self, strange, kind=None):

@@ -4,8 +4,8 @@ import dataclasses
 
 import pytest
 
+from bench.execute.executor import Announced
 from bench.execute.patience import DAY, FACTOR, SILENCE, Patience
-from bench.execute.pool import Announced
 from tests.execute.plans import of_kind, record_of, tiny_plan
 
 

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from bench.execute import pool as pool_module
+from bench.execute import local as pool_module
+from bench.execute.executor import Died
+from bench.execute.local import SERVER_LOST, Pool
 from bench.execute.messages import Notice
-from bench.execute.pool import SERVER_LOST, Died, Pool
 
 
 class Process:
@@ -125,7 +126,7 @@ def test_many_that_cannot_be_killed_delay_the_end_by_two_graces_in_all(pool):
 
 UNDYING = """
 import multiprocessing, os, signal, time
-from bench.execute import pool
+from bench.execute import local as pool
 
 def live():
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -6,8 +6,8 @@ import pytest
 
 from bench.errors import StoreError
 from bench.execute import runner as runner_module
+from bench.execute.executor import Died, NoWorkers
 from bench.execute.messages import Broken, Done, Lost, Recorded, Starting, Stuck
-from bench.execute.pool import Died, NoWorkers
 from bench.execute.runner import VAIN_STARTS
 from tests.execute.plans import of_kind, record_of
 from tests.execute.played import begins, statuses
@@ -252,7 +252,7 @@ def test_a_training_in_which_the_device_fails_is_tried_once_more_by_itself_in_a_
     given = []
 
     def play(worker):
-        given.append((worker.bundle, worker.pid))
+        given.append((worker.bundle, worker.name))
         return lose(stage, worker) if len(given) == 2 else stage.do(worker)
 
     stage.play = play
@@ -272,7 +272,7 @@ def test_a_process_that_has_trained_does_not_take_what_another_devices_failure_l
     given, struck = [], []
 
     def play(worker):
-        given.append((worker.bundle.jobs, worker.pid))
+        given.append((worker.bundle.jobs, worker.name))
         if worker.setup.log.name == "worker-1.log" and not struck:
             struck.append(worker.bundle.jobs[0])
             return lose(stage, worker)

@@ -7,8 +7,8 @@ import pytest
 
 from bench.execute import patience
 from bench.execute import runner as runner_module
+from bench.execute.executor import Died, tail
 from bench.execute.messages import Paused, Recorded, Starting
-from bench.execute.pool import Died, tail
 from bench.execute.runner import VAIN_STARTS
 from tests.execute.plans import fill, of_kind, record_of
 from tests.execute.played import begins, statuses

@@ -38,6 +38,7 @@ class Features:
     device: torch.device
     tell: Callable[[str], None] = log.warning  # how a person learns of a file that cannot be trusted, or written
     pause: Callable[[], AbstractContextManager[None]] = nullcontext  # around what is part of no training's time
+    fetch: Callable[[list[str]], None] | None = None  # asks another machine for tables; they lie in the folder then
     seconds: float = 0.0  # spent on getting tables so far
     computed: int = 0  # times that tables had to be computed
     _open: OrderedDict[str, Tensor] = field(default_factory=OrderedDict)
@@ -49,6 +50,8 @@ class Features:
         if not all(key in self._open for key in keys):
             with self.pause(), locks.taking_turns(self.folder / f".{group}.lock", self.tell):
                 started = time.perf_counter()  # waiting for another worker is not work
+                if self.fetch is not None and (absent := [key for key in keys if not self._open_file(key)]):
+                    self.fetch(absent)
                 for key in keys:
                     self._open_file(key)
                 if not all(key in self._open for key in keys):

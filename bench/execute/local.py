@@ -1,4 +1,5 @@
-"""The worker processes and their pipes: start, hand over a job, notice a death, end. No knowledge of what jobs mean."""
+"""Worker processes of this machine and their pipes: start, hand over a job, notice a death, end. No knowledge of what
+jobs mean."""
 
 import contextlib
 import multiprocessing
@@ -8,104 +9,37 @@ import socket
 import struct
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from pathlib import Path
 
 from bench import fork_server
-from bench.errors import INCOMPLETE, BenchError
+from bench.execute.executor import GRACE, Died, Executor, NoWorkers, Worker
 from bench.execute.messages import Bundle, Message, Setup
-from bench.store import Record
 
 STOP = "stop"
-GRACE = 10.0  # seconds that a worker which has nothing left to do may take to end
 SERVER_LOST = 255  # multiprocessing's exit code for a child whose server is gone; the child itself may live
 HALF_A_MESSAGE = 30  # seconds that the rest of a message may take
-TAIL_BYTES = 4096
-
-
-class NoWorkers(BenchError):
-    """Workers end before they train anything."""
-
-    exit_code = INCOMPLETE
-
-
-@dataclass(frozen=True)
-class Announced:
-    """What a worker has said that it is at."""
-
-    records: tuple[Record, ...] = ()  # what a death would leave of these trainings
-    together: int = 0  # how many have begun, those included that leave no record
-    is_paused: bool = False  # while something is made or awaited that is part of no training
-    since: float = field(default_factory=time.monotonic)
-
-    @property
-    def company(self) -> int:
-        """How many trainings a death would take along."""
-        return max(self.together, len(self.records))
-
-    @property
-    def under_way(self) -> int:
-        """Trainings whose time is running; 0: what comes before their first step, or a pause."""
-        return 0 if self.is_paused else self.together
-
-    def paused(self, is_paused: bool) -> "Announced":
-        return replace(self, is_paused=is_paused, since=time.monotonic())
-
-    def without(self, record_key: str) -> "Announced":
-        """One training has its record; what comes after the last of them is no training's."""
-        left = tuple(record for record in self.records if record.key != record_key)
-        return replace(self, records=left) if left else Announced()
 
 
 @dataclass
-class Worker:
-    setup: Setup
-    process: BaseProcess
-    pipe: "Connection[Bundle | str, Message]"
-    bundle: Bundle | None = None
-    since: float = 0.0  # when it got its bundle
-    counted_at: float = 0.0  # when its last record was counted, or when it got its bundle
-    announced: Announced = field(default_factory=Announced)
-    vain: int = 0  # processes of this place that in a row died without beginning a training
-    fault: str = ""  # what ended it although no training need be to blame
-    overdue: str = ""  # why it was taken for hung
-    killed_at: float | None = None
-
-    @property
-    def pid(self) -> int:
-        return self.process.pid or 0
-
-    @property
-    def seconds(self) -> float:
-        """Since it got its bundle."""
-        return time.monotonic() - self.since
+class LocalWorker(Worker):
+    process: BaseProcess = field(kw_only=True)
+    pipe: "Connection[Bundle | str, Message]" = field(kw_only=True)
 
 
-@dataclass(frozen=True)
-class Died:
-    exitcode: int | None
-
-    def __str__(self) -> str:
-        if self.exitcode is not None and self.exitcode < 0:
-            hint = " (out of memory?)" if self.exitcode == -signal.SIGKILL else ""
-            return f"worker killed by signal {-self.exitcode}{hint}"
-        return f"worker ended with code {self.exitcode}"
-
-
-class Pool:
+class Pool(Executor[LocalWorker]):
     """One worker per setup, forked from a server that imports torch and timm once for all of them."""
 
     def __init__(self) -> None:
-        self.workers: list[Worker] = []
+        self.workers: list[LocalWorker] = []
 
     def start(self, setups: Iterable[Setup]) -> None:
         """Returns once the server has imported all it needs, so the first time after many seconds."""
         for setup in setups:
             self.workers.append(self._start(setup))
 
-    def _start(self, setup: Setup) -> Worker:
+    def _start(self, setup: Setup) -> LocalWorker:
         ours, theirs = multiprocessing.Pipe()
         try:
             process = fork_server.fork(run_worker, theirs, setup)
@@ -114,23 +48,16 @@ class Pool:
             raise NoWorkers(f"workers cannot be started: {why}") from error
         theirs.close()
         _patient(ours)
-        return Worker(setup, process, ours)
+        return LocalWorker(setup, f"process {process.pid}", process=process, pipe=ours)
 
-    def idle(self) -> list[Worker]:
-        return [worker for worker in self.workers if worker.bundle is None]
-
-    def busy(self) -> list[Worker]:
-        return [worker for worker in self.workers if worker.bundle is not None]
-
-    def give(self, worker: Worker, bundle: Bundle) -> None:
-        worker.bundle, worker.announced = bundle, Announced()
-        worker.since = worker.counted_at = time.monotonic()
+    def give(self, worker: LocalWorker, bundle: Bundle) -> None:
+        worker.takes(bundle)
         try:
             worker.pipe.send(bundle)
         except OSError:  # dead already, or stopped: its end is noticed in `messages`
             self.kill(worker)
 
-    def messages(self, timeout: float | None) -> Iterator[tuple[Worker, Message | Died]]:
+    def messages(self, timeout: float | None) -> Iterator[tuple[LocalWorker, Message | Died]]:
         """What came in; waits for the first. A dead worker's last words come before its death."""
         workers = list(self.workers)
         ready = set(wait([*(w.pipe for w in workers), *(w.process.sentinel for w in workers)], timeout))
@@ -138,7 +65,7 @@ class Pool:
             if worker.pipe in ready or worker.process.sentinel in ready:
                 yield from _heard(worker)
 
-    def replace(self, worker: Worker) -> Worker:
+    def replace(self, worker: LocalWorker) -> LocalWorker:
         """A new process in the place of a dead one."""
         fresh = self._start(worker.setup)
         fresh.vain = worker.vain
@@ -146,7 +73,7 @@ class Pool:
         self.workers[self.workers.index(worker)] = fresh
         return fresh
 
-    def renew(self, worker: Worker) -> Worker:
+    def renew(self, worker: LocalWorker) -> LocalWorker:
         """A process that has done nothing yet, in the place of one that waits for a job."""
         if not worker.since:
             return worker
@@ -154,7 +81,7 @@ class Pool:
         _end([worker.process])  # as it does when its pipe closes
         return fresh
 
-    def remove(self, worker: Worker) -> None:
+    def remove(self, worker: LocalWorker) -> None:
         """Its place stays empty, and nobody waits for its process."""
         _forget(worker.process)
         worker.pipe.close()
@@ -165,7 +92,7 @@ class Pool:
             with contextlib.suppress(OSError):
                 worker.pipe.send(STOP)
 
-    def kill(self, worker: Worker) -> None:
+    def kill(self, worker: LocalWorker) -> None:
         worker.killed_at = time.monotonic()
         worker.process.kill()
 
@@ -178,7 +105,7 @@ class Pool:
         _end([worker.process for worker in self.workers])
 
 
-def _heard(worker: Worker) -> Iterator[tuple[Worker, Message | Died]]:
+def _heard(worker: LocalWorker) -> Iterator[tuple[LocalWorker, Message | Died]]:
     # Dead or not is asked first: what a dead worker said is then in the pipe, all of it.
     dead = not worker.process.is_alive()
     try:
@@ -197,7 +124,7 @@ def _heard(worker: Worker) -> Iterator[tuple[Worker, Message | Died]]:
         if worker.process.exitcode == SERVER_LOST:
             worker.fault = worker.fault or f"worker, or the process that starts workers, ended with code {SERVER_LOST}"
             with contextlib.suppress(ProcessLookupError):
-                os.kill(worker.pid, signal.SIGKILL)
+                os.kill(worker.process.pid or 0, signal.SIGKILL)
         yield worker, Died(worker.process.exitcode)
 
 
@@ -225,18 +152,6 @@ def _patient(pipe: "Connection[Bundle | str, Message]") -> None:
     with socket.socket(fileno=os.dup(pipe.fileno())) as ours:
         for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
             ours.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", HALF_A_MESSAGE, 0))
-
-
-def tail(log: Path) -> str:
-    """The end of a worker's log, which may be of any size and hold anything."""
-    try:
-        with log.open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - TAIL_BYTES))
-            lines = file.read().decode("utf-8", "replace").splitlines()[-12:]
-    except OSError:
-        return "(its log cannot be read)"
-    return "\n".join("  " + "".join(c if c.isprintable() else " " for c in line)[:200] for line in lines)
 
 
 def run_worker(pipe: "Connection[Message, Bundle | str]", setup: Setup) -> None:

@@ -1,0 +1,78 @@
+"""Ray clusters on this machine whose nodes share nothing but the machine, and runs of `bench` on them."""
+
+import contextlib
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.execute.running import REPOSITORY
+
+MEMORY = 80 << 20  # bytes of a node's object store; Ray takes no less
+
+
+@dataclass
+class Nodes:
+    cluster: object  # ray.cluster_utils.Cluster
+    folder: Path
+    cpus: int
+    added: list = field(default_factory=list)  # all but the head, which the driver hangs on
+
+    @property
+    def address(self):
+        return self.cluster.address
+
+    def how(self):
+        place = self.folder / f"node-{len(list(self.folder.glob('node-*')))}"
+        (place / "nothing").mkdir(parents=True)
+        own = {"BENCH_NODE": str(place), "BENCH_DATA": str(place / "nothing")}
+        return {"num_cpus": self.cpus, "object_store_memory": MEMORY, "env_vars": own}
+
+    def add(self):
+        self.added.append(self.cluster.add_node(**self.how()))
+
+    def kill(self, node):
+        """As a machine whose power fails."""
+        self.cluster.remove_node(node, allow_graceful=False)
+        self.added.remove(node)
+
+
+@contextlib.contextmanager
+def clustered(folder, num, cpus=1):
+    """`num` nodes, a head among them."""
+    from ray.cluster_utils import Cluster
+
+    before = dict(os.environ)
+    os.environ.update(environment(folder))  # what Ray's processes inherit
+    nodes = Nodes(Cluster(), folder, cpus)
+    try:
+        nodes.cluster.add_node(**nodes.how(), include_dashboard=False)
+        for _ in range(num - 1):
+            nodes.add()
+        yield nodes
+    finally:
+        nodes.cluster.shutdown()
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def environment(folder):
+    return {"PYTHONPATH": str(REPOSITORY), "XDG_CACHE_HOME": str(folder / "home"), "HF_HUB_OFFLINE": "1",
+            "CUDA_VISIBLE_DEVICES": "", "RAY_worker_niceness": "0", "COLUMNS": "100"}  # fmt: skip
+
+
+def started(folder, place, *arguments):
+    """`bench run` of `folder`'s suite, with its records and reports in `place`."""
+    place.mkdir(parents=True, exist_ok=True)
+    where = ("--results", place / "results", "--reports", place / "reports", "--json")
+    command = [sys.executable, "-m", "bench", "run", folder / "suite.yaml", *where, *arguments]
+    with (place / "stderr").open("w") as said, (place / "stdout").open("w") as printed:
+        return subprocess.Popen(
+            [str(part) for part in command], stdout=printed, stderr=said, cwd=folder,
+            env={**os.environ, **environment(folder), "BENCH_DATA": str(folder / "home")},
+        )  # fmt: skip
+
+
+def on(nodes, *arguments):
+    return ("--executor", "ray", "--ray-address", nodes.address, *arguments)
