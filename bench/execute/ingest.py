@@ -35,6 +35,16 @@ def ingest(jobs: Iterable[Job], sources: Mapping[str, DataSource], cache: Path) 
         fork_server.ask("decoding data sets", _decode, (left, cache))
 
 
+def whole(sources: Mapping[str, DataSource], cache: Path) -> Callable[[DataRef], Dataset]:
+    """All of a set, held against its digests. Raises BenchError."""
+
+    def load(ref: DataRef) -> Dataset:
+        options = datasets.find(ref.name).options.model_validate(sources[digest(ref)].options)
+        return dataset_cache.load(ref.name, options, cache, ref.revision).of_classes(ref.classes)
+
+    return load
+
+
 def images_at_hand(
     sources: Mapping[str, DataSource], cache: Path, draws: bool
 ) -> Callable[[DataRef], Dataset | None]:
