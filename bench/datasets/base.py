@@ -23,6 +23,7 @@ __all__ = ["Dataset", "DatasetEntry", "DatasetFacts", "Options", "Split"]
 
 
 Prints = npt.NDArray[np.uint64]
+Names = list[tuple[str, int]]
 
 
 @dataclass(frozen=True)
@@ -221,3 +222,5 @@ class DatasetEntry:
     public: PublicSize | None = None  # of the set that it is named after
     modality: str = "image"
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # of classes, by their names
+    # Options -> file's name and label of each training example, and of each test example; None: there are no files.
+    names: Callable[[Any], tuple[Names, Names]] | None = None

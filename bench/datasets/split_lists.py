@@ -136,11 +136,11 @@ class TaskList:
 
     @property
     def told(self) -> str:
-        drawn = [] if self.validation else ["validation examples are drawn from them"]
-        drawn += [] if self.splits else ["tested on is the set's own test split"]
-        what = "labels" + (", validation" if self.validation else "") + (" and test examples" if self.splits else "")
-        rest = f"; {' and '.join(drawn)}" if drawn else ""
-        return f"{what} of each repeat are those of the list {self.name} (content {self.digest[:12]}){rest}"
+        parts = {"validation": self.validation is not None, "test": bool(self.splits)}
+        what = " and ".join(["labelled", *(name for name, is_there in parts.items() if is_there)])
+        rest = "" if parts["validation"] else "; validation examples are drawn from the labelled ones"
+        rest += "" if parts["test"] else "; all of the test split is tested on"
+        return f"{what} examples of each repeat are those of the list {self.name} (content {self.digest[:12]}){rest}"
 
     def seen(self, facts: DatasetFacts) -> DatasetFacts:
         """Sizes of the classes within a list are not looked up."""
@@ -195,15 +195,18 @@ def plain(entry: Entry) -> dict[str, Any]:
 
 def read(path: Path) -> SplitList:
     """Raises DataError, one line that names the file and, of a table, its line."""
+    return parse(read_text(path), shown(path))
+
+
+def read_text(path: Path) -> str:
     try:
         if path.stat().st_size > MOST:
             raise DataError(f"{shown(path)}: over {MOST >> 20} MiB, which no list of examples needs")
-        text = path.read_text(encoding="utf-8-sig")
+        return path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise DataError(f"{shown(path)}: cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{shown(path)}: not UTF-8 text (byte {error.start})") from None
-    return parse(text, shown(path))
 
 
 def parse(text: str, name: str) -> SplitList:
@@ -312,7 +315,7 @@ def _of_table(text: str, name: str) -> list[Entry]:
 
 
 def _add(row: dict[str, str], line: int, found: dict[tuple[str, int | None], _Rows]) -> None:
-    repeat = int(row["repeat"]) if row["repeat"] else None
+    repeat = _number(row, "repeat") if row["repeat"] else None
     mine = found.setdefault((row["budget"], repeat), _Rows(row["sha256"]))
     part = row["part"]
     if part not in OF:
@@ -321,13 +324,19 @@ def _add(row: dict[str, str], line: int, found: dict[tuple[str, int | None], _Ro
         raise ValueError("another sha256 than the rows before: a list is made for one data set")
     if row["of"] != mine.of.setdefault(part, row["of"]):
         raise ValueError(f"index of {row['of']!r}, and the rows before are of {mine.of[part]!r}")
-    mine.indices[part].append(int(row["index"]))
-    mine.labels[part].append(int(row["label"]))
+    mine.indices[part].append(_number(row, "index"))
+    mine.labels[part].append(_number(row, "label"))
     mine.lines[part].append(line)
     if part == "train":
-        mine.folds.append(int(row["fold"]) if row["fold"] else None)
+        mine.folds.append(_number(row, "fold") if row["fold"] else None)
     elif row["fold"]:
         raise ValueError("a test example in a fold")
+
+
+def _number(row: dict[str, str], column: str) -> int:
+    if not row[column].isdecimal():
+        raise ValueError(f"{column}: expected a whole number from 0 on, got {row[column]!r}")
+    return int(row[column])
 
 
 def table_of(dataset: str, entries: Iterable[Entry]) -> str:

@@ -41,7 +41,7 @@ def lists_of(
     tasks = []
     for budget in asked:
         try:
-            tasks.append((LabelBudget.of(budget), _of_budget(suite, (str(spec.splits), found), budget, facts)))
+            tasks.append((LabelBudget.of(budget), of_budget(suite, (str(spec.splits), found), budget, facts)))
         except DataError as error:
             problems.add(at, str(error))
     return tasks
@@ -68,8 +68,8 @@ def _opened(spec: DatasetSpec, problems: Problems) -> SplitList:
     return read(path)
 
 
-def _of_budget(suite: Suite, of: tuple[str, SplitList], budget: str, facts: DatasetFacts) -> TaskList:
-    """`of`: the list, and its path as written."""
+def of_budget(suite: Suite, of: tuple[str, SplitList], budget: str, facts: DatasetFacts) -> TaskList:
+    """`of`: the list, and its path as written. Raises DataError."""
     written, found = of
     entries = [found.find(budget, repeat) for repeat in range(suite.repeats)]
     if absent := [number for number, entry in enumerate(entries) if entry is None]:
