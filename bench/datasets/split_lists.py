@@ -20,7 +20,7 @@ from bench.datasets.base import DatasetFacts
 from bench.datasets.files import DataError, listed, shown
 from bench.datasets.sampling import Division, Indices
 from bench.keys import digest
-from bench.spec.refs import LabelBudget
+from bench.spec.refs import LabelBudget, Search
 
 COLUMNS = ["dataset", "sha256", "budget", "repeat", "part", "fold", "of", "index", "label"]
 POOL = "pool"  # all examples, those of the training split first: what repeats divide anew
@@ -93,6 +93,12 @@ class Listed:
     train: tuple[int, ...]  # in the repeat's training split, ascending
     validation: tuple[tuple[int, ...], ...]  # in `train`, ascending, for each fold or a hold-out; (): drawn as ever
 
+    def search(self, asked: Search) -> Search:
+        """As it validates then: on each fold, or on a hold-out of some share."""
+        if len(self.validation) == 1:
+            return replace(asked, folds=0, holdout=len(self.validation[0]) / len(self.train))
+        return replace(asked, folds=len(self.validation)) if self.validation else asked
+
 
 @dataclass(frozen=True)
 class TaskList:
@@ -126,17 +132,13 @@ class TaskList:
         return len(self.repeats[0].train)
 
     @property
-    def validation(self) -> tuple[int, float] | None:
-        """Folds, 0 of a hold-out, and the share of the labels that it holds out; None: to be drawn."""
-        first = self.repeats[0]
-        if not first.validation:
-            return None
-        num = len(first.validation)
-        return (num if num > 1 else 0), len(first.validation[0]) / len(first.train)
+    def validates(self) -> bool:
+        """Whether searches are scored on what the list says; else that is drawn. One search may serve all repeats."""
+        return bool(self.repeats[0].validation)
 
     @property
     def told(self) -> str:
-        parts = {"validation": self.validation is not None, "test": bool(self.splits)}
+        parts = {"validation": self.validates, "test": bool(self.splits)}
         what = " and ".join(["labelled", *(name for name, is_there in parts.items() if is_there)])
         rest = "" if parts["validation"] else "; validation examples are drawn from the labelled ones"
         rest += "" if parts["test"] else "; all of the test split is tested on"

@@ -353,10 +353,8 @@ def _repeats(suite: Suite, task: Task, spec: FitSpec) -> list[FitSpec]:
     specs = [replace(spec, repeat=number, data=replace(spec.data, split=one)) for number, one in enumerate(splits)]
     if task.listed is None or spec.recipe.labels is not None:  # labels of a source are no target's
         return specs
-    if task.listed.validation is not None:
-        folds, holdout = task.listed.validation
-        specs = [replace(one, search=replace(one.search, folds=folds, holdout=holdout)) for one in specs]
-    return [replace(one, listed=key) for one, key in zip(specs, task.listed.keys, strict=True)]
+    said = zip(specs, task.listed.repeats, task.listed.keys, strict=True)
+    return [replace(one, search=listed.search(one.search), listed=key) for one, listed, key in said]
 
 
 def _declared(task: Task, backbone: ResolvedBackbone, strategy: ResolvedStrategy) -> Declared:

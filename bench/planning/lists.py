@@ -154,7 +154,7 @@ def _unfit(task: TaskList, budget: str, suite: Suite, facts: DatasetFacts) -> st
     if any(one.validation and sum(map(len, one.validation)) >= num and len(one.validation) == 1
            for one in task.repeats):  # fmt: skip
         return "all labelled examples are of one fold, so that nothing is left to train on"
-    if task.validation is None and num < 2 * facts.num_classes:
+    if not task.validates and num < 2 * facts.num_classes:
         return f"fewer than 2 labels for each of {facts.num_classes} classes leave nothing to validate on"
     return ""
 
