@@ -11,7 +11,7 @@ EXPORTS = Path("exports")
 Output = Annotated[
     Path | None, typer.Option("--output", metavar="DIR", help="Where files are written; exports/<suite> if not given.")
 ]
-splits_app = typer.Typer(help="Which examples a suite learns from, validates on and tests on: export.",
+splits_app = typer.Typer(help="Which examples a suite learns from, validates on and tests on: export, import.",
                          no_args_is_help=True)  # fmt: skip
 
 
@@ -93,3 +93,30 @@ def export_splits(
 
     folders = Folders(results, REPORTS)
     raise typer.Exit(command(plan_of(suite, overrides, folders), folder, to, folders, json))
+
+
+@splits_app.command(name="import")
+def import_splits(
+    suite: Annotated[Path, typer.Argument(metavar="SUITE", help="Its data set has `splits: LIST`, which is written.")],
+    files: Annotated[
+        list[str],
+        typer.Argument(metavar="FILE...", help="train=FILE validation=FILE test=FILE, or one .json or .npz of all."),
+    ],
+    dataset: Annotated[
+        str | None, typer.Option("--dataset", metavar="NAME", help="Which, where several have `splits`.")
+    ] = None,
+    data: Data = None,
+    results: Results = RESULTS,
+    json: Json = False,
+) -> None:
+    """Make the list that a suite names of a published one, and hold it against the data.
+
+    Text files have one example a line: "name label", as those of VTAB-1k, or an index into the split. JSON and .npz
+    files have indices under train, val and test. Without test examples, the test split is tested on. What `splits
+    export` writes needs no import: a suite names it as it is.
+    """
+    look_in(data)
+    from bench.commands.splits_import import import_splits as command
+    from bench.commands.suites import Folders
+
+    raise typer.Exit(command(suite, files, dataset, Folders(results, REPORTS), json))

@@ -182,6 +182,7 @@ class SuiteResults:
     provenance: list[dict[str, Any]] = field(default_factory=list)  # distinct environments, with their record counts
     damaged: list[str] = field(default_factory=list)  # record files that could not be read
     overlaps: list[str] = field(default_factory=list)  # what was pretrained on and is a target's too, in full sentences
+    lists: list[str] = field(default_factory=list)  # which examples were not drawn but listed, in full sentences
     notes: list[str] = field(default_factory=list)  # things the reader must know, in full sentences
     claims: tuple[ClaimSpec, ...] = ()
     references: tuple[Published, ...] = ()  # published values that the suite names

@@ -58,6 +58,7 @@ def collect(plan: Plan, store: Store, shared: Store) -> SuiteResults:
         provenance=_environments(used),
         damaged=sorted(str(d) for d in [*damaged, *damaged_shared]),
         overlaps=_overlaps(plan, records),
+        lists=plan.told_of_lists,
         notes=[*_notes(plan), *_twice(plan, records)],
         claims=suite.claims,
         references=published_of(plan),
@@ -97,12 +98,14 @@ def _role_columns(cell: Cell) -> dict[str, Any]:
 
 
 def _data_columns(plan: Plan, cell: Cell, spec: FitSpec) -> dict[str, Any]:
-    facts = plan.sources[digest(cell.declared.data)].facts
+    facts = plan.facts_of(cell)
     return {"modality": cell.modality, "seen_as": modality_of(spec.pipeline).in_words(spec.pipeline),
             "num_train": facts.num_train, "num_test": facts.num_test}
 
 
 def _sharing_columns(plan: Plan, cell: Cell) -> dict[str, float]:
+    if cell.listed is not None:
+        return {"label_overlap": cell.listed.label_overlap, "test_overlap": cell.listed.test_overlap}
     facts, is_resplit = plan.sources[digest(cell.declared.data)].facts, bool(cell.splits)
     return {"label_overlap": label_overlap(cell.budget, facts, is_resplit),
             "test_overlap": test_overlap(facts, is_resplit)}  # fmt: skip
@@ -353,7 +356,7 @@ def _twice(plan: Plan, records: dict[str, Record]) -> list[str]:
     """Of sets that cannot tell so without their pixels."""
     found = []
     for label, cell in sorted({cell.dataset: cell for cell in plan.cells}.items()):
-        facts, told = plan.sources[digest(cell.declared.data)].facts, plan.told_of_data(cell)
+        facts, told = plan.facts_of(cell), plan.told_of_data(cell)
         scored, example = _scored(cell, records), MODALITIES[cell.modality].example
         how = ", pixel by pixel" if cell.modality == "image" else ""
         splits = (

@@ -142,7 +142,7 @@ def _finds(kept: dict[str, Any]) -> Finds:
         key: DataSource(one["options"], DatasetFacts(**one["facts"]))
         for key, one in kept["sources"].items()
     }
-    return Finds(sources, dict(kept["weights"]), dict(kept.get("networks", {})))
+    return Finds(sources, dict(kept["weights"]), dict(kept.get("networks", {})), dict(kept.get("lists", {})))
 
 
 def names_of_runs(folders: Folders) -> list[str]:

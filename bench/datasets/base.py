@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.catalogue import Options
-from bench.datasets.sampling import Indices, split_counts
+from bench.datasets.sampling import Division, Indices, split_counts
 from bench.modalities import MODALITIES
 from bench.modalities.base import Columns
 from bench.spec.refs import Metric
@@ -23,6 +23,7 @@ __all__ = ["Dataset", "DatasetEntry", "DatasetFacts", "Options", "Split"]
 
 
 Prints = npt.NDArray[np.uint64]
+Names = list[tuple[str, int]]
 
 
 @dataclass(frozen=True)
@@ -100,18 +101,21 @@ class Dataset:
         labels = np.concatenate([part.labels for part in parts])
         return Split(columns, labels, modality=self.train.modality)
 
-    def divided(self, seed: int) -> tuple[Indices, Indices]:
-        """Places in the pool of training and of test images: others, as many of each class as in `train` and `test`."""
+    def divided(self, split: int | Division) -> tuple[Indices, Indices]:
+        """Places in the pool of training and of test images: as a list says, or others by a seed, as many of each class
+        as in `train` and `test`."""
+        if isinstance(split, Division):
+            return np.array(split.train, np.int64), np.array(split.test, np.int64)
         labels = np.concatenate([self.train.labels, self.test.labels])
-        parts = split_counts(labels, np.bincount(self.test.labels, minlength=len(self.classes)), seed)
+        parts = split_counts(labels, np.bincount(self.test.labels, minlength=len(self.classes)), split)
         return parts.train, parts.validation
 
-    def prints(self, seed: int | None = None) -> tuple[Prints, Prints]:
-        """Of training and of test images, as they are or as `seed` divides them."""
-        if seed is None:
+    def prints(self, split: int | Division | None = None) -> tuple[Prints, Prints]:
+        """Of training and of test images, as they are or as `split` divides them."""
+        if split is None:
             return self.train.prints, self.test.prints
         every = np.concatenate([self.train.prints, self.test.prints])
-        train, test = self.divided(seed)
+        train, test = self.divided(split)
         return every[train], every[test]
 
     def of_classes(self, chosen: Sequence[int] | None) -> "Dataset":
@@ -218,3 +222,5 @@ class DatasetEntry:
     public: PublicSize | None = None  # of the set that it is named after
     modality: str = "image"
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # of classes, by their names
+    # Options -> file's name and label of each training example, and of each test example; None: there are no files.
+    names: Callable[[Any], tuple[Names, Names]] | None = None

@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 from bench.datasets import labelled
-from bench.datasets.base import Dataset, DatasetEntry, DatasetFacts
+from bench.datasets.base import Dataset, DatasetEntry, DatasetFacts, Names
 from bench.datasets.files import DataError, is_suffix_of, listed, shown, visible, walk
 from bench.datasets.foreign import CONVERT, counted, pictures_among
 from bench.datasets.kinds import most_of
@@ -28,6 +28,10 @@ def facts(options: FolderOptions) -> DatasetFacts:
 
 def load(options: FolderOptions) -> Dataset:
     return labelled.load(scan(Path(options.path)), options)
+
+
+def names(options: FolderOptions) -> tuple[Names, Names]:
+    return labelled.names_of(scan(Path(options.path)), options)
 
 
 def scan(root: Path) -> Labelled:
@@ -110,4 +114,4 @@ def _refuse_unread(root: Path, folders: list[Path], seen: set[int], convert: str
 
 
 FOLDER = DatasetEntry("folder", "your pictures, texts or clips: one folder per class, with or without train and test",
-                      facts, load, FolderOptions, is_read=True, where=("path",))
+                      facts, load, FolderOptions, is_read=True, where=("path",), names=names)

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from bench.catalogue import LATER, Options
 from bench.datasets import pictures
-from bench.datasets.base import Dataset, DatasetFacts
+from bench.datasets.base import Dataset, DatasetFacts, Names
 from bench.datasets.facts_cache import cached_facts
 from bench.datasets.files import DataError, digests_of, listed, shown
 from bench.datasets.kinds import KINDS, Kind, Labels, check_settings
@@ -142,6 +142,14 @@ def _facts(found: Labelled, options: PictureOptions, known: tuple[Sequence[str],
         num_shift=len(shift),
         shift_sizes=tuple(shift_sizes) if len(shift) else (),
     )
+
+
+def names_of(found: Labelled, options: PictureOptions) -> tuple[Names, Names]:
+    """As `DatasetEntry.names` gives them: paths below the data set, as lists name them."""
+    train, test, _ = split_of(found, options)
+    train_names, test_names = ([(_name(found.files[i], found.root), found.labels[i]) for i in rows]
+                               for rows in (train, test))  # fmt: skip
+    return train_names, test_names
 
 
 def split_of(found: Labelled, options: PictureOptions) -> tuple[Labels, Labels, Labels]:

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from bench.catalogue import LATER
 from bench.datasets import labelled, texts
-from bench.datasets.base import Dataset, DatasetEntry, DatasetFacts
+from bench.datasets.base import Dataset, DatasetEntry, DatasetFacts, Names
 from bench.datasets.files import DataError, listed, shown
 from bench.datasets.kinds import most_of
 from bench.datasets.labelled import Labelled, PictureOptions
@@ -56,6 +56,10 @@ def facts(options: TableOptions) -> DatasetFacts:
 
 def load(options: TableOptions) -> Dataset:
     return labelled.load(scan(options), options)
+
+
+def names(options: TableOptions) -> tuple[Names, Names]:
+    return labelled.names_of(scan(options), options)
 
 
 def scan(options: TableOptions) -> Labelled:
@@ -247,9 +251,12 @@ def _natural(name: str) -> tuple[int, float, str]:
 
 CSV = DatasetEntry(
     "csv", "a table of labels and texts, or paths of pictures or clips", facts, load, TableOptions, is_read=True,
-    where=("path",),
+    where=("path",), names=names,
 )  # fmt: skip
-PARQUET = DatasetEntry("parquet", "the same, as parquet", facts, load, TableOptions, is_read=True, where=("path",))
+PARQUET = DatasetEntry(
+    "parquet", "the same, as parquet", facts, load, TableOptions, is_read=True, where=("path",), names=names
+)
 JSONL = DatasetEntry(
-    "jsonl", "the same, one JSON object in each line", facts, load, TableOptions, is_read=True, where=("path",)
+    "jsonl", "the same, one JSON object in each line", facts, load, TableOptions, is_read=True, where=("path",),
+    names=names,
 )

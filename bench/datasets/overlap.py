@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.datasets.base import Dataset, Prints
+from bench.datasets.sampling import Division
 
 LIMIT = 0.01  # of a target's test or training examples: more of them, and a set counts as the target's own
 
@@ -50,20 +51,20 @@ def worst(found: Sequence[Overlap]) -> Overlap:
     return max(found, key=lambda one: (one.is_own, one.test, one.shift, one.train))
 
 
-def overlap(learned: Dataset, target: Dataset, split: int | None = None) -> Overlap:
+def overlap(learned: Dataset, target: Dataset, split: int | Division | None = None) -> Overlap:
     """Only training examples of `learned` count: its test split was never learned. `split`: of the target."""
     prints = np.unique(learned.train.prints)
     parts = [*reversed(target.prints(split)), *([] if target.shift is None else [target.shift.prints])]
     return Overlap(*(number for part in parts for number in (int(_are_in(part, prints).sum()), len(part))))
 
 
-def num_test_in_train(dataset: Dataset, split: int | None = None) -> int:
+def num_test_in_train(dataset: Dataset, split: int | Division | None = None) -> int:
     """Test examples of a set that are training examples of it too."""
     train, test = dataset.prints(split)
     return int(_are_in(test, np.unique(train)).sum())
 
 
-def num_shift_in_train(dataset: Dataset, split: int | None = None) -> int:
+def num_shift_in_train(dataset: Dataset, split: int | Division | None = None) -> int:
     """Likewise of its further split."""
     if dataset.shift is None:
         return 0

@@ -56,6 +56,14 @@ def subset_full(labels: Labels) -> Indices:
 
 
 @dataclass(frozen=True)
+class Division:
+    """A pool of examples, parted by a list."""
+
+    train: tuple[int, ...]  # places in the pool, ascending
+    test: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Holdout:
     train: Indices
     validation: Indices

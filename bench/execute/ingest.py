@@ -23,8 +23,11 @@ Unread = tuple[DataRef, dict[str, Any]]  # with its options, paths too
 
 def ingest(jobs: Iterable[Job], sources: Mapping[str, DataSource], cache: Path) -> None:
     """Raises BenchError where examples cannot be used. What is embedded is drawn by the workers."""
+    ingest_data([job.spec.data.as_read for job in jobs], sources, cache)
+
+
+def ingest_data(wanted: Iterable[DataRef], sources: Mapping[str, DataSource], cache: Path) -> None:
     left: list[Unread] = []
-    wanted = [job.spec.data.as_read for job in jobs]
     for ref in {digest([ref.name, ref.options, ref.revision]): ref for ref in wanted}.values():  # parts of one set once
         source = sources[digest(ref)]
         entry = datasets.find(ref.name)
@@ -33,6 +36,16 @@ def ingest(jobs: Iterable[Job], sources: Mapping[str, DataSource], cache: Path) 
             left.append((ref, source.options))
     if left:
         fork_server.ask("decoding data sets", _decode, (left, cache))
+
+
+def whole(sources: Mapping[str, DataSource], cache: Path) -> Callable[[DataRef], Dataset]:
+    """All of a set, held against its digests. Raises BenchError."""
+
+    def load(ref: DataRef) -> Dataset:
+        options = datasets.find(ref.name).options.model_validate(sources[digest(ref)].options)
+        return dataset_cache.load(ref.name, options, cache, ref.revision).of_classes(ref.classes)
+
+    return load
 
 
 def images_at_hand(

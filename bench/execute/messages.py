@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.datasets.split_lists import Lists
 from bench.planning.patterns import Pattern
 from bench.planning.precision import Choice
 from bench.spec.job import Job
@@ -39,6 +40,7 @@ class Setup:
     patterns: dict[str, tuple[Pattern, ...]]  # what the plan leaves frozen
     weights_files: dict[str, Path]
     sources: dict[str, dict[str, Any]]  # options of datasets, paths too, by the digest of their DataRef
+    lists: Lists  # what lists say of labels and test examples
     arithmetic: dict[str, Choice]  # what networks train in and why, by `arithmetic_key`
     provenance: dict[str, Any]
     log: Path  # what a worker prints goes here, so that it cannot garble the display

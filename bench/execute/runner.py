@@ -15,7 +15,7 @@ from bench.errors import StoreError
 from bench.execute.bundles import Backlog, bundles
 from bench.execute.display import Display
 from bench.execute.executor import GRACE, Announced, Died, Executor, NoRoom, NoWorkers, W, tail
-from bench.execute.ingest import images_at_hand, ingest
+from bench.execute.ingest import images_at_hand, ingest, whole
 from bench.execute.ledger import Ledger, Summary
 from bench.execute.messages import Broken, Bundle, Done, Lost, Notice, Paused, Recorded, Setup, Starting, Stuck
 from bench.execute.patience import Patience
@@ -23,6 +23,7 @@ from bench.execute.placement import Placement
 from bench.execute.roots import Roots, forget_lost_weights, missing_records, pretrained_ok
 from bench.execute.signals import Interrupted, StopSignals
 from bench.planning.exams import examine, refuse_overlaps, sentences
+from bench.planning.lists import refuse_lists_of_other_data
 from bench.planning.patterns import frozen_patterns
 from bench.planning.plan import Plan
 from bench.planning.titles import titles_of
@@ -74,6 +75,8 @@ def _examined(plan: Plan, roots: Roots, pending: list[Job]) -> list[str]:
     """Images are decoded; what pretrainings have in common with targets is refused, or told."""
     learned = [job for job in plan.jobs.values() if job.kind == "pretrain"] if pending else []
     ingest([*pending, *learned], plan.sources, roots.cache)
+    if pending:
+        refuse_lists_of_other_data(plan, whole(plan.sources, roots.cache))
     found = examine(plan, images_at_hand(plan.sources, roots.cache, draws=bool(pending)))
     refuse_overlaps(plan.loaded, found)
     return sentences(found)
@@ -89,7 +92,7 @@ def _setups(plan: Plan, roots: Roots, placement: Placement, provenance: dict[str
             forecasts=kept.forecasts, similarity=kept.similarity, samples=kept.samples, mistaken=plan.mistaken,
             patterns=patterns, weights_files=plan.weights_files, arithmetic=plan.arithmetic,
             sources={key: source.options for key, source in plan.sources.items()},
-            provenance=provenance,
+            lists=plan.lists, provenance=provenance,
             log=roots.store.root / "logs" / f"worker-{number}.log",
         )  # fmt: skip
         for number, device in enumerate(placement.devices)

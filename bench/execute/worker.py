@@ -107,6 +107,7 @@ def make_context(setup: Setup, pipe: "Connection[Message, Bundle | str]") -> Con
         notice=lambda text: _say(pipe, Notice(text)),
         weights_files=setup.weights_files,
         sources=setup.sources,
+        lists=setup.lists,
         arithmetic=setup.arithmetic,
         provenance={**setup.provenance, "device": device_name(device), "threads": setup.threads},
         begins=lambda records, together: _say(pipe, Starting(tuple(records), together)),

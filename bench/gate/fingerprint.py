@@ -55,6 +55,8 @@ def _data(cell: Cell) -> list[Any]:
     spec, via = cell.declared.dataset, cell.declared.via
     seen = [text for one in via for text in (one.name, one.revision)]
     exam = ["resplit"] if cell.splits else []  # other images are tested on, whoever decided so
+    if cell.listed is not None:
+        exam = ["list", cell.listed.digest]
     part = [_written(spec.classes)] if spec.classes is not None else []
     return [_reference(cell.declared.data, spec.options), spec.metric, cell.budget, seen, *exam, *part]
 

@@ -89,7 +89,7 @@ def _cell(plan: Plan, cell: Cell, records: Mapping[str, Record]) -> TonightCell:
     found = {repeat: records[key] for repeat, key in enumerate(cell.finals) if key in records}
     name = CellName(cell.dataset, cell.budget.text, cell.backbone, cell.strategy)
     source = plan.sources.get(digest(cell.declared.data))
-    num_test = source.facts.num_test if source is not None else None
+    num_test = plan.facts_of(cell).num_test if source is not None else None
     unfit = [record.error or "it does not fit" for record in found.values() if record.status == UNFIT]
     return TonightCell(
         name=name,

@@ -343,13 +343,18 @@ def _cell(
         unchosen=tuple(job.key for job in others),
         lessons=origins[0].lessons,
         splits=task.splits,
+        listed=task.listed,
         modality=task.dataset.facts.modality or "image",
     )
 
 
 def _repeats(suite: Suite, task: Task, spec: FitSpec) -> list[FitSpec]:
     splits = task.splits or (None,) * suite.repeats
-    return [replace(spec, repeat=number, data=replace(spec.data, split=one)) for number, one in enumerate(splits)]
+    specs = [replace(spec, repeat=number, data=replace(spec.data, split=one)) for number, one in enumerate(splits)]
+    if task.listed is None or spec.recipe.labels is not None:  # labels of a source are no target's
+        return specs
+    said = zip(specs, task.listed.repeats, task.listed.keys, strict=True)
+    return [replace(one, search=listed.search(one.search), listed=key) for one, listed, key in said]
 
 
 def _declared(task: Task, backbone: ResolvedBackbone, strategy: ResolvedStrategy) -> Declared:

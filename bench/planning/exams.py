@@ -4,11 +4,12 @@ A set that is the target itself is known at planning. That two sets share exampl
 decoded (`datasets/overlap.py`): `examine` compares them, before the first training.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from bench.datasets.base import Dataset
 from bench.datasets.overlap import Overlap, overlap, worst
+from bench.datasets.sampling import Division
 from bench.errors import SuiteError
 from bench.keys import digest
 from bench.modalities import example_of
@@ -25,7 +26,7 @@ class Exam:
     target: str  # label
     data: DataRef  # of the target
     example: str  # what people call one of its examples
-    splits: tuple[int, ...] = ()  # of its repeats; (): they share one
+    splits: tuple[int | str, ...] = ()  # of its repeats; (): they share one
 
     @property
     def pair(self) -> tuple[object, ...]:
@@ -84,14 +85,14 @@ def examine(plan: Plan, load: Callable[[DataRef], Dataset | None]) -> list[Exami
 
     pairs = [(exam, at_hand(exam.lesson.data), at_hand(exam.data)) for exam in exams_of(plan.cells)]
     return [
-        (exam, _most(exam, learned, target) if learned is not None and target is not None else None)
+        (exam, None if learned is None or target is None else _most(plan.lists.of(exam.splits), learned, target))
         for exam, learned, target in pairs
     ]
 
 
-def _most(exam: Exam, learned: Dataset, target: Dataset) -> Overlap:
+def _most(splits: Sequence[int | Division | None], learned: Dataset, target: Dataset) -> Overlap:
     """Of the repeats."""
-    return worst([overlap(learned, target, split) for split in exam.splits or (None,)])
+    return worst([overlap(learned, target, split) for split in splits or (None,)])
 
 
 def sentences(found: Iterable[Examined]) -> list[str]:

@@ -3,10 +3,12 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 from bench.datasets.base import DatasetFacts
+from bench.datasets.split_lists import Lists, TaskList
 from bench.errors import BenchError, NothingSelected, nearest
 from bench.keys import digest
 from bench.planning.precision import Choice, Machine
@@ -73,7 +75,8 @@ class Cell:
     # every such trial. No score of a cell reads them.
     unchosen: tuple[str, ...] = ()
     lessons: tuple[Lesson, ...] = ()  # one after another
-    splits: tuple[int, ...] = ()  # of its data set, one per repeat; (): all repeats share one
+    splits: tuple[int | str, ...] = ()  # of its data set, as `DataRef.split`, one per repeat; (): all share one
+    listed: TaskList | None = None  # what a list says of its examples; None: they are drawn
     role: Role | None = None  # in a study
     pitfall: PitfallName | Literal[""] = ""  # the mistake that it makes on purpose (pitfalls.py)
     right: str = ""  # the strategy without it
@@ -99,6 +102,7 @@ class Finds:
     sources: dict[str, DataSource] = field(default_factory=dict)  # by digest of a dataset's name and options as written
     weights: dict[str, str] = field(default_factory=dict)  # identity, by digest of a backbone's name and weights
     networks: dict[str, dict[str, Any]] = field(default_factory=dict)  # by digest of a backbone's name and options
+    lists: dict[str, str] = field(default_factory=dict)  # what lists of examples say, by the path as written
 
 
 @dataclass(frozen=True)
@@ -125,6 +129,22 @@ class Plan:
                         for made in (True, False))  # fmt: skip
         return frozenset(wrong - right)
 
+    @cached_property
+    def lists(self) -> Lists:
+        every = [cell.listed for cell in self.cells if cell.listed is not None]
+        return Lists({key: one for task in every for key, one in task.labels.items()},
+                     {key: one for task in every for key, one in task.divisions.items()})
+
+    @property
+    def told_of_lists(self) -> list[str]:
+        """Where examples were not drawn, in full sentences."""
+        return list(dict.fromkeys(f"{cell.dataset}: {cell.listed.told}." for cell in self.cells if cell.listed))
+
+    def facts_of(self, cell: Cell) -> DatasetFacts:
+        """As its repeats see the data."""
+        facts = self.sources[digest(cell.declared.data)].facts
+        return facts if cell.listed is None else cell.listed.seen(facts)
+
     @property
     def notes(self) -> list[str]:
         """What a reader should know of the data sets, and what the suite cannot tell, in full sentences."""
@@ -136,7 +156,8 @@ class Plan:
 
     def told_of_data(self, cell: Cell) -> tuple[str, ...]:
         facts = self.sources[digest(cell.declared.data)].facts
-        return notes_of(self.loaded.suite, cell.declared.dataset, facts, cell.splits)
+        told = notes_of(self.loaded.suite, cell.declared.dataset, facts, cell.splits)
+        return told if cell.listed is None else (*told, cell.listed.told)
 
     def select(self, filters: Iterable[str]) -> "Plan":
         """Only the cells that match; `dataset=near strategy=freeze*`. One axis twice means either."""

@@ -12,7 +12,9 @@ FEW = 3000  # examples; of as many and more, which are tested on moves a score l
 
 
 def resplits(suite: Suite, spec: DatasetSpec, facts: DatasetFacts) -> bool:
-    """As the suite says, else where it helps and nothing speaks against it."""
+    """As the suite says, else where it helps and nothing speaks against it. A list of examples leaves none to draw."""
+    if spec.splits is not None:
+        return False
     if spec.test.resplit is not None:
         return spec.test.resplit
     return _is_worth_it(facts) and suite.search.scope == "repeat"
@@ -26,6 +28,8 @@ def trouble(suite: Suite, spec: DatasetSpec, facts: DatasetFacts) -> str | None:
     """Why the suite's word cannot be kept."""
     if not spec.test.resplit:
         return None
+    if spec.splits is not None:
+        return "`splits` says which examples are tested on; leave out `resplit: true`"
     if facts.division is None:
         return "`resplit: true` is for data that come in one split, and this set brings a test split of its own"
     if suite.search.scope == "cell":
@@ -40,12 +44,14 @@ def splits_of(suite: Suite, data: DataRef) -> tuple[int, ...]:
     return tuple(seed_for("test split", suite.seed, *named, repeat) for repeat in range(suite.repeats))
 
 
-def notes_of(suite: Suite, spec: DatasetSpec, facts: DatasetFacts, splits: tuple[int, ...]) -> tuple[str, ...]:
+def notes_of(suite: Suite, spec: DatasetSpec, facts: DatasetFacts, splits: tuple[int | str, ...]) -> tuple[str, ...]:
     """What a reader should know of a set as this suite uses it."""
+    if splits and spec.splits is not None:
+        return facts.notes
     if splits:
         divided = f"divided {facts.num_train} / {facts.num_test} by us anew in every repeat, stratified"
         return (*facts.notes, divided)
     shared: tuple[str, ...] = ()
-    if spec.test.resplit is None and _is_worth_it(facts) and suite.search.scope == "cell":
+    if spec.splits is None and spec.test.resplit is None and _is_worth_it(facts) and suite.search.scope == "cell":
         shared = ("all repeats share one test split, because one search serves all of them",)
     return (*facts.notes, *(facts.division or ()), *shared)

@@ -164,6 +164,7 @@ def undrawn(spec: FitSpec) -> FitSpec:
         head=NewHead(),
         repeat=0,
         seed=0,
+        listed=None,
     )
 
 

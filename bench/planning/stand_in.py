@@ -113,7 +113,8 @@ def _dataset(number: int, spec: DatasetSpec, usual: str, how: tuple[Collection[s
     shown = spec.label or f"{datasets.short_name(spec.name)}{_part(spec.classes)}"
     if not _is_missing(spec.name, spec.options, missing):
         # Trained for less than the suite asks, on one split, because one search serves all repeats.
-        return spec.model_copy(update={"label": f"{shown} ({MARK})", "test": TestSpec(resplit=False)})
+        own = {"label": f"{shown} ({MARK})", "test": TestSpec(resplit=False), "splits": None}
+        return spec.model_copy(update=own)
     worlds = EMBEDDED[_said(spec) or usual].worlds
     world = worlds[number % len(worlds)]
     told.append(f"dataset {shown}: the embedded world {world}")

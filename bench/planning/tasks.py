@@ -4,7 +4,9 @@ import math
 from dataclasses import dataclass
 
 from bench.datasets.base import DatasetFacts
+from bench.datasets.split_lists import TaskList
 from bench.modalities import example_of
+from bench.planning.lists import budgets_in, lists_of
 from bench.planning.problems import Problems
 from bench.planning.resolve import Asked, ResolvedDataset, resolve_dataset
 from bench.planning.resplit import resplits, splits_of, trouble
@@ -19,7 +21,8 @@ class Task:
     dataset: ResolvedDataset
     budget: LabelBudget
     num_labels: int
-    splits: tuple[int, ...] = ()  # seeds of the repeats' own training and test examples; (): they share one test split
+    splits: tuple[int | str, ...] = ()  # of the repeats' own training and test examples; (): they share one test split
+    listed: TaskList | None = None  # what a list says of its examples
 
 
 def tasks_of(suite: Suite, problems: Problems) -> list[Task]:
@@ -36,23 +39,17 @@ def tasks_of(suite: Suite, problems: Problems) -> list[Task]:
         facts, ref = dataset.facts, dataset.ref
         if wrong := trouble(suite, spec, facts):
             problems.add((*loc, "test", "resplit"), f"{dataset.label!r}: {wrong}")
+        if spec.splits is not None:
+            tasks += [Task(spec, dataset, budget, listed.num_labels, listed.splits, listed)
+                      for budget, listed in lists_of(suite, (spec, facts), loc, problems)]
+            continue
         splits = splits_of(suite, ref) if resplits(suite, spec, facts) else ()
-        for budget in budgets_of(spec):
+        for budget in budgets_in(spec) or [LabelBudget("full")]:
             unfit = _budget_trouble(budget, dataset) or _folds_trouble(suite, budget, dataset)
             if unfit:
                 problems.add((*loc, budget.kind), unfit)
             tasks.append(Task(spec, dataset, budget, _num_labels(budget, dataset), splits))
     return tasks
-
-
-def budgets_of(spec: DatasetSpec) -> list[LabelBudget]:
-    budgets = [
-        LabelBudget("full") if amount == "full" else LabelBudget("labels_per_class", float(amount))
-        for amount in spec.labels_per_class
-    ]
-    budgets += [LabelBudget("fraction", amount) for amount in spec.fraction]
-    budgets += [LabelBudget("total", float(amount)) for amount in spec.total]
-    return budgets or [LabelBudget("full")]
 
 
 def _budget_trouble(budget: LabelBudget, dataset: ResolvedDataset) -> str | None:

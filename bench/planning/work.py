@@ -1,8 +1,10 @@
 """How much each job has to do, in examples through the network: what the estimate of the time left rests on."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from bench.datasets.base import DatasetFacts
+from bench.datasets.sampling import Division
 from bench.keys import digest
 from bench.planning.halving import step_share
 from bench.planning.plan import DataSource, Plan
@@ -13,14 +15,17 @@ BACKWARD = 2.0  # a backward pass costs about two forward passes
 
 
 class Estimator:
-    def __init__(self, sources: Mapping[str, DataSource], partition: bool = True) -> None:
-        """`partition`: whether frozen parts are computed once."""
+    def __init__(
+        self, sources: Mapping[str, DataSource], partition: bool = True, divisions: Mapping[str, Division] | None = None
+    ) -> None:
+        """`partition`: whether frozen parts are computed once. `divisions`: those of lists."""
         self._sources = sources
         self._partition = partition
+        self._divisions = divisions or {}
 
     @classmethod
     def of(cls, plan: Plan) -> "Estimator":
-        return cls(plan.sources, plan.loaded.suite.engine.partition)
+        return cls(plan.sources, plan.loaded.suite.engine.partition, plan.lists.divisions)
 
     def work(self, job: Job, steps: float | None = None) -> float:
         """Forward-pass equivalents of one record of the job: of a trial that trained for so many steps, or of an
@@ -53,7 +58,9 @@ class Estimator:
         )
 
     def _facts_of(self, ref: DataRef) -> DatasetFacts:
-        return self._sources[digest(ref.as_read)].facts
+        facts = self._sources[digest(ref.as_read)].facts
+        part = self._divisions.get(str(ref.split))
+        return facts if part is None else replace(facts, num_train=len(part.train), num_test=len(part.test))
 
 
 def changes_anew(training: Training) -> bool:

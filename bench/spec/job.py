@@ -39,6 +39,8 @@ class FitSpec:
     repeat: int
     seed: int
     varied: Varied | None = None  # options that are searched with the rate; `recipe` is then that of their middle
+    # Digest of what a list says of this repeat's labels (bench/datasets/split_lists.py); None: they are drawn.
+    listed: str | None = field(default=None, metadata=LATER)
     # Mistakes that a final makes on purpose (bench/planning/pitfalls.py); None: not made.
     deployed: Deployment | None = field(default=None, metadata=LATER)
     rate_factor: float | None = field(default=None, metadata=LATER)  # on the rate that its search chose

@@ -23,7 +23,8 @@ class DataRef:
     revision: str
     num_classes: int
     metric: Metric = "accuracy"
-    split: int | None = field(default=None, metadata=LATER)  # seed of a repeat's own division; None: as it is read
+    # A repeat's own division of all examples: its seed, or the digest of the one that a list says; None: as it is read.
+    split: int | str | None = field(default=None, metadata=LATER)
     # The part of the set that is taken: places among its classes, ascending, which become 0, 1 ...; None: all of it.
     classes: tuple[int, ...] | None = field(default=None, metadata=LATER)
 
@@ -49,6 +50,22 @@ class LabelBudget:
                 return f"total {self.amount:.0f}"
             case "full":
                 return "full"
+
+    @classmethod
+    def of(cls, text: str) -> "LabelBudget":
+        """What `text` says. Raises ValueError."""
+        try:
+            if text == "full":
+                return cls("full")
+            if text.endswith("%") and 0 < float(text[:-1]) <= 100:
+                return cls("fraction", float(text[:-1]) / 100)
+            number = text.removeprefix("total ")
+            if not number.isdecimal() or int(number) == 0:
+                raise ValueError(text)
+            return cls("labels_per_class" if number == text else "total", float(int(number)))
+        except ValueError:
+            raise ValueError(f"label budget {text!r}; expected `full`, labels per class such as `5`, `10%` or "
+                             "`total 1000`") from None
 
 
 @dataclass(frozen=True)

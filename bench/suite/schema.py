@@ -62,6 +62,11 @@ class DatasetSpec(SuiteSection):
     """Label budgets as a share of each class's training examples."""
     total: tuple[Count, ...] = ()
     """Label budgets as a total over the classes, spread as evenly as the classes allow."""
+    splits: Annotated[str, Field(min_length=1)] | None = None
+    """Take labelled, validation and test examples from a list instead of drawing them: a file that `splits export` or
+    `splits import` wrote, looked for beside the suite, where the command runs, and in the folders of BENCH_DATA. Where
+    no budget is given here: those of the list. Where the list has no validation examples, they are drawn from the
+    labels; where it has no test examples, all of the test split is tested on."""
     options: dict[str, Any] = {}
     """The dataset's own options."""
     classes: ClassesSpec | None = None

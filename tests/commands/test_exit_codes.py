@@ -29,14 +29,14 @@ from tests.commands.fabricate import fabricate
 from tests.commands.gated import BASELINE, FIVE, change, here, raised
 
 KNOWN = {0, errors.REFUSED, errors.INCOMPLETE, errors.BLIND, errors.NOTHING}
-SUITE = "suites/small.yaml"
+SUITE, LISTED = "suites/small.yaml", "suites/listed.yaml"
 TYPED = {
     "run": (SUITE, "--gpus", "0"), "plan": (SUITE,), "fetch": (SUITE,), "list": ("runs",), "status": ("small",),
     "show": ("KEY",), "report": (), "schema": (), "doctor": (), "gate": (SUITE, "--gpus", "0", "--github"),
     "baseline accept": (SUITE, "--gpus", "0"), "baseline history": ("small",),
     "init": ("cells.npz", "--output", "mine.yaml", "--force"), "completion": ("bash",),
     "export": ("small", "--to", "csv"), "compare": ("small", "--results-b", "results"),
-    "splits export": (SUITE, "splits"),
+    "splits export": (SUITE, "splits"), "splits import": (LISTED, "parts.json"),
 }  # fmt: skip
 POINTS = 3  # crashes tried in each command
 # They make an exit code of an error, so none of their own may come.
@@ -69,6 +69,9 @@ def world(tmp_path_factory):
         images = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 3), np.uint8)
         np.savez("cells.npz", x_train=images, y_train=labels, x_test=images[::-1], y_test=labels)
         Path(SUITE).write_text(FIVE)
+        Path(LISTED).write_text("name: listed\ndatasets: [{name: 'npz:cells.npz', splits: cells.csv}]\n"
+                                "backbones: [small_resnet]\nstrategies: [scratch]\nsearch: {scope: cell}\n")
+        Path("parts.json").write_text('{"train": [0, 1, 2, 3, 4, 5], "val": [6, 7], "test": [9, 8]}')
         folders = Folders(Path("results"), Path("reports"))
         plan = plan_from_file(Path(SUITE), (), folders)
         remember(plan, (), folders)

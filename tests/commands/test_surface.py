@@ -17,6 +17,7 @@ SURFACE = {
     "export": "SUITE --to --output --uri --results --json",
     "compare": "A [B] --results-b --margin --results --reports --json",
     "splits export": "SUITE DIR --to --set --data --results --json",
+    "splits import": "SUITE FILE... --dataset --data --results --json",
     "schema": "--markdown",
     "completion": "SHELL",
     "doctor": "--results --json",

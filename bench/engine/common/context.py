@@ -15,6 +15,8 @@ import torch
 from bench import datasets, modalities
 from bench.datasets import cache as dataset_cache
 from bench.datasets.base import Dataset, Split
+from bench.datasets.sampling import Division
+from bench.datasets.split_lists import Listed, Lists
 from bench.engine.common.features import Features
 from bench.engine.train.examples import Examples
 from bench.engine.train.flops import FlopCounts
@@ -25,6 +27,7 @@ from bench.network.units import Network
 from bench.planning.patterns import Pattern
 from bench.planning.precision import Choice
 from bench.provenance import version_of
+from bench.spec.job import FitSpec
 from bench.spec.refs import BackboneRef, DataRef, Engine, Keeps
 from bench.store import Record, Store
 from bench.store.results import SeenBefore
@@ -46,6 +49,10 @@ class OnDevice:
     classes: tuple[str, ...] = ()
     validation: Examples | None = None  # what trials are scored on, where it is no part of the training images
     shift: Examples | None = None  # a further split that finals are scored on
+    listed: Mapping[str, Listed] = field(default_factory=dict)  # what lists say of its labels, by digest
+
+    def listed_for(self, spec: FitSpec) -> Listed | None:
+        return None if spec.listed is None else self.listed[spec.listed]
 
     @property
     def scored(self) -> list[Examples]:
@@ -67,8 +74,8 @@ class Pool:
     sha256: str
     shift: Examples | None = None
 
-    def divided(self, seed: int) -> OnDevice:
-        train, test = self.dataset.divided(seed)
+    def divided(self, split: int | Division) -> OnDevice:
+        train, test = self.dataset.divided(split)
         sha256 = hashlib.sha256(self.sha256.encode() + np.asarray(test, "<i8").tobytes()).hexdigest()
         parts = self.examples.take(train), self.examples.take(test)
         return OnDevice(*parts, sha256, self.dataset.classes, shift=self.shift)
@@ -105,6 +112,7 @@ class Context:
     mistaken: frozenset[str] = frozenset()  # keys of finals that make a mistake on purpose: nobody reads diagnoses
     patterns: Mapping[str, tuple[Pattern, ...]] = field(default_factory=dict)  # what the plan leaves frozen
     sources: Mapping[str, dict[str, Any]] = field(default_factory=dict)  # options with paths, by digest of the DataRef
+    lists: Lists = field(default_factory=Lists)  # what lists say of labels and test examples
     arithmetic: Mapping[str, Choice] = field(default_factory=dict)  # by `arithmetic_key`; for records only
     forms_folder: Path | None = None  # where this machine's choices are kept; None: in the cache
     seen_before: dict[str, SeenBefore] = field(default_factory=dict)  # by target and network, of `seen.py`
@@ -144,16 +152,19 @@ class Context:
         return whole.of_classes(ref.classes)
 
     def _load(self, ref: DataRef, pipeline: Any) -> OnDevice:
-        if ref.split is not None:
+        split = self.lists.division(ref.split)
+        if split is not None:
             whole = ref.as_read
             pool = _kept(self._pools, _name(whole, pipeline), DATASETS, lambda: self._pool(whole, pipeline))
-            data = pool.divided(ref.split)
-            return replace(data, test=replace(data.test, keeps=self._kept_of(ref, len(data.test))))
+            data = pool.divided(split)
+            test = replace(data.test, keeps=self._kept_of(ref, len(data.test)))
+            return replace(data, test=test, listed=self.lists.labels)
         loaded = self._checked(ref)
         place = self._placer(ref, pipeline, loaded)
         placed = {name: place(split, name) for name, split in loaded.splits.items()}
         test = replace(placed["test"], keeps=self._kept_of(ref, len(placed["test"])))
-        return OnDevice(placed["train"], test, loaded.sha256, loaded.classes, shift=placed.get("shift"))
+        shift, listed = placed.get("shift"), self.lists.labels
+        return OnDevice(placed["train"], test, loaded.sha256, loaded.classes, shift=shift, listed=listed)
 
     def _pool(self, ref: DataRef, pipeline: Any) -> Pool:
         loaded = self._checked(ref)

@@ -69,7 +69,7 @@ def _found_out(spec: FitSpec, context: Context) -> dict[str, Any]:
     data, weights = context.data(spec.data, spec.pipeline), spec.backbone.weights
     made = pretraining_of(weights, context).pretraining if weights.origin == "pretrain" else None
     network = [spec.backbone, made.weights_sha256 if made is not None else None]
-    labels = [spec.data, data.sha256, spec.budget, spec.seed, spec.repeat]
+    labels = [spec.data, data.sha256, spec.budget, spec.listed, spec.seed, spec.repeat]
     name = digest([FORM, spec.pipeline, network, labels])
     found: dict[str, Any] = find_out_once(
         context.cache / "forecasts" / name, lambda: _measure(spec, data, context).plain(), context.notice

@@ -29,7 +29,7 @@ def seen_before(spec: FitSpec, context: Context) -> SeenBefore:
 
 
 def _look(spec: FitSpec, context: Context) -> SeenBefore:
-    target, split = context.stored(spec.data), spec.data.split
+    target, split = context.stored(spec.data), context.lists.division(spec.data.split)
     public = datasets.find(spec.data.name).public if spec.data.classes is None else None  # a part is told as one
     size = len(target.classes), len(target.train.labels), len(target.test.labels)
     further = {} if target.shift is None else {"shift_in_train": num_shift_in_train(target, split)}

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from bench import modalities
 from bench.backbones.weights_file import file_sha256
+from bench.datasets.split_lists import Listed
 from bench.engine.common import labels as labels_of
 from bench.engine.common.context import Context, OnDevice
 from bench.engine.common.controls import Enlivened, enliven
@@ -163,15 +164,18 @@ def _of_target(images: Examples, numbers: Tensor, metric: Metric) -> Examples:
 
 def labelled_images(spec: FitSpec, data: OnDevice) -> Examples:
     """The label budget of this repeat."""
-    return data.train.take(labels_of.labelled(spec, data.train_labels))
+    return data.train.take(labels_of.labelled(spec, data.train_labels, data.listed_for(spec)))
 
 
-def trial_streams(spec: FitSpec, images: Examples, validation: Examples | None = None) -> list[Stream]:
+def trial_streams(
+    spec: FitSpec, images: Examples, validation: Examples | None = None, listed: Listed | None = None
+) -> list[Stream]:
     """One for each split of the labelled images: trained on its training part, scored on its validation part.
-    `validation`: images of their own to be scored on; then one stream is trained on all labelled images."""
+    `validation`: images of their own to be scored on; then one stream is trained on all labelled images. `listed`: what
+    a list says of the labels."""
     if validation is not None:
         return [Stream(images, seed_for("order", spec.seed, spec.data.name, spec.repeat, 0), validation)]
-    parts = labels_of.splits(spec, images.labels.cpu().numpy())
+    parts = labels_of.splits(spec, images.labels.cpu().numpy(), listed)
     return [
         Stream(
             images.take(train_part),

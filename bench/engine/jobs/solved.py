@@ -120,7 +120,7 @@ def _trials(spec: FitSpec, dead: Record, context: Context) -> list[Finished]:
     matrix = _matrix(spec, images, [], context)
     context.begins([dead], 1)
     points = penalties(spec)
-    parts = labels_of.splits(spec, images.labels.cpu().numpy())
+    parts = labels_of.splits(spec, images.labels.cpu().numpy(), data.listed_for(spec))
     splits = [(torch.from_numpy(a).to(images.device), torch.from_numpy(b).to(images.device)) for a, b in parts]
     heads = _paths(spec, matrix, [train for train, _ in splits], [held for _, held in splits])
     scores = [

@@ -133,7 +133,8 @@ def _known(
 def _body(spec: FitSpec) -> list[object]:
     """What the frozen weights depend on."""
     recipe, weights = spec.recipe, spec.backbone.weights
-    drawn = [] if has_one_body(spec) else [recipe.init, recipe.reinit, spec.seed, spec.repeat, spec.data, spec.budget]
+    labels = [spec.seed, spec.repeat, spec.data, spec.budget, spec.listed]
+    drawn = [] if has_one_body(spec) else [recipe.init, recipe.reinit, *labels]
     return [weights.origin, weights.identity, *drawn]
 
 

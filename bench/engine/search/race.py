@@ -98,7 +98,7 @@ class Race:
     @cached_property
     def streams(self) -> list[Stream]:
         """One for each fold."""
-        return trial_streams(self.spec, self.images, self.data.validation)
+        return trial_streams(self.spec, self.images, self.data.validation, self.data.listed_for(self.spec))
 
     @property
     def scored(self) -> list[Examples]:

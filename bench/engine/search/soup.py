@@ -103,8 +103,8 @@ class SoupPot:
 
     def greedy(self, ranked: Sequence[int]) -> list[int]:
         """From the best on, each trial that does not make the mean worse on the validation images."""
-        images = labelled_images(self.spec, self.context.data(self.spec.data, self.spec.pipeline))
-        streams = trial_streams(self.spec, images)
+        data = self.context.data(self.spec.data, self.spec.pipeline)
+        streams = trial_streams(self.spec, labelled_images(self.spec, data), listed=data.listed_for(self.spec))
         kept: list[int] = []
         best = -math.inf
         for number in ranked:

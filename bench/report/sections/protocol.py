@@ -67,13 +67,18 @@ def protocol_section(facts: Facts) -> Section:
         "The final training uses the chosen hyperparameters on training and validation labels together; the score is "
         "that of the last weights, on the test split.",
         "Subsets and splits depend on the repeat and not on the strategy, so comparisons are paired; each repeat "
-        "draws a new subset, split, initialisation and order.",
+        f"draws a new subset, split, initialisation and order{_but_listed(facts)}.",
+        *(f"Examples that were listed, not drawn: {line}" for line in facts.results.lists),
         *_scope(search),
         *worth_method(facts),
         *forecast_methods(facts),
         f"Intervals are at 95 %, {facts.scope}",
     ]
     return Section("protocol", "Protocol", how, [Words(sentences, listed=True), *_saved(facts)])
+
+
+def _but_listed(facts: Facts) -> str:
+    return "; where a list says which examples these are, only the last two are new" if facts.results.lists else ""
 
 
 def _budget(search: dict[str, Any]) -> str:

@@ -31,8 +31,9 @@ def sharing_table(facts: Facts) -> Table | None:
          _share(row["test_overlap"]), _factor(row["label_overlap"], n)]
         for (dataset, budget), row in tasks.items()
     ]  # fmt: skip
+    counted = " Of listed examples they are counted." if facts.results.lists else ""
     return Table("sharing", columns, rows, CAPTION, title="What repeats have in common", folded=True,
-                 method=METHOD)  # fmt: skip
+                 method=METHOD + counted)  # fmt: skip
 
 
 def _share(share: float) -> TableCell:

@@ -54,6 +54,8 @@ def key_numbers(facts: Facts) -> str:
 
 
 def _what_is_new(facts: Facts) -> str:
+    if facts.results.lists:
+        return "labels and splits of a list where the suite names one, new start each"
     shared = _shares_labels(facts)
     if all(shared):
         return "the same labels, new split and start each"
