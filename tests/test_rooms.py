@@ -14,7 +14,7 @@ ROOMS = (
     "errors", "text", "memory", "places", "keys", "provenance", "fork_server", "catalogue", "spec", "metrics",
     "modalities", "store", "suite", "backbones", "network", "solve", "datasets", "strategies", "unpacking", "fetching",
     "planning", "engine.train", "engine.common", "engine.reuse", "engine.fleet", "engine.search", "engine.jobs",
-    "engine", "execute", "analysis", "gate", "report", "commands", "api", "cli_types", "cli_gate", "cli_travel", "cli",
+    "engine", "execute", "analysis", "gate", "report", "winner", "commands", "api", "cli_types", "cli_gate", "cli_travel", "cli",
     "pytest_plugin", "__main__",
 )  # fmt: skip
 
