@@ -26,7 +26,7 @@ def card(plan: Plan, choice: Choice, made: Trained, described: Described, found:
     assert final is not None
     metric = METRICS[row["metric"]]
     says = choice.sentence or "Nothing: it could not judge this task."
-    given = "" if choice.is_recommended else "This strategy was named by a person; the page does not recommend it here. "
+    given = "" if choice.is_recommended else " This strategy was named by a person, not by the page."
     spread = f" (95 % interval {percent(row['low'])} to {percent(row['high'])})" if math.isfinite(row["low"]) else ""
     lines = [
         f"# {cell.strategy} on {cell.backbone}, for {cell.dataset}",
@@ -42,7 +42,7 @@ def card(plan: Plan, choice: Choice, made: Trained, described: Described, found:
         f"- The strategy: {metric} {percent(row['mean'])} on test {example}s, the mean of "
         f"{plural(row['n'], 'repeat')}{spread}. These weights are those of one of them.",
         f"- These weights: {percent(final.score)} on {final.num_test:,} test {example}s. {found.sentence}",
-        f"- The page says: {says} {given}".rstrip(),
+        f"- The page says: {says}{given}",
         "## How to use it",
         _use(described),
         "## Limits",

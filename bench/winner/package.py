@@ -5,11 +5,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.engine.train.evaluate import evaluate
+from torch import Tensor, nn
+
+from bench.engine.train.evaluate import Scored, score
+from bench.engine.train.inputs import Direct, Inputs
 from bench.engine.train.precision import arithmetic
 from bench.errors import BenchError
 from bench.execute.display import duration
 from bench.execute.roots import Roots
+from bench.network.capture import in_eval_mode
 from bench.planning.plan import Cell, Plan
 from bench.spec.job import FitSpec
 from bench.spec.refs import WORDS, TextPipeline
@@ -45,11 +49,7 @@ def package(plan: Plan, choice: Choice, repeat: int, roots: Roots) -> Package:
     made = train_again(plan, jobs, record, roots)
     described, module = network.describe(made.spec, made.network, made.head, _strategy(choice.cell, record))
     tensors = network.packed(module)
-    test = made.data.test
-    loaded = network.from_packed(described, tensors).to(test.device)
-    with arithmetic(test.device, described.precision):
-        scored = evaluate(loaded, test, made.spec.pipeline)
-    found = check(scored, made, roots.store)
+    found = check(_scored(network.from_packed(described, tensors), made), made, roots.store)
     files = {
         network.STATE: tensors,
         network.DESCRIPTION: _json(asdict(described)),
@@ -60,6 +60,21 @@ def package(plan: Plan, choice: Choice, repeat: int, roots: Roots) -> Package:
         "model_card.md": card(plan, choice, made, described, found).encode(),
     }
     return Package(files, described, found, record)
+
+
+def _scored(module: nn.Module, made: Trained) -> Scored:
+    """On the test examples, in the arithmetic of its training."""
+    test, precision = made.data.test, made.spec.training.precision
+    module.to(test.device)
+
+    def logits_of(values: Inputs) -> Tensor:
+        with arithmetic(test.device, precision):
+            logits: Tensor = module(values[0][0])
+        return logits[None]
+
+    with in_eval_mode(module):
+        (scored,) = score(logits_of, test, Direct(made.spec.pipeline))
+    return scored
 
 
 def _strategy(cell: Cell, record: Record) -> dict[str, Any]:

@@ -96,7 +96,7 @@ def main() -> None:
     labels = _read(folder / "labels.json")
     likely, number = logits(load(folder), paths, folder).softmax(1).max(1)
     for path, share, place in zip(paths, likely.tolist(), number.tolist(), strict=True):
-        print(f"{path}\t{labels[place]}\t{share:.4f}")
+        print(f"{path}\t{labels[place]}\t{share:.4f}")  # noqa: T201  a script of its own
 
 
 if __name__ == "__main__":
