@@ -5,8 +5,9 @@ from pathlib import Path
 from bench.analysis.join import collect
 from bench.commands.export import put
 from bench.commands.output import as_json, note, say
-from bench.commands.suites import Folders, plan_of
+from bench.commands.suites import Folders, plan_of, recalled
 from bench.errors import INCOMPLETE
+from bench.suite.shipped import is_file_name
 from bench.winner.choice import Wanted, choose
 
 EXPORTS = Path("exports")
@@ -14,7 +15,7 @@ EXPORTS = Path("exports")
 
 def write_winner(suite: str, wanted: Wanted, folder: Path | None, folders: Folders, json: bool) -> int:
     """The exit code: what was written may not be the network of the record, and then it is told."""
-    plan = plan_of(suite, (), folders)
+    plan = plan_of(suite, (), folders) if is_file_name(suite) else recalled(suite, folders, looks=True)
     name = plan.loaded.suite.name
     roots = folders.roots(name)
     choice = choose(plan, collect(plan, roots.store, roots.shared), wanted)

@@ -46,9 +46,8 @@ def card(plan: Plan, choice: Choice, made: Trained, described: Described, found:
         "## How to use it",
         _use(described),
         "## Limits",
-        f"The score was measured on the test split of {cell.dataset} and holds for {example}s like those. It is not "
-        "calibrated: the probabilities that it prints are those of its training. A file is always put into one of "
-        "these classes, whatever it shows." + _computed(described),
+        f"The score was measured on the test split of {cell.dataset} and holds for {example}s like those. "
+        + _told(described) + " A file is always put into one of these classes, whatever it shows." + _computed(described),
     ]  # fmt: skip
     return "\n\n".join(_joined(lines)) + "\n"
 
@@ -101,6 +100,12 @@ def _use(described: Described) -> str:
         "its classifier reads what several units put out" if described.reads is not None or described.width else \
         "timm does not have this architecture"  # fmt: skip
     return f"`python use.py FILE ...` with transfer-bench (the package `bench`), which builds this network: {reason}."
+
+
+def _told(described: Described) -> str:
+    if described.are_likelihoods:
+        return "Its probabilities are not calibrated."
+    return "Its numbers are no probabilities: only their order means something."
 
 
 def _computed(described: Described) -> str:

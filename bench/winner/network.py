@@ -49,6 +49,7 @@ class Described:
     classifier: Literal["trained", "computed", "computed of units"] = "trained"  # a computed one is in float64
     reads: Sequence[int] | None = None  # the units that it is computed of; None: all, each of length one
     width: int = 0  # numbers that such a classifier takes in
+    are_likelihoods: bool = True  # whether softmax makes probabilities of what it says
 
 
 def why_not(spec: FitSpec) -> str:
@@ -93,8 +94,10 @@ def _with_classifier(plain: Described, network: Network, head: Head, spec: FitSp
     if not isinstance(head, LinearHead):
         raise BenchError(f"its classifier ({type(head).__name__}) keeps training examples and is no layer of a "
                          "network; choose another strategy with --strategy")  # fmt: skip
-    assert spec.recipe.solve is not None
-    solver = spec.recipe.solve.solver
+    solve = spec.recipe.solve
+    assert solve is not None
+    solver = solve.solver
+    plain = replace(plain, are_likelihoods=solve.form == "logistic")  # as its record is scored
     if isinstance(solver, Mixer) or (solver is not None and solver.reads == "units"):
         units = tuple(solver.read(_that_speak(network, spec))) if isinstance(solver, Mixer) else None
         made = replace(plain, classifier="computed of units", reads=units, width=head.weight.shape[1])

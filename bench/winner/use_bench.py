@@ -2,8 +2,8 @@
 
     python use.py picture.jpg another.png ...
 
-Needs transfer-bench (the package `bench`), because timm alone does not build this network. It prints, for each file,
-the likeliest class and its probability.
+Needs transfer-bench (the package `bench`), because timm alone does not build this network. It prints the class of
+each file, and its probability where the network tells any.
 """
 
 import json
@@ -18,10 +18,11 @@ def main() -> None:
     folder, paths = Path(__file__).parent, [Path(name) for name in sys.argv[1:]]
     if not paths:
         sys.exit(f"usage: python {Path(__file__).name} FILE ...")
-    labels = json.loads((folder / "labels.json").read_text(encoding="utf-8"))
+    labels, network = (json.loads((folder / f"{name}.json").read_text(encoding="utf-8")) for name in ("labels", "network"))
     likely, number = logits(load(folder), paths, folder).softmax(1).max(1)
     for path, share, place in zip(paths, likely.tolist(), number.tolist(), strict=True):
-        print(f"{path}\t{labels[place]}\t{share:.4f}")  # noqa: T201  a script of its own
+        shown = f"\t{share:.4f}" if network["are_likelihoods"] else ""
+        print(f"{path}\t{labels[place]}{shown}")  # noqa: T201  a script of its own
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
     python use.py picture.jpg another.png ...
 
-Needs torch, timm, safetensors and Pillow. It prints, for each file, the likeliest class and its probability.
+Needs torch, timm, safetensors and Pillow. It prints the class of each file, and its probability where the network tells any.
 """
 
 import json
@@ -93,10 +93,11 @@ def main() -> None:
     folder, paths = Path(__file__).parent, [Path(name) for name in sys.argv[1:]]
     if not paths:
         sys.exit(f"usage: python {Path(__file__).name} picture.jpg ...")
-    labels = _read(folder / "labels.json")
+    labels, network = _read(folder / "labels.json"), _read(folder / "network.json")
     likely, number = logits(load(folder), paths, folder).softmax(1).max(1)
     for path, share, place in zip(paths, likely.tolist(), number.tolist(), strict=True):
-        print(f"{path}\t{labels[place]}\t{share:.4f}")  # noqa: T201  a script of its own
+        shown = f"\t{share:.4f}" if network["are_likelihoods"] else ""
+        print(f"{path}\t{labels[place]}{shown}")  # noqa: T201  a script of its own
 
 
 if __name__ == "__main__":

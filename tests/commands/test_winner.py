@@ -26,7 +26,7 @@ datasets: [{name: digits, labels_per_class: [4]}]
 backbones: [{name: resnet10t, weights: random, image_size: 32}]
 strategies: [full_finetune, ridge_probe, lora, ssf, layer_mix, knn, soup]
 training: {steps: 4, evaluations: 2}
-search: {scope: cell, trials: 2, sampler: grid, pruner: none, validation: {folds: 2}}
+search: {scope: cell, trials: 1, sampler: grid, pruner: none}
 engine: {precision: fp32}
 repeats: 2
 """
@@ -100,7 +100,8 @@ def test_the_script_says_of_every_test_picture_what_the_record_says(bench, here,
     store, record = record_of(strategy)
     kept = predictions.get(store, record.key, record.final.predictions)
     assert classes == kept.classes.tolist()
-    assert np.abs(np.array(logs) - kept.log_classes).max() < 5e-3 or strategy not in ("full_finetune", "lora", "ssf")
+    if kept.log_classes is not None:  # ridge regression tells no likelihoods
+        assert np.abs(np.array(logs) - kept.log_classes).max() < 5e-3  # they are kept in half precision
     card = (here / "out" / strategy / "model_card.md").read_text(encoding="utf-8")
     assert record.key in card
     assert "all answers are the record's" in card
