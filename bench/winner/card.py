@@ -47,7 +47,7 @@ def card(plan: Plan, choice: Choice, made: Trained, described: Described, found:
         _use(described),
         "## Limits",
         f"The score was measured on the test split of {cell.dataset} and holds for {example}s like those. "
-        + _told(described) + " A file is always put into one of these classes, whatever it shows." + _computed(described),
+        f"{_told(described)} A file is always put into one of these classes, whatever it shows.{_computed(described)}",
     ]  # fmt: skip
     return "\n\n".join(_joined(lines)) + "\n"
 

@@ -88,8 +88,7 @@ def _option(cells: dict[Option, Cell], taken: Option | None, wanted: Wanted) -> 
         raise BenchError(f"no cell of that task has {wanted.strategy} on {wanted.backbone}")
     if wanted.strategy is None:
         why = "the decision takes another network" if taken is not None else "nothing is recommended for this task yet"
-        names = ", ".join(dict.fromkeys(option[1] for option in fits))
-        raise BenchError(f"{why}; choose with --strategy: {names}")
+        raise BenchError(f"{why}; choose with --strategy: {', '.join(dict.fromkeys(option[1] for option in fits))}")
     if taken is not None and (taken[0], wanted.strategy) in fits:
         return taken[0], wanted.strategy
     raise BenchError(f"choose a network with --backbone: {', '.join(option[0] for option in fits)}")

@@ -97,15 +97,16 @@ def _with_classifier(plain: Described, network: Network, head: Head, spec: FitSp
     solve = spec.recipe.solve
     assert solve is not None
     solver = solve.solver
+    module: nn.Module
     plain = replace(plain, are_likelihoods=solve.form == "logistic")  # as its record is scored
     if isinstance(solver, Mixer) or (solver is not None and solver.reads == "units"):
         units = tuple(solver.read(_that_speak(network, spec))) if isinstance(solver, Mixer) else None
         made = replace(plain, classifier="computed of units", reads=units, width=head.weight.shape[1])
-        module: nn.Module = ReadsUnits(network, made)
-        linear = module.classifier
+        reader = ReadsUnits(network, made)
+        module, linear = reader, reader.classifier
     else:
-        made, module = replace(plain, classifier="computed"), network.module
-        linear = _in_double(network)
+        made = replace(plain, classifier="computed")
+        module, linear = network.module, _in_double(network)
     with torch.no_grad():
         linear.weight.copy_(head.weight)
         linear.bias.copy_(head.bias)
@@ -158,7 +159,7 @@ def _recipe(made: Described, num_units: int) -> Recipe:
 def _in_double(network: Network) -> nn.Linear:
     """Its classifier, as it was computed: in float64."""
     classifier = classifier_of(network).double()
-    if classifier.bias is None:
+    if "bias" not in classifier.state_dict():
         classifier.bias = nn.Parameter(classifier.weight.new_zeros(classifier.out_features))
     classifier.register_forward_pre_hook(lambda module, inputs: inputs[0].double())
     return classifier
@@ -196,7 +197,7 @@ def from_packed(made: Described, tensors: bytes) -> nn.Module:
     else:
         module = build(made)
     module.load_state_dict(load_tensors(tensors))
-    return module.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    return module.eval().to(memory_format=torch.channels_last)
 
 
 def load(folder: Path) -> nn.Module:

@@ -18,7 +18,8 @@ def main() -> None:
     folder, paths = Path(__file__).parent, [Path(name) for name in sys.argv[1:]]
     if not paths:
         sys.exit(f"usage: python {Path(__file__).name} FILE ...")
-    labels, network = (json.loads((folder / f"{name}.json").read_text(encoding="utf-8")) for name in ("labels", "network"))
+    read = ((folder / name).read_text(encoding="utf-8") for name in ("labels.json", "network.json"))
+    labels, network = map(json.loads, read)
     likely, number = logits(load(folder), paths, folder).softmax(1).max(1)
     for path, share, place in zip(paths, likely.tolist(), number.tolist(), strict=True):
         shown = f"\t{share:.4f}" if network["are_likelihoods"] else ""

@@ -2,7 +2,8 @@
 
     python use.py picture.jpg another.png ...
 
-Needs torch, timm, safetensors and Pillow. It prints the class of each file, and its probability where the network tells any.
+Needs torch, timm, safetensors and Pillow. It prints the class of each file, and its
+probability where the network tells any.
 """
 
 import json
@@ -35,7 +36,7 @@ def build(network: dict[str, Any]) -> nn.Module:
 def load(folder: Path) -> nn.Module:
     model = build(_read(folder / "network.json"))
     model.load_state_dict(load_file(folder / "model.safetensors"))
-    return model.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    return model.eval().to(memory_format=torch.channels_last)
 
 
 def picture(path: Path, how: dict[str, Any]) -> Tensor:
