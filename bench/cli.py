@@ -11,7 +11,7 @@ import typer
 
 from bench import __version__
 from bench.cli_gate import baseline_app, gate
-from bench.cli_travel import compare, export, splits_app
+from bench.cli_travel import compare, export, splits_app, winner
 from bench.cli_types import (
     MAX_RUNS,
     REPORTS,
@@ -242,6 +242,7 @@ def doctor(results: Results = RESULTS, json: Json = False) -> None:
     raise typer.Exit(examine(results, json))
 
 
+app.command()(winner)
 app.command()(export)
 app.command()(compare)
 app.add_typer(splits_app, name="splits")

@@ -53,6 +53,38 @@ def export(
         say(f"{to}: {path}")
 
 
+def winner(
+    suite: SuiteOrRun,
+    task: Annotated[
+        str | None, typer.Option("--task", metavar="DATASET@BUDGET", help="Which task, where there are several.")
+    ] = None,
+    strategy: Annotated[
+        str | None, typer.Option("--strategy", metavar="NAME", help="This one instead of what the page recommends.")
+    ] = None,
+    backbone: Annotated[
+        str | None, typer.Option("--backbone", metavar="NAME", help="The network, where there are several.")
+    ] = None,
+    repeat: Annotated[int, typer.Option("--repeat", metavar="N", help="Which repeat's weights.")] = 0,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "--out", metavar="DIR", help="Where files are written; exports/<suite>/winner if not "
+                     "given."),
+    ] = None,
+    data: Data = None,
+    results: Results = RESULTS,
+    json: Json = False,
+) -> None:
+    """Write the network that a finished suite recommends, to use elsewhere: weights, preprocessing, classes, a card and
+    a script. It is trained again, as no run keeps weights, and held against its record. Exit code 3: it is another."""
+    look_in(data)
+    from bench.commands.suites import Folders
+    from bench.commands.winner import write_winner
+    from bench.winner.choice import Wanted
+
+    wanted = Wanted(task, strategy, backbone, repeat)
+    raise typer.Exit(write_winner(suite, wanted, output, Folders(results, REPORTS), json))
+
+
 def compare(
     first: Annotated[str, typer.Argument(metavar="A", help="A suite's YAML file, or the name of one that ran.")],
     second: Annotated[

@@ -14,13 +14,13 @@ ROOMS = (
     "errors", "text", "memory", "places", "keys", "provenance", "fork_server", "catalogue", "spec", "metrics",
     "modalities", "store", "suite", "backbones", "network", "solve", "datasets", "strategies", "unpacking", "fetching",
     "planning", "engine.train", "engine.common", "engine.reuse", "engine.fleet", "engine.search", "engine.jobs",
-    "engine", "execute", "analysis", "gate", "report", "commands", "api", "cli_types", "cli_gate", "cli_travel", "cli",
-    "pytest_plugin", "__main__",
+    "engine", "execute", "analysis", "gate", "report", "winner", "commands", "api", "cli_types", "cli_gate",
+    "cli_travel", "cli", "pytest_plugin", "__main__",
 )  # fmt: skip
 
 
 # Torch's own code; everything else starts without it. A catalogue's entry imports its file here when it is built.
-ROOMS_WITH_TORCH = {"network", "solve", "engine", "execute"}  # with the rooms in them
+ROOMS_WITH_TORCH = {"network", "solve", "engine", "execute", "winner"}  # with the rooms in them
 FILES_WITH_TORCH = {
     "bench.modalities.pixels", "bench.modalities.crops", "bench.modalities.tokens", "bench.backbones.encoder_net",
     "bench.backbones.cifar_resnet_net", "bench.backbones.small_transformer_net", "bench.backbones.yamnet_net",

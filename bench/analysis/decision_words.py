@@ -25,7 +25,7 @@ def answer(found: Decisions, verdicts: list[Row]) -> list[str]:
         covered.setdefault(one.modality, []).append(one)
     for modality, tasks in covered.items():
         first = _of_all(found, modality, tasks)
-        told += [_what_to_take(found, first), _ways_on(found, first)] if first else [_by_task(found, modality, tasks)]
+        told += [what_to_take(found, first), _ways_on(found, first)] if first else [_by_task(found, modality, tasks)]
     left = sum(found.planned.values()) - len(found.tasks)
     told += [f"{plural(left, 'more task')} cannot be judged."] if left else []
     return [sentence for sentence in [*told, *_worth(found, verdicts)] if sentence]
@@ -50,7 +50,7 @@ def _of_modality(found: Decisions, modality: str) -> str:
     return f" of {MODALITIES[modality].example}s" if len(found.planned) > 1 else ""
 
 
-def _what_to_take(found: Decisions, one: Decision) -> str:
+def what_to_take(found: Decisions, one: Decision) -> str:
     over = _over(found, one)
     name, score = found.named(one.taken), f"{100 * one.mean:.1f}".replace("-", "−")
     if math.isnan(one.gives_up):

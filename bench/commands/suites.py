@@ -104,8 +104,9 @@ class Typed:
     finds: Finds = field(default_factory=Finds)
 
 
-def recalled(name: str, folders: Folders) -> Plan:
-    """The plan of a suite that has run here, by its name."""
+def recalled(name: str, folders: Folders, looks: bool = False) -> Plan:
+    """The plan of a suite that has run here, by its name. `looks`: for the files that it names, which are to be read
+    again; else it is enough to know what they came to then."""
     known = names_of_runs(folders)
     if not known:
         raise BenchError(f"unknown run {name!r}: no suite has run here yet (looked in {folders.results})")
@@ -116,7 +117,11 @@ def recalled(name: str, folders: Folders) -> Plan:
     loaded = replace(loaded, path=typed.suite or loaded.path)
     if typed.stand_in_for:
         loaded = rehearsal(loaded, typed.stand_in_for)
-    return make_plan(loaded, folders.results / ".cache", NO_LIMIT, typed.machine or PLAIN, typed.finds)
+    finds = None if looks else typed.finds
+    try:
+        return make_plan(loaded, folders.results / ".cache", NO_LIMIT, typed.machine or PLAIN, finds)
+    except MissingInputs as error:
+        raise BenchError(explain(error, loaded.path)) from error
 
 
 def typed_for(name: str, folders: Folders) -> Typed:

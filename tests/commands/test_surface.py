@@ -14,6 +14,7 @@ SURFACE = {
     "status": "SUITE --results --json",
     "show": "KEY --results --json",
     "report": "[SUITE] --results --reports --figures --json",
+    "winner": "SUITE --task --strategy --backbone --repeat --output --out --data --results --json",
     "export": "SUITE --to --output --uri --results --json",
     "compare": "A [B] --results-b --margin --results --reports --json",
     "splits export": "SUITE DIR --to --set --data --results --json",

@@ -28,6 +28,7 @@ from bench.planning.patterns import Pattern
 from bench.planning.precision import Choice
 from bench.provenance import version_of
 from bench.spec.job import FitSpec
+from bench.spec.parts import Head
 from bench.spec.refs import BackboneRef, DataRef, Engine, Keeps
 from bench.store import Record, Store
 from bench.store.results import SeenBefore
@@ -101,6 +102,9 @@ class Context:
     begins: Callable[[list[Record], int], None]
     announce: Callable[[Record], None]  # called with each record once it is on disk
     stopping: Callable[[], bool]  # True: finish the training at hand, start no other
+    # Given each final's trained network, which is another's a moment later, and the classifier that was computed for
+    # its features, where one was; None: records are all that stays.
+    hand_over: Callable[[FitSpec, Network, Head | None], None] | None = None
     notice: Callable[[str], None] = print  # something that a person should know
     pause: Callable[[], AbstractContextManager[None]] = nullcontext  # around what is part of no training's time
     engine: Engine = field(default_factory=Engine)

@@ -256,6 +256,9 @@ def _finish(final: _Final, outcome: Outcome, cost: Cost, trained: Trained, conte
             given["source"] = forgetting(final.spec, final.begin, trained, context)
         if context.similarity:
             given |= similarity(final.spec, final.begin, trained, context)
+        if context.hand_over is not None:
+            with trained.team.hold(trained.stream):
+                context.hand_over(final.spec, final.begin.network, None)
     result = FinalResult(
         **given,
         metric=data.test.metric,

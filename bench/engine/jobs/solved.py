@@ -221,6 +221,8 @@ def _classifier(spec: FitSpec, number: int, dead: Record, context: Context) -> F
     test = dataclasses.replace(matrix, features=features, images=data.test)
     scored = _score(head, test, None, _solve(spec))
     cost = _cost(spec, matrix, context, meter.read())
+    if context.hand_over is not None:
+        context.hand_over(spec, matrix.begin.network, head)
     further = None  # not part of its time, as in `finals.py`
     if data.shift is not None and not deployed:
         shift = dataclasses.replace(matrix, features=_features(matrix, data.shift, spec), images=data.shift)

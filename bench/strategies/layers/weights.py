@@ -48,6 +48,8 @@ def add_low_rank(module: nn.Module, names: list[str], made: type[LowRank], how: 
 
 def merge(module: nn.Module) -> None:
     """What was learned goes into the weights, and nothing is added any more."""
-    for layer in [m for m in module.modules() if parametrize.is_parametrized(m)]:
+    for layer in [m for m in module.modules() if parametrize.is_parametrized(m, "weight")]:
+        if not isinstance(layer.parametrizations.weight[0], LowRank):  # type: ignore[union-attr, index]
+            continue  # weight norm, say: the network's own
         with torch.no_grad():
             parametrize.remove_parametrizations(layer, "weight", leave_parametrized=True)
