@@ -34,6 +34,10 @@ class Progress:
         return {key: count for key, count in missing.items() if count}
 
     @property
+    def num_left(self) -> int:
+        return sum(self.left.values())
+
+    @property
     def blocked(self) -> int:
         """Records left that cannot be made, since the pretraining they need went wrong."""
         gone = {record.key for record in self.wrong if record.kind == "pretrain"}

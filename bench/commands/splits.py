@@ -18,6 +18,7 @@ from bench.datasets.base import Dataset
 from bench.datasets.sampling import Indices
 from bench.errors import NothingSelected
 from bench.keys import digest
+from bench.places import cache_of
 from bench.planning.plan import Cell, Plan
 from bench.spec.job import FitSpec
 from bench.spec.refs import DataRef
@@ -45,7 +46,7 @@ class Drawn:
 def export_splits(plan: Plan, folder: Path, to: Literal["csv", "json"], folders: Folders, json: bool) -> int:
     files: dict[str, bytes] = {}
     for label in dict.fromkeys(cell.dataset for cell in plan.cells):
-        found = drawn(plan, label, folders.results / ".cache")
+        found = drawn(plan, label, cache_of(folders.results))
         name = f"{re.sub(r'[^A-Za-z0-9_.+-]+', '_', label)}-{digest(label)[:6]}.{to}"
         if found:
             files[name] = (csv_of(found) if to == "csv" else json_of(found)).encode()

@@ -12,6 +12,7 @@ from bench.datasets.base import DatasetFacts
 from bench.errors import BenchError, MissingInputs, StoreError, unknown
 from bench.execute.placement import compute_capability, count_gpus
 from bench.execute.roots import Roots
+from bench.places import cache_of
 from bench.planning.enumerate import MAX_RUNS, make_plan
 from bench.planning.names import wrong_names
 from bench.planning.plan import DataSource, Finds, Plan
@@ -56,7 +57,7 @@ def plan_from_file(
     if how.stand_in_for:
         loaded = rehearsal(loaded, how.stand_in_for)
     machine = how.machine or _machine_of_last_run(loaded.suite.name, folders) or machine_here()
-    return make_plan(loaded, folders.results / ".cache", max_runs, machine)
+    return make_plan(loaded, cache_of(folders.results), max_runs, machine)
 
 
 def _machine_of_last_run(name: str, folders: Folders) -> Machine | None:
@@ -116,7 +117,7 @@ def recalled(name: str, folders: Folders) -> Plan:
     loaded = replace(loaded, path=typed.suite or loaded.path)
     if typed.stand_in_for:
         loaded = rehearsal(loaded, typed.stand_in_for)
-    return make_plan(loaded, folders.results / ".cache", NO_LIMIT, typed.machine or PLAIN, typed.finds)
+    return make_plan(loaded, cache_of(folders.results), NO_LIMIT, typed.machine or PLAIN, typed.finds)
 
 
 def typed_for(name: str, folders: Folders) -> Typed:
