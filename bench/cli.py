@@ -16,6 +16,7 @@ from bench.cli_types import (
     MAX_RUNS,
     REPORTS,
     RESULTS,
+    Budget,
     Cache,
     Data,
     Figures,
@@ -88,6 +89,7 @@ def run(
     filters: Filter = [],  # noqa: B006
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop.")] = False,
     shard: Shard = None,
+    budget: Budget = None,
     rerun: Annotated[
         Literal["failed", "all"] | None, typer.Option("--rerun", help="Make failed, or all, records again.")
     ] = None,
@@ -115,8 +117,8 @@ def run(
 
     options = RunOptions(
         suite=suite, folders=Folders(results, reports), overrides=tuple(overrides), filters=tuple(filters),
-        dry_run=dry_run, shard=shard, rerun=rerun, offline=offline, stand_in=stand_in, workers=workers, gpus=gpus,
-        threads=threads, timeout=timeout, max_runs=max_runs, json=json,
+        dry_run=dry_run, shard=shard, budget=budget, rerun=rerun, offline=offline, stand_in=stand_in, workers=workers,
+        gpus=gpus, threads=threads, timeout=timeout, max_runs=max_runs, json=json,
     )  # fmt: skip
     raise typer.Exit(command(options))
 

@@ -40,6 +40,9 @@ Timeout = Annotated[float | None, typer.Option(
 Shard = Annotated[str | None, typer.Option(
     "--shard", metavar="K/N", help="Only the Kth of N equal parts, for one of N processes; 0/N: the pretrainings."
 )]
+Budget = Annotated[str | None, typer.Option(
+    "--budget", metavar="TIME", help="End by then with as many repeats of all cells as fit: 30m, 2h, or 8gpuh."
+)]
 Cache = Annotated[Path | None, typer.Option(
     "--cache", metavar="DIR", help="Keep decoded data and features here, as on a node's own disk; before BENCH_CACHE."
 )]

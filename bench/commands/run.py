@@ -1,18 +1,21 @@
 """`bench run`: suite -> plan -> workers -> records -> table and report."""
 
+import math
 import os
-from dataclasses import dataclass, replace
+import time
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.commands.budget import Budgeted, read_budget
 from bench.commands.missing import explain, get
 from bench.commands.output import as_json, note, say, show, width
-from bench.commands.progress import Progress, read_progress
+from bench.commands.progress import Progress, read_progress, time_left
 from bench.commands.suites import Folders, How, machine_here, plan_from_file, remember
 from bench.errors import INCOMPLETE, SIGNALLED, BenchError, MissingInputs, StoreError
 from bench.execute.ahead import look_ahead, refuse_unfit, unfit_in_words
 from bench.execute.ledger import Summary
-from bench.execute.placement import choose_placement
+from bench.execute.placement import Placement, choose_placement
 from bench.execute.rerun import forget
 from bench.execute.roots import Roots
 from bench.execute.runner import run_plan
@@ -39,6 +42,7 @@ class RunOptions:
     filters: tuple[str, ...] = ()
     dry_run: bool = False
     shard: str | None = None  # `3/16`
+    budget: str | None = None  # `2h`
     rerun: str | None = None  # "failed" or "all"
     offline: bool = False
     stand_in: bool = False
@@ -49,18 +53,24 @@ class RunOptions:
     max_runs: int = 0
     json: bool = False
     text: str | None = None  # of the suite, where it is no file
+    began: float = field(default_factory=time.monotonic)
 
 
 def run(options: RunOptions) -> int:
     """The exit code. Everything that can be refused is refused before the first training."""
+    if options.budget is not None:
+        _check_budget(options)
     whole, stand_in_for = plan_with_all_it_needs(options)
     plan = part_taken(whole, options)
     if options.dry_run:
         from bench.commands.plan import show_plan
 
         return show_plan(plan, options.folders, options.json)
-    summary = train(whole, plan, options, stand_in_for)
     roots = options.folders.roots(plan.loaded.suite.name)
+    if options.budget is not None:
+        summary, plan = _train_within(whole, plan, options, stand_in_for)
+    else:
+        summary = train(whole, plan, options, stand_in_for)
     progress = read_progress(whole, roots)
     own, left_to_others = replace(progress, plan=plan), 0
     if options.shard is not None:
@@ -108,9 +118,41 @@ def _is_whole(progress: Progress, roots: Roots) -> bool:
     return not left and not progress.wrong
 
 
-def train(whole: Plan, plan: Plan, options: RunOptions, stand_in_for: tuple[str, ...] = ()) -> Summary:
+def _check_budget(options: RunOptions) -> None:
+    if options.shard is not None:
+        raise BenchError("--budget goes without --shard: each shard would end with other repeats")
+    if options.rerun is not None:
+        raise BenchError("--budget goes without --rerun: forget the records first, with --rerun alone")
+
+
+def _train_within(
+    whole: Plan, plan: Plan, options: RunOptions, stand_in_for: tuple[str, ...]
+) -> tuple[Summary, Plan]:
+    """What was done, and the repeats that it was about."""
+    assert options.budget is not None
+    placement = _placement(options)
+    deadline = options.began + read_budget(options.budget, placement)
+    roots = options.folders.roots(plan.loaded.suite.name)
+    is_measured = bool(time_left(read_progress(plan, roots)))
+    budgeted = Budgeted(
+        plan, len(placement.devices), deadline,
+        look=lambda part: read_progress(part, roots),
+        train=lambda part: train(whole, part, options, stand_in_for, deadline),
+        paces=look_ahead(plan, roots.cache, timed=not is_measured).seconds,
+    )  # fmt: skip
+    summary, num_whole = budgeted.run()
+    return summary, plan.repeats(max(1, num_whole))
+
+
+def _placement(options: RunOptions) -> Placement:
+    return choose_placement(options.workers, options.gpus, options.threads, options.timeout)
+
+
+def train(
+    whole: Plan, plan: Plan, options: RunOptions, stand_in_for: tuple[str, ...] = (), deadline: float = math.inf
+) -> Summary:
     """What is missing of `plan`, which may be a part of the `whole` that is remembered."""
-    placement = choose_placement(options.workers, options.gpus, options.threads, options.timeout)
+    placement = replace(_placement(options), deadline=deadline)
     roots = options.folders.roots(plan.loaded.suite.name)
     for store in (roots.store, roots.shared):
         store.check_writable()

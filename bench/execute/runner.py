@@ -5,6 +5,7 @@ The truth is on disk. The runner may be killed at any moment, and any number of 
 """
 
 import contextlib
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -53,7 +54,7 @@ def run_plan(
         for line in overlaps:
             display.say(line)
         ledger = Ledger(roots, titles_of(plan), work, missing, display)
-        runner = Runner(Pool(), backlog, ledger, stop, Patience(work, placement.timeout))
+        runner = Runner(Pool(), backlog, ledger, stop, Patience(work, placement.timeout), placement.deadline)
         orderly = False
         try:
             runner.start(_setups(plan, roots, placement, provenance))
@@ -103,6 +104,7 @@ class Runner:
     ledger: Ledger
     stop: StopSignals
     patience: Patience
+    deadline: float = math.inf  # of time.monotonic
     struck: set[str] = field(default_factory=set)  # records of trainings in which a device failed once
 
     def start(self, setups: list[Setup]) -> None:
@@ -121,7 +123,10 @@ class Runner:
                 self.pool.ask_to_stop()
                 if self.pool.busy():
                     display.say("stopping: trainings at hand are finished and written; once more stops at once")
-            stopping = summary.stopped_by is not None
+            if time.monotonic() >= self.deadline and not summary.is_out_of_time:
+                summary.is_out_of_time = True
+                self.pool.ask_to_stop()
+            stopping = summary.stopped_by is not None or summary.is_out_of_time
             if not stopping:
                 self._hand_out()
             if not self.pool.busy() and (stopping or not self.backlog.waiting):

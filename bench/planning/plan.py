@@ -152,6 +152,12 @@ class Plan:
         """What cells may share across shards, and none of the cells."""
         return replace(self, cells=(), jobs={key: job for key, job in self.jobs.items() if job.kind == "pretrain"})
 
+    def repeats(self, number: int) -> "Plan":
+        """Only the first so many of each cell."""
+        per_repeat = "pretrainings", "searches", "finals", "unchosen", "splits"
+        return self.of(tuple(replace(cell, **{name: getattr(cell, name)[:number] for name in per_repeat})
+                             for cell in self.cells))  # fmt: skip
+
     def of(self, cells: tuple[Cell, ...]) -> "Plan":
         """These alone, with what they need."""
         wanted = {key for cell in cells for key in (*cell.searches, *cell.finals, *cell.unchosen)}

@@ -5,8 +5,8 @@ import typer
 from bench.cli import app
 
 SURFACE = {
-    "run": "SUITE --set --filter --dry-run --shard --rerun --offline --stand-in --data --gpus --workers --threads --timeout "
-    "--max-runs --results --reports --cache --json",
+    "run": "SUITE --set --filter --dry-run --shard --budget --rerun --offline --stand-in --data --gpus --workers "
+    "--threads --timeout --max-runs --results --reports --cache --json",
     "plan": "SUITE --set --filter --data --results --json",
     "slurm": "SUITE --tasks --cap --gpus-per-task --cpus-per-task --time --set --filter --offline --data --max-runs "
     "--results --reports --cache",
