@@ -2,7 +2,8 @@
 
 The lever is repeats. A strategy that is left out cannot be compared, and one with fewer trials cannot be compared
 fairly; with fewer repeats every comparison stands, only less surely. So repeats go whole and in order, and one that
-does not fit is not begun. Where nothing is measured yet, the first repeat comes alone and says how many more fit.
+does not fit is not begun. The first repeat comes alone and measures how many more fit; then half of these come at a
+time, so that a wrong estimate is noticed before it has cost much.
 """
 
 import re
@@ -77,17 +78,17 @@ class Budgeted:
         """What was done, and how many repeats are whole."""
         summary, outlook = Summary(), self._outlook(self.look(self.plan), BETWEEN)
         self._say_what_fits(outlook)
-        while outlook.num_whole < len(self._parts) and not (summary.stopped_by or summary.is_out_of_time):
-            whole, fitting = outlook.num_whole, outlook.fitting(self.deadline - time.monotonic())
-            if whole and fitting <= whole:
+        while (whole := outlook.num_whole) < len(self._parts):
+            fitting = outlook.fitting(self.deadline - time.monotonic()) - whole
+            if whole and fitting <= 0:
                 break
+            at_once = max(1, fitting // 2) if summary.trainings else 1
             before = self.look(self.plan)
-            done = self.train(self.plan.repeats(max(1, fitting) if outlook.is_measured else whole + 1))
-            summary = summary.plus(done)
-            progress = self.look(self.plan)
-            outlook = self._outlook(progress, _between(before, progress, done))
-            if not done.trainings:  # what is left cannot be made
-                break
+            done = self.train(self.plan.repeats(whole + at_once))
+            summary, after = summary.plus(done), self.look(self.plan)
+            outlook = self._outlook(after, _between(before, after, done))
+            if done.stopped_by is not None or done.is_out_of_time or not done.trainings:
+                break  # the last: what is left cannot be made
         self._say_what_is_left(outlook)
         return summary, outlook.num_whole
 
@@ -129,7 +130,7 @@ class Budgeted:
             note(f"not even one repeat of all cells fits into {duration(room)}: it takes about "
                  f"{duration(outlook.seconds(1))}; cells are trained in the plan's order until the time is over")
         if not outlook.is_measured:
-            note("guessed from a short measurement: the first repeat comes alone and says how many more fit")
+            note("guessed from a short measurement; the first repeat comes alone and says how many more fit")
 
     def _say_what_is_left(self, outlook: Outlook) -> None:
         whole, every = outlook.num_whole, len(self._parts)
