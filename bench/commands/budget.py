@@ -99,9 +99,10 @@ class Budgeted:
 
     def _outlook(self, progress: Progress, between: float) -> Outlook:
         """`between`: seconds of each training beside its steps."""
-        jobs, estimator, took = self.plan.jobs, Estimator.of(self.plan), defaultdict(list)
-        for key, seconds in _seconds_of(progress).items():
-            took[self._likes[key]] += seconds
+        jobs, estimator = self.plan.jobs, Estimator.of(self.plan)
+        took: defaultdict[str, list[float]] = defaultdict(list)
+        for key, times in _seconds_of(progress).items():
+            took[self._likes[key]] += times
         speed, slowest = speed_of(progress, estimator), max(self.paces.values(), default=0.0)
         costs = {}
         for key, count in progress.left.items():
