@@ -25,7 +25,7 @@ from bench.analysis.frame import CELL, SuiteResults
 from bench.analysis.headline import Findings, headline, more
 from bench.commands.export import Format
 from bench.commands.export import write as write_export
-from bench.commands.run import RunOptions, plan_with_all_it_needs, train
+from bench.commands.run import RunOptions, part_taken, plan_with_all_it_needs, train
 from bench.commands.suites import Folders, plan_of
 from bench.errors import BenchError
 from bench.planning.enumerate import MAX_RUNS
@@ -167,7 +167,7 @@ def run(
     `workers=2`. With `reports` its page is written into that folder. What went wrong is a row with its status."""
     options = _options(suite, overrides, results, reports or REPORTS, **settings)
     whole, stand_in_for = plan_with_all_it_needs(options)
-    train(whole, whole.select(options.filters) if options.filters else whole, options, stand_in_for)
+    train(whole, part_taken(whole, options), options, stand_in_for)
     found = Results(_collected(whole, options.folders))
     if reports is not None:
         from bench.report import write

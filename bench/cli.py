@@ -16,6 +16,8 @@ from bench.cli_types import (
     MAX_RUNS,
     REPORTS,
     RESULTS,
+    Budget,
+    Cache,
     Data,
     Executor,
     Figures,
@@ -29,11 +31,13 @@ from bench.cli_types import (
     Results,
     RunOrSuite,
     Set,
+    Shard,
     SuiteOrRun,
     SuitePath,
     Threads,
     Timeout,
     Workers,
+    keep_in,
     look_in,
 )
 from bench.commands.endings import ending
@@ -45,6 +49,7 @@ NAME, SCRIPT = "python -m bench", "transfer-bench"
 ENVIRONMENT = " ".join([
     "Environment:",
     "BENCH_DATA: folders of data sets and weights (one:two), as --data.",
+    "BENCH_CACHE: a folder for decoded data and features, as --cache; beside the records if not set.",
     "XDG_CACHE_HOME: what is remembered of this machine, and downloads; ~/.cache if not set.",
     "HF_HUB_OFFLINE=1: fetch nothing, as --offline. HF_HOME, HF_HUB_CACHE, HF_DATASETS_CACHE:",
     "where the hub's files lie. HF_ENDPOINT: a mirror of the hub. CUDA_VISIBLE_DEVICES: which GPUs there are.",
@@ -86,6 +91,8 @@ def run(
     overrides: Set = [],  # noqa: B006  typer copies it
     filters: Filter = [],  # noqa: B006
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and stop.")] = False,
+    shard: Shard = None,
+    budget: Budget = None,
     rerun: Annotated[
         Literal["failed", "all"] | None, typer.Option("--rerun", help="Make failed, or all, records again.")
     ] = None,
@@ -103,18 +110,21 @@ def run(
     max_runs: MaxRuns = MAX_RUNS,
     results: Results = RESULTS,
     reports: Reports = REPORTS,
+    cache: Cache = None,
     json: Json = False,
 ) -> None:
     """Run what is missing of a suite, then print its table and write its report."""
     look_in(data)
+    keep_in(cache)
     from bench.commands.run import RunOptions
     from bench.commands.run import run as command
     from bench.commands.suites import Folders
 
     options = RunOptions(
         suite=suite, folders=Folders(results, reports), overrides=tuple(overrides), filters=tuple(filters),
-        dry_run=dry_run, rerun=rerun, offline=offline, stand_in=stand_in, workers=workers, gpus=gpus, threads=threads,
-        timeout=timeout, executor=executor, ray_address=ray_address, max_runs=max_runs, json=json,
+        dry_run=dry_run, shard=shard, budget=budget, rerun=rerun, offline=offline, stand_in=stand_in, workers=workers,
+        gpus=gpus, threads=threads, timeout=timeout, executor=executor, ray_address=ray_address, max_runs=max_runs,
+        json=json,
     )  # fmt: skip
     raise typer.Exit(command(options))
 
@@ -136,6 +146,36 @@ def plan(
     folders = Folders(results, REPORTS)
     made = plan_of(run_or_suite(suite, folders), overrides, folders)
     raise typer.Exit(show_plan(made.select(filters) if filters else made, folders, json))
+
+
+@app.command()
+def slurm(
+    suite: SuitePath,
+    tasks: Annotated[int, typer.Option("--tasks", min=1, help="How many tasks share the suite.")],
+    cap: Annotated[int | None, typer.Option("--cap", min=1, help="How many of them may run at once.")] = None,
+    gpus: Annotated[int | None, typer.Option("--gpus-per-task", min=1, help="GPUs of each.")] = None,
+    cpus: Annotated[int | None, typer.Option("--cpus-per-task", min=1, help="Cores of each.")] = None,
+    time: Annotated[str | None, typer.Option("--time", metavar="HH:MM:SS", help="Limit of each.")] = None,
+    overrides: Set = [],  # noqa: B006
+    filters: Filter = [],  # noqa: B006
+    offline: Offline = False,
+    data: Data = None,
+    max_runs: MaxRuns = MAX_RUNS,
+    results: Results = RESULTS,
+    reports: Reports = REPORTS,
+    cache: Cache = None,
+) -> None:
+    """Print a job array for Slurm's `sbatch`: a part of the suite for each task, one page in the end."""
+    look_in(data)
+    from bench.commands.run import RunOptions
+    from bench.commands.slurm import Tasks, show_script
+    from bench.commands.suites import Folders
+
+    options = RunOptions(
+        suite=suite, folders=Folders(results, reports), overrides=tuple(overrides), filters=tuple(filters),
+        offline=offline, max_runs=max_runs,
+    )  # fmt: skip
+    raise typer.Exit(show_script(options, Tasks(tasks, cap, gpus, cpus, time, data, cache)))
 
 
 @app.command()

@@ -43,6 +43,15 @@ RayAddress = Annotated[
 Timeout = Annotated[float | None, typer.Option(
     "--timeout", min=0.0, help="Seconds for one training; 0: no limit. Default: a day, or 20 times what was measured."
 )]
+Shard = Annotated[str | None, typer.Option(
+    "--shard", metavar="K/N", help="Only the Kth of N equal parts, for one of N processes; 0/N: the pretrainings."
+)]
+Budget = Annotated[str | None, typer.Option(
+    "--budget", metavar="TIME", help="End by then with as many repeats of all cells as fit: 30m, 2h, or 8gpuh."
+)]
+Cache = Annotated[Path | None, typer.Option(
+    "--cache", metavar="DIR", help="Keep decoded data and features here, as on a node's own disk; before BENCH_CACHE."
+)]
 Offline = Annotated[bool, typer.Option("--offline", help="Fetch nothing.")]
 
 RESULTS = Path("results")
@@ -56,3 +65,9 @@ def look_in(data: Path | None) -> None:
         if not data.is_dir():
             raise BenchError(f"--data {data}: no such folder")
         os.environ["BENCH_DATA"] = os.pathsep.join(filter(None, [str(data.absolute()), os.environ.get("BENCH_DATA")]))
+
+
+def keep_in(cache: Path | None) -> None:
+    """--cache for this process and all that it starts. The folder is made when something is kept."""
+    if cache is not None:
+        os.environ["BENCH_CACHE"] = str(cache.absolute())

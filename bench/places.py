@@ -3,11 +3,13 @@
 Nothing here is part of any key: what is found is named by its content.
 """
 
+import hashlib
 import os
 from pathlib import Path
 
 from bench.errors import nearest
 
+CACHE = "BENCH_CACHE"  # the environment variable: a folder; --cache goes before it
 DATA = "BENCH_DATA"  # the environment variable: folders; --data puts one before them
 
 MOST = 10_000  # names of a folder that are compared with a misspelt one
@@ -19,6 +21,16 @@ def machine_cache() -> Path | None:
         return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "transfer-bench"
     except RuntimeError:  # nobody's home
         return None
+
+
+def cache_of(results: Path) -> Path:
+    """Decoded data, features and the like for the runs of a results folder: in it, or in a folder of its own where
+    BENCH_CACHE says. Nothing there is needed once a record is written."""
+    given = os.environ.get(CACHE)
+    if not given:
+        return results / ".cache"
+    name = hashlib.sha256(str(results.absolute()).encode()).hexdigest()[:12]  # a gate empties the cache of its own
+    return Path(given).expanduser() / f"transfer-bench-{name}"
 
 
 def data_folders() -> list[Path]:

@@ -22,6 +22,9 @@ from bench.spec.refs import Training, arithmetic_key
 
 
 def show_plan(plan: Plan, folders: Folders, json: bool) -> int:
+    if not plan.cells:  # a shard may have none
+        say(f"no cell, {plan.num_trainings} pretrainings")
+        return 0
     summary = summarize(plan, folders)
     if json:
         as_json(summary)

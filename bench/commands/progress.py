@@ -34,6 +34,10 @@ class Progress:
         return {key: count for key, count in missing.items() if count}
 
     @property
+    def num_left(self) -> int:
+        return sum(self.left.values())
+
+    @property
     def blocked(self) -> int:
         """Records left that cannot be made, since the pretraining they need went wrong."""
         gone = {record.key for record in self.wrong if record.kind == "pretrain"}
@@ -66,7 +70,7 @@ def time_left(progress: Progress) -> str:
     if not left:
         return "nothing"
     estimator = Estimator.of(progress.plan)
-    speed = _speed(progress, estimator)
+    speed = speed_of(progress, estimator)
     if speed is None:
         return ""
     work = sum(estimator.work(progress.plan.jobs[key]) * count for key, count in left.items())
@@ -83,7 +87,7 @@ def guessed(progress: Progress, seconds: Mapping[str, float]) -> str:
     return f"about {duration(total)} here, guessed from a short measurement" if seconds else ""
 
 
-def _speed(progress: Progress, estimator: Estimator) -> float | None:
+def speed_of(progress: Progress, estimator: Estimator) -> float | None:
     """Work per second of one worker. A trial that left early counts for the steps that it took."""
     work = seconds = 0.0
     for job in progress.plan.jobs.values():

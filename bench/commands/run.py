@@ -1,13 +1,16 @@
 """`bench run`: suite -> plan -> workers -> records -> table and report."""
 
+import math
 import os
-from dataclasses import dataclass, replace
+import time
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from bench.commands.budget import Budgeted, read_budget
 from bench.commands.missing import explain, get
 from bench.commands.output import as_json, note, say, show, width
-from bench.commands.progress import read_progress
+from bench.commands.progress import Progress, read_progress, time_left
 from bench.commands.suites import Folders, How, machine_here, plan_from_file, remember
 from bench.errors import INCOMPLETE, SIGNALLED, BenchError, MissingInputs, StoreError
 from bench.execute.ahead import look_ahead, refuse_unfit, unfit_in_words
@@ -18,6 +21,7 @@ from bench.execute.roots import Roots
 from bench.execute.runner import run_plan
 from bench.planning.plan import Plan
 from bench.planning.precision import Machine
+from bench.planning.shards import part_of, read_shard
 from bench.planning.work import Estimator
 from bench.provenance import describe
 from bench.store.atomic import sweep
@@ -39,6 +43,8 @@ class RunOptions:
     overrides: tuple[str, ...] = ()
     filters: tuple[str, ...] = ()
     dry_run: bool = False
+    shard: str | None = None  # `3/16`
+    budget: str | None = None  # `2h`
     rerun: str | None = None  # "failed" or "all"
     offline: bool = False
     stand_in: bool = False
@@ -51,31 +57,64 @@ class RunOptions:
     max_runs: int = 0
     json: bool = False
     text: str | None = None  # of the suite, where it is no file
+    began: float = field(default_factory=time.monotonic)
 
 
 def run(options: RunOptions) -> int:
     """The exit code. Everything that can be refused is refused before the first training."""
+    if options.budget is not None:
+        _check_budget(options)
     whole, stand_in_for = plan_with_all_it_needs(options)
-    plan = whole.select(options.filters) if options.filters else whole
+    plan = part_taken(whole, options)
     if options.dry_run:
         from bench.commands.plan import show_plan
 
         return show_plan(plan, options.folders, options.json)
-    summary = train(whole, plan, options, stand_in_for)
     roots = options.folders.roots(plan.loaded.suite.name)
-    is_written = conclude(whole, roots, options, summary)
+    if options.budget is not None:
+        summary, plan = _train_within(whole, plan, options, stand_in_for)
+    else:
+        summary = train(whole, plan, options, stand_in_for)
+    progress = read_progress(whole, roots)
+    own, left_to_others = replace(progress, plan=plan), 0
+    if options.shard is not None:
+        asked = replace(progress, plan=_selected(whole, options))
+        left_to_others = asked.num_left - own.num_left
+    if left_to_others:
+        _tell_of_shard(own, left_to_others, options, summary)
+    is_written = left_to_others > 0 or conclude(whole, roots, options, summary)
+    _tell_of_end(summary)
     if summary.stopped_by is not None:
         return SIGNALLED + summary.stopped_by
-    is_whole = _is_whole(whole, plan, roots)
-    return 0 if is_written and is_whole and not summary.failed else INCOMPLETE
+    return 0 if is_written and _is_whole(own, roots) and not summary.failed else INCOMPLETE
 
 
-def _is_whole(whole: Plan, plan: Plan, roots: Roots) -> bool:
+def part_taken(whole: Plan, options: RunOptions) -> Plan:
+    """What of the suite this run is about."""
+    asked = _selected(whole, options)
+    return part_of(asked, read_shard(options.shard)) if options.shard is not None else asked
+
+
+def _selected(whole: Plan, options: RunOptions) -> Plan:
+    return whole.select(options.filters) if options.filters else whole
+
+
+def _tell_of_shard(own: Progress, left_to_others: int, options: RunOptions, summary: Summary) -> None:
+    """A page of what one shard has done would be a page of gaps."""
+    planned = own.plan.num_trainings
+    if options.json:
+        as_json({"trainings": summary.trainings, "failed": summary.failed, "blocked": summary.blocked, "report": None,
+                 "shard": options.shard, "left": own.num_left, "left_to_others": left_to_others})  # fmt: skip
+        return
+    say(f"shard {options.shard}: {planned - own.num_left} of {planned} records, {summary.trainings} trainings in this "
+        f"run; {left_to_others} records are left to other shards, and the last one to end writes the page")
+
+
+def _is_whole(progress: Progress, roots: Roots) -> bool:
     """As the disk says, not the ledger: all that was asked for has a record, and none of them went wrong, nor is
-    contradicted by one of the `whole` suite."""
-    progress = replace(read_progress(whole, roots), plan=plan)
-    left, blocked = sum(progress.left.values()), progress.blocked
-    asked = f"of the {plan.num_trainings} records asked for"
+    contradicted by another of the suite."""
+    left, blocked = progress.num_left, progress.blocked
+    asked = f"of the {progress.plan.num_trainings} records asked for"
     if left > blocked:
         note(f"{left - blocked} {asked} are not in {roots.results}; run the same command again to make them")
     if blocked:
@@ -83,10 +122,38 @@ def _is_whole(whole: Plan, plan: Plan, roots: Roots) -> bool:
     return not left and not progress.wrong
 
 
-def train(whole: Plan, plan: Plan, options: RunOptions, stand_in_for: tuple[str, ...] = ()) -> Summary:
-    """What is missing of `plan`, which may be a part of the `whole` that is remembered."""
+def _check_budget(options: RunOptions) -> None:
+    if options.shard is not None:
+        raise BenchError("--budget goes without --shard: each shard would end with other repeats")
+    if options.rerun is not None:
+        raise BenchError("--budget goes without --rerun: forget the records first, with --rerun alone")
+
+
+def _train_within(
+    whole: Plan, plan: Plan, options: RunOptions, stand_in_for: tuple[str, ...]
+) -> tuple[Summary, Plan]:
+    """What was done, and the repeats that it was about."""
+    assert options.budget is not None
     roots = options.folders.roots(plan.loaded.suite.name)
     placement = _placement(plan, roots, options)
+    deadline = options.began + read_budget(options.budget, placement)
+    is_measured = bool(time_left(read_progress(plan, roots)))
+    budgeted = Budgeted(
+        plan, len(placement.devices), deadline,
+        look=lambda part: read_progress(part, roots),
+        train=lambda part: train(whole, part, options, stand_in_for, deadline),
+        paces=look_ahead(plan, roots.cache, timed=not is_measured).seconds,
+    )  # fmt: skip
+    summary, num_whole = budgeted.run()
+    return summary, plan.repeats(max(1, num_whole))
+
+
+def train(
+    whole: Plan, plan: Plan, options: RunOptions, stand_in_for: tuple[str, ...] = (), deadline: float = math.inf
+) -> Summary:
+    """What is missing of `plan`, which may be a part of the `whole` that is remembered."""
+    roots = options.folders.roots(plan.loaded.suite.name)
+    placement = replace(_placement(plan, roots, options), deadline=deadline)
     for store in (roots.store, roots.shared):
         store.check_writable()
     sweep(roots.cache)
@@ -181,11 +248,14 @@ def conclude(plan: Plan, roots: Roots, options: RunOptions, summary: Summary) ->
             say(f"report: {report}")
     for line in results.refusals:
         note(line)
+    return report is not None
+
+
+def _tell_of_end(summary: Summary) -> None:
     if summary.blocked:
         note(f"{summary.blocked} jobs were left out because the pretraining they need has failed")
     if summary.stopped_by is not None:
         note("stopped; run the same command again to go on")
-    return report is not None
 
 
 def _printable(results: "SuiteResults") -> "SuiteResults":

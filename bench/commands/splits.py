@@ -15,6 +15,7 @@ from bench.datasets.split_lists import POOL, Entry, Lists, Part, plain, table_of
 from bench.errors import NothingSelected
 from bench.execute.ingest import whole
 from bench.keys import digest
+from bench.places import cache_of
 from bench.planning.plan import Cell, Plan
 from bench.spec.job import FitSpec
 
@@ -22,7 +23,7 @@ from bench.spec.job import FitSpec
 def export_splits(plan: Plan, folder: Path, to: Literal["csv", "json"], folders: Folders, as_data: bool) -> int:
     files: dict[str, bytes] = {}
     for label in dict.fromkeys(cell.dataset for cell in plan.cells):
-        found = drawn(plan, label, folders.results / ".cache")
+        found = drawn(plan, label, cache_of(folders.results))
         name = f"{re.sub(r'[^A-Za-z0-9_.+-]+', '_', label)}-{digest(label)[:6]}.{to}"
         if found:
             files[name] = (table_of(label, found) if to == "csv" else _json_of(label, found)).encode()

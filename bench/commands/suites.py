@@ -12,6 +12,7 @@ from bench.datasets.base import DatasetFacts
 from bench.errors import BenchError, MissingInputs, StoreError, unknown
 from bench.execute.placement import compute_capability, count_gpus
 from bench.execute.roots import Roots
+from bench.places import cache_of
 from bench.planning.enumerate import MAX_RUNS, make_plan
 from bench.planning.names import wrong_names
 from bench.planning.plan import DataSource, Finds, Plan
@@ -56,7 +57,7 @@ def plan_from_file(
     if how.stand_in_for:
         loaded = rehearsal(loaded, how.stand_in_for)
     machine = how.machine or _machine_of_last_run(loaded.suite.name, folders) or machine_here()
-    return make_plan(loaded, folders.results / ".cache", max_runs, machine)
+    return make_plan(loaded, cache_of(folders.results), max_runs, machine)
 
 
 def _machine_of_last_run(name: str, folders: Folders) -> Machine | None:
@@ -119,7 +120,7 @@ def recalled(name: str, folders: Folders, looks: bool = False) -> Plan:
         loaded = rehearsal(loaded, typed.stand_in_for)
     finds = None if looks else typed.finds
     try:
-        return make_plan(loaded, folders.results / ".cache", NO_LIMIT, typed.machine or PLAIN, finds)
+        return make_plan(loaded, cache_of(folders.results), NO_LIMIT, typed.machine or PLAIN, finds)
     except MissingInputs as error:
         raise BenchError(explain(error, loaded.path)) from error
 

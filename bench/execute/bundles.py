@@ -19,6 +19,7 @@ class Backlog:
 
     def __init__(self, jobs: Iterable[Job], groups: Iterable[tuple[Job, ...]]) -> None:
         """`jobs`: in the plan's order. `groups`: those that may train together; every job is in one."""
+        groups = list(groups)
         self._order = sorted(jobs, key=_rank)  # a job's place in it is its turn
         self.left = {job.key: turn for turn, job in enumerate(self._order)}
         self.waiting: set[str] = set()  # held by another runner when last looked at
@@ -27,7 +28,12 @@ class Backlog:
         self._alone: set[str] = set()  # jobs in which a death could not be told from another's
         self._ready: defaultdict[str, set[int]] = defaultdict(set)  # group -> turns
         self._next: list[int] = []  # a heap of turns; some were handed out with an earlier one of their group
-        self._lacks = {job.key: self.left.keys() & set(job.needs) for job in self._order}  # needs not met yet
+        # Needs not met yet, its own and its group's: of a group that goes together none goes ahead, whoever else met
+        # some of them, for another fleet would round otherwise.
+        self._lacks: dict[str, set[str]] = {}
+        for group in groups:
+            needs = {need for job in group for need in job.needs}
+            self._lacks |= {job.key: self.left.keys() & needs for job in group}
         self._users: defaultdict[str, list[Job]] = defaultdict(list)
         for job in self._order:
             for need in self._lacks[job.key]:
@@ -70,10 +76,10 @@ class Backlog:
         """Nothing more is to be done about it. `is_usable`: its users find what they need."""
         del self.left[job.key]
         self.waiting.discard(job.key)
-        if is_usable:
-            for user in self._users[job.key]:
+        for user in self._users[job.key]:
+            if is_usable or job.key not in user.needs:
                 self._lacks[user.key].remove(job.key)
-                if not self._lacks[user.key]:
+                if not self._lacks[user.key] and user.key in self.left:
                     self.put(user)
 
 

@@ -13,9 +13,16 @@ from bench.store.record import went_wrong
 @dataclass
 class Summary:
     trainings: int = 0  # done in this run
+    seconds: float = 0.0  # of workers on these
     failed: int = 0
     blocked: int = 0  # jobs whose pretraining failed
     stopped_by: int | None = None  # signal number
+    is_out_of_time: bool = False  # the run stopped at its deadline
+
+    def plus(self, later: "Summary") -> "Summary":
+        """`later`: of a run that went on from here."""
+        return Summary(self.trainings + later.trainings, self.seconds + later.seconds, self.failed + later.failed,
+                       later.blocked, later.stopped_by, later.is_out_of_time)  # fmt: skip
 
 
 @dataclass
@@ -39,6 +46,7 @@ class Ledger:
 
     def count(self, job: Job, message: Recorded, seconds: float) -> None:
         self.summary.trainings += 1
+        self.summary.seconds += seconds
         self.summary.failed += went_wrong(message)
         if message.error and message.status in ("failed", "oom"):
             line = f"{self.titles[job.key]}: {message.status}: {message.error.splitlines()[0]}"

@@ -1,5 +1,6 @@
 """Which devices this run uses, decided without importing torch and checked before anything starts."""
 
+import math
 import os
 import shutil
 import subprocess
@@ -20,6 +21,7 @@ class Placement:
     threads: int = 1
     timeout: float | None = None  # seconds for one training; 0: no limit; None: a generous one
     executor: Executor[Any] = field(default_factory=Pool, compare=False)  # who holds the workers
+    deadline: float = math.inf  # of time.monotonic: no training begins after it
 
 
 def choose_placement(

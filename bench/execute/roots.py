@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.errors import StoreError
+from bench.places import cache_of
 from bench.planning.plan import Plan
 from bench.spec.job import FitSpec, Job
 from bench.store import Record, Store, blobs
@@ -30,7 +31,7 @@ class Roots:
 
     @property
     def cache(self) -> Path:
-        return self.results / ".cache"
+        return cache_of(self.results)
 
     def ingredients(self, search_key: str) -> Path:
         """Of soups: weights that trials leave until the final has them."""

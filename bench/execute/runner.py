@@ -5,6 +5,7 @@ The truth is on disk. The runner may be killed at any moment, and any number of 
 """
 
 import contextlib
+import math
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -56,7 +57,8 @@ def run_plan(
         for line in overlaps:
             display.say(line)
         ledger = Ledger(roots, titles_of(plan), work, missing, display)
-        runner = Runner(placement.executor, backlog, ledger, stop, Patience(work, placement.timeout))
+        patience = Patience(work, placement.timeout)
+        runner = Runner(placement.executor, backlog, ledger, stop, patience, placement.deadline)
         orderly = False
         try:
             runner.start(_setups(plan, roots, placement, provenance))
@@ -108,6 +110,7 @@ class Runner(Generic[W]):
     ledger: Ledger
     stop: StopSignals
     patience: Patience
+    deadline: float = math.inf  # of time.monotonic
     struck: set[str] = field(default_factory=set)  # records of trainings in which a device failed once
     losses: Counter[str] = field(default_factory=Counter)  # job -> machines that went away during it
 
@@ -127,7 +130,10 @@ class Runner(Generic[W]):
                 self.pool.ask_to_stop()
                 if self.pool.busy():
                     display.say("stopping: trainings at hand are finished and written; once more stops at once")
-            stopping = summary.stopped_by is not None
+            if time.monotonic() >= self.deadline and not summary.is_out_of_time:
+                summary.is_out_of_time = True
+                self.pool.ask_to_stop()
+            stopping = summary.stopped_by is not None or summary.is_out_of_time
             if not stopping:
                 self._hand_out()
             if not self.pool.busy() and (stopping or not self.backlog.waiting):

@@ -31,7 +31,7 @@ from bench.execute.messages import (
     Wanted,
 )
 from bench.fork_server import STOPPING
-from bench.places import machine_cache
+from bench.places import cache_of, machine_cache
 from bench.spec.job import Job, PretrainSpec
 from bench.store import Store
 from bench.store.atomic import explain
@@ -93,7 +93,7 @@ def make_context(setup: Setup, pipe: "Connection[Message, Bundle | str]") -> Con
     context = Context(
         store=Store(setup.results / setup.suite),
         shared=Store(setup.results / "pretrained"),
-        cache=setup.results / ".cache",
+        cache=cache_of(setup.results),
         device=device,
         engine=setup.engine,
         keeps=setup.keeps,
@@ -165,7 +165,9 @@ def _do(bundle: Bundle, context: Context) -> Message:
         ours: list[Job] = []
         for job in bundle.jobs:
             store = context.shared if isinstance(job.spec, PretrainSpec) else context.store
-            if locks.enter_context(store.lock(job.key)):
+            # Behind a job that another runner holds, none is taken: it is about to take them, and half a fleet would
+            # round otherwise than the whole.
+            if not held and locks.enter_context(store.lock(job.key)):
                 ours.append(job)
             else:
                 held.append(job.key)

@@ -165,14 +165,25 @@ class Plan:
         cells = tuple(cell for cell in self.cells if all(test(cell) for test in tests))
         if not cells:
             raise NothingSelected("the filter leaves none of the suite's " + f"{len(self.cells)} cells")
-        return self._of(cells)
+        return self.of(cells)
 
     def without_mistakes(self) -> "Plan":
         """Only what is ranked."""
         right = tuple(cell for cell in self.cells if not cell.pitfall)
-        return self._of(right) if len(right) < len(self.cells) else self
+        return self.of(right) if len(right) < len(self.cells) else self
 
-    def _of(self, cells: tuple[Cell, ...]) -> "Plan":
+    def pretrainings(self) -> "Plan":
+        """What cells may share across shards, and none of the cells."""
+        return replace(self, cells=(), jobs={key: job for key, job in self.jobs.items() if job.kind == "pretrain"})
+
+    def repeats(self, number: int) -> "Plan":
+        """Only the first so many of each cell."""
+        per_repeat = "pretrainings", "searches", "finals", "unchosen", "splits"
+        return self.of(tuple(replace(cell, **{name: getattr(cell, name)[:number] for name in per_repeat})
+                             for cell in self.cells))  # fmt: skip
+
+    def of(self, cells: tuple[Cell, ...]) -> "Plan":
+        """These alone, with what they need."""
         wanted = {key for cell in cells for key in (*cell.searches, *cell.finals, *cell.unchosen)}
         for key, job in reversed(self.jobs.items()):  # users before what they need
             if key in wanted:

@@ -5,9 +5,11 @@ import typer
 from bench.cli import app
 
 SURFACE = {
-    "run": "SUITE --set --filter --dry-run --rerun --offline --stand-in --data --gpus --workers --threads --timeout "
-    "--executor --ray-address --max-runs --results --reports --json",
+    "run": "SUITE --set --filter --dry-run --shard --budget --rerun --offline --stand-in --data --gpus --workers "
+    "--threads --timeout --executor --ray-address --max-runs --results --reports --cache --json",
     "plan": "SUITE --set --filter --data --results --json",
+    "slurm": "SUITE --tasks --cap --gpus-per-task --cpus-per-task --time --set --filter --offline --data --max-runs "
+    "--results --reports --cache",
     "fetch": "SUITE --set --data --results",
     "list": "WHAT [NAME] --timm --results --json",
     "init": "DATA --output --force",

@@ -39,10 +39,18 @@ def test_a_group_goes_together_at_the_turn_of_its_first(backlog):
     left, jobs = backlog
     assert taken(left) == ["ac", "b"]
     left.remove(jobs["c"], is_usable=True)
-    assert taken(left) == ["f"]
+    assert taken(left) == []  # f waits for d
     for key in "ba":
         left.remove(jobs[key], is_usable=True)
-    assert taken(left) == ["d", "e"]
+    assert taken(left) == ["df", "e"]
+
+
+def test_a_group_goes_without_one_that_never_can(backlog):
+    left, jobs = backlog
+    taken(left)
+    left.remove(jobs["c"], is_usable=True)
+    left.remove(jobs["a"], is_usable=False)
+    assert taken(left) == ["f"]
 
 
 def test_the_turn_of_a_job_that_went_along_brings_no_other_forward():
