@@ -28,10 +28,6 @@ class NoWorkers(BenchError):
     exit_code = INCOMPLETE
 
 
-class NoRoom(Exception):
-    """There is no machine to put a worker on, now that one is gone."""
-
-
 @dataclass(frozen=True)
 class Announced:
     """What a worker has said that it is at."""
@@ -104,6 +100,7 @@ class Executor(Protocol[W]):
     workers: list[W]
 
     def idle(self) -> list[W]:
+        """Those that can be given a bundle."""
         return [worker for worker in self.workers if worker.bundle is None]
 
     def busy(self) -> list[W]:
@@ -118,7 +115,7 @@ class Executor(Protocol[W]):
         """What came in; waits for the first, so many seconds at most."""
 
     def replace(self, worker: W) -> W:
-        """A new process in the place of a dead one. Raises NoRoom where its machine is gone and no other is free."""
+        """A new process in the place of a dead one. It is idle when it is ready."""
 
     def renew(self, worker: W) -> W:
         """A process that has done nothing yet, in the place of one that waits for a job."""

@@ -9,20 +9,20 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import ray
-from ray.exceptions import RayError, RayTaskError
+from ray.exceptions import RayActorError, RayError, RayTaskError
 
 from bench.errors import StoreError
-from bench.execute.executor import GRACE, Died, Executor, NoRoom, NoWorkers, Worker
+from bench.execute.executor import GRACE, Died, Executor, NoWorkers, Worker
 from bench.execute.messages import Broken, Bundle, Done, Message, Setup, Stuck
 from bench.execute.parcels import Made, Parcels, Thing, pieces
-from bench.execute.ray_node import Fault, Lacks, LogEnd, Node, Reply, Sheet
+from bench.execute.ray_node import Born, Fault, Lacks, LogEnd, Node, Reply, Sheet
 from bench.store import atomic
 
 PLACE = 60.0  # seconds in which a worker has to find a place on the cluster
-AGAIN = 15.0  # the same, once its node is gone: others wait meanwhile
 IN_MEMORY = 8  # things that stay in the cluster's memory for the next node that lacks them
 
 Sent = list[tuple[str, list[Any]]]  # the files of a thing, in pieces
@@ -34,6 +34,7 @@ class RayWorker(Worker):
     call: Any = None  # whose answer is awaited
     held: tuple[str, ...] = ()  # keys of the bundle's jobs that another runner is at
     locks: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+    is_there: bool = True  # on a node
     is_lost: bool = False
 
 
@@ -51,22 +52,31 @@ class RayPool(Executor[RayWorker]):
         """Returns once every node has imported all it needs."""
         actors = [(setup, self._actor(setup)) for setup in setups]
         try:
-            placed, absent = _placed([actor for _, actor in actors], PLACE)
+            placed = [actor.is_placed.remote() for _, actor in actors]
+            absent = len(ray.wait(placed, num_returns=len(placed), timeout=PLACE)[1])
             if absent:
                 free = ", ".join(f"{size:g} {name}" for name, size in ray.available_resources().items()
                                  if name in ("CPU", "GPU")) or "nothing"  # fmt: skip
                 raise NoWorkers(f"{absent} of {len(actors)} workers found no place within {PLACE:g} s; "
                                 f"free in the cluster: {free}")
-            ray.get([actor.begin.remote() for _, actor in actors])
+            born: list[list[Born]] = ray.get([actor.begin.remote() for _, actor in actors])
         except RayError as error:
             raise NoWorkers(f"workers cannot be started: {_first_line(error)}") from error
-        self.workers = [RayWorker(setup, f"a process on {host}", actor=actor)
-                        for (setup, actor), host in zip(actors, placed, strict=True)]  # fmt: skip
+        self.workers = [RayWorker(setup, one.name, actor=actor)
+                        for (setup, actor), (one,) in zip(actors, born, strict=True)]  # fmt: skip
 
     def _actor(self, setup: Setup) -> Any:
         """Ray shows it one GPU, or its share of one, and keeps so many CPUs free for it."""
         gpus = 1 / self.each_gpu if setup.device.startswith("cuda") else 0
         return ray.remote(Node).options(num_cpus=setup.threads, num_gpus=gpus).remote(setup)
+
+    def idle(self) -> list[RayWorker]:
+        """Where nobody is on a node any more, the first to find one is waited for. Raises NoWorkers where none does."""
+        if not any(worker.is_there for worker in self.workers):
+            calls = [worker.call for worker in self.workers]
+            if not calls or not ray.wait(calls, timeout=PLACE)[0]:
+                raise NoWorkers(f"all nodes are gone, and none with room for a worker has joined within {PLACE:g} s")
+        return [worker for worker in super().idle() if worker.is_there]
 
     def give(self, worker: RayWorker, bundle: Bundle) -> None:
         worker.takes(bundle)
@@ -93,7 +103,8 @@ class RayPool(Executor[RayWorker]):
             try:
                 replies: list[Reply] = ray.get(call)
             except RayError as error:
-                yield from self._lost(worker, _first_line(error))
+                gone = isinstance(error, RayActorError)  # what Ray says of that may be many lines
+                yield from self._lost(worker, f"it is gone\n{error}" if gone else _first_line(error))
                 continue
             for reply in replies:
                 yield from self._heard(worker, reply)
@@ -110,9 +121,9 @@ class RayPool(Executor[RayWorker]):
                 if not place.exists():
                     atomic.write_bytes(place, content)
             case LogEnd(content):
-                worker.setup.log.parent.mkdir(parents=True, exist_ok=True)
-                with worker.setup.log.open("ab") as log:
-                    log.write(content)
+                _append(worker.setup.log, content)
+            case Born(name):
+                worker.name, worker.is_there = name, True
             case Fault(reason):
                 worker.fault = reason
             case Lacks(things):
@@ -133,7 +144,9 @@ class RayPool(Executor[RayWorker]):
         worker.is_lost = True
         worker.locks.close()
         _end(worker.actor)
-        yield worker, Died(None, lost=f"lost {worker.name.removeprefix('a process on ')}: {reason}")
+        _append(worker.setup.log, f"{reason}\n".encode())
+        told = next(iter(reason.splitlines()), "")
+        yield worker, Died(None, lost=f"lost {worker.name.removeprefix('a process on ')}: {told}")
 
     def _sent(self, thing: Thing) -> Sent:
         """In the cluster's memory, from where each node that wants it takes it once."""
@@ -151,14 +164,10 @@ class RayPool(Executor[RayWorker]):
         return self._in_memory[str(path)]
 
     def replace(self, worker: RayWorker) -> RayWorker:
+        """Where its node is gone, the fresh one is idle as soon as it is on another, which may join at any time."""
         fresh = RayWorker(worker.setup, worker.name, vain=worker.vain, actor=worker.actor)
         if worker.is_lost:
-            fresh.actor = self._actor(worker.setup)
-            placed, absent = _placed([fresh.actor], AGAIN)
-            if absent:
-                _end(fresh.actor)
-                raise NoRoom
-            fresh.name = f"a process on {placed[0]}"
+            fresh.actor, fresh.is_there = self._actor(worker.setup), False
             fresh.call = fresh.actor.begin.remote()
         else:
             fresh.call = fresh.actor.replace.remote()
@@ -184,7 +193,7 @@ class RayPool(Executor[RayWorker]):
 
     def close(self, now: bool) -> None:
         """What is at hand is not waited for: an orderly end has come to its end before."""
-        ends = [worker.actor.end.remote() for worker in self.workers]
+        ends = [worker.actor.end.remote() for worker in self.workers if worker.is_there]
         with contextlib.suppress(RayError):
             if ends:
                 ray.wait(ends, num_returns=len(ends), timeout=GRACE)
@@ -193,11 +202,10 @@ class RayPool(Executor[RayWorker]):
             worker.locks.close()
 
 
-def _placed(actors: list[Any], seconds: float) -> tuple[list[str], int]:
-    """The hosts of those that run by then, and how many do not."""
-    asked = [actor.host.remote() for actor in actors]
-    ready, absent = ray.wait(asked, num_returns=len(asked), timeout=seconds)
-    return ([] if absent else ray.get(asked)), len(absent)
+def _append(log: Path, content: bytes) -> None:
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as file:
+        file.write(content)
 
 
 def _end(actor: Any) -> None:

@@ -46,6 +46,11 @@ def look() -> Seen:
 
 
 @dataclass(frozen=True)
+class Born:
+    name: str  # of the worker, for a person
+
+
+@dataclass(frozen=True)
 class Lacks:
     things: tuple[Thing, ...]
 
@@ -70,7 +75,7 @@ class Sheet:
     content: bytes
 
 
-Reply = Message | Died | Made | Lacks | Fault | LogEnd | Sheet
+Reply = Message | Died | Born | Made | Lacks | Fault | LogEnd | Sheet
 
 
 def node_folder() -> Path:
@@ -104,12 +109,12 @@ class Node:
         self.sent: set[str] = set()  # keys of records, and names of sheets, that are known where the order came from
         self.whole: set[Path] = set()  # things that were looked at
 
-    def host(self) -> str:
-        return socket.gethostname()
+    def is_placed(self) -> bool:
+        return True
 
     def begin(self) -> list[Reply]:
         self.pool.start([self.setup])
-        return []
+        return [Born(f"a process on {socket.gethostname()}")]
 
     def take(self, order: Order) -> list[Reply]:
         self._forget_work()

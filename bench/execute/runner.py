@@ -15,7 +15,7 @@ from typing import Any, Generic
 from bench.errors import StoreError
 from bench.execute.bundles import Backlog, bundles
 from bench.execute.display import Display
-from bench.execute.executor import GRACE, Announced, Died, Executor, NoRoom, NoWorkers, W, tail
+from bench.execute.executor import GRACE, Announced, Died, Executor, NoWorkers, W, tail
 from bench.execute.ingest import images_at_hand, ingest, whole
 from bench.execute.ledger import Ledger, Summary
 from bench.execute.messages import Broken, Bundle, Done, Lost, Notice, Paused, Recorded, Setup, Starting, Stuck
@@ -214,6 +214,7 @@ class Runner(Generic[W]):
                 return
             self._take_back(worker, bundle, [])
             self.ledger.say(bundle.jobs[0], f"{reason}; handed out again")
+        worker.vain += not worker.announced.company
         self._refill(worker, reason)
 
     def _bury(self, worker: W, reason: str) -> None:
@@ -237,10 +238,9 @@ class Runner(Generic[W]):
     def _refill(self, worker: W, reason: str) -> None:
         """A fresh worker in the place of a dead one, where that makes sense and is possible."""
         if self.ledger.summary.stopped_by is None and worker.vain < VAIN_STARTS:
-            with contextlib.suppress(NoRoom):
-                self.pool.replace(worker)
-                return
-        self._give_up(worker, reason)
+            self.pool.replace(worker)
+        else:
+            self._give_up(worker, reason)
 
     def _strike(self, job: Job, record_key: str, reason: str) -> None:
         """A device failed, perhaps by this training. It is tried once more, by itself, in a fresh process, which has

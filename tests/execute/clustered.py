@@ -59,7 +59,8 @@ def clustered(folder, num, cpus=1):
 
 def environment(folder):
     return {"PYTHONPATH": str(REPOSITORY), "XDG_CACHE_HOME": str(folder / "home"), "HF_HUB_OFFLINE": "1",
-            "CUDA_VISIBLE_DEVICES": "", "RAY_worker_niceness": "0", "COLUMNS": "100"}  # fmt: skip
+            "CUDA_VISIBLE_DEVICES": "", "RAY_worker_niceness": "0", "RAY_raylet_start_wait_time_s": "180",
+            "COLUMNS": "100"}  # fmt: skip
 
 
 def started(folder, place, *arguments):

@@ -2,9 +2,9 @@
 
 import pytest
 
-from bench.execute.executor import Died, NoRoom, NoWorkers
-from bench.execute.runner import LOSSES
-from tests.execute.played import Played, begins, statuses
+from bench.execute.executor import Died, NoWorkers
+from bench.execute.runner import LOSSES, VAIN_STARTS
+from tests.execute.played import begins, statuses
 from tests.execute.running import TRAININGS
 
 GONE = Died(None, lost="lost node-7: it does not answer")
@@ -52,23 +52,16 @@ def test_a_job_that_takes_one_machine_after_another_along_is_treated_as_a_crash(
     )  # fmt: skip
 
 
-@pytest.fixture
-def full(monkeypatch):
-    """No machine is free for a worker whose own is gone."""
-
-    def replace(pool, worker):
-        raise NoRoom
-
-    monkeypatch.setattr(Played, "replace", replace)
-
-
-def test_others_go_on_where_there_is_no_room_for_another(stage, full):
-    stage.once(lambda worker: [GONE])
+def test_places_whose_machines_go_away_one_after_another_are_given_up(stage):
+    """Each before it trained anything."""
+    stage.play = lambda worker: [GONE] if worker.setup.log.name == "worker-1.log" else stage.do(worker)
     assert stage.run(workers=2).trainings == TRAININGS
+    assert stage.started == 1 + VAIN_STARTS
     assert any("going on without a worker on cpu: lost node-7" in line for line in stage.lines)
 
 
-def test_the_last_one_to_go_ends_the_run(stage, full):
+def test_the_last_one_to_go_ends_the_run(stage):
+    stage.speakers = lambda pool: list(pool.workers)  # idle ones too
     stage.play = lambda worker: [GONE]
     with pytest.raises(NoWorkers, match="no worker lives long enough to train: lost node-7"):
-        stage.run(workers=2)
+        stage.run()
