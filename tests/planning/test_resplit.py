@@ -49,7 +49,7 @@ def test_a_small_set_of_one_split_is_divided_in_every_repeat(plan, divided):
         assert [ref.as_read for ref in refs] == 2 * [cell.declared.data]
     assert {cell.splits for cell in made.cells} == {made.cells[0].splits}  # of no strategy and no budget
     assert len(set(made.cells[0].splits)) == 2
-    assert made.data_notes == ["tiny: divided 60 / 103 by us anew in every repeat, stratified."]
+    assert made.notes == ["tiny: divided 60 / 103 by us anew in every repeat, stratified."]
 
 
 def test_the_suite_s_seed_moves_the_divisions(plan, divided):
@@ -66,7 +66,7 @@ def test_many_test_images_move_a_score_too_little(request, plan, divided):
 def test_a_word_of_the_suite_goes_before(plan, divided):
     made = plan(told(OWN, "false"))
     assert not any(cell.splits for cell in made.cells)
-    assert made.data_notes == ["tiny: split by us."]
+    assert made.notes == ["tiny: split by us."]
 
 
 def test_a_set_with_a_test_split_keeps_it_and_its_keys(plan, refused, tiny):
@@ -81,10 +81,10 @@ def test_a_set_with_a_test_split_keeps_it_and_its_keys(plan, refused, tiny):
 def test_one_search_for_all_repeats_needs_one_test_split(plan, refused, divided):
     made = plan(SMALL)
     assert not any(cell.splits for cell in made.cells)
-    assert made.data_notes == [
+    assert made.notes == [
         "tiny: split by us.", "tiny: all repeats share one test split, because one search serves all of them."
     ]  # fmt: skip
-    assert plan(told(SMALL, "false")).data_notes == ["tiny: split by us."]
+    assert plan(told(SMALL, "false")).notes == ["tiny: split by us."]
     assert refused(told(SMALL, "true")) == [
         "3:61: datasets[0].test.resplit: 'tiny': `resplit: true` needs `search: {scope: repeat}`: one search for all "
         "repeats would learn from examples that other repeats test on"
