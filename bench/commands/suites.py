@@ -194,9 +194,8 @@ def reads_no_record(plan: Plan, store: Store) -> str:
     if not records or any(key in records for job in plan.jobs.values() for key in job.record_keys):
         return ""
     found = f"none of the {len(records)} records in {store.root} is of this suite as it is planned now"
-    specs = [record.spec.get("data") for record in records.values() if record.kind == "final"]
-    shared = [data for data in specs if isinstance(data, dict) and data.get("split") is None]
-    if any(cell.splits for cell in plan.cells) and len(shared) == len(specs):
+    finals = [record for record in records.values() if record.kind == "final"]
+    if any(cell.splits for cell in plan.cells) and all(one.asked.data.split is None for one in finals):
         return f"{found}: they are of one shared test split; `test: {{resplit: false}}` in the suite reads them"
     return found
 
