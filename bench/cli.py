@@ -13,7 +13,6 @@ from bench import __version__
 from bench.cli_gate import baseline_app, gate
 from bench.cli_travel import compare, export, splits_app
 from bench.cli_types import (
-    MAX_RUNS,
     REPORTS,
     RESULTS,
     Data,
@@ -33,6 +32,7 @@ from bench.cli_types import (
     Timeout,
     Workers,
     look_in,
+    most_trainings,
 )
 from bench.commands.endings import ending
 from bench.commands.output import flush, note, say
@@ -95,7 +95,7 @@ def run(
     workers: Workers = None,
     threads: Threads = None,
     timeout: Timeout = None,
-    max_runs: MaxRuns = MAX_RUNS,
+    max_runs: MaxRuns = None,
     results: Results = RESULTS,
     reports: Reports = REPORTS,
     json: Json = False,
@@ -107,9 +107,9 @@ def run(
     from bench.commands.suites import Folders
 
     options = RunOptions(
-        suite=suite, folders=Folders(results, reports), overrides=tuple(overrides), filters=tuple(filters),
-        dry_run=dry_run, rerun=rerun, offline=offline, stand_in=stand_in, workers=workers, gpus=gpus, threads=threads,
-        timeout=timeout, max_runs=max_runs, json=json,
+        suite=suite, folders=Folders(results, reports), overrides=(*overrides, *most_trainings(max_runs)),
+        filters=tuple(filters), dry_run=dry_run, rerun=rerun, offline=offline, stand_in=stand_in, workers=workers,
+        gpus=gpus, threads=threads, timeout=timeout, json=json,
     )  # fmt: skip
     raise typer.Exit(command(options))
 

@@ -44,7 +44,6 @@ class RunOptions:
     gpus: int | None = None
     threads: int | None = None
     timeout: float | None = None
-    max_runs: int = 0
     json: bool = False
     text: str | None = None  # of the suite, where it is no file
 
@@ -58,7 +57,8 @@ def run(options: RunOptions) -> int:
 
         return show_plan(plan, options.folders, options.json)
     summary = train(whole, plan, options, stand_in_for)
-    roots = options.folders.roots(plan.loaded.suite.name)
+    roots = replace(options.folders.roots(plan.loaded.suite.name), seen=summary.seen)
+    roots = replace(roots, seen=roots.look())
     is_written = conclude(whole, roots, options, summary)
     if summary.stopped_by is not None:
         return SIGNALLED + summary.stopped_by
@@ -92,7 +92,9 @@ def train(whole: Plan, plan: Plan, options: RunOptions, stand_in_for: tuple[str,
         note(line)
     remember(whole, options.overrides, options.folders, stand_in_for)
     if options.rerun is not None:
-        forget(whole, plan, roots, everything=options.rerun == "all")
+        looked = replace(roots, seen=roots.look())
+        if not forget(whole, plan, looked, everything=options.rerun == "all"):
+            roots = looked
     stood_in = {"stand_in": list(plan.loaded.stand_ins)} if plan.loaded.stand_ins else {}
     return run_plan(plan, roots, Estimator.of(plan).work, placement, {**describe(), **stood_in})
 
@@ -105,7 +107,7 @@ def plan_with_all_it_needs(options: RunOptions) -> tuple[Plan, tuple[str, ...]]:
 
     def made(stand_in_for: tuple[str, ...] = ()) -> Plan:
         how = How(machine, stand_in_for, options.text)
-        return plan_from_file(options.suite, options.overrides, options.folders, options.max_runs, how)
+        return plan_from_file(options.suite, options.overrides, options.folders, how)
 
     try:
         return made(), ()
@@ -126,7 +128,7 @@ def conclude(plan: Plan, roots: Roots, options: RunOptions, summary: Summary) ->
     from bench.analysis.tables import terminal_table
     from bench.report import write
 
-    results = collect(plan, roots.store, roots.shared)
+    results = collect(plan, roots.store, roots.shared, roots.seen)
     report: Path | None = options.folders.report(results.name)
     try:
         write(results, options.folders.report(results.name))

@@ -92,7 +92,7 @@ class Folded(Record):
 
     @property
     def asked(self) -> FitAsked:  # type: ignore[override]
-        return self.point if self.kind != "final" else FitAsked.model_validate(self.spec)
+        return _fit_asked(self.row.asked)
 
     @property
     def point(self) -> PointAsked:  # type: ignore[override]
@@ -115,10 +115,8 @@ def fold(record: Record) -> Folded:
     told = {name: value for name, value in asked.plain().items() if name not in ("number", "hyper")}
     point = {name: record.spec[name] for name in ("number", "hyper") if record.kind in ("trial", "unchosen")}
     more = {name: record.spec[name] for name in ("rate_factor",) if name in record.spec}
-    return Folded(Row(
-        record.key, record.kind, record.status, _text(record.error), _text(point), _text(record.result), _text(record.cost),
-        _text({**told, **more}), _text(record.saw), _text(record.provenance),
-    ))  # fmt: skip
+    texts = (record.error, point, record.result, record.cost, {**told, **more}, record.saw, record.provenance)
+    return Folded(Row(record.key, record.kind, record.status, *map(_text, texts)))
 
 
 def _made(part: type[F], text: str) -> F:
@@ -130,6 +128,11 @@ def _made(part: type[F], text: str) -> F:
 
 def _text(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"), allow_nan=False)
+
+
+@lru_cache(maxsize=1024)
+def _fit_asked(text: str) -> FitAsked:
+    return FitAsked.model_validate(_parsed(text))
 
 
 @lru_cache(maxsize=1024)

@@ -121,6 +121,7 @@ class _Writer:
                 self.database.execute(line)
             self.database.execute("INSERT INTO made_by VALUES (?)", [code_digest()])
         self.ids: dict[str, int] = {text: one for one, text in self.database.execute("SELECT id, text FROM texts")}
+        self.unused = max(self.ids.values(), default=0) + 1
 
     def add(self, known: list[Known]) -> None:
         rows = []
@@ -131,7 +132,7 @@ class _Writer:
 
     def _id(self, text: str) -> int:
         if text not in self.ids:
-            self.ids[text] = len(self.ids)
+            self.ids[text], self.unused = self.unused, self.unused + 1
             self.database.execute("INSERT INTO texts VALUES (?, ?)", [self.ids[text], text])
         return self.ids[text]
 

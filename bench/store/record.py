@@ -103,7 +103,7 @@ class Record:
         """(steps, step budget) of a trial that its search did not let train to its end."""
         if self.kind != "trial" or self.trial is None:
             return None
-        steps, budget = self.trial.steps, self.point.training.steps
+        steps, budget = self.trial.steps, self.asked.training.steps
         return (steps, budget) if steps is not None and budget is not None and steps < budget else None
 
     def check(self) -> None:

@@ -36,6 +36,21 @@ class Damaged:
         return f"{self.path}: {self.reason}"
 
 
+@dataclass(frozen=True)
+class Scanned:
+    """What lay in a suite's store and in the one that suites share, when somebody looked. A command looks once, and
+    again where it changed something."""
+
+    own: dict[str, Record]
+    shared: dict[str, Record]
+    damaged: tuple[Damaged, ...]
+    damaged_shared: tuple[Damaged, ...]
+
+    @property
+    def records(self) -> dict[str, Record]:
+        return {**self.own, **self.shared}
+
+
 class Store:
     """The records of one suite. Any number of processes may share the folder."""
 
@@ -140,6 +155,10 @@ class Store:
                 yield Damaged(folder, f"cannot be read: {atomic.explain(error)}")
                 continue
             yield from (load(path, known) for path in paths if not _PREDICTIONS.fullmatch(path.name))
+
+    def scan_with(self, shared: "Store") -> Scanned:
+        (records, damaged), (pretrained, damaged_shared) = self.scan(), shared.scan()
+        return Scanned(records, pretrained, tuple(damaged), tuple(damaged_shared))
 
     @contextmanager
     def lock(self, key: str) -> Iterator[bool]:

@@ -28,4 +28,4 @@ Positives = Annotated[
 Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 Below1 = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
 Whole = Annotated[int, BeforeValidator(whole)]
-Count = Annotated[int, Field(gt=0), BeforeValidator(whole)]
+Count = Annotated[int, Field(gt=0, le=10**9), BeforeValidator(whole)]  # more of anything is a slip of the hand

@@ -23,7 +23,6 @@ from tests.commands.fabricate import record_of
 
 BUDGETS = (2, 3, 5, 8, 12)  # labels per class; of four data sets, so 20 tasks
 PER_CELL = 45  # records: 5 repeats with 8 trials and a final each
-LIMIT = "10000000"  # of --max-runs
 SUITE = """\
 name: many
 datasets:
@@ -36,6 +35,7 @@ training: {{steps: 24, batch_size: 16, evaluations: 2}}
 search: {{trials: 8, validation: {{folds: 2}}}}
 engine: {{precision: fp32}}
 repeats: 5
+max_runs: 10000000
 """
 COMMANDS = {
     "status": ["status", "many"],
@@ -64,7 +64,7 @@ def suite_of(num_records: int) -> str:
 
 def planned(folder: Path) -> tuple[Plan, Folders]:
     folders = Folders(folder / "results", folder / "reports")
-    return plan_from_file(folder / "many.yaml", (), folders, int(LIMIT)), folders
+    return plan_from_file(folder / "many.yaml", (), folders), folders
 
 
 def fill(folder: Path, part: int, parts: int) -> int:
