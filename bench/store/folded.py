@@ -49,20 +49,20 @@ class Folded(Record):
     row: Row
 
     @property
-    def spec(self) -> dict[str, Any]:  # type: ignore[override]
+    def spec(self) -> dict[str, Any]:
         """What readers ask of it, no more."""
         return {**_read(self.row.asked), **json.loads(self.row.point)}
 
     @property
-    def result(self) -> dict[str, Any]:  # type: ignore[override]
+    def result(self) -> dict[str, Any]:
         return dict(json.loads(self.row.result))
 
     @property
-    def cost(self) -> dict[str, Any]:  # type: ignore[override]
+    def cost(self) -> dict[str, Any]:
         return dict(json.loads(self.row.cost))
 
     @property
-    def provenance(self) -> dict[str, Any]:  # type: ignore[override]
+    def provenance(self) -> dict[str, Any]:
         return _read(self.row.provenance)
 
     @property
@@ -71,35 +71,35 @@ class Folded(Record):
         return dataset, weights
 
     @property
-    def trial(self) -> TrialResult | None:  # type: ignore[override]
+    def trial(self) -> TrialResult | None:
         return self._scored(TrialResult)
 
     @property
-    def final(self) -> FinalResult | None:  # type: ignore[override]
+    def final(self) -> FinalResult | None:
         return self._scored(FinalResult)
 
     @property
-    def pretraining(self) -> PretrainResult | None:  # type: ignore[override]
+    def pretraining(self) -> PretrainResult | None:
         return self._scored(PretrainResult)
 
     @property
-    def unscored(self) -> Unscored:  # type: ignore[override]
+    def unscored(self) -> Unscored:
         return self.final or _made(Unscored, self.row.result)
 
     @property
-    def spent(self) -> Cost:  # type: ignore[override]
+    def spent(self) -> Cost:
         return _made(Cost, self.row.cost)
 
     @property
-    def asked(self) -> FitAsked:  # type: ignore[override]
+    def asked(self) -> FitAsked:
         return _fit_asked(self.row.asked)
 
     @property
-    def point(self) -> PointAsked:  # type: ignore[override]
+    def point(self) -> PointAsked:
         return PointAsked.model_validate(self.spec)
 
     @property
-    def learned(self) -> PretrainAsked:  # type: ignore[override]
+    def learned(self) -> PretrainAsked:
         return PretrainAsked.model_validate(self.spec)
 
     def failed(self, error: str) -> Record:

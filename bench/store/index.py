@@ -23,7 +23,7 @@ NAME = "index.sqlite"
 FEWEST = 1000  # records without a row that are worth a new file
 SHARE = 0.01  # and of all of them
 BUFFER = 10_000  # rows that are kept back before anything is written
-SHARED = Row._fields[-3:]  # texts that stand in a table of their own
+SHARED = 3  # so many of a row's last texts stand in a table of their own
 COLUMNS = (*Row._fields, "checksum", "seal")
 TABLES = (
     "CREATE TABLE made_by (code TEXT)",
@@ -61,7 +61,7 @@ class Index:
         """A record that was read of these bytes, and checked."""
         row, checksum = fold(record).row, sealed.checksum_of(data)
         assert checksum is not None, "else it would not have been read"
-        row = row._replace(**{name: self._once(getattr(row, name)) for name in SHARED})
+        row = row._replace(asked=self._once(row.asked), saw=self._once(row.saw), provenance=self._once(row.provenance))
         self._num_new += 1
         self._new.append((row, checksum))
         if len(self._new) >= BUFFER:
@@ -87,7 +87,7 @@ class Index:
                 texts = {one: self._once(text) for one, text in database.execute("SELECT id, text FROM texts")}
                 rows = database.execute(f"SELECT {', '.join(COLUMNS)} FROM records ORDER BY key")
                 for *own, asked, saw, provenance, checksum, seal in rows if self._is_sound else ():
-                    row = Row(*own, texts[asked], texts[saw], texts[provenance])
+                    row = Row._make([*own, texts[asked], texts[saw], texts[provenance]])
                     if _seal((row, checksum)) == seal:
                         yield row, checksum
         except (sqlite3.Error, ValueError, TypeError, KeyError):
@@ -126,7 +126,7 @@ class _Writer:
     def add(self, known: list[Known]) -> None:
         rows = []
         for row, checksum in known:
-            rows.append((*row[:-len(SHARED)], *map(self._id, row[-len(SHARED):]), checksum, _seal((row, checksum))))
+            rows.append((*row[:-SHARED], *map(self._id, row[-SHARED:]), checksum, _seal((row, checksum))))
         marks = ", ".join("?" * len(COLUMNS))
         self.database.executemany(f"INSERT OR REPLACE INTO records VALUES ({marks})", rows)
 

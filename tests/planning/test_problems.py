@@ -121,7 +121,7 @@ def test_too_many_trainings(plan):
         plan(overrides=["max_runs=29"])
     with pytest.raises(SuiteError, match="make 48 trainings"):
         plan(SMALL.replace("scope: cell, ", ""), ["max_runs=47"])
-    with pytest.raises(SuiteError, match=r"repeats: .*1000000000"):
+    with pytest.raises(SuiteError, match="repeats=1e12: expected at most 1,000,000,000, got 1,000,000,000,000"):
         plan(overrides=["repeats=1e12"])
 
 
