@@ -23,12 +23,12 @@ from bench.analysis.cells import cell_summary, records
 from bench.analysis.comparison import Scores
 from bench.analysis.frame import CELL, SuiteResults
 from bench.analysis.headline import Findings, headline, more
+from bench.cli_types import most_trainings
 from bench.commands.export import Format
 from bench.commands.export import write as write_export
 from bench.commands.run import RunOptions, part_taken, plan_with_all_it_needs, train
 from bench.commands.suites import Folders, plan_of
 from bench.errors import BenchError
-from bench.planning.enumerate import MAX_RUNS
 from bench.planning.plan import Plan
 
 RESULTS, REPORTS = Path("results"), Path("reports")
@@ -189,8 +189,9 @@ def _options(
 ) -> RunOptions:
     path, text = (NAMELESS, _as_text(suite)) if isinstance(suite, Mapping) else (Path(suite), None)
     folders = Folders(Path(results), Path(reports))
-    given = {"max_runs": MAX_RUNS, **settings, "filters": tuple(settings.get("filters", ()))}
-    return RunOptions(path, folders, tuple(overrides), text=text, **given)
+    typed = (*overrides, *most_trainings(settings.pop("max_runs", None)))
+    given = {**settings, "filters": tuple(settings.get("filters", ()))}
+    return RunOptions(path, folders, typed, text=text, **given)
 
 
 def _as_text(suite: Mapping[str, Any]) -> str:
