@@ -23,7 +23,6 @@ from bench.analysis.cells import cell_summary, records
 from bench.analysis.comparison import Scores
 from bench.analysis.frame import CELL, SuiteResults
 from bench.analysis.headline import Findings, headline, more
-from bench.cli_types import most_trainings
 from bench.commands.export import Format
 from bench.commands.export import write as write_export
 from bench.commands.run import RunOptions, part_taken, plan_with_all_it_needs, train
@@ -189,7 +188,8 @@ def _options(
 ) -> RunOptions:
     path, text = (NAMELESS, _as_text(suite)) if isinstance(suite, Mapping) else (Path(suite), None)
     folders = Folders(Path(results), Path(reports))
-    typed = (*overrides, *most_trainings(settings.pop("max_runs", None)))
+    max_runs = settings.pop("max_runs", None)
+    typed = (*overrides, *([] if max_runs is None else [f"max_runs={max_runs}"]))
     given = {**settings, "filters": tuple(settings.get("filters", ()))}
     return RunOptions(path, folders, typed, text=text, **given)
 
