@@ -28,7 +28,6 @@ from bench.commands.export import write as write_export
 from bench.commands.run import RunOptions, part_taken, plan_with_all_it_needs, train
 from bench.commands.suites import Folders, plan_of
 from bench.errors import BenchError
-from bench.planning.enumerate import MAX_RUNS
 from bench.planning.plan import Plan
 
 RESULTS, REPORTS = Path("results"), Path("reports")
@@ -189,8 +188,10 @@ def _options(
 ) -> RunOptions:
     path, text = (NAMELESS, _as_text(suite)) if isinstance(suite, Mapping) else (Path(suite), None)
     folders = Folders(Path(results), Path(reports))
-    given = {"max_runs": MAX_RUNS, **settings, "filters": tuple(settings.get("filters", ()))}
-    return RunOptions(path, folders, tuple(overrides), text=text, **given)
+    max_runs = settings.pop("max_runs", None)
+    typed = (*overrides, *([] if max_runs is None else [f"max_runs={max_runs}"]))
+    given = {**settings, "filters": tuple(settings.get("filters", ()))}
+    return RunOptions(path, folders, typed, text=text, **given)
 
 
 def _as_text(suite: Mapping[str, Any]) -> str:

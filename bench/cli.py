@@ -13,7 +13,6 @@ from bench import __version__
 from bench.cli_gate import baseline_app, gate
 from bench.cli_travel import compare, export, splits_app, winner
 from bench.cli_types import (
-    MAX_RUNS,
     REPORTS,
     RESULTS,
     Budget,
@@ -39,6 +38,7 @@ from bench.cli_types import (
     Workers,
     keep_in,
     look_in,
+    most_trainings,
 )
 from bench.commands.endings import ending
 from bench.commands.output import flush, note, say
@@ -107,7 +107,7 @@ def run(
     timeout: Timeout = None,
     executor: Executor = "local",
     ray_address: RayAddress = "auto",
-    max_runs: MaxRuns = MAX_RUNS,
+    max_runs: MaxRuns = None,
     results: Results = RESULTS,
     reports: Reports = REPORTS,
     cache: Cache = None,
@@ -121,10 +121,10 @@ def run(
     from bench.commands.suites import Folders
 
     options = RunOptions(
-        suite=suite, folders=Folders(results, reports), overrides=tuple(overrides), filters=tuple(filters),
-        dry_run=dry_run, shard=shard, budget=budget, rerun=rerun, offline=offline, stand_in=stand_in, workers=workers,
-        gpus=gpus, threads=threads, timeout=timeout, executor=executor, ray_address=ray_address, max_runs=max_runs,
-        json=json,
+        suite=suite, folders=Folders(results, reports), overrides=(*overrides, *most_trainings(max_runs)),
+        filters=tuple(filters), dry_run=dry_run, shard=shard, budget=budget, rerun=rerun, offline=offline,
+        stand_in=stand_in, workers=workers, gpus=gpus, threads=threads, timeout=timeout, executor=executor,
+        ray_address=ray_address, json=json,
     )  # fmt: skip
     raise typer.Exit(command(options))
 
@@ -160,7 +160,7 @@ def slurm(
     filters: Filter = [],  # noqa: B006
     offline: Offline = False,
     data: Data = None,
-    max_runs: MaxRuns = MAX_RUNS,
+    max_runs: MaxRuns = None,
     results: Results = RESULTS,
     reports: Reports = REPORTS,
     cache: Cache = None,
@@ -172,8 +172,8 @@ def slurm(
     from bench.commands.suites import Folders
 
     options = RunOptions(
-        suite=suite, folders=Folders(results, reports), overrides=tuple(overrides), filters=tuple(filters),
-        offline=offline, max_runs=max_runs,
+        suite=suite, folders=Folders(results, reports), overrides=(*overrides, *most_trainings(max_runs)),
+        filters=tuple(filters), offline=offline,
     )  # fmt: skip
     raise typer.Exit(show_script(options, Tasks(tasks, cap, gpus, cpus, time, data, cache)))
 

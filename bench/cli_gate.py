@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from bench.cli_types import (
-    MAX_RUNS,
     REPORTS,
     RESULTS,
     Data,
@@ -117,7 +116,7 @@ def _run(
     (overrides, offline), (gpus, workers, threads, timeout) = how, placed
     return RunOptions(
         suite, Folders(*folders), tuple(overrides), offline=offline, gpus=gpus, workers=workers, threads=threads,
-        timeout=timeout, max_runs=MAX_RUNS,
+        timeout=timeout,
     )  # fmt: skip
 
 

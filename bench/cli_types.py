@@ -29,7 +29,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Data = Annotated[
     Path | None, typer.Option("--data", metavar="DIR", help="Where data sets and weights lie, before BENCH_DATA.")
 ]
-MaxRuns = Annotated[int, typer.Option("--max-runs", metavar="N", help="Refuse suites of more trainings.")]
+MaxRuns = Annotated[
+    int | None, typer.Option("--max-runs", metavar="N", help="Trainings that are allowed: --set max_runs=N.")
+]
 
 Gpus = Annotated[int | None, typer.Option("--gpus", min=0, help="How many GPUs to use; 0: the CPU.")]
 Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Processes, in all or per GPU.")]
@@ -56,7 +58,11 @@ Offline = Annotated[bool, typer.Option("--offline", help="Fetch nothing.")]
 
 RESULTS = Path("results")
 REPORTS = Path("reports")
-MAX_RUNS = 20_000
+
+
+def most_trainings(max_runs: int | None) -> tuple[str, ...]:
+    """As an override."""
+    return () if max_runs is None else (f"max_runs={max_runs}",)
 
 
 def look_in(data: Path | None) -> None:

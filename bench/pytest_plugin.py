@@ -71,12 +71,11 @@ class SuiteFile(pytest.File):
     def _options(self) -> Any:
         from bench.commands.run import RunOptions
         from bench.commands.suites import Folders
-        from bench.planning.enumerate import MAX_RUNS
 
         option = self.config.getoption
         folders = Folders(Path(option("--bench-results")), Path(option("--bench-reports")))
         self._results = folders.results
-        return RunOptions(Path(option("--bench-suite")), folders, max_runs=MAX_RUNS)
+        return RunOptions(Path(option("--bench-suite")), folders)
 
     def verdicts(self) -> "tuple[GateResult | None, dict[str, Verdict]]":
         """By the names of cells; measured when first asked for, once."""

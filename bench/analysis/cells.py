@@ -39,7 +39,8 @@ class Counts:
 
 
 def records(frame: pd.DataFrame) -> list[Row]:
-    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+    names, columns = list(map(str, frame.columns)), [frame[name].tolist() for name in frame.columns]
+    return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
 
 
 def finite_rows(rows: list[Row], column: str) -> list[Row]:

@@ -23,19 +23,19 @@ from bench.planning.stand_in import MARK
 from bench.spec.job import FitSpec, PretrainSpec, trial_key
 from bench.spec.recipe import Recipe
 from bench.spec.refs import Weights
-from bench.store import Record, Store
+from bench.store import Record, Scanned, Store
 from bench.store.predictions import Claims, Kept
-from bench.store.results import Cost, Fields, FinalResult, Logical, Measured, Rung, Unscored
+from bench.store.results import Cost, Fields, FinalResult, Logical, Measured, Rung, TrialResult, Unscored
 from bench.store.samples import KeptSamples, path_of
 from bench.text import encodable
 
 NAN = math.nan
 
 
-def collect(plan: Plan, store: Store, shared: Store) -> SuiteResults:
-    own, damaged = store.scan()
-    pretrained, damaged_shared = shared.scan()
-    records = agreeing(plan, {**own, **pretrained})
+def collect(plan: Plan, store: Store, shared: Store, seen: Scanned | None = None) -> SuiteResults:
+    """`seen`: their records, where somebody looked a moment ago."""
+    seen = seen or store.scan_with(shared)
+    records = agreeing(plan, seen.records)
     suite = plan.loaded.suite
     right = [cell for cell in plan.cells if not cell.pitfall]
     wrong = [cell for cell in plan.cells if cell.pitfall]
@@ -56,7 +56,7 @@ def collect(plan: Plan, store: Store, shared: Store) -> SuiteResults:
                                        for row in _trials(plan, cell, records)]),
         planned=len(wanted),
         provenance=_environments(used),
-        damaged=sorted(str(d) for d in [*damaged, *damaged_shared]),
+        damaged=sorted(str(d) for d in [*seen.damaged, *seen.damaged_shared]),
         overlaps=_overlaps(plan, records),
         lists=plan.told_of_lists,
         notes=[*_notes(plan), *_twice(plan, records)],
@@ -128,6 +128,7 @@ def _finals(plan: Plan, cell: Cell, records: dict[str, Record], store: Store) ->
         final = record.final if record is not None else None
         chosen = record.unscored if record is not None else Unscored()
         source = final.source if final is not None else None
+        cost = record.spent if record is not None else None
         told = (("source", "original"), ("refitted", "refitted"))
         rows.append({
             **_cell_columns(cell, spec),
@@ -157,14 +158,14 @@ def _finals(plan: Plan, cell: Cell, records: dict[str, Record], store: Store) ->
             "lr_edge": chosen.lr_edge,
             "penalty_edge": final.penalty_edge if final is not None else "",
             **_search_columns([records[one] for one in search.record_keys if one in records]),
-            **_numbers(record.spent.logical if record is not None else None, *Logical.model_fields),
+            **_numbers(cost and cost.logical, *Logical.model_fields),
             **{f"{column}_before": _number(source and source.before, name) for column, name in told},
             **{f"{column}_after": _number(source and source.after, name) for column, name in told},
             "distance": final.distance if final is not None else None,
             "forecast": final.forecast if final is not None else None,
             "lesson": ", then ".join(one.label for one in cell.lessons),
             "weights": _weights(plan, cell).identity,
-            **_cost_columns(record, spec),
+            **_cost_columns(cost, spec),
             "predictions": _predictions(store, key, final, cell.num_classes),
             "key": key,
         })
@@ -233,24 +234,26 @@ def _trials(plan: Plan, cell: Cell, records: dict[str, Record]) -> list[dict[str
         assert isinstance(spec, FitSpec)
         final = records.get(cell.finals[repeat])
         chosen = final.unscored.trial if final is not None else None
+        of_cell = _cell_columns(cell, spec)
         cohort = {number: place for place, asked in enumerate(_cohorts(spec)) for number in asked}
         for number in range(spec.search.trials):
             record = records.get(trial_key(search_key, number))
             if record is None:
                 continue
+            hyper, trial, cost = record.point.hyper, record.trial, record.spent
             rows.append({
-                **_cell_columns(cell, spec),
+                **of_cell,
                 "repeat": spec.repeat,
                 "number": number,
                 "status": record.status,
-                **_numbers(record.point.hyper, "lr", "weight_decay"),
-                "options": _options_text(record.point.hyper.options),
-                **_numbers(record.trial, "score", "loss", "collapsed", "num_validation"),
+                **_numbers(hyper, "lr", "weight_decay"),
+                "options": _options_text(hyper.options),
+                **_numbers(trial, "score", "loss", "collapsed", "num_validation"),
                 "cohort": cohort[number],
                 "planned": spec.search.trials,
-                **_course(record, spec),
+                **_course(trial, cost, spec),
                 "chosen": number == chosen,
-                **_cost_columns(record, spec),
+                **_cost_columns(cost, spec),
                 "key": record.key,
             })
     return rows
@@ -260,10 +263,9 @@ def _cohorts(spec: FitSpec) -> list[range]:
     return [range(spec.search.trials)] if spec.recipe.solve is not None else cohorts(spec.search)
 
 
-def _course(record: Record, spec: FitSpec) -> dict[str, Any]:
+def _course(trial: TrialResult | None, cost: Cost, spec: FitSpec) -> dict[str, Any]:
     """How far a trial came. Where its record does not say, it is from before halving and ran to its end."""
-    full, trial = spec.training.steps, record.trial
-    spent = _number(record.spent.logical, "steps")
+    full, spent = spec.training.steps, _number(cost.logical, "steps")
     course = {"steps": NAN, "spent_steps": spent, "full_steps": full, "rungs": (), "pruned": False,
               "first_step": NAN, "first_score": NAN}  # fmt: skip
     if spec.recipe.solve is not None:
@@ -279,11 +281,11 @@ def _course(record: Record, spec: FitSpec) -> dict[str, Any]:
     return {**course, "steps": steps, "pruned": steps < full}
 
 
-def _cost_columns(record: Record | None, spec: FitSpec) -> dict[str, Any]:
+def _cost_columns(given: Cost | None, spec: FitSpec) -> dict[str, Any]:
     """What it took here, and how it was done."""
-    cost = record.spent if record is not None else Cost()
+    cost = given or Cost()
     return {
-        "precision": spec.training.precision if record is not None else "",
+        "precision": spec.training.precision if given is not None else "",
         "precision_why": cost.precision.why if cost.precision is not None else "",
         "frozen": "/".join(dict.fromkeys(cost.engine.frozen)),
         "replicas": _number(cost.engine, "replicas"),

@@ -59,7 +59,8 @@ def gate(options: GateOptions) -> int:
     # A night that measured nothing, or something else than the suite says, is none to compare others with.
     is_night = measured.trainings > 0 and not options.run.overrides
     outputs = replace(options.outputs, keep=options.outputs.keep and is_night)
-    return tell(result, measured.tonight, accepted, (asked.plan, asked.folders, outputs))
+    roots = replace(asked.folders.roots(asked.suite), seen=measured.seen)
+    return tell(result, measured.tonight, accepted, (asked.plan, roots, asked.folders, outputs))
 
 
 def chosen(option: str, names: Iterable[str], known: Sequence[W]) -> tuple[W, ...]:

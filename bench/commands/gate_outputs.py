@@ -14,6 +14,7 @@ from bench.gate.verdict import GateResult
 from bench.store.atomic import write_bytes
 
 if TYPE_CHECKING:
+    from bench.execute.roots import Roots
     from bench.gate.baseline import Baseline
     from bench.gate.tonight import Tonight
     from bench.planning.plan import Plan
@@ -32,16 +33,17 @@ class Outputs:
 
 
 def tell(
-    result: GateResult, tonight: "Tonight", accepted: "Baseline | None", about: "tuple[Plan, Folders, Outputs]"
+    result: GateResult, tonight: "Tonight", accepted: "Baseline | None", about: "tuple[Plan, Roots, Folders, Outputs]"
 ) -> int:
-    """The exit code. Where one output cannot be written, the others are, and a regression is still one."""
-    plan, folders, outputs = about
+    """The exit code. Where one output cannot be written, the others are, and a regression is still one. `about`: the
+    roots hold what was seen of the records."""
+    plan, roots, folders, outputs = about
     told: list[Callable[[], None]] = [
         lambda: _keep(tonight, outputs),
         lambda: _junit(result, outputs),
         lambda: _github(result, outputs),
         lambda: _print(result, outputs),
-        lambda: _note_pages([_report(plan, folders, result)]),
+        lambda: _note_pages([_report(plan, roots, folders, result)]),
         lambda: _note_pages(trend(tonight.suite, folders, outputs.history, accepted)),
     ]
     is_whole = True
@@ -90,13 +92,12 @@ def _note_pages(pages: list[Path]) -> None:
         note(f"report: {page}")
 
 
-def _report(plan: "Plan", folders: Folders, result: GateResult) -> Path:
+def _report(plan: "Plan", roots: "Roots", folders: Folders, result: GateResult) -> Path:
     from bench.analysis.join import collect
     from bench.report import write
 
-    name = plan.loaded.suite.name
-    roots = folders.roots(name)
-    return write(collect(plan, roots.store, roots.shared), folders.report(name), result)
+    results = collect(plan, roots.store, roots.shared, roots.seen)
+    return write(results, folders.report(results.name), result)
 
 
 def trend(suite: str, folders: Folders, history: Path, accepted: "Baseline | None") -> list[Path]:

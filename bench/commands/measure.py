@@ -16,7 +16,7 @@ from bench.store.atomic import explain
 if TYPE_CHECKING:
     from bench.gate.tonight import Tonight
     from bench.planning.plan import Plan
-    from bench.store import Damaged, Record
+    from bench.store import Record, Scanned
 
 
 class Stopped(BenchError):
@@ -40,12 +40,7 @@ class Planned:
 
     @property
     def records(self) -> "dict[str, Record]":
-        return self._scan()[0]
-
-    def _scan(self) -> "tuple[dict[str, Record], list[Damaged]]":
-        roots = self.folders.roots(self.suite)
-        (shared, odd), (own, odder) = roots.shared.scan(), roots.store.scan()
-        return {**shared, **own}, [*odd, *odder]
+        return self.folders.roots(self.suite).look().records
 
     def empty(self) -> None:
         """What this code has measured of this suite; never what `run` has left."""
@@ -68,13 +63,13 @@ class Planned:
         summary = train(self.plan, self.plan, replace(self.run, folders=self.folders, rerun=again))
         if summary.stopped_by is not None:
             raise Stopped(summary.stopped_by)
-        tonight = tonight_of(self.plan, self.records)
-        return Timing(tonight, summary.trainings, tuple(self._notes(tonight, summary.trainings)))
+        seen = summary.seen or self.folders.roots(self.suite).look()
+        tonight = tonight_of(self.plan, seen.records)
+        return Timing(tonight, summary.trainings, tuple(self._notes(tonight, summary.trainings, seen)), seen)
 
-    def _notes(self, tonight: "Tonight", trainings: int) -> Iterator[str]:
-        records, damaged = self._scan()
-        yield from (f"A damaged record counts as absent: {one}." for one in damaged)
-        here = len(records.keys() & {key for job in self.plan.jobs.values() for key in job.record_keys})
+    def _notes(self, tonight: "Tonight", trainings: int, seen: "Scanned") -> Iterator[str]:
+        yield from (f"A damaged record counts as absent: {one}." for one in (*seen.damaged_shared, *seen.damaged))
+        here = len(seen.records.keys() & {key for job in self.plan.jobs.values() for key in job.record_keys})
         if trainings == 0:
             yield "Nothing was trained tonight: every record was there already, so this compares what is known." + (
                 "" if self.reuse else " `--fresh` measures again.")
@@ -90,6 +85,7 @@ class Timing:
     tonight: "Tonight"
     trainings: int  # done now
     notes: tuple[str, ...]
+    seen: "Scanned"  # all records of the suite, after them
 
 
 def planned(run: RunOptions, reuse: bool) -> Planned:

@@ -5,6 +5,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from bench.execute.ahead import network_of
 from bench.execute.display import duration
@@ -27,7 +28,7 @@ class Progress:
     records: dict[str, Record]  # of this plan alone, by key
     damaged: tuple[Damaged, ...]  # under the suite's folder and the shared one
 
-    @property
+    @cached_property
     def left(self) -> dict[str, int]:
         """Job -> records still to be made, where there are any."""
         missing = {key: sum(one not in self.records for one in job.record_keys) for key, job in self.plan.jobs.items()}
@@ -37,13 +38,13 @@ class Progress:
     def num_left(self) -> int:
         return sum(self.left.values())
 
-    @property
+    @cached_property
     def blocked(self) -> int:
         """Records left that cannot be made, since the pretraining they need went wrong."""
         gone = {record.key for record in self.wrong if record.kind == "pretrain"}
         return sum(count for key, count in self.left.items() if gone.intersection(self.plan.jobs[key].needs))
 
-    @property
+    @cached_property
     def wrong(self) -> list[Record]:
         """In the order of the plan. A rate too high for a trial is a finding of its search, not a mishap."""
         keys = [key for job in self.plan.jobs.values() for key in job.record_keys]
@@ -51,17 +52,15 @@ class Progress:
 
 
 def read_progress(plan: Plan, roots: Roots) -> Progress:
-    records, damaged = roots.store.scan()
-    shared, damaged_shared = roots.shared.scan()
-    found = {}
+    seen, found = roots.look(), {}
     for job in plan.jobs.values():
         for key in job.record_keys:
-            record = shared.get(key) if job.kind == "pretrain" else records.get(key)
+            record = (seen.shared if job.kind == "pretrain" else seen.own).get(key)
             made = record.pretraining if record is not None and job.kind == "pretrain" else None
             # A pretraining without its weights is made again.
             if record is not None and (made is None or blobs.has(roots.shared.root, made.weights_sha256)):
                 found[key] = record
-    return Progress(plan, agreeing(plan, found), (*damaged, *damaged_shared))
+    return Progress(plan, agreeing(plan, found), (*seen.damaged, *seen.damaged_shared))
 
 
 def time_left(progress: Progress) -> str:

@@ -43,6 +43,7 @@ def _write(suite: str, folders: Folders, figures: Path | None) -> str:
         note(hint)
     name = plan.loaded.suite.name
     roots = folders.roots(name)
-    if folders.report(name).exists() and (reason := reads_no_record(plan, roots.store)):
+    seen = roots.look()
+    if folders.report(name).exists() and (reason := reads_no_record(plan, roots, seen)):
         raise BenchError(f"{folders.report(name)} stays as it is: {reason}")
-    return str(write(collect(plan, roots.store, roots.shared), folders.report(name), figures=figures))
+    return str(write(collect(plan, roots.store, roots.shared, seen), folders.report(name), figures=figures))

@@ -54,7 +54,6 @@ class RunOptions:
     timeout: float | None = None
     executor: Literal["local", "ray"] = "local"
     ray_address: str = "auto"
-    max_runs: int = 0
     json: bool = False
     text: str | None = None  # of the suite, where it is no file
     began: float = field(default_factory=time.monotonic)
@@ -75,6 +74,8 @@ def run(options: RunOptions) -> int:
         summary, plan = _train_within(whole, plan, options, stand_in_for)
     else:
         summary = train(whole, plan, options, stand_in_for)
+    roots = replace(roots, seen=summary.seen)
+    roots = replace(roots, seen=roots.look())
     progress = read_progress(whole, roots)
     own, left_to_others = replace(progress, plan=plan), 0
     if options.shard is not None:
@@ -163,7 +164,9 @@ def train(
         note(line)
     remember(whole, options.overrides, options.folders, stand_in_for)
     if options.rerun is not None:
-        forget(whole, plan, roots, everything=options.rerun == "all")
+        looked = replace(roots, seen=roots.look())
+        if not forget(whole, plan, looked, everything=options.rerun == "all"):
+            roots = looked
     stood_in = {"stand_in": list(plan.loaded.stand_ins)} if plan.loaded.stand_ins else {}
     return run_plan(plan, roots, Estimator.of(plan).work, placement, {**describe(), **stood_in})
 
@@ -176,7 +179,7 @@ def plan_with_all_it_needs(options: RunOptions) -> tuple[Plan, tuple[str, ...]]:
 
     def made(stand_in_for: tuple[str, ...] = ()) -> Plan:
         how = How(machine, stand_in_for, options.text)
-        return plan_from_file(options.suite, options.overrides, options.folders, options.max_runs, how)
+        return plan_from_file(options.suite, options.overrides, options.folders, how)
 
     try:
         return made(), ()
@@ -224,7 +227,7 @@ def conclude(plan: Plan, roots: Roots, options: RunOptions, summary: Summary) ->
     from bench.analysis.tables import terminal_table
     from bench.report import write
 
-    results = collect(plan, roots.store, roots.shared)
+    results = collect(plan, roots.store, roots.shared, roots.seen)
     report: Path | None = options.folders.report(results.name)
     try:
         write(results, options.folders.report(results.name))

@@ -70,7 +70,7 @@ def _body(options: RunOptions, tasks: Tasks) -> list[str]:
               "--reports": options.folders.reports}  # fmt: skip
     for name, path in places.items():
         run += [name, str(path)] if path is not None else []
-    run += ["--max-runs", str(options.max_runs), *(["--offline"] if options.offline else [])]
+    run += ["--offline"] if options.offline else []
     return [
         f"cd -- {shlex.quote(str(Path.cwd()))}",
         "# The last task to end finds nothing missing and writes the page. `exec`: signals reach the run itself.",

@@ -35,7 +35,7 @@ def show_status(suite: str, folders: Folders, json: bool) -> int:
 
 def summarize(progress: Progress, roots: Roots) -> dict[str, Any]:
     plan = progress.plan
-    titles = _record_titles(plan)
+    titles = _titles(plan, {record.key for record in progress.wrong})
     num_left = sum(progress.left.values())
     return {
         "suite": plan.loaded.suite.name,
@@ -52,7 +52,7 @@ def summarize(progress: Progress, roots: Roots) -> dict[str, Any]:
             for r in progress.wrong
         ],
         "damaged": [{"file": str(damaged.path), "reason": damaged.reason} for damaged in progress.damaged],
-        "running": [titles_of(plan)[key] for key in plan.jobs if _is_held(roots, key)],
+        "running": _running(plan, roots),
     }
 
 
@@ -84,25 +84,36 @@ def _count(keys: Iterable[str], progress: Progress) -> dict[str, int]:
     return {"finished": len(found), "planned": len(planned), "went_wrong": sum(map(went_wrong, found))}
 
 
-def _record_titles(plan: Plan) -> dict[str, str]:
+def _titles(plan: Plan, wanted: set[str]) -> dict[str, str]:
+    """Of records."""
     found = {}
-    for key, title in titles_of(plan).items():
+    for key, title in titles_of(plan).items() if wanted else ():
         job = plan.jobs[key]
         for number, one in enumerate(job.record_keys):
-            found[one] = f"{title} · trial {number}" if job.kind == "search" else title
+            if one in wanted:
+                found[one] = f"{title} · trial {number}" if job.kind == "search" else title
     return found
+
+
+def _running(plan: Plan, roots: Roots) -> list[str]:
+    """Titles of the jobs that runners are at."""
+    places = [store.root / "locks" for store in (roots.store, roots.shared)]
+    there = {path.stem for place in places if place.is_dir() for path in place.iterdir()}
+    held = [key for key in plan.jobs if key in there and _is_held(places, key)]
+    titles = titles_of(plan) if held else {}
+    return [titles[key] for key in held]
 
 
 def _first_line(record: Record) -> str:
     return next(iter((record.error or "").splitlines()), "")
 
 
-def _is_held(roots: Roots, key: str) -> bool:
+def _is_held(places: list[Path], key: str) -> bool:
     """Whether a runner is at this job. The look itself is a shared lock for an instant, which a runner that comes by
     just then takes for another runner's, and tries again."""
-    for root in (roots.store.root, roots.shared.root):
+    for place in places:
         try:
-            with Path(root, "locks", f"{key}.lock").open("rb") as file:
+            with Path(place, f"{key}.lock").open("rb") as file:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return True

@@ -13,19 +13,18 @@ from bench.errors import BenchError, MissingInputs, StoreError, unknown
 from bench.execute.placement import compute_capability, count_gpus
 from bench.execute.roots import Roots
 from bench.places import cache_of
-from bench.planning.enumerate import MAX_RUNS, make_plan
+from bench.planning.enumerate import make_plan
 from bench.planning.names import wrong_names
 from bench.planning.plan import DataSource, Finds, Plan
 from bench.planning.precision import PLAIN, Machine, machine_of
 from bench.planning.stand_in import rehearsal
-from bench.store import Store, atomic, sealed
+from bench.store import Scanned, atomic, sealed
 from bench.store.atomic import write_bytes
 from bench.suite.load import LoadedSuite, load_suite
 from bench.suite.shipped import is_file_name, located
 
 RUN_FILE = "run.json"  # the suite's text as last run, and what was typed beside it: one file, so that they fit
 SUITE_FILE = "suite.yaml"  # a copy of the text for people; no command reads it where the other file is there
-NO_LIMIT = 100_000  # trainings: looking at a suite starts none of them, but must end
 
 
 @dataclass(frozen=True)
@@ -50,14 +49,14 @@ class How:
 
 
 def plan_from_file(
-    path: Path, overrides: Sequence[str], folders: Folders, max_runs: int = MAX_RUNS, how: How | None = None
+    path: Path, overrides: Sequence[str], folders: Folders, how: How | None = None
 ) -> Plan:
     how = how or How()
     loaded = load_suite(path, overrides, how.text, also=wrong_names)
     if how.stand_in_for:
         loaded = rehearsal(loaded, how.stand_in_for)
     machine = how.machine or _machine_of_last_run(loaded.suite.name, folders) or machine_here()
-    return make_plan(loaded, cache_of(folders.results), max_runs, machine)
+    return make_plan(loaded, cache_of(folders.results), machine)
 
 
 def _machine_of_last_run(name: str, folders: Folders) -> Machine | None:
@@ -120,7 +119,7 @@ def recalled(name: str, folders: Folders, looks: bool = False) -> Plan:
         loaded = rehearsal(loaded, typed.stand_in_for)
     finds = None if looks else typed.finds
     try:
-        return make_plan(loaded, cache_of(folders.results), NO_LIMIT, typed.machine or PLAIN, finds)
+        return make_plan(loaded, cache_of(folders.results), typed.machine or PLAIN, finds)
     except MissingInputs as error:
         raise BenchError(explain(error, loaded.path)) from error
 
@@ -174,7 +173,7 @@ def run_or_suite(typed: str, folders: Folders) -> str:
 def plan_of(suite: str, overrides: Sequence[str], folders: Folders) -> Plan:
     if is_file_name(suite):
         try:
-            return plan_from_file(Path(suite), overrides, folders, NO_LIMIT)
+            return plan_from_file(Path(suite), overrides, folders)
         except MissingInputs as error:
             loaded = load_suite(Path(suite), overrides)
             name = loaded.suite.name
@@ -194,15 +193,14 @@ def ran_otherwise(suite: str, plan: Plan, folders: Folders) -> str:
     return f"{name} last ran from another text or with --set; give its name instead of the file to see that run"
 
 
-def reads_no_record(plan: Plan, store: Store) -> str:
+def reads_no_record(plan: Plan, roots: Roots, seen: Scanned) -> str:
     """Why a page of this plan would be empty though records of its name are there; else ""."""
-    records, _ = store.scan()
+    records = seen.own
     if not records or any(key in records for job in plan.jobs.values() for key in job.record_keys):
         return ""
-    found = f"none of the {len(records)} records in {store.root} is of this suite as it is planned now"
-    specs = [record.spec.get("data") for record in records.values() if record.kind == "final"]
-    shared = [data for data in specs if isinstance(data, dict) and data.get("split") is None]
-    if any(cell.splits for cell in plan.cells) and len(shared) == len(specs):
+    found = f"none of the {len(records)} records in {roots.store.root} is of this suite as it is planned now"
+    finals = [record for record in records.values() if record.kind == "final"]
+    if any(cell.splits for cell in plan.cells) and all(one.asked.data.split is None for one in finals):
         return f"{found}: they are of one shared test split; `test: {{resplit: false}}` in the suite reads them"
     return found
 

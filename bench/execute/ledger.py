@@ -7,6 +7,7 @@ from bench.execute.display import Display
 from bench.execute.messages import Recorded
 from bench.execute.roots import Roots
 from bench.spec.job import Job
+from bench.store import Scanned
 from bench.store.record import went_wrong
 
 
@@ -18,6 +19,7 @@ class Summary:
     blocked: int = 0  # jobs whose pretraining failed
     stopped_by: int | None = None  # signal number
     is_out_of_time: bool = False  # the run stopped at its deadline
+    seen: Scanned | None = field(default=None, compare=False)  # all records, where nothing was left to do
 
     def plus(self, later: "Summary") -> "Summary":
         """`later`: of a run that went on from here."""
@@ -33,6 +35,7 @@ class Ledger:
     missing: dict[str, int]  # job -> records that it lacks
     display: Display
     summary: Summary = field(default_factory=Summary)
+    _scores: dict[str, dict[str, float | None]] = field(default_factory=dict)  # search -> of its trials, in this run
     _outcomes: dict[str, str] = field(default_factory=dict)  # job -> its latest in words
     _reasons: set[str] = field(default_factory=set)  # what has gone wrong, each said once
 
@@ -51,6 +54,8 @@ class Ledger:
         if message.error and message.status in ("failed", "oom"):
             line = f"{self.titles[job.key]}: {message.status}: {message.error.splitlines()[0]}"
             self.say_once(message.error, line)
+        if job.kind == "search":
+            self._scores.setdefault(job.key, {})[message.key] = message.score
         self._outcomes[job.key] = message.outcome
         self.missing[job.key] -= 1
         self.display.advance(self.work(job), seconds)
@@ -68,6 +73,8 @@ class Ledger:
         """Of a search's trials, those of an earlier run too; "" where none has a score, and for other jobs."""
         if job.kind != "search":
             return ""
-        trials = [self.roots.store.read(key) for key in job.record_keys]
-        scores = [one.trial.score for one in trials if one is not None and one.trial is not None]
+        made = self._scores.pop(job.key, {})
+        earlier = [self.roots.store.read(key) for key in job.record_keys if key not in made]
+        scores = [score for score in made.values() if score is not None]
+        scores += [one.trial.score for one in earlier if one is not None and one.trial is not None]
         return f"best {max(scores):.3f}" if scores else ""

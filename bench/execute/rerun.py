@@ -14,9 +14,7 @@ def forget(whole: Plan, part: Plan, roots: Roots, everything: bool) -> int:
 
     Pretrainings belong to all suites: `everything` spares those that went well.
     """
-    own, _ = roots.store.scan()
-    shared, _ = roots.shared.scan()
-    records = agreeing(whole, {**own, **shared})
+    records = agreeing(whole, roots.look().records)
     touched: set[str] = set()  # keys of jobs
     removed = 0
     for job in part.jobs.values():

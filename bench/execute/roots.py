@@ -9,7 +9,7 @@ from bench.errors import StoreError
 from bench.places import cache_of
 from bench.planning.plan import Plan
 from bench.spec.job import FitSpec, Job
-from bench.store import Record, Store, blobs
+from bench.store import Record, Scanned, Store, blobs
 
 log = logging.getLogger(__name__)
 
@@ -20,6 +20,7 @@ class Roots:
 
     results: Path
     suite: str
+    seen: Scanned | None = None  # what lay there a moment ago, where nothing changed since
 
     @property
     def store(self) -> Store:
@@ -40,6 +41,9 @@ class Roots:
     def store_of(self, job: Job) -> Store:
         return self.shared if job.kind == "pretrain" else self.store
 
+    def look(self) -> Scanned:
+        return self.seen or self.store.scan_with(self.shared)
+
     def is_done(self, job: Job) -> bool:
         """All its records are there, whatever they say."""
         return all(self.store_of(job).read(key) is not None for key in job.record_keys)
@@ -48,26 +52,27 @@ class Roots:
 def missing_records(plan: Plan, roots: Roots) -> dict[str, int]:
     """Unfinished jobs and how many records each lacks. A pretraining without its weights lacks one. Says how many
     record files are damaged, which may be all those of an older version."""
-    records, damaged = roots.store.scan()
-    shared, damaged_shared = roots.shared.scan()
-    if found := [*damaged, *damaged_shared]:
-        places = [store.damaged for store, own in ((roots.store, damaged), (roots.shared, damaged_shared)) if own]
+    seen = roots.look()
+    if found := [*seen.damaged, *seen.damaged_shared]:
+        both = ((roots.store, seen.damaged), (roots.shared, seen.damaged_shared))
+        places = [store.damaged for store, own in both if own]
         log.warning(f"damaged record files, counted as absent: {len(found)}, the first {found[0]}; what is made "
                     f"anew moves its old file to {' and '.join(map(str, places))}")
     missing = {}
     for key, job in plan.jobs.items():
         if job.kind == "pretrain":
-            record = shared.get(key)
+            record = seen.shared.get(key)
             lacking = int(record is None or bool(_lost(record, roots)))
         else:
-            lacking = sum(one not in records for one in job.record_keys)
+            lacking = sum(one not in seen.own for one in job.record_keys)
         if lacking:
             missing[key] = lacking
     return missing
 
 
-def forget_lost_weights(plan: Plan, roots: Roots) -> None:
-    """A pretraining whose weights are gone or damaged is to be trained again, so its record goes."""
+def forget_lost_weights(plan: Plan, roots: Roots) -> bool:
+    """A pretraining whose weights are gone or damaged is to be trained again, so its record goes. Whether any went."""
+    forgot = False
     for job in plan.jobs.values():
         if job.kind != "pretrain":
             continue
@@ -76,24 +81,29 @@ def forget_lost_weights(plan: Plan, roots: Roots) -> None:
             if record is not None and (trouble := _lost(record, roots)):
                 log.warning("%s; they are trained again", trouble)
                 roots.shared.forget(job.key)
+                forgot = True
     for job in plan.jobs.values():
         spec = job.spec
         if isinstance(spec, FitSpec) and spec.recipe.soup and job.kind == "final":
-            _forget_lost_ingredients(job, plan, roots)
+            forgot |= _forget_lost_ingredients(job, plan, roots)
+    return forgot
 
 
-def _forget_lost_ingredients(final: Job, plan: Plan, roots: Roots) -> None:
+def _forget_lost_ingredients(final: Job, plan: Plan, roots: Roots) -> bool:
     """They are needed until the soup is made, and removed then."""
+    forgot = False
     search, store = plan.jobs[final.needs[-1]], roots.store
     with store.lock(final.key) as ours:  # else another runner makes it right now
         if not ours or store.read(final.key) is not None:
-            return
+            return False
         for key in search.record_keys:
             record = store.read(key)
             kept = record.trial.ingredients if record is not None and record.trial is not None else []
             if trouble := _unreadable(roots.ingredients(search.key), kept):
                 log.warning("%s; the trial that left them is made again", trouble)
                 store.forget(key)
+                forgot = True
+    return forgot
 
 
 def _lost(record: Record, roots: Roots) -> str:

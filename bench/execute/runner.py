@@ -42,12 +42,14 @@ def run_plan(
     plan: Plan, roots: Roots, work: Callable[[Job], float], placement: Placement, provenance: dict[str, Any]
 ) -> Summary:
     """`work`: of one training of a job. Raises SystemExit where a second signal asks to stop at once."""
-    forget_lost_weights(plan, roots)
-    missing = missing_records(plan, roots)
+    if forget_lost_weights(plan, roots):
+        roots = replace(roots, seen=None)
+    looked, roots = replace(roots, seen=roots.look()), replace(roots, seen=None)
+    missing = missing_records(plan, looked)
     pending = [plan.jobs[key] for key in missing]
     overlaps = _examined(plan, roots, pending)
     if not pending:
-        return Summary()
+        return Summary(seen=looked.seen)
     is_gpu = placement.devices[0].startswith("cuda")  # a placement never mixes devices
     fleet = plan.loaded.suite.engine.fleet
     backlog = Backlog(pending, [(job,) for job in pending] if fleet == 1 else bundles(pending, is_gpu))

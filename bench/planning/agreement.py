@@ -6,14 +6,13 @@ too, since a search that chose on other data is no search of this suite.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from bench.keys import digest
 from bench.planning.plan import Plan
 from bench.spec.job import FitSpec, Job
 from bench.spec.refs import BackboneRef, DataRef
 from bench.store.record import Record
-from bench.store.results import PretrainResult, Ran
 
 REFUSED = "refused: "  # begins the error of such a record
 SHOWN = 12  # digits of a digest
@@ -49,32 +48,34 @@ def agreeing(plan: Plan, records: Mapping[str, Record]) -> dict[str, Record]:
     refused: dict[str, str] = {}
     for shared in _all_shared(plan, records).values():
         refused |= dict.fromkeys(shared.refused, shared.reason)
-    for job, record in _jobs_with_records(plan, records):  # needs come before their users
-        if job.spec.backbone.weights.identity in refused and _weights_sha256(record):
-            refused.setdefault(record.key, "its pretraining is refused")
-    return {key: _failed(record, refused[key]) if key in refused else record for key, record in records.items()}
-
-
-def _failed(record: Record, reason: str) -> Record:
-    return replace(record, status="failed", result={}, error=f"{REFUSED}{reason}")
+    for job in plan.jobs.values():  # needs come before their users
+        if job.spec.backbone.weights.identity in refused:
+            for record in _records_of(job, records):
+                if record.saw[1]:
+                    refused.setdefault(record.key, "its pretraining is refused")
+    if not refused:
+        return dict(records)
+    return {key: record.failed(f"{REFUSED}{refused[key]}") if key in refused else record
+            for key, record in records.items()}  # fmt: skip
 
 
 def _all_shared(plan: Plan, records: Mapping[str, Record]) -> dict[str, _Shared]:
     shared: dict[str, _Shared] = {}
-    for job, record in _jobs_with_records(plan, records):
-        if sha256 := _dataset_sha256(record):
-            data = _Shared(job.spec.data.name)
-            shared.setdefault(_data_key(job.spec.data), data).digests[record.key] = sha256
-        if (sha256 := _weights_sha256(record)) and not (isinstance(job.spec, FitSpec) and job.spec.recipe.own_head):
-            weights = _shared_weights(job.spec.backbone, records)
-            shared.setdefault(digest(job.spec.backbone), weights).digests[record.key] = sha256
+    for job in plan.jobs.values():
+        data = weights = None  # what its records share is looked up once
+        for record in _records_of(job, records):
+            dataset_sha256, weights_sha256 = record.saw
+            if dataset_sha256:
+                data = data or shared.setdefault(_data_key(job.spec.data), _Shared(job.spec.data.name))
+                data.digests[record.key] = dataset_sha256
+            if weights_sha256 and not (isinstance(job.spec, FitSpec) and job.spec.recipe.own_head):
+                weights = weights or _weights_of(job.spec.backbone, records, shared)
+                weights.digests[record.key] = weights_sha256
     return shared
 
 
-def _jobs_with_records(plan: Plan, records: Mapping[str, Record]) -> Iterator[tuple[Job, Record]]:
-    """In the order of the plan."""
-    for job in plan.jobs.values():
-        yield from ((job, records[key]) for key in job.record_keys if key in records)
+def _records_of(job: Job, records: Mapping[str, Record]) -> Iterator[Record]:
+    return (records[key] for key in job.record_keys if key in records)
 
 
 def _data_key(ref: DataRef) -> str:
@@ -82,24 +83,7 @@ def _data_key(ref: DataRef) -> str:
     return digest([ref.name, ref.options, ref.revision, ref.split, ref.classes])
 
 
-def _shared_weights(ref: BackboneRef, records: Mapping[str, Record]) -> _Shared:
+def _weights_of(ref: BackboneRef, records: Mapping[str, Record], shared: dict[str, _Shared]) -> _Shared:
     source = records.get(ref.weights.identity)
     made = source.pretraining if source is not None else None
-    return _Shared(ref.name, made.tensors_sha256 if made is not None else "")
-
-
-def _dataset_sha256(record: Record) -> str:
-    """"" where a record does not say: of trials, those from before they did."""
-    result = _result(record)
-    return result.dataset_sha256 if result is not None else ""
-
-
-def _weights_sha256(record: Record) -> str:
-    result = _result(record)
-    return str((result.weights or {}).get("sha256", "")) if result is not None else ""
-
-
-def _result(record: Record) -> PretrainResult | Ran | None:
-    if record.kind == "pretrain":
-        return record.pretraining
-    return record.trial or record.unscored if record.kind == "trial" else record.unscored
+    return shared.setdefault(digest(ref), _Shared(ref.name, made.tensors_sha256 if made is not None else ""))

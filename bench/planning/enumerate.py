@@ -41,13 +41,10 @@ from bench.spec.refs import LabelBudget, arithmetic_key
 from bench.suite.load import LoadedSuite
 from bench.suite.schema import BackboneSpec, Suite
 
-MAX_RUNS = 20_000  # trainings; a mistyped grid should not start
-
 
 def make_plan(
     loaded: LoadedSuite,
     cache: Path,
-    max_runs: int = MAX_RUNS,
     machine: Machine = PLAIN,
     kept: Finds | None = None,
 ) -> Plan:
@@ -68,7 +65,7 @@ def make_plan(
     _check_epochs(suite, tasks, recipes, problems)
     check_reading(suite, tasks, problems)
     refuse(problems)
-    _check_size(loaded, tasks, recipes, max_runs)
+    _check_size(loaded, tasks, recipes)
     jobs: dict[str, Job] = {}
     cells = tuple(_cells(suite, tasks, recipes, jobs))
     refuse_same(loaded, cells)
@@ -241,7 +238,6 @@ def _check_size(
     loaded: LoadedSuite,
     tasks: list[Task],
     recipes: list[tuple[ResolvedBackbone, list[ResolvedStrategy]]],
-    max_runs: int,
 ) -> None:
     suite = loaded.suite
     every = list(_combinations(suite, tasks, recipes))
@@ -254,10 +250,11 @@ def _check_size(
     wrong = sum(suite.repeats + PITFALLS[name].trains * suite.search.trials * searches for name in suite.pitfalls)
     runs += wrong * sum(not strategy.baseline for _, (_, strategy), _ in every)  # at the most
     runs += soups * suite.search.trials * (suite.repeats - searches)  # each repeat has its own trials
-    if runs > max_runs:
+    if runs > suite.max_runs:
         raise SuiteError([
-            f"{loaded.path}: {cells:,} cells make {runs:,} trainings, over the {max_runs:,} allowed: each has "
-            f"{suite.search.trials:,} trials and {suite.repeats:,} repeats; lower these, or `run --max-runs N`"
+            f"{loaded.path}: {cells:,} cells make {runs:,} trainings, over the {suite.max_runs:,} allowed: each has "
+            f"{suite.search.trials:,} trials and {suite.repeats:,} repeats; lower these, or write `max_runs: {runs}` "
+            "in the suite"
         ])
 
 

@@ -22,6 +22,7 @@ class Estimator:
         self._sources = sources
         self._partition = partition
         self._divisions = divisions or {}
+        self._average: dict[str, float] = {}  # by job: asked again at each of its records
 
     @classmethod
     def of(cls, plan: Plan) -> "Estimator":
@@ -30,6 +31,13 @@ class Estimator:
     def work(self, job: Job, steps: float | None = None) -> float:
         """Forward-pass equivalents of one record of the job: of a trial that trained for so many steps, or of an
         average one of its search."""
+        if steps is not None:
+            return self._count(job, steps)
+        if job.key not in self._average:
+            self._average[job.key] = self._count(job, None)
+        return self._average[job.key]
+
+    def _count(self, job: Job, steps: float | None) -> float:
         spec = job.spec
         facts = self._facts_of(spec.data)
         if isinstance(spec, PretrainSpec):

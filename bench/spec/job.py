@@ -86,7 +86,7 @@ class Job:
     def key(self) -> str:
         return key_of(self.content)
 
-    @property
+    @cached_property
     def record_keys(self) -> tuple[str, ...]:
         if isinstance(self.spec, FitSpec) and self.kind == "search":
             return tuple(trial_key(self.key, number) for number in range(self.spec.search.trials))

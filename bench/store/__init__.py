@@ -3,6 +3,6 @@
 from bench.store import blobs
 from bench.store.blobs import get, has, path_of, put
 from bench.store.record import Record
-from bench.store.store import Damaged, Store
+from bench.store.store import Damaged, Scanned, Store
 
-__all__ = ["Damaged", "Record", "Store", "blobs", "get", "has", "path_of", "put"]
+__all__ = ["Damaged", "Record", "Scanned", "Store", "blobs", "get", "has", "path_of", "put"]

@@ -88,11 +88,22 @@ class Record:
         return "rate_factor" in self.spec
 
     @property
+    def saw(self) -> tuple[str, str]:
+        """Digests of the data set and of the weights that it began with; "" where it does not say."""
+        trained = self.pretraining if self.kind == "pretrain" else self.trial if self.kind == "trial" else None
+        result = self.unscored if trained is None and self.kind != "pretrain" else trained
+        return (result.dataset_sha256, str((result.weights or {}).get("sha256", ""))) if result else ("", "")
+
+    def failed(self, error: str) -> "Record":
+        """The same attempt, had it failed."""
+        return dataclasses.replace(self, status="failed", result={}, error=error)
+
+    @property
     def left_early(self) -> tuple[int, int] | None:
         """(steps, step budget) of a trial that its search did not let train to its end."""
         if self.kind != "trial" or self.trial is None:
             return None
-        steps, budget = self.trial.steps, self.point.training.steps
+        steps, budget = self.trial.steps, self.asked.training.steps
         return (steps, budget) if steps is not None and budget is not None and steps < budget else None
 
     def check(self) -> None:

@@ -331,6 +331,7 @@ class PointFields(AtPoint):
 class DataAsked(Fields):
     metric: Metric
     num_classes: Count
+    split: Any = None  # of a set that comes in one
 
 
 class SearchAsked(Fields):

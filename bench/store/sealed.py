@@ -21,8 +21,7 @@ def unseal(data: bytes, schema: int | None = None, unsealed: int | None = None) 
     """The object without its checksum. Raises ValueError where not every bit is as it was written, those of the
     checksum included. `schema`: the one that is read; None: such files name none. `unsealed`: one from before there
     were checksums, which is read without."""
-    rest = data.partition(b"\n")[2]
-    is_whole = data == _line(rest) + rest
+    is_whole = checksum_of(data) is not None
     content = _parse(data, is_whole)
     is_sealed = content.pop(FIELD, None) is not None
     version = content.get("schema")
@@ -38,6 +37,13 @@ def unseal(data: bytes, schema: int | None = None, unsealed: int | None = None) 
     return content
 
 
+def checksum_of(data: bytes) -> bytes | None:
+    """Of a file every bit of which is as it was written, its first line included; None of any other."""
+    line_end = data.find(b"\n") + 1
+    found = hashlib.sha256(memoryview(data)[line_end:])
+    return found.digest() if data[:line_end] == _line_of(found.hexdigest()) else None
+
+
 def check_depth(content: Any) -> None:
     """Raises ValueError."""
     level = [content]
@@ -50,7 +56,11 @@ def check_depth(content: Any) -> None:
 
 
 def _line(rest: bytes) -> bytes:
-    return b'{"%s": "%s",\n' % (FIELD.encode(), hashlib.sha256(rest).hexdigest().encode())
+    return _line_of(hashlib.sha256(rest).hexdigest())
+
+
+def _line_of(checksum: str) -> bytes:
+    return b'{"%s": "%s",\n' % (FIELD.encode(), checksum.encode())
 
 
 def _parse(data: bytes, is_whole: bool) -> dict[str, Any]:

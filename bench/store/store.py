@@ -8,12 +8,13 @@ import stat
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.errors import StoreError
-from bench.store import atomic, coherence, encoding, locks
+from bench.store import atomic, coherence, encoding, index, locks
+from bench.store.index import Index
 from bench.store.record import Record
 
 logger = logging.getLogger(__name__)
@@ -33,6 +34,21 @@ class Damaged:
 
     def __str__(self) -> str:
         return f"{self.path}: {self.reason}"
+
+
+@dataclass(frozen=True)
+class Scanned:
+    """What lay in a suite's store and in the one that suites share, when somebody looked. A command looks once, and
+    again where it changed something."""
+
+    own: dict[str, Record]
+    shared: dict[str, Record]
+    damaged: tuple[Damaged, ...]
+    damaged_shared: tuple[Damaged, ...]
+
+    @property
+    def records(self) -> dict[str, Record]:
+        return {**self.own, **self.shared}
 
 
 class Store:
@@ -118,25 +134,31 @@ class Store:
         return record
 
     def scan(self) -> tuple[dict[str, Record], list[Damaged]]:
-        """All records by key, and whatever else lies under runs/, hidden files and predictions apart."""
+        """All records by key, folded, and whatever else lies under runs/, hidden files and predictions apart. Every
+        byte of every file is read, and held against its checksum."""
         records: dict[str, Record] = {}
         damaged: list[Damaged] = []
-        with _no_collection():
-            for one in self._all():
+        with _no_collection(), closing(Index(self.root / index.NAME)) as known:
+            for one in self._all(known):
                 if isinstance(one, Record):
                     records[one.key] = one
                 elif one is not None:
                     damaged.append(one)
+            known.keep()
         return records, damaged
 
-    def _all(self) -> Iterator[Record | Damaged | None]:
+    def _all(self, known: Index) -> Iterator[Record | Damaged | None]:
         for folder in self._folders():
             try:
                 paths = _listing(folder)
             except OSError as error:
                 yield Damaged(folder, f"cannot be read: {atomic.explain(error)}")
                 continue
-            yield from (load(path) for path in paths if not _PREDICTIONS.fullmatch(path.name))
+            yield from (load(path, known) for path in paths if not _PREDICTIONS.fullmatch(path.name))
+
+    def scan_with(self, shared: "Store") -> Scanned:
+        (records, damaged), (pretrained, damaged_shared) = self.scan(), shared.scan()
+        return Scanned(records, pretrained, tuple(damaged), tuple(damaged_shared))
 
     @contextmanager
     def lock(self, key: str) -> Iterator[bool]:
@@ -228,22 +250,25 @@ def _listing(folder: Path) -> list[Path]:
         return []
 
 
-def load(path: Path) -> Record | Damaged | None:
-    """None where there is nothing."""
+def load(path: Path, known: Index | None = None) -> Record | Damaged | None:
+    """None where there is nothing. `known`: records that were read before, folded."""
     key = path.stem
     if path.suffix != ".json" or not _KEY.fullmatch(key):
         return Damaged(path, "not the name of a record")
     if path.parent.name != key[:2]:
         return Damaged(path, f"in the wrong folder: belongs in {key[:2]}/")
-    return load_as(path, key)
+    return load_as(path, key, known)
 
 
-def load_as(path: Path, key: str) -> Record | Damaged | None:
+def load_as(path: Path, key: str, known: Index | None = None) -> Record | Damaged | None:
     """Whatever its name is."""
     try:
-        record = encoding.decode(read_regular(path), key)
+        data = read_regular(path)
+        if known is not None and (folded := known.get(key, data)) is not None:
+            return folded
+        record = encoding.decode(data, key)
         coherence.check(record)
-        return record
+        return record if known is None else known.add(record, data)
     except FileNotFoundError:  # vanished since it was listed, or never there
         return Damaged(path, "a link to nothing") if path.is_symlink() else None
     except OSError as error:

@@ -2,12 +2,21 @@
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
+
+MOST = 10**9
 
 
 def whole(value: Any) -> Any:
     """`steps: 1e3` means 1000: a number without a fraction counts as whole where a whole number is meant."""
     return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 1 << 53 else value
+
+
+def _imaginable(value: int) -> int:
+    """More than that of anything is a slip of the hand, and counting up to it takes for ever."""
+    if value > MOST:
+        raise ValueError(f"expected at most {MOST:,}, got {value:,}")
+    return value
 
 
 def _for_each_channel(value: Any) -> Any:
@@ -28,4 +37,4 @@ Positives = Annotated[
 Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 Below1 = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
 Whole = Annotated[int, BeforeValidator(whole)]
-Count = Annotated[int, Field(gt=0), BeforeValidator(whole)]
+Count = Annotated[int, Field(gt=0), BeforeValidator(whole), AfterValidator(_imaginable)]

@@ -391,6 +391,9 @@ class Suite(SuiteSection):
     """What the nightly gate calls a regression. Moves no number."""
     repeats: Count = 5
     """How often each cell is trained, each time on another subset, split, initialisation and order."""
+    max_runs: Count = 20_000
+    """Trainings that the suite may come to, at the most: a mistyped grid is told, by every command alike, before
+    anything starts. `run --max-runs N` is short for `--set max_runs=N`. Moves no number."""
     seed: Whole = 0
     """Moves every subset, split, initialisation and order at once."""
 

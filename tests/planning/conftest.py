@@ -46,10 +46,10 @@ def folder(tmp_path, monkeypatch, tiny):
 
 @pytest.fixture
 def plan(folder):
-    def make(text=SMALL, **options):
+    def make(text=SMALL, overrides=(), **options):
         path = folder / "suites" / "x.yaml"
         path.write_text(text)
-        return make_plan(load_suite(path.relative_to(folder)), folder / "cache", **options)
+        return make_plan(load_suite(path.relative_to(folder), overrides), folder / "cache", **options)
 
     return make
 

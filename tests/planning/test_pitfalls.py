@@ -168,9 +168,9 @@ pitfalls: [rate_30_times]
 
 
 def test_they_count_towards_the_most_trainings(plan):
-    plan(SMALL, max_runs=40)
+    plan(SMALL, ["max_runs=40"])
     with pytest.raises(SuiteError, match="over the 40 allowed"):
-        plan(SMALL + "pitfalls: [no_normalisation]", max_runs=40)
+        plan(SMALL + "pitfalls: [no_normalisation]", ["max_runs=40"])
 
 
 def test_results_keep_them_apart_and_miss_nothing(plan, folder):

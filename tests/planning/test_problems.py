@@ -116,11 +116,13 @@ def test_without_any_good_backbone_the_strategies_are_checked_all_the_same(refus
 
 def test_too_many_trainings(plan):
     """6 cells of 3 trials and 2 finals."""
-    assert plan(max_runs=30).num_trainings == 31
+    assert plan(overrides=["max_runs=30"]).num_trainings == 31
     with pytest.raises(SuiteError, match=r"x.yaml: 6 cells make 30 trainings, over the 29 allowed: each has"):
-        plan(max_runs=29)
+        plan(overrides=["max_runs=29"])
     with pytest.raises(SuiteError, match="make 48 trainings"):
-        plan(SMALL.replace("scope: cell, ", ""), max_runs=47)
+        plan(SMALL.replace("scope: cell, ", ""), ["max_runs=47"])
+    with pytest.raises(SuiteError, match="repeats=1e12: expected at most 1,000,000,000, got 1,000,000,000,000"):
+        plan(overrides=["repeats=1e12"])
 
 
 def test_a_strategy_wrong_for_one_backbone_of_two_is_told_once(refused):

@@ -10,6 +10,7 @@ import pytest
 
 from bench import metrics
 from bench.errors import StoreError
+from bench.store.folded import fold
 from bench.store.predictions import BEGINNING, COLUMNS, MOST, Claims, Kept, Predictions, get, pack, put, unpack
 from bench.store.store import UNNAMED_SECONDS
 from tests.made_up import result_of
@@ -103,7 +104,7 @@ def test_beside_the_record_under_its_key_and_digest(store):
     store.write(record)
     assert names(store) == [f"{KEY}.{sha256}.predictions", f"{KEY}.json"]
     assert store.read(KEY).final.predictions == sha256
-    assert store.scan() == ({KEY: record}, [])
+    assert store.scan() == ({KEY: fold(record)}, [])
     assert equal(get(store, KEY, sha256), told)
 
 

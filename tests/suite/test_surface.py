@@ -8,7 +8,7 @@ from bench.suite.words import annotations
 
 SURFACE = {
     "Suite": "name description transferability datasets backbones strategies pitfalls claims references head training "
-    "search engine records verdicts decision gate repeats seed",
+    "search engine records verdicts decision gate repeats max_runs seed",
     "DatasetSpec": "name labels_per_class fraction total splits options classes metric test label",
     "ClassesSpec": "names group half split",
     "TransferabilitySpec": "dataset options backbone labels_per_class splits groups directions keep treatments "
