@@ -13,10 +13,11 @@ from types import SimpleNamespace
 
 from bench.execute.bundles import Backlog, bundles
 from bench.execute.display import Display
+from bench.execute.executor import Worker
 from bench.execute.ledger import Ledger
+from bench.execute.local import Pool
 from bench.execute.messages import Done, Recorded, Starting
 from bench.execute.patience import Patience
-from bench.execute.pool import Pool, Worker
 from bench.execute.runner import Runner
 from bench.planning.titles import titles_of
 from bench.planning.work import Estimator
@@ -29,8 +30,10 @@ RECORDS = 4.5  # of a job of that suite, a mean over searches and finals
 
 class Pretended(Pool):
     def start(self, setups):
-        self.workers = [Worker(setup, SimpleNamespace(pid=1), SimpleNamespace(send=lambda bundle: None))
-                        for setup in setups]  # fmt: skip
+        self.workers = [Worker(setup, setup.device) for setup in setups]
+
+    def give(self, worker, bundle):
+        worker.takes(bundle)
 
     def messages(self, timeout):
         for worker in self.busy():
