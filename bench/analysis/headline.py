@@ -17,7 +17,9 @@ from bench.analysis.leaderboard import Leaderboard, leaderboard
 from bench.analysis.verdicts import AS_GOOD, HELPS, HURTS, NO_BASELINE, UNDECIDED, verdicts
 from bench.analysis.words import labels, plural, points, shortened
 
-NOTHING_TO_CHOOSE = "No task was finished by two strategies, so there is nothing to choose between."
+ONE_STRATEGY = "No task was finished by two strategies, so there is nothing to choose between."
+INSTRUMENTS = "A study of layers recommends no strategy: its treatments tell what a layer has learned."
+ALL_RANDOM = "Every network of this suite begins with random weights, so nothing is transferred and nothing recommended."
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ def headline(results: SuiteResults, findings: Findings) -> list[str]:
     counts = missing(results)
     if not (results.finals["status"] == "ok").any():
         return [_nothing(results.finals, counts)]
-    sentences = answer(findings.decisions, findings.verdicts) or [NOTHING_TO_CHOOSE]
+    sentences = answer(findings.decisions, findings.verdicts) or [_nothing_to_choose(results.finals)]
     sentences += [in_claims(findings.claims), _gaps(counts)]
     return [sentence for sentence in sentences if sentence]
 
@@ -55,6 +57,13 @@ def headline(results: SuiteResults, findings: Findings) -> list[str]:
 def more(findings: Findings) -> list[str]:
     """Verdicts in numbers, where transfer hurts most, and what could have been seen."""
     return [sentence for sentence in (_transfer(findings.verdicts), _undecided(findings.verdicts)) if sentence]
+
+
+def _nothing_to_choose(finals: pd.DataFrame) -> str:
+    """Why nothing was decided: `decisions`."""
+    if (finals["pair"] != "").any():
+        return INSTRUMENTS
+    return ALL_RANDOM if finals["control"].all() else ONE_STRATEGY
 
 
 def _nothing(finals: pd.DataFrame, counts: Counts) -> str:

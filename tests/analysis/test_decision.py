@@ -9,6 +9,7 @@ import pytest
 from bench.analysis.decision import Decision
 from bench.analysis.decision_words import answer, price
 from bench.analysis.frame import SuiteResults
+from bench.analysis.headline import ALL_RANDOM, INSTRUMENTS, headline
 from tests.analysis.simulate import decided, world_of
 from tests.analysis.test_tables import finals, found_in, results
 
@@ -158,8 +159,10 @@ def test_tasks_together_have_an_answer_of_their_own() -> None:
 
 
 def test_networks_with_random_weights_and_studies_are_no_choice() -> None:
-    assert not found_in(suite(CLEAR, control=True)).decisions.tasks
-    assert not found_in(suite(CLEAR, pair="split 0")).decisions.tasks
+    for fields, sentence in (({"control": True}, ALL_RANDOM), ({"pair": "split 0"}, INSTRUMENTS)):
+        made = suite(CLEAR, **fields)
+        assert not found_in(made).decisions.tasks
+        assert headline(made, found_in(made))[0] == sentence
 
 
 @pytest.mark.parametrize("case", ["equal", "half noisy"])
