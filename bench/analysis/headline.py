@@ -19,7 +19,7 @@ from bench.analysis.words import labels, plural, points, shortened
 
 ONE_STRATEGY = "No task was finished by two strategies, so there is nothing to choose between."
 INSTRUMENTS = "A study of layers recommends no strategy: its treatments tell what a layer has learned."
-ALL_RANDOM = "Every network of this suite begins with random weights, so nothing is transferred and nothing recommended."
+ALL_RANDOM = "Every network of this suite begins with random weights, so nothing is transferred, nor recommended."
 
 
 @dataclass(frozen=True)
