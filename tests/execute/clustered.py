@@ -30,7 +30,13 @@ class Nodes:
         return {"num_cpus": self.cpus, "object_store_memory": MEMORY, "env_vars": own}
 
     def add(self):
-        self.added.append(self.cluster.add_node(**self.how()))
+        for is_last in (False, False, True):  # Ray gives a node half a minute to start; the machine may be busy
+            try:
+                self.added.append(self.cluster.add_node(**self.how()))
+                return
+            except Exception:  # its own
+                if is_last:
+                    raise
 
     def kill(self, node):
         """As a machine whose power fails."""
@@ -59,8 +65,7 @@ def clustered(folder, num, cpus=1):
 
 def environment(folder):
     return {"PYTHONPATH": str(REPOSITORY), "XDG_CACHE_HOME": str(folder / "home"), "HF_HUB_OFFLINE": "1",
-            "CUDA_VISIBLE_DEVICES": "", "RAY_worker_niceness": "0", "RAY_raylet_start_wait_time_s": "180",
-            "COLUMNS": "100"}  # fmt: skip
+            "CUDA_VISIBLE_DEVICES": "", "RAY_worker_niceness": "0", "COLUMNS": "100"}  # fmt: skip
 
 
 def started(folder, place, *arguments):
