@@ -17,7 +17,7 @@ class Nodes:
     cluster: object  # ray.cluster_utils.Cluster
     folder: Path
     cpus: int
-    added: list = field(default_factory=list)  # all but the head, which the driver hangs on
+    added: dict = field(default_factory=dict)  # node -> its folder; all but the head, which the driver hangs on
 
     @property
     def address(self):
@@ -32,7 +32,8 @@ class Nodes:
     def add(self):
         for is_last in (False, False, True):  # Ray gives a node half a minute to start; the machine may be busy
             try:
-                self.added.append(self.cluster.add_node(**self.how()))
+                how = self.how()
+                self.added[self.cluster.add_node(**how)] = Path(how["env_vars"]["BENCH_NODE"])
                 return
             except Exception:  # its own
                 if is_last:
@@ -41,7 +42,11 @@ class Nodes:
     def kill(self, node):
         """As a machine whose power fails."""
         self.cluster.remove_node(node, allow_graceful=False)
-        self.added.remove(node)
+        del self.added[node]
+
+    def at_work(self):
+        """Those that are at a job this moment: it is locked there."""
+        return [node for node, place in self.added.items() if any(place.glob("work/*/*/locks/*.lock"))]
 
 
 @contextlib.contextmanager
