@@ -40,7 +40,7 @@ Executor = Annotated[
     Literal["local", "ray"], typer.Option("--executor", help="Who trains: this machine, or the nodes of a Ray cluster.")
 ]
 RayAddress = Annotated[
-    str, typer.Option("--ray-address", metavar="ADDRESS", help="host:port or ray://host:port; auto: the one of here.")
+    str, typer.Option("--ray-address", metavar="ADDRESS", help="Its head's host:port; auto: the one that runs here.")
 ]
 Timeout = Annotated[float | None, typer.Option(
     "--timeout", min=0.0, help="Seconds for one training; 0: no limit. Default: a day, or 20 times what was measured."

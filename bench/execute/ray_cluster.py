@@ -2,11 +2,12 @@
 
 import logging
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import ray
+from ray.exceptions import NodeDiedError, RayError, TaskUnschedulableError, WorkerCrashedError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from bench.errors import BenchError
@@ -22,7 +23,6 @@ AGREE = ("code", "python")  # of the provenance, beside all libraries
 
 @dataclass(frozen=True)
 class Host:
-    name: str
     cpus: int
     gpus: int
     machines: tuple[Machine, Machine]  # its CPU, and its GPU where it has one
@@ -77,39 +77,40 @@ def join(address: str) -> Cluster:
         except (OSError, RuntimeError, ValueError) as error:
             why = next(iter(str(error).splitlines()), type(error).__name__)
             raise BenchError(f"--ray-address {address}: no cluster to join: {why}") from error
-    nodes = [node for node in ray.nodes() if node["Alive"]]
-    hosts = [Host(f"{seen.host} ({node['NodeManagerAddress']})", int(node["Resources"].get("CPU", 0)),
-                  int(node["Resources"].get("GPU", 0)), seen.machines)
-             for node, seen in zip(nodes, _seen(nodes), strict=True)]  # fmt: skip
+    hosts = [Host(int(node["Resources"].get("CPU", 0)), int(node["Resources"].get("GPU", 0)), seen.machines)
+             for node, seen in _seen([node for node in ray.nodes() if node["Alive"]])]  # fmt: skip
+    if not hosts:
+        raise BenchError(f"--ray-address {address}: no node of the cluster answers")
     return Cluster(address, tuple(hosts))
 
 
 def _knock(address: str) -> None:
     """Ray itself tries for minutes where nobody answers. Raises OSError."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
+    host, _, port = address.rpartition(":")
     if host and port.isdecimal():
         socket.create_connection((host, int(port)), timeout=KNOCK).close()
 
 
-def _seen(nodes: Sequence[Mapping[str, Any]]) -> list[Seen]:
-    """What each of them says of itself, once it is known that they all run this code."""
+def _seen(nodes: Sequence[Mapping[str, Any]]) -> Iterator[tuple[Mapping[str, Any], Seen]]:
+    """What each of them says of itself. One that has gone, which Ray notices late, is none; one that runs other code
+    is refused."""
     ask = ray.remote(look)
     asked = [ask.options(num_cpus=0, scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False))
              .remote() for node in nodes]  # fmt: skip
-    seen = []
     ours = describe()
     for node, call in zip(nodes, asked, strict=True):
         where = f"node {node['NodeManagerAddress']}"
         try:
             found: Seen = ray.get(call, timeout=LOOK)
-        except ray.exceptions.RayError as error:
+        except (TaskUnschedulableError, NodeDiedError, WorkerCrashedError):
+            continue
+        except RayError as error:
             why = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
             raise BenchError(f"{where} cannot run this version of transfer-bench: {why[-1].strip()}") from error
         if differing := differences(ours, found.provenance):
             told = "; ".join(differing)
             raise BenchError(f"{where} ({found.host}) runs something else: {told}; install the same there")
-        seen.append(found)
-    return seen
+        yield node, found
 
 
 def differences(here: Mapping[str, Any], there: Mapping[str, Any]) -> list[str]:

@@ -7,7 +7,7 @@ The truth is on disk. The runner may be killed at any moment, and any number of 
 import contextlib
 import math
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic
@@ -36,6 +36,7 @@ from bench.store.record import Status
 BUSY_WAIT = 0.5  # seconds between looks at a job that another runner holds, and at the count of signals
 VAIN_STARTS = 3  # so many processes in a row that end before any training: there is no point in a fourth
 LOSSES = 3  # so many machines that go away during one job: it is to blame
+APART = 60.0  # seconds; of those that go away in less, as when a cluster is shut down, one is counted
 
 
 def run_plan(
@@ -114,7 +115,7 @@ class Runner(Generic[W]):
     patience: Patience
     deadline: float = math.inf  # of time.monotonic
     struck: set[str] = field(default_factory=set)  # records of trainings in which a device failed once
-    losses: Counter[str] = field(default_factory=Counter)  # job -> machines that went away during it
+    losses: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))  # job -> when it lost one
 
     def start(self, setups: list[Setup]) -> None:
         """There is nothing to finish while workers start, so one signal is enough to stop that."""
@@ -210,8 +211,11 @@ class Runner(Generic[W]):
         happens to again and again takes its machines along, and is treated as a crash."""
         bundle = worker.bundle
         if bundle is not None:
-            self.losses.update(job.key for job in bundle.jobs)
-            if any(self.losses[job.key] >= LOSSES for job in bundle.jobs):
+            now = time.monotonic()
+            for losses in (self.losses[job.key] for job in bundle.jobs):
+                if not losses or now - losses[-1] >= APART:
+                    losses.append(now)
+            if any(len(self.losses[job.key]) >= LOSSES for job in bundle.jobs):
                 self._bury(worker, f"{reason}, as {LOSSES - 1} others before in the same job")
                 return
             self._take_back(worker, bundle, [])

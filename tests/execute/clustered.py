@@ -17,7 +17,7 @@ class Nodes:
     cluster: object  # ray.cluster_utils.Cluster
     folder: Path
     cpus: int
-    added: list = field(default_factory=list)  # all but the head, which the driver hangs on
+    added: dict = field(default_factory=dict)  # node -> its folder; all but the head, which the driver hangs on
 
     @property
     def address(self):
@@ -30,12 +30,23 @@ class Nodes:
         return {"num_cpus": self.cpus, "object_store_memory": MEMORY, "env_vars": own}
 
     def add(self):
-        self.added.append(self.cluster.add_node(**self.how()))
+        for is_last in (False, False, True):  # Ray gives a node half a minute to start; the machine may be busy
+            try:
+                how = self.how()
+                self.added[self.cluster.add_node(**how)] = Path(how["env_vars"]["BENCH_NODE"])
+                return
+            except Exception:  # its own
+                if is_last:
+                    raise
 
     def kill(self, node):
         """As a machine whose power fails."""
         self.cluster.remove_node(node, allow_graceful=False)
-        self.added.remove(node)
+        del self.added[node]
+
+    def at_work(self):
+        """Those that are at a job this moment: it is locked there."""
+        return [node for node, place in self.added.items() if any(place.glob("work/*/*/locks/*.lock"))]
 
 
 @contextlib.contextmanager
@@ -59,8 +70,7 @@ def clustered(folder, num, cpus=1):
 
 def environment(folder):
     return {"PYTHONPATH": str(REPOSITORY), "XDG_CACHE_HOME": str(folder / "home"), "HF_HUB_OFFLINE": "1",
-            "CUDA_VISIBLE_DEVICES": "", "RAY_worker_niceness": "0", "RAY_raylet_start_wait_time_s": "180",
-            "COLUMNS": "100"}  # fmt: skip
+            "CUDA_VISIBLE_DEVICES": "", "RAY_worker_niceness": "0", "COLUMNS": "100"}  # fmt: skip
 
 
 def started(folder, place, *arguments):

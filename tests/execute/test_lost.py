@@ -2,6 +2,7 @@
 
 import pytest
 
+from bench.execute import runner
 from bench.execute.executor import Died, NoWorkers
 from bench.execute.runner import LOSSES, VAIN_STARTS
 from tests.execute.played import begins, statuses
@@ -32,7 +33,12 @@ def test_what_came_before_the_loss_stays(stage):
     assert set(statuses(stage)) == {"ok"}
 
 
-def test_a_job_that_takes_one_machine_after_another_along_is_treated_as_a_crash(stage):
+@pytest.mark.parametrize(("apart", "lost", "failed"), [(0.0, LOSSES, 1), (60.0, 2 * LOSSES, 0)])
+def test_a_job_that_takes_one_machine_after_another_along_is_treated_as_a_crash(
+    stage, monkeypatch, apart, lost, failed
+):
+    """Unless they all go at about the same time."""
+    monkeypatch.setattr(runner, "APART", apart)
     losses = []
 
     def play(worker):
@@ -44,12 +50,11 @@ def test_a_job_that_takes_one_machine_after_another_along_is_treated_as_a_crash(
             yield from stage.do(worker)
 
     stage.play = play
-    assert stage.run().failed == 1
-    assert len(losses) == LOSSES
+    assert stage.run().failed == failed
+    assert len(losses) == lost
     record = next(iter(stage.roots.shared.scan()[0].values()))
-    assert (record.status, record.error) == (
-        "crashed", "lost node-7: it does not answer, as 2 others before in the same job"
-    )  # fmt: skip
+    why = "lost node-7: it does not answer, as 2 others before in the same job"
+    assert (record.status, record.error) == (("crashed", why) if failed else ("ok", None))
 
 
 def test_places_whose_machines_go_away_one_after_another_are_given_up(stage):

@@ -15,8 +15,8 @@ from tests.execute.clustered import clustered, on, started  # noqa: E402
 from tests.execute.running import TINY, TRAININGS, numbers  # noqa: E402
 
 CPU, NEW, OLD = Machine("CPU", False, ""), Machine("GPU", True, "new"), Machine("GPU", False, "old")
-CPUS = Cluster("here:1", (Host("a", 4, 0, (CPU, OLD)), Host("b", 3, 0, (CPU, OLD))))
-GPUS = Cluster("here:1", (Host("a", 8, 2, (CPU, NEW)), Host("b", 4, 1, (CPU, OLD)), Host("c", 64, 0, (CPU, OLD))))
+CPUS = Cluster("here:1", (Host(4, 0, (CPU, OLD)), Host(3, 0, (CPU, OLD))))
+GPUS = Cluster("here:1", (Host(8, 2, (CPU, NEW)), Host(4, 1, (CPU, OLD)), Host(64, 0, (CPU, OLD))))
 
 
 def test_a_cluster_makes_the_records_that_one_machine_makes(tmp_path, unbroken):

@@ -59,12 +59,14 @@ def kill_nodes(nodes, place, count, draw):
     for number in range(count):
         least = draw.randint(1, NUM_RECORDS // 6) + number * NUM_RECORDS // 6
         wait_for(least, place, driver)
+        nodes.add()
         time.sleep(draw.uniform(0, 0.5))
+        while not (victims := nodes.at_work()) and driver.poll() is None:
+            time.sleep(0.02)
         if driver.poll() is not None:
             wrong.append(f"{place.name}: over before {least} records")
-        victim = draw.choice(nodes.added)
-        nodes.add()
-        nodes.kill(victim)
+            break
+        nodes.kill(draw.choice(victims))
     wrong += ended_well(driver, place)
     told = (place / "stderr").read_text().count("handed out again")
     say(f"{place.name}: {count} nodes killed, {told} times jobs were handed out again")
