@@ -23,10 +23,9 @@ from bench.analysis.cells import cell_summary, records
 from bench.analysis.comparison import Scores
 from bench.analysis.frame import CELL, SuiteResults
 from bench.analysis.headline import Findings, headline, more
-from bench.cli_types import most_trainings
 from bench.commands.export import Format
 from bench.commands.export import write as write_export
-from bench.commands.run import RunOptions, plan_with_all_it_needs, train
+from bench.commands.run import RunOptions, most_trainings, plan_with_all_it_needs, train
 from bench.commands.suites import Folders, plan_of
 from bench.errors import BenchError
 from bench.planning.plan import Plan

@@ -32,7 +32,6 @@ from bench.cli_types import (
     Timeout,
     Workers,
     look_in,
-    most_trainings,
 )
 from bench.commands.endings import ending
 from bench.commands.output import flush, note, say
@@ -102,7 +101,7 @@ def run(
 ) -> None:
     """Run what is missing of a suite, then print its table and write its report."""
     look_in(data)
-    from bench.commands.run import RunOptions
+    from bench.commands.run import RunOptions, most_trainings
     from bench.commands.run import run as command
     from bench.commands.suites import Folders
 

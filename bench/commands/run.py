@@ -48,6 +48,11 @@ class RunOptions:
     text: str | None = None  # of the suite, where it is no file
 
 
+def most_trainings(max_runs: int | None) -> tuple[str, ...]:
+    """--max-runs, as the override that it is short for: it is remembered with the run."""
+    return () if max_runs is None else (f"max_runs={max_runs}",)
+
+
 def run(options: RunOptions) -> int:
     """The exit code. Everything that can be refused is refused before the first training."""
     whole, stand_in_for = plan_with_all_it_needs(options)

@@ -38,12 +38,13 @@ APPENDED = {
     "training: {stps: 5}": "10:12: training: unknown key 'stps'; did you mean 'steps'? Known: augment, batch_size, "
     "epochs, evaluations, label_smoothing, momentum, optimizer, schedule, steps, warmup, weight_decay",
     "sead:": "10:1: unknown key 'sead'; did you mean 'seed' or 'head' or 'search'? Known: backbones, claims, "
-    "datasets, decision, description, engine, gate, head, max_runs, name, pitfalls, records, references, repeats, search, seed, "
-    "strategies, training, transferability, verdicts",
+    "datasets, decision, description, engine, gate, head, max_runs, name, pitfalls, records, references, repeats, search, "
+    "seed, strategies, training, transferability, verdicts",
     "engine: {precision: bf8}": "10:21: engine.precision: expected 'auto', 'fp32' or 'bf16', got 'bf8' (text); "
     "did you mean 'bf16'?",
     "zzz: 1": "10:1: unknown key 'zzz'; known: backbones, claims, datasets, decision, description, engine, gate, head, "
-    "name, pitfalls, records, references, repeats, search, seed, strategies, training, transferability, verdicts",
+    "max_runs, name, pitfalls, records, references, repeats, search, seed, strategies, training, transferability, "
+    "verdicts",
     "? [a, b]\n: 1": "10:3: a key must be plain text",
     "description: !!python/name:os.system x": "10:14: description: a suite uses no YAML tags, got "
     "'tag:yaml.org,2002:python/name:os.system'",
