@@ -25,7 +25,7 @@ from bench.analysis.frame import CELL, SuiteResults
 from bench.analysis.headline import Findings, headline, more
 from bench.commands.export import Format
 from bench.commands.export import write as write_export
-from bench.commands.run import RunOptions, part_taken, plan_with_all_it_needs, train
+from bench.commands.run import RunOptions, most_trainings, part_taken, plan_with_all_it_needs, train
 from bench.commands.suites import Folders, plan_of
 from bench.errors import BenchError
 from bench.planning.plan import Plan
@@ -188,8 +188,7 @@ def _options(
 ) -> RunOptions:
     path, text = (NAMELESS, _as_text(suite)) if isinstance(suite, Mapping) else (Path(suite), None)
     folders = Folders(Path(results), Path(reports))
-    max_runs = settings.pop("max_runs", None)
-    typed = (*overrides, *([] if max_runs is None else [f"max_runs={max_runs}"]))
+    typed = (*overrides, *most_trainings(settings.pop("max_runs", None)))
     given = {**settings, "filters": tuple(settings.get("filters", ()))}
     return RunOptions(path, folders, typed, text=text, **given)
 

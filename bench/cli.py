@@ -38,7 +38,6 @@ from bench.cli_types import (
     Workers,
     keep_in,
     look_in,
-    most_trainings,
 )
 from bench.commands.endings import ending
 from bench.commands.output import flush, note, say
@@ -116,7 +115,7 @@ def run(
     """Run what is missing of a suite, then print its table and write its report."""
     look_in(data)
     keep_in(cache)
-    from bench.commands.run import RunOptions
+    from bench.commands.run import RunOptions, most_trainings
     from bench.commands.run import run as command
     from bench.commands.suites import Folders
 
@@ -167,7 +166,7 @@ def slurm(
 ) -> None:
     """Print a job array for Slurm's `sbatch`: a part of the suite for each task, one page in the end."""
     look_in(data)
-    from bench.commands.run import RunOptions
+    from bench.commands.run import RunOptions, most_trainings
     from bench.commands.slurm import Tasks, show_script
     from bench.commands.suites import Folders
 

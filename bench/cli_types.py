@@ -60,11 +60,6 @@ RESULTS = Path("results")
 REPORTS = Path("reports")
 
 
-def most_trainings(max_runs: int | None) -> tuple[str, ...]:
-    """As an override."""
-    return () if max_runs is None else (f"max_runs={max_runs}",)
-
-
 def look_in(data: Path | None) -> None:
     """--data for this process and all that it starts."""
     if data is not None:

@@ -59,6 +59,11 @@ class RunOptions:
     began: float = field(default_factory=time.monotonic)
 
 
+def most_trainings(max_runs: int | None) -> tuple[str, ...]:
+    """--max-runs, as the override that it is short for: it is remembered with the run."""
+    return () if max_runs is None else (f"max_runs={max_runs}",)
+
+
 def run(options: RunOptions) -> int:
     """The exit code. Everything that can be refused is refused before the first training."""
     if options.budget is not None:
