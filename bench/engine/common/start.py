@@ -171,7 +171,7 @@ def trial_streams(spec: FitSpec, images: Examples, validation: Examples | None =
     `validation`: images of their own to be scored on; then one stream is trained on all labelled images."""
     if validation is not None:
         return [Stream(images, seed_for("order", spec.seed, spec.data.name, spec.repeat, 0), validation)]
-    parts = labels_of.splits(spec, images.labels.cpu().numpy())
+    parts = labels_of.splits(spec, images.known_labels)
     return [
         Stream(
             images.take(train_part),
