@@ -10,6 +10,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from bench.modalities.sending import sent
+
 ATTEMPTS = 10  # boxes that are drawn of each image; the first one that fits is taken
 NUM_DRAWS = 2 * ATTEMPTS + 2  # uniform numbers of each image: areas, ratios, and where the box lies
 RATIO = (3 / 4, 4 / 3)  # width to height
@@ -48,7 +50,7 @@ def _middle(height: int, width: int) -> tuple[int, int]:
 def resized(x: Tensor, boxes: Tensor, side: int, mode: Literal["bilinear", "bicubic"]) -> Tensor:
     """float [B, C, H, W] -> [B, C, side, side]: what lies in each image's box. A cubic may overshoot."""
     height, width = x.shape[-2:]
-    boxes = boxes.to(x.device, x.dtype)
+    boxes = sent(boxes, x.device).to(x.dtype)
     rows = _weights((boxes[:, 0], boxes[:, 2]), height, side, mode)
     columns = _weights((boxes[:, 1], boxes[:, 3]), width, side, mode)
     return rows.unsqueeze(1) @ (x @ columns.transpose(1, 2).unsqueeze(1))

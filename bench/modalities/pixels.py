@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from bench.keys import seed_for
 from bench.modalities.base import Columns, Handling
 from bench.modalities.crops import NUM_DRAWS, boxes_of, resized
+from bench.modalities.sending import sent
 from bench.spec.refs import Pipeline, Training
 
 PASS_PIXELS = 256 * 64 * 64  # of one pass without learning
@@ -61,9 +62,14 @@ def prepare(pixels: Tensor, pipeline: Pipeline, boxes: Tensor | None = None) -> 
         x = _sized(_sized(x, pipeline.shrunk, pipeline), side, pipeline)
     if pipeline.channels == "bgr":
         x = x.flip(1)
-    mean = torch.tensor(pipeline.mean, device=x.device).view(1, 3, 1, 1)
-    std = torch.tensor(pipeline.std, device=x.device).view(1, 3, 1, 1)
+    mean, std = (_by_channel(values, x.device, x.dtype) for values in (pipeline.mean, pipeline.std))
     return x.sub_(mean).div_(std).contiguous(memory_format=torch.channels_last)
+
+
+@lru_cache(maxsize=64)
+def _by_channel(values: tuple[float, ...], device: torch.device, dtype: torch.dtype) -> Tensor:
+    """Made once: each copy to a device waits for it."""
+    return torch.tensor(values, device=device, dtype=dtype).view(1, 3, 1, 1)
 
 
 def _middle(x: Tensor, side: int, pipeline: Pipeline) -> Tensor:
@@ -110,8 +116,8 @@ def view_of(pixels: Tensor, rows: Tensor, views: Tensor, how: Augment) -> Change
     """Each image in its own view, which depends on its place in the split and on nothing else."""
     if not how.views:
         return _changed(pixels, views.bool(), None)
-    views, height, width = views.cpu(), pixels.shape[2], pixels.shape[3]
-    places = (views, rows.cpu(), 1 << int(rows.max()).bit_length())  # seldom another number, so that draws are kept
+    height, width = pixels.shape[2:]
+    places = (views, rows, 1 << int(rows.max()).bit_length())  # seldom another number, so that draws are kept
     moves = _by_view(places, _drawn_moves)
     mirrored = moves[:, 0] < 0.5 if how.flip else None
     offsets = None
@@ -158,11 +164,12 @@ def _changed(
 ) -> Changed:
     batch, _, height, width = pixels.shape
     if mirrored is not None:
-        pixels = torch.where(mirrored.to(pixels.device).view(-1, 1, 1, 1), pixels.flip(3), pixels)
+        pixels = torch.where(sent(mirrored, pixels.device).view(-1, 1, 1, 1), pixels.flip(3), pixels)
     if offsets is not None:
         # Moving reads beyond the border; the nearest pixel is repeated there.
-        rows = (torch.arange(height) + offsets[0]).clamp(0, height - 1).to(pixels.device)
-        columns = (torch.arange(width) + offsets[1]).clamp(0, width - 1).to(pixels.device)
+        offsets = sent(offsets, pixels.device)
+        rows = (torch.arange(height, device=pixels.device) + offsets[0]).clamp(0, height - 1)
+        columns = (torch.arange(width, device=pixels.device) + offsets[1]).clamp(0, width - 1)
         which = torch.arange(batch, device=pixels.device).view(-1, 1, 1, 1)
         channel = torch.arange(3, device=pixels.device).view(1, -1, 1, 1)
         pixels = pixels[which, channel, rows.view(batch, 1, height, 1), columns.view(batch, 1, 1, width)]

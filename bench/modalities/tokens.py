@@ -20,6 +20,7 @@ from torch import Tensor
 from bench.errors import BenchError
 from bench.keys import digest, seed_for
 from bench.modalities.base import Columns, Handling
+from bench.modalities.sending import sent
 from bench.spec.refs import SEPARATOR, WORDS, TextChanges, TextPipeline, Training
 
 PASS_TOKENS = 16384  # of one pass without learning
@@ -94,7 +95,9 @@ class TextHandling(Handling):
         parts = [part[0].long() for part in parts]
         tokens = torch.cat(parts) if len(parts) > 1 else parts[0]
         masked = tokens == MASKED
-        return tokens.masked_fill(masked, mask_of(pipeline) + 1) if bool(masked.any()) else tokens
+        if not pipeline.has_mask and not bool(masked.any()):
+            return tokens
+        return tokens.masked_fill(masked, mask_of(pipeline) + 1)
 
     def blank(self, pipeline: TextPipeline, num: int, device: str) -> Tensor:
         return torch.ones(num, pipeline.max_length, dtype=torch.int64, device=device)
@@ -105,7 +108,7 @@ class TextHandling(Handling):
 
 def changed(tokens: Tensor, changes: TextChanges, draws: Tensor) -> Tensor:
     """int [B, L], with uniform numbers in 0 .. 1 of the same shape."""
-    draws = draws.to(tokens.device)
+    draws = sent(draws, tokens.device)
     places = torch.arange(tokens.shape[1], device=tokens.device)
     inner = (places > 0) & (places < (tokens > 0).sum(1, keepdim=True) - 1)
     dropped = inner & (draws >= changes.mask) & (draws < changes.mask + changes.drop)

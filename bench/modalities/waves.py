@@ -18,6 +18,7 @@ from bench.keys import seed_for
 from bench.modalities.base import Columns, Handling
 from bench.modalities.clips import FULL, fitted, resampled, to_int16
 from bench.modalities.mel import log_mel, num_frames
+from bench.modalities.sending import sent
 from bench.spec.refs import SoundChanges, SoundPipeline, Training
 
 TINY = 1e-7  # is added to a variance, as the wave2vec feature extractor does
@@ -153,7 +154,7 @@ def _one(value: Tensor, how: SoundChanges, draw: torch.Generator) -> Tensor:
         x = _moved(x, int(torch.randint(-most, most + 1, (), generator=draw)), silence)
     if how.noise:
         share = how.noise * float(torch.rand((), generator=draw))
-        x = x + share * x.std() * torch.randn(x.shape, generator=draw).to(x)
+        x = x + share * x.std() * sent(torch.randn(x.shape, generator=draw).to(x.dtype), x.device)
     for axis, count in ((0, how.time_masks), (1, how.mel_masks if x.ndim > 1 else 0)):
         for _ in range(count):
             x = _masked(x, axis, how.widest, draw)

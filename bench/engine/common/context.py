@@ -62,8 +62,7 @@ class OnDevice:
 
     @property
     def train_labels(self) -> npt.NDArray[np.int64]:
-        labels: npt.NDArray[np.int64] = self.train.labels.cpu().numpy()
-        return labels
+        return self.train.known_labels
 
 
 @dataclass(frozen=True)

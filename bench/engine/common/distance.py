@@ -127,7 +127,7 @@ def _pixels(images: Examples, spec: FitSpec) -> Tensor:
     """What the network takes, as rows of numbers; of pictures, thumbnails, and of texts how often each token stands in
     them."""
     rows = []
-    for index in torch.split(torch.arange(len(images), device=images.device), BATCH):
+    for index in torch.split(torch.arange(len(images)), BATCH):
         values = images.take(index).inputs(spec.pipeline)
         if values.ndim == 4 and max(values.shape[2:]) > SIDE:
             values = torch.nn.functional.adaptive_avg_pool2d(values, SIDE)

@@ -37,7 +37,7 @@ def setting_for(spec: FitSpec, begin: Start, stream: Stream, context: Context) -
 
 def _unlabelled(train: Examples, stream: Stream) -> Examples:
     """The training split without its labels, and without what this training is scored on."""
-    free = torch.full((train.split_size,), train.rows is None, device=train.device)
+    free = torch.full((train.split_size,), train.rows is None)
     if train.rows is not None:
         free[train.rows] = True
     scored = stream.scored
@@ -79,7 +79,7 @@ def features_of(network: Network, images: Examples, pipeline: Pipeline) -> Tenso
     """What reaches the classifier, the network as it is. [n, D]"""
     found = []
     for start in range(0, len(images), BATCH):
-        index = torch.arange(start, min(start + BATCH, len(images)), device=images.device)
+        index = torch.arange(start, min(start + BATCH, len(images)))
         with watched(network) as seen:
             network.module(images.take(index).inputs(pipeline))
         found.append(seen.features[0])

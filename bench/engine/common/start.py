@@ -175,7 +175,7 @@ def trial_streams(
     a list says of the labels."""
     if validation is not None:
         return [Stream(images, seed_for("order", spec.seed, spec.data.name, spec.repeat, 0), validation)]
-    parts = labels_of.splits(spec, images.labels.cpu().numpy(), listed)
+    parts = labels_of.splits(spec, images.known_labels, listed)
     return [
         Stream(
             images.take(train_part),

@@ -98,7 +98,7 @@ def _work(spec: FitSpec, network: Network, context: Context) -> float:
 
 def _fastest(spec: FitSpec, begin: Start, stages: Stages, images: Examples, context: Context) -> FleetChoice:
     begin.renew()
-    index = torch.arange(spec.training.batch_size, device=images.device) % len(images)
+    index = torch.arange(spec.training.batch_size) % len(images)
     inputs = stages(len(spec.recipe.phases) - 1).plain.batches([Share(images, index)])
     examples = tuple(value[0] for value in inputs)
     hyper = Hyper(spec.search.lr_low, spec.search.weight_decay)

@@ -96,8 +96,8 @@ class Fleet:
             for s in range(self.shape[0]):
                 logits = self._logits(tuple(value[s : s + 1] for value in inputs), s)[0]
                 each = [F.cross_entropy(one, labels[s]) for one in logits]
-                found.append(torch.stack(each).isfinite().tolist())
-        return found
+                found.append(torch.stack(each).isfinite())
+        return [row.tolist() for row in torch.stack(found).cpu()]
 
     def _logits(self, inputs: Inputs, stream: int) -> Tensor:
         """Inputs [1, B, ...] -> [1, M, B, C]"""

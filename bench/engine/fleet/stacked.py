@@ -81,7 +81,8 @@ class StackedOptimizer:
         """One step along the gradients, which are cleared. `rates`: a factor on the searched rate for each unit."""
         gradients = {name: p.grad for name, p in self.parameters.items() if p.grad is not None}
         if list(gradients) != [one.name for one in self._moving]:
-            self._moving = [self._prepared(name) for name in gradients]
+            some_decay = bool((self.hypers.weight_decay != 0).any())
+            self._moving = [self._prepared(name, some_decay) for name in gradients]
         for name in gradients:
             self._steps[name] += 1
         self.rule.update(self._moving, list(gradients.values()), Now(rates, self._steps))
@@ -104,7 +105,7 @@ class StackedOptimizer:
         )
         self._moving = []
 
-    def _prepared(self, name: str) -> Moving:
+    def _prepared(self, name: str, some_decay: bool) -> Moving:
         parameter, slot = self.parameters[name], self.slots[name]
         if name not in self._state:
             # Zeros are what torch begins with too: momentum's first value is the gradient.
@@ -113,8 +114,7 @@ class StackedOptimizer:
             values.to(parameter.device, parameter.dtype).view(*values.shape, *[1] * (parameter.ndim - 2))
             for values in (self.hypers.lr, self.hypers.weight_decay)
         )
-        decays = slot.decays and bool((self.hypers.weight_decay != 0).any())
-        return Moving(name, slot.unit, decays, parameter, lr, weight_decay, self._state[name])
+        return Moving(name, slot.unit, slot.decays and some_decay, parameter, lr, weight_decay, self._state[name])
 
 
 def slots_of(network: Network) -> dict[str, Slot]:

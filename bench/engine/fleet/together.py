@@ -30,7 +30,7 @@ class FleetStream:
 def fleet_session(procedure: Procedure, stages: Stages, rows: Sequence[FleetStream]) -> Session:
     def examples(stage: Stage) -> Inputs:
         images = rows[0].stream.images
-        index = torch.arange(EXAMPLES, device=images.device) % len(images)
+        index = torch.arange(EXAMPLES) % len(images)
         return tuple(value[0] for value in stage.plain.batches([Share(images, index)]))
 
     fleet = Fleet(

@@ -44,7 +44,7 @@ def _in_pieces(run: Callable[[Tensor], Tensor], test: Examples) -> Tensor:
     found: list[Tensor] = []
     start, size = 0, BATCH
     while start < len(test):
-        index = torch.arange(start, min(start + size, len(test)), device=test.device)
+        index = torch.arange(start, min(start + size, len(test)))
         try:
             found.append(run(index))
         except (RuntimeError, MemoryError) as error:
@@ -60,9 +60,9 @@ def _order(spec: FitSpec, test: Examples) -> Tensor:
     """By class, or mixed: sets may lie class by class as they are stored."""
     assert spec.deployed is not None
     if spec.deployed.by_class:
-        return test.labels.argsort(stable=True)
+        return test.labels.cpu().argsort(stable=True)
     order = shuffled(len(test), seed_for("deployed order", spec.seed, spec.repeat))
-    return torch.tensor(order, device=test.device)
+    return torch.tensor(order)
 
 
 def _inputs(spec: FitSpec, images: Examples) -> Tensor:

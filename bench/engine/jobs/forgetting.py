@@ -92,5 +92,5 @@ def _some(images: Examples) -> Examples:
     """The same ones every time, every class with its share."""
     if len(images) <= SEEN:
         return images
-    parts = split_holdout(images.labels.cpu().numpy(), SEEN / len(images), seed_for("forgetting") % 2**32)
+    parts = split_holdout(images.known_labels, SEEN / len(images), seed_for("forgetting") % 2**32)
     return images.take(np.sort(parts.validation))

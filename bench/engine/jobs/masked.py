@@ -44,7 +44,7 @@ def _filled(network: Network, filler: Filler, task: Assignment, data: OnDevice) 
     test, mask = data.test, mask_of(task.pipeline)
     loss, num_right, num = 0.0, 0, 0
     with in_eval_mode(network.module):
-        for rows in torch.split(torch.arange(len(test), device=test.device), BATCH):
+        for rows in torch.split(torch.arange(len(test)), BATCH):
             tokens = test.take(rows).inputs(task.pipeline)
             one = fill(network.module, filler, *hidden_tokens(tokens, mask, len(filler.bias), draw))
             loss, num_right, num = loss + float(one.loss) * one.num, num_right + one.num_right, num + one.num

@@ -102,7 +102,7 @@ def _outputs(network: Network, images: Examples, pipeline: Pipeline) -> dict[int
     found: dict[int, list[Tensor]] = {}
     with torch.no_grad(), in_eval_mode(network.module):
         for start in range(0, len(images), BATCH):
-            index = torch.arange(start, min(start + BATCH, len(images)), device=images.device)
+            index = torch.arange(start, min(start + BATCH, len(images)))
             with watched(network, features=False, units=True) as seen:
                 network.module(images.take(index).inputs(pipeline))
             for unit, rows in seen.pooled().items():

@@ -120,7 +120,7 @@ def _trials(spec: FitSpec, dead: Record, context: Context) -> list[Finished]:
     matrix = _matrix(spec, images, [], context)
     context.begins([dead], 1)
     points = penalties(spec)
-    parts = labels_of.splits(spec, images.labels.cpu().numpy(), data.listed_for(spec))
+    parts = labels_of.splits(spec, images.known_labels, data.listed_for(spec))
     splits = [(torch.from_numpy(a).to(images.device), torch.from_numpy(b).to(images.device)) for a, b in parts]
     heads = _paths(spec, matrix, [train for train, _ in splits], [held for _, held in splits])
     scores = [
@@ -300,7 +300,7 @@ def _features(matrix: _Matrix, images: Examples, spec: FitSpec) -> Tensor:
     rows: list[Tensor] = []
     with torch.no_grad(), in_eval_mode(network.module):
         for begin in range(0, len(images), BATCH):
-            index = torch.arange(begin, min(begin + BATCH, len(images)), device=images.device)
+            index = torch.arange(begin, min(begin + BATCH, len(images)))
             inputs = matrix.stage.plain.batches([Share(images, index)])
             with watched(network, units=_reads_units(spec)) as seen, arithmetic(images.device, spec.training.precision):
                 matrix.stage.live(*(value[0] for value in inputs))

@@ -176,8 +176,8 @@ class _Maker:
         group = digest(["group", known.sha256, base.origin, _rows_name(base)])
         values = self.context.features.get(keys, group, lambda: self._compute(known, base, how))
         where = torch.full((base.split_size,), -1, device=base.device)
-        rows = torch.arange(len(base), device=base.device)
-        where[base.rows if base.rows is not None else rows] = rows
+        rows = torch.arange(len(base))
+        where[(rows if base.rows is None else base.rows).to(base.device)] = rows.to(base.device)
         return FeatureTable(tuple(values), where, len(base))
 
     def _keys(self, known: KnownCut, base: Examples, how: Variation) -> list[str]:
@@ -221,7 +221,7 @@ class _Maker:
         """All inputs in batches, one view of all examples after the other."""
         for number in range(how.num_views or 1):
             for start in range(0, len(base), size):
-                index = torch.arange(start, min(start + size, len(base)), device=base.device)
+                index = torch.arange(start, min(start + size, len(base)))
                 part: Any = base.take(index).values
                 if how.is_random:
                     rows = index if base.rows is None else base.rows[index]
@@ -257,4 +257,4 @@ def _block(values: Tensor, table: FeatureTable, view: int) -> Tensor:
 def _rows_name(base: Examples) -> str:
     if base.rows is None:
         return "all"
-    return hashlib.sha256(base.rows.cpu().numpy().tobytes()).hexdigest()
+    return hashlib.sha256(base.rows.numpy().tobytes()).hexdigest()

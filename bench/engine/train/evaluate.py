@@ -111,7 +111,7 @@ def score(
     answers = Answers(images)
     start = 0
     while start < len(images):
-        index = torch.arange(start, min(start + batch_size, len(images)), device=images.device)
+        index = torch.arange(start, min(start + batch_size, len(images)))
         try:
             logits = logits_of(supply.batches([Share(images, index)]))
         except (RuntimeError, MemoryError) as error:
@@ -154,7 +154,7 @@ class Answers:
             self._logs.append((*kept, logs.exp().half().cpu()) if self.images.keeps == "full" else tuple(kept))
 
     def scored(self) -> list[Scored]:
-        truth = self.images.labels.cpu().numpy().astype(np.int32)
+        truth = self.images.known_labels.astype(np.int32)
         predicted = torch.cat(self._predicted, 1).int().cpu().numpy()
         losses = self._loss.tolist() if isinstance(self._loss, Tensor) else [self._loss] * len(predicted)
         logs = [torch.cat(parts, 1).cpu().numpy() for parts in zip(*self._logs, strict=True)]

@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from bench import modalities
 from bench.datasets.base import Split
+from bench.modalities.sending import sent
 from bench.spec.refs import Keeps, Metric
 
 
@@ -20,7 +22,7 @@ class Examples:
 
     stored: tuple[Tensor, ...]  # columns [N, ...] of the whole split; on the device, or mapped from a file
     labels: Tensor  # int64 [n], on the device
-    rows: Tensor | None = None  # int64 [n] into `stored`, on the device; None: all of it
+    rows: Tensor | None = None  # int64 [n] into `stored`, on the host; None: all of it
     origin: str = ""  # identity of the split by content; "": nobody else can have the same one
     is_streamed: bool = False  # read from the file with every batch
     is_shared: bool = False  # the split holds all images of a set, of which repeats take parts, to train and to test on
@@ -46,10 +48,16 @@ class Examples:
         """Examples of the whole split."""
         return self.stored[0].shape[0]
 
+    @cached_property
+    def known_labels(self) -> npt.NDArray[np.int64]:
+        """[n], on the host."""
+        found: npt.NDArray[np.int64] = self.labels.cpu().numpy()
+        return found
+
     @property
     def places(self) -> npt.NDArray[np.uint32] | None:
         """Of these images among all images of the set, where repeats divide these anew [n]."""
-        return self.rows.cpu().numpy().astype(np.uint32) if self.is_shared and self.rows is not None else None
+        return self.rows.numpy().astype(np.uint32) if self.is_shared and self.rows is not None else None
 
     @property
     def device(self) -> torch.device:
@@ -61,19 +69,16 @@ class Examples:
         return tuple(self._fetched(column) for column in self.stored)
 
     def _fetched(self, column: Tensor) -> Tensor:
-        if self.rows is None:
-            return column.to(self.device)
-        if column.device == self.device:
-            return column.index_select(0, self.rows)  # many times faster than indexing, on a CPU
-        fetched = column.index_select(0, self.rows.to(column.device))
-        return fetched.pin_memory().to(self.device, non_blocking=True)
+        if self.rows is not None:
+            column = column.index_select(0, sent(self.rows, column.device))  # many times faster than indexing, on a CPU
+        return sent(column, self.device)
 
     def take(self, index: npt.NDArray[np.int64] | Tensor) -> "Examples":
         if not isinstance(index, Tensor):
             index = torch.from_numpy(np.ascontiguousarray(index))
-        chosen = index.to(self.device)
-        rows = chosen if self.rows is None else self.rows[chosen]
-        return replace(self, labels=self.labels.index_select(0, chosen), rows=rows)
+        index = index.cpu()
+        rows = index if self.rows is None else self.rows[index]
+        return replace(self, labels=self.labels.index_select(0, sent(index, self.device)), rows=rows)
 
     @property
     def whole(self) -> "Examples":

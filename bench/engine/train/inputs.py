@@ -14,6 +14,7 @@ from bench import modalities
 from bench.engine.train.examples import Examples
 from bench.engine.train.precision import arithmetic
 from bench.modalities.base import Handling, Variation
+from bench.modalities.sending import sent
 
 Inputs = tuple[Tensor, ...]
 
@@ -23,7 +24,7 @@ class Share:
     """One stream's share of a batch."""
 
     images: Examples
-    index: Tensor  # int64 [B] into `images`
+    index: Tensor  # int64 [B] into `images`, on the host
     generator: torch.Generator | None = None  # for random changes of the images; lives on the CPU
 
 
@@ -121,8 +122,8 @@ class Tables:
     def _rows(self, part: Share, table: FeatureTable) -> Tensor:
         images = part.images
         rows = part.index if images.rows is None else images.rows[part.index]
-        kept = table.where[rows]
+        kept = table.where[sent(rows, table.where.device)]
         if part.generator is None or not self.how.is_random:
             return kept
-        views = self.handling.choose_views(len(part.index), self.how, part.generator).to(kept.device)
-        return kept + views * table.num_rows
+        views = self.handling.choose_views(len(part.index), self.how, part.generator)
+        return kept + sent(views, kept.device) * table.num_rows

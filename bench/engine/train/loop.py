@@ -17,6 +17,7 @@ from bench.engine.train.setting import TrainingSetting
 from bench.engine.train.solo import Solo, Team
 from bench.engine.train.stage import Stages, plain_stages
 from bench.keys import seed_for
+from bench.modalities.sending import sent
 from bench.network.units import Network
 from bench.spec.job import Procedure
 from bench.spec.recipe import Recipe
@@ -161,10 +162,10 @@ class Session:
 
     def _batch(self) -> tuple[Inputs, torch.Tensor]:
         parts = [
-            Share(stream.images, torch.from_numpy(order.next()).to(stream.images.device), generator)
+            Share(stream.images, torch.from_numpy(order.next()), generator)
             for stream, order, generator in zip(self.streams, self._orders, self._generators, strict=True)
         ]
-        labels = torch.stack([part.images.labels[part.index] for part in parts])
+        labels = torch.stack([part.images.labels[sent(part.index, part.images.device)] for part in parts])
         return self.stage.feed.batches(parts), labels
 
     def is_over(self) -> bool:

@@ -14,6 +14,7 @@ from bench.engine.train.examples import Examples
 from bench.engine.train.inputs import Direct, Share
 from bench.errors import NotApplicable
 from bench.keys import seed_for
+from bench.modalities.sending import sent
 from bench.network.capture import classifier_of, in_eval_mode
 from bench.network.units import Network
 from bench.spec.refs import Pipeline, Training
@@ -106,20 +107,20 @@ class TrainingSetting:
     ) -> tuple[Tensor, Tensor]:
         """A random batch as the network takes it, and its labels. `varied`: changed as training images are."""
         size = min(size or self.training.batch_size, len(images))
-        index = torch.randperm(len(images), generator=draw)[:size].to(images.device)
+        index = torch.randperm(len(images), generator=draw)[:size]
         how = modalities.of(self.pipeline).handling().variation(self.training) if varied else None
         (inputs,) = Direct(self.pipeline, how).batches([Share(images, index, draw)])
-        return inputs[0], images.labels[index]
+        return inputs[0], images.labels[sent(index, images.device)]
 
     def batches(self, num: int | None = None, rest: bool = False) -> Iterator[tuple[Tensor, Tensor]]:
         """The training images, shuffled, as the network takes them: so many batches, or as many as there are. `rest`:
         the last images too, which are fewer than a batch. Data sets often lie class by class."""
         size, total = min(self.training.batch_size, len(self.images)), len(self.images)
-        order = torch.randperm(total, generator=self.generator("batches")).to(self.images.device)
+        order = torch.randperm(total, generator=self.generator("batches"))
         starts = list(range(0, total if rest else total - size + 1, size))
         for start in starts[:num]:
-            index = order[start : start + size]
-            yield self.images.take(index).inputs(self.pipeline), self.images.labels[index]
+            images = self.images.take(order[start : start + size])
+            yield images.inputs(self.pipeline), images.labels
 
 
 @dataclass(frozen=True)
