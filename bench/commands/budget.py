@@ -29,15 +29,20 @@ HOUR = 3600.0
 UNITS = {"s": 1.0, "m": 60.0, "h": HOUR, "d": 24 * HOUR, "gpuh": HOUR}
 
 
-def read_budget(text: str, placement: Placement) -> float:
-    """Seconds. GPU-hours are shared by the GPUs of this run."""
-    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([a-z]+)", text)
+def read_budget(text: str) -> tuple[float, str]:
+    """A number and its unit."""
+    found = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)([a-z]+)", text)
     if found is None or found[2] not in UNITS or float(found[1]) <= 0:
         raise BenchError(f"--budget {text}: expected a time as 90s, 30m, 2h or 1d, or GPU-hours as 8gpuh")
-    gpus = {device for device in placement.devices if device.startswith("cuda")}
-    if found[2] == "gpuh" and not gpus:
+    return float(found[1]), found[2]
+
+
+def seconds_of(text: str, placement: Placement) -> float:
+    """GPU-hours are shared by the GPUs of this run."""
+    amount, unit = read_budget(text)
+    if unit == "gpuh" and not placement.num_gpus:
         raise BenchError(f"--budget {text}: this run uses no GPU; say how long it may take, as 2h")
-    return float(found[1]) * UNITS[found[2]] / (len(gpus) if found[2] == "gpuh" else 1)
+    return amount * UNITS[unit] / (placement.num_gpus if unit == "gpuh" else 1)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from bench.commands.budget import Budgeted, read_budget
+from bench.commands.budget import Budgeted, read_budget, seconds_of
 from bench.commands.missing import explain, get
 from bench.commands.output import as_json, note, say, show, width
 from bench.commands.progress import Progress, read_progress, time_left
@@ -67,7 +67,7 @@ def most_trainings(max_runs: int | None) -> tuple[str, ...]:
 def run(options: RunOptions) -> int:
     """The exit code. Everything that can be refused is refused before the first training."""
     if options.budget is not None:
-        _check_budget(options)
+        _check_budget(options.budget, options)
     whole, stand_in_for = plan_with_all_it_needs(options)
     plan = part_taken(whole, options)
     if options.dry_run:
@@ -128,7 +128,8 @@ def _is_whole(progress: Progress, roots: Roots) -> bool:
     return not left and not progress.wrong
 
 
-def _check_budget(options: RunOptions) -> None:
+def _check_budget(budget: str, options: RunOptions) -> None:
+    read_budget(budget)
     if options.shard is not None:
         raise BenchError("--budget goes without --shard: each shard would end with other repeats")
     if options.rerun is not None:
@@ -142,7 +143,7 @@ def _train_within(
     assert options.budget is not None
     roots = options.folders.roots(plan.loaded.suite.name)
     placement = _placement(plan, roots, options)
-    deadline = options.began + read_budget(options.budget, placement)
+    deadline = options.began + seconds_of(options.budget, placement)
     is_measured = bool(time_left(read_progress(plan, roots)))
     budgeted = Budgeted(
         plan, len(placement.devices), deadline,

@@ -11,7 +11,7 @@ from bench.datasets.split_lists import SplitList, table_of
 from bench.errors import BenchError
 from bench.execute.ingest import ingest_data, whole
 from bench.keys import digest
-from bench.places import find_file
+from bench.places import cache_of, find_file
 from bench.planning.enumerate import refuse
 from bench.planning.lists import budgets_in, difference, of_budget
 from bench.planning.plan import DataSource
@@ -35,7 +35,7 @@ def import_splits(
     refuse(problems)
     assert resolved is not None
     ref, source = resolved
-    cache = folders.results / ".cache"
+    cache = cache_of(folders.results)
     ingest_data([ref], {digest(ref): source}, cache)
     data = whole({digest(ref): source}, cache)(ref)
     budgets = budgets_in(spec)

@@ -1,5 +1,6 @@
 """`bench winner`: the network that a suite recommends, trained again and written for use elsewhere."""
 
+import re
 from pathlib import Path
 
 from bench.analysis.join import collect
@@ -7,8 +8,9 @@ from bench.commands.export import put
 from bench.commands.output import as_json, note, say
 from bench.commands.suites import Folders, plan_of, recalled
 from bench.errors import INCOMPLETE
+from bench.planning.plan import Plan
 from bench.suite.shipped import is_file_name
-from bench.winner.choice import Wanted, choose
+from bench.winner.choice import Choice, Wanted, choose
 
 EXPORTS = Path("exports")
 
@@ -23,7 +25,7 @@ def write_winner(suite: str, wanted: Wanted, folder: Path | None, folders: Folde
     from bench.winner.package import package  # with torch
 
     made = package(plan, choice, wanted.repeat, roots)
-    paths = [str(path) for path in put(made.files, folder or EXPORTS / name / "winner")]
+    paths = [str(path) for path in put(made.files, folder or _folder_of(plan, choice, wanted))]
     if json:
         cell, found = choice.cell, made.check
         as_json({
@@ -39,3 +41,12 @@ def write_winner(suite: str, wanted: Wanted, folder: Path | None, folders: Folde
     if not made.check.is_same:
         note(made.check.sentence)
     return 0 if made.check.is_same else INCOMPLETE
+
+
+def _folder_of(plan: Plan, choice: Choice, wanted: Wanted) -> Path:
+    """One for each network that may be asked for."""
+    told = [choice.cell.task] if len({cell.task for cell in plan.cells}) > 1 else []
+    told += [name for name in (wanted.strategy, wanted.backbone) if name is not None]
+    told += [f"repeat {wanted.repeat}"] if wanted.repeat else []
+    names = [re.sub(r"[^A-Za-z0-9_.+-]+", "_", name).strip("_.") for name in told]
+    return EXPORTS / plan.loaded.suite.name / "-".join(["winner", *names])

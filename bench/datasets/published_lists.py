@@ -134,6 +134,8 @@ class _Finder:
         self._data = data
         self._names = names is not None
         self._by_path = {name: place for place, name in enumerate(names or ())}
+        self._folder_of = {place: PurePosixPath(name).parent.name for name, place in self._by_path.items()}
+        self._folders = set(self._folder_of.values()) - {""}
         self._by_name: dict[str, list[int]] = {}
         for name, place in self._by_path.items():
             self._by_name.setdefault(PurePosixPath(name).name, []).append(place)
@@ -152,13 +154,17 @@ class _Finder:
         return offset + index
 
     def _of_name(self, one: Mention, name: str) -> int:
-        """By its path within the data set; else by the name alone, where it is the only one."""
+        """By its path within the data set; else by the name alone, where it is the only one and not said to lie in
+        another folder of the set."""
         if not self._names:
             raise DataError(f"{one.where}: {name!r} names a file, and this data set does not tell what its files are "
                             "called")
         if name in self._by_path:
             return self._by_path[name]
         places = self._by_name.get(PurePosixPath(name).name, [])
+        folder = PurePosixPath(name).parent.name
+        if folder in self._folders:
+            places = [place for place in places if self._folder_of[place] == folder]
         if len(places) != 1:
             many = f"{len(places)} files are called so" if places else "no such file"
             raise DataError(f"{one.where}: {name!r}: {many} in this data set")

@@ -299,7 +299,14 @@ class _Rows:
 
 def _of_table(text: str, name: str) -> list[Entry]:
     rows = csv.reader(io.StringIO(text))
-    head = next(rows, [])
+    try:
+        return _of_rows(rows, name)
+    except csv.Error as error:
+        raise DataError(f"{name}:{rows.line_num}: {error}") from None
+
+
+def _of_rows(rows: Any, name: str) -> list[Entry]:
+    head: list[str] = next(rows, [])
     if head != COLUMNS:
         raise DataError(f"{name}:1: expected the columns {','.join(COLUMNS)}, got {','.join(head)[:200]}")
     found: dict[tuple[str, int | None], _Rows] = {}

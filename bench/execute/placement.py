@@ -22,6 +22,7 @@ class Placement:
     timeout: float | None = None  # seconds for one training; 0: no limit; None: a generous one
     executor: Executor[Any] = field(default_factory=Pool, compare=False)  # who holds the workers
     deadline: float = math.inf  # of time.monotonic: no training begins after it
+    num_gpus: int = 0
 
 
 def choose_placement(
@@ -36,7 +37,7 @@ def choose_placement(
     cores = num_cores()
     if used:
         devices = [f"cuda:{index}" for index in range(used) for _ in range(workers or 1)]
-        return Placement(tuple(devices), threads or max(1, cores // len(devices)), timeout)
+        return Placement(tuple(devices), threads or max(1, cores // len(devices)), timeout, num_gpus=used)
     count = workers or max(1, cores // (threads or 1))
     if count * (threads or 1) > cores:
         raise BenchError(f"{count} workers of {threads or 1} threads are more than the {cores} cores there are")

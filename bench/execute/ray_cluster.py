@@ -61,7 +61,7 @@ class Cluster:
         if (threads or 1) > fitting:
             raise BenchError(f"--workers {workers} --threads {threads or 1} for each GPU: {self._words()} has a node "
                              "with too few CPUs for that")
-        return Placement(("cuda:0",) * (used * workers), threads or fitting)  # each sees no other GPU than its own
+        return Placement(("cuda:0",) * (used * workers), threads or fitting, num_gpus=used)  # each sees no other GPU
 
     def _words(self) -> str:
         cpus, gpus = sum(host.cpus for host in self.hosts), sum(host.gpus for host in self.hosts)

@@ -151,6 +151,9 @@ def _unfit(task: TaskList, budget: str, suite: Suite, facts: DatasetFacts) -> st
     exact = {"labels_per_class": int(asked.amount) * facts.num_classes, "total": int(asked.amount), "full": own}
     if num != exact.get(asked.kind, num):
         return f"lists {num} labelled examples, and the budget is {exact[asked.kind]}"
+    rounded_up = num - asked.amount * own + 1e-6  # by less than one in each class
+    if asked.kind == "fraction" and not 0 <= rounded_up <= facts.num_classes:
+        return f"lists {num} labelled examples, and the budget is {budget} of {own}"
     if any(one.validation and sum(map(len, one.validation)) >= num and len(one.validation) == 1
            for one in task.repeats):  # fmt: skip
         return "all labelled examples are of one fold, so that nothing is left to train on"

@@ -106,7 +106,8 @@ def _lend(search: Job, run: Store, to: Store) -> None:
 
 def _context(plan: Plan, roots: Roots, store: Store, record: Record) -> Context:
     """As a worker has it (`execute/worker.py`), but without diagnoses."""
-    device = torch.device(choose_placement(None, None, None, None).devices[0])
+    on_cpu = str(record.provenance.get("device")) == "cpu"
+    device = torch.device(choose_placement(None, 0 if on_cpu else None, None, None).devices[0])
     threads = int(record.provenance.get("threads") or 1)
     torch.set_num_threads(threads)
     precision.set_explicitly()
@@ -117,11 +118,13 @@ def _context(plan: Plan, roots: Roots, store: Store, record: Record) -> Context:
         begins=lambda records, together: None, announce=lambda record: None, stopping=lambda: False, notice=note,
         engine=Engine(engine.partition, engine.fleet), keeps=kept.predictions,
         patterns=frozen_patterns(plan.jobs.values()), arithmetic=plan.arithmetic,
-        sources={key: source.options for key, source in plan.sources.items()},
+        sources={key: source.options for key, source in plan.sources.items()}, lists=plan.lists,
         forms_folder=cache / "forms" if (cache := machine_cache()) is not None else None,
     )  # fmt: skip
 
 
 def differences(record: Record, again: Record) -> list[str]:
     """In what the surroundings of the two trainings differ."""
-    return [name for name in COMPARED if record.provenance.get(name) != again.provenance.get(name)]
+    found = [name for name in COMPARED if record.provenance.get(name) != again.provenance.get(name)]
+    then, now = record.spent.engine.replicas or 1, again.spent.engine.replicas or 1
+    return found if then == now else [*found, f"how many trained together ({then} then, {now} now)"]

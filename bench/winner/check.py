@@ -29,11 +29,11 @@ class Check:
     def sentence(self) -> str:
         if self.is_same:
             what = "all answers are the record's" if self.others is not None else "the record keeps no answers"
-            return (f"Loaded from these files it scores {percent(self.score)} on the {self.num:,} test examples, as "
+            return (f"Loaded again, these weights score {percent(self.score)} on the {self.num:,} test examples, as "
                     f"its record says, and {what}.")  # fmt: skip
         what = f" and {self.others:,} of {self.num:,} answers are others" if self.others else ""
         why = f"; the two trainings differ in: {', '.join(self.surroundings)}" if self.surroundings else ""
-        return (f"NOT the network of the record: loaded from these files it scores {percent(self.score)} on the test "
+        return (f"NOT the network of the record: loaded again, these weights score {percent(self.score)} on the test "
                 f"examples, where the record says {percent(self.recorded)}{what}{why}.")  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from bench.commands import budget
-from bench.commands.budget import Budgeted, read_budget
+from bench.commands.budget import Budgeted, seconds_of
 from bench.commands.progress import read_progress
 from bench.commands.suites import plan_from_file
 from bench.errors import BenchError
@@ -122,7 +122,7 @@ def test_what_cannot_be_made_ends_the_run(stage):
 
 @pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("30m", 1800), ("1.5h", 5400), ("8gpuh", 4 * 3600)])
 def test_budgets(text, seconds):
-    assert read_budget(text, Placement(("cuda:0", "cuda:1", "cuda:1"))) == seconds
+    assert seconds_of(text, Placement(("cuda:0",) * 4, num_gpus=2)) == seconds
 
 
 @pytest.mark.parametrize(("text", "why"), [
@@ -131,7 +131,7 @@ def test_budgets(text, seconds):
 ])  # fmt: skip
 def test_what_is_no_budget(text, why):
     with pytest.raises(BenchError, match=why):
-        read_budget(text, Placement(("cpu",)))
+        seconds_of(text, Placement(("cpu",)))
 
 
 def test_what_a_budget_does_not_go_with(bench):

@@ -3,6 +3,7 @@ refused by file and line."""
 
 import csv
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -95,6 +96,8 @@ def test_workers_follow_the_list_and_the_page_says_so(bench, place):
     planned("listed", "splits: lists/digits.csv, labels_per_class: 4")
     said = bench("run", "suites/listed.yaml", "--gpus", "0", "--filter", "strategy=ridge_probe")
     assert said.code == 0, said.err
+    made = bench("winner", "listed", "--strategy", "ridge_probe", "--json").json
+    assert (made["score"], made["other_answers"]) == (made["recorded_score"], 0)
     LIST.unlink()  # a page needs nothing but the results
     plan = recalled("listed", FOLDERS)
     roots = FOLDERS.roots("listed")
@@ -242,6 +245,23 @@ def test_a_list_of_other_data_is_refused_before_anything_trains(bench, place, ch
     assert said_by_run.code == 2
     assert said in said_by_run.err
     assert not Store(Path("results/listed")).scan()[0]
+
+
+def test_a_quote_that_is_never_closed_is_a_mistake_of_the_list(bench, place):
+    exported(bench)
+    LIST.write_text(LIST.read_text().replace("\n", '\n"', 1) + "x" * 200_000)
+    planned_badly("splits: lists/digits.csv, labels_per_class: 4", "lists/digits.csv:")
+
+
+def test_a_share_of_the_labels_is_what_it_says(bench, place):
+    exported(bench)
+    LIST.write_text(re.sub("^([^,]*,[^,]*),4,", r"\1,50%,", LIST.read_text(), flags=re.MULTILINE))
+    planned_badly("splits: lists/digits.csv, fraction: 0.5", "40 labelled examples, and the budget is 50% of 1000")
+
+
+def planned_badly(which, said):
+    with pytest.raises(SuiteError, match=re.escape(said)):
+        planned("listed", which)
 
 
 def test_json_is_checked_like_a_table(bench, place):
