@@ -121,9 +121,11 @@ def test_the_snippet_of_results_runs(monkeypatch: pytest.MonkeyPatch, capsys: py
     """On made-up results; `tests/test_api.py` runs a suite so."""
     (text,) = (one for one in blocks("python") if one.startswith("import bench\n"))
     asked = []
-    monkeypatch.setattr(bench, "run", lambda *of, **how: asked.append((of, how)) or Results(make()), raising=False)
+    for name in ("run", "load"):
+        monkeypatch.setattr(bench, name, lambda *of, _name=name, **how: asked.append((_name, of, how)) or Results(make()),
+                            raising=False)  # fmt: skip
     exec(text, {"__name__": "__main__"})
-    assert asked == [(("quickstart",), {"reports": "reports"})]
+    assert asked == [("run", ("quickstart",), {"reports": "reports"}), ("load", ("quickstart",), {})]
     printed = capsys.readouterr().out
     assert "strategy" in printed
     assert "near" in printed
