@@ -121,9 +121,12 @@ def test_the_snippet_of_results_runs(monkeypatch: pytest.MonkeyPatch, capsys: py
     """On made-up results; `tests/test_api.py` runs a suite so."""
     (text,) = (one for one in blocks("python") if one.startswith("import bench\n"))
     asked = []
+
+    def answering(name):
+        return lambda *of, **how: asked.append((name, of, how)) or Results(make())
+
     for name in ("run", "load"):
-        monkeypatch.setattr(bench, name, lambda *of, _name=name, **how: asked.append((_name, of, how)) or Results(make()),
-                            raising=False)  # fmt: skip
+        monkeypatch.setattr(bench, name, answering(name), raising=False)
     exec(text, {"__name__": "__main__"})
     assert asked == [("run", ("quickstart",), {"reports": "reports"}), ("load", ("quickstart",), {})]
     printed = capsys.readouterr().out
