@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -37,6 +38,7 @@ TYPED = {
     "init": ("cells.npz", "--output", "mine.yaml", "--force"), "completion": ("bash",),
     "export": ("small", "--to", "csv"), "compare": ("small", "--results-b", "results"),
     "splits export": (SUITE, "splits"), "splits import": (LISTED, "parts.json"),
+    "slurm": (SUITE, "--tasks", "2"), "winner": ("small", "--task", "digits@4", "--strategy", "scratch"),
 }  # fmt: skip
 POINTS = 3  # crashes tried in each command
 # They make an exit code of an error, so none of their own may come.
@@ -93,6 +95,8 @@ def typed(bench, world, tmp_path, monkeypatch, nothing_is_tried_again):
     shutil.copytree(place, tmp_path, dirs_exist_ok=True)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr("bench.commands.run.run_plan", lambda *_: Summary())  # what is missing stays so
+    same = SimpleNamespace(is_same=True, sentence="the same")  # made-up records have no network
+    monkeypatch.setattr("bench.winner.package.package", lambda *_: SimpleNamespace(files={"use.py": b""}, check=same))
     monkeypatch.setattr(doctor, "ask", lambda: {name: {"name": name} for name in doctor.TRIED})
     monkeypatch.setattr(doctor, "check_devices", lambda answers: doctor.Check("devices", "ok", ""))
     monkeypatch.setattr(machine, "available_memory", lambda: 1 << 50)
