@@ -69,6 +69,10 @@ def look_in(data: Path | None) -> None:
 
 
 def keep_in(cache: Path | None) -> None:
-    """--cache for this process and all that it starts. The folder is made when something is kept."""
+    """--cache for this process and all that it starts."""
     if cache is not None:
+        try:
+            cache.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BenchError(f"--cache {cache}: {error.strerror}") from None
         os.environ["BENCH_CACHE"] = str(cache.absolute())

@@ -83,7 +83,9 @@ def _own_machine(_machine, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(_machine))
     monkeypatch.setenv("HF_HUB_CACHE", str(_machine / "hub"))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.delenv("BENCH_DATA", raising=False)
+    for name in ("BENCH_DATA", "BENCH_CACHE"):
+        monkeypatch.setenv(name, "")  # so that what a command sets goes again afterwards
+        monkeypatch.delenv(name)
 
 
 @pytest.fixture
