@@ -88,6 +88,8 @@ def make_context(setup: Setup, pipe: "Connection[Message, Bundle | str]") -> Con
     device = torch.device(setup.device)
     torch.set_num_threads(setup.threads)
     precision.set_explicitly()
+    if device.type == "cuda":
+        torch.cuda.set_device(device)  # else pinned memory and the like make a context on the first card too
     _prove(device)
     stop = _StopRequest(pipe)
     context = Context(

@@ -125,7 +125,7 @@ def test_a_fleet_of_repeats_scores_each_on_its_own_images(
 
     plain = records(tmp_path / "plain", Engine(partition=False, fleet=1))
     fleet = records(tmp_path / "fleet", Engine())
-    assert_alike(fleet, plain)
+    assert_alike(fleet, plain, 1e-6)  # a loss that grows carries roundings on
     assert_alike(records(tmp_path / "alone", Engine(fleet=1)), plain)
     assert {one.cost["engine"]["replicas"] for one in fleet[-3:]} == {3}
     assert len({one.result["dataset_sha256"] for one in fleet[-3:]}) == 3

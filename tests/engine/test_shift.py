@@ -143,7 +143,7 @@ def test_plain_cut_and_fleet_come_to_the_same(tmp_path, with_shift, monkeypatch,
         for name, engine in (("plain", Engine(False, 1)), ("cut", Engine(fleet=1)), ("fleet", Engine()))
     )
     assert_alike(cut, plain)
-    assert_alike(fleet, plain)
+    assert_alike(fleet, plain, 1e-6)  # at the highest rate losses of 7 carry roundings on
     assert {one.cost["engine"]["replicas"] for one in fleet[-3:]} == {3}
     assert len({one.result["shift"]["loss"] for one in fleet[-3:]}) == 3
 

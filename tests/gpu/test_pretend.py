@@ -38,8 +38,8 @@ def test_devices_that_disagree_are_an_error_even_where_it_is_caught():
 @pytest.mark.parametrize(("does", "waits"), [
     (lambda x: x.sum().item(), 1), (lambda x: x.tolist(), 1), (lambda x: x.cpu(), 1),
     (lambda x: bool((x > 0).any()), 1), (lambda x: x[x > 0], 1), (lambda x: x.nonzero(), 1),
-    (lambda x: x[torch.tensor([0])], 1),
-    (float, 1), (lambda x: torch.tensor([1.0], device=x.device), 1), (lambda x: torch.ones(2).to(x.device), 1),
+    (lambda x: x[torch.tensor([0])], 1), (float, 1), (lambda x: torch.tensor([1.0], device=x.device), 1),
+    (lambda x: torch.ones(2).to(x.device), 1),
     (lambda x: x.copy_(torch.ones(1)), 1), (lambda x: torch.cuda.synchronize(), 1),
     (lambda x: sent(torch.ones(2), x.device), 0), (lambda x: torch.zeros(2, device=x.device) + 1, 0),
     (lambda x: x.double().to(x.device), 0), (lambda x: (x * x).sum(), 0),

@@ -107,6 +107,17 @@ def test_images_that_do_not_fit_are_fetched_batch_by_batch(tmp_path, device, mon
     assert found[0] == found[1]
 
 
+def test_a_table_of_one_kind_of_device_is_none_of_anothers(tmp_path, device):
+    spec = toys.fit_spec(
+        recipe=toys.recipe("linear_probe", 6), search=dataclasses.replace(toys.SEARCH, trials=1)
+    )
+    for one in (CPU, device):
+        context = toys.context(tmp_path / one.type, device=one, cache=tmp_path / "cache")
+        trials, final = toys.everything(context, spec)
+        assert {record.cost["engine"]["frozen"][0] for record in (*trials, final)} == {"kept"}
+        assert context.features.computed > 0
+
+
 def test_low_precision_is_really_used(tmp_path, device):
     training = dataclasses.replace(toys.TRAINING, precision="bf16")
     spec = toys.fit_spec(recipe=toys.recipe("linear_probe", 6), training=training)

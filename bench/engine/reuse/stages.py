@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from bench import backbones, modalities
-from bench.engine.common.context import Context
+from bench.engine.common.context import Context, device_name
 from bench.engine.common.start import Start
 from bench.engine.reuse.cut import Cut, Whole, cut, join
 from bench.engine.reuse.replay import Static
@@ -186,7 +186,9 @@ class _Maker:
         entry = backbones.find(spec.backbone.name)
         versions = [*VERSIONS, *map(version, entry.libraries if entry is not None else ())]
         network = [spec.backbone.name, spec.backbone.options, spec.recipe.adapt, versions, known.sha256]
-        images = [spec.pipeline, spec.training.precision, base.origin, _rows_name(base), how]
+        device = self.context.device
+        kind = [] if device.type == "cpu" else [device_name(device)]  # another kind rounds otherwise
+        images = [spec.pipeline, spec.training.precision, base.origin, _rows_name(base), how, *kind]
         return [digest([FORMAT, network, images, one]) for one in known.cut.names]
 
     def _compute(self, known: KnownCut, base: Examples, how: Variation) -> dict[str, Tensor]:
