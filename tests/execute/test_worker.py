@@ -6,6 +6,7 @@ import multiprocessing
 import pytest
 import torch
 
+from bench.datasets.split_lists import Lists
 from bench.engine.jobs.perform import perform
 from bench.execute import worker as worker_module
 from bench.execute.messages import Paused, Setup, Starting
@@ -28,7 +29,7 @@ def setup(tmp_path, monkeypatch):
     return Setup(
         results=tmp_path, suite="toys", device="cpu", threads=torch.get_num_threads(), engine=Engine(fleet=1),
         keeps="none", distances=False, forecasts=False, similarity=False, samples=False, patterns={}, weights_files={},
-        sources={}, arithmetic={}, provenance={},
+        sources={}, lists=Lists(), arithmetic={}, provenance={},
         log=tmp_path / "log",
     )  # fmt: skip
 
