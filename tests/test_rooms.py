@@ -22,7 +22,8 @@ ROOMS = (
 # Torch's own code; everything else starts without it. A catalogue's entry imports its file here when it is built.
 ROOMS_WITH_TORCH = {"network", "solve", "engine", "execute", "winner"}  # with the rooms in them
 FILES_WITH_TORCH = {
-    "bench.modalities.pixels", "bench.modalities.crops", "bench.modalities.tokens", "bench.backbones.encoder_net",
+    "bench.modalities.pixels", "bench.modalities.sending", "bench.modalities.crops", "bench.modalities.tokens",
+    "bench.backbones.encoder_net",
     "bench.backbones.cifar_resnet_net", "bench.backbones.small_transformer_net", "bench.backbones.yamnet_net",
     "bench.modalities.waves", "bench.modalities.mel", "bench.backbones.torchvision_models",
     "bench.strategies.layers.beside", "bench.strategies.layers.stochastic_norm", "bench.strategies.layers.weights",
