@@ -26,7 +26,7 @@ class Nodes:
     def how(self):
         place = self.folder / f"node-{len(list(self.folder.glob('node-*')))}"
         (place / "nothing").mkdir(parents=True)
-        own = {"BENCH_NODE": str(place), "BENCH_DATA": str(place / "nothing")}
+        own = {"BENCH_NODE": str(place), "BENCH_DATA": str(place / "nothing"), "BENCH_CACHE": str(place / "nowhere")}
         return {"num_cpus": self.cpus, "object_store_memory": MEMORY, "env_vars": own}
 
     def add(self):
