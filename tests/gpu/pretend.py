@@ -18,6 +18,7 @@ started process knows nothing of it: workers are not reached. Counts are of call
 """
 
 import contextlib
+import math
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -47,6 +48,7 @@ WAITING = {
 }  # fmt: skip
 BY_INDEX = {"index", "index_put", "index_put_", "_index_put_impl_", "_unsafe_index"}  # copy indices of the CPU
 COPIES = {"copy_", "_to_copy"}
+UNWRITTEN = {"empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided"}
 NO_SCALARS = {"cat", "stack", "index_select", "gather", "bmm", "mm", "addmm"}  # elsewhere a number of the CPU will do
 
 LOW = {
@@ -103,6 +105,15 @@ class Pretend(Tensor):
     def __torch_dispatch__(cls, operation: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         return _run(operation, args, kwargs or {})
 
+    def __getitem__(self, index: Any) -> Any:
+        return super().__getitem__(_with_tensors(index))
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        super().__setitem__(_with_tensors(index), value)
+
+    def new_tensor(self, data: Any, **kwargs: Any) -> Tensor:
+        return torch.tensor(data, device=DEVICE, **{"dtype": self.dtype, **kwargs})
+
     def tolist(self) -> Any:
         return self.cpu().tolist()
 
@@ -151,6 +162,13 @@ class _Autocast(TorchFunctionMode):
         super().__exit__(*why)
 
 
+def _with_tensors(index: Any) -> Any:
+    """An index with lists: C++ would make tensors of them on `meta`, where values are lost."""
+    if isinstance(index, tuple):
+        return tuple(torch.tensor(one) if isinstance(one, list) else one for one in index)
+    return torch.tensor(index) if isinstance(index, list) else index
+
+
 def _is_asked_for(device: Any) -> bool:
     return device is not None and torch.device(device).type in ("cuda", "meta")
 
@@ -180,6 +198,8 @@ def _run(operation: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     if device is not None:
         cpu_kwargs["device"] = CPU
     found = operation(*cpu_args, **cpu_kwargs)
+    if name in UNWRITTEN and found.dtype != torch.bool:  # whoever reads it before anything is written shall notice
+        found.fill_(math.nan if found.dtype.is_floating_point else torch.iinfo(found.dtype).max)
     if name == "copy_":
         return args[0]
     if device is not None and not _is_asked_for(device):

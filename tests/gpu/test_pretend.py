@@ -27,6 +27,9 @@ def test_devices_that_disagree_are_an_error_even_where_it_is_caught():
             ):
                 with pytest.raises(RuntimeError, match="same device"):
                     wrong()
+            assert there[[0, 2]].tolist() == [1, 1]
+            there[[1]] = 7
+            assert there.tolist() == [1, 7, 1] == there.new_tensor([1, 7, 1]).tolist()
             with pytest.raises(TypeError, match="cpu"):
                 there.numpy()
 

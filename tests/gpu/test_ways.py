@@ -107,7 +107,7 @@ def test_images_that_do_not_fit_are_fetched_batch_by_batch(tmp_path, device, mon
     assert found[0] == found[1]
 
 
-def test_a_table_of_one_kind_of_device_is_none_of_anothers(tmp_path, device):
+def test_a_table_of_one_kind_of_device_is_none_of_anothers(tmp_path, device, double):
     spec = toys.fit_spec(
         recipe=toys.recipe("linear_probe", 6), search=dataclasses.replace(toys.SEARCH, trials=1)
     )

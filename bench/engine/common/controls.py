@@ -65,6 +65,6 @@ def _is_dead(gain: Tensor) -> bool:
 
 def _batches(spec: FitSpec, images: Examples) -> Iterator[Tensor]:
     """All of them once, in a mixed order: sets often lie class by class."""
-    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0)).to(images.device)
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))
     for part in torch.split(order, BATCH):
         yield images.take(part).inputs(spec.pipeline)
