@@ -28,7 +28,7 @@ FILES_WITH_TORCH = {
     "bench.modalities.waves", "bench.modalities.mel", "bench.backbones.torchvision_models",
     "bench.strategies.layers.beside", "bench.strategies.layers.stochastic_norm", "bench.strategies.layers.weights",
     "bench.backbones.sound_encoder_net", "bench.strategies.layers.encoders",
-    "bench.strategies.layers.prompts", "bench.modalities.sending",
+    "bench.strategies.layers.prompts",
 }  # fmt: skip
 
 
