@@ -23,7 +23,10 @@ from bench.spec.refs import Training, arithmetic_key
 
 def show_plan(plan: Plan, folders: Folders, json: bool) -> int:
     if not plan.cells:  # a shard may have none
-        say(f"no cell, {plan.num_trainings} pretrainings")
+        if json:
+            as_json({"suite": plan.loaded.suite.name, "cells": 0, "trainings": plan.num_trainings})
+        else:
+            say(f"no cell; pretrainings: {plan.num_trainings}")
         return 0
     summary = summarize(plan, folders)
     if json:

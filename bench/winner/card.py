@@ -95,7 +95,8 @@ def _origin(plan: Plan, choice: Choice, spec: FitSpec) -> str:
 
 def _use(described: Described) -> str:
     if described.built_by == "timm":
-        return "`python use.py FILE ...` with torch, timm, safetensors and Pillow; nothing else is needed."
+        return ("`python use.py FILE ...` with torch, timm, safetensors and Pillow; nothing else is needed. Pictures "
+                "of more than 8 bits a colour have to be converted first.")
     reason = "something was built into it that timm does not have" if described.strategy else \
         "its classifier reads what several units put out" if described.reads is not None or described.width else \
         "timm does not have this architecture"  # fmt: skip

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from bench import modalities
 from bench.datasets import pictures, sounds, texts
 from bench.engine.train.precision import arithmetic
+from bench.errors import BenchError
 from bench.modalities import MODALITIES
 from bench.modalities.base import Columns
 from bench.spec.job import FitSpec
@@ -34,6 +35,8 @@ def _stored(data: DataRef, columns: Columns) -> dict[str, Any]:
     """How examples are kept before a pipeline sees them."""
     if "images" in columns:
         height, width = columns["images"].shape[1:3]
+        if height != width:
+            raise BenchError(f"{data.name}: its pictures are kept as {width}x{height}, and use.py reads squares alone")
         return {"height": height, "width": width, "fit": data.options.get("fit", "crop")}
     if "wave" in columns:
         rate = int(columns["rate"][0])
@@ -45,8 +48,6 @@ def columns_of(how: dict[str, Any], paths: list[Path]) -> Columns:
     """The files as a data set would keep them."""
     kept = how.get("stored", {})
     if how["modality"] == "image":
-        if kept["height"] != kept["width"]:
-            raise ValueError("pictures that are kept as no squares are read by no file of ours")
         return {"images": pictures.decode(paths, kept["width"], kept["fit"]).pixels}
     if how["modality"] == "text":
         return {"text": texts.decode(paths, texts.width_of(paths)).rows}

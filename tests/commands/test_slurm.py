@@ -29,5 +29,7 @@ def test_more_tasks_than_pieces(bench):
 
 
 def test_a_dry_run_of_a_shard_without_a_cell(bench):
-    said = bench("run", "suites/small.yaml", "--shard", "0/2", "--dry-run")
-    assert (said.code, said.out) == (0, "no cell, 1 pretrainings\n")
+    words = "run", "suites/small.yaml", "--shard", "0/2", "--dry-run"
+    said = bench(*words)
+    assert (said.code, said.out) == (0, "no cell; pretrainings: 1\n")
+    assert bench(*words, "--json").json == {"suite": "small", "cells": 0, "trainings": 1}

@@ -14,9 +14,11 @@ from PIL import Image
 import bench as api
 from bench.commands.suites import Folders, plan_from_file, recalled, remember
 from bench.datasets import DATASETS
+from bench.errors import BenchError
 from bench.store import predictions
 from tests.commands.conftest import SMALL
 from tests.commands.fabricate import fabricate
+from tests.engine import toys
 from tests.made_up import rescored
 
 ROOT = Path(__file__).parents[2]
@@ -138,6 +140,15 @@ def test_what_cannot_be_written_is_refused(bench, here, words, code, text):
     assert said.code == code
     assert text in said.err
     assert not (here / "exports").exists()
+
+
+def test_pictures_that_are_no_squares_are_refused():
+    from bench.winner.inputs import preprocessing
+
+    spec = toys.fit_spec()
+    assert preprocessing(spec, {"images": np.zeros((2, 8, 8, 3), np.uint8)})["stored"]["width"] == 8
+    with pytest.raises(BenchError, match="kept as 4x8"):
+        preprocessing(spec, {"images": np.zeros((2, 8, 4, 3), np.uint8)})
 
 
 def test_a_final_without_a_record_or_a_score_is_incomplete(bench, here):
