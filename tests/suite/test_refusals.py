@@ -38,8 +38,8 @@ APPENDED = {
     "training: {stps: 5}": "10:12: training: unknown key 'stps'; did you mean 'steps'? Known: augment, batch_size, "
     "epochs, evaluations, label_smoothing, momentum, optimizer, schedule, steps, warmup, weight_decay",
     "sead:": "10:1: unknown key 'sead'; did you mean 'seed' or 'head' or 'search'? Known: backbones, claims, "
-    "datasets, decision, description, engine, gate, head, max_runs, name, pitfalls, records, references, repeats, search, "
-    "seed, strategies, training, transferability, verdicts",
+    "datasets, decision, description, engine, gate, head, max_runs, name, pitfalls, records, references, repeats, "
+    "search, seed, strategies, training, transferability, verdicts",
     "engine: {precision: bf8}": "10:21: engine.precision: expected 'auto', 'fp32' or 'bf16', got 'bf8' (text); "
     "did you mean 'bf16'?",
     "zzz: 1": "10:1: unknown key 'zzz'; known: backbones, claims, datasets, decision, description, engine, gate, head, "
