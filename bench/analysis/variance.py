@@ -109,7 +109,7 @@ class Sample:
     def mean(self) -> float:
         return float(self.values.mean()) if self.n else math.nan
 
-    @property
+    @cached_property
     def variance(self) -> float:
         """Between repeats."""
         if self.n < 2:
