@@ -42,8 +42,8 @@ def write_record(root, record):
 
 
 def read_record(root):
-    (record,) = Store(root).scan()[0].values()
-    return record
+    (key,) = Store(root).scan()[0]
+    return Store(root).read(key)
 
 
 RACES = {"page": (pages, write_page, read_page), "record": (records, write_record, read_record)}

@@ -36,6 +36,7 @@ from bench.report import write
 from bench.store import Record, Store
 from bench.store.atomic import write_bytes
 from bench.store.encoding import encode
+from bench.store.folded import fold
 from bench.store.record import Status
 from tests.commands.conftest import SMALL
 from tests.commands.fabricate import fabricate
@@ -90,7 +91,7 @@ class InMemory(Store):
 
     def scan(self):
         records, damaged = self.inner.scan()
-        return {key: self.odd.get(key, record) for key, record in records.items()}, damaged
+        return {key: fold(self.odd[key]) if key in self.odd else record for key, record in records.items()}, damaged
 
     def read(self, key):
         return self.odd.get(key) or self.inner.read(key)
@@ -217,7 +218,7 @@ def _attempt(world, as_files, as_records, tally):
             path.write_bytes(data)
     if as_records:
         tally.read += len(as_records)
-        _looked(world, OddRoots(world.roots.results, "odd", as_records), tally)
+        _looked(world, OddRoots(world.roots.results, "odd", odd=as_records), tally)
 
 
 def _looked(world, roots, tally):

@@ -22,7 +22,7 @@ def one(
         for _ in range(per_level):
             day, mean = len(nights), level + float(draw.normal(0, 0.004))
             environment = NEW if moved and i == len(levels) - 1 else OLD
-            when = str(np.datetime64("2026-05-01") + day)
+            when = str(np.datetime64("2026-05-01") + np.timedelta64(day, "D"))
             nights.append(NightPoint(when, f"{day:07x}c0ffee", environment, mean, mean - 0.008, mean + 0.008, 5))
     return NightSeries(cell, tuple(nights), tuple(segments), levels[0])
 

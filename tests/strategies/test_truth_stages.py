@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from bench.engine.train.examples import Order
 from bench.engine.train.flops import COUNTED, step_flops, training_flops
 from bench.engine.train.loop import Outcome, train
 from bench.engine.train.optimize import Hyper
+from bench.execute.roots import Roots, forget_lost_weights
 from bench.keys import seed_for
 from bench.planning.enumerate import make_plan
 from bench.planning.settings import search_of, training_of
@@ -278,10 +280,8 @@ def test_a_trial_whose_weights_are_lost_is_made_again(tmp_path):
     assert perform(search, context)
     found = ingredients_of(search.key, spec, context.store)
     blobs.path_of(shelf(search.key, context.store), found[1][2]).unlink()
-    from bench.execute.roots import _forget_lost_ingredients
-
-    plan = type("Plan", (), {"jobs": {search.key: search, final.key: final}})
-    _forget_lost_ingredients(final, plan, context.store)
+    place, plan = context.store.root, SimpleNamespace(jobs={search.key: search, final.key: final})
+    assert forget_lost_weights(plan, Roots(place.parent, place.name))
     assert [context.store.read(key) is None for key in search.record_keys] == [False, True, False]
     assert perform(search, context)
     assert perform(final, context)

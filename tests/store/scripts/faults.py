@@ -16,6 +16,7 @@ from pathlib import Path
 
 from bench.errors import StoreError
 from bench.store import Store, atomic, blobs
+from bench.store.folded import fold
 from tests.store.finals import KEY, NEIGHBOUR, failed, final
 
 CALLS = [(os, name) for name in ("mkdir", "open", "write", "fsync", "close", "replace", "unlink")] + [(fcntl, "flock")]
@@ -129,7 +130,10 @@ def run_case(act, root, fault):
 
 def record_problems(root, before, outcome):
     store = Store(root)
-    records, damaged = store.scan()
+    scanned, damaged = store.scan()
+    records = {key: store.read(key) for key in scanned}
+    if any(scanned[key].row != fold(record).row for key, record in records.items()):
+        yield "a scan says something else than the file"
     if KEY in records and records[KEY] not in (OLD, NEW):
         yield "neither the old nor the new record"
     if outcome in (DONE, UNREACHED) and records.get(KEY) != NEW:
