@@ -114,6 +114,19 @@ function markEdges(boxes) {
   }
 }
 
+const FINGER = 16; // pixels around a mark's middle that count as a touch of it
+
+function touched(marks, event) {
+  const hit = marks.findIndex((mark) => mark.contains(event.target));
+  if (hit >= 0) return hit;
+  const far = marks.map((mark) => {
+    const box = mark.getBoundingClientRect();
+    return Math.hypot(event.clientX - box.x - box.width / 2, event.clientY - box.y - box.height / 2);
+  });
+  const least = Math.min(...far);
+  return least < FINGER ? far.indexOf(least) : -1;
+}
+
 // What a mark says appears to a pointer by itself. Here the arrow keys, and a finger, show it below the drawing.
 function addReading(plot) {
   const marks = [...plot.querySelectorAll("title")].map((title) => title.parentNode);
@@ -132,7 +145,7 @@ function addReading(plot) {
   plot.after(said);
   plot.addEventListener("focus", () => { if (place < 0) show(0); });
   plot.addEventListener("blur", () => show(-1));
-  plot.addEventListener("click", (event) => show(marks.findIndex((mark) => mark.contains(event.target))));
+  plot.addEventListener("click", (event) => show(touched(marks, event)));
   plot.addEventListener("keydown", (event) => {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (!step) return;
