@@ -191,7 +191,7 @@ def test_files_of_a_switch_are_written_too(tmp_path: Path) -> None:
     with drawing():
         pictures = [ranks_panel([(look, 1.5) for look in looks], [], "c") for _ in range(2)]
         figures = [(name, Figure([Panel(name, "", one)], looks, "")) for name, one in zip("ab", pictures, strict=True)]
-        write_figures([Section("one", "One", "", [Switch("Choose", figures)])], "日本", tmp_path)
+        write_figures([Section("one", "One", "", [Switch("one", "Choose", figures)])], "日本", tmp_path)
     assert {one.name for one in tmp_path.iterdir()} == {"one-1-a.svg", "one-1-a.png", "one-2-b.svg", "one-2-b.png"}
 
 

@@ -9,7 +9,7 @@ from bench.report.view import Look, compact
 
 def courses_panel(lines: Sequence[tuple[Look, Sequence[LinePoint]]], name: str, axis: str, log: bool) -> Picture:
     """`axis`: what the points' x are. `log`: where strategies differ in it by orders."""
-    figure, axes = new_panel()
+    figure, axes = new_panel(370, 270)
     for series, points in lines:
         look = style(series)
         axes.plot([p.x for p in points], [p.y for p in points], **{**look, "marker": ""})  # type: ignore[arg-type]

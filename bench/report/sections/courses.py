@@ -49,7 +49,7 @@ def courses_section(facts: Facts) -> Section | None:
         return None
     figures = [(axis, _figure(facts, found, axis)) for axis in AXES]
     return Section("courses", "How the trainings went", HOW,
-                   [Switch("against", [(axis, figure) for axis, figure in figures if figure.panels])])
+                   [Switch("courses", "Score against", [(axis, figure) for axis, figure in figures if figure.panels])])
 
 
 def _figure(facts: Facts, found: dict[Task, list[Drawn]], axis: str) -> Figure:
