@@ -1,17 +1,41 @@
 """How a training went: its test scores along the way, as a mean over repeats. They chose nothing and are no result."""
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from bench.analysis.cells import Row
 
 FEWEST = 3  # scores along a training: two make no course
 
 
-def mean_course(rows: Sequence[Row]) -> tuple[list[tuple[int, float]], int]:
-    """Steps and mean scores of one cell, at the steps at which every finished repeat was scored, and how many repeats
-    those are; nothing where there are fewer than three such steps."""
-    courses = [dict(row["curve"]) for row in rows if row["status"] == "ok" and row["curve"]]
+@dataclass(frozen=True)
+class Course:
+    """Of one cell, at the steps at which every finished repeat was scored."""
+
+    scores: list[tuple[int, float]]  # steps and means
+    n: int  # repeats
+    flops: float  # of one training, to its last step; NaN where records do not tell
+    seconds: float  # the same, as it ran here
+
+    def against(self, total: float) -> list[tuple[float, float]]:
+        """Scores against what was spent, as if each step cost the same."""
+        last = self.scores[-1][0]
+        return [(total * step / last, score) for step, score in self.scores]
+
+
+def mean_course(rows: Sequence[Row]) -> Course | None:
+    """None where there are fewer than three steps at which all were scored."""
+    finished = [row for row in rows if row["status"] == "ok" and row["curve"]]
+    courses = [dict(row["curve"]) for row in finished]
     shared = set(courses[0]).intersection(*courses[1:]) if courses else set()
     if len(shared) < FEWEST:
-        return [], 0
-    return [(step, sum(one[step] for one in courses) / len(courses)) for step in sorted(shared)], len(courses)
+        return None
+    scores = [(step, sum(one[step] for one in courses) / len(courses)) for step in sorted(shared)]
+    return Course(scores, len(courses), _mean(finished, "flops"), _mean(finished, "seconds"))
+
+
+def _mean(rows: Sequence[Row], column: str) -> float:
+    """NaN unless all of them have a number above 0."""
+    values = [row[column] for row in rows]
+    return sum(values) / len(values) if all(value > 0 for value in values) else math.nan

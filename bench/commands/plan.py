@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from itertools import chain
 from typing import Any
 
+from bench.analysis.words import plural
 from bench.commands.output import as_json, say, table
 from bench.commands.progress import guessed, read_progress, time_left
 from bench.commands.suites import Folders
@@ -35,10 +36,10 @@ def show_plan(plan: Plan, folders: Folders, json: bool) -> int:
     suite = plan.loaded.suite
     table(["task", "backbone", "strategies", "searched", "finals"], _rows(plan))
     say()
-    how = f"searched with {_search_in_words(plan)}, then trained {suite.repeats} times"
+    how = f"searched with {_search_in_words(plan)}, then trained {plural(suite.repeats, 'time')}"
     trains = _first_fit(plan).search.trials
     say(f"{summary['cells']} cells; each {how if trains else 'a checkpoint, scored as it came'}")
-    for line in [*_options_in_words(plan), *in_words(suite.pitfalls, plan.cells, plan.jobs)]:
+    for line in [*_options_in_words(plan), *_steps_in_words(plan), *in_words(suite.pitfalls, plan.cells, plan.jobs)]:
         say(line)
     say(f"precision: {_precision_in_words(plan)}; {_augment_in_words(plan)}")
     say(f"{summary['trainings']} trainings in all, {summary['finished']} records are there, {left_in_words(summary)}")
@@ -59,13 +60,13 @@ def _search_in_words(plan: Plan) -> str:
     search, steps = spec.search, spec.training.steps
     specs = [job.spec for job in plan.jobs.values() if isinstance(job.spec, FitSpec)]
     counts = {one.search.trials for one in specs if one.recipe.trains} or {search.trials}
-    num = f"{min(counts)} to {max(counts)}" if len(counts) > 1 else str(search.trials)
+    num = f"{min(counts)} to {max(counts)} trials" if len(counts) > 1 else plural(search.trials, "trial")
     *compared, _ = rungs(search, steps)
     scored = f"{search.folds} folds" if search.folds else f"a hold-out of {search.holdout:.0%}"
     if spec.recipe.labels == "source":
         scored = f"the source's test {_example(plan)}s"
     halved = f"halved after {_listed(compared)} of {steps} steps" if compared else f"each of {steps} steps"
-    return f"{num} trials, {halved} ({search.sampler}, {scored}; on the first task)"
+    return f"{num}, {halved} ({search.sampler}, {scored}; on the first task)"
 
 
 def _options_in_words(plan: Plan) -> list[str]:
@@ -77,6 +78,21 @@ def _options_in_words(plan: Plan) -> list[str]:
             spans = [f"{name} {span.text} ({span.scale})" for name, span in spec.varied.spans]
             found[cell.strategy] = f"searched with the rate, of {cell.strategy}: {', '.join(spans)}"
     return list(found.values())
+
+
+def _steps_in_words(plan: Plan) -> list[str]:
+    """Where equal FLOPs decide about them."""
+    budget = plan.loaded.suite.training.flops
+    if budget is None:
+        return []
+    named = f"{budget:.3g} FLOPs" if isinstance(budget, float) else f"the FLOPs of {budget}"
+    found: dict[tuple[str, str], list[str]] = {}
+    for cell in plan.cells:
+        spec = plan.jobs[cell.finals[0]].spec
+        if isinstance(spec, FitSpec) and spec.recipe.trains and not cell.pitfall:
+            found.setdefault((cell.task, cell.backbone), []).append(f"{cell.strategy} {spec.training.steps:,}")
+    return [f"steps for {named} (on {task}, {backbone}): {', '.join(steps)}"
+            for (task, backbone), steps in found.items()]
 
 
 def _listed(numbers: list[int]) -> str:

@@ -33,6 +33,7 @@ from bench.planning.settings import (
     training_of,
     undrawn,
 )
+from bench.planning.spending import Pair, Purse
 from bench.planning.study import check_reading, role_of
 from bench.planning.tasks import Task, tasks_of
 from bench.planning.weights import file_weights, hub_weights
@@ -40,6 +41,8 @@ from bench.spec.job import FitSpec, Job
 from bench.spec.refs import LabelBudget, arithmetic_key
 from bench.suite.load import LoadedSuite
 from bench.suite.schema import BackboneSpec, Suite
+
+Combination = tuple[Task, Pair, Role | None]
 
 
 def make_plan(
@@ -63,11 +66,15 @@ def make_plan(
     _check_modalities(tasks, recipes, problems)
     _check_masks(suite, shelf, problems)
     _check_epochs(suite, tasks, recipes, problems)
+    if suite.training.flops is not None and suite.search.budget == "steps":
+        problems.add(("search", "budget"), "with equal FLOPs a step is worth another sum to each strategy; drop this")
     check_reading(suite, tasks, problems)
     refuse(problems)
-    _check_size(loaded, tasks, recipes)
-    jobs: dict[str, Job] = {}
-    cells = tuple(_cells(suite, tasks, recipes, jobs))
+    every = list(_combinations(suite, tasks, recipes))
+    _check_size(loaded, every)
+    jobs = {job.key: job for backbone, _ in recipes for job in backbone.pretrainings}
+    purse = Purse(suite, ((task, pair) for task, pair, _ in every), cache)
+    cells = tuple(_cells(loaded, every, purse, jobs))
     refuse_same(loaded, cells)
     check_claims(loaded, cells)
     return Plan(
@@ -234,13 +241,8 @@ def _strategies(
     return list(zip(shelf, found, strict=False))
 
 
-def _check_size(
-    loaded: LoadedSuite,
-    tasks: list[Task],
-    recipes: list[tuple[ResolvedBackbone, list[ResolvedStrategy]]],
-) -> None:
+def _check_size(loaded: LoadedSuite, every: list[Combination]) -> None:
     suite = loaded.suite
-    every = list(_combinations(suite, tasks, recipes))
     cells = len(every)
     searches = suite.repeats if suite.search.scope == "repeat" else 1
     runs = cells * (suite.search.trials * searches + suite.repeats)
@@ -258,23 +260,23 @@ def _check_size(
         ])
 
 
-def _cells(
-    suite: Suite,
-    tasks: list[Task],
-    recipes: list[tuple[ResolvedBackbone, list[ResolvedStrategy]]],
-    jobs: dict[str, Job],
-) -> Iterator[Cell]:
-    for backbone, _ in recipes:
-        jobs |= {job.key: job for job in backbone.pretrainings}
-    for task, pair, role in _combinations(suite, tasks, recipes):
-        cell = replace(_cell(suite, task, pair, jobs), role=role)
+def _cells(loaded: LoadedSuite, every: list[Combination], purse: Purse, jobs: dict[str, Job]) -> Iterator[Cell]:
+    suite = loaded.suite
+    for task, (backbone, strategy), role in every:
+        source = strategy.recipe.labels is not None
+        num_learned = source_examples_of(backbone, task.dataset.facts) if source else task.num_labels
+        try:
+            steps = purse.steps(task, (backbone, strategy), num_learned or task.num_labels)
+        except BenchError as error:
+            raise SuiteError([loaded.problem(("training", "flops"), str(error))]) from error
+        cell = replace(_cell(suite, task, (backbone, strategy), steps, jobs), role=role)
         yield cell
-        yield from mistaken_cells(cell, suite.pitfalls, pair[0].facts.has_batchnorm, jobs)
+        yield from mistaken_cells(cell, suite.pitfalls, backbone.facts.has_batchnorm, jobs)
 
 
 def _combinations(
     suite: Suite, tasks: list[Task], recipes: list[tuple[ResolvedBackbone, list[ResolvedStrategy]]]
-) -> Iterator[tuple[Task, tuple[ResolvedBackbone, ResolvedStrategy], Role | None]]:
+) -> Iterator[Combination]:
     """Task, backbone and strategy: each with each, but in a study, which has its own."""
     study = suite.transferability
     for task in tasks:
@@ -288,14 +290,11 @@ def _combinations(
                     yield task, (backbone, strategy), role
 
 
-def _cell(
-    suite: Suite, task: Task, pair: tuple[ResolvedBackbone, ResolvedStrategy], jobs: dict[str, Job]
-) -> Cell:
+def _cell(suite: Suite, task: Task, pair: Pair, steps: int, jobs: dict[str, Job]) -> Cell:
     backbone, strategy = pair
     recipe = strategy.recipe
     origins = [origin_of(backbone, strategy, repeat) for repeat in range(suite.repeats)]
-    num_learned = task.num_labels if recipe.labels is None else source_examples_of(backbone, task.dataset.facts)
-    training = training_of(suite, num_learned or task.num_labels, recipe, optimizer_of(suite, backbone.facts))
+    training = training_of(suite, steps, optimizer_of(suite, backbone.facts))
     training = for_modality(replace(training, precision=backbone.arithmetic.used), backbone.facts.modality)
     for job in (job for origin in origins for job in origin.pretrainings):
         jobs.setdefault(job.key, job)

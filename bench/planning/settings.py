@@ -13,8 +13,9 @@ from bench.planning.resolve import ResolvedBackbone
 from bench.spec.job import FitSpec
 from bench.spec.recipe import Recipe, Solve
 from bench.spec.refs import LabelBudget, NewHead, Search, SoundChanges, TextChanges, Training
-from bench.suite.schema import HeadSpec, Suite, TrainingSpec
+from bench.suite.schema import HeadSpec, Suite
 from bench.suite.search_schema import FoldsSpec, SearchSpec
+from bench.suite.training_schema import TrainingSpec
 
 WEIGHT_DECAY: dict[Optimizer, float] = {"sgd": 5e-4, "adamw": 0.05}
 AUTO_FOLDS = 3
@@ -55,10 +56,10 @@ def source_examples_of(backbone: ResolvedBackbone, target: DatasetFacts) -> int 
     return sum(source.train_sizes[source.classes.index(name)] for name in target.classes)
 
 
-def training_of(suite: Suite, num_labels: int, recipe: Recipe, optimizer: Optimizer) -> Training:
+def training_of(suite: Suite, steps: int, optimizer: Optimizer) -> Training:
     t = suite.training
     return Training(
-        steps=max(1, round(steps_of(t, num_labels) * recipe.length)),
+        steps=steps,
         batch_size=t.batch_size,
         optimizer=optimizer,
         momentum=t.momentum,

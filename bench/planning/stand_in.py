@@ -21,10 +21,10 @@ from bench.suite.schema import (
     StrategySpec,
     Suite,
     TestSpec,
-    TrainingSpec,
 )
 from bench.suite.search_schema import SearchSpec
 from bench.suite.study_schema import TransferabilitySpec
+from bench.suite.training_schema import TrainingSpec
 
 MARK = "STAND-IN"
 SUFFIX = ".stand-in"
@@ -237,7 +237,7 @@ def _shallower(spec: StrategySpec, deepest: int) -> StrategySpec:
 
 
 def _training(spec: TrainingSpec) -> TrainingSpec:
-    kept = spec.model_dump(exclude={"epochs"})
+    kept = spec.model_dump(exclude={"epochs", "flops"})
     return TrainingSpec.model_validate({
         **kept, "steps": min(STEPS, spec.steps or STEPS), "batch_size": min(32, spec.batch_size), "evaluations": 1
     })  # fmt: skip

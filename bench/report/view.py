@@ -116,6 +116,7 @@ class Verbatim:
 class Switch:
     """Several figures of which the reader chooses one."""
 
+    name: str  # unlike any other's of the page
     title: str
     figures: list[tuple[str, Figure]]
     kind = "switch"

@@ -159,6 +159,17 @@ class Recipe:
     def num_units(self) -> int:
         return len(self.phases[0].rates)
 
+    def numbered_phases(self, steps: int) -> list[tuple[int, int, int]]:
+        """(number of the phase, first step, end). Ends are rounded so that the steps add up to the budget; a phase that
+        is too short for a single step is left out."""
+        ends, total = [], 0.0
+        for phase in self.phases:
+            total += phase.share
+            ends.append(round(total * steps))
+        ends[-1] = steps
+        starts = [0, *ends[:-1]]
+        return [(i, start, end) for i, (start, end) in enumerate(zip(starts, ends, strict=True)) if end > start]
+
     def active(self, phase: int) -> Learning:
         """What learns in the phase of that number."""
         return self._learning(tuple(rate > 0 for rate in self.phases[phase].rates))

@@ -13,7 +13,7 @@ from torchvision import transforms
 
 from bench.engine.common.start import labelled_images, start, trial_streams
 from bench.engine.train.examples import Order
-from bench.engine.train.optimize import Hyper, make_optimizer, numbered_phases, schedule, set_rates
+from bench.engine.train.optimize import Hyper, make_optimizer, schedule, set_rates
 from bench.modalities.pixels import prepare
 
 WORKERS = 2
@@ -97,7 +97,7 @@ class Trial:
         network = copy.deepcopy(self._network)
         optimizer = make_optimizer(network, training, Hyper(lr, spec.search.weight_decay))
         step = 0
-        for number, _, end in numbered_phases(spec.recipe, training.steps):
+        for number, _, end in spec.recipe.numbered_phases(training.steps):
             network.set_active(spec.recipe.active(number))
             while step < end:
                 x, labels = (tensor.to(self.device) for tensor in next(batches))

@@ -11,10 +11,10 @@ from bench.engine.train import loop
 from bench.engine.train import solo as team
 from bench.engine.train.evaluate import evaluate
 from bench.engine.train.examples import Examples
-from bench.engine.train.flops import training_flops
 from bench.engine.train.loop import train
 from bench.engine.train.optimize import Hyper, schedule
 from bench.modalities.pixels import prepare
+from bench.network.flops import training_flops
 from bench.spec.recipe import Phase, Recipe, uniform
 from tests.engine import toys
 

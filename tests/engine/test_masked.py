@@ -142,7 +142,7 @@ def test_truth_flops_of_masked_steps(tmp_path):
     hidden token, once forward and twice backward. No step of that phase pays for the head."""
     from torch.utils.flop_counter import FlopCounterMode
 
-    from bench.engine.train.flops import training_flops
+    from bench.network.flops import training_flops
 
     context = toys.context(tmp_path)
     procedure = under_way(context).procedure

@@ -14,7 +14,7 @@ from bench.engine.train import solo as team
 from bench.engine.train.evaluate import Scored
 from bench.engine.train.examples import Examples
 from bench.engine.train.loop import Assignment
-from bench.engine.train.optimize import Hyper, numbered_phases
+from bench.engine.train.optimize import Hyper
 from bench.engine.train.setting import SourceNetwork, TrainingSetting
 from bench.network.build import adapted, build_network
 from bench.network.units import Network
@@ -76,7 +76,7 @@ def procedure(of, **changes):
 
 def phase_steps(of, steps):
     """(phase, first step, end)"""
-    return [(of.phases[number], start, end) for number, start, end in numbered_phases(of, steps)]
+    return [(of.phases[number], start, end) for number, start, end in of.numbered_phases(steps)]
 
 
 def assignment(of, changes=None, net=None, **fields):

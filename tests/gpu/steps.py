@@ -22,12 +22,12 @@ from torch.nn import functional as F
 from bench.datasets.base import Split
 from bench.engine.train import precision
 from bench.engine.train.examples import Examples
-from bench.engine.train.flops import COUNTED, step_flops
 from bench.engine.train.loop import Session, Stream
 from bench.engine.train.optimize import Hyper, make_optimizer, set_rates
 from bench.engine.train.solo import Solo
 from bench.engine.train.stage import plain_stages
 from bench.network.build import build_network
+from bench.network.flops import COUNTED, step_flops
 from bench.network.units import Network
 from bench.spec.job import Procedure
 from bench.spec.refs import BackboneRef, Pipeline, Training, Weights

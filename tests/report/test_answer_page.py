@@ -57,9 +57,9 @@ def test_one_kind_of_cost_is_chosen_and_all_are_there():
     page = render(make(World(datasets=("near",), gaps=False)))
     switch = page[page.index('<fieldset class="switch">') :]
     switch = switch[: switch.index("</fieldset>")]
-    names = re.findall(r'<label for="(switch-\d)">(.*?)</label>', switch)
+    names = re.findall(r'<label for="(switch-answer-\d)">(.*?)</label>', switch)
     assert [name for _, name in names] == ["compute", "time", "memory", "trained parameters"]
-    assert [found for found, _ in names] == re.findall(r'id="(switch-\d)"', switch)
+    assert [found for found, _ in names] == re.findall(r'id="(switch-answer-\d)"', switch)
     assert switch.count(" checked") == 1
     assert switch.count('<figure class="plots') == 4
     for axis in ("compute of one training, FLOP (log)", "time of one training here, s (log)", "trained parameters ("):

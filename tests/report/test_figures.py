@@ -2,6 +2,7 @@
 
 import dataclasses
 import html
+import math
 import re
 from pathlib import Path
 from xml.etree import ElementTree
@@ -13,6 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 from PIL import Image
 
+from bench.analysis.courses import mean_course
 from bench.analysis.frame import SuiteResults
 from bench.report import render
 from bench.report.figures.lines import LinePoint
@@ -189,7 +191,7 @@ def test_files_of_a_switch_are_written_too(tmp_path: Path) -> None:
     with drawing():
         pictures = [ranks_panel([(look, 1.5) for look in looks], [], "c") for _ in range(2)]
         figures = [(name, Figure([Panel(name, "", one)], looks, "")) for name, one in zip("ab", pictures, strict=True)]
-        write_figures([Section("one", "One", "", [Switch("Choose", figures)])], "日本", tmp_path)
+        write_figures([Section("one", "One", "", [Switch("one", "Choose", figures)])], "日本", tmp_path)
     assert {one.name for one in tmp_path.iterdir()} == {"one-1-a.svg", "one-1-a.png", "one-2-b.svg", "one-2-b.png"}
 
 
@@ -198,13 +200,28 @@ def test_courses_are_means_over_repeats(page: str, made: SuiteResults) -> None:
     finals = made.finals
     cell = finals[(finals.dataset == "near") & (finals.budget == "5") & (finals.strategy == "full_finetune")]
     assert f"full_finetune, 5 labels per class: {100 * cell.score.mean():.1f} %" in found
-    assert found.count('<div class="panel"') == 6
+    assert found.count('<div class="panel"') == 3 * 6  # against steps, FLOPs and seconds
     assert "No rate, no step and no strategy was chosen by them" in words(found).replace("no rate", "No rate")
+
+
+def test_courses_against_what_was_spent(made: SuiteResults) -> None:
+    """A third and two thirds of the cost are spent after a third and two thirds of the steps."""
+    rows = [row | {"curve": ((10, 0.2), (20, 0.4), (30, 0.5)), "flops": flops, "seconds": math.nan}
+            for row, flops in zip(made.finals[made.finals.status == "ok"].to_dict("records"), (3e9, 6e9), strict=False)]
+    course = mean_course(rows)
+    assert course is not None
+    assert course.against(course.flops) == [(1.5e9, 0.2), (3e9, 0.4), (4.5e9, 0.5)]
+    assert math.isnan(course.seconds)
+
+
+def test_an_axis_without_numbers_is_not_offered(made: SuiteResults) -> None:
+    found = section(render(dataclasses.replace(made, finals=made.finals.assign(seconds=math.nan))), "courses")
+    assert found.count('<div class="panel"') == 2 * 6
 
 
 def test_six_courses_are_drawn_and_the_others_counted() -> None:
     found = section(render(with_courses(make(World(strategies=FEW, gaps=False)))), "courses")
-    assert found.count('<div class="panel"') == 6
+    assert found.count('<div class="panel"') == 3 * 6
     assert "The first 6 of 12 tasks are drawn." in words(found)
 
 

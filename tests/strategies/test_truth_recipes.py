@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+import bench
 from bench import strategies
 from bench.engine.train.loop import Session, Stream, train
 from bench.engine.train.optimize import Hyper
@@ -17,8 +18,6 @@ from bench.modalities.pixels import prepare
 from bench.network.build import redraw
 from bench.network.capture import in_eval_mode
 from bench.network.units import cut_into_units
-from bench.planning.settings import training_of
-from bench.suite.schema import Suite
 from tests.engine import toys
 from tests.strategies.said import blocks_of, build, rates
 
@@ -35,13 +34,13 @@ def test_truth_scratch():
 
 def test_truth_scratch_long():
     """The steps that planning gives it, and a rate that falls over all of them."""
-    suite = Suite.model_validate({
-        "name": "x", "datasets": ({"name": "tiny"},), "backbones": ({"name": "toy_conv"},),
-        "strategies": ({"name": "scratch"},), "training": {"steps": 50},
+    listed = [{"name": name} for name in ("scratch", "scratch_long")] + [{"name": "scratch_long",
+                                                                          "options": {"times": 2.5}}]
+    plan = bench.plan({
+        "name": "x", "datasets": [{"name": "tiny"}], "backbones": [{"name": "toy_conv", "weights": "random"}],
+        "strategies": listed, "training": {"steps": 50},
     })  # fmt: skip
-    assert training_of(suite, 60, build("scratch"), "sgd").steps == 50
-    assert training_of(suite, 60, build("scratch_long"), "sgd").steps == 200
-    assert training_of(suite, 60, build("scratch_long", times=2.5), "sgd").steps == 125
+    assert [plan.jobs[cell.finals[0]].spec.training.steps for cell in plan.cells] == [50, 200, 125]
 
 
 def test_truth_moments():

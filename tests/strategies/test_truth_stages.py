@@ -14,11 +14,11 @@ from bench.engine.search.outcome import standing
 from bench.engine.search.soup import ingredients_of, shelf
 from bench.engine.train.evaluate import evaluate
 from bench.engine.train.examples import Order
-from bench.engine.train.flops import COUNTED, step_flops, training_flops
 from bench.engine.train.loop import Outcome, train
 from bench.engine.train.optimize import Hyper
 from bench.execute.roots import Roots, forget_lost_weights
 from bench.keys import seed_for
+from bench.network.flops import COUNTED, step_flops, training_flops
 from bench.planning.enumerate import make_plan
 from bench.planning.settings import search_of, training_of
 from bench.spec.job import Job
@@ -270,7 +270,7 @@ def test_a_search_for_a_soup_is_not_halved():
     found = search_of(suite, (30, 3), build("soup"), toys.TRAINING)
     assert (found.pruner, found.first_rung) == ("none", 1.0)
     assert search_of(suite, (30, 3), build("full_finetune"), toys.TRAINING).pruner == "halving"
-    assert training_of(suite, 30, build("soup"), "sgd").steps == 50
+    assert training_of(suite, 50, "sgd").steps == 50
 
 
 def test_a_trial_whose_weights_are_lost_is_made_again(tmp_path):

@@ -44,7 +44,7 @@ def test_the_last_of_two_wins_and_nothing_is_the_default(loaded: Loaded) -> None
         (
             "training.stps=50",
             "--set training.stps=50: unknown key 'stps'; did you mean 'steps'? Known: augment, batch_size, epochs, "
-            "evaluations, label_smoothing, momentum, optimizer, schedule, steps, warmup, weight_decay",
+            "evaluations, flops, label_smoothing, momentum, optimizer, schedule, steps, warmup, weight_decay",
         ),
         ("training.steps=x", "--set training.steps=x: expected a whole number above 0, got 'x' (text)"),
         ("repeats", "--set repeats: expected KEY=VALUE, such as training.steps=50 or strategies[0]=scratch"),

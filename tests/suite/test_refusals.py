@@ -21,7 +21,7 @@ APPENDED = {
     "seed: 99999999999999999999": "10:7: seed: a whole number beyond 64 bits: 99999999999999999999",
     "seed: 1e60": f"10:7: seed: expected a whole number, got {1e60}",
     "description: 5": "10:14: description: expected text, got 5",
-    "training: fast": "10:11: training: expected a mapping with steps, epochs, batch_size, optimizer, momentum, "
+    "training: fast": "10:11: training: expected a mapping with steps, epochs, flops, batch_size, optimizer, momentum, "
     "weight_decay, schedule, warmup, label_smoothing, augment, evaluations, got 'fast' (text)",
     "training: {momentum: 1}": "10:22: training.momentum: expected a finite number at least 0 and below 1, got 1",
     "training: {momentum: .nan}": "10:22: training.momentum: expected a finite number at least 0 and below 1, got nan",
@@ -36,7 +36,7 @@ APPENDED = {
     "write false",
     "training: {augment: {flip: 1}}": "10:28: training.augment.flip: expected true or false, got 1",
     "training: {stps: 5}": "10:12: training: unknown key 'stps'; did you mean 'steps'? Known: augment, batch_size, "
-    "epochs, evaluations, label_smoothing, momentum, optimizer, schedule, steps, warmup, weight_decay",
+    "epochs, evaluations, flops, label_smoothing, momentum, optimizer, schedule, steps, warmup, weight_decay",
     "sead:": "10:1: unknown key 'sead'; did you mean 'seed' or 'head' or 'search'? Known: backbones, claims, "
     "datasets, decision, description, engine, gate, head, max_runs, name, pitfalls, records, references, repeats, "
     "search, seed, strategies, training, transferability, verdicts",

@@ -2,7 +2,15 @@
 
 from types import ModuleType
 
-from bench.suite import claims_schema, recipe_schema, references_schema, schema, search_schema, study_schema
+from bench.suite import (
+    claims_schema,
+    recipe_schema,
+    references_schema,
+    schema,
+    search_schema,
+    study_schema,
+    training_schema,
+)
 from bench.suite.section import SuiteSection
 from bench.suite.words import annotations
 
@@ -30,8 +38,8 @@ SURFACE = {
     "AxisSpec": "name value kind",
     "StopSpec": "moments by",
     "PhaseSpec": "share rates",
-    "TrainingSpec": "steps epochs batch_size optimizer momentum weight_decay schedule warmup label_smoothing augment "
-    "evaluations",
+    "TrainingSpec": "steps epochs flops batch_size optimizer momentum weight_decay schedule warmup label_smoothing "
+    "augment evaluations",
     "AugmentSpec": "flip shift crop views text sound",
     "TextAugmentSpec": "mask drop",
     "SoundAugmentSpec": "shift noise time_masks mel_masks widest",
@@ -54,7 +62,7 @@ REFERENCES = {
 
 
 def test_the_keys_of_a_suite() -> None:
-    assert keys_of(schema, recipe_schema, study_schema, claims_schema, search_schema) == SURFACE
+    assert keys_of(schema, recipe_schema, study_schema, claims_schema, search_schema, training_schema) == SURFACE
 
 
 def test_the_keys_of_a_file_of_published_values() -> None:

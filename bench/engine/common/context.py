@@ -19,10 +19,10 @@ from bench.datasets.sampling import Division
 from bench.datasets.split_lists import Listed, Lists
 from bench.engine.common.features import Features
 from bench.engine.train.examples import Examples
-from bench.engine.train.flops import FlopCounts
 from bench.engine.train.meter import Meter
 from bench.errors import BenchError
 from bench.keys import digest
+from bench.network.flops import FlopCounts
 from bench.network.units import Network
 from bench.planning.patterns import Pattern
 from bench.planning.precision import Choice

@@ -18,12 +18,12 @@ from bench.engine.fleet.fleet import Fleet, MakeForm
 from bench.engine.fleet.forms import Form, head_form, vmap_form
 from bench.engine.train.examples import Examples
 from bench.engine.train.faults import pass_on
-from bench.engine.train.flops import COUNTED, step_flops
 from bench.engine.train.inputs import Inputs, Share
 from bench.engine.train.optimize import Hyper
 from bench.engine.train.solo import Solo, Team
 from bench.engine.train.stage import Stage, Stages
 from bench.keys import digest
+from bench.network.flops import COUNTED, step_flops
 from bench.network.units import Network
 from bench.spec.job import FitSpec
 from bench.store.remembered import find_out_once

@@ -37,11 +37,11 @@ from bench.engine.reuse.stages import stages_for
 from bench.engine.search.points import at_point, choose, unchosen
 from bench.engine.search.soup import SoupPot, drop_ingredients
 from bench.engine.train.faults import pass_on
-from bench.engine.train.flops import training_flops
 from bench.engine.train.loop import Outcome, Session, Stream, evaluation_steps
 from bench.engine.train.solo import Solo, Trained
 from bench.engine.train.stage import Stages
 from bench.keys import digest
+from bench.network.flops import training_flops
 from bench.spec.job import FitSpec, Job, unchosen_key
 from bench.store import Record
 from bench.store.results import Cost, EngineUse, FinalResult, Measured, Unscored

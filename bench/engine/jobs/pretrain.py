@@ -11,11 +11,11 @@ from safetensors.torch import save
 from bench.engine.common.context import Context, OnDevice
 from bench.engine.common.start import Finished, pretrained_state
 from bench.engine.jobs.masked import learn_masked
-from bench.engine.train.flops import training_flops
 from bench.engine.train.loop import Assignment, Outcome, train
 from bench.engine.train.optimize import Hyper
 from bench.keys import seed_for
 from bench.network.build import build_network, load_pretrained
+from bench.network.flops import training_flops
 from bench.network.units import Network
 from bench.network.weights import sha256_of
 from bench.spec.job import PretrainSpec

@@ -26,11 +26,11 @@ from bench.engine.jobs.deployed import as_deployed
 from bench.engine.reuse.stages import stages_for
 from bench.engine.train.evaluate import BATCH, Answers, Scored, pooled
 from bench.engine.train.examples import Examples
-from bench.engine.train.flops import forward_flops
 from bench.engine.train.inputs import Share
 from bench.engine.train.precision import arithmetic
 from bench.engine.train.stage import Stage, plain_stages
 from bench.network.capture import Seen, in_eval_mode, watched
+from bench.network.flops import forward_flops
 from bench.network.units import Network
 from bench.planning.ranking import ranking
 from bench.solve.closed_forms import logistic_path, prototypes, ridge_folds, ridge_path

@@ -21,12 +21,12 @@ from bench.engine.reuse.cut import Cut, Whole, cut, join
 from bench.engine.reuse.replay import Static
 from bench.engine.train.examples import Examples
 from bench.engine.train.faults import is_out_of_memory
-from bench.engine.train.flops import forward_flops
 from bench.engine.train.inputs import Direct, FeatureTable, Supply, Tables, Through
 from bench.engine.train.precision import arithmetic
 from bench.engine.train.stage import Stage, Stages, plain_stages
 from bench.keys import digest
 from bench.modalities.base import Handling, Variation
+from bench.network.flops import forward_flops
 from bench.network.weights import sha256_of
 from bench.planning.patterns import has_one_body, pattern_group
 from bench.spec.job import FitSpec

@@ -12,7 +12,7 @@ import torch
 from bench.engine.train.evaluate import Scored
 from bench.engine.train.examples import Examples, Order
 from bench.engine.train.inputs import Inputs, Share, Through
-from bench.engine.train.optimize import Hyper, numbered_phases, schedule
+from bench.engine.train.optimize import Hyper, schedule
 from bench.engine.train.setting import TrainingSetting
 from bench.engine.train.solo import Solo, Team
 from bench.engine.train.stage import Stages, plain_stages
@@ -102,7 +102,7 @@ class Session:
         self.batch_size = min(self.training.batch_size, *(len(s.images) for s in streams))
         self._orders = [Order(len(s.images), self.batch_size, s.order_seed) for s in streams]
         self._generators = [torch.Generator().manual_seed(s.order_seed) for s in streams]
-        self._phases = numbered_phases(self.recipe, self.training.steps)
+        self._phases = self.recipe.numbered_phases(self.training.steps)
         self._entered = -1
         self._told: list[tuple[str, str, str]] = []  # for each phase
         self._losses: list[torch.Tensor] = []  # [S, M] each, since the last point of the curve

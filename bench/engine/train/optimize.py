@@ -10,7 +10,7 @@ from torch import nn
 
 from bench.network.units import Network
 from bench.spec.parts import Pull
-from bench.spec.recipe import Recipe, Schedule
+from bench.spec.recipe import Schedule
 from bench.spec.refs import Training
 
 
@@ -72,18 +72,6 @@ def step_toward(optimizer: torch.optim.Optimizer, pulls: Mapping[nn.Parameter, P
             if pull is not None and parameter.grad is not None and rate > 0:
                 c = torch.as_tensor(rate * pull.strength * pull.curvature)
                 parameter -= (parameter - pull.anchor) / (1 + 1 / c)
-
-
-def numbered_phases(recipe: Recipe, steps: int) -> list[tuple[int, int, int]]:
-    """(number of the phase, first step, end). Ends are rounded so that the steps add up to the budget; a phase that is
-    too short for a single step is left out."""
-    ends, total = [], 0.0
-    for phase in recipe.phases:
-        total += phase.share
-        ends.append(round(total * steps))
-    ends[-1] = steps
-    starts = [0, *ends[:-1]]
-    return [(i, start, end) for i, (start, end) in enumerate(zip(starts, ends, strict=True)) if end > start]
 
 
 def schedule(training: Training, step: int, steps: int, own: Schedule | None = None) -> float:

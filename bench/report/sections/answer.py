@@ -157,7 +157,8 @@ def _switch(facts: Facts) -> list[Block]:
         "take. Whiskers: 95 % intervals. Compute and parameters are the strategy's, time and memory this machine's."
         + (f" {plural(left_out, 'more task')} in the tables below." if left_out > 0 else "")
     )
-    return [Switch("Score against", [(name, Figure(panels, legend, caption + free)) for name, panels, free in figures])]
+    chosen = [(name, Figure(panels, legend, caption + free)) for name, panels, free in figures]
+    return [Switch("answer", "Score against", chosen)]
 
 
 def _places(facts: Facts) -> list[tuple[str, str, str, list[Row]]]:

@@ -1,13 +1,15 @@
 """How trainings went: test scores along the way, where records have them."""
 
+import math
+
 from bench.analysis.cells import Row, Task, cells, task_of
-from bench.analysis.courses import mean_course
+from bench.analysis.courses import Course, mean_course
 from bench.analysis.words import labels, plural
-from bench.report.facts import Facts, unique
+from bench.report.facts import Facts
 from bench.report.figures.courses import courses_panel
 from bench.report.figures.lines import LinePoint
 from bench.report.sections.learning import point
-from bench.report.view import Figure, Look, Panel, Section
+from bench.report.view import Figure, Look, Panel, Section, Switch
 
 DRAWN = 6  # tasks
 HOW = (
@@ -19,33 +21,57 @@ CAPTION = (
     "score that counts, with its 95 % interval. These scores are looked at, not used: no rate, no step and no strategy "
     "was chosen by them."
 )
+# What a training spends, and what to know of it.
+AXES = {
+    "training steps": "",
+    "FLOPs": " FLOPs are those of one training, as if nothing were computed once and shared, spread evenly over its "
+             "steps.",
+    "seconds": " Seconds are those of one training as it ran here, on a machine that may have been busy, without the "
+               "search and without features that others share, spread evenly over its steps.",
+}  # fmt: skip
+SHORTER = (
+    " A training that was planned to end earlier would have let its rate fall earlier, so what a line shows before its "
+    "end is not what such a training would score; `training.flops` in the suite compares at equal cost."
+)
 
-Line = tuple[Look, list[LinePoint]]
+Drawn = tuple[Look, Row, Course]
 
 
 def courses_section(facts: Facts) -> Section | None:
     summary = {(*task_of(row), row["strategy"]): row for row in facts.summary}
-    lines: dict[Task, list[Line]] = {}
+    found: dict[Task, list[Drawn]] = {}
     for key, rows in cells(facts.results.finals):
-        points = _points(rows, summary[key[0], key[1], key[2], key[3]])
-        if points:
-            lines.setdefault((key[0], key[1], key[2]), []).append((facts.strategies[key[3]], points))
-    if not lines:
+        course = mean_course(rows)
+        if course is not None:
+            cell = summary[key[0], key[1], key[2], key[3]]
+            found.setdefault((key[0], key[1], key[2]), []).append((facts.strategies[key[3]], cell, course))
+    if not found:
         return None
-    panels = []
-    for number, (task, drawn) in enumerate(list(lines.items())[:DRAWN]):
+    figures = [(axis, _figure(facts, found, axis)) for axis in AXES]
+    return Section("courses", "How the trainings went", HOW,
+                   [Switch("courses", "Score against", [(axis, figure) for axis, figure in figures if figure.panels])])
+
+
+def _figure(facts: Facts, found: dict[Task, list[Drawn]], axis: str) -> Figure:
+    panels, present = [], set()
+    for number, (task, drawn) in enumerate(list(found.items())[:DRAWN]):
+        lines = [(look, points) for look, cell, course in drawn if (points := _points(cell, course, axis))]
+        if not lines:
+            continue
+        present |= {look.name for look, _ in lines}
         detail = ", ".join(filter(None, [labels(task[1]), facts.which(task[2])]))
-        panels.append(Panel(facts.named(task[0]), detail, courses_panel(drawn, f"courses{number}")))
-    caption = CAPTION.format(metric=facts.metric)
-    if len(lines) > DRAWN:
-        caption += f" The first {DRAWN} of {plural(len(lines), 'task')} are drawn."
-    present = unique(look.name for drawn in list(lines.values())[:DRAWN] for look, _ in drawn)
-    legend = [look for name, look in facts.strategies.items() if name in present]
-    return Section("courses", "How the trainings went", HOW, [Figure(panels, legend, caption)])
+        picture = courses_panel(lines, f"courses{list(AXES).index(axis)}-{number}", axis, axis != "training steps")
+        panels.append(Panel(facts.named(task[0]), detail, picture))
+    caption = CAPTION.format(metric=facts.metric) + AXES[axis] + (SHORTER if AXES[axis] else "")
+    if len(found) > DRAWN:
+        caption += f" The first {DRAWN} of {plural(len(found), 'task')} are drawn."
+    return Figure(panels, [look for name, look in facts.strategies.items() if name in present], caption)
 
 
-def _points(rows: list[Row], cell: Row) -> list[LinePoint]:
+def _points(cell: Row, course: Course, axis: str) -> list[LinePoint]:
     """The last one is the cell's own score, where all of its repeats were scored along the way."""
-    course, n = mean_course(rows)
-    points = [LinePoint(step, 100 * score) for step, score in course]
-    return [*points[:-1], point(cell, points[-1].x)] if points and n == cell["n"] else points
+    total = {"training steps": float(course.scores[-1][0]), "FLOPs": course.flops, "seconds": course.seconds}[axis]
+    if not math.isfinite(total):
+        return []
+    points = [LinePoint(x, 100 * score) for x, score in course.against(total)]
+    return [*points[:-1], point(cell, points[-1].x)] if course.n == cell["n"] else points

@@ -11,7 +11,7 @@ from bench.planning.halving import rung_ends, rung_shares
 from bench.report.facts import Facts, unique
 from bench.report.sections.forecasts import forecast_methods
 from bench.report.sections.worth import worth_method
-from bench.report.view import Block, Section, Words
+from bench.report.view import Block, Section, Words, compact
 
 LONGEST = 200  # characters of a reason that a record gives
 SAMPLERS = {
@@ -52,7 +52,7 @@ def protocol_section(facts: Facts) -> Section:
     sentences = [
         _budget(search),
         *_search(search),
-        *_halving(search, part(suite, "training").get("steps")),
+        *_halving(search, None if part(suite, "training").get("flops") else part(suite, "training").get("steps")),
         "The point with the highest validation accuracy is chosen; ties go to the lower validation loss. A trial that "
         f"ended no better than a uniform guess on its own training {facts.example}s is chosen only if all of them did.",
         *_validation(search, facts.example),
@@ -169,6 +169,12 @@ def _training(training: dict[str, Any], facts: Facts) -> list[str]:
     budget = (
         f"{steps:,} optimizer steps" if steps else f"{epochs} passes over the labels" if epochs else "one step budget"
     )
+    equal = training.get("flops")
+    if equal == "full_finetune":
+        budget = f"the FLOPs that full fine-tuning spends in {budget}"
+    elif equal:
+        budget = f"{compact(equal)} FLOPs"
+    spent = [f"Steps that this comes to: {listed(_steps(facts), 99)}."] if equal and _steps(facts) else []
     detail = [f"batch size {training['batch_size']}"] if "batch_size" in training else []
     optimizer = OPTIMIZERS.get(training.get("optimizer", ""), "")
     detail += [item for item in (optimizer, f"{training.get('schedule', 'constant')} schedule") if item]
@@ -181,7 +187,17 @@ def _training(training: dict[str, Any], facts: Facts) -> list[str]:
                 for name, moves in changes.items()]  # fmt: skip
         detail.append(f"augmentation: {'; '.join(told)}")
     sentence = f"Every training, whatever its strategy, gets {budget}: {', '.join(detail)}."
-    return [sentence, *_views(augment, any(changes.values()), facts.example)]
+    return [sentence, *spent, *_views(augment, any(changes.values()), facts.example)]
+
+
+def _steps(facts: Facts) -> list[str]:
+    """`lora 160 to 185`: of each strategy that trains, over tasks and backbones."""
+    found: dict[str, list[int]] = {}
+    for row in records(facts.results.finals):
+        if row["steps"] > 0 and not row["solved"]:
+            found.setdefault(row["strategy"], []).append(int(row["steps"]))
+    return [f"{shortened(name)} {min(steps):,}" + (f" to {max(steps):,}" if max(steps) > min(steps) else "")
+            for name, steps in found.items()]  # fmt: skip
 
 
 def _of_images(augment: dict[str, Any]) -> list[str]:

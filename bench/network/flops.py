@@ -10,10 +10,9 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from bench import modalities
-from bench.engine.train.optimize import numbered_phases
 from bench.network.units import Network
 from bench.spec.job import Procedure
-from bench.spec.recipe import Learning
+from bench.spec.recipe import Learning, Recipe
 
 COUNTED = 2  # images; the work is proportional to them, and BatchNorm refuses a single one
 
@@ -22,20 +21,25 @@ FlopCounts = dict[tuple[Learning, Any], int]  # of one network: by what learns a
 
 
 def training_flops(network: Network, procedure: Procedure, batch_size: int, steps: int, known: FlopCounts) -> int:
-    """Forward and backward passes of so many steps. The work per step does not change within a phase."""
+    """Forward and backward passes of so many steps."""
     recipe, pipeline = procedure.recipe, procedure.pipeline
     total = 0.0
-    for number, start, planned in numbered_phases(recipe, procedure.training.steps):
+    for number, start, planned in recipe.numbered_phases(procedure.training.steps):
         end = min(planned, steps)
         if end <= start:
             break
-        counted = _apart_flops(network, procedure, number) or step_flops(
-            network, recipe.active(number), pipeline, known
-        )
-        if recipe.penalty is not None and (passes := recipe.penalty.passes_in(number)):
-            counted += round(passes * _pass_flops(network, pipeline))
-        total += counted / COUNTED * batch_size * (end - start)
+        total += example_flops(network, recipe, pipeline, number, known) * batch_size * (end - start)
     return round(total)
+
+
+def example_flops(network: Network, recipe: Recipe, pipeline: Any, phase: int, known: FlopCounts) -> float:
+    """What one example costs in a step. It does not change within a phase."""
+    counted = _apart_flops(network, recipe, pipeline, phase) or step_flops(
+        network, recipe.active(phase), pipeline, known
+    )
+    if recipe.penalty is not None and (passes := recipe.penalty.passes_in(phase)):
+        counted += round(passes * _pass_flops(network, pipeline))
+    return counted / COUNTED
 
 
 def step_flops(network: Network, active: Learning, pipeline: Any, known: FlopCounts) -> int:
@@ -46,16 +50,16 @@ def step_flops(network: Network, active: Learning, pipeline: Any, known: FlopCou
     return known[key]
 
 
-def _apart_flops(network: Network, procedure: Procedure, phase: int) -> int:
+def _apart_flops(network: Network, recipe: Recipe, pipeline: Any, phase: int) -> int:
     """Of one step on `COUNTED` examples in a phase that learns without labels; 0: another phase."""
-    penalty = procedure.recipe.penalty
+    penalty = recipe.penalty
     if penalty is None:
         return 0
     twin = copy.deepcopy(network)
-    twin.set_active(procedure.recipe.active(phase))
+    twin.set_active(recipe.active(phase))
     shadow = twin.module.to("meta")
     with FlopCounterMode(display=False) as counter:
-        loss = penalty.apart_on(twin, _blank(procedure.pipeline, shadow), phase)
+        loss = penalty.apart_on(twin, _blank(pipeline, shadow), phase)
         if loss is not None:
             loss.backward()  # type: ignore[no-untyped-call]
     return int(counter.get_total_flops())
