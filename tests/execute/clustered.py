@@ -78,11 +78,14 @@ def started(folder, place, *arguments):
     place.mkdir(parents=True, exist_ok=True)
     where = ("--results", place / "results", "--reports", place / "reports", "--json")
     command = [sys.executable, "-m", "bench", "run", folder / "suite.yaml", *where, *arguments]
-    with (place / "stderr").open("w") as said, (place / "stdout").open("w") as printed:
-        return subprocess.Popen(
+    path = place / f"stderr{len(list(place.glob('stderr*'))) or ''}"  # several may run at once
+    with path.open("w") as said, (place / "stdout").open("w") as printed:
+        driver = subprocess.Popen(
             [str(part) for part in command], stdout=printed, stderr=said, cwd=folder,
             env={**os.environ, **environment(folder), "BENCH_DATA": str(folder / "home")},
         )  # fmt: skip
+    driver.said = path
+    return driver
 
 
 def on(nodes, *arguments):

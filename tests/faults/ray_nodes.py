@@ -71,7 +71,7 @@ def kill_nodes(nodes, place, most, draw):
         nodes.add()
         struck += 1
     wrong = ended_well(driver, place)
-    said = (place / "stderr").read_text()
+    said = driver.said.read_text()
     say(f"{place.name}: {struck} nodes killed, {said.count('handed out again')} times jobs were handed out again")
     return struck, wrong + [f"{place.name}: a crash is recorded"] * (": crashed" in said)
 
@@ -103,7 +103,7 @@ def wait_for(least, place, driver):
 
 def ended_well(driver, place):
     code = driver.wait()
-    said = (place / "stderr").read_text()
+    said = driver.said.read_text()
     return [f"{place.name}: ended with {code}: {said[-500:]}"] if code or "Traceback" in said else []
 
 
