@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from bench import datasets
 from bench.commands.export import put
 from bench.commands.output import as_json, say
 from bench.commands.suites import Folders
@@ -16,8 +17,9 @@ from bench.errors import NothingSelected
 from bench.execute.ingest import whole
 from bench.keys import digest
 from bench.places import cache_of
-from bench.planning.plan import Cell, Plan
+from bench.planning.plan import Cell, DataSource, Plan
 from bench.spec.job import FitSpec
+from bench.spec.refs import DataRef
 
 
 def export_splits(plan: Plan, folder: Path, to: Literal["csv", "json"], folders: Folders, as_data: bool) -> int:
@@ -26,7 +28,8 @@ def export_splits(plan: Plan, folder: Path, to: Literal["csv", "json"], folders:
         found = drawn(plan, label, cache_of(folders.results))
         name = f"{re.sub(r'[^A-Za-z0-9_.+-]+', '_', label)}-{digest(label)[:6]}.{to}"
         if found:
-            files[name] = (table_of(label, found) if to == "csv" else _json_of(label, found)).encode()
+            named = _files(plan, label)
+            files[name] = (table_of(label, found, named) if to == "csv" else _json_of(label, found)).encode()
     if not files:
         raise NothingSelected("no cell of this suite learns labels of its target")
     written = [str(path) for path in put(files, folder)]
@@ -54,6 +57,21 @@ def drawn(plan: Plan, dataset: str, cache: Path) -> list[Entry]:
             specs = _spec(plan, final), _spec(plan, search)
             found.append(_drawn(cell, specs, loaded[digest(ref)], plan.lists))
     return found
+
+
+def files_of(ref: DataRef, source: DataSource) -> dict[str, list[str]] | None:
+    """Names of the examples' files, by what indices are of; None where the data set does not tell."""
+    entry = datasets.find(ref.name)
+    if entry.names is None:
+        return None
+    train, test = ([name for name, label in part if ref.classes is None or label in ref.classes]
+                   for part in entry.names(entry.options.model_validate(source.options)))  # fmt: skip
+    return {"train": train, "test": test, POOL: train + test}
+
+
+def _files(plan: Plan, dataset: str) -> dict[str, list[str]] | None:
+    ref = next(cell.declared.data for cell in plan.cells if cell.dataset == dataset).as_read
+    return files_of(ref, plan.sources[digest(ref)])
 
 
 def _spec(plan: Plan, key: str) -> FitSpec:

@@ -3,21 +3,19 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench import datasets
 from bench.commands.output import as_json, say
+from bench.commands.splits import files_of
 from bench.commands.suites import Folders
 from bench.datasets.published_lists import entry_of, mentions
-from bench.datasets.split_lists import SplitList, table_of
+from bench.datasets.split_lists import POOL, SplitList, table_of
 from bench.errors import BenchError
 from bench.execute.ingest import ingest_data, whole
 from bench.keys import digest
 from bench.places import cache_of, find_file
 from bench.planning.enumerate import refuse
 from bench.planning.lists import budgets_in, difference, of_budget
-from bench.planning.plan import DataSource
 from bench.planning.problems import Problems
 from bench.planning.resolve import Asked, resolve_dataset
-from bench.spec.refs import DataRef
 from bench.store.atomic import write_bytes
 from bench.suite.load import LoadedSuite, load_suite
 from bench.suite.schema import DatasetSpec
@@ -39,13 +37,14 @@ def import_splits(
     ingest_data([ref], {digest(ref): source}, cache)
     data = whole({digest(ref): source}, cache)(ref)
     budgets = budgets_in(spec)
-    entry = entry_of(found, data, _names(ref, source), budgets[0].text if len(budgets) == 1 else None)
+    named = files_of(ref, source)
+    entry = entry_of(found, data, named[POOL] if named else None, budgets[0].text if len(budgets) == 1 else None)
     name = str(spec.splits)
     of_budget(loaded.suite, (name, SplitList(name, (entry,))), entry.budget, source.facts)
     if why := difference([entry], data, name):
         raise BenchError(why)
     path = find_file(name, loaded.path.parent) or loaded.path.parent / name
-    content = table_of(spec.label or asked.label, [entry]).encode()
+    content = table_of(spec.label or asked.label, [entry], named).encode()
     if path.exists() and path.read_bytes() != content:
         raise BenchError(f"{path} is in the way: another list is there; move it, or name another one in the suite")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -70,14 +69,3 @@ def _chosen(loaded: LoadedSuite, dataset: str | None) -> tuple[int, DatasetSpec]
         known = ", ".join(spec.label or spec.name for _, spec in listed)
         raise BenchError(f"{loaded.path}: --dataset NAME, one of those with `splits`: {known}")
     return fits[0]
-
-
-def _names(ref: DataRef, source: DataSource) -> list[str] | None:
-    """Of the files of training examples, then of test examples; None where the data set does not tell."""
-    entry = datasets.find(ref.name)
-    if entry.names is None:
-        return None
-    parts = entry.names(entry.options.model_validate(source.options))
-    if ref.classes is None:
-        return [name for part in parts for name, _ in part]
-    return [name for part in parts for name, label in part if label in ref.classes]

@@ -7,7 +7,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import combinations
@@ -23,6 +23,7 @@ from bench.keys import digest
 from bench.spec.refs import LabelBudget, Search
 
 COLUMNS = ["dataset", "sha256", "budget", "repeat", "part", "fold", "of", "index", "label"]
+FILE = "file"  # a further column, of data sets whose examples are files
 POOL = "pool"  # all examples, those of the training split first: what repeats divide anew
 OF = {"train": ("train", POOL), "test": ("test", POOL)}  # what indices of a part may be into
 MOST = 256 << 20  # bytes of a list
@@ -307,13 +308,13 @@ def _of_table(text: str, name: str) -> list[Entry]:
 
 def _of_rows(rows: Any, name: str) -> list[Entry]:
     head: list[str] = next(rows, [])
-    if head != COLUMNS:
+    if head not in (COLUMNS, [*COLUMNS, FILE]):
         raise DataError(f"{name}:1: expected the columns {','.join(COLUMNS)}, got {','.join(head)[:200]}")
     found: dict[tuple[str, int | None], _Rows] = {}
     for row in rows:
         if row:
             try:
-                _add(dict(zip(COLUMNS, row, strict=True)), rows.line_num, found)
+                _add(dict(zip(head, row, strict=True)), rows.line_num, found)
             except ValueError as error:
                 raise DataError(f"{name}:{rows.line_num}: {error}") from None
     return [
@@ -348,19 +349,21 @@ def _number(row: dict[str, str], column: str) -> int:
     return int(row[column])
 
 
-def table_of(dataset: str, entries: Iterable[Entry]) -> str:
+def table_of(dataset: str, entries: Iterable[Entry], files: Mapping[str, Sequence[str]] | None = None) -> str:
     """A row for each example that a repeat learns from or is tested on. `fold`: in which it validates; the others of
-    its part train there. Nothing where it never validates. No repeat: of every one."""
+    its part train there. Nothing where it never validates. No repeat: of every one. `files`: names by what indices are
+    of, for other programs; nothing reads them back."""
     stream = io.StringIO()
     rows = csv.writer(stream, lineterminator="\n")
-    rows.writerow(COLUMNS)
+    rows.writerow(COLUMNS if files is None else [*COLUMNS, FILE])
     for one in entries:
         head = [dataset, one.sha256, one.budget, "" if one.repeat is None else one.repeat]
-        folds = ["" if fold is None else fold for fold in one.folds]
-        rows.writerows([*head, "train", fold, one.of_train, index, label] for fold, index, label
-                       in zip(folds, one.train.indices, one.train.labels, strict=True))  # fmt: skip
-        rows.writerows([*head, "test", "", one.of_test, index, label] for index, label
-                       in zip(one.test.indices, one.test.labels, strict=True))  # fmt: skip
+        never = (None,) * len(one.test.indices)
+        parts = (("train", one.of_train, one.train, one.folds), ("test", one.of_test, one.test, never))
+        for name, of, part, folds in parts:
+            for fold, index, label in zip(folds, part.indices, part.labels, strict=True):
+                named = [] if files is None else [files[of][index]]
+                rows.writerow([*head, name, "" if fold is None else fold, of, index, label, *named])
     return stream.getvalue()
 
 

@@ -20,6 +20,7 @@ from bench.execute.ingest import whole
 from bench.planning.exams import examine
 from bench.planning.lists import refuse_lists_of_other_data
 from bench.store import Store
+from tests.datasets.pictured import COLOURS, class_folders
 from tests.engine import toys
 
 SUITE = """\
@@ -293,3 +294,25 @@ def test_a_published_list_becomes_the_one_that_the_suite_names(bench, place):
     assert bench("splits", "import", suite, "train=train.txt", "val=val.txt").code == 0  # the same once more
     assert "is in the way" in bench("splits", "import", suite, "train=train.txt").error
     assert "no data set has `splits: FILE`" in bench("splits", "import", "suites/small.yaml", "train=train.txt").error
+
+
+def test_of_files_a_list_has_their_names_and_reads_back_without_them(bench, place):
+    class_folders(Path("pictures"), tuple(COLOURS), 8)
+    text = SUITE.replace("NAME", "files").replace("VALIDATION", FOLDS).replace("SCOPE", "repeat")
+    Path("suites/files.yaml").write_text(text.replace("{name: digits, WHICH}",
+                                                      "{name: 'folder:pictures', labels_per_class: 4, label: digits}"))
+    (path,) = bench("splits", "export", "suites/files.yaml", "out", "--json").json
+    shutil.copy(path, Path("suites/files.csv"))
+    with Path(path).open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["file"].split("/")[0] for row in rows} == set(COLOURS)
+    for row in rows:
+        assert sorted(COLOURS).index(row["file"].split("/")[0]) == int(row["label"])
+        assert (Path("pictures") / row["file"]).is_file()
+    tested = {repeat: {row["file"] for row in rows if row["part"] == "test" and row["repeat"] == repeat}
+              for repeat in "01"}  # fmt: skip
+    assert tested["0"] != tested["1"]
+    listed = Path("suites/files.yaml").read_text().replace("labels_per_class: 4", "splits: files.csv")
+    Path("suites/again.yaml").write_text(listed)
+    plan = plan_from_file(Path("suites/again.yaml"), (), FOLDERS)
+    assert [cell.num_labels for cell in plan.cells] == [4 * len(COLOURS)] * 3
