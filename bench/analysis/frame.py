@@ -77,6 +77,7 @@ FINALS: dict[str, str] = {
     "collapsed": "float64",  # 1 where that is no better than a uniform guess's, else 0; NaN where it is not told
     "lr": "float64",  # chosen rate
     "weight_decay": "float64",
+    "penalty": "float64",  # of a closed form, in the place of a rate
     "options": "str",  # chosen ones of the strategy, where these are searched: "alpha=0.03"; else ""
     "lr_edge": "str",  # "low" or "high" where the chosen rate is the lowest or the highest that was tried, else ""
     "penalty_edge": "str",  # likewise of what a closed form searches
@@ -116,6 +117,7 @@ TRIALS: dict[str, str] = {
     "status": "str",
     "lr": "float64",
     "weight_decay": "float64",
+    "penalty": "float64",
     "options": "str",
     "score": "float64",  # validation score after its last step, 0..1
     "loss": "float64",  # validation loss then
@@ -144,6 +146,7 @@ UNCHOSEN: dict[str, str] = {
     "status": "str",
     "lr": "float64",
     "weight_decay": "float64",
+    "penalty": "float64",
     "options": "str",
     "score": "float64",  # test score of the last weights, 0..1; NaN unless status is ok
     "key": "str",

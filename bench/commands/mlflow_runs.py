@@ -18,7 +18,7 @@ from bench.keys import digest
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-PARAMS = (*CELL, "repeat", "lr", "weight_decay", "options")
+PARAMS = (*CELL, "repeat", "lr", "weight_decay", "penalty", "options")
 TAGS = ("status", "metric", "key", "error")
 METRICS = (
     "score", "shift_score", "best_on_test", "train_loss_end", "seconds", "feature_seconds", "steps", "samples", "flops",

@@ -128,7 +128,7 @@ def _final(world: World, backbone: str, cell: tuple[str, int, str], repeat: int)
         "curve": (), "similarity": (), "projection": None, "mix": (),
         "best_on_test": min(score + 0.012 * abs(rng.normal()), 1.0) if ok else NAN, "lr": lr if ok else NAN,
         "train_loss_end": (2.6 if collapsed else 0.2) if ok else NAN, "collapsed": float(collapsed) if ok else NAN,
-        "weight_decay": 5e-4, "options": "",
+        "weight_decay": 5e-4, "penalty": NAN, "options": "",
         "lr_edge": edge if ok else "", "penalty_edge": "", "lr_low": 1e-3, "lr_high": 1.0,
         "num_trials": 0 if status == "missing" else world.trials, "steps": 200.0, "samples": 6400.0,
         "flops": 6400 * 4.1e7 * work if ok else NAN, "trainable_params": 311e3 * work**6, "total_params": 311e3,
@@ -200,7 +200,7 @@ def _trials(world: World, backbone: str, cell: tuple[str, int, str]) -> list[dic
             "dataset": dataset, "budget": str(budget), "labels_per_class": float(budget), "backbone": backbone,
             "strategy": strategy, "baseline": strategy == "scratch", "solved": "", "repeat": 0, "number": number,
             "status": "ok" if ok else "diverged", "lr": float(rates[number]), "weight_decay": 5e-4,
-            "options": "",
+            "penalty": NAN, "options": "",
             "score": score, "loss": 1 - score, "collapsed": 0.0, "num_validation": 30.0,
             "cohort": number // world.cohort if world.cohort else 0, "planned": world.trials,
             "steps": float(steps) if ok else 14.0, "spent_steps": 3 * steps if ok else 42.0, "full_steps": 200.0,
@@ -215,7 +215,7 @@ def _trials(world: World, backbone: str, cell: tuple[str, int, str]) -> list[dic
 def _others(world: World, trials: pd.DataFrame) -> list[dict[str, Any]]:
     """A point scores on test about what it scored on validation."""
     names = ("dataset", "budget", "labels_per_class", "backbone", "strategy", "baseline", "solved", "number",
-             "lr", "weight_decay", "status")  # fmt: skip
+             "lr", "weight_decay", "penalty", "status")  # fmt: skip
     return [
         {**{name: row[name] for name in names}, "repeat": repeat, "key": _key("unchosen", *row[list(names)], repeat),
          "score": float(np.clip(row["score"] + 0.01 * np.random.default_rng([repeat, place]).normal(), 0, 1))}
