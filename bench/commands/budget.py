@@ -3,7 +3,8 @@
 The lever is repeats. A strategy that is left out cannot be compared, and one with fewer trials cannot be compared
 fairly; with fewer repeats every comparison stands, only less surely. So repeats go whole and in order, and one that
 does not fit is not begun. The first repeat comes alone and measures how many more fit; then half of these come at a
-time, so that a wrong estimate is noticed before it has cost much.
+time, so that a wrong estimate is noticed before it has cost much. Where all that is left would fit twice, it comes at
+once: trainings that come together train together.
 """
 
 import re
@@ -84,10 +85,14 @@ class Budgeted:
         summary, outlook = Summary(), self._outlook(self.look(self.plan), BETWEEN)
         self._say_what_fits(outlook)
         while (whole := outlook.num_whole) < len(self._parts):
-            fitting = outlook.fitting(self.deadline - time.monotonic()) - whole
+            room = self.deadline - time.monotonic()
+            fitting = outlook.fitting(room) - whole
             if whole and fitting <= 0:
                 break
-            at_once = max(1, fitting // 2) if summary.trainings else 1
+            at_once = 1
+            if summary.trainings:  # this run has measured
+                fits_twice = outlook.fitting(room / 2) == len(self._parts)
+                at_once = fitting if fits_twice else max(1, fitting // 2)
             before = self.look(self.plan)
             done = self.train(self.plan.repeats(whole + at_once))
             summary, after = summary.plus(done), self.look(self.plan)

@@ -108,8 +108,15 @@ def test_not_even_one_repeat_fits(stage):
 
 def test_all_that_is_left_fits(stage):
     stage.run(1e6)
+    assert stage.rounds == [1, 20]
     assert stage.run(1e6)[1] == 20
     assert "all that is left fits" in stage.said
+
+
+def test_what_would_not_fit_twice_comes_in_halves(stage):
+    one = per_repeat(stage.plan) * SECONDS / WORKERS
+    stage.run(30 * one)
+    assert stage.rounds[:2] == [1, 10]
 
 
 def test_what_cannot_be_made_ends_the_run(stage):
