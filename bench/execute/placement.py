@@ -22,6 +22,11 @@ class Placement:
     deadline: float = math.inf  # of time.monotonic: no training begins after it
     num_gpus: int = 0
 
+    @property
+    def sharing(self) -> int:
+        """Workers of one GPU."""
+        return len(self.devices) // self.num_gpus if self.num_gpus else 1
+
 
 def choose_placement(
     workers: int | None, gpus: int | None, threads: int | None, timeout: float | None

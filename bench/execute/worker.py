@@ -97,6 +97,7 @@ def make_context(setup: Setup, pipe: "Connection[Message, Bundle | str]") -> Con
         shared=Store(setup.results / "pretrained"),
         cache=cache_of(setup.results),
         device=device,
+        sharing=setup.sharing,
         engine=setup.engine,
         keeps=setup.keeps,
         distances=setup.distances,

@@ -43,6 +43,8 @@ def test_every_gpu_has_its_workers_and_its_share_of_the_cores(machine):
     two = choose_placement(2, None, None, None)
     assert two.devices == ("cuda:0", "cuda:0", "cuda:1", "cuda:1")
     assert two.threads == 2
+    assert (two.sharing, choose_placement(None, None, None, None).sharing) == (2, 1)
+    assert choose_placement(4, 0, None, None).sharing == 1  # a core is not shared
 
 
 def test_gpus_0_means_the_cpu(machine):

@@ -8,6 +8,7 @@ import dataclasses
 import pytest
 import torch
 
+from bench.engine.common.features import Features
 from bench.engine.common.start import start
 from bench.engine.jobs.perform import perform
 from bench.engine.reuse.stages import stages_for
@@ -18,6 +19,7 @@ from bench.spec.refs import BackboneRef, Engine, Weights
 from tests.engine import toys
 from tests.engine.test_fleet import HALVING, forced, records
 from tests.engine.test_staging import assert_alike
+from tests.gpu.pretend import CARD, DEVICE, MEMORY, pretend_device
 
 pytestmark = [pytest.mark.usefixtures("tiny")]
 CPU = torch.device("cpu")
@@ -105,6 +107,21 @@ def test_images_that_do_not_fit_are_fetched_batch_by_batch(tmp_path, device, mon
         trials, final = toys.everything(context, spec)
         found.append([toys.metrics(record) for record in (*trials, final)])
     assert found[0] == found[1]
+
+
+def test_workers_of_one_card_share_its_memory(tmp_path, monkeypatch):
+    """Room for a data set, and for open tables: of two that would fit there, the older one goes."""
+    with pretend_device():
+        rooms = [toys.context(tmp_path, device=DEVICE, sharing=number)._room() for number in (1, 4)]
+        assert rooms == [int(MEMORY * 0.2), int(MEMORY * 0.05)]
+        monkeypatch.setattr(CARD, "total_memory", 4 * 2 * 4000)
+        kept = []
+        for sharing in (1, 2):
+            features = Features(tmp_path / str(sharing), DEVICE, sharing=sharing)
+            for key in ("one", "two"):
+                features.get([key], "group", lambda key=key: {key: torch.zeros(1000)})
+            kept.append(list(features._open))
+    assert kept == [["one", "two"], ["two"]]
 
 
 def test_a_table_of_one_kind_of_device_is_none_of_anothers(tmp_path, device, double):
