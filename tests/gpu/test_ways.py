@@ -135,6 +135,21 @@ def test_a_table_of_one_kind_of_device_is_none_of_anothers(tmp_path, device, dou
         assert context.features.computed > 0
 
 
+@pytest.mark.parametrize("strategy", ["linear_probe", "full_finetune"])
+def test_equal_runs_give_equal_bits_where_they_are_asked_for(tmp_path, device, monkeypatch, strategy):
+    """Of a network whose backward passes would else add with atomics, and of one fleet of heads."""
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    training = dataclasses.replace(toys.TRAINING, flip=True, shift=1, deterministic=True)
+    spec = toys.fit_spec(recipe=toys.recipe(strategy, 6), training=training)
+    found = []
+    for name in ("one", "two"):
+        context = toys.context(tmp_path / name, device=device, engine=Engine())
+        trials, final = toys.everything(context, spec)
+        assert {record.status for record in (*trials, final)} == {"ok"}
+        found.append([toys.metrics(record) for record in (*trials, final)])
+    assert found[0] == found[1]
+
+
 def test_low_precision_is_really_used(tmp_path, device):
     training = dataclasses.replace(toys.TRAINING, precision="bf16")
     spec = toys.fit_spec(recipe=toys.recipe("linear_probe", 6), training=training)

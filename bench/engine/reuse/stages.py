@@ -188,6 +188,7 @@ class _Maker:
         network = [spec.backbone.name, spec.backbone.options, spec.recipe.adapt, versions, known.sha256]
         device = self.context.device
         kind = [] if device.type == "cpu" else [device_name(device)]  # another kind rounds otherwise
+        kind += ["deterministic"] if spec.training.deterministic else []
         images = [spec.pipeline, spec.training.precision, base.origin, _rows_name(base), how, *kind]
         return [digest([FORMAT, network, images, one]) for one in known.cut.names]
 
