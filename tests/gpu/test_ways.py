@@ -74,6 +74,23 @@ def test_fleets_and_one_after_another_agree(tmp_path, monkeypatch, device, doubl
     assert min(one["replicas"] for one in told) > 1
 
 
+@pytest.mark.parametrize("strategy", ["gradual_unfreeze", pytest.param("full_finetune", marks=pytest.mark.gpu)])
+def test_a_fleet_in_low_precision_is_near_to_one_after_another(tmp_path, monkeypatch, device, strategy):
+    forced(monkeypatch, "vmap", 100)
+    training = dataclasses.replace(toys.TRAINING, batch_size=4, precision="bf16")
+    search = dataclasses.replace(SMALL, lr_low=1e-3, lr_high=1e-2)  # calm: rounding stays small
+    spec = toys.fit_spec(recipe=toys.recipe(strategy, 6), search=search, training=training)
+    alone, fleet = (
+        records(tmp_path / str(engine.fleet), spec, [], repeats=2, device=device, engine=engine)
+        for engine in (Engine(fleet=1), Engine())
+    )
+    assert {record.cost["engine"]["forms"][-1] for record in fleet} == {"vmap"}
+    assert min(record.cost["engine"]["replicas"] for record in fleet) > 1
+    for one, other in zip(fleet, alone, strict=True):
+        assert one.status == other.status == "ok"
+        assert one.result["loss"] == pytest.approx(other.result["loss"], rel=0.03)
+
+
 def test_a_pretraining_and_what_is_said_of_its_finals_are_near_those_of_a_cpu(tmp_path, device, double):
     """Forgetting, similarity, projections and the probabilities of all classes."""
     found = []
