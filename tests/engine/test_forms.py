@@ -141,12 +141,6 @@ def cast(tensor, dtype):
     return tensor.to(dtype) if tensor.is_floating_point() else tensor
 
 
-def passes(logits, y):
-    """What each replica put out, and its gradients after one pass back."""
-    losses(logits.float(), y, 0.1).sum().backward()
-    return logits.detach().float()
-
-
 def apart(one, other):
     return (one - other).norm() / other.norm()
 
@@ -165,11 +159,12 @@ def test_low_precision_is_as_near_to_full_as_the_plain_loops(network, form, shap
         with arithmetic(x.device, precision):
             if name == "fleet":
                 made = FORMS[form](module, (x[0],))
-                passes(full(made.logits(parameters, buffers, (x,))), y)
+                losses(full(made.logits(parameters, buffers, (x,))), y, 0.1).sum().backward()
                 logits = made.logits(parameters, {name: b.clone() for name, b in buffers.items()}, (x,))
             else:
                 alone = [[copy.deepcopy(one) for one in row] for row in plain]
-                passes(torch.stack([torch.stack([full(one(x[s])) for one in r]) for s, r in enumerate(alone)]), y)
+                each = [torch.stack([full(one(x[s])) for one in row]) for s, row in enumerate(alone)]
+                losses(torch.stack(each), y, 0.1).sum().backward()
                 for key, p in parameters.items():
                     p.grad = torch.stack([torch.stack([one.get_parameter(key).grad for one in r]) for r in alone])
                 for key, b in buffers.items():
@@ -202,7 +197,7 @@ class Products(TorchDispatchMode):
 
 @pytest.mark.parametrize(("network", "form"), [one for one in HAS if one[0] != "vit"])
 def test_in_low_precision_all_products_are_low(network, form):
-    """Under vmap autocast itself leaves convolutions as they are. Attention's own form on a CPU is in full precision."""
+    """Under vmap autocast itself leaves convolutions as they are. Attention's form on a CPU is in full precision."""
     replicas, x, _ = case(network, (1, 2))
     module, x = replicas.module.float(), x.float()
     parameters = {name: p.detach().float() for name, p in replicas.parameters.items()}

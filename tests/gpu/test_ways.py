@@ -11,9 +11,11 @@ import torch
 from bench.engine.common.features import Features
 from bench.engine.common.start import start
 from bench.engine.jobs.perform import perform
+from bench.engine.reuse import stages
 from bench.engine.reuse.stages import stages_for
 from bench.engine.train.optimize import Hyper
 from bench.engine.train.solo import Solo
+from bench.modalities import pixels
 from bench.planning.patterns import frozen_patterns
 from bench.spec.refs import BackboneRef, Engine, Weights
 from tests.engine import toys
@@ -165,6 +167,24 @@ def test_equal_runs_give_equal_bits_where_they_are_asked_for(tmp_path, device, m
         assert {record.status for record in (*trials, final)} == {"ok"}
         found.append([toys.metrics(record) for record in (*trials, final)])
     assert found[0] == found[1]
+
+
+def test_features_are_computed_in_passes_that_fill_a_device(tmp_path, device, monkeypatch):
+    """As many examples as a pass of scoring has, at least; fewer on a CPU where they are large."""
+    monkeypatch.setattr(pixels, "PASS_PIXELS", 5 * 8 * 8)
+    monkeypatch.setattr(stages, "BATCH", 20)
+    sizes = []
+    real = stages._Maker._views
+    monkeypatch.setattr(stages._Maker, "_views", lambda maker, base, how, size: sizes.append(size) or real(
+        maker, base, how, size))  # fmt: skip
+    found = []
+    for one in (CPU, device):
+        context = toys.context(tmp_path / one.type, device=one)
+        sizes.clear()
+        trials, final = toys.everything(context, toys.fit_spec(recipe=toys.recipe("linear_probe", 6)))
+        assert set(sizes) == {5 if one == CPU else 20}
+        found.append([*trials, final])
+    assert_alike(*found, tolerance=1e-3)
 
 
 def test_low_precision_is_really_used(tmp_path, device):

@@ -19,6 +19,7 @@ from bench.engine.common.context import Context, device_name
 from bench.engine.common.start import Start
 from bench.engine.reuse.cut import Cut, Whole, cut, join
 from bench.engine.reuse.replay import Static
+from bench.engine.train.evaluate import BATCH
 from bench.engine.train.examples import Examples
 from bench.engine.train.faults import is_out_of_memory
 from bench.engine.train.flops import forward_flops
@@ -198,6 +199,8 @@ class _Maker:
         wanted = [known, *(one for one in self._others(known, base) if num_images * one.bytes_per_image <= LARGEST)]
         joint = join([one.cut for one in wanted])
         size = self.handling.per_pass(self.spec.pipeline)
+        if self.context.device.type == "cuda":
+            size = max(size, BATCH)  # its caches are nothing to spare, and few examples leave it idle
         while True:
             try:
                 whole = self._run(joint, base, how, size)
