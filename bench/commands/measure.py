@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from bench.commands.run import RunOptions, plan_with_all_it_needs, train
 from bench.commands.suites import Folders
 from bench.errors import SIGNALLED, BenchError, StoreError
-from bench.execute.placement import count_gpus
+from bench.execute.gpus import count_gpus
 from bench.gate.workplace import workplace
 from bench.provenance import describe
 from bench.store.atomic import explain

@@ -9,7 +9,7 @@ from functools import cached_property
 
 from bench.execute.ahead import network_of
 from bench.execute.display import duration
-from bench.execute.placement import count_gpus
+from bench.execute.gpus import count_gpus
 from bench.execute.roots import Roots
 from bench.planning.agreement import agreeing
 from bench.planning.plan import Plan

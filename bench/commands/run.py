@@ -14,6 +14,7 @@ from bench.commands.progress import Progress, read_progress, time_left
 from bench.commands.suites import Folders, How, machine_here, plan_from_file, remember
 from bench.errors import INCOMPLETE, SIGNALLED, BenchError, MissingInputs, StoreError
 from bench.execute.ahead import look_ahead, refuse_unfit, unfit_in_words
+from bench.execute.gpus import in_words, usable_gpus
 from bench.execute.ledger import Summary
 from bench.execute.placement import Placement, choose_placement
 from bench.execute.rerun import forget
@@ -74,6 +75,8 @@ def run(options: RunOptions) -> int:
         from bench.commands.plan import show_plan
 
         return show_plan(plan, options.folders, options.json)
+    if options.executor == "local" and options.gpus != 0:
+        _tell_of_gpus()
     roots = options.folders.roots(plan.loaded.suite.name)
     if options.budget is not None:
         summary, plan = _train_within(whole, plan, options, stand_in_for)
@@ -93,6 +96,14 @@ def run(options: RunOptions) -> int:
     if summary.stopped_by is not None:
         return SIGNALLED + summary.stopped_by
     return 0 if is_written and _is_whole(own, roots) and not summary.failed else INCOMPLETE
+
+
+def _tell_of_gpus() -> None:
+    found = usable_gpus()
+    if found.names:
+        note(in_words(found.names))
+    elif found.trouble:
+        note(f"{found.trouble}; the CPU is used")
 
 
 def part_taken(whole: Plan, options: RunOptions) -> Plan:

@@ -10,7 +10,7 @@ from bench.commands.missing import explain
 from bench.commands.output import note
 from bench.datasets.base import DatasetFacts
 from bench.errors import BenchError, MissingInputs, StoreError, unknown
-from bench.execute.placement import compute_capability, count_gpus
+from bench.execute.gpus import usable_gpus
 from bench.execute.roots import Roots
 from bench.places import cache_of
 from bench.planning.enumerate import make_plan
@@ -70,8 +70,8 @@ def _machine_of_last_run(name: str, folders: Folders) -> Machine | None:
 
 def machine_here(gpus: int | None = None) -> Machine:
     """`gpus`: how many are to be used; None: as there are."""
-    on_gpu = gpus != 0 and count_gpus() > 0
-    return machine_of(on_gpu, compute_capability() if on_gpu else None)
+    found = usable_gpus()
+    return machine_of(gpus != 0 and bool(found.names), found.capability)
 
 
 def remember(plan: Plan, overrides: Sequence[str], folders: Folders, stand_in_for: Collection[str] = ()) -> None:

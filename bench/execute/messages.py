@@ -45,6 +45,8 @@ class Setup:
     provenance: dict[str, Any]
     log: Path  # what a worker prints goes here, so that it cannot garble the display
     asks: bool = False  # for tables of features, before it computes them
+    is_deterministic: bool = False  # jobs ask for equal bits
+    sharing: int = 1  # workers of the same device, this one too, where it is a GPU
     mistaken: frozenset[str] = frozenset()  # keys of finals that make a mistake on purpose
 
 

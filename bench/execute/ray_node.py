@@ -18,10 +18,10 @@ import ray
 
 from bench.errors import BenchError
 from bench.execute.executor import Died
+from bench.execute.gpus import compute_capability
 from bench.execute.local import Pool
 from bench.execute.messages import HERE, Broken, Bundle, Done, Lost, Message, Recorded, Setup, Stuck, Wanted
 from bench.execute.parcels import CACHE, Made, Order, Table, Thing, checkpoint, made_by, settle
-from bench.execute.placement import compute_capability
 from bench.places import machine_cache
 from bench.planning.precision import Machine, machine_of
 from bench.provenance import describe

@@ -97,7 +97,8 @@ def _setups(plan: Plan, roots: Roots, placement: Placement, provenance: dict[str
             forecasts=kept.forecasts, similarity=kept.similarity, samples=kept.samples, mistaken=plan.mistaken,
             patterns=patterns, weights_files=plan.weights_files, arithmetic=plan.arithmetic,
             sources={key: source.options for key, source in plan.sources.items()},
-            lists=plan.lists, provenance=provenance,
+            lists=plan.lists, provenance=provenance, sharing=placement.sharing,
+            is_deterministic=engine.deterministic,
             log=roots.store.root / "logs" / f"worker-{number}.log",
         )  # fmt: skip
         for number, device in enumerate(placement.devices)

@@ -87,7 +87,7 @@ def _pause(pipe: "Connection[Message, Bundle | str]") -> Iterator[None]:
 def make_context(setup: Setup, pipe: "Connection[Message, Bundle | str]") -> Context:
     device = torch.device(setup.device)
     torch.set_num_threads(setup.threads)
-    precision.set_explicitly()
+    precision.set_explicitly(setup.is_deterministic)
     if device.type == "cuda":
         torch.cuda.set_device(device)  # else pinned memory and the like make a context on the first card too
     _prove(device)
@@ -97,6 +97,7 @@ def make_context(setup: Setup, pipe: "Connection[Message, Bundle | str]") -> Con
         shared=Store(setup.results / "pretrained"),
         cache=cache_of(setup.results),
         device=device,
+        sharing=setup.sharing,
         engine=setup.engine,
         keeps=setup.keeps,
         distances=setup.distances,

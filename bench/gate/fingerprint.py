@@ -93,6 +93,7 @@ def _settings(suite: Suite, declared: Declared) -> list[Any]:
         _written(suite.search),
         suite.engine.precision,
         suite.seed,
+        *(["deterministic"] if suite.engine.deterministic else []),
     ]
 
 

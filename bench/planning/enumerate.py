@@ -60,7 +60,8 @@ def make_plan(
     suite = loaded.suite
     problems = Problems(loaded, kept=kept or Finds())
     tasks = tasks_of(suite, problems)
-    shelf = [replace(backbone, arithmetic=choose(asked, machine, backbone.facts.is_depthwise))
+    shelf = [replace(backbone, arithmetic=choose(asked, machine, backbone.facts.is_depthwise),
+                     deterministic=suite.engine.deterministic or None)
              for backbone in _backbones(suite, cache, problems)]
     recipes = _strategies(suite, shelf, problems)
     _check_modalities(tasks, recipes, problems)

@@ -50,5 +50,6 @@ def _stage(backbone: ResolvedBackbone, stage: ResolvedStage, before: Origin) -> 
         weight_decay=via.weight_decay,
         shift=moved_by(via.shift, backbone.facts),
         seed=STAGE_SEED,
+        deterministic=backbone.deterministic,
     )
     return Job("pretrain", spec, before.needs[-1:])

@@ -53,6 +53,7 @@ class ResolvedBackbone:
     sources: dict[str, DataSource] = field(default_factory=dict)  # of its pretraining
     lesson: Lesson | None = None  # the same
     arithmetic: Choice = Choice("fp32", ASKED)  # what it trains in; `enumerate.py` fills it
+    deterministic: bool | None = None  # the same
 
     def ref(self, weights: Weights) -> BackboneRef:
         return BackboneRef(backbones.split_name(self.spec.name)[0], self.options, self.spec.units, weights)
@@ -251,6 +252,7 @@ def _pretrained_inside(
         shift=moved_by(source.shift, facts),
         seed=source.seed,
         objective="masked" if source.objective == "masked" else None,
+        deterministic=problems.loaded.suite.engine.deterministic or None,
     )
     jobs = tuple(Job("pretrain", replace(first, seed=first.seed + repeat)) for repeat in range(num))
     label = spec.label or f"{spec.name} ({asked.label})"

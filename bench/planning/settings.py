@@ -74,6 +74,7 @@ def training_of(suite: Suite, steps: int, optimizer: Optimizer) -> Training:
         crop=t.augment.crop or 0.0,
         text=TextChanges(**t.augment.text.model_dump()) if t.augment.text is not None else None,
         sound=None if t.augment.sound is None else SoundChanges(**t.augment.sound.model_dump()),
+        deterministic=suite.engine.deterministic or None,
     )
 
 

@@ -64,6 +64,7 @@ class PretrainSpec:
     seed: int
     # What is learned; None: the labels. `masked`: to fill in masked tokens, without them.
     objective: Literal["masked"] | None = field(default=None, metadata=LATER)
+    deterministic: bool | None = field(default=None, metadata=LATER)  # as of a training: `refs.py`
 
 
 Spec = FitSpec | PretrainSpec

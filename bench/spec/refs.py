@@ -218,6 +218,7 @@ class Training:
     crop: float = 0.0  # smallest share of an image's area that is shown; 0: images are not cropped
     text: TextChanges | None = field(default=None, metadata=LATER)  # None: texts stay as they are
     sound: SoundChanges | None = field(default=None, metadata=LATER)  # of clips; None: they are not changed
+    deterministic: bool | None = field(default=None, metadata=LATER)  # True or None: nothing adds in an order by chance
 
 
 @dataclass(frozen=True)

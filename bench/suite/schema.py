@@ -208,6 +208,10 @@ class EngineSpec(SuiteSection):
     """Compute once what cannot change: the frozen part of a network, for every example that is used."""
     fleet: Annotated[int, Field(ge=1), BeforeValidator(whole)] | Literal["auto"] = "auto"
     """How many trainings may run as one, at most. `auto`: as many as a short trial on the device finds quickest."""
+    deterministic: bool = False
+    """Equal bits from equal runs on one GPU: sums are added up in the same order every time. It costs time there, and a
+    training whose network needs an operation that cannot do so fails and says which one. bench/engine/README.md says
+    what is equal without it."""
 
 
 class RecordsSpec(SuiteSection):

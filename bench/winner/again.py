@@ -110,8 +110,8 @@ def _context(plan: Plan, roots: Roots, store: Store, record: Record) -> Context:
     device = torch.device(choose_placement(None, 0 if on_cpu else None, None, None).devices[0])
     threads = int(record.provenance.get("threads") or 1)
     torch.set_num_threads(threads)
-    precision.set_explicitly()
     engine, kept = plan.loaded.suite.engine, plan.loaded.suite.records
+    precision.set_explicitly(engine.deterministic)
     return Context(
         store=store, shared=roots.shared, cache=roots.cache, device=device, weights_files=plan.weights_files,
         provenance={**describe(), "device": device_name(device), "threads": threads},

@@ -22,7 +22,7 @@ EVALUATED = 256  # images at a time
 
 @dataclasses.dataclass(frozen=True)
 class Score:
-    accuracy: float
+    score: float
     loss: float
 
 

@@ -35,7 +35,7 @@ def test_data_path(race, shop, changed, target, floor):
 
     def resident():
         order = torch.randperm(len(images)) if changed else torch.arange(len(images))
-        parts = [Share(images, index.to(images.device), generator) for index in order.split(BATCH)]
+        parts = [Share(images, index, generator) for index in order.split(BATCH)]
         return sum(supply.batches([part])[0].shape[1] for part in parts)
 
     found = race.measure(
@@ -51,11 +51,11 @@ def test_data_path(race, shop, changed, target, floor):
 
 def check(images, pipeline):
     """The same pixels, as they are and for the same draws."""
-    index = torch.arange(16, device=images.device)
+    index = torch.arange(16)
     pixels = images.take(index).values[0]
     mirrored = torch.rand(16, generator=torch.Generator().manual_seed(1)) < 0.5
     offsets = torch.randint(-SHIFT, SHIFT + 1, (2, 16, 1), generator=torch.Generator().manual_seed(2))
-    plain, moved = Pictures(images, pipeline), prepare(_changed(pixels, mirrored, offsets), pipeline).cpu()
+    plain, moved = Pictures(images, pipeline), prepare(_changed(pixels, mirrored, offsets).pixels, pipeline).cpu()
     for number in range(16):
         expected = plain[number][0]
         found = Direct(pipeline).batches([Share(images, index)])[0][0, number].cpu()

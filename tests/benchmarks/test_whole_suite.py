@@ -4,7 +4,7 @@ import statistics
 
 import pytest
 
-from bench.execute.placement import compute_capability
+from bench.execute.gpus import compute_capability
 from bench.planning.precision import machine_of
 from bench.spec.recipe import Phase, Recipe, uniform
 from tests.benchmarks import workshop

@@ -3,7 +3,7 @@
 import dataclasses
 from pathlib import Path
 
-from bench.execute.placement import count_gpus
+from bench.execute.gpus import count_gpus
 from bench.gate.workplace import workplace
 from bench.provenance import describe
 from bench.store import Store

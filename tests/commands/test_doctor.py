@@ -9,6 +9,7 @@ from bench import catalogue
 from bench.commands.doctor import imports, libraries, machine
 from bench.commands.doctor.imports import TRIED, check_devices, explain
 from bench.errors import INCOMPLETE
+from bench.execute.gpus import Gpus
 from bench.store import locks
 
 ROOT = Path(libraries.CHECKOUT).parent
@@ -109,15 +110,23 @@ TORCH = {"name": "torch", "cuda": "12.8", "gpus": ["H100", "H100"], "trouble": "
         (2, {"gpus": [], "cuda": None}, "fails", "the driver sees 2 GPUs, torch none: this torch is built for CPUs"),
         (2, {"gpus": [], "trouble": "driver too old"}, "fails", "for CUDA 12.8 (driver too old); install a build"),
         (2, {"trouble": "no kernel image"}, "fails", "2 GPUs are there but cannot compute (no kernel image)"),
-        (3, {}, "warning", "the driver's tool sees 3 GPUs, torch 2"),
+        (3, {}, "warning", "the driver sees 3 GPUs, torch 2"),
         (1, {"error": "ImportError"}, "warning", "what torch sees is open until it imports"),
     ],
 )
 def test_devices(monkeypatch, driver, torch, verdict, text):
-    monkeypatch.setattr(imports, "count_gpus", lambda: driver)
+    monkeypatch.setattr(imports, "driver_gpus", lambda: Gpus(("H100",) * driver))
     check = check_devices({"torch": {**TORCH, **torch}})
     assert check.verdict == verdict
     assert text in check.text
+
+
+def test_a_driver_without_a_gpu_that_works_is_told_of(monkeypatch):
+    monkeypatch.setattr(imports, "driver_gpus", lambda: Gpus(trouble="a CUDA driver is here, but no GPU works: x"))
+    check = check_devices({"torch": {**TORCH, "gpus": []}})
+    assert (check.verdict, check.text) == (
+        "warning", "a CUDA driver is here, but no GPU works: x; the CPU is used"
+    )  # fmt: skip
 
 
 def test_versions(monkeypatch, verdicts):

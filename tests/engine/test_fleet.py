@@ -160,20 +160,47 @@ def test_a_replica_that_diverges_leaves_the_others_alone(tmp_path, monkeypatch):
     assert calm["loss"] == pytest.approx(expected["loss"], rel=1e-4)
 
 
+def test_forms_are_timed_in_turns_and_one_slow_step_decides_nothing(monkeypatch):
+    clock, order = [0.0], []
+
+    class Team:
+        def __init__(self, name, seconds):
+            self.name, self.left = name, list(seconds)
+
+        def resume(self):
+            clock[0] += 100  # no part of a step
+
+        def enter(self, *_):
+            clock[0] += 100
+
+        def step(self, *_):
+            order.append(self.name)
+            clock[0] += self.left.pop(0)
+
+    monkeypatch.setattr(calibrate.time, "perf_counter", lambda: clock[0])
+    teams = [Team("alone", [50, 2, 2, 90, 2, 2]), Team("fleet", [0, 8, 70, 8, 8, 8])]
+    assert calibrate._seconds(teams, toys.fit_spec(), lambda number: None, (torch.zeros(1, 4),)) == [2, 8]
+    assert order == ["alone", "fleet"] * 6
+
+
+def test_workers_that_share_a_card_try_forms_out_anew(tmp_path):
+    one, two = (toys.context(tmp_path, sharing=number) for number in (1, 2))
+    assert calibrate._name(toys.fit_spec(), one) != calibrate._name(toys.fit_spec(), two)
+
+
 def test_what_is_found_quickest_is_kept_for_the_next_time(tmp_path, monkeypatch):
     spec = toys.fit_spec(search=HALVING)
     timed = []
 
-    def seconds(team, *_):
-        timed.append(team.shape)
-        team.form = "vmap"
-        return 1.0 if team.is_fleet else 0.5
+    def seconds(teams, *_):
+        timed.append([team.shape for team in teams])
+        teams[1].form = "vmap"
+        return [0.5, 1.0]
 
     monkeypatch.setattr(calibrate, "_seconds", seconds)
     context = toys.context(tmp_path, engine=Engine())
     trials, _ = toys.everything(context, spec)
-    assert timed[0] == (1, 1)
-    assert (1, 16) in timed
+    assert timed[0] == [(1, 1), (1, 16)]
     assert trials[0].cost["engine"]["replicas"] > 1  # 1/16 s for each against 0.5
     before = len(timed)
     other = toys.context(tmp_path, engine=Engine())

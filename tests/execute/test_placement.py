@@ -1,61 +1,22 @@
-"""Devices are counted without torch, and what is not there is refused before anything starts."""
-
-import os
+"""One worker for each device, and what is not there is refused before anything starts."""
 
 import pytest
 
 from bench.errors import BenchError
 from bench.execute import placement
-from bench.execute.placement import choose_placement, compute_capability, count_gpus
+from bench.execute.gpus import Gpus
+from bench.execute.placement import choose_placement
 
 
 @pytest.fixture
-def machine(monkeypatch, tmp_path):
-    """Makes a machine of so many GPUs and cores, with a driver's tool of that word."""
+def machine(monkeypatch):
+    """Makes a machine of so many GPUs and cores."""
 
-    def make(gpus, cores=8, visible=None, tool="exit 0"):
+    def make(gpus, cores=8, trouble=""):
         monkeypatch.setattr(placement, "num_cores", lambda: cores)
-        monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}/usr/bin{os.pathsep}/bin")
-        monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-        if visible is not None:
-            monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-        lines = "\n".join(f"echo 'GPU {n}: Some Name (UUID: GPU-{n}abc)'" for n in range(gpus))
-        (tmp_path / "nvidia-smi").write_text(f"#!/bin/sh\n{lines}\n{tool}\n")
-        (tmp_path / "nvidia-smi").chmod(0o755)
+        monkeypatch.setattr(placement, "usable_gpus", lambda: Gpus(("H200",) * gpus, 9.0, trouble))
 
     return make
-
-
-@pytest.mark.parametrize(
-    ("gpus", "visible", "count"),
-    [
-        (0, None, 0), (2, None, 2), (4, "0", 1), (4, "2,3", 2), (4, "", 0), (4, "-1", 0), (4, " ", 0), (4, "1,9,2", 1),
-        (4, "0,-1,1", 1), (2, "GPU-0abc", 1), (1, "0,1,2", 1),
-    ],
-)  # fmt: skip
-def test_count_gpus(machine, gpus, visible, count):
-    machine(gpus, visible=visible)
-    assert count_gpus() == count
-
-
-@pytest.mark.parametrize(
-    ("says", "found"),
-    [("echo 9.0", 9.0), ("echo 8.6; echo 7.5", 7.5), ("echo '[N/A]'", None), ("exit 6", None), ("true", None)],
-)
-def test_the_oldest_card_tells_what_is_computed_in(machine, says, found):
-    """As `nvidia-smi --query-gpu=compute_cap --format=csv,noheader` prints it."""
-    machine(0, tool=f'test "$*" = "--query-gpu=compute_cap --format=csv,noheader" || exit 9; {says}')
-    assert compute_capability() == found
-
-
-def test_without_the_drivers_tool_nobody_knows(monkeypatch, tmp_path):
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert compute_capability() is None
-
-
-def test_a_driver_that_fails_has_no_gpus(machine):
-    machine(2, tool="exit 9")
-    assert count_gpus() == 0
 
 
 def test_more_gpus_than_there_are(machine):
@@ -70,12 +31,20 @@ def test_gpus_asked_of_a_machine_without(machine):
         choose_placement(None, 1, None, None)
 
 
+def test_gpus_that_torch_cannot_use(machine):
+    machine(0, trouble="torch is built for CPUs only")
+    with pytest.raises(BenchError, match=r"has 0 \(torch is built for CPUs only\); leave it out"):
+        choose_placement(None, 1, None, None)
+
+
 def test_every_gpu_has_its_workers_and_its_share_of_the_cores(machine):
     machine(2)
     assert choose_placement(None, None, None, None).devices == ("cuda:0", "cuda:1")
     two = choose_placement(2, None, None, None)
     assert two.devices == ("cuda:0", "cuda:0", "cuda:1", "cuda:1")
     assert two.threads == 2
+    assert (two.sharing, choose_placement(None, None, None, None).sharing) == (2, 1)
+    assert choose_placement(4, 0, None, None).sharing == 1  # a core is not shared
 
 
 def test_gpus_0_means_the_cpu(machine):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import multiprocessing
+import os
 
 import pytest
 import torch
@@ -52,6 +53,16 @@ class Breaking:
 
     def poll(self):
         return False
+
+
+def test_a_device_is_first_used_when_all_is_set_for_equal_bits(setup, monkeypatch, pipes):
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", "")
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG")
+    seen = []
+    monkeypatch.setattr(worker_module, "_prove", lambda device: seen.append(os.environ.get("CUBLAS_WORKSPACE_CONFIG")))
+    for is_deterministic in (False, True):
+        make_context(dataclasses.replace(setup, is_deterministic=is_deterministic), pipes[1])
+    assert seen == [None, ":4096:8"]
 
 
 @pytest.mark.parametrize("strategy", ["linear_probe", "ridge_probe", "full_finetune", "pretraining"])

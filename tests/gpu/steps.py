@@ -245,9 +245,9 @@ def quickstart(sizes: Sizes, folder: Path, is_pretend: bool) -> None:
 
 def finals(root: Path) -> dict[str, tuple[float, int]]:
     """Score and test images of each final, by what it is of. Keys differ: weights are named by their bytes."""
-    records, _ = Store(root).scan()
+    store = Store(root)
     found = {}
-    for record in records.values():
+    for record in filter(None, map(store.read, store.scan()[0])):
         if record.kind == "final" and record.status == "ok":
             of = record.spec
             found[str((of["data"]["name"], of["recipe"], of["repeat"]))] = (

@@ -8,16 +8,20 @@ import dataclasses
 import pytest
 import torch
 
+from bench.engine.common.features import Features
 from bench.engine.common.start import start
 from bench.engine.jobs.perform import perform
+from bench.engine.reuse import stages
 from bench.engine.reuse.stages import stages_for
 from bench.engine.train.optimize import Hyper
 from bench.engine.train.solo import Solo
+from bench.modalities import pixels
 from bench.planning.patterns import frozen_patterns
 from bench.spec.refs import BackboneRef, Engine, Weights
 from tests.engine import toys
 from tests.engine.test_fleet import HALVING, forced, records
 from tests.engine.test_staging import assert_alike
+from tests.gpu.pretend import CARD, DEVICE, MEMORY, pretend_device
 
 pytestmark = [pytest.mark.usefixtures("tiny")]
 CPU = torch.device("cpu")
@@ -72,6 +76,23 @@ def test_fleets_and_one_after_another_agree(tmp_path, monkeypatch, device, doubl
     assert min(one["replicas"] for one in told) > 1
 
 
+@pytest.mark.parametrize("strategy", ["gradual_unfreeze", pytest.param("full_finetune", marks=pytest.mark.gpu)])
+def test_a_fleet_in_low_precision_is_near_to_one_after_another(tmp_path, monkeypatch, device, strategy):
+    forced(monkeypatch, "vmap", 100)
+    training = dataclasses.replace(toys.TRAINING, batch_size=4, precision="bf16")
+    search = dataclasses.replace(SMALL, lr_low=1e-3, lr_high=1e-2)  # calm: rounding stays small
+    spec = toys.fit_spec(recipe=toys.recipe(strategy, 6), search=search, training=training)
+    alone, fleet = (
+        records(tmp_path / str(engine.fleet), spec, [], repeats=2, device=device, engine=engine)
+        for engine in (Engine(fleet=1), Engine())
+    )
+    assert {record.cost["engine"]["forms"][-1] for record in fleet} == {"vmap"}
+    assert min(record.cost["engine"]["replicas"] for record in fleet) > 1
+    for one, other in zip(fleet, alone, strict=True):
+        assert one.status == other.status == "ok"
+        assert one.result["loss"] == pytest.approx(other.result["loss"], rel=0.03)
+
+
 def test_a_pretraining_and_what_is_said_of_its_finals_are_near_those_of_a_cpu(tmp_path, device, double):
     """Forgetting, similarity, projections and the probabilities of all classes."""
     found = []
@@ -107,6 +128,21 @@ def test_images_that_do_not_fit_are_fetched_batch_by_batch(tmp_path, device, mon
     assert found[0] == found[1]
 
 
+def test_workers_of_one_card_share_its_memory(tmp_path, monkeypatch):
+    """Room for a data set, and for open tables: of two that would fit there, the older one goes."""
+    with pretend_device():
+        rooms = [toys.context(tmp_path, device=DEVICE, sharing=number)._room() for number in (1, 4)]
+        assert rooms == [int(MEMORY * 0.2), int(MEMORY * 0.05)]
+        monkeypatch.setattr(CARD, "total_memory", 4 * 2 * 4000)
+        kept = []
+        for sharing in (1, 2):
+            features = Features(tmp_path / str(sharing), DEVICE, sharing=sharing)
+            for key in ("one", "two"):
+                features.get([key], "group", lambda key=key: {key: torch.zeros(1000)})
+            kept.append(list(features._open))
+    assert kept == [["one", "two"], ["two"]]
+
+
 def test_a_table_of_one_kind_of_device_is_none_of_anothers(tmp_path, device, double):
     spec = toys.fit_spec(
         recipe=toys.recipe("linear_probe", 6), search=dataclasses.replace(toys.SEARCH, trials=1)
@@ -116,6 +152,39 @@ def test_a_table_of_one_kind_of_device_is_none_of_anothers(tmp_path, device, dou
         trials, final = toys.everything(context, spec)
         assert {record.cost["engine"]["frozen"][0] for record in (*trials, final)} == {"kept"}
         assert context.features.computed > 0
+
+
+@pytest.mark.parametrize("strategy", ["linear_probe", "full_finetune"])
+def test_equal_runs_give_equal_bits_where_they_are_asked_for(tmp_path, device, monkeypatch, strategy):
+    """Of a network whose backward passes would else add with atomics, and of one fleet of heads."""
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    training = dataclasses.replace(toys.TRAINING, flip=True, shift=1, deterministic=True)
+    spec = toys.fit_spec(recipe=toys.recipe(strategy, 6), training=training)
+    found = []
+    for name in ("one", "two"):
+        context = toys.context(tmp_path / name, device=device, engine=Engine())
+        trials, final = toys.everything(context, spec)
+        assert {record.status for record in (*trials, final)} == {"ok"}
+        found.append([toys.metrics(record) for record in (*trials, final)])
+    assert found[0] == found[1]
+
+
+def test_features_are_computed_in_passes_that_fill_a_device(tmp_path, device, monkeypatch):
+    """As many examples as a pass of scoring has, at least; fewer on a CPU where they are large."""
+    monkeypatch.setattr(pixels, "PASS_PIXELS", 5 * 8 * 8)
+    monkeypatch.setattr(stages, "BATCH", 20)
+    sizes = []
+    real = stages._Maker._views
+    monkeypatch.setattr(stages._Maker, "_views", lambda maker, base, how, size: sizes.append(size) or real(
+        maker, base, how, size))  # fmt: skip
+    found = []
+    for one in (CPU, device):
+        context = toys.context(tmp_path / one.type, device=one)
+        sizes.clear()
+        trials, final = toys.everything(context, toys.fit_spec(recipe=toys.recipe("linear_probe", 6)))
+        assert set(sizes) == {5 if one == CPU else 20}
+        found.append([*trials, final])
+    assert_alike(*found, tolerance=1e-3)
 
 
 def test_low_precision_is_really_used(tmp_path, device):

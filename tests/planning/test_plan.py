@@ -318,6 +318,17 @@ def test_the_trials_of_a_soup_learn_from_the_labels_of_their_repeat(plan):
     assert [made.jobs[key].spec.repeat for key in soup.searches] == [0, 1]
 
 
+def test_equal_bits_are_asked_of_every_job_and_move_keys_only_where_they_are(plan):
+    text = SMALL.replace("full_finetune]", "{intermediate: {dataset: digits, epochs: 1}}, ridge_probe]")
+    plain, asked = plan(text), plan(text + "engine: {deterministic: true}\n")
+    assert set(plain.jobs) == set(plan(text + "engine: {deterministic: false}\n").jobs)
+    assert not set(plain.jobs) & set(asked.jobs)
+    assert len(plain.jobs) == len(asked.jobs)
+    specs = [job.spec for job in asked.jobs.values()]
+    assert all(getattr(spec, "training", spec).deterministic for spec in specs)
+    assert sum(job.kind == "pretrain" for job in asked.jobs.values()) == 2  # the backbone's, and one on the way
+
+
 def test_a_checkpoint_as_it_came_is_one_job_for_all_repeats_and_budgets(plan):
     text = SMALL.replace("full_finetune]", "own_head, {own_head: {among: all}}]")
     made = plan(text + "engine: {precision: bf16}\n")

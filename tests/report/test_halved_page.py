@@ -122,6 +122,8 @@ def test_precision_is_what_the_records_say(halved: SuiteResults) -> None:
     assert "Arithmetic: fp32 throughout. TF32 is off. The" in text(fp32)
     why = "depthwise convolutions are slower in bf16 on a CPU"
     assert f"Arithmetic: fp32 throughout ({why}). TF32" in text(with_columns(fp32, precision_why=why))
+    equal = dataclasses.replace(fp32, suite={**fp32.suite, "engine": {"deterministic": True}})
+    assert "TF32 is off. Sums are added up in the same order every time." in text(equal)
     assert "Arithmetic: bf16 where" in text(with_columns(halved, precision=""))  # what the suite means
     assert "Arithmetic" not in text(dataclasses.replace(with_columns(halved, precision=""), suite={}))
 

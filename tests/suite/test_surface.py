@@ -46,7 +46,7 @@ SURFACE = {
     "SearchSpec": "trials budget sampler pruner first_rung lr weight_decay validation holdout scope finals",
     "FoldsSpec": "folds",
     "Range": "low high",
-    "EngineSpec": "precision partition fleet",
+    "EngineSpec": "precision partition fleet deterministic",
     "RecordsSpec": "predictions distances forecasts similarity samples",
     "GateSpec": "margin must_see",
 }

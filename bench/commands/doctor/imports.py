@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.commands.doctor.check import Check
-from bench.execute.placement import count_gpus
+from bench.execute.gpus import driver_gpus
 
 TRIED = ("torch", "torchvision", "timm", "optuna")
 ASKING = Path(__file__).with_name("asking.py")
@@ -76,8 +76,8 @@ def explain(error: str) -> str:
 
 def check_devices(answers: Answers) -> Check:
     """What the driver sees against what torch can use."""
-    driver = count_gpus()
-    torch = answers["torch"]
+    found, torch = driver_gpus(), answers["torch"]
+    driver = len(found.names)
     if "error" in torch:
         return Check("devices", "warning", f"the driver sees {driver} GPUs; what torch sees is open until it imports")
     seen = torch["gpus"]
@@ -88,8 +88,10 @@ def check_devices(answers: Answers) -> Check:
     if torch["trouble"]:
         return Check("devices", "fails", f"{len(seen)} GPUs are there but cannot compute{_because(torch)}; {CPU_ONLY}")
     if len(seen) != driver:
-        return Check("devices", "warning", f"the driver's tool sees {driver} GPUs, torch {len(seen)}; say how many to "
-                     "use with `run --gpus N`")
+        return Check("devices", "warning", f"the driver sees {driver} GPUs, torch {len(seen)}; say how many to use "
+                     "with `run --gpus N`")
+    if found.trouble:
+        return Check("devices", "warning", f"{found.trouble}; the CPU is used")
     return Check("devices", "ok", f"{len(seen)} GPUs: {', '.join(seen)}" if seen else "no GPU; the CPU is used")
 
 

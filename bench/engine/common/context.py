@@ -106,6 +106,7 @@ class Context:
     hand_over: Callable[[FitSpec, Network, Head | None], None] | None = None
     notice: Callable[[str], None] = print  # something that a person should know
     pause: Callable[[], AbstractContextManager[None]] = nullcontext  # around what is part of no training's time
+    sharing: int = 1  # workers of this device, each of which takes its part of the memory
     engine: Engine = field(default_factory=Engine)
     keeps: Keeps = "classes"  # what finals tell of each test example
     distances: bool = False  # whether finals tell how far the target lies from what the network learned
@@ -128,7 +129,7 @@ class Context:
     _shared: OrderedDict[str, Any] = field(default_factory=OrderedDict)
 
     def __post_init__(self) -> None:
-        self.features = Features(self.cache / "features", self.device, self.notice, self.pause)
+        self.features = Features(self.cache / "features", self.device, self.notice, self.pause, sharing=self.sharing)
 
     def meter(self) -> Meter:
         return Meter(self.device, lambda: self.features.seconds).start()
@@ -184,7 +185,7 @@ class Context:
         """Puts a split of the data set, called by its name, where trainings find it."""
         once = _preparation(pipeline)
         size = sum(column.nbytes for split in loaded.splits.values() for column in split.columns.values())
-        place = Examples.on_device if size <= _room(self.device) else Examples.mapped
+        place = Examples.on_device if size <= self._room() else Examples.mapped
 
         def placed(split: Split, name: str) -> Examples:
             origin = f"{loaded.sha256}/{name}"
@@ -201,6 +202,13 @@ class Context:
             return Examples(tuple(values), labels, origin=f"{origin}/{digest(made)}", metric=ref.metric)
 
         return placed
+
+    def _room(self) -> int:
+        """Bytes that one dataset may take of the device's memory. On a CPU every worker has a copy of its own."""
+        if self.device.type != "cuda":
+            return RESIDENT_BYTES
+        free, _ = torch.cuda.mem_get_info(self.device)
+        return int(free * RESIDENT_SHARE / self.sharing)
 
     def _kept_of(self, ref: DataRef, num_test: int) -> Keeps:
         size = num_test * ref.num_classes * 2  # of probabilities in half precision
@@ -247,14 +255,6 @@ def _preparation(pipeline: Any) -> Any:
 def _name(ref: DataRef, pipeline: Any) -> str:
     once = _preparation(pipeline)
     return digest(ref) if once is None else digest([ref, once])
-
-
-def _room(device: torch.device) -> int:
-    """Bytes that one dataset may take of the device's memory. On a CPU every worker has a copy of its own."""
-    if device.type != "cuda":
-        return RESIDENT_BYTES
-    free, _ = torch.cuda.mem_get_info(device)
-    return int(free * RESIDENT_SHARE)
 
 
 def device_name(device: torch.device) -> str:

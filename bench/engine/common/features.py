@@ -39,6 +39,7 @@ class Features:
     tell: Callable[[str], None] = log.warning  # how a person learns of a file that cannot be trusted, or written
     pause: Callable[[], AbstractContextManager[None]] = nullcontext  # around what is part of no training's time
     fetch: Callable[[list[str]], None] | None = None  # asks another machine for tables; they lie in the folder then
+    sharing: int = 1  # workers of the device
     seconds: float = 0.0  # spent on getting tables so far
     computed: int = 0  # times that tables had to be computed
     _open: OrderedDict[str, Tensor] = field(default_factory=OrderedDict)
@@ -94,7 +95,8 @@ class Features:
         total = sum(table.nbytes for table in self._open.values())
         room = OPEN_BYTES
         if self.device.type == "cuda":
-            room = min(room, int(DEVICE_SHARE * torch.cuda.get_device_properties(self.device).total_memory))
+            memory = torch.cuda.get_device_properties(self.device).total_memory
+            room = min(room, int(DEVICE_SHARE * memory / self.sharing))
         for key in list(self._open):
             if total <= room:
                 return

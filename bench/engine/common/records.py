@@ -12,7 +12,7 @@ from bench.engine.common.forecast import forecast_of
 from bench.engine.common.samples import keep_samples
 from bench.engine.common.seen import seen_before
 from bench.engine.common.start import Finished
-from bench.engine.train.faults import is_out_of_memory, pass_on
+from bench.engine.train.faults import is_out_of_memory, pass_on, why_not_deterministic
 from bench.engine.train.optimize import Hyper
 from bench.errors import NotApplicable
 from bench.planning.precision import FULL
@@ -114,9 +114,10 @@ def failure(error: Exception) -> Finished:
     if isinstance(error, NotApplicable):
         return Finished("not_applicable", error=str(error))
     status: Status = "oom" if is_out_of_memory(error) else "failed"
+    text = why_not_deterministic(error) or f"{type(error).__name__}: {error}"
     logger.debug("training failed", exc_info=error)
     trace = "".join(traceback.format_exception(error))[-TRACEBACK_CHARACTERS:]
-    return Finished(status, Unscored(traceback=trace), error=f"{type(error).__name__}: {error}")
+    return Finished(status, Unscored(traceback=trace), error=text)
 
 
 def write(store: Store, record: Record, context: Context, told: Predictions | None = None) -> None:

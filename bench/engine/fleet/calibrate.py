@@ -6,8 +6,9 @@ again computes as it did before, and every record tells of it.
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from statistics import median
 
 import torch
 from torch import nn
@@ -19,6 +20,7 @@ from bench.engine.fleet.forms import Form, head_form, vmap_form
 from bench.engine.train.examples import Examples
 from bench.engine.train.faults import pass_on
 from bench.engine.train.inputs import Inputs, Share
+from bench.engine.train.meter import finish
 from bench.engine.train.optimize import Hyper
 from bench.engine.train.solo import Solo, Team
 from bench.engine.train.stage import Stage, Stages
@@ -34,9 +36,9 @@ FORMS: dict[str, Callable[[nn.Module, Inputs], Form | None]] = {
     "head": head_form,
     "vmap": vmap_form,
 }
-FORMAT = 4  # of the files that keep a choice
+FORMAT = 5  # of the files that keep a choice
 GAIN = 1.3  # a fleet must be so much faster for each replica to be worth its memory
-TIMED = 3  # steps; the quickest counts
+TIMED = 5  # steps of each, after one that warms up
 WIDTHS = {"cpu": (16,), "cuda": (8, 32)}  # replicas that are tried
 LARGEST = {"cpu": 1.5e8, "cuda": 2e11}  # FLOPs of one replica's step that keep the device busy without company
 
@@ -102,47 +104,55 @@ def _fastest(spec: FitSpec, begin: Start, stages: Stages, images: Examples, cont
     inputs = stages(len(spec.recipe.phases) - 1).plain.batches([Share(images, index)])
     examples = tuple(value[0] for value in inputs)
     hyper = Hyper(spec.search.lr_low, spec.search.weight_decay)
-    alone = _seconds(Solo(begin.network, spec.procedure, hyper, begin.renew), spec, stages, inputs)
-    best, least = FleetChoice(), alone / GAIN
+    alone = Solo(begin.network, spec.procedure, hyper, begin.renew)
+    best, least = FleetChoice(), 1 / GAIN
 
     def of_a_fleet(width: int) -> tuple[float, str]:
-        """Seconds of one replica's step, and the form. The fleet is gone before the next one is built."""
+        """What a step of one replica takes, as a share of one that trains alone, and the form. The fleet is gone before
+        the next one is built."""
         fleet = Fleet(begin.network, spec.procedure, [[hyper] * width], [begin.state], form_maker(lambda _: examples))
-        return _seconds(fleet, spec, stages, inputs) / width, fleet.form
+        one, all_together = _seconds([alone, fleet], spec, stages, inputs)
+        return all_together / width / one, fleet.form
 
     for width in WIDTHS.get(context.device.type, ()):
         try:
-            seconds, form = of_a_fleet(width)
+            share, form = of_a_fleet(width)
         except RuntimeError as error:  # no such form, or out of memory
             pass_on(error)
             log.info("no fleet of %d: %s", width, error)
             break
-        if seconds < least:
-            best, least = FleetChoice(width, form), seconds
-    log.info("%s: %s; alone %.2g s a step, so %.2g s", spec.backbone.name, best, alone, least)
+        if share < least:
+            best, least = FleetChoice(width, form), share
+    log.info("%s: %s; a step takes %.2g of what it takes alone", spec.backbone.name, best, least)
     return best
 
 
-def _seconds(team: Team, spec: FitSpec, stages: Stages, inputs: Inputs) -> float:
-    """Of one step in the last phase."""
+def _seconds(teams: Sequence[Team], spec: FitSpec, stages: Stages, inputs: Inputs) -> list[float]:
+    """Of each one's step in the last phase: the median of several. They take turns, so that whatever else the device
+    does at the time meets all of them."""
     last = len(spec.recipe.phases) - 1
-    team.resume()
-    team.enter(stages(last), spec.recipe.active(last), last)
     labels = torch.zeros(inputs[0].shape[:2], dtype=torch.int64, device=inputs[0].device)
     rates = tuple(0.0 * rate for rate in spec.recipe.phases[last].rates)
-    times = []
+    times: list[list[float]] = [[] for _ in teams]
+    for team in teams:
+        team.resume()
+        team.enter(stages(last), spec.recipe.active(last), last)
     for _ in range(TIMED + 1):
-        began = time.perf_counter()
-        team.step(inputs, labels, rates).sum().item()
-        times.append(time.perf_counter() - began)
-    return min(times[1:])
+        for team, took in zip(teams, times, strict=True):
+            team.resume()
+            finish(labels.device)
+            began = time.perf_counter()
+            team.step(inputs, labels, rates)
+            finish(labels.device)
+            took.append(time.perf_counter() - began)
+    return [median(took[1:]) for took in times]  # the first step warms up
 
 
 def _name(spec: FitSpec, context: Context) -> str:
     last = len(spec.recipe.phases) - 1
     return digest([
         FORMAT, device_name(context.device), context.provenance.get("processor"), torch.__version__,
-        torch.get_num_threads(), context.engine.partition,
+        torch.get_num_threads(), context.sharing, context.engine.partition,
         spec.backbone.name, spec.backbone.options, spec.data.num_classes, spec.pipeline,
         spec.recipe.touched(last), spec.recipe.active(last), spec.recipe.adapt,
         spec.training.batch_size, spec.training.optimizer, spec.training.precision,

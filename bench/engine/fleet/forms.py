@@ -26,6 +26,17 @@ Tensors = dict[str, Tensor]
 Inputs = tuple[Tensor, ...]
 
 FEW = 4  # images suffice to try a form
+# What torch's autocast computes in bf16, and in full precision, of what networks are made of.
+IN_BF16 = {
+    F.linear, F.bilinear, F.conv1d, F.conv2d, F.conv3d, F.conv_transpose2d, F.scaled_dot_product_attention,
+    torch.matmul, torch.mm, torch.bmm, torch.mv, torch.addmm, torch.baddbmm, torch.einsum,
+    Tensor.matmul, Tensor.__matmul__, Tensor.mm, Tensor.bmm,
+}  # fmt: skip
+IN_FP32 = {
+    F.batch_norm, F.layer_norm, F.group_norm, F.instance_norm, F.normalize, F.softmax, F.log_softmax, F.softplus,
+    torch.softmax, torch.log_softmax, torch.exp, torch.log, torch.pow, torch.cumsum,
+    Tensor.softmax, Tensor.log_softmax, Tensor.exp, Tensor.log, Tensor.pow, Tensor.cumsum,
+}  # fmt: skip
 
 
 class Form(Protocol):
@@ -132,8 +143,7 @@ class _Head:
 
 
 def vmap_form(module: nn.Module, examples: Inputs) -> Form | None:
-    """Any network whose operations all have a batching rule, in full precision: under vmap autocast leaves some
-    operations out. `examples`: a batch [B, ...] as the module takes it."""
+    """Any network whose operations all have a batching rule. `examples`: a batch [B, ...] as the module takes it."""
     # Fused attention has no batching rule on a CPU.
     attention = (SDPBackend.MATH,) if examples[0].device.type == "cpu" else ()
     try:
@@ -152,15 +162,31 @@ def vmap_form(module: nn.Module, examples: Inputs) -> Form | None:
     return _Vmap(module, attention) if state_held(actor) == before else None
 
 
-class _Means(TorchFunctionMode):
-    """Pooling to a single number, of channels_last maps, has no batching rule; a mean is the same."""
+class _Below(TorchFunctionMode):
+    """What a network asks of torch while it runs under vmap. Pooling to a single number, of channels_last maps, has no
+    batching rule; a mean is the same. Autocast would leave convolutions out, so its casts are made here; norms are in
+    full precision throughout, because those of bf16 values with fp32 weights have no batching rule either."""
+
+    def __init__(self, is_low: bool) -> None:
+        super().__init__()
+        self._is_low = is_low
 
     def __torch_function__(
         self, function: Callable[..., Any], types: object, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
+        kwargs = kwargs or {}
         if function is F.adaptive_avg_pool2d and args[1:] in ((1,), ((1, 1),)):
             return args[0].mean((-2, -1), keepdim=True)
-        return function(*args, **(kwargs or {}))
+        if self._is_low and (function in IN_BF16 or function in IN_FP32):
+            kind = torch.bfloat16 if function in IN_BF16 else torch.float32
+            args, kwargs = _cast(args, kind), {name: _cast(value, kind) for name, value in kwargs.items()}
+        return function(*args, **kwargs)
+
+
+def _cast(value: Any, kind: torch.dtype) -> Any:
+    if isinstance(value, Tensor):
+        return value.to(kind) if value.dtype in (torch.float32, torch.bfloat16) else value
+    return type(value)(_cast(one, kind) for one in value) if type(value) in (tuple, list) else value
 
 
 class _Vmap:
@@ -173,12 +199,13 @@ class _Vmap:
 
     def logits(self, parameters: Tensors, buffers: Tensors, inputs: Inputs) -> Tensor:
         check_statistics(self._norms, buffers)
-        if torch.is_autocast_enabled(inputs[0].device.type):
-            raise RuntimeError("under vmap autocast is not what it is elsewhere")
+        device = inputs[0].device.type
+        is_low = torch.is_autocast_enabled(device)
         parameters = {name: tensor for name, tensor in parameters.items() if name in self._parameters}
         buffers = {name: tensor for name, tensor in buffers.items() if name in self._buffers}
         num_streams, _ = shape_of(parameters, buffers)
-        with _Means(), sdpa_kernel(self._attention) if self._attention else contextlib.nullcontext():
+        attention = sdpa_kernel(self._attention) if self._attention else contextlib.nullcontext()
+        with _Below(is_low), torch.autocast(device, enabled=False), attention:
             return self._of_all(parameters, buffers, inputs, num_streams)
 
     def _of_all(self, parameters: Tensors, buffers: Tensors, inputs: Inputs, num_streams: int) -> Tensor:

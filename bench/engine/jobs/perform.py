@@ -13,7 +13,8 @@ from bench.engine.jobs.own_head import score_own_heads
 from bench.engine.jobs.pretrain import run_pretraining
 from bench.engine.jobs.solved import solve_finals, solve_searches
 from bench.engine.search.run import make_searches
-from bench.spec.job import FitSpec, Job, PretrainSpec
+from bench.engine.train.precision import deterministic
+from bench.spec.job import FitSpec, Job, PretrainSpec, Spec
 
 
 def perform(jobs: Sequence[Job] | Job, context: Context) -> bool:
@@ -21,6 +22,12 @@ def perform(jobs: Sequence[Job] | Job, context: Context) -> bool:
     together. False: asked to stop before the last record."""
     jobs = [jobs] if isinstance(jobs, Job) else list(jobs)
     spec = jobs[0].spec
+    training = spec.training if isinstance(spec, FitSpec) else spec
+    with deterministic(training.deterministic):
+        return _perform(jobs, spec, context)
+
+
+def _perform(jobs: Sequence[Job], spec: Spec, context: Context) -> bool:
     if isinstance(spec, FitSpec):
         if spec.recipe.own_head is not None:
             return jobs[0].kind == "search" or score_own_heads(jobs, context)

@@ -95,4 +95,5 @@ def _training(spec: PretrainSpec, num_images: int) -> Training:
         views=0,
         evaluations=EVALUATIONS,
         precision="fp32",
+        deterministic=spec.deterministic,
     )

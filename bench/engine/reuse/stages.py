@@ -19,6 +19,7 @@ from bench.engine.common.context import Context, device_name
 from bench.engine.common.start import Start
 from bench.engine.reuse.cut import Cut, Whole, cut, join
 from bench.engine.reuse.replay import Static
+from bench.engine.train.evaluate import BATCH
 from bench.engine.train.examples import Examples
 from bench.engine.train.faults import is_out_of_memory
 from bench.engine.train.inputs import Direct, FeatureTable, Supply, Tables, Through
@@ -188,6 +189,7 @@ class _Maker:
         network = [spec.backbone.name, spec.backbone.options, spec.recipe.adapt, versions, known.sha256]
         device = self.context.device
         kind = [] if device.type == "cpu" else [device_name(device)]  # another kind rounds otherwise
+        kind += ["deterministic"] if spec.training.deterministic else []
         images = [spec.pipeline, spec.training.precision, base.origin, _rows_name(base), how, *kind]
         return [digest([FORMAT, network, images, one]) for one in known.cut.names]
 
@@ -197,6 +199,8 @@ class _Maker:
         wanted = [known, *(one for one in self._others(known, base) if num_images * one.bytes_per_image <= LARGEST)]
         joint = join([one.cut for one in wanted])
         size = self.handling.per_pass(self.spec.pipeline)
+        if self.context.device.type == "cuda":
+            size = max(size, BATCH)  # its caches are nothing to spare, and few examples leave it idle
         while True:
             try:
                 whole = self._run(joint, base, how, size)

@@ -35,6 +35,7 @@ BROKEN = re.compile(
     r"|cuDNN error: CUDNN_STATUS_(EXECUTION_FAILED|INTERNAL_ERROR|MAPPING_ERROR)"
     r"|cusolver error: CUSOLVER_STATUS_(EXECUTION_FAILED|INTERNAL_ERROR)"
 )
+ADDS_BY_CHANCE = re.compile(r"(\S+) does not have a deterministic implementation")
 NO_MEMORY = re.compile(
     r"CUDA (driver )?error: (out of memory|CUBLAS_STATUS_ALLOC_FAILED)"
     r"|cuDNN error: CUDNN_STATUS_(INTERNAL_ERROR_(DEVICE|HOST)_ALLOCATION_FAILED|ALLOC_FAILED)"
@@ -54,6 +55,14 @@ def is_device_fault(error: BaseException) -> bool:
     """Whether the process can do nothing more on its device."""
     is_broken = isinstance(error, RuntimeError) and BROKEN.match(str(error)) is not None
     return is_broken and not is_out_of_memory(error)
+
+
+def why_not_deterministic(error: BaseException) -> str:
+    """In our words, where torch refuses an operation because a suite asks for equal bits; else nothing."""
+    found = ADDS_BY_CHANCE.match(str(error)) if isinstance(error, RuntimeError) else None
+    if found is None:
+        return ""
+    return f"{found[1]} adds in an order by chance on this device, and `engine.deterministic` forbids it"
 
 
 def pass_on(error: Exception) -> None:

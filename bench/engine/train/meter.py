@@ -21,6 +21,7 @@ class Meter:
     _features: float = 0.0
 
     def start(self) -> "Meter":
+        finish(self.device)  # work of others that the device has not done yet; and CUDA begins here at the latest
         if self.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(self.device)
         else:
@@ -29,14 +30,17 @@ class Meter:
         return self
 
     def read(self) -> Measured:
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
-            memory = torch.cuda.max_memory_allocated(self.device)
-        else:
-            memory = _peak()
+        finish(self.device)
+        memory = torch.cuda.max_memory_allocated(self.device) if self.device.type == "cuda" else _peak()
         features = self.feature_clock() - self._features
         seconds = max(0.0, time.perf_counter() - self._started - features)
         return Measured(seconds=seconds, feature_seconds=features, peak_memory_bytes=memory)
+
+
+def finish(device: torch.device) -> None:
+    """Wait for all that a GPU was asked to do: no clock is read before."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
 
 
 def _reset_peak() -> None:

@@ -290,13 +290,15 @@ def _views(augment: dict[str, Any], has_changes: bool, example: str) -> list[str
 
 def _precision(facts: Facts) -> list[str]:
     """As the records say; before there are any, as the suite means it."""
-    meant = part(facts.results.suite, "engine").get("precision")
+    asked = part(facts.results.suite, "engine")
+    meant = asked.get("precision")
     found = precisions(facts.results) or ({meant: {}} if meant in ARITHMETIC else {})
     if not found:
         return []
     words = ", or ".join(f"{ARITHMETIC.get(name, name)}{_reasons(facts, why)}" for name, why in found.items())
     exempt = " Pretraining inside the suite is fp32." if "bf16" in found and len(facts.results.pretrainings) else ""
-    return [f"Arithmetic: {words}. TF32 is off.{exempt}"]
+    equal = " Sums are added up in the same order every time." if asked.get("deterministic") else ""
+    return [f"Arithmetic: {words}. TF32 is off.{exempt}{equal}"]
 
 
 def _reasons(facts: Facts, found: dict[str, list[str]]) -> str:
