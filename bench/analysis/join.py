@@ -332,7 +332,7 @@ def _notes(plan: Plan) -> list[str]:
     """What a reader must know of this suite, in full sentences."""
     notes = [f"{MARK}: nothing on this page was measured on what the suite names. {one[0].upper()}{one[1:]}."
              for one in ["; ".join(plan.loaded.stand_ins)] if one]
-    notes += plan.notes
+    notes += [*([plan.loaded.left_out] if plan.loaded.left_out else []), *plan.notes]
     controls = {c.backbone for c in plan.cells if not c.baseline and _starts_random(plan, c)}
     if controls and len(controls) < len({c.backbone for c in plan.cells}):
         notes.append(

@@ -134,6 +134,8 @@ class Budgeted:
         fitting = outlook.fitting(room - STARTING)
         if fitting == every:
             note(f"all that is left fits: about {duration(outlook.seconds(every))} of {duration(room)}")
+        elif outlook.num_whole >= max(1, fitting):
+            note(f"another repeat of all cells does not fit into {duration(max(0, room))}")
         elif fitting:
             note(f"{fitting} of {every} repeats of all cells fit, about {duration(outlook.seconds(fitting))} of "
                  f"{duration(room)}; {every - fitting} are left out")  # fmt: skip

@@ -11,7 +11,7 @@ from bench.commands.budget import Budgeted, read_budget, seconds_of
 from bench.commands.missing import explain, get
 from bench.commands.output import as_json, note, say, show, width
 from bench.commands.progress import Progress, read_progress, time_left
-from bench.commands.suites import Folders, How, machine_here, plan_from_file, remember
+from bench.commands.suites import Folders, How, limited, machine_here, plan_from_file, remember
 from bench.errors import INCOMPLETE, SIGNALLED, BenchError, MissingInputs, StoreError
 from bench.execute.ahead import look_ahead, refuse_unfit, unfit_in_words
 from bench.execute.gpus import in_words, usable_gpus
@@ -79,7 +79,11 @@ def run(options: RunOptions) -> int:
         _tell_of_gpus()
     roots = options.folders.roots(plan.loaded.suite.name)
     if options.budget is not None:
-        summary, plan = _train_within(whole, plan, options, stand_in_for)
+        summary, repeats = _train_within(whole, plan, options, stand_in_for)
+        plan = plan.repeats(max(1, repeats))
+        if repeats:
+            remember(whole, options.overrides, options.folders, stand_in_for, repeats)
+            whole = limited(whole, repeats)
     else:
         summary = train(whole, plan, options, stand_in_for)
     roots = replace(roots, seen=summary.seen)
@@ -149,8 +153,8 @@ def _check_budget(budget: str, options: RunOptions) -> None:
 
 def _train_within(
     whole: Plan, plan: Plan, options: RunOptions, stand_in_for: tuple[str, ...]
-) -> tuple[Summary, Plan]:
-    """What was done, and the repeats that it was about."""
+) -> tuple[Summary, int]:
+    """What was done, and how many repeats are whole."""
     assert options.budget is not None
     roots = options.folders.roots(plan.loaded.suite.name)
     placement = _placement(plan, roots, options)
@@ -162,8 +166,7 @@ def _train_within(
         train=lambda part: train(whole, part, options, stand_in_for, deadline),
         paces=look_ahead(plan, roots.cache, timed=not is_measured).seconds,
     )  # fmt: skip
-    summary, num_whole = budgeted.run()
-    return summary, plan.repeats(max(1, num_whole))
+    return budgeted.run()
 
 
 def train(

@@ -74,8 +74,22 @@ def machine_here(gpus: int | None = None) -> Machine:
     return machine_of(gpus != 0 and bool(found.names), found.capability)
 
 
-def remember(plan: Plan, overrides: Sequence[str], folders: Folders, stand_in_for: Collection[str] = ()) -> None:
-    """Keep the suite beside its records, so that a report needs nothing else."""
+def limited(plan: Plan, repeats: int | None) -> Plan:
+    """The suite with as many repeats as a budget had room for; None: with all. What is told of it is about these."""
+    suite = plan.loaded.suite
+    if repeats is None or repeats >= suite.repeats:
+        return plan
+    left_out = (f"A budget of time had room for {repeats} of the suite's {suite.repeats} repeats, and this is about "
+                "these alone: the clock chose how many, no score did.")
+    loaded = replace(plan.loaded, suite=suite.model_copy(update={"repeats": repeats}), left_out=left_out)
+    return replace(plan.repeats(repeats), loaded=loaded)
+
+
+def remember(
+    plan: Plan, overrides: Sequence[str], folders: Folders, stand_in_for: Collection[str] = (),
+    repeats: int | None = None,
+) -> None:  # fmt: skip
+    """Keep the suite beside its records, so that a report needs nothing else. `repeats`: as `limited` has them."""
     root = folders.roots(plan.loaded.suite.name).store.root
     root.mkdir(parents=True, exist_ok=True)
     write_bytes(root / SUITE_FILE, plan.loaded.text.encode())
@@ -87,6 +101,7 @@ def remember(plan: Plan, overrides: Sequence[str], folders: Folders, stand_in_fo
         "machine": asdict(plan.machine),
         "stand_in_for": list(stand_in_for),
         "finds": asdict(plan.finds),
+        "repeats": repeats,
     }
     write_bytes(root / RUN_FILE, sealed.seal((json.dumps(typed, indent=2) + "\n").encode()))
 
@@ -102,6 +117,7 @@ class Typed:
     machine: Machine | None = None  # that ran it, as `precision: auto` sees it
     stand_in_for: tuple[str, ...] = ()
     finds: Finds = field(default_factory=Finds)
+    repeats: int | None = None  # as `limited` has them
 
 
 def recalled(name: str, folders: Folders, looks: bool = False) -> Plan:
@@ -119,9 +135,10 @@ def recalled(name: str, folders: Folders, looks: bool = False) -> Plan:
         loaded = rehearsal(loaded, typed.stand_in_for)
     finds = None if looks else typed.finds
     try:
-        return make_plan(loaded, cache_of(folders.results), typed.machine or PLAIN, finds)
+        plan = make_plan(loaded, cache_of(folders.results), typed.machine or PLAIN, finds)
     except MissingInputs as error:
         raise BenchError(explain(error, loaded.path)) from error
+    return limited(plan, typed.repeats)
 
 
 def typed_for(name: str, folders: Folders) -> Typed:
@@ -133,6 +150,7 @@ def typed_for(name: str, folders: Folders) -> Typed:
         return Typed(
             found["suite_text"], dict(found.get("references", {})), tuple(found["overrides"]), Path(found["suite"]),
             Machine(**found["machine"]), tuple(found["stand_in_for"]), _finds(found["finds"]),
+            found.get("repeats"),
         )  # fmt: skip
     except FileNotFoundError:
         return Typed()

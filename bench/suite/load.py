@@ -33,6 +33,7 @@ class LoadedSuite:
     tree: Node  # the full form, overrides applied
     stand_ins: tuple[str, ...] = ()  # what of it was replaced (see planning/stand_in.py), told on every page
     references: tuple[ReferenceFile, ...] = ()  # files of published values that it names
+    left_out: str = ""  # what of it a run had no room for, in a sentence
 
     def where(self, loc: Sequence[str | int]) -> str:
         """("strategies", 1, "options", "rank") -> "suites/x.yaml:12:5"; for a default, the section it belongs to."""

@@ -1,6 +1,7 @@
 """A run within a budget, with trainings that cost what the test says, on a clock that only they move."""
 
 import dataclasses
+import html
 from types import SimpleNamespace
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from bench.commands import budget
 from bench.commands.budget import Budgeted, seconds_of
 from bench.commands.progress import read_progress
-from bench.commands.suites import plan_from_file
+from bench.commands.suites import plan_from_file, recalled, remember
 from bench.errors import BenchError
 from bench.execute.ledger import Summary
 from bench.execute.placement import Placement
@@ -144,3 +145,30 @@ def test_what_is_no_budget(text, why):
 def test_what_a_budget_does_not_go_with(bench):
     assert bench("run", "suites/small.yaml", "--budget", "1h", "--shard", "1/2").code == 2
     assert bench("run", "suites/small.yaml", "--budget", "1h", "--rerun", "all").code == 2
+
+
+def test_the_page_is_of_the_repeats_that_are_whole(bench, place, folders, roots):
+    """As if the suite had asked for no more, for every command that knows it by its name."""
+    plan = plan_from_file(place / "suites" / "small.yaml", ["repeats=5"], folders)
+    fewer = plan_from_file(place / "suites" / "small.yaml", ["repeats=3"], folders)
+    assert fewer.jobs.keys() == plan.repeats(3).jobs.keys()
+    jobs = [*plan.repeats(3).jobs.values(), next(job for key, job in plan.jobs.items() if key not in fewer.jobs)]
+    for job in jobs:  # of a fourth repeat one thing is there too
+        store = roots.shared if job.kind == "pretrain" else roots.store
+        for number, key in enumerate(job.record_keys):
+            store.write(record_of(job, number, key, roots))
+    ended = bench("run", "suites/small.yaml", "--set", "repeats=5", "--budget", "1s")
+    assert ended.code == 0, ended.err
+    assert "3 of 5 repeats of all cells are whole" in ended.err
+    results = recalled("small", folders)
+    assert results.loaded.suite.repeats == 3
+    assert {len(cell.finals) for cell in results.cells} == {3}
+    for command in (None, "report"):
+        if command:
+            assert bench(command, "small").code == 0
+        said = html.unescape(folders.report("small").read_text())
+        assert "had room for 3 of the suite's 5 repeats" in said
+        assert "missing: the numbers below are not final" not in said
+    assert bench("status", "small").code == 0
+    remember(plan, ["repeats=5"], folders)  # as a run without a budget does
+    assert recalled("small", folders).loaded.suite.repeats == 5
