@@ -69,9 +69,9 @@ def collect(plan: Plan, store: Store, shared: Store, seen: Scanned | None = None
 
 
 def _frame(columns: dict[str, str], rows: list[dict[str, Any]]) -> pd.DataFrame:
-    texts = [name for name, kind in columns.items() if kind == "str"]
-    rows = [{**row, **{name: encodable(row[name]) for name in texts}} for row in rows]
-    return pd.DataFrame(rows, columns=list(columns)).astype(columns)
+    found: dict[str, list[Any]] = {name: [row[name] for row in rows] for name in columns}
+    texts = {name: list(map(encodable, found[name])) for name, kind in columns.items() if kind == "str"}
+    return pd.DataFrame(found | texts, columns=list(columns)).astype(columns)
 
 
 def _cell_columns(cell: Cell, spec: FitSpec) -> dict[str, Any]:

@@ -67,10 +67,12 @@ def standing(row: Row, score: float, loss: float, is_end: bool = True) -> tuple[
 
 def choice(trials: Sequence[Row]) -> Row | None:
     """What a search with these trials and no others would have chosen."""
-    scored = [row for row in trials if row["status"] == "ok"]
-    furthest = max((_end(row) for row in scored), default=0.0)
-    last = [row for row in scored if _end(row) == furthest]
-    return min(last, key=lambda row: standing(row, row["score"], row["loss"]), default=None)
+    return min((row for row in trials if row["status"] == "ok"), key=_place, default=None)
+
+
+def _place(row: Row) -> tuple[float, tuple[bool, float, float, float]]:
+    """Sorts the best first: who went furthest, and of these the best."""
+    return -_end(row), standing(row, row["score"], row["loss"])
 
 
 def _end(row: Row) -> float:
@@ -119,11 +121,12 @@ def curve(search: SearchStory, value: Value) -> list[float]:
 
 def _so_far(search: SearchStory, value: Value) -> Iterator[float]:
     """A race is over with its cohort, not before."""
-    trials = search.trials
+    trials, is_halved = search.trials, search.is_halved
+    best: Row | None = None
     for num, row in enumerate(trials, 1):
         is_end = num == len(trials) or trials[num]["cohort"] != row["cohort"]
-        best = choice(trials[:num])
-        yield math.nan if search.is_halved and not is_end else value(best) if best is not None else 0.0
+        best = choice([row] if best is None else [best, row])
+        yield math.nan if is_halved and not is_end else value(best) if best is not None else 0.0
 
 
 def _replayed(search: SearchStory, value: Value) -> Iterator[float]:

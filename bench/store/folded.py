@@ -16,6 +16,7 @@ from bench.store.results import (
     FinalResult,
     FitAsked,
     PointAsked,
+    PointOf,
     PretrainAsked,
     PretrainResult,
     TrialResult,
@@ -23,6 +24,7 @@ from bench.store.results import (
 )
 
 F = TypeVar("F", bound=Fields)
+_ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 
 
 class Row(NamedTuple):
@@ -96,7 +98,8 @@ class Folded(Record):
 
     @property
     def point(self) -> PointAsked:
-        return PointAsked.model_validate(self.spec)
+        own = _made(PointOf, self.row.point)
+        return PointAsked.model_construct(**vars(self.asked), number=own.number, hyper=own.hyper)
 
     @property
     def learned(self) -> PretrainAsked:
@@ -127,7 +130,7 @@ def _made(part: type[F], text: str) -> F:
 
 
 def _text(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"), allow_nan=False)
+    return _ENCODER.encode(value)
 
 
 @lru_cache(maxsize=1024)

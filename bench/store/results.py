@@ -362,11 +362,13 @@ class FitAsked(Fields):
     deployed: dict[str, Any] | None = None
 
 
-class PointAsked(FitAsked):
-    """Of the spec of a trial, or of a point that was not chosen."""
-
+class PointOf(Fields):
     number: Place
     hyper: PointFields
+
+
+class PointAsked(FitAsked, PointOf):
+    """Of the spec of a trial, or of a point that was not chosen."""
 
 
 class PretrainAsked(Fields):

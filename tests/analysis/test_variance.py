@@ -35,8 +35,8 @@ def test_the_two_parts_are_those_of_an_analysis_of_variance() -> None:
     found = column(table).alone()
     assert found.variance == pytest.approx(ms_repeat / num)
     assert found.images == pytest.approx(ms_image / (n * num), rel=1e-5)
-    assert found.shared == pytest.approx((ms_image - ms_residual) / (n * num), rel=1e-5)
-    assert found.least == pytest.approx(ms_residual / num, rel=1e-4)
+    assert found.as_many.shared[0] == pytest.approx((ms_image - ms_residual) / (n * num), rel=1e-5)
+    assert found.as_many.least[0] == pytest.approx(ms_residual / num, rel=1e-4)
     whole = (ms_repeat + ms_image - ms_residual) / (n * num)
     assert Estimate.of(found).error ** 2 == pytest.approx(whole, rel=1e-5)
 

@@ -30,7 +30,7 @@ def rates_section(facts: Facts) -> Section | None:
         "Flat curves: the rate hardly matters. A curve that still rises at an end was searched in too narrow a range."
     )
     tasks: dict[Task, list[Row]] = {}
-    for row in records(facts.results.trials):
+    for row in facts.trials:
         if row["status"] not in ("missing", OUT_OF_SCOPE):
             tasks.setdefault(task_of(row), []).append(row)
     panels, drawn = [], set()
@@ -100,8 +100,8 @@ def _options(facts: Facts) -> list[Block]:
 
 
 def _what_is_drawn(facts: Facts) -> str:
-    scored = facts.results.trials.dropna(subset=["first_step"])
-    moments = sorted({(int(row["first_step"]), int(row["full_steps"])) for row in records(scored)})
+    moments = sorted({(int(row["first_step"]), int(row["full_steps"])) for row in facts.trials
+                      if not math.isnan(row["first_step"])})  # fmt: skip
     if all(first == full for first, full in moments):
         return "Validation score in percent of every finished trial"
     when = "after {} of {} steps".format(*moments[0]) if len(moments) == 1 else "the first time trials were compared"
