@@ -14,10 +14,14 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.cells import Row, Task, finite_rows, mean_of, records, task_of
+from bench.analysis.frame import CELL
 from bench.analysis.statistics import Interval, finite, mean_interval
 from bench.planning.halving import num_kept
 from bench.planning.ranking import ranking
 
+# Of the columns of a trial, what is read here.
+TRIAL = [*CELL, "repeat", "number", "status", "lr", "score", "loss", "collapsed", "num_validation", "cohort", "planned",
+         "steps", "spent_steps", "full_steps", "rungs", "pruned", "chosen"]  # fmt: skip
 SUBSETS = 1000  # looked at where a race is replayed; all of them up to 12 trials
 
 Value = Callable[[Row], float]  # what a trial is worth where it is chosen
@@ -50,7 +54,7 @@ class SearchStory:
 def searches(trials: pd.DataFrame) -> list[SearchStory]:
     """Those whose trials all have their records, in the suite's order."""
     found: dict[tuple[Task, str, int], list[Row]] = {}
-    for row in records(trials):
+    for row in records(trials, TRIAL):
         found.setdefault((task_of(row), row["strategy"], int(row["repeat"])), []).append(row)
     return [
         SearchStory(*name, tuple(sorted(rows, key=lambda row: int(row["number"]))))

@@ -99,10 +99,6 @@ class Facts:
         return {row["dataset"]: f"{MODALITIES[row['modality']].example}s" for row in self.summary}
 
     @cached_property
-    def trials(self) -> list[Row]:
-        return records(self.results.trials)
-
-    @cached_property
     def worth(self) -> list[Multiple]:
         """What labels are worth, in scratch's labels."""
         return [one for rows in self.groups().values() for one in multiples(rows)]

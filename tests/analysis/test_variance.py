@@ -78,10 +78,10 @@ def test_splits_of_their_own_share_what_they_have_in_common() -> None:
     """The same four images twice are crossed; none in common leaves nothing shared."""
     bits = drawn(2, 4)
     crossed, same = column(bits).alone(), column(bits, [[3, 1, 0, 2], [3, 1, 0, 2]]).alone()
-    assert same.shared == pytest.approx(crossed.shared)
+    assert same.as_many.shared == pytest.approx(crossed.as_many.shared)
     apart = column(bits, [[0, 1, 2, 3], [4, 5, 6, 7]]).alone()
     assert apart.images == pytest.approx(apart.within / 2)  # of 8 images instead of 4
-    assert apart.shared == pytest.approx(0, abs=1e-9)
+    assert apart.as_many.shared == pytest.approx(0, abs=1e-9)
 
 
 def test_a_repeat_that_one_of_two_lacks_is_left_out() -> None:
@@ -94,7 +94,7 @@ def test_without_images_of_one_repeat_nothing_is_said_of_them() -> None:
     a = column(drawn(3, 10))
     b = Column(a.scores, {0: a.images[0]})
     assert a.minus(b).num_images == 0
-    assert a.minus(b).shared == 0
+    assert a.minus(b).as_many.shared == 0
 
 
 def sample(*values: float) -> Sample:
