@@ -273,5 +273,4 @@ def read_regular(path: Path, most: int | None = None) -> bytes:
         raise ValueError("not a file")
     if most is not None and about.st_size > most:
         raise ValueError(f"{about.st_size} bytes, more than the {most} that it can have")
-    with path.open("rb", buffering=0) as file:  # a store has very many small ones
-        return file.read()
+    return path.read_bytes()
