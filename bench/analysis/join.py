@@ -21,7 +21,7 @@ from bench.planning.halving import cohorts
 from bench.planning.plan import Cell, Plan, Role
 from bench.planning.references import published_of
 from bench.planning.stand_in import MARK
-from bench.spec.job import FitSpec, PretrainSpec, trial_key
+from bench.spec.job import FitSpec, PretrainSpec
 from bench.spec.recipe import Recipe
 from bench.spec.refs import Weights
 from bench.store import Record, Scanned, Store
@@ -220,11 +220,12 @@ def _unchosen(plan: Plan, cell: Cell, records: dict[str, Record]) -> list[dict[s
         assert isinstance(job.spec, FitSpec)
         for key in job.record_keys:
             record = records.get(key)
-            point = record.point.hyper if record is not None else None
+            place = record.place if record is not None else None
+            point = place.hyper if place is not None else None
             rows.append({
                 **_cell_columns(cell, job.spec),
                 "repeat": repeat,
-                "number": -1 if record is None else record.point.number,
+                "number": -1 if place is None else place.number,
                 "status": "missing" if record is None else record.status,
                 **_numbers(point, "lr", "weight_decay"),
                 "options": _options_text(point.options if point is not None else {}),
@@ -239,17 +240,18 @@ def _trials(plan: Plan, cell: Cell, records: dict[str, Record]) -> list[dict[str
     for repeat, search_key in enumerate(cell.searches):
         if search_key in cell.searches[:repeat]:
             continue  # one search serves several repeats
-        spec = plan.jobs[search_key].spec
+        search = plan.jobs[search_key]
+        spec = search.spec
         assert isinstance(spec, FitSpec)
         final = records.get(cell.finals[repeat])
         chosen = final.unscored.trial if final is not None else None
         of_cell = _cell_columns(cell, spec)
         cohort = {number: place for place, asked in enumerate(_cohorts(spec)) for number in asked}
-        for number in range(spec.search.trials):
-            record = records.get(trial_key(search_key, number))
+        for number, key in enumerate(search.record_keys):
+            record = records.get(key)
             if record is None:
                 continue
-            hyper, trial, cost = record.point.hyper, record.trial, record.spent
+            hyper, trial, cost = record.place.hyper, record.trial, record.spent
             rows.append({
                 **of_cell,
                 "repeat": spec.repeat,

@@ -98,8 +98,11 @@ class Folded(Record):
 
     @property
     def point(self) -> PointAsked:
-        own = _made(PointOf, self.row.point)
-        return PointAsked.model_construct(**vars(self.asked), number=own.number, hyper=own.hyper)
+        return PointAsked.model_validate(self.spec)
+
+    @property
+    def place(self) -> PointOf:
+        return _made(PointOf, self.row.point)
 
     @property
     def learned(self) -> PretrainAsked:
