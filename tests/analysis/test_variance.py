@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from bench.analysis.comparison import average, estimates
+from bench.analysis.comparison import Contest, average, estimates
 from bench.analysis.variance import Column, Estimate, Sample, pool
 
 
@@ -188,3 +188,22 @@ def test_averages_number_the_images_of_every_data_set_anew() -> None:
     both = average([("a", split), ("b", column(drawn(2, 4)))])
     assert both.which is not None
     assert [one.tolist() for one in both.which.values()] == [[0, 1, 2, 3, 6, 7, 8, 9], [2, 3, 4, 5, 6, 7, 8, 9]]
+
+
+@pytest.mark.parametrize("is_known", [True, False], ids=["images known", "scores alone"])
+def test_against_all_others_at_once_is_against_each(is_known: bool) -> None:
+    """One of them twice, so that a difference is 0 throughout; one lacks a repeat, which then counts for none."""
+    columns = [column(drawn(4, 30, seed) > 0) for seed in (0, 1, 2, 3, 1)]
+    if not is_known:
+        columns = [Column(one.scores, {}, step=1 / 30) for one in columns]
+    columns[3] = Column({r: columns[3].scores[r] for r in (0, 1, 3)}, columns[3].images, step=columns[3].step)
+    common = [Column({r: one.scores[r] for r in (0, 1, 3)}, one.images, step=one.step) for one in columns]
+    contest = Contest(columns)
+    for place, own in enumerate(common):
+        single = estimates({n: one.minus(own) for n, one in enumerate(common) if n != place})
+        found = contest.others_minus(place)
+        lows, highs = found.ends(0.01)
+        for at, one in enumerate(single.values()):
+            assert vars(found[at]) == pytest.approx({name: vars(one)[name] for name in vars(found[at])}, rel=1e-9)
+            assert (lows[at], highs[at]) == pytest.approx(one.ends(0.01), rel=1e-9)
+            assert found.p_above()[at] == pytest.approx(one.p_above(), rel=1e-9)
