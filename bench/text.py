@@ -11,7 +11,7 @@ def printable(text: str) -> str:
 
 def encodable(text: str) -> str:
     """A file's name need not be UTF-8, and an error tells it: what has no encoding stands as its escape."""
-    return text.encode("utf-8", "backslashreplace").decode()
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 def note(line: str) -> None:

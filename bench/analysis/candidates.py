@@ -5,11 +5,10 @@ stays a candidate unless some other one is shown to be better than it.
 import math
 from collections.abc import Collection, Hashable, Mapping
 from dataclasses import dataclass, replace
-from itertools import combinations
 from typing import TypeVar
 
 from bench.analysis.cells import Row, Task, task_of
-from bench.analysis.comparison import Scores, estimates
+from bench.analysis.comparison import Contest, Scores
 from bench.analysis.statistics import LEVEL
 from bench.analysis.variance import Column
 
@@ -37,21 +36,19 @@ def candidates(columns: Mapping[Name, Column], families: int, broken: Collection
     """By one-sided paired tests against every other strategy, Bonferroni over all of them and over `families` such
     questions of a page: the true best is among the candidates on 95 % of pages. `broken`: strategies that collapse at
     times, for whose means no test is honest; they stay candidates, and rule out nobody."""
-    means = {name: column.alone().mean for name, column in columns.items()}
+    means = {name: column.mean for name, column in columns.items()}
+    best = max(means.values(), default=math.nan)
     highest = max(means, key=lambda name: means[name], default=None)
     sound = [name for name in columns if name not in broken]
-    pairs = {(a, b): columns[a].minus(columns[b]) for a, b in combinations(sound, 2)}
-    pairs |= {(b, a): sample.opposite for (a, b), sample in pairs.items()}
     least = -2.0 if any(score < 0 for column in columns.values() for score in column.scores.values()) else -1.0
     num = len(sound) * families  # one more than its rivals: the two ends of an interval err together
-    places = {name: Place(True, name == highest, means[name] - max(means.values())) for name in columns}
-    for name in sound:
-        rivals = estimates({other: pairs[other, name] for other in sound if other != name}).values()
-        if not rivals or any(one.n < 2 for one in rivals):
-            continue
-        ends = [one.ends(2 * (1 - LEVEL) / num) for one in rivals]
-        p = min(1.0, *(num * one.p_above() for one in rivals))
-        low, high = (min(0.0, -max(end)) for end in ([high for _, high in ends], [low for low, _ in ends]))
+    places = {name: Place(True, name == highest, means[name] - best) for name in columns}
+    contest = Contest([columns[name] for name in sound])
+    for place, name in enumerate(sound if contest.can_tell else ()):
+        rivals = contest.others_minus(place)
+        lows, highs = rivals.ends(2 * (1 - LEVEL) / num)
+        p = min(1.0, num * float(rivals.p_above().min()))
+        low, high = (min(0.0, -float(end.max())) for end in (highs, lows))
         places[name] = replace(places[name], is_candidate=p >= 1 - LEVEL, low=max(low, least), high=high, p=p)
     return places
 

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,8 +38,10 @@ class Counts:
     not_applicable: int
 
 
-def records(frame: pd.DataFrame) -> list[Row]:
-    names, columns = list(map(str, frame.columns)), [frame[name].tolist() for name in frame.columns]
+def records(frame: pd.DataFrame, wanted: Sequence[str] = ()) -> list[Row]:
+    """`wanted`: columns, where not all are; a million trials have thirty-odd each."""
+    names = list(wanted or map(str, frame.columns))
+    columns = [frame[name].tolist() for name in names]
     return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 from bench.analysis.cells import Row, Task, has_collapsed, records, task_of
 from bench.analysis.columns import column_of
 from bench.analysis.statistics import Floats, finite, resolution
-from bench.analysis.variance import Column, Estimate, Indices, Sample, pool
+from bench.analysis.variance import Column, Estimate, Estimates, Indices, Sample, Samples, pool
 
 Name = TypeVar("Name", bound=Hashable)
 
@@ -62,6 +62,48 @@ def estimates(samples: Mapping[Name, Sample]) -> dict[Name, Estimate]:
     """Each with what all of them say of the spread between repeats."""
     others = pool(list(samples.values()))
     return {name: Estimate.of(sample, others) for name, sample in samples.items()}
+
+
+class Contest:
+    """Columns of one question, each held against all others, in the repeats that all of them have."""
+
+    def __init__(self, columns: Sequence[Column]) -> None:
+        repeats = [r for r in columns[0].scores if all(r in one.scores for one in columns)] if columns else []
+        self._columns = [replace(one, scores={r: one.scores[r] for r in repeats}) for one in columns]
+        self._scores = np.array([list(one.scores.values()) for one in self._columns], np.float64)  # [m, n]
+        self._steps = np.array([one.step for one in columns], np.float64)
+        self._knows_images = any(one.images for one in columns)
+        self._pairs: dict[tuple[int, int], tuple[float, float, int]] = {}
+
+    @property
+    def can_tell(self) -> bool:
+        """Whether there are two, and two repeats."""
+        return len(self._columns) > 1 and self._scores.shape[1] > 1
+
+    def others_minus(self, place: int) -> Estimates:
+        """Each other minus this one, in order."""
+        samples = self._samples(np.delete(np.arange(len(self._columns)), place), place)
+        return Estimates.of(samples, samples.spread())
+
+    def _samples(self, others: Indices, place: int) -> Samples:
+        said = [self._images(min(one, place), max(one, place)) for one in others.tolist()]
+        within, images, num = zip(*said, strict=True) if said else ((), (), ())
+        return Samples(
+            self._scores[others] - self._scores[place],
+            np.array(within, np.float64),
+            np.array(images, np.float64),
+            np.array(num, np.int64),
+            np.maximum(self._steps[others], self._steps[place]),
+        )
+
+    def _images(self, one: int, other: int) -> tuple[float, float, int]:
+        """What images say of a pair, which is the same either way round."""
+        if not self._knows_images:
+            return 0.0, 0.0, 0
+        if (one, other) not in self._pairs:
+            sample = self._columns[one].minus(self._columns[other])
+            self._pairs[one, other] = sample.within, sample.images, sample.num_images
+        return self._pairs[one, other]
 
 
 def average(columns: Sequence[tuple[str, Column]]) -> Column:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from bench.analysis.candidates import Place, candidates
 from bench.analysis.cells import Row, mean_of, task_of
-from bench.analysis.comparison import Scores, average, estimates
+from bench.analysis.comparison import Contest, Scores, average
 from bench.analysis.frame import SuiteResults
 from bench.analysis.statistics import LEVEL
 from bench.analysis.variance import Column, Estimate
@@ -210,8 +210,9 @@ def _dearest(costs: dict[Option, float]) -> Option:
 
 def _against(one: Option, columns: dict[Option, Column], broken: list[Option]) -> dict[Option, Estimate]:
     """Each other minus this one."""
-    sound = [option for option in columns if option not in broken and option != one]
-    return estimates({other: columns[other].minus(columns[one]) for other in sound})
+    sound = [option for option in columns if option not in broken or option == one]
+    found = Contest([columns[option] for option in sound]).others_minus(sound.index(one))
+    return {option: found[place] for place, option in enumerate(option for option in sound if option != one)}
 
 
 def _repeats_needed(

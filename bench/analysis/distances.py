@@ -84,7 +84,7 @@ def distances(finals: pd.DataFrame) -> Distances:
     found: dict[tuple[str, str, str, str], dict[int, Distance]] = {}
     errors: dict[str, None] = {}
     failed = set()
-    for row in records(finals):
+    for row in records(finals, [*CELL, "repeat", "status", "lesson", "weights", "distance"]):
         if not row["lesson"] or row["status"] != "ok":
             continue
         names = row["dataset"], row["backbone"], row["weights"], row["lesson"]
@@ -171,7 +171,7 @@ def _mmd(found: list[Distance]) -> Interval:
 
 def trends(finals: pd.DataFrame, verdicts: list[Row], known: Distances) -> list[Trend]:
     """Of each strategy and budget with enough pairs, in the suite's order."""
-    weights = {tuple(row[name] for name in CELL): row["weights"] for row in records(finals)}
+    weights = {tuple(row[name] for name in CELL): row["weights"] for row in records(finals, [*CELL, "weights"])}
     points: dict[tuple[str, str], list[tuple[float, float]]] = {}
     for row in verdicts:
         own = weights.get(tuple(row[name] for name in CELL), "")

@@ -15,7 +15,7 @@ import numpy as np
 from bench.analysis.across import DIGITS, shared_repeats
 from bench.analysis.cells import Row, Task, mean_of, records, task_of
 from bench.analysis.comparison import Scores, average
-from bench.analysis.frame import OWN_HEAD, SuiteResults
+from bench.analysis.frame import CELL, OWN_HEAD, SuiteResults
 from bench.analysis.picks import highest, mixed, validated
 from bench.analysis.ranks import midranks
 from bench.analysis.statistics import LEVEL, Floats, Interval, mean_interval
@@ -184,7 +184,7 @@ def _validation(results: SuiteResults, rows: list[Row]) -> tuple[Probed, float]:
             if value is not None:
                 told.setdefault(cell[0][:2], {}).setdefault(row["network"], {})[repeat] = value
     searches: dict[tuple[Task, int], float] = {}
-    for row in records(results.trials):
+    for row in records(results.trials, [*CELL, "repeat", "seconds", "feature_seconds"]):
         if probes.get(task_of(row)) == row["strategy"] and math.isfinite(row["seconds"]):
             search = task_of(row), int(row["repeat"])
             features = row["feature_seconds"] if math.isfinite(row["feature_seconds"]) else 0.0

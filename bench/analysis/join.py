@@ -12,6 +12,7 @@ from bench.analysis.frame import FINALS, OWN_HEAD, PRETRAININGS, TRIALS, UNCHOSE
 from bench.analysis.sharing import label_overlap, test_overlap
 from bench.datasets.overlap import Overlap, twice, worst
 from bench.keys import digest
+from bench.memory import no_collection
 from bench.modalities import MODALITIES
 from bench.modalities import of as modality_of
 from bench.planning.agreement import REFUSED, agreeing
@@ -20,7 +21,7 @@ from bench.planning.halving import cohorts
 from bench.planning.plan import Cell, Plan, Role
 from bench.planning.references import published_of
 from bench.planning.stand_in import MARK
-from bench.spec.job import FitSpec, PretrainSpec, trial_key
+from bench.spec.job import FitSpec, PretrainSpec
 from bench.spec.recipe import Recipe
 from bench.spec.refs import Weights
 from bench.store import Record, Scanned, Store
@@ -32,6 +33,7 @@ from bench.text import encodable
 NAN = math.nan
 
 
+@no_collection()
 def collect(plan: Plan, store: Store, shared: Store, seen: Scanned | None = None) -> SuiteResults:
     """`seen`: their records, where somebody looked a moment ago."""
     seen = seen or store.scan_with(shared)
@@ -42,18 +44,21 @@ def collect(plan: Plan, store: Store, shared: Store, seen: Scanned | None = None
     searched = {key for cell in right for key in cell.searches}
     wanted = {key for job in plan.jobs.values() for key in job.record_keys}
     used = [r for key, r in records.items() if key in wanted]
+    trials = [row for cell in right for row in _trials(plan, cell, records)]
+    wrong_trials = [row for cell in wrong if not searched.issuperset(cell.searches)
+                    for row in _trials(plan, cell, records)]  # fmt: skip
+    rates = {row["key"]: row["lr"] for row in (*trials, *wrong_trials)}
     return SuiteResults(
         name=suite.name,
         description=suite.description,
         suite_text=plan.loaded.text,
         suite=suite.model_dump(mode="json"),
-        finals=_frame(FINALS, [row for cell in right for row in _finals(plan, cell, records, store)]),
-        trials=_frame(TRIALS, [row for cell in right for row in _trials(plan, cell, records)]),
+        finals=_frame(FINALS, [row for cell in right for row in _finals(plan, cell, records, store, rates)]),
+        trials=_frame(TRIALS, trials),
         pretrainings=_frame(PRETRAININGS, _pretrainings(plan, records)),
         unchosen=_frame(UNCHOSEN, [row for cell in plan.cells for row in _unchosen(plan, cell, records)]),
-        pitfalls=_frame(FINALS, [row for cell in wrong for row in _finals(plan, cell, records, store)]),
-        pitfall_trials=_frame(TRIALS, [row for cell in wrong if not searched.issuperset(cell.searches)
-                                       for row in _trials(plan, cell, records)]),
+        pitfalls=_frame(FINALS, [row for cell in wrong for row in _finals(plan, cell, records, store, rates)]),
+        pitfall_trials=_frame(TRIALS, wrong_trials),
         planned=len(wanted),
         provenance=_environments(used),
         damaged=sorted(str(d) for d in [*seen.damaged, *seen.damaged_shared]),
@@ -69,9 +74,9 @@ def collect(plan: Plan, store: Store, shared: Store, seen: Scanned | None = None
 
 
 def _frame(columns: dict[str, str], rows: list[dict[str, Any]]) -> pd.DataFrame:
-    texts = [name for name, kind in columns.items() if kind == "str"]
-    rows = [{**row, **{name: encodable(row[name]) for name in texts}} for row in rows]
-    return pd.DataFrame(rows, columns=list(columns)).astype(columns)
+    found: dict[str, list[Any]] = {name: [row[name] for row in rows] for name in columns}
+    texts = {name: list(map(encodable, found[name])) for name, kind in columns.items() if kind == "str"}
+    return pd.DataFrame(found | texts, columns=list(columns)).astype(columns)
 
 
 def _cell_columns(cell: Cell, spec: FitSpec) -> dict[str, Any]:
@@ -117,7 +122,10 @@ def _instead_of_training(recipe: Recipe) -> str:
     return recipe.solve.form if recipe.solve is not None else ""
 
 
-def _finals(plan: Plan, cell: Cell, records: dict[str, Record], store: Store) -> list[dict[str, Any]]:
+def _finals(
+    plan: Plan, cell: Cell, records: dict[str, Record], store: Store, rates: dict[str, float]
+) -> list[dict[str, Any]]:
+    """`rates`: of trials, by key."""
     rows = []
     shared = _sharing_columns(plan, cell)
     for repeat, key in enumerate(cell.finals):
@@ -157,7 +165,7 @@ def _finals(plan: Plan, cell: Cell, records: dict[str, Record], store: Store) ->
             "options": _options_text(chosen.options),
             "lr_edge": chosen.lr_edge,
             "penalty_edge": final.penalty_edge if final is not None else "",
-            **_search_columns([records[one] for one in search.record_keys if one in records]),
+            **_search_columns([rates[one] for one in search.record_keys if one in rates]),
             **_numbers(cost and cost.logical, *Logical.model_fields),
             **{f"{column}_before": _number(source and source.before, name) for column, name in told},
             **{f"{column}_after": _number(source and source.after, name) for column, name in told},
@@ -199,9 +207,10 @@ def _options_text(options: dict[str, Any]) -> str:
     return ", ".join(f"{name}={format(v, '.3g') if isinstance(v, float) else v}" for name, v in sorted(options.items()))
 
 
-def _search_columns(trials: list[Record]) -> dict[str, Any]:
-    rates = [lr for trial in trials if (lr := trial.point.hyper.lr) is not None]  # closed forms have none
-    return {"lr_low": min(rates, default=NAN), "lr_high": max(rates, default=NAN), "num_trials": len(trials)}
+def _search_columns(rates: list[float]) -> dict[str, Any]:
+    """Of its trials."""
+    known = [lr for lr in rates if not math.isnan(lr)]  # closed forms have none
+    return {"lr_low": min(known, default=NAN), "lr_high": max(known, default=NAN), "num_trials": len(rates)}
 
 
 def _unchosen(plan: Plan, cell: Cell, records: dict[str, Record]) -> list[dict[str, Any]]:
@@ -211,11 +220,12 @@ def _unchosen(plan: Plan, cell: Cell, records: dict[str, Record]) -> list[dict[s
         assert isinstance(job.spec, FitSpec)
         for key in job.record_keys:
             record = records.get(key)
-            point = record.point.hyper if record is not None else None
+            place = record.place if record is not None else None
+            point = place.hyper if place is not None else None
             rows.append({
                 **_cell_columns(cell, job.spec),
                 "repeat": repeat,
-                "number": -1 if record is None else record.point.number,
+                "number": -1 if place is None else place.number,
                 "status": "missing" if record is None else record.status,
                 **_numbers(point, "lr", "weight_decay", "penalty"),
                 "options": _options_text(point.options if point is not None else {}),
@@ -230,17 +240,18 @@ def _trials(plan: Plan, cell: Cell, records: dict[str, Record]) -> list[dict[str
     for repeat, search_key in enumerate(cell.searches):
         if search_key in cell.searches[:repeat]:
             continue  # one search serves several repeats
-        spec = plan.jobs[search_key].spec
+        search = plan.jobs[search_key]
+        spec = search.spec
         assert isinstance(spec, FitSpec)
         final = records.get(cell.finals[repeat])
         chosen = final.unscored.trial if final is not None else None
         of_cell = _cell_columns(cell, spec)
         cohort = {number: place for place, asked in enumerate(_cohorts(spec)) for number in asked}
-        for number in range(spec.search.trials):
-            record = records.get(trial_key(search_key, number))
+        for number, key in enumerate(search.record_keys):
+            record = records.get(key)
             if record is None:
                 continue
-            hyper, trial, cost = record.point.hyper, record.trial, record.spent
+            hyper, trial, cost = record.place.hyper, record.trial, record.spent
             rows.append({
                 **of_cell,
                 "repeat": spec.repeat,

@@ -9,6 +9,7 @@ import pandas as pd
 from bench.analysis.across import DIGITS, shared_repeats
 from bench.analysis.cells import Task, finite_rows, records, task_of
 from bench.analysis.comparison import average
+from bench.analysis.frame import CELL
 from bench.analysis.statistics import LEVEL
 from bench.analysis.variance import Column, Estimate
 
@@ -33,7 +34,7 @@ class Picks:
 
 def validated(trials: pd.DataFrame) -> Validated:
     """Validation score of the chosen trial of every search."""
-    rows = records(trials)
+    rows = records(trials, [*CELL, "repeat", "chosen", "status", "score"])
     searched: dict[tuple[Task, str], set[int]] = {}
     for row in rows:
         searched.setdefault((task_of(row), row["strategy"]), set()).add(int(row["repeat"]))

@@ -14,10 +14,14 @@ import numpy as np
 import pandas as pd
 
 from bench.analysis.cells import Row, Task, finite_rows, mean_of, records, task_of
+from bench.analysis.frame import CELL
 from bench.analysis.statistics import Interval, finite, mean_interval
 from bench.planning.halving import num_kept
 from bench.planning.ranking import ranking
 
+# Of the columns of a trial, what is read here.
+TRIAL = [*CELL, "repeat", "number", "status", "lr", "score", "loss", "collapsed", "num_validation", "cohort", "planned",
+         "steps", "spent_steps", "full_steps", "rungs", "pruned", "chosen"]  # fmt: skip
 SUBSETS = 1000  # looked at where a race is replayed; all of them up to 12 trials
 
 Value = Callable[[Row], float]  # what a trial is worth where it is chosen
@@ -50,7 +54,7 @@ class SearchStory:
 def searches(trials: pd.DataFrame) -> list[SearchStory]:
     """Those whose trials all have their records, in the suite's order."""
     found: dict[tuple[Task, str, int], list[Row]] = {}
-    for row in records(trials):
+    for row in records(trials, TRIAL):
         found.setdefault((task_of(row), row["strategy"], int(row["repeat"])), []).append(row)
     return [
         SearchStory(*name, tuple(sorted(rows, key=lambda row: int(row["number"]))))
@@ -67,10 +71,12 @@ def standing(row: Row, score: float, loss: float, is_end: bool = True) -> tuple[
 
 def choice(trials: Sequence[Row]) -> Row | None:
     """What a search with these trials and no others would have chosen."""
-    scored = [row for row in trials if row["status"] == "ok"]
-    furthest = max((_end(row) for row in scored), default=0.0)
-    last = [row for row in scored if _end(row) == furthest]
-    return min(last, key=lambda row: standing(row, row["score"], row["loss"]), default=None)
+    return min((row for row in trials if row["status"] == "ok"), key=_place, default=None)
+
+
+def _place(row: Row) -> tuple[float, tuple[bool, float, float, float]]:
+    """Sorts the best first: who went furthest, and of these the best."""
+    return -_end(row), standing(row, row["score"], row["loss"])
 
 
 def _end(row: Row) -> float:
@@ -119,11 +125,12 @@ def curve(search: SearchStory, value: Value) -> list[float]:
 
 def _so_far(search: SearchStory, value: Value) -> Iterator[float]:
     """A race is over with its cohort, not before."""
-    trials = search.trials
+    trials, is_halved = search.trials, search.is_halved
+    best: Row | None = None
     for num, row in enumerate(trials, 1):
         is_end = num == len(trials) or trials[num]["cohort"] != row["cohort"]
-        best = choice(trials[:num])
-        yield math.nan if search.is_halved and not is_end else value(best) if best is not None else 0.0
+        best = choice([row] if best is None else [best, row])
+        yield math.nan if is_halved and not is_end else value(best) if best is not None else 0.0
 
 
 def _replayed(search: SearchStory, value: Value) -> Iterator[float]:

@@ -22,7 +22,7 @@ class OfUnits:
 def of_units(finals: pd.DataFrame, column: Literal["similarity", "mix"]) -> list[OfUnits]:
     """Of the cells whose records tell, in suite order."""
     found = []
-    for cell, rows in cells(finals):
+    for cell, rows in cells(finals) if finals[column].map(bool).any() else ():
         told = [row[column] for row in rows if row["status"] == "ok" and row[column]]
         if told:
             units = [_over_repeats(unit) for unit in zip(*told, strict=True)]

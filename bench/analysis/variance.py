@@ -9,8 +9,8 @@ what the images that two splits share leave. `README.md` has the rule and how of
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -49,6 +49,10 @@ class Column:
         known = [repeat for repeat in repeats if self._knows(repeat) and other._knows(repeat)]
         images = (self.images[repeat] - other.images[repeat] for repeat in known)
         return Sample.of(values, images, self._which(known), max(self.step, other.step))
+
+    @property
+    def mean(self) -> float:
+        return float(np.mean(list(self.scores.values()))) if self.scores else math.nan
 
     def alone(self) -> "Sample":
         repeats = list(self.scores)
@@ -98,10 +102,6 @@ class Sample:
         return Sample(kept, within, shared + (within - shared) / n, num, step)
 
     @property
-    def opposite(self) -> "Sample":
-        return replace(self, values=-self.values)
-
-    @property
     def n(self) -> int:
         return len(self.values)
 
@@ -110,48 +110,149 @@ class Sample:
         return float(self.values.mean()) if self.n else math.nan
 
     @cached_property
-    def variance(self) -> float:
-        """Between repeats."""
-        if self.n < 2:
-            return math.nan
-        return float(self.values.var(ddof=1)) if np.ptp(self.values) > ROUNDING else 0.0
+    def as_many(self) -> "Samples":
+        return Samples.of([self])
 
     @property
-    def shared(self) -> float:
-        """Covariance of two repeats, through the images that they share."""
-        return max((self.n * self.images - self.within) / (self.n - 1), 0.0) if self.n > 1 else self.images
+    def variance(self) -> float:
+        """Between repeats."""
+        return float(self.as_many.variance[0])
 
     @property
     def is_identical(self) -> bool:
         """All repeats are one and the same, image by image."""
-        return self.n > 1 and self.variance == 0 and self.num_images > 0 and self.images >= self.within * (1 - SAME)
+        return bool(self.as_many.is_identical[0])
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Many quantities [m] of the same number of repeats, each as a `Sample` has it."""
+
+    values: Floats  # [m, n]
+    within: Floats
+    images: Floats
+    num_images: Indices
+    step: Floats
+
+    @staticmethod
+    def of(samples: Sequence[Sample]) -> "Samples":
+        return Samples(
+            np.array([one.values for one in samples], np.float64),
+            np.array([one.within for one in samples], np.float64),
+            np.array([one.images for one in samples], np.float64),
+            np.array([one.num_images for one in samples], np.int64),
+            np.array([one.step for one in samples], np.float64),
+        )
 
     @property
-    def least(self) -> float:
+    def n(self) -> int:
+        return int(self.values.shape[1])
+
+    @cached_property
+    def variance(self) -> Floats:
+        if self.n < 2:
+            return np.full(len(self.values), math.nan)
+        return np.where(np.ptp(self.values, axis=1) > ROUNDING, self.values.var(axis=1, ddof=1), 0.0)
+
+    @cached_property
+    def shared(self) -> Floats:
+        """Covariance of two repeats, through the images that they share."""
+        if self.n < 2:
+            return self.images
+        return np.maximum((self.n * self.images - self.within) / (self.n - 1), 0.0)
+
+    @cached_property
+    def is_identical(self) -> npt.NDArray[np.bool_]:
+        rests_on_images = (self.num_images > 0) & (self.images >= self.within * (1 - SAME))
+        same: npt.NDArray[np.bool_] = rests_on_images & (self.variance == 0)  # NaN, of a single repeat, is not 0
+        return same
+
+    @cached_property
+    def least(self) -> Floats:
         """Variance between repeats below which chance alone among images would not let it fall."""
-        return max(self.within - self.shared, 0.0) if self.num_images else self.step**2
+        return np.where(self.num_images > 0, np.maximum(self.within - self.shared, 0.0), self.step**2)
+
+    def spread(self) -> Spread | None:
+        """What the others' repeats say of the spread of any one; None where they say nothing.
+
+        A column noisier than the rest by far lends no more than WILD times their median: one collapsed training would
+        else drown what all others show. Columns that share a reference share its noise, so degrees of freedom do not
+        add up: Greenhouse and Geisser's, (n - 1) tr(S)^2 / tr(S^2).
+        """
+        told = ~self.is_identical
+        if self.n < 2 or not told.any():
+            return None
+        table, most = self.values[told], self.n
+        variances = np.maximum(self.variance, self.least)[told]
+        limited = np.minimum(variances, WILD * np.median(variances))
+        sizes = np.sqrt(np.divide(limited, variances, out=np.ones_like(limited), where=variances > 0))
+        centred = (table - table.mean(axis=1, keepdims=True)) * sizes[:, None]
+        small = centred.T @ centred / (most - 1)  # [n, n]: the traces of S, and of its square, are those of this
+        squared = float((small**2).sum())
+        df = (most - 1) * float(np.trace(small)) ** 2 / squared if squared > 0 else most - 1
+        return Spread(math.sqrt(float(limited.mean())), df)
 
 
 def pool(samples: Sequence[Sample]) -> Spread | None:
-    """What the others' repeats say of the spread of any one; None where they say nothing.
-
-    A column noisier than the rest by far lends no more than WILD times their median: one collapsed training would
-    else drown what all others show. Columns that share a reference share its noise, so degrees of freedom do not add
-    up: Greenhouse and Geisser's, (n - 1) tr(S)^2 / tr(S^2), from the columns that have the most repeats.
-    """
+    """The spread of those that have the most repeats."""
     told = [one for one in samples if one.n > 1 and not one.is_identical]
     most = max((one.n for one in told), default=0)
-    table = np.array([one.values for one in told if one.n == most], dtype=np.float64)
-    if not len(table):
-        return None
-    variances = np.array([max(one.variance, one.least) for one in told if one.n == most])
-    limited = np.minimum(variances, WILD * np.median(variances))
-    sizes = np.sqrt(np.divide(limited, variances, out=np.ones_like(limited), where=variances > 0))
-    centred = (table - table.mean(axis=1, keepdims=True)) * sizes[:, None]
-    covariance = centred @ centred.T / (most - 1)
-    squared = float((covariance**2).sum())  # the trace of its square, as it is symmetric
-    df = (most - 1) * float(np.trace(covariance)) ** 2 / squared if squared > 0 else most - 1
-    return Spread(math.sqrt(float(limited.mean())), df)
+    return Samples.of([one for one in told if one.n == most]).spread() if told else None
+
+
+@dataclass(frozen=True)
+class Estimates:
+    """Many means [m], each as an `Estimate` has it."""
+
+    mean: Floats
+    n: int
+    num_images: Indices
+    between: Floats
+    df_between: Floats
+    shared: Floats
+    images: Floats
+
+    @staticmethod
+    def of(samples: Samples, others: Spread | None) -> "Estimates":
+        """`others`: of the pool. The variance between repeats is the mean of the sample's own and the pool's, and never
+        below its own."""
+        n, own = samples.n, samples.variance
+        df = n - 1.0
+        if others is not None:
+            own, df = np.maximum(own, (own + others.sd**2) / 2), min(max(others.df, n - 1.0), 2.0 * (n - 1))
+        is_same = samples.is_identical
+        return Estimates(
+            samples.values.mean(axis=1), n, samples.num_images,
+            between=np.where(is_same, 0.0, np.maximum(own, samples.least) / n),
+            df_between=np.where(is_same, n - 1.0, df),
+            shared=np.where(is_same, samples.images, samples.shared),
+            images=samples.images,
+        )  # fmt: skip
+
+    def __getitem__(self, place: int) -> "Estimate":
+        own = (getattr(self, name)[place] for name in ("between", "df_between", "shared", "images"))
+        return Estimate(float(self.mean[place]), self.n, int(self.num_images[place]), *map(float, own))
+
+    @cached_property
+    def _here(self) -> tuple[Floats, Floats]:
+        return _variance_of(self, self.between)
+
+    def ends(self, level: float) -> tuple[Floats, Floats]:
+        """As of one."""
+        from scipy.special import stdtrit
+
+        variance, df = self._here
+        half = stdtrit(df, 1 - level / 2) * np.sqrt(variance)
+        return self.mean - half, self.mean + half
+
+    def p_above(self) -> Floats:
+        """Of "the true mean is at most 0", one-sided."""
+        from scipy.special import stdtr
+
+        variance, df = self._here
+        sure = np.where(self.mean == 0, 0.5, (self.mean < 0).astype(np.float64))
+        t = np.divide(-self.mean, np.sqrt(variance), out=np.zeros_like(variance), where=variance > 0)
+        return np.where(variance > 0, stdtr(df, t), sure)
 
 
 @dataclass(frozen=True)
@@ -169,31 +270,14 @@ class Estimate:
 
     @staticmethod
     def of(sample: Sample, others: Spread | None = None) -> "Estimate":
-        """`others`: of the pool. The variance between repeats is the mean of the sample's own and the pool's, and never
-        below its own."""
-        n = sample.n
-        if n < 2:
-            return Estimate(sample.mean, n, sample.num_images)
-        if sample.is_identical:
-            return Estimate(sample.mean, n, sample.num_images, 0.0, n - 1.0, sample.images, sample.images)
-        own, df = sample.variance, n - 1.0
-        if others is not None:
-            own, df = max(own, (own + others.sd**2) / 2), min(max(others.df, n - 1.0), 2.0 * (n - 1))
-        between = max(own, sample.least) / n
-        return Estimate(sample.mean, n, sample.num_images, between, df, sample.shared, sample.images)
-
-    def _at(self, between: Floats) -> tuple[Floats, Floats]:
-        """Variance and degrees of freedom, had repeats scattered by that much."""
-        variance = np.maximum(between + self.shared, self.images)
-        # Satterthwaite's would square the share of `between`: with a noisy reference and 3 repeats, 11 % of suites
-        # without any effect then show one, instead of 4 %.
-        below = between * variance / self.df_between + self.images**2 / max(self.num_images - 1, 1)
-        certain = max(self.num_images, self.n) - 1.0
-        return variance, np.divide(variance**2, below, out=np.full_like(variance, certain), where=below > 0)
+        """`others`: of the pool."""
+        if sample.n < 2:
+            return Estimate(sample.mean, sample.n, sample.num_images)
+        return Estimates.of(sample.as_many, others)[0]
 
     @cached_property
     def _here(self) -> tuple[float, float]:
-        variance, df = self._at(np.array([self.between]))
+        variance, df = _variance_of(self, np.array([self.between]))
         return math.sqrt(variance[0]), float(df[0])
 
     @property
@@ -248,9 +332,10 @@ class Estimate:
             return math.nan
         own = self.n - 1.0  # degrees of freedom of the part that varies most
         middle = self.between / chdtri(own, 0.5)  # what was seen is as likely too small as too large
-        variance, df = self._at(np.asarray(middle * chdtri(own, (np.arange(SPREADS) + 0.5) / SPREADS), np.float64))
+        spreads = np.asarray(middle * chdtri(own, (np.arange(SPREADS) + 0.5) / SPREADS), np.float64)
+        variance, df = _variance_of(self, spreads)
         threshold = stdtrit(df, 1 - level / 2) * np.sqrt(variance)
-        error = math.sqrt(self._at(np.array([middle * own]))[0][0])
+        error = math.sqrt(_variance_of(self, np.array([middle * own]))[0][0])
         differences = np.linspace(0, float(threshold.max()) + 4 * error, 200)
         power = ndtr((differences[:, None] - threshold) / error).mean(axis=1)
         return float(np.interp(POWER, power, differences))
@@ -258,11 +343,10 @@ class Estimate:
     def repeats_needed(self, distance: float, level: float) -> float:
         """Repeats with which the interval at this level would reach no further than `distance`, were the spread and
         what the images owe as they seem; infinite where not even MANY would do."""
-        for n in range(2, MANY + 1):
-            variance = max(self.between * self.n / n, 0.0) + self.shared
-            if t_quantile(1 - level / 2, n - 1) * math.sqrt(variance) <= distance:
-                return n
-        return math.inf
+        repeats = np.arange(2, MANY + 1)
+        variance = np.maximum(self.between * self.n / repeats, 0.0) + self.shared
+        enough = np.flatnonzero(_quantiles(level) * np.sqrt(variance) <= distance)
+        return float(repeats[enough[0]]) if len(enough) else math.inf
 
     def images_needed(self, detectable: float) -> float:
         """Test images with which a true difference as large as this one would be detectable; infinite where no test set
@@ -273,3 +357,21 @@ class Estimate:
         bearable = (self.mean / reach) ** 2 - self.between
         from_images = self.error**2 - self.between
         return self.num_images * from_images / bearable if bearable > 0 else math.inf
+
+
+def _variance_of(one: Estimate | Estimates, between: Floats) -> tuple[Floats, Floats]:
+    """Of the mean, and its degrees of freedom, had repeats scattered by that much."""
+    variance = np.maximum(between + one.shared, one.images)
+    # Satterthwaite's would square the share of `between`: with a noisy reference and 3 repeats, 11 % of suites
+    # without any effect then show one, instead of 4 %.
+    below = between * variance / one.df_between + one.images**2 / np.maximum(one.num_images - 1, 1)
+    certain = np.broadcast_to(np.maximum(one.num_images, one.n) - 1.0, variance.shape)
+    return variance, np.divide(variance**2, below, out=certain.copy(), where=below > 0)
+
+
+@lru_cache(maxsize=64)
+def _quantiles(level: float) -> Floats:
+    """Of Student's t, two-sided, for 2, 3, ... MANY repeats."""
+    from scipy.special import stdtrit
+
+    return np.asarray(stdtrit(np.arange(1, MANY), 1 - level / 2), np.float64)

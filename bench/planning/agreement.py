@@ -61,12 +61,15 @@ def agreeing(plan: Plan, records: Mapping[str, Record]) -> dict[str, Record]:
 
 def _all_shared(plan: Plan, records: Mapping[str, Record]) -> dict[str, _Shared]:
     shared: dict[str, _Shared] = {}
+    keys: dict[int, str] = {}  # of data sets: many jobs have the same object
     for job in plan.jobs.values():
         data = weights = None  # what its records share is looked up once
         for record in _records_of(job, records):
             dataset_sha256, weights_sha256 = record.saw
             if dataset_sha256:
-                data = data or shared.setdefault(_data_key(job.spec.data), _Shared(job.spec.data.name))
+                ref = job.spec.data
+                key = keys.get(id(ref)) or keys.setdefault(id(ref), _data_key(ref))
+                data = data or shared.setdefault(key, _Shared(ref.name))
                 data.digests[record.key] = dataset_sha256
             if weights_sha256 and not (isinstance(job.spec, FitSpec) and job.spec.recipe.own_head):
                 weights = weights or _weights_of(job.spec.backbone, records, shared)

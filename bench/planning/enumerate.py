@@ -314,7 +314,7 @@ def _cell(suite: Suite, task: Task, pair: Pair, steps: int, jobs: dict[str, Job]
         seed=suite.seed,
         varied=strategy.varied,
     )
-    specs = [replace(one, backbone=backbone.ref(origin.weights))
+    specs = [one if origin.weights == origins[0].weights else replace(one, backbone=backbone.ref(origin.weights))
              for one, origin in zip(_repeats(suite, task, spec), origins, strict=True)]
     made = [_search_and_final(suite, (one, specs[0]), (origin.needs, origins[0].needs))
             for one, origin in zip(specs, origins, strict=True)]
@@ -347,7 +347,9 @@ def _cell(suite: Suite, task: Task, pair: Pair, steps: int, jobs: dict[str, Job]
 
 def _repeats(suite: Suite, task: Task, spec: FitSpec) -> list[FitSpec]:
     splits = task.splits or (None,) * suite.repeats
-    specs = [replace(spec, repeat=number, data=replace(spec.data, split=one)) for number, one in enumerate(splits)]
+    # Repeats that see the same data have the same object, whose digest is then computed once.
+    data = [spec.data if one == spec.data.split else replace(spec.data, split=one) for one in splits]
+    specs = [replace(spec, repeat=number, data=one) for number, one in enumerate(data)]
     if task.listed is None or spec.recipe.labels is not None:  # labels of a source are no target's
         return specs
     said = zip(specs, task.listed.repeats, task.listed.keys, strict=True)

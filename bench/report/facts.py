@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from bench.analysis.candidates import Place
 from bench.analysis.cells import Row, Task, records
 from bench.analysis.claims import Judged
 from bench.analysis.comparison import Scores
+from bench.analysis.efficiency import Multiple, multiples
 from bench.analysis.frame import SuiteResults
 from bench.analysis.headline import Findings
 from bench.analysis.pitfalls import Cost, pitfall_costs
@@ -73,11 +75,11 @@ class Facts:
     def standings(self) -> dict[Task, dict[str, Place]]:
         return self.findings.standings
 
-    @property
+    @cached_property
     def many_backbones(self) -> bool:
         return len(unique(row["backbone"] for row in self.summary)) > 1
 
-    @property
+    @cached_property
     def modalities(self) -> list[str]:
         return unique(row["modality"] for row in self.summary)
 
@@ -91,12 +93,17 @@ class Facts:
         """What the page calls one example: `image`, `text`, or `example` where it has several modalities."""
         return example_of(self.modalities)
 
-    @property
+    @cached_property
     def kinds(self) -> dict[str, str]:
         """What each data set holds, in the plural."""
         return {row["dataset"]: f"{MODALITIES[row['modality']].example}s" for row in self.summary}
 
-    @property
+    @cached_property
+    def worth(self) -> list[Multiple]:
+        """What labels are worth, in scratch's labels."""
+        return [one for rows in self.groups().values() for one in multiples(rows)]
+
+    @cached_property
     def metric(self) -> str:
         metrics = unique(row["metric"] for row in self.summary)
         return METRICS.get(metrics[0], metrics[0]) if len(metrics) == 1 else "score"

@@ -16,6 +16,7 @@ from bench.store.results import (
     FinalResult,
     FitAsked,
     PointAsked,
+    PointOf,
     PretrainAsked,
     PretrainResult,
     TrialResult,
@@ -23,6 +24,7 @@ from bench.store.results import (
 )
 
 F = TypeVar("F", bound=Fields)
+_ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 
 
 class Row(NamedTuple):
@@ -99,6 +101,10 @@ class Folded(Record):
         return PointAsked.model_validate(self.spec)
 
     @property
+    def place(self) -> PointOf:
+        return _made(PointOf, self.row.point)
+
+    @property
     def learned(self) -> PretrainAsked:
         return PretrainAsked.model_validate(self.spec)
 
@@ -127,7 +133,7 @@ def _made(part: type[F], text: str) -> F:
 
 
 def _text(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"), allow_nan=False)
+    return _ENCODER.encode(value)
 
 
 @lru_cache(maxsize=1024)

@@ -77,6 +77,11 @@ class Record:
         """Of a trial, or of a point that was not chosen."""
         return results.read(results.PointAsked, self.spec, "spec")
 
+    @property
+    def place(self) -> results.PointOf:
+        """The same, without what its search was asked."""
+        return self.point
+
     @cached_property
     def learned(self) -> results.PretrainAsked:
         """What a pretraining is of."""

@@ -1,7 +1,8 @@
 """What records hold, typed: the one place that knows their fields, so that a new number is one field here. The engine
 makes these values, `Fields.plain` writes them, `read` gets them back. What does not fit its type is no record.
 
-A field that was given no value is not in the file; one that was given None is, as null.
+A field that was given no value is not in the file; one that was given None is, as null. Empty lists and mappings come
+from a factory, as pydantic copies others, deeply, for each of a million records.
 """
 
 import base64
@@ -59,7 +60,7 @@ class AtPoint(Fields):
 
     lr: Rate | None = None
     weight_decay: Amount | None = None
-    options: dict[str, Any] = {}  # of the strategy, where these are searched too
+    options: dict[str, Any] = Field(default_factory=dict)  # of the strategy, where these are searched too
     penalty: Rate | None = None
 
     def check(self) -> None:
@@ -109,8 +110,8 @@ class TrialResult(Ran):
     num_validation: Count
     folds: list[Fold]
     steps: Count | None = None  # after which it left; closed forms take none
-    rungs: list[Rung] = []
-    ingredients: list[str] = []  # digests of what each fold learned, for a soup
+    rungs: list[Rung] = Field(default_factory=list)
+    ingredients: list[str] = Field(default_factory=list)  # digests of what each fold learned, for a soup
 
 
 class Known(Fields):
@@ -171,7 +172,8 @@ class Forecast(Fields):
     leep: Number | None = None  # by the classifier that the network was pretrained with, as the next
     nce: Number | None = None
     without_head: str = ""  # why these two are not there
-    seconds: dict[str, Amount] = {}  # here: of a pass over the examples, `features`, and of each score after it
+    # Here: of a pass over the examples, `features`, and of each score after it.
+    seconds: dict[str, Amount] = Field(default_factory=dict)
     error: str = ""
 
 
@@ -192,7 +194,7 @@ class SeenBefore(Fields):
     shift_in_train: Count = 0  # likewise of a further split
     in_two_classes: Count = 0  # images of the set that equal one with another label
     unlike_public: str = ""  # how the set differs from the public one of its name
-    overlap: list[SeenImages] = []  # one for each pretraining, the first one first
+    overlap: list[SeenImages] = Field(default_factory=list)  # one for each pretraining, the first one first
 
 
 class Unscored(Ran):
@@ -202,7 +204,7 @@ class Unscored(Ran):
     lr_edge: Edge = ""  # whether its rate is the lowest or the highest that was tried
     num_labels: Count | None = None
     enlivened: dict[str, Any] | None = None  # what was done to random weights that stay frozen
-    soup: list[Place] = []  # the trials in it
+    soup: list[Place] = Field(default_factory=list)  # the trials in it
     traceback: str = ""
 
 
@@ -250,7 +252,7 @@ class FinalResult(Unscored, SeenBefore):
     similarity: list[Number | None] | None = None
     projection: Projection | None = None  # of the last unit below the head, where similarity is told of repeat 0
     mix: list[Share | None] | None = None  # how much each unit below the head counts, where a classifier weighs them
-    rows: list[int] = []  # of an own head, by class of the data set
+    rows: list[int] = Field(default_factory=list)  # of an own head, by class of the data set
     num_rows: Count | None = None
     among: str = ""
     predictions: Sha256 | None = None  # digest of the file of what it said of each test example
@@ -303,8 +305,8 @@ class Measured(Fields):
 class EngineUse(Fields):
     """How the work was done; numbers do not depend on it, but for rounding."""
 
-    frozen: list[str] = []  # what became of parts that cannot change, by phase
-    forms: list[str] = []
+    frozen: list[str] = Field(default_factory=list)  # what became of parts that cannot change, by phase
+    forms: list[str] = Field(default_factory=list)
     replicas: Count | None = None  # networks that trained as one, itself included
     whole: str = ""  # why a network with frozen units runs whole
 
@@ -344,11 +346,11 @@ class Budget(Fields):
 
 
 class PhaseAsked(Fields):
-    rates: list[Number] = []
+    rates: list[Number] = Field(default_factory=list)
 
 
 class RecipeAsked(Fields):
-    phases: list[PhaseAsked] = []
+    phases: list[PhaseAsked] = Field(default_factory=list)
     labels: str | None = None
 
 
@@ -362,11 +364,13 @@ class FitAsked(Fields):
     deployed: dict[str, Any] | None = None
 
 
-class PointAsked(FitAsked):
-    """Of the spec of a trial, or of a point that was not chosen."""
-
+class PointOf(Fields):
     number: Place
     hyper: PointFields
+
+
+class PointAsked(FitAsked, PointOf):
+    """Of the spec of a trial, or of a point that was not chosen."""
 
 
 class PretrainAsked(Fields):
@@ -380,8 +384,8 @@ class Provenance(Fields):
     commit: str | None = None
     code: str | None = None
     dirty: Flag | None = None
-    libraries: dict[str, str | None] = {}
+    libraries: dict[str, str | None] = Field(default_factory=dict)
     platform: str | None = None
     processor: str | None = None
     device: str | None = None
-    stand_in: list[str] = []
+    stand_in: list[str] = Field(default_factory=list)

@@ -1,6 +1,5 @@
 """Records on disk: one file per attempt, under <root>/runs. Written by execute/, read by analysis/ through `scan`."""
 
-import gc
 import logging
 import re
 import secrets
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.errors import StoreError
+from bench.memory import no_collection
 from bench.store import atomic, coherence, encoding, index, locks
 from bench.store.index import Index
 from bench.store.record import Record
@@ -138,7 +138,7 @@ class Store:
         byte of every file is read, and held against its checksum."""
         records: dict[str, Record] = {}
         damaged: list[Damaged] = []
-        with _no_collection(), closing(Index(self.root / index.NAME)) as known:
+        with no_collection(), closing(Index(self.root / index.NAME)) as known:
             for one in self._all(known):
                 if isinstance(one, Record):
                     records[one.key] = one
@@ -219,18 +219,6 @@ class Store:
             logger.warning(line)
 
 
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Nothing of many records is garbage; looking for it takes half of the time that reading them takes."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
-
-
 def _check_key(key: str) -> None:
     if not _KEY.fullmatch(key):  # a key becomes a path
         raise ValueError(f"a key is 32 lower-case hex digits, got {key!r}")
@@ -245,7 +233,8 @@ def _drop(predictions: Path) -> None:
 def _listing(folder: Path) -> list[Path]:
     """What lies in a folder, in order; hidden files, temporary ones among them, are nobody's records."""
     try:
-        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+        seen = (path for path in folder.iterdir() if not path.name.startswith("."))
+        return sorted(seen, key=lambda path: path.name)  # ten times quicker than by paths
     except FileNotFoundError:
         return []
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from bench.analysis.comparison import average, estimates
+from bench.analysis.comparison import Contest, average, estimates
 from bench.analysis.variance import Column, Estimate, Sample, pool
 
 
@@ -35,8 +35,8 @@ def test_the_two_parts_are_those_of_an_analysis_of_variance() -> None:
     found = column(table).alone()
     assert found.variance == pytest.approx(ms_repeat / num)
     assert found.images == pytest.approx(ms_image / (n * num), rel=1e-5)
-    assert found.shared == pytest.approx((ms_image - ms_residual) / (n * num), rel=1e-5)
-    assert found.least == pytest.approx(ms_residual / num, rel=1e-4)
+    assert found.as_many.shared[0] == pytest.approx((ms_image - ms_residual) / (n * num), rel=1e-5)
+    assert found.as_many.least[0] == pytest.approx(ms_residual / num, rel=1e-4)
     whole = (ms_repeat + ms_image - ms_residual) / (n * num)
     assert Estimate.of(found).error ** 2 == pytest.approx(whole, rel=1e-5)
 
@@ -78,10 +78,10 @@ def test_splits_of_their_own_share_what_they_have_in_common() -> None:
     """The same four images twice are crossed; none in common leaves nothing shared."""
     bits = drawn(2, 4)
     crossed, same = column(bits).alone(), column(bits, [[3, 1, 0, 2], [3, 1, 0, 2]]).alone()
-    assert same.shared == pytest.approx(crossed.shared)
+    assert same.as_many.shared == pytest.approx(crossed.as_many.shared)
     apart = column(bits, [[0, 1, 2, 3], [4, 5, 6, 7]]).alone()
     assert apart.images == pytest.approx(apart.within / 2)  # of 8 images instead of 4
-    assert apart.shared == pytest.approx(0, abs=1e-9)
+    assert apart.as_many.shared == pytest.approx(0, abs=1e-9)
 
 
 def test_a_repeat_that_one_of_two_lacks_is_left_out() -> None:
@@ -94,7 +94,7 @@ def test_without_images_of_one_repeat_nothing_is_said_of_them() -> None:
     a = column(drawn(3, 10))
     b = Column(a.scores, {0: a.images[0]})
     assert a.minus(b).num_images == 0
-    assert a.minus(b).shared == 0
+    assert a.minus(b).as_many.shared == 0
 
 
 def sample(*values: float) -> Sample:
@@ -188,3 +188,22 @@ def test_averages_number_the_images_of_every_data_set_anew() -> None:
     both = average([("a", split), ("b", column(drawn(2, 4)))])
     assert both.which is not None
     assert [one.tolist() for one in both.which.values()] == [[0, 1, 2, 3, 6, 7, 8, 9], [2, 3, 4, 5, 6, 7, 8, 9]]
+
+
+@pytest.mark.parametrize("is_known", [True, False], ids=["images known", "scores alone"])
+def test_against_all_others_at_once_is_against_each(is_known: bool) -> None:
+    """One of them twice, so that a difference is 0 throughout; one lacks a repeat, which then counts for none."""
+    columns = [column(drawn(4, 30, seed) > 0) for seed in (0, 1, 2, 3, 1)]
+    if not is_known:
+        columns = [Column(one.scores, {}, step=1 / 30) for one in columns]
+    columns[3] = Column({r: columns[3].scores[r] for r in (0, 1, 3)}, columns[3].images, step=columns[3].step)
+    common = [Column({r: one.scores[r] for r in (0, 1, 3)}, one.images, step=one.step) for one in columns]
+    contest = Contest(columns)
+    for place, own in enumerate(common):
+        single = estimates({n: one.minus(own) for n, one in enumerate(common) if n != place})
+        found = contest.others_minus(place)
+        lows, highs = found.ends(0.01)
+        for at, one in enumerate(single.values()):
+            assert vars(found[at]) == pytest.approx({name: vars(one)[name] for name in vars(found[at])}, rel=1e-9)
+            assert (lows[at], highs[at]) == pytest.approx(one.ends(0.01), rel=1e-9)
+            assert found.p_above()[at] == pytest.approx(one.p_above(), rel=1e-9)

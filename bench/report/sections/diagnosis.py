@@ -88,11 +88,9 @@ def _table(facts: Facts, name: str, title: str, found: list[tuple[str, Row]]) ->
 
 def _unfit(facts: Facts) -> Table | None:
     """One row for each strategy that does not fit a backbone, however many cells that is."""
-    found = {
-        (row["backbone"], row["strategy"]): str(row["error"])
-        for row in records(facts.results.finals)
-        if row["status"] == OUT_OF_SCOPE
-    }
+    finals = facts.results.finals
+    unfit = records(finals[finals["status"] == OUT_OF_SCOPE])
+    found = {(row["backbone"], row["strategy"]): str(row["error"]) for row in unfit}
     if not found:
         return None
     columns = [Column(head, numeric=False) for head in ("Backbone", "Strategy", "Reason")]
@@ -106,7 +104,7 @@ def _absent(facts: Facts) -> list[tuple[str, Row]]:
     """Failures first, then what is missing."""
     results = facts.results
     frames = (("final", results.every_final), ("trial", results.every_trial), ("pretraining", results.pretrainings))
-    found = [(kind, row) for kind, frame in frames for row in records(frame) if row["status"] != "ok"]
+    found = [(kind, row) for kind, frame in frames for row in records(frame[frame["status"] != "ok"])]
     order = {"missing": 1}
     return sorted(found, key=lambda item: order.get(item[1]["status"], 0))
 

@@ -59,8 +59,10 @@ METHODS = (
 
 
 def forecasts_section(facts: Facts) -> Section | None:
-    found = forecasts(facts.results, facts.scores)
     is_asked = bool(facts.results.suite.get("records", {}).get("forecasts"))
+    if not is_asked and facts.results.finals["forecast"].isna().all():
+        return None
+    found = forecasts(facts.results, facts.scores)
     if not is_asked and found.num_without == found.num_asked:
         return None
     how = (

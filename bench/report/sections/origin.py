@@ -72,7 +72,7 @@ def data_section(facts: Facts) -> Section:
     how = "What the tasks are made of. Each data set meets the backbones that take what it holds, and no others."
     first: dict[str, Row] = {}
     backbones: dict[str, list[str]] = {}
-    for row in records(facts.results.finals):
+    for row in records(facts.results.finals.drop_duplicates(["dataset", "backbone"])):
         first.setdefault(row["dataset"], row)
         backbones.setdefault(row["dataset"], []).append(row["backbone"])
     columns = [Column("Dataset", numeric=False), Column("Holds", numeric=False), Column("Classes")]

@@ -229,7 +229,7 @@ CHANGES = {"image": _of_images, "text": _of_texts, "sound": _of_clips}
 def _inputs(facts: Facts) -> list[str]:
     """What networks see, for each modality; by data set or network where they do not see the same."""
     found: dict[str, dict[str, list[str]]] = {}
-    for row in records(facts.results.finals):
+    for row in records(facts.results.finals[["modality", "seen_as", "backbone"]].drop_duplicates()):
         where = found.setdefault(row["modality"], {}).setdefault(row["seen_as"], [])
         where += [row["backbone"]] if row["backbone"] not in where else []
     return [

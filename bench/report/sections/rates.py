@@ -22,6 +22,7 @@ from bench.report.view import (
     rate,
 )
 
+TASK = ["dataset", "budget", "backbone"]
 SHOWN, DRAWN = 12, 36  # drawings in sight, and at all: a page has an end
 
 
@@ -29,12 +30,14 @@ def rates_section(facts: Facts) -> Section | None:
     how = (
         "Flat curves: the rate hardly matters. A curve that still rises at an end was searched in too narrow a range."
     )
+    trials = facts.results.trials
+    trials = trials[~trials["status"].isin(("missing", OUT_OF_SCOPE))]
+    place = trials.groupby(TASK, sort=False).ngroup()  # of a trial's task
     tasks: dict[Task, list[Row]] = {}
-    for row in records(facts.results.trials):
-        if row["status"] not in ("missing", OUT_OF_SCOPE):
-            tasks.setdefault(task_of(row), []).append(row)
+    for row in records(trials[place < DRAWN]):
+        tasks.setdefault(task_of(row), []).append(row)
     panels, drawn = [], set()
-    for number, (task, rows) in enumerate(list(tasks.items())[:DRAWN]):
+    for number, (task, rows) in enumerate(tasks.items()):
         curves = [
             curve for curve in (_curve(rows, series) for series in facts.strategies.values()) if curve is not None
         ]
@@ -46,7 +49,7 @@ def rates_section(facts: Facts) -> Section | None:
     if not panels:
         return None
     legend = [look for name, look in facts.strategies.items() if name in drawn]
-    return Section("rates", "Learning rates", how, _rate_blocks(facts, panels, legend, len(tasks)))
+    return Section("rates", "Learning rates", how, _rate_blocks(facts, panels, legend, int(place.max()) + 1))
 
 
 def _rate_blocks(facts: Facts, panels: list[Panel], legend: list[Look], tasks: int) -> list[Block]:
@@ -82,7 +85,8 @@ def _rate_blocks(facts: Facts, panels: list[Panel], legend: list[Look], tasks: i
 
 def _options(facts: Facts) -> list[Block]:
     """What became of options that were searched too."""
-    rows = [row for row in records(facts.results.finals) if row["options"]]
+    finals = facts.results.finals
+    rows = records(finals[finals["options"] != ""])
     if not rows:
         return []
     backbone = ["Backbone"] if facts.many_backbones else []
@@ -100,8 +104,8 @@ def _options(facts: Facts) -> list[Block]:
 
 
 def _what_is_drawn(facts: Facts) -> str:
-    scored = facts.results.trials.dropna(subset=["first_step"])
-    moments = sorted({(int(row["first_step"]), int(row["full_steps"])) for row in records(scored)})
+    scored = facts.results.trials[["first_step", "full_steps"]].dropna(subset=["first_step"]).drop_duplicates()
+    moments = sorted((int(row["first_step"]), int(row["full_steps"])) for row in records(scored))
     if all(first == full for first, full in moments):
         return "Validation score in percent of every finished trial"
     when = "after {} of {} steps".format(*moments[0]) if len(moments) == 1 else "the first time trials were compared"

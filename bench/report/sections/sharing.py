@@ -19,7 +19,7 @@ METHOD = (
 def sharing_table(facts: Facts) -> Table | None:
     """None where nothing is known."""
     tasks: dict[tuple[str, str], Row] = {}
-    for row in records(facts.results.finals):
+    for row in records(facts.results.finals.drop_duplicates(["dataset", "budget"])):
         tasks.setdefault((row["dataset"], row["budget"]), row)
     n = int(facts.results.finals["repeat"].nunique())
     if n < 2 or all(math.isnan(row["label_overlap"]) for row in tasks.values()):

@@ -127,5 +127,5 @@ def _before_and_after(facts: Facts, one: Moved, number: int) -> Figure:
 
 
 def _silent(facts: Facts) -> str:
-    silent = num_silent(records(facts.results.finals))
+    silent = num_silent(records(facts.results.finals, ["status", "solved", "similarity"]))
     return f" Left out, because their records say nothing of it: {plural(silent, 'final')}." if silent else ""

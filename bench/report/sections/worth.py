@@ -3,7 +3,7 @@
 import math
 
 from bench.analysis.cells import records
-from bench.analysis.efficiency import AT_ONCE, NEVER, Multiple, multiples
+from bench.analysis.efficiency import AT_ONCE, NEVER, Multiple
 from bench.analysis.words import labels, listed, plural, shortened
 from bench.report.facts import Facts, name_cell
 from bench.report.view import ABSENT, Block, Column, Table, TableCell, Words
@@ -26,22 +26,17 @@ METHOD = (
 
 
 def worth_blocks(facts: Facts) -> list[Block]:
-    found = _found(facts)
-    if not found:
+    if not facts.worth:
         return []
-    return [Words(_sentences(facts, found), listed=True), _table(facts, found)]
+    return [Words(_sentences(facts, facts.worth), listed=True), _table(facts, facts.worth)]
 
 
 def worth_method(facts: Facts) -> list[str]:
     """For the protocol."""
-    if not _found(facts):
+    if not facts.worth:
         return []
     scratch = {row["labels_per_class"] for row in facts.summary if row["baseline"] and row["n"]}
     return [METHOD.format(budgets=listed([f"{one:g}" for one in sorted(scratch)], 6))]
-
-
-def _found(facts: Facts) -> list[Multiple]:
-    return [one for rows in facts.groups().values() for one in multiples(rows)]
 
 
 def _sentences(facts: Facts, found: list[Multiple]) -> list[str]:
