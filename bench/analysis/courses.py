@@ -15,7 +15,7 @@ class Course:
 
     scores: list[tuple[int, float]]  # steps and means
     n: int  # repeats
-    flops: float  # of one training, to its last step; NaN where records do not tell
+    flops: float  # of one training, up to the last of these steps; NaN where records do not tell
     seconds: float  # the same, as it ran here
 
     def against(self, total: float) -> list[tuple[float, float]]:
@@ -32,10 +32,10 @@ def mean_course(rows: Sequence[Row]) -> Course | None:
     if len(shared) < FEWEST:
         return None
     scores = [(step, sum(one[step] for one in courses) / len(courses)) for step in sorted(shared)]
-    return Course(scores, len(courses), _mean(finished, "flops"), _mean(finished, "seconds"))
+    return Course(scores, len(courses), *(_spent(finished, column, scores[-1][0]) for column in ("flops", "seconds")))
 
 
-def _mean(rows: Sequence[Row], column: str) -> float:
-    """NaN unless all of them have a number above 0."""
-    values = [row[column] for row in rows]
+def _spent(rows: Sequence[Row], column: str, last: int) -> float:
+    """Up to that step, a mean; some may have gone on. NaN unless all have a number above 0."""
+    values = [row[column] * last / row["curve"][-1][0] for row in rows]
     return sum(values) / len(values) if all(value > 0 for value in values) else math.nan

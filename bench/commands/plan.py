@@ -1,7 +1,7 @@
 """`bench plan`: what a run would do. Nothing is trained, downloaded or written."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from itertools import chain
 from typing import Any
 
@@ -13,7 +13,7 @@ from bench.execute.ahead import look_ahead, refuse_unfit, unfit_in_words
 from bench.execute.ingest import images_at_hand
 from bench.modalities import MODALITIES, example_of
 from bench.planning.exams import examine, refuse_overlaps, sentences
-from bench.planning.halving import rungs
+from bench.planning.halving import rung_shares, rungs
 from bench.planning.pitfalls import in_words
 from bench.planning.plan import Cell, Plan
 from bench.planning.precision import ASKED, FULL
@@ -39,7 +39,8 @@ def show_plan(plan: Plan, folders: Folders, json: bool) -> int:
     how = f"searched with {_search_in_words(plan)}, then trained {plural(suite.repeats, 'time')}"
     trains = _first_fit(plan).search.trials
     say(f"{summary['cells']} cells; each {how if trains else 'a checkpoint, scored as it came'}")
-    for line in [*_options_in_words(plan), *_steps_in_words(plan), *in_words(suite.pitfalls, plan.cells, plan.jobs)]:
+    for line in [*_options_in_words(plan), *_steps_in_words(plan, summary["equal_steps"]),
+                 *in_words(suite.pitfalls, plan.cells, plan.jobs)]:  # fmt: skip
         say(line)
     say(f"precision: {_precision_in_words(plan)}; {_augment_in_words(plan)}")
     say(f"{summary['trainings']} trainings in all, {summary['finished']} records are there, {left_in_words(summary)}")
@@ -58,6 +59,7 @@ def _search_in_words(plan: Plan) -> str:
     """`8 trials, halved after 44 and 133 of 200 steps (bracket, 3 folds; on the first task)`. Closed forms aside."""
     spec = _first_fit(plan)
     search, steps = spec.search, spec.training.steps
+    is_equal = plan.loaded.suite.training.flops is not None
     specs = [job.spec for job in plan.jobs.values() if isinstance(job.spec, FitSpec)]
     counts = {one.search.trials for one in specs if one.recipe.trains} or {search.trials}
     num = f"{min(counts)} to {max(counts)} trials" if len(counts) > 1 else plural(search.trials, "trial")
@@ -66,6 +68,9 @@ def _search_in_words(plan: Plan) -> str:
     if spec.recipe.labels == "source":
         scored = f"the source's test {_example(plan)}s"
     halved = f"halved after {_listed(compared)} of {steps} steps" if compared else f"each of {steps} steps"
+    if is_equal:  # each strategy has its own steps
+        shares = [f"{100 * share:.0f} %" for share in rung_shares(search.first_rung)] if compared else []
+        halved = f"halved after {_listed(shares)} of its steps" if shares else "each trained to its end"
     return f"{num}, {halved} ({search.sampler}, {scored}; on the first task)"
 
 
@@ -80,22 +85,26 @@ def _options_in_words(plan: Plan) -> list[str]:
     return list(found.values())
 
 
-def _steps_in_words(plan: Plan) -> list[str]:
-    """Where equal FLOPs decide about them."""
-    budget = plan.loaded.suite.training.flops
-    if budget is None:
-        return []
-    named = f"{budget:.3g} FLOPs" if isinstance(budget, float) else f"the FLOPs of {budget}"
-    found: dict[tuple[str, str], list[str]] = {}
-    for cell in plan.cells:
+def _equal_steps(plan: Plan, unfit: Collection[tuple[str, str]]) -> list[dict[str, Any]]:
+    """Steps of each strategy that is trained, where equal FLOPs decide about them. `unfit`: backbones and strategies
+    that do not go together."""
+    found: dict[tuple[str, str], dict[str, int]] = {}
+    for cell in plan.cells if plan.loaded.suite.training.flops is not None else ():
         spec = plan.jobs[cell.finals[0]].spec
-        if isinstance(spec, FitSpec) and spec.recipe.trains and not cell.pitfall:
-            found.setdefault((cell.task, cell.backbone), []).append(f"{cell.strategy} {spec.training.steps:,}")
-    return [f"steps for {named} (on {task}, {backbone}): {', '.join(steps)}"
-            for (task, backbone), steps in found.items()]
+        assert isinstance(spec, FitSpec)
+        if spec.recipe.trains and not cell.pitfall and (cell.backbone, cell.strategy) not in unfit:
+            found.setdefault((cell.task, cell.backbone), {})[cell.strategy] = spec.training.steps
+    return [{"task": task, "backbone": backbone, "steps": steps} for (task, backbone), steps in found.items()]
 
 
-def _listed(numbers: list[int]) -> str:
+def _steps_in_words(plan: Plan, equal: list[dict[str, Any]]) -> list[str]:
+    budget = plan.loaded.suite.training.flops
+    named = f"{budget:.3g} FLOPs" if isinstance(budget, float) else f"the FLOPs of {budget}"
+    return [f"steps for {named} (on {one['task']}, {one['backbone']}): "
+            + ", ".join(f"{strategy} {steps:,}" for strategy, steps in one["steps"].items()) for one in equal]
+
+
+def _listed(numbers: Sequence[int | str]) -> str:
     *first, last = map(str, numbers)
     return f"{', '.join(first)} and {last}" if first else last
 
@@ -190,7 +199,7 @@ def summarize(plan: Plan, folders: Folders) -> dict[str, Any]:
     time = time_left(progress)
     ahead = look_ahead(plan, roots.cache, timed=not time)
     refuse_unfit(plan, ahead)
-    fit = _first_fit(plan)
+    fit, equal = _first_fit(plan), _equal_steps(plan, ahead.strategies)
     return {
         "suite": plan.loaded.suite.name,
         "cells": len(plan.cells),
@@ -198,7 +207,8 @@ def summarize(plan: Plan, folders: Folders) -> dict[str, Any]:
         "finished": plan.num_trainings - num_left,
         "left": num_left,
         "jobs": dict(Counter(job.kind for job in plan.jobs.values())),
-        "rungs": rungs(fit.search, fit.training.steps),  # of the first task
+        "rungs": None if equal else rungs(fit.search, fit.training.steps),  # of the first task
+        "equal_steps": equal,
         "precision": " and ".join(_precisions(plan)),
         "views": _num_views(fit.training),
         "time_left": time or guessed(progress, ahead.seconds),

@@ -14,10 +14,7 @@ from bench.network.units import Network
 from bench.spec.job import Procedure
 from bench.spec.recipe import Learning, Recipe
 
-COUNTED = 2  # images; the work is proportional to them, and BatchNorm refuses a single one
-
-
-FlopCounts = dict[tuple[Learning, Any], int]  # of one network: by what learns and pipeline
+FlopCounts = dict[tuple[Learning, Any, int], int]  # of one network: by what learns, pipeline and examples
 
 
 def training_flops(network: Network, procedure: Procedure, batch_size: int, steps: int, known: FlopCounts) -> int:
@@ -28,62 +25,70 @@ def training_flops(network: Network, procedure: Procedure, batch_size: int, step
         end = min(planned, steps)
         if end <= start:
             break
-        total += example_flops(network, recipe, pipeline, number, known) * batch_size * (end - start)
+        total += phase_flops(network, recipe, pipeline, (number, batch_size), known) * (end - start)
     return round(total)
 
 
-def example_flops(network: Network, recipe: Recipe, pipeline: Any, phase: int, known: FlopCounts) -> float:
-    """What one example costs in a step. It does not change within a phase."""
-    counted = _apart_flops(network, recipe, pipeline, phase) or step_flops(
-        network, recipe.active(phase), pipeline, known
-    )
+def phase_flops(network: Network, recipe: Recipe, pipeline: Any, step: tuple[int, int], known: FlopCounts) -> float:
+    """Of one step. `step`: the number of its phase, and how many examples it sees. Counted with all of them: what an
+    adapter computes once in a step does not grow with the examples."""
+    phase, batch_size = step
+    counted = _apart_flops(network, recipe, pipeline, step)
+    if not counted:
+        counted = step_flops(network, recipe.active(phase), pipeline, batch_size, known)
     if recipe.penalty is not None and (passes := recipe.penalty.passes_in(phase)):
-        counted += round(passes * _pass_flops(network, pipeline))
-    return counted / COUNTED
+        counted += passes * _pass_flops(network, pipeline, batch_size)
+    return counted
 
 
-def step_flops(network: Network, active: Learning, pipeline: Any, known: FlopCounts) -> int:
-    """Of one step on `COUNTED` images. Counting copies the network, so it is done once for each kind of step."""
-    key = (active, pipeline)
+def step_flops(network: Network, active: Learning, pipeline: Any, batch_size: int, known: FlopCounts) -> float:
+    """Counting copies the network, so it is done once for each kind of step."""
+    size = _size(batch_size)
+    key = (active, pipeline, size)
     if key not in known:
-        known[key] = _count(network, active, pipeline)
-    return known[key]
+        known[key] = _count(network, active, pipeline, size)
+    return known[key] / size * batch_size
 
 
-def _apart_flops(network: Network, recipe: Recipe, pipeline: Any, phase: int) -> int:
-    """Of one step on `COUNTED` examples in a phase that learns without labels; 0: another phase."""
-    penalty = recipe.penalty
+def _size(batch_size: int) -> int:
+    """BatchNorm refuses a single example, so two are counted for one."""
+    return max(batch_size, 2)
+
+
+def _apart_flops(network: Network, recipe: Recipe, pipeline: Any, step: tuple[int, int]) -> float:
+    """Of one step in a phase that learns without labels; 0: another phase."""
+    penalty, (phase, batch_size) = recipe.penalty, step
     if penalty is None:
-        return 0
+        return 0.0
     twin = copy.deepcopy(network)
     twin.set_active(recipe.active(phase))
-    shadow = twin.module.to("meta")
+    shadow, size = twin.module.to("meta"), _size(batch_size)
     with FlopCounterMode(display=False) as counter:
-        loss = penalty.apart_on(twin, _blank(pipeline, shadow), phase)
+        loss = penalty.apart_on(twin, _blank(pipeline, shadow, size), phase)
         if loss is not None:
             loss.backward()  # type: ignore[no-untyped-call]
-    return int(counter.get_total_flops())
+    return int(counter.get_total_flops()) / size * batch_size
 
 
-def _pass_flops(network: Network, pipeline: Any) -> int:
-    """Of a forward pass of `COUNTED` images."""
-    shadow = copy.deepcopy(network.module).to("meta")
-    return forward_flops(shadow, (_blank(pipeline, shadow),))
+def _pass_flops(network: Network, pipeline: Any, batch_size: int) -> float:
+    """Of a forward pass."""
+    shadow, size = copy.deepcopy(network.module).to("meta"), _size(batch_size)
+    return forward_flops(shadow, (_blank(pipeline, shadow, size),)) / size * batch_size
 
 
-def _count(network: Network, active: Learning, pipeline: Any) -> int:
+def _count(network: Network, active: Learning, pipeline: Any, size: int) -> int:
     """On a copy: nothing is computed, and neither weights nor flags of the network move."""
     twin = copy.deepcopy(network)
     twin.set_active(active)
     shadow = twin.module.to("meta")
     with FlopCounterMode(display=False) as counter:
-        logits = shadow(_blank(pipeline, shadow))
-        F.cross_entropy(logits, torch.zeros(COUNTED, dtype=torch.int64, device="meta")).backward()  # type: ignore[no-untyped-call]
+        logits = shadow(_blank(pipeline, shadow, size))
+        F.cross_entropy(logits, torch.zeros(size, dtype=torch.int64, device="meta")).backward()  # type: ignore[no-untyped-call]
     return int(counter.get_total_flops())
 
 
-def _blank(pipeline: Any, shadow: nn.Module) -> torch.Tensor:
-    x = modalities.of(pipeline).handling().blank(pipeline, COUNTED, "meta")
+def _blank(pipeline: Any, shadow: nn.Module, size: int) -> torch.Tensor:
+    x = modalities.of(pipeline).handling().blank(pipeline, size, "meta")
     return x.to(next(shadow.parameters()).dtype) if x.is_floating_point() else x
 
 

@@ -10,6 +10,7 @@ from bench.keys import digest
 from bench.modalities import example_of
 from bench.planning import probe
 from bench.planning.claims import check_claims
+from bench.planning.equal_flops import EqualFlops, Pair
 from bench.planning.exams import refuse_same
 from bench.planning.networks import networks_of, stands_for_many
 from bench.planning.origins import origin_of
@@ -33,7 +34,6 @@ from bench.planning.settings import (
     training_of,
     undrawn,
 )
-from bench.planning.spending import Pair, Purse
 from bench.planning.study import check_reading, role_of
 from bench.planning.tasks import Task, tasks_of
 from bench.planning.weights import file_weights, hub_weights
@@ -74,8 +74,8 @@ def make_plan(
     every = list(_combinations(suite, tasks, recipes))
     _check_size(loaded, every)
     jobs = {job.key: job for backbone, _ in recipes for job in backbone.pretrainings}
-    purse = Purse(suite, ((task, pair) for task, pair, _ in every), cache)
-    cells = tuple(_cells(loaded, every, purse, jobs))
+    equal = EqualFlops(suite, ((task, pair, _num_learned(task, pair)) for task, pair, _ in every), cache)
+    cells = tuple(_cells(loaded, every, equal, jobs))
     refuse_same(loaded, cells)
     check_claims(loaded, cells)
     return Plan(
@@ -202,13 +202,15 @@ def _check_epochs(
     recipes: list[tuple[ResolvedBackbone, list[ResolvedStrategy]]],
     problems: Problems,
 ) -> None:
-    """Steps of an epoch follow from the number of examples, which has to be known."""
-    for task, (backbone, strategy), _ in _combinations(suite, tasks, recipes) if suite.training.epochs else ():
+    """Steps of an epoch, and what a step costs, follow from the number of examples, which has to be known."""
+    how = "epochs" if suite.training.epochs else "flops"
+    is_asked = suite.training.epochs or suite.training.flops is not None
+    for task, (backbone, strategy), _ in _combinations(suite, tasks, recipes) if is_asked else ():
         if strategy.recipe.labels == "source" and source_examples_of(backbone, task.dataset.facts) is None:
             example = example_of([backbone.facts.modality])
             text = (f"{strategy.label!r} learns {example}s of the source of {backbone.label!r} that show the "
                     f"classes of {task.dataset.label!r}, and how many there are is not known: give `steps` instead")
-            problems.add(("training", "epochs"), text)
+            problems.add(("training", how), text)
     problems.lines[:] = dict.fromkeys(problems.lines)  # budgets are alike
 
 
@@ -261,18 +263,23 @@ def _check_size(loaded: LoadedSuite, every: list[Combination]) -> None:
         ])
 
 
-def _cells(loaded: LoadedSuite, every: list[Combination], purse: Purse, jobs: dict[str, Job]) -> Iterator[Cell]:
+def _cells(loaded: LoadedSuite, every: list[Combination], equal: EqualFlops, jobs: dict[str, Job]) -> Iterator[Cell]:
     suite = loaded.suite
-    for task, (backbone, strategy), role in every:
-        source = strategy.recipe.labels is not None
-        num_learned = source_examples_of(backbone, task.dataset.facts) if source else task.num_labels
+    for task, pair, role in every:
         try:
-            steps = purse.steps(task, (backbone, strategy), num_learned or task.num_labels)
+            steps = equal.steps(task, pair, _num_learned(task, pair))
         except BenchError as error:
             raise SuiteError([loaded.problem(("training", "flops"), str(error))]) from error
-        cell = replace(_cell(suite, task, (backbone, strategy), steps, jobs), role=role)
+        cell = replace(_cell(suite, task, pair, steps, jobs), role=role)
         yield cell
-        yield from mistaken_cells(cell, suite.pitfalls, backbone.facts.has_batchnorm, jobs)
+        yield from mistaken_cells(cell, suite.pitfalls, pair[0].facts.has_batchnorm, jobs)
+
+
+def _num_learned(task: Task, pair: Pair) -> int:
+    """Examples that a strategy trains on: the labelled ones, or those of the source."""
+    backbone, strategy = pair
+    known = source_examples_of(backbone, task.dataset.facts) if strategy.recipe.labels is not None else None
+    return known or task.num_labels
 
 
 def _combinations(

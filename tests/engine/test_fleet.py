@@ -188,19 +188,36 @@ def test_workers_that_share_a_card_try_forms_out_anew(tmp_path):
     assert calibrate._name(toys.fit_spec(), one) != calibrate._name(toys.fit_spec(), two)
 
 
+def test_what_fails_alone_leaves_no_choice_and_no_other_arithmetic_reads_it(tmp_path, monkeypatch):
+    spec = toys.fit_spec(search=HALVING)
+
+    def seconds(teams, *_):
+        raise RuntimeError("out of something")
+
+    monkeypatch.setattr(calibrate, "_seconds", seconds)
+    said = []
+    context = toys.context(tmp_path, engine=Engine(), notice=said.append)
+    toys.everything(context, spec)
+    assert said[0] == "no fleet: RuntimeError: out of something"
+    assert not list(context.forms.glob("*.json"))
+    strict = dataclasses.replace(spec, training=dataclasses.replace(spec.training, deterministic=True))
+    assert calibrate._name(spec, context) != calibrate._name(strict, context)
+
+
 def test_what_is_found_quickest_is_kept_for_the_next_time(tmp_path, monkeypatch):
     spec = toys.fit_spec(search=HALVING)
     timed = []
 
     def seconds(teams, *_):
         timed.append([team.shape for team in teams])
-        teams[1].form = "vmap"
+        if len(teams) > 1:
+            teams[1].form = "vmap"
         return [0.5, 1.0]
 
     monkeypatch.setattr(calibrate, "_seconds", seconds)
     context = toys.context(tmp_path, engine=Engine())
     trials, _ = toys.everything(context, spec)
-    assert timed[0] == [(1, 1), (1, 16)]
+    assert timed[:2] == [[(1, 1)], [(1, 1), (1, 16)]]
     assert trials[0].cost["engine"]["replicas"] > 1  # 1/16 s for each against 0.5
     before = len(timed)
     other = toys.context(tmp_path, engine=Engine())

@@ -27,7 +27,7 @@ from bench.engine.train.optimize import Hyper, make_optimizer, set_rates
 from bench.engine.train.solo import Solo
 from bench.engine.train.stage import plain_stages
 from bench.network.build import build_network
-from bench.network.flops import COUNTED, step_flops
+from bench.network.flops import step_flops
 from bench.network.units import Network
 from bench.spec.job import Procedure
 from bench.spec.refs import BackboneRef, Pipeline, Training, Weights
@@ -94,7 +94,7 @@ def training(sizes: Sizes, folder: Path, is_pretend: bool) -> None:
         peak = torch.cuda.max_memory_allocated()
         theirs = plain_loop(network, procedure, images, sizes)
         speed = sizes.steps * batch / ours
-        work = step_flops(network, procedure.recipe.active(0), procedure.pipeline, {}) / COUNTED
+        work = step_flops(network, procedure.recipe.active(0), procedure.pipeline, batch, {}) / batch
         tell(f"{name}, {side} px, batch {batch}, bf16", speed, "images/s")
         tell(f"{name}: plain loop's time / engine's", theirs / ours, "x", ">= 1.0")
         tell(f"{name}: share of the chip's products", work * speed / rate)

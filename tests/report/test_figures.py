@@ -212,6 +212,11 @@ def test_courses_against_what_was_spent(made: SuiteResults) -> None:
     assert course is not None
     assert course.against(course.flops) == [(1.5e9, 0.2), (3e9, 0.4), (4.5e9, 0.5)]
     assert math.isnan(course.seconds)
+    longer = [rows[0], rows[1] | {"curve": (*rows[1]["curve"], (60, 0.6))}]  # its 6e9 are those of 60 steps
+    course = mean_course(longer)
+    assert course is not None
+    assert course.scores[-1] == (30, 0.5)
+    assert course.flops == (3e9 + 3e9) / 2
 
 
 def test_an_axis_without_numbers_is_not_offered(made: SuiteResults) -> None:

@@ -18,7 +18,7 @@ from bench.engine.train.loop import Outcome, train
 from bench.engine.train.optimize import Hyper
 from bench.execute.roots import Roots, forget_lost_weights
 from bench.keys import seed_for
-from bench.network.flops import COUNTED, step_flops, training_flops
+from bench.network.flops import step_flops, training_flops
 from bench.planning.enumerate import make_plan
 from bench.planning.settings import search_of, training_of
 from bench.spec.job import Job
@@ -337,7 +337,7 @@ def test_a_final_that_stops_early_costs_what_it_did():
     """Phase by phase: nothing after the stop is counted."""
     net = toys.network()
     recipe = build("lp_ft", net.num_units)
-    head, everything = (step_flops(net, recipe.active(phase), toys.PIPELINE, {}) * 8 // COUNTED for phase in (0, 1))
+    head, everything = (step_flops(net, recipe.active(phase), toys.PIPELINE, 8, {}) for phase in (0, 1))
     first = toys.phase_steps(recipe, 12)[0][2]
     assert 0 < head < everything
     for stop in (first - 1, first, first + 2, 12):

@@ -25,7 +25,7 @@ from bench.engine.train.optimize import Hyper
 from bench.engine.train.solo import Solo, Team
 from bench.engine.train.stage import Stage, Stages
 from bench.keys import digest
-from bench.network.flops import COUNTED, step_flops
+from bench.network.flops import step_flops
 from bench.network.units import Network
 from bench.spec.job import FitSpec
 from bench.store.remembered import find_out_once
@@ -36,7 +36,7 @@ FORMS: dict[str, Callable[[nn.Module, Inputs], Form | None]] = {
     "head": head_form,
     "vmap": vmap_form,
 }
-FORMAT = 5  # of the files that keep a choice
+FORMAT = 6  # of the files that keep a choice
 GAIN = 1.3  # a fleet must be so much faster for each replica to be worth its memory
 TIMED = 5  # steps of each, after one that warms up
 WIDTHS = {"cpu": (16,), "cuda": (8, 32)}  # replicas that are tried
@@ -94,8 +94,7 @@ def form_maker(examples: Callable[[Stage], Inputs]) -> MakeForm:
 
 def _work(spec: FitSpec, network: Network, context: Context) -> float:
     active = spec.recipe.active(len(spec.recipe.phases) - 1)
-    counted = step_flops(network, active, spec.pipeline, context.flops(network))
-    return counted / COUNTED * spec.training.batch_size
+    return step_flops(network, active, spec.pipeline, spec.training.batch_size, context.flops(network))
 
 
 def _fastest(spec: FitSpec, begin: Start, stages: Stages, images: Examples, context: Context) -> FleetChoice:
@@ -105,6 +104,7 @@ def _fastest(spec: FitSpec, begin: Start, stages: Stages, images: Examples, cont
     examples = tuple(value[0] for value in inputs)
     hyper = Hyper(spec.search.lr_low, spec.search.weight_decay)
     alone = Solo(begin.network, spec.procedure, hyper, begin.renew)
+    _seconds([alone], spec, stages, inputs)  # what fails alone says nothing of fleets: no choice is kept
     best, least = FleetChoice(), 1 / GAIN
 
     def of_a_fleet(width: int) -> tuple[float, str]:
@@ -123,7 +123,7 @@ def _fastest(spec: FitSpec, begin: Start, stages: Stages, images: Examples, cont
             break
         if share < least:
             best, least = FleetChoice(width, form), share
-    log.info("%s: %s; a step takes %.2g of what it takes alone", spec.backbone.name, best, least)
+    log.info("%s: %s", spec.backbone.name, f"{best}, a step takes {least:.2g} of one alone" if best.width > 1 else best)
     return best
 
 
@@ -155,5 +155,5 @@ def _name(spec: FitSpec, context: Context) -> str:
         torch.get_num_threads(), context.sharing, context.engine.partition,
         spec.backbone.name, spec.backbone.options, spec.data.num_classes, spec.pipeline,
         spec.recipe.touched(last), spec.recipe.active(last), spec.recipe.adapt,
-        spec.training.batch_size, spec.training.optimizer, spec.training.precision,
+        spec.training.batch_size, spec.training.optimizer, spec.training.precision, spec.training.deterministic,
     ])  # fmt: skip

@@ -144,6 +144,9 @@ class _Head:
 
 def vmap_form(module: nn.Module, examples: Inputs) -> Form | None:
     """Any network whose operations all have a batching rule. `examples`: a batch [B, ...] as the module takes it."""
+    is_low = torch.is_autocast_enabled(examples[0].device.type)
+    if is_low and any(isinstance(part, nn.MultiheadAttention) for part in module.modules()):
+        return None  # all of it is one function of torch's, inside of which `_Below` sees nothing to cast
     # Fused attention has no batching rule on a CPU.
     attention = (SDPBackend.MATH,) if examples[0].device.type == "cpu" else ()
     try:

@@ -27,7 +27,8 @@ AXES = {
     "FLOPs": " FLOPs are those of one training, as if nothing were computed once and shared, spread evenly over its "
              "steps.",
     "seconds": " Seconds are those of one training as it ran here, on a machine that may have been busy, without the "
-               "search and without features that others share, spread evenly over its steps.",
+               "search and without features that others share, spread evenly over its steps; trainings that run as one "
+               "share its seconds equally.",
 }  # fmt: skip
 SHORTER = (
     " A training that was planned to end earlier would have let its rate fall earlier, so what a line shows before its "

@@ -174,7 +174,12 @@ def _training(training: dict[str, Any], facts: Facts) -> list[str]:
         budget = f"the FLOPs that full fine-tuning spends in {budget}"
     elif equal:
         budget = f"{compact(equal)} FLOPs"
-    spent = [f"Steps that this comes to: {listed(_steps(facts), 99)}."] if equal and _steps(facts) else []
+    steps_here = _steps(facts) if equal else []
+    spent = [
+        f"Steps that this comes to where nothing stops early: {listed(steps_here, len(steps_here))}. What is longer by "
+        "design, as scratch_long, gets so many times the FLOPs; what is learned on the way, before the target, is not "
+        "counted."
+    ] if steps_here else []
     detail = [f"batch size {training['batch_size']}"] if "batch_size" in training else []
     optimizer = OPTIMIZERS.get(training.get("optimizer", ""), "")
     detail += [item for item in (optimizer, f"{training.get('schedule', 'constant')} schedule") if item]
@@ -191,11 +196,11 @@ def _training(training: dict[str, Any], facts: Facts) -> list[str]:
 
 
 def _steps(facts: Facts) -> list[str]:
-    """`lora 160 to 185`: of each strategy that trains, over tasks and backbones."""
+    """`lora 160 to 185`: the budget of each strategy that trains, over tasks and backbones."""
     found: dict[str, list[int]] = {}
-    for row in records(facts.results.finals):
-        if row["steps"] > 0 and not row["solved"]:
-            found.setdefault(row["strategy"], []).append(int(row["steps"]))
+    for row in records(facts.results.trials, ["strategy", "full_steps"]):
+        if row["full_steps"] > 0:
+            found.setdefault(row["strategy"], []).append(int(row["full_steps"]))
     return [f"{shortened(name)} {min(steps):,}" + (f" to {max(steps):,}" if max(steps) > min(steps) else "")
             for name, steps in found.items()]  # fmt: skip
 

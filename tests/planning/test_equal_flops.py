@@ -10,8 +10,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import bench
 from bench.errors import SuiteError
-from bench.network.build import build_network
-from bench.planning.spending import spent, steps_for
+from bench.network.build import adapted, build_network
+from bench.planning.equal_flops import spent, steps_for
 from bench.report.facts import Facts
 from bench.report.sections.protocol import protocol_section
 from bench.spec.recipe import Phase, Recipe
@@ -32,19 +32,16 @@ SUITE = {
 
 
 @settings(max_examples=100, deadline=None)
-@given(
-    st.lists(st.tuples(st.integers(1, 9), st.integers(1, 50)), min_size=1, max_size=4),
-    st.integers(20, 4_000), st.integers(1, 8),
-)  # fmt: skip
-def test_no_number_of_steps_comes_nearer(phases, steps, batch_size):
+@given(st.lists(st.tuples(st.integers(1, 9), st.integers(1, 50)), min_size=1, max_size=4), st.integers(20, 4_000))
+def test_no_number_of_steps_comes_nearer(phases, steps):
     shares = sum(share for share, _ in phases)
     recipe = Recipe(tuple(Phase(share / shares, (1.0,)) for share, _ in phases))
-    price = tuple(float(one) for _, one in phases)
-    budget = steps * max(price) * batch_size
-    found = steps_for(recipe, price, budget, batch_size)
-    far = {one: abs(spent(recipe, price, one, batch_size) - budget) for one in range(max(1, found - 100), found + 100)}
+    costs = tuple(float(one) for _, one in phases)
+    budget = steps * max(costs)
+    found = steps_for(recipe, costs, budget)
+    far = {one: abs(spent(recipe, costs, one) - budget) for one in range(max(1, found - 100), found + 100)}
     # Where phases end by rounding, one step more can cost less: by one of the dearest.
-    assert far[found] <= min(far.values()) + (max(price) * batch_size if len(phases) > 1 else 0)
+    assert far[found] <= min(far.values()) + (max(costs) if len(phases) > 1 else 0)
     if len(phases) == 1:
         assert found == steps
 
@@ -58,32 +55,46 @@ def steps(planned):
 
 
 def test_steps_against_a_plain_count(tmp_path):
-    """One training step of each by torch's counter, here, on a network that nothing of the engine has touched."""
+    """One step of each by torch's counter, computed here, on a network that nothing of the engine has touched."""
 
-    def cost(frozen):
-        spec = planned.jobs[planned.cells[0].finals[0]].spec
+    def cost(strategy, learns):
+        """`learns`: of a unit's number, a parameter's name and the names that were added."""
+        spec = planned.jobs[next(cell for cell in planned.cells if cell.strategy == strategy).finals[0]].spec
         network = build_network(spec.backbone, spec.data.num_classes, 0, spec.head)
-        for unit in range(frozen):
-            for parameter in network.parameters[unit].values():
-                parameter.requires_grad_(False)
+        if spec.recipe.adapt is not None:
+            network = adapted(network, spec.recipe.adapt, ("coarse", 0))
+        for unit, parameters in enumerate(network.parameters):
+            for name, parameter in parameters.items():
+                parameter.requires_grad_(learns(unit, name in network.added))
         with FlopCounterMode(display=False) as counter:
             side = spec.pipeline.image_size
-            network.module(torch.zeros(4, 3, side, side)).sum().backward()
+            network.module(torch.zeros(8, 3, side, side)).sum().backward()
         return counter.get_total_flops()
 
     planned = plan(tmp_path)
     found = steps(planned)
+    whole = cost("full_finetune", lambda unit, added: True)
+    head = cost("linear_probe", lambda unit, added: unit == 5)
     assert found["full_finetune"] == found["ridge_probe"] == 30
-    assert found["linear_probe"] == round(30 * cost(0) / cost(5))
-    assert found["freeze(upto=2)"] == round(30 * cost(0) / cost(2))
+    assert found["linear_probe"] == round(30 * whole / head)
+    assert found["freeze(upto=2)"] == round(30 * whole / cost("freeze(upto=2)", lambda unit, added: unit >= 2))
+    assert found["lora"] == round(30 * whole / cost("lora", lambda unit, added: unit == 5 or added))
     assert found["scratch_long(times=2.0)"] == 60
     assert found["linear_probe"] > found["freeze(upto=2)"] > 30
     asked = {**SUITE["training"], "flops": 3e9}
     del asked["steps"]
     by_number = steps(plan(tmp_path, training=asked))
-    # 6 x 4 labels, in batches of 8.
-    assert by_number["linear_probe"] == round(3e9 / (cost(5) * 2))
-    assert by_number["full_finetune"] == by_number["ridge_probe"] == round(3e9 / (cost(0) * 2))
+    assert by_number["linear_probe"] == round(3e9 / head)
+    assert by_number["full_finetune"] == round(3e9 / whole)
+
+
+def test_what_trains_nothing_or_does_not_fit_pays_nothing(tmp_path):
+    """A sum that pays for no step of theirs, and an objective for texts on a network for pictures."""
+    listed = ["full_finetune", "continued_pretraining", "vpt", "ridge_probe"]
+    found = steps(plan(tmp_path, strategies=listed))
+    assert found == {"full_finetune": 30, "continued_pretraining": 30, "vpt": 30, "ridge_probe": 30}
+    with_sum = {**SUITE["training"], "flops": 10.0, "steps": None}
+    assert steps(plan(tmp_path, strategies=["ridge_probe", "knn"], training=with_sum)) == {"ridge_probe": 3, "knn": 3}
 
 
 def test_all_that_trains_has_spent_the_same(launcher, tmp_path):  # noqa: F811
@@ -103,7 +114,7 @@ def test_all_that_trains_has_spent_the_same(launcher, tmp_path):  # noqa: F811
     page = protocol_section(Facts.of(bench.load("equal", results=tmp_path / "results").suite))
     words = " ".join(str(block) for block in page.blocks)
     assert "the FLOPs that full fine-tuning spends in 30 optimizer steps" in words
-    assert "Steps that this comes to: full_finetune 30," in words
+    assert "Steps that this comes to where nothing stops early: full_finetune 30," in words
 
 
 @pytest.mark.parametrize(
