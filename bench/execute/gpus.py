@@ -17,7 +17,6 @@ from pathlib import Path
 
 ASKING = Path(__file__).with_name("ask_cuda.py")
 PATIENCE = 60.0  # seconds; a driver that nobody uses wakes its cards first
-VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ def usable_gpus() -> Gpus:
 
 def driver_gpus() -> Gpus:
     """As the driver has them, whatever torch is built for."""
-    return _asked(os.environ.get(VISIBLE))
+    return _asked(os.environ.get("CUDA_VISIBLE_DEVICES"))
 
 
 def compute_capability() -> float | None:
@@ -70,9 +69,9 @@ def in_words(names: Sequence[str]) -> str:
 @lru_cache
 def _asked(visible: str | None) -> Gpus:
     """Once in a command: the answer may take the driver a second."""
-    environment = {name: value for name, value in os.environ.items() if name != VISIBLE}
+    environment = {name: value for name, value in os.environ.items() if name != "CUDA_VISIBLE_DEVICES"}
     if visible is not None:
-        environment[VISIBLE] = visible
+        environment["CUDA_VISIBLE_DEVICES"] = visible
     try:
         # Without site-packages: nothing of theirs is needed.
         done = subprocess.run([sys.executable, "-I", "-S", str(ASKING)], env=environment, capture_output=True,
@@ -84,6 +83,6 @@ def _asked(visible: str | None) -> Gpus:
         return Gpus(trouble=f"a CUDA driver is here, but no GPU works: {answer['error']}")
     if not answer["gpus"]:
         is_misnamed = answer["has_driver"] and visible is not None and visible.strip() not in ("", "-1")
-        return Gpus(trouble=f"{VISIBLE}={visible} names no GPU of this machine" if is_misnamed else "")
+        return Gpus(trouble=f"CUDA_VISIBLE_DEVICES={visible} names no GPU of this machine" if is_misnamed else "")
     capabilities = [major + minor / 10 for major, minor in (one["capability"] for one in answer["gpus"])]
     return Gpus(tuple(one["name"] for one in answer["gpus"]), min(capabilities))

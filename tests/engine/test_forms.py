@@ -209,6 +209,23 @@ def test_in_low_precision_all_products_are_low(network, form):
     assert seen.kinds == {torch.bfloat16}
 
 
+def test_attention_in_one_function_of_torchs_has_no_form_in_low_precision():
+    """Nobody could cast what it multiplies inside."""
+
+    class Attending(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.attention, self.head = nn.MultiheadAttention(8, 2, batch_first=True), nn.Linear(8, 3)
+
+        def forward(self, x):
+            return self.head(self.attention(x, x, x, need_weights=False)[0].mean(1))
+
+    module, x = Attending(), torch.randn(4, 5, 8)
+    assert FORMS["vmap"](module, (x,)) is not None
+    with arithmetic(x.device, "bf16"):
+        assert FORMS["vmap"](module, (x,)) is None
+
+
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
 @pytest.mark.parametrize("classes_inside", [True, False])
 def test_losses_are_torchs(smoothing, classes_inside):

@@ -50,7 +50,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch):
-    monkeypatch.delenv(gpus.VISIBLE, raising=False)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     gpus._asked.cache_clear()
     yield
     gpus._asked.cache_clear()
@@ -65,7 +65,7 @@ def driver(folder, monkeypatch):
         monkeypatch.setenv("FAKE_GPUS", str(num))
         monkeypatch.setenv("FAKE_CODE", str(code))
         if visible is not None:
-            monkeypatch.setenv(gpus.VISIBLE, visible)
+            monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
 
     return make
 
@@ -104,7 +104,7 @@ def test_without_a_driver_there_is_nothing_to_tell_of(monkeypatch, tmp_path):
     script = tmp_path / "asking.py"
     script.write_text(gpus.ASKING.read_text().replace(ask_cuda.LIBRARY, "libno-such-driver.so"))
     monkeypatch.setattr(gpus, "ASKING", script)
-    monkeypatch.setenv(gpus.VISIBLE, "0")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     assert driver_gpus() == Gpus()
 
 
