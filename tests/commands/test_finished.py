@@ -40,7 +40,7 @@ def test_plan_in_json(bench, ran):
     assert bench("plan", "small", "--json").json == {
         "suite": "small", "cells": 6, "trainings": 25, "finished": 25, "left": 0,
         "jobs": {"pretrain": 1, "search": 6, "final": 12}, "time_left": "nothing",
-        "rungs": [1, 2], "precision": "fp32", "views": 0, "notes": [],
+        "rungs": [1, 2], "equal_steps": [], "precision": "fp32", "views": 0, "notes": [],
     }  # fmt: skip
 
 

@@ -59,8 +59,9 @@ def test_two_samples_of_one_set_are_nowhere_apart():
         error = float(held_out_errors(rows, side, 2, fold, PENALTY).double().mean())
         mmd, spread = squared_mmd(rows[:60], rows[60:])
         told = Distance(num=60, folds=5, features=error, mmd=mmd, mmd_error=spread)
-        (pair,) = distances(pd.DataFrame([{"dataset": "near", "backbone": "small", "lesson": "source", "weights": "ab",
-                                           "status": "ok", "repeat": 0, "distance": told}])).pairs  # fmt: skip
+        row = {"dataset": "near", "budget": "5", "backbone": "small", "strategy": "linear_probe", "lesson": "source",
+               "weights": "ab", "status": "ok", "repeat": 0, "distance": told}  # fmt: skip
+        (pair,) = distances(pd.DataFrame([row])).pairs
         missed["distance"] += not pair.features.low <= 0 <= pair.features.high
         missed["mmd"] += not pair.mmd.low <= 0 <= pair.mmd.high
     assert missed["distance"] <= 10
