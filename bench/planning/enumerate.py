@@ -68,7 +68,8 @@ def make_plan(
     _check_masks(suite, shelf, problems)
     _check_epochs(suite, tasks, recipes, problems)
     if suite.training.flops is not None and suite.search.budget == "steps":
-        problems.add(("search", "budget"), "with equal FLOPs a step is worth another sum to each strategy; drop this")
+        text = "with `training.flops` a step costs each strategy another sum: equal steps are no equal budget"
+        problems.add(("search", "budget"), text)
     check_reading(suite, tasks, problems)
     refuse(problems)
     every = list(_combinations(suite, tasks, recipes))

@@ -114,7 +114,7 @@ def _costs(kinds: Mapping[str, Kind], kept: Path) -> dict[str, Costs]:
         if found[key] is None:
             asked.setdefault(digest(kind.backbone), {})[key] = kind
     for part in asked.values():  # each network's are kept before the next one's are counted
-        note(f"counting the FLOPs of trainings of {next(iter(part.values())).backbone.name}, {len(part)} of them; once")
+        note(f"counting the FLOPs of {next(iter(part.values())).backbone.name}, trained in {len(part)} ways; once")
         for key, costs in fork_server.ask("counting FLOPs", _count, part).items():
             found[key] = costs
             remember(kept / "flops" / f"{key}.json", costs)

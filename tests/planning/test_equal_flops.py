@@ -123,7 +123,7 @@ def test_all_that_trains_has_spent_the_same(launcher, tmp_path):  # noqa: F811
         ({"training": {"flops": 10.0}}, "10 FLOPs are less than half a step"),
         ({"training": {"flops": 1e25}}, "1e+25 FLOPs pay for over 1,000,000,000 steps"),
         ({"training": {"flops": 1e9, "steps": 3}}, "give either flops or steps"),
-        ({"search": {"budget": "steps"}}, "a step is worth another sum to each strategy"),
+        ({"search": {"budget": "steps"}}, "a step costs each strategy another sum"),
     ],
 )
 def test_budgets_that_make_no_sense_are_told(tmp_path, changes, told):

@@ -176,9 +176,9 @@ def _training(training: dict[str, Any], facts: Facts) -> list[str]:
         budget = f"{compact(equal)} FLOPs"
     steps_here = _steps(facts) if equal else []
     spent = [
-        f"Steps that this comes to where nothing stops early: {listed(steps_here, len(steps_here))}. What is longer by "
-        "design, as scratch_long, gets so many times the FLOPs; what is learned on the way, before the target, is not "
-        "counted."
+        f"Steps that this comes to where nothing stops early: {listed(steps_here, len(steps_here))}. A strategy that "
+        "is longer by design, such as scratch_long, gets as many times the FLOPs; what a strategy learns on the way to "
+        "the target is not counted."
     ] if steps_here else []
     detail = [f"batch size {training['batch_size']}"] if "batch_size" in training else []
     optimizer = OPTIMIZERS.get(training.get("optimizer", ""), "")
