@@ -8,7 +8,8 @@ from bench.commands.output import as_json, say, table, write
 from bench.commands.suites import check_readable
 from bench.errors import BenchError, StoreError
 from bench.store import Damaged, Record, Store
-from bench.store.store import DAMAGED, load, load_as
+from bench.store.reading import load, load_as
+from bench.store.store import DAMAGED
 
 SHORTEST = 4  # characters; fewer would rarely mean one record
 MANY = 10  # candidates that a message names

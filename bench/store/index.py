@@ -16,8 +16,8 @@ from urllib.parse import quote
 
 from bench.provenance import code_digest
 from bench.store import atomic, sealed
-from bench.store.folded import Folded, Row, fold
-from bench.store.record import Record
+from bench.store.folded import Folded, Row
+from bench.store.reading import Known, read_regular
 
 NAME = "index.sqlite"
 FEWEST = 1000  # records without a row that are worth a new file
@@ -32,11 +32,8 @@ TABLES = (
 )
 
 
-Known = tuple[Row, bytes]  # and the checksum of its file
-
-
 class Index:
-    """For one scan, whose files come in the order of their keys."""
+    """For one scan, which asks in the order of keys."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -48,19 +45,21 @@ class Index:
         self._writer: _Writer | None = None
         self._num_new = self._num_all = 0
 
-    def get(self, key: str, data: bytes) -> Folded | None:
-        """What the file of `key` says, where that is known of exactly these bytes."""
+    def get(self, key: str, path: str) -> Folded | None:
+        """What this file of `key` says, where that is known of exactly what it holds."""
         self._num_all += 1
         while self._row is not None and self._row[0].key < key:
             self._row = next(self._rows, None)
-        if self._row is None or self._row[0].key != key or sealed.checksum_of(data) != self._row[1]:
+        if self._row is None or self._row[0].key != key:
             return None
-        return Folded(self._row[0])
+        try:
+            is_known = sealed.checksum_of(read_regular(Path(path))) == self._row[1]
+        except (OSError, ValueError):
+            is_known = False
+        return Folded(self._row[0]) if is_known else None
 
-    def add(self, record: Record, data: bytes) -> Folded:
-        """A record that was read of these bytes, and checked."""
-        row, checksum = fold(record).row, sealed.checksum_of(data)
-        assert checksum is not None, "else it would not have been read"
+    def add(self, row: Row, checksum: bytes) -> Folded:
+        """Of a record that was read and checked."""
         row = row._replace(asked=self._once(row.asked), saw=self._once(row.saw), provenance=self._once(row.provenance))
         self._num_new += 1
         self._new.append((row, checksum))

@@ -18,7 +18,8 @@ from bench import metrics
 from bench.errors import StoreError
 from bench.spec.refs import Metric
 from bench.store import atomic
-from bench.store.store import Store, read_regular
+from bench.store.reading import read_regular
+from bench.store.store import Store
 
 BEGINNING = b"predictions 1\n"
 MOST = 1 << 28  # bytes of all columns: more than there are, and few enough to be unpacked by any machine

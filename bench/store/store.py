@@ -3,7 +3,6 @@
 import logging
 import re
 import secrets
-import stat
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -15,25 +14,14 @@ from bench.errors import StoreError
 from bench.memory import no_collection
 from bench.store import atomic, coherence, encoding, index, locks
 from bench.store.index import Index
+from bench.store.reading import KEY, Damaged, load, load_all, misnamed
 from bench.store.record import Record
 
 logger = logging.getLogger(__name__)
 
-_KEY = re.compile(r"[0-9a-f]{32}")  # what keys.digest gives
 DAMAGED = "damaged"
 UNNAMED_SECONDS = 3600.0  # between a final's predictions and its record lies a moment
 _PREDICTIONS = re.compile(r"[0-9a-f]{32}\.[0-9a-f]{64}\.predictions")
-
-
-@dataclass(frozen=True)
-class Damaged:
-    """Something under runs/ that is no readable record; it counts as absent."""
-
-    path: Path
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{self.path}: {self.reason}"
 
 
 @dataclass(frozen=True)
@@ -138,23 +126,36 @@ class Store:
         byte of every file is read, and held against its checksum."""
         records: dict[str, Record] = {}
         damaged: list[Damaged] = []
+        new: list[str] = []  # paths of records that the index does not know as they are
         with no_collection(), closing(Index(self.root / index.NAME)) as known:
-            for one in self._all(known):
-                if isinstance(one, Record):
-                    records[one.key] = one
-                elif one is not None:
-                    damaged.append(one)
+            for key, path in self._paths(damaged):
+                folded = known.get(key, path)
+                if folded is not None:
+                    records[key] = folded
+                else:
+                    new.append(path)
+            for path, found in zip(new, load_all(new), strict=True):
+                if isinstance(found, str):
+                    damaged.append(Damaged(Path(path), found))
+                elif found is not None:
+                    records[found[0].key] = known.add(*found)
             known.keep()
-        return records, damaged
+        return dict(sorted(records.items())), sorted(damaged, key=lambda one: one.path)
 
-    def _all(self, known: Index) -> Iterator[Record | Damaged | None]:
+    def _paths(self, damaged: list[Damaged]) -> Iterator[tuple[str, str]]:
+        """Keys and files of what may be records, in order."""
         for folder in self._folders():
             try:
-                paths = _listing(folder)
+                names = [path.name for path in _listing(folder)]
             except OSError as error:
-                yield Damaged(folder, f"cannot be read: {atomic.explain(error)}")
+                damaged.append(Damaged(folder, f"cannot be read: {atomic.explain(error)}"))
                 continue
-            yield from (load(path, known) for path in paths if not _PREDICTIONS.fullmatch(path.name))
+            for name in names:
+                why = misnamed(folder.name, name)
+                if not why:
+                    yield name[:32], f"{folder}/{name}"
+                elif not _PREDICTIONS.fullmatch(name):
+                    damaged.append(Damaged(folder / name, why))
 
     def scan_with(self, shared: "Store") -> Scanned:
         (records, damaged), (pretrained, damaged_shared) = self.scan(), shared.scan()
@@ -220,7 +221,7 @@ class Store:
 
 
 def _check_key(key: str) -> None:
-    if not _KEY.fullmatch(key):  # a key becomes a path
+    if not KEY.fullmatch(key):  # a key becomes a path
         raise ValueError(f"a key is 32 lower-case hex digits, got {key!r}")
 
 
@@ -237,40 +238,3 @@ def _listing(folder: Path) -> list[Path]:
         return sorted(seen, key=lambda path: path.name)  # ten times quicker than by paths
     except FileNotFoundError:
         return []
-
-
-def load(path: Path, known: Index | None = None) -> Record | Damaged | None:
-    """None where there is nothing. `known`: records that were read before, folded."""
-    key = path.stem
-    if path.suffix != ".json" or not _KEY.fullmatch(key):
-        return Damaged(path, "not the name of a record")
-    if path.parent.name != key[:2]:
-        return Damaged(path, f"in the wrong folder: belongs in {key[:2]}/")
-    return load_as(path, key, known)
-
-
-def load_as(path: Path, key: str, known: Index | None = None) -> Record | Damaged | None:
-    """Whatever its name is."""
-    try:
-        data = read_regular(path)
-        if known is not None and (folded := known.get(key, data)) is not None:
-            return folded
-        record = encoding.decode(data, key)
-        coherence.check(record)
-        return record if known is None else known.add(record, data)
-    except FileNotFoundError:  # vanished since it was listed, or never there
-        return Damaged(path, "a link to nothing") if path.is_symlink() else None
-    except OSError as error:
-        return Damaged(path, f"cannot be read: {atomic.explain(error)}")
-    except ValueError as error:
-        return Damaged(path, str(error))
-
-
-def read_regular(path: Path, most: int | None = None) -> bytes:
-    """`most`: bytes that such a file can have."""
-    about = path.stat()
-    if not stat.S_ISREG(about.st_mode):  # opening a pipe would wait for its other end
-        raise ValueError("not a file")
-    if most is not None and about.st_size > most:
-        raise ValueError(f"{about.st_size} bytes, more than the {most} that it can have")
-    return path.read_bytes()

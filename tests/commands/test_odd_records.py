@@ -23,8 +23,8 @@ from bench.report import render
 from bench.report.facts import Facts
 from bench.spec.job import Job
 from bench.store import Damaged, Record
+from bench.store.reading import load
 from bench.store.results import Unscored
-from bench.store.store import load
 from tests.commands.fabricate import fabricate
 from tests.conftest import put_in_place
 from tests.made_up import sealed_text

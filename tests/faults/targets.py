@@ -26,7 +26,7 @@ from bench.execute.roots import Roots
 from bench.gate import baseline
 from bench.store import Record, Store, encoding
 from bench.store.predictions import Claims, Predictions, pack, unpack
-from bench.store.store import Damaged, load
+from bench.store.reading import Damaged, load
 from bench.suite.load import load_suite
 from tests.commands.fabricate import record_of
 from tests.faults.mutate import VALUES, damaged, odd

@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import sys
 
 import pytest
 
@@ -9,7 +10,7 @@ from bench.analysis.join import collect
 from bench.commands.progress import read_progress
 from bench.commands.status import summarize
 from bench.report import render
-from bench.store import coherence, index
+from bench.store import coherence, index, reading
 from bench.store.folded import fold
 from bench.store.record import READ
 from tests import made_up
@@ -125,6 +126,24 @@ def test_few_records_have_none(store, monkeypatch):
         store.write(final(key))
     store.scan()
     assert not path_of(store).exists()
+
+
+@pytest.mark.parametrize("python", [sys.executable, "/bin/false"])
+def test_very_many_files_are_read_by_several_processes(store, monkeypatch, python):
+    """The same, be they there or not."""
+    for key in (KEY, NEIGHBOUR, FAR):
+        store.write(final(key))
+    store.path(NEIGHBOUR).write_bytes(b"torn")
+    wanted = store.scan()
+    path_of(store).unlink()
+    asked, run = [], reading.subprocess.run
+    monkeypatch.setattr(reading, "MANY", 2)
+    monkeypatch.setattr(reading, "num_cores", lambda: 3)
+    monkeypatch.setattr(reading.sys, "executable", python)
+    monkeypatch.setattr(reading.subprocess, "run", lambda *a, **k: (asked.append(found := run(*a, **k)), found)[1])
+    assert store.scan() == wanted
+    assert [one.returncode for one in asked] == [python == "/bin/false"] * 2
+    assert [one.reason.partition(":")[0] for one in wanted[1]] == ["torn or not JSON"]
 
 
 @pytest.mark.parametrize("record", [

@@ -7,7 +7,7 @@ import pytest
 from bench.store import Damaged, coherence
 from bench.store.encoding import encode
 from bench.store.folded import fold
-from bench.store.store import load
+from bench.store.reading import load
 from tests import made_up
 from tests.made_up import HYPER, result_of
 from tests.store.finals import FAR, KEY, final

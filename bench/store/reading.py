@@ -1,0 +1,110 @@
+"""Files under runs/ -> records: one, whole, or very many, folded."""
+
+import math
+import os
+import pickle
+import re
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.provenance import num_cores
+from bench.store import atomic, coherence, encoding, sealed
+from bench.store.folded import Row, fold
+from bench.store.record import Record
+
+KEY = re.compile(r"[0-9a-f]{32}")  # what keys.digest gives
+NAME = re.compile(r"[0-9a-f]{32}\.json")
+MANY = 4000  # files that are worth a second process, which takes half a second to start
+
+Known = tuple[Row, bytes]  # a record that was checked, and the checksum of its file
+
+
+@dataclass(frozen=True)
+class Damaged:
+    """Something under runs/ that is no readable record; it counts as absent."""
+
+    path: Path
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"
+
+
+def misnamed(folder: str, name: str) -> str:
+    """Why what is called so is no record, wherever it lies; "" where it may be one."""
+    if not NAME.fullmatch(name):
+        return "not the name of a record"
+    return "" if folder == name[:2] else f"in the wrong folder: belongs in {name[:2]}/"
+
+
+def load(path: Path) -> Record | Damaged | None:
+    """None where there is nothing."""
+    why = misnamed(path.parent.name, path.name)
+    return Damaged(path, why) if why else load_as(path, path.stem)
+
+
+def load_as(path: Path, key: str) -> Record | Damaged | None:
+    """Whatever its name is."""
+    found = _checked(path, key)
+    return Damaged(path, found) if isinstance(found, str) else found[0] if found is not None else None
+
+
+def _checked(path: Path, key: str) -> tuple[Record, bytes] | str | None:
+    """With the checksum of its file; or why it is none."""
+    try:
+        data = read_regular(path)
+        record = encoding.decode(data, key)
+        coherence.check(record)
+    except FileNotFoundError:  # vanished since it was listed, or never there
+        return "a link to nothing" if path.is_symlink() else None
+    except OSError as error:
+        return f"cannot be read: {atomic.explain(error)}"
+    except ValueError as error:
+        return str(error)
+    checksum = sealed.checksum_of(data)
+    assert checksum is not None, "else it would not have been read"
+    return record, checksum
+
+
+def load_all(paths: Sequence[str]) -> Iterator[Known | str | None]:
+    """As `load`, folded; of the damaged ones the reasons, in their order: by all cores where there are very many."""
+    parts = [paths]
+    if len(paths) >= MANY:
+        each = math.ceil(len(paths) / min(num_cores(), 2 * len(paths) // MANY))
+        parts = [paths[first : first + each] for first in range(0, len(paths), each)]
+    with ThreadPoolExecutor(len(parts)) as pool:
+        others = [pool.submit(_load_elsewhere, part) for part in parts[1:]]
+        yield from map(load_folded, parts[0])
+        for part, other in zip(parts[1:], others, strict=True):
+            yield from other.result() or map(load_folded, part)
+
+
+def _load_elsewhere(paths: Sequence[str]) -> list[Known | str | None]:
+    """In a process of its own. Not by `multiprocessing`, which runs the script again of somebody who reads results in
+    one. Nothing where it came to no end."""
+    found = subprocess.run(
+        [sys.executable, "-m", "bench.store.load_files"], input=pickle.dumps(paths), check=False,
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )  # fmt: skip
+    answer: list[Known | str | None] = pickle.loads(found.stdout) if found.returncode == 0 else []
+    return answer
+
+
+def load_folded(path: str) -> Known | str | None:
+    found = _checked(Path(path), Path(path).stem)
+    return (fold(found[0]).row, found[1]) if isinstance(found, tuple) else found
+
+
+def read_regular(path: Path, most: int | None = None) -> bytes:
+    """`most`: bytes that such a file can have."""
+    about = path.stat()
+    if not stat.S_ISREG(about.st_mode):  # opening a pipe would wait for its other end
+        raise ValueError("not a file")
+    if most is not None and about.st_size > most:
+        raise ValueError(f"{about.st_size} bytes, more than the {most} that it can have")
+    return path.read_bytes()
