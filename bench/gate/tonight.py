@@ -14,7 +14,7 @@ from bench.gate.verdict import CellName
 from bench.keys import digest
 from bench.planning.agreement import agreeing
 from bench.planning.plan import Cell, Plan
-from bench.store.record import Record
+from bench.store.record import Record, provenances
 
 UNFIT = "not_applicable"
 
@@ -73,13 +73,16 @@ class Tonight:
 def tonight_of(plan: Plan, records: Mapping[str, Record]) -> Tonight:
     """`records`: by key, those of the suite and of the pretrainings that it shares."""
     records = agreeing(plan, records)
-    used = [records[key] for job in plan.jobs.values() for key in job.record_keys if key in records]
-    told = [*plan.loaded.stand_ins, *(str(one) for r in used for one in r.provenance.get("stand_in", ()))]
+    made = provenances(records[key] for job in plan.jobs.values() for key in job.record_keys if key in records)
+    origins: Counter[MadeBy] = Counter()
+    for provenance, count in made:
+        origins[MadeBy.of(provenance)] += count
+    told = [*plan.loaded.stand_ins, *(str(one) for provenance, _ in made for one in provenance.get("stand_in", ()))]
     return Tonight(
         suite=plan.loaded.suite.name,
         repeats=plan.loaded.suite.repeats,
         cells=tuple(_cell(plan, cell, records) for cell in plan.cells if not cell.pitfall),
-        origins=_commonest(MadeBy.of(record.provenance) for record in used),
+        origins=tuple(one for one, _ in origins.most_common()),
         stand_ins=tuple(dict.fromkeys(told)),
     )
 

@@ -4,7 +4,6 @@ from pathlib import Path
 
 from bench.analysis.frame import SuiteResults
 from bench.gate.verdict import GateResult
-from bench.memory import no_collection
 from bench.report.facts import Facts
 from bench.report.files import write_figures
 from bench.report.fill import fill
@@ -71,7 +70,6 @@ BETWEEN_STRATEGIES = (
 )  # fmt: skip
 
 
-@no_collection()
 def build(results: SuiteResults, gate: GateResult | None = None, figures: Path | None = None) -> str:
     """With a gate's result, what it found comes first. `figures`: a folder that gets each figure as files."""
     facts = Facts.of(results)

@@ -68,6 +68,10 @@ class Folded(Record):
         return _read(self.row.provenance)
 
     @property
+    def made_by(self) -> str:
+        return self.row.provenance
+
+    @property
     def saw(self) -> tuple[str, str]:
         dataset, weights = _parsed(self.row.saw)
         return dataset, weights

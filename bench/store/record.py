@@ -6,6 +6,9 @@ them all before it gives a record away.
 """
 
 import dataclasses
+import json
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, Protocol
@@ -93,6 +96,11 @@ class Record:
         return "rate_factor" in self.spec
 
     @property
+    def made_by(self) -> str:
+        """Its provenance, as JSON."""
+        return json.dumps(self.provenance, sort_keys=True, separators=(",", ":"))
+
+    @property
     def saw(self) -> tuple[str, str]:
         """Digests of the data set and of the weights that it began with; "" where it does not say."""
         trained = self.pretraining if self.kind == "pretrain" else self.trial if self.kind == "trial" else None
@@ -121,6 +129,12 @@ class Record:
 # By kind, the properties that are asked of a record.
 READ = {"pretrain": ("learned", "pretraining"), "trial": ("point", "trial"), "final": ("asked", "unscored"),
         "unchosen": ("point", "unscored")}  # fmt: skip
+
+
+def provenances(records: Iterable[Record]) -> list[tuple[dict[str, Any], int]]:
+    """The distinct ones, with how many records each has made: the most first."""
+    counts = Counter(record.made_by for record in records)
+    return [(json.loads(text), count) for text, count in sorted(counts.items(), key=lambda one: (-one[1], one[0]))]
 
 
 class Ended(Protocol):

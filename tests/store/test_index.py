@@ -159,7 +159,7 @@ def test_a_folded_record_says_what_the_whole_one_says(store, record):
     store.write(record)
     for _ in range(2):  # as read of the file, and of its row
         folded = store.scan()[0][record.key]
-        for name in ("key", "kind", "status", "error", "result", "cost", "provenance", "saw", "is_too_fast",
+        for name in ("key", "kind", "status", "error", "result", "cost", "provenance", "made_by", "saw", "is_too_fast",
                      "left_early", "spent", *READ[record.kind]):  # fmt: skip
             assert getattr(folded, name) == getattr(record, name), name
 

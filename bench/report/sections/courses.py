@@ -4,10 +4,11 @@ import math
 
 from bench.analysis.cells import Row, Task, cells, task_of
 from bench.analysis.courses import Course, mean_course
-from bench.analysis.words import labels, plural
+from bench.analysis.words import labels
 from bench.report.facts import Facts
 from bench.report.figures.courses import courses_panel
 from bench.report.figures.lines import LinePoint
+from bench.report.sections.gallery import first_of
 from bench.report.sections.learning import point
 from bench.report.view import Figure, Look, Panel, Section, Switch
 
@@ -64,8 +65,7 @@ def _figure(facts: Facts, found: dict[Task, list[Drawn]], axis: str) -> Figure:
         picture = courses_panel(lines, f"courses{list(AXES).index(axis)}-{number}", axis, axis != "training steps")
         panels.append(Panel(facts.named(task[0]), detail, picture))
     caption = CAPTION.format(metric=facts.metric) + AXES[axis] + (SHORTER if AXES[axis] else "")
-    if len(found) > DRAWN:
-        caption += f" The first {DRAWN} of {plural(len(found), 'task')} are drawn."
+    caption += first_of(len(found), DRAWN)
     return Figure(panels, [look for name, look in facts.strategies.items() if name in present], caption)
 
 

@@ -12,12 +12,12 @@ from bench.analysis.words import in_points, labels, plural, plus_minus, shortene
 from bench.report.facts import Facts, name_cell, unique
 from bench.report.figures.depths import Depths, depths_panel
 from bench.report.palette import SHAPES
+from bench.report.sections.gallery import DRAWN, gallery
 from bench.report.sections.learning import point
 from bench.report.view import (
     ABSENT,
     Block,
     Column,
-    Figure,
     Look,
     Panel,
     Section,
@@ -60,8 +60,8 @@ def depth_section(facts: Facts) -> Section | None:
     if facts.studies:  # these have a section of their own
         return None
     looks = _looks(facts)
-    figure = _figure(facts, looks)
-    if figure is None:
+    blocks = _figures(facts, looks)
+    if not blocks:
         return None
     how = (
         "From left (everything trains) to right (only the head trains): where a line falls, freezing costs. A unit is "
@@ -71,7 +71,6 @@ def depth_section(facts: Facts) -> Section | None:
     if is_kept:
         how += " Where the rest starts afresh, less of the pretraining is kept the further left one looks."
     found = profiles(facts.results.finals, facts.scores)
-    blocks: list[Block] = [figure]
     if found:
         blocks += [Words(told, listed=True)] if (told := _sentences(found, facts)) else []
         blocks.append(_differences(found, facts))
@@ -79,18 +78,19 @@ def depth_section(facts: Facts) -> Section | None:
     return Section("depth", "Depth" if is_kept else "Frozen depth", how, blocks)
 
 
-def _figure(facts: Facts, looks: dict[tuple[str, Line], Look]) -> Figure | None:
-    panels, used = [], set()
+def _figures(facts: Facts, looks: dict[tuple[str, Line], Look]) -> list[Block]:
     what = "frozen or kept" if _has_kept(line for _, line in looks) else "frozen"
-    for number, ((dataset, backbone), rows) in enumerate(facts.groups().items()):
-        lines = [line for budget in facts.budgets for line in _depths(looks, budget, rows)]
-        if lines:
-            used |= {line.series for line in lines}
-            picture = depths_panel(lines, int(rows[0]["num_units"]), f"depth{number}", what)
-            about = facts.about(dataset, backbone=backbone)
-            panels.append(Panel(facts.named(dataset), facts.which(backbone), picture, about))
-    if not panels:
-        return None
+    found = {of: lines for of, rows in facts.groups().items()
+             if (lines := [line for budget in facts.budgets for line in _depths(looks, budget, rows)])}  # fmt: skip
+    if not found:
+        return []
+    panels, used = [], set()
+    for number, ((dataset, backbone), lines) in enumerate(list(found.items())[:DRAWN]):
+        used |= {line.series for line in lines}
+        num_units = int(facts.groups()[dataset, backbone][0]["num_units"])
+        picture = depths_panel(lines, num_units, f"depth{number}", what)
+        about = facts.about(dataset, backbone=backbone)
+        panels.append(Panel(facts.named(dataset), facts.which(backbone), picture, about))
     baseline = any(series.hollow for series in facts.strategies.values())
     caption = (
         f"Test {facts.metric} in percent, mean over the finished repeats (n in the tables above); whiskers are 95 % "
@@ -98,7 +98,8 @@ def _figure(facts: Facts, looks: dict[tuple[str, Line], Look]) -> Figure | None:
         + (" Dashed: from scratch at the same budget." if baseline else "")
         + (" Level and dotted: full fine-tuning." if what != "frozen" else "")
     )
-    return Figure(panels, [series for series in looks.values() if series in used], caption)
+    legend = [series for series in looks.values() if series in used]
+    return gallery(panels, len(found), legend, caption, what="panel")
 
 
 def _looks(facts: Facts) -> dict[tuple[str, Line], Look]:

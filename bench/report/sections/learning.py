@@ -7,8 +7,9 @@ from bench.analysis.words import labels
 from bench.report.facts import Facts
 from bench.report.figures.budgets import budgets_panel
 from bench.report.figures.lines import LinePoint, tell
+from bench.report.sections.gallery import DRAWN, gallery
 from bench.report.sections.worth import worth_blocks
-from bench.report.view import Figure, Look, Panel, Section, percent
+from bench.report.view import Look, Panel, Section, percent
 
 
 def point(row: Row, x: float) -> LinePoint:
@@ -19,21 +20,14 @@ def point(row: Row, x: float) -> LinePoint:
 
 def labels_section(facts: Facts) -> Section | None:
     how = "Above the dashed line from scratch, a strategy gains from transfer. Labels grow to the right."
-    panels = []
-    for number, ((dataset, backbone), rows) in enumerate(facts.groups().items()):
-        lines: list[tuple[Look, list[LinePoint]]] = []
-        for name, series in facts.strategies.items():
-            mine = [row for row in rows if row["strategy"] == name and row["n"] and row["labels_per_class"] > 0]
-            points = [point(row, row["labels_per_class"]) for row in mine]
-            if points:
-                lines.append((series, points))
-        if lines:
-            panels.append(
-                Panel(facts.named(dataset), facts.which(backbone), budgets_panel(lines, f"labels{number}"),
-                      facts.about(dataset, backbone=backbone))  # fmt: skip
-            )
-    if not panels:
+    drawn = [(task, lines) for task, rows in facts.groups().items() if (lines := _lines(facts, rows))]
+    if not drawn:
         return None
+    panels = [
+        Panel(facts.named(dataset), facts.which(backbone), budgets_panel(lines, f"labels{number}"),
+              facts.about(dataset, backbone=backbone))
+        for number, ((dataset, backbone), lines) in enumerate(drawn[:DRAWN])
+    ]  # fmt: skip
     caption = (
         f"Test {facts.metric} in percent, mean over the finished repeats (n in the tables above); whiskers are 95 % "
         "intervals. Each drawing has its own y axis."
@@ -42,5 +36,16 @@ def labels_section(facts: Facts) -> Section | None:
         "The x axis is logarithmic; strategies stand side by side at each budget only to be seen. The y axis need not "
         "start at 0; very long whiskers are cut at its edge."
     )
-    figure = Figure(panels, list(facts.strategies.values()), caption, wide=True, method=method)
-    return Section("labels", "Score against labels", how, [figure, *worth_blocks(facts)])
+    legend = list(facts.strategies.values())
+    figures = gallery(panels, len(drawn), legend, caption, what="panel", wide=True, method=method)
+    return Section("labels", "Score against labels", how, [*figures, *worth_blocks(facts)])
+
+
+def _lines(facts: Facts, rows: list[Row]) -> list[tuple[Look, list[LinePoint]]]:
+    """Of the strategies that have a point."""
+    found = []
+    for name, series in facts.strategies.items():
+        mine = [row for row in rows if row["strategy"] == name and row["n"] and row["labels_per_class"] > 0]
+        if mine:
+            found.append((series, [point(row, row["labels_per_class"]) for row in mine]))
+    return found

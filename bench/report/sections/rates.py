@@ -3,15 +3,15 @@
 import math
 
 from bench.analysis.cells import OUT_OF_SCOPE, Row, Task, records, task_of
-from bench.analysis.words import labels, plural, shortened
+from bench.analysis.words import labels, shortened
 from bench.report.facts import Facts, name_cell
 from bench.report.figures.lines import LinePoint, tell
 from bench.report.figures.rates import Curve, rates_panel
+from bench.report.sections.gallery import DRAWN, gallery
 from bench.report.view import (
     ABSENT,
     Block,
     Column,
-    Figure,
     Look,
     Panel,
     Section,
@@ -23,7 +23,6 @@ from bench.report.view import (
 )
 
 TASK = ["dataset", "budget", "backbone"]
-SHOWN, DRAWN = 12, 36  # drawings in sight, and at all: a page has an end
 
 
 def rates_section(facts: Facts) -> Section | None:
@@ -57,16 +56,11 @@ def _rate_blocks(facts: Facts, panels: list[Panel], legend: list[Look], tasks: i
         f"{_what_is_drawn(facts)} (n = 1 training each, so no interval). The large mark is the chosen rate; × at the "
         "bottom is a trial that diverged or failed."
     )
-    if tasks > DRAWN:
-        caption += f" The first {DRAWN} of {tasks} tasks are drawn."
     method = (
         f"Where several searches tried one rate, their mean is drawn. {_what_is_marked(facts)}The x axis is "
         "logarithmic; each drawing has its own y axis."
     )
-    blocks: list[Block] = [Figure(panels[:SHOWN], legend, caption, method=method)]
-    if rest := panels[SHOWN:]:
-        blocks.append(Figure(rest, legend, "As above.", title=plural(len(rest), "more task"), folded=True))
-    blocks += _options(facts)
+    blocks = [*gallery(panels, tasks, legend, caption, method=method), *_options(facts)]
     edges = [row for row in facts.summary if row["lr_edge"]]
     if not edges:
         return [*blocks, Words(["No chosen rate is the lowest or the highest that was tried."], tone="note")]

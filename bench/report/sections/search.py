@@ -19,6 +19,7 @@ from bench.analysis.words import labels, plural, shortened
 from bench.report.facts import Facts, name_cell
 from bench.report.figures.lines import LinePoint, tell
 from bench.report.figures.trials import trials_panel
+from bench.report.sections.gallery import first_of, gallery
 from bench.report.view import (
     ABSENT,
     Block,
@@ -166,15 +167,11 @@ def _figures(facts: Facts, found: Sequence[Curve], what: str, caption: str, meth
             panels.append(Panel(facts.named(task[0]), detail, picture, facts.about(*task)))
     if not panels:
         return []
-    if len(tasks) > DRAWN:
-        caption += f" The first {DRAWN} of {len(tasks)} tasks are drawn."
     title = f"{what} score against trials"
     if what == "Test":
-        return [Figure(panels, [], caption, title=title, folded=True)]
-    blocks: list[Block] = [Figure(panels[:SHOWN], list(facts.strategies.values()), caption, title=title, method=method)]
-    if rest := panels[SHOWN:]:
-        blocks.append(Figure(rest, [], "As above.", title=plural(len(rest), "more task"), folded=True))
-    return blocks
+        return [Figure(panels, [], caption + first_of(len(tasks), DRAWN), title=title, folded=True)]
+    legend = list(facts.strategies.values())
+    return gallery(panels, len(tasks), legend, caption, SHOWN, DRAWN, title=title, method=method)
 
 
 def _points(name: str, values: Sequence[float]) -> list[LinePoint]:
