@@ -42,13 +42,19 @@ def _container_memory() -> int | None:
 
 
 @contextmanager
-def no_collection() -> Iterator[None]:
-    """For where very many values are made and kept, of which none is garbage: looking for it takes up to half of the
-    time that making them takes."""
+def collection(wanted: bool) -> Iterator[None]:
+    """Whether Python looks for garbage. Where very many values are made and kept, as a command does that reads records,
+    looking takes up to half of the time that making them takes; where something runs for hours, it is needed."""
     was_on = gc.isenabled()
-    gc.disable()
+    _collect(wanted)
     try:
         yield
     finally:
-        if was_on:
-            gc.enable()
+        _collect(was_on)
+
+
+def _collect(wanted: bool) -> None:
+    if wanted:
+        gc.enable()
+    else:
+        gc.disable()

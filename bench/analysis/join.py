@@ -11,7 +11,7 @@ from bench.analysis.frame import FINALS, PRETRAININGS, TRIALS, UNCHOSEN, SuiteRe
 from bench.analysis.rows import Columns, Row, finals_of, pretrainings_of, trials_of, unchosen_of, weights_of
 from bench.datasets.overlap import Overlap, twice, worst
 from bench.keys import digest
-from bench.memory import no_collection
+from bench.memory import collection
 from bench.modalities import MODALITIES
 from bench.planning.agreement import REFUSED, agreeing
 from bench.planning.exams import exams_of, sentences
@@ -28,7 +28,7 @@ from bench.text import encodable
 NAN = math.nan
 
 
-@no_collection()
+@collection(False)
 def collect(plan: Plan, store: Store, shared: Store, seen: Scanned | None = None) -> SuiteResults:
     """`seen`: their records, where somebody looked a moment ago."""
     seen = seen or store.scan_with(shared)

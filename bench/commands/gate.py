@@ -11,7 +11,6 @@ from bench.commands.output import note
 from bench.commands.run import RunOptions
 from bench.errors import BenchError, nearest
 from bench.gate.verdict import WORDS, GateResult, Word
-from bench.memory import no_collection
 
 if TYPE_CHECKING:
     from bench.gate.baseline import Baseline
@@ -126,7 +125,6 @@ def rule_of(asked: Planned, options: GateOptions, words: tuple[Word, ...]) -> "R
     )
 
 
-@no_collection()
 def _judged(tonight: "Tonight", before: "list[Baseline]", options: GateOptions, rule: "Rule") -> GateResult:
     from bench.gate.compare import compare
     from bench.gate.costs import compare_costs

@@ -11,7 +11,6 @@ from bench.commands.output import as_json, note, say, width
 from bench.commands.suites import Folders
 from bench.errors import INCOMPLETE, REGRESSED, BenchError
 from bench.gate.verdict import GateResult
-from bench.memory import no_collection
 from bench.store.atomic import write_bytes
 
 if TYPE_CHECKING:
@@ -33,7 +32,6 @@ class Outputs:
     verbose: bool = False
 
 
-@no_collection()
 def tell(
     result: GateResult, tonight: "Tonight", accepted: "Baseline | None", about: "tuple[Plan, Roots, Folders, Outputs]"
 ) -> int:

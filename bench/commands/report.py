@@ -6,10 +6,8 @@ from bench.commands.endings import ending
 from bench.commands.output import as_json, note, say
 from bench.commands.suites import Folders, names_of_runs, plan_of, ran_otherwise, reads_no_record
 from bench.errors import FAULT, INCOMPLETE, BenchError, NothingSelected
-from bench.memory import no_collection
 
 
-@no_collection()
 def write_reports(suite: str | None, folders: Folders, figures: Path | None, json: bool) -> int:
     """`figures`: a folder that gets the figures of all pages as files."""
     suites = [suite] if suite is not None else names_of_runs(folders)

@@ -20,7 +20,6 @@ from bench.execute.placement import Placement, choose_placement
 from bench.execute.rerun import forget
 from bench.execute.roots import Roots
 from bench.execute.runner import run_plan
-from bench.memory import no_collection
 from bench.planning.plan import Plan
 from bench.planning.precision import Machine
 from bench.planning.shards import part_of, read_shard
@@ -241,7 +240,6 @@ def _cluster(options: RunOptions) -> "Cluster":
     return join(options.ray_address)
 
 
-@no_collection()
 def conclude(plan: Plan, roots: Roots, options: RunOptions, summary: Summary) -> bool:
     """Table and report of the whole suite, also after an interruption or failures: what is finished is shown. Whether
     the report could be written."""

@@ -11,7 +11,6 @@ from bench.commands.progress import Progress, read_progress, time_left
 from bench.commands.suites import Folders, plan_of, ran_otherwise
 from bench.errors import INCOMPLETE
 from bench.execute.roots import Roots
-from bench.memory import no_collection
 from bench.planning.agreement import REFUSED
 from bench.planning.plan import Plan
 from bench.planning.titles import titles_of
@@ -21,7 +20,6 @@ from bench.store.record import went_wrong
 MANY = 20  # lines of one sort before "and N more"
 
 
-@no_collection()
 def show_status(suite: str, folders: Folders, json: bool) -> int:
     plan = plan_of(suite, (), folders)
     roots = folders.roots(plan.loaded.suite.name)

@@ -8,6 +8,7 @@ from bench.commands.export import put
 from bench.commands.output import as_json, note, say
 from bench.commands.suites import Folders, plan_of, recalled
 from bench.errors import INCOMPLETE
+from bench.memory import collection
 from bench.planning.plan import Plan
 from bench.suite.shipped import is_file_name
 from bench.winner.choice import Choice, Wanted, choose
@@ -24,7 +25,8 @@ def write_winner(suite: str, wanted: Wanted, folder: Path | None, folders: Folde
     note(choice.sentence or "The page recommends nothing for this task.")
     from bench.winner.package import package  # with torch
 
-    made = package(plan, choice, wanted.repeat, roots)
+    with collection(True):  # it trains
+        made = package(plan, choice, wanted.repeat, roots)
     paths = [str(path) for path in put(made.files, folder or _folder_of(plan, choice, wanted))]
     if json:
         cell, found = choice.cell, made.check

@@ -23,6 +23,7 @@ from bench.execute.patience import Patience
 from bench.execute.placement import Placement
 from bench.execute.roots import Roots, forget_lost_weights, missing_records, pretrained_ok
 from bench.execute.signals import Interrupted, StopSignals
+from bench.memory import collection
 from bench.planning.exams import examine, refuse_overlaps, sentences
 from bench.planning.lists import refuse_lists_of_other_data
 from bench.planning.patterns import frozen_patterns
@@ -55,7 +56,7 @@ def run_plan(
     fleet = plan.loaded.suite.engine.fleet
     backlog = Backlog(pending, [(job,) for job in pending] if fleet == 1 else bundles(pending, is_gpu))
     total = sum(work(job) * missing[job.key] for job in pending)
-    with StopSignals() as stop:
+    with StopSignals() as stop, collection(True):
         display = Display(total, len(pending), len(placement.devices))
         for line in overlaps:
             display.say(line)

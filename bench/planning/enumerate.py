@@ -7,7 +7,6 @@ from pathlib import Path
 from bench import backbones
 from bench.errors import BenchError, Missing, MissingInputs, SuiteError
 from bench.keys import digest
-from bench.memory import no_collection
 from bench.modalities import example_of
 from bench.planning import probe
 from bench.planning.claims import check_claims
@@ -46,7 +45,6 @@ from bench.suite.schema import BackboneSpec, Suite
 Combination = tuple[Task, Pair, Role | None]
 
 
-@no_collection()
 def make_plan(
     loaded: LoadedSuite,
     cache: Path,

@@ -53,7 +53,7 @@ class Index:
         if self._row is None or self._row[0].key != key:
             return None
         try:
-            is_known = sealed.checksum_of(read_regular(Path(path))) == self._row[1]
+            is_known = sealed.checksum_of(read_regular(path)) == self._row[1]
         except (OSError, ValueError):
             is_known = False
         return Folded(self._row[0]) if is_known else None

@@ -7,5 +7,5 @@ import sys
 from bench.store.reading import load_folded
 
 if __name__ == "__main__":
-    gc.disable()  # as `no_collection` says
+    gc.disable()  # as `collection` says
     pickle.dump([load_folded(path) for path in pickle.load(sys.stdin.buffer)], sys.stdout.buffer)
