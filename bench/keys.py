@@ -39,11 +39,16 @@ def _of_dataclass(value: Any) -> dict[str, Any]:
     """Frozen ones keep it: a plan has the same few recipes, pipelines and data sets in each of its many jobs."""
     if (known := vars(value).get(KEPT)) is not None:
         return dict(known)
-    every = {f: getattr(value, f.name) for f in dataclasses.fields(value)}
-    plain = {f.name: canonical(v) for f, v in every.items() if v is not None or "later" not in f.metadata}
+    plain = plain_fields(value)
     if value.__dataclass_params__.frozen:
         vars(value)[KEPT] = plain
     return dict(plain)
+
+
+def plain_fields(value: Any) -> dict[str, Any]:
+    """A dataclass's canonical form, which it does not keep."""
+    every = {f: getattr(value, f.name) for f in dataclasses.fields(value)}
+    return {f.name: canonical(v) for f, v in every.items() if v is not None or "later" not in f.metadata}
 
 
 def digest(value: Any) -> str:

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,8 +74,8 @@ def missing(results: SuiteResults) -> Counts:
     )
 
 
-def in_order(finals: pd.DataFrame) -> pd.DataFrame:
-    """Suite order for names, growing label budgets within a dataset."""
+def in_order(finals: pd.DataFrame) -> list[int]:
+    """Places of its rows in suite order for names, with growing label budgets within a dataset."""
     keys = {
         "dataset": pd.factorize(finals["dataset"])[0],
         "labels": finals["labels_per_class"],
@@ -84,20 +84,21 @@ def in_order(finals: pd.DataFrame) -> pd.DataFrame:
         "strategy": pd.factorize(finals["strategy"])[0],
         "repeat": finals["repeat"],
     }
-    order = pd.DataFrame(keys).reset_index(drop=True).sort_values(list(keys), kind="stable").index
-    return finals.iloc[order].reset_index(drop=True)
+    return pd.DataFrame(keys).reset_index(drop=True).sort_values(list(keys), kind="stable").index.tolist()
 
 
 def task_of(row: Row) -> Task:
     return row["dataset"], row["budget"], row["backbone"]
 
 
-def cells(finals: pd.DataFrame) -> Iterator[tuple[tuple[str, ...], list[Row]]]:
-    """The rows of each cell, cells in order."""
+def cells(finals: pd.DataFrame, rows: list[Row] | None = None) -> list[tuple[tuple[str, ...], list[Row]]]:
+    """The rows of each cell, cells in order. `rows`: `records(finals)`, where somebody has them."""
+    every = records(finals) if rows is None else rows
     grouped: dict[tuple[str, ...], list[Row]] = {}
-    for row in records(in_order(finals)):
+    for place in in_order(finals):
+        row = every[place]
         grouped.setdefault(tuple(row[name] for name in CELL), []).append(row)
-    yield from grouped.items()
+    return list(grouped.items())
 
 
 def status_text(rows: list[Row]) -> str:
@@ -184,4 +185,8 @@ def _summary(rows: list[Row]) -> Row:
 
 def cell_summary(finals: pd.DataFrame) -> pd.DataFrame:
     """One row per cell, in suite order. `n` repeats finished of `planned`; `complete` only where all of them did."""
-    return pd.DataFrame([_summary(rows) for _, rows in cells(finals)])
+    return summary_of(cells(finals))
+
+
+def summary_of(found: Iterable[tuple[tuple[str, ...], list[Row]]]) -> pd.DataFrame:
+    return pd.DataFrame([_summary(rows) for _, rows in found])

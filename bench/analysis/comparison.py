@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 import pandas as pd
 
-from bench.analysis.cells import Row, Task, has_collapsed, records, task_of
+from bench.analysis.cells import Row, Task, cells, has_collapsed, records, task_of
 from bench.analysis.columns import column_of
 from bench.analysis.statistics import Floats, finite, resolution
 from bench.analysis.variance import Column, Estimate, Estimates, Indices, Sample, Samples, pool
@@ -21,28 +21,29 @@ Name = TypeVar("Name", bound=Hashable)
 class Scores:
     """Finished repeats, by task and strategy, in suite order."""
 
+    cells: list[tuple[tuple[str, ...], list[Row]]]  # the rows that they are of, finished or not
     columns: dict[Task, dict[str, Column]]
     collapsed: dict[tuple[Task, str], frozenset[int]]  # repeats, where there are any
 
     @staticmethod
     def of(finals: pd.DataFrame) -> "Scores":
-        cells: dict[Task, dict[str, list[Row]]] = {}
-        for row in records(finals):
-            cells.setdefault(task_of(row), {}).setdefault(row["strategy"], []).append(row)
+        rows = records(finals)
+        tasks: dict[Task, dict[str, list[Row]]] = {}
         seen: dict[str, list[float]] = {}
-        for row in records(finals):
+        for row in rows:
+            tasks.setdefault(task_of(row), {}).setdefault(row["strategy"], []).append(row)
             seen.setdefault(row["dataset"], []).append(row["score"])
         steps = {dataset: resolution(finite(scores)) for dataset, scores in seen.items()}
         columns = {
-            task: {strategy: column_of(rows, steps[task[0]]) for strategy, rows in strategies.items()}
-            for task, strategies in cells.items()
+            task: {strategy: column_of(own, steps[task[0]]) for strategy, own in strategies.items()}
+            for task, strategies in tasks.items()
         }
         collapsed = {
-            (task, strategy): frozenset(int(row["repeat"]) for row in rows if has_collapsed(row))
-            for task, strategies in cells.items()
-            for strategy, rows in strategies.items()
+            (task, strategy): frozenset(int(row["repeat"]) for row in own if has_collapsed(row))
+            for task, strategies in tasks.items()
+            for strategy, own in strategies.items()
         }
-        return Scores(columns, {name: repeats for name, repeats in collapsed.items() if repeats})
+        return Scores(cells(finals, rows), columns, {name: repeats for name, repeats in collapsed.items() if repeats})
 
     def breaks(self, task: Task, strategy: str) -> int:
         """Repeats in which it collapsed, where it did not in all of them: its mean has no honest interval then."""

@@ -5,9 +5,7 @@ the same task, paired by repeat and test image. `speed.py` counts their steps.
 import math
 from dataclasses import dataclass, field, replace
 
-import pandas as pd
-
-from bench.analysis.cells import Row, Task, cells
+from bench.analysis.cells import Row, Task
 from bench.analysis.comparison import Scores, estimates
 from bench.analysis.statistics import LEVEL, holm_steps
 from bench.analysis.variance import Estimate
@@ -78,14 +76,14 @@ class Profile:
         return self.lines[line] if line == FROZEN else self.lines[line][::-1]
 
 
-def profiles(finals: pd.DataFrame, scores: Scores) -> list[Profile]:
+def profiles(scores: Scores) -> list[Profile]:
     """Of the tasks in which full fine-tuning and a depth to compare with it have finished, in suite order."""
     tasks: dict[Task, dict[str, list[Row]]] = {}
-    for cell, rows in cells(finals):
+    for cell, rows in scores.cells:
         tasks.setdefault((cell[0], cell[1], cell[2]), {})[cell[3]] = rows
     found = {task: _places(strategies) for task, strategies in tasks.items()}
     places = {task: of_task for task, of_task in found.items() if of_task is not None and of_task.readings}
-    compared = _compared(places, scores, example_of(set(finals["modality"])))
+    compared = _compared(places, scores, example_of({rows[0]["modality"] for _, rows in scores.cells}))
     steps = holm_steps(one.found.p if not one.reason else math.nan for one in compared.values())
     corrected = {
         name: replace(one, p=step.p, level=step.level if math.isfinite(step.level) else 1 - LEVEL)

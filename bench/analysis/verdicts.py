@@ -4,7 +4,7 @@ import math
 
 import pandas as pd
 
-from bench.analysis.cells import OUT_OF_SCOPE, Row, Task, cells, status_text
+from bench.analysis.cells import OUT_OF_SCOPE, Row, Task, status_text
 from bench.analysis.comparison import Scores, estimates
 from bench.analysis.frame import CELL
 from bench.analysis.statistics import LEVEL, Corrected, holm_steps
@@ -26,7 +26,7 @@ def verdicts(finals: pd.DataFrame, margin: float = MARGIN, scores: Scores | None
     """One row per cell that is not itself a baseline; p-values corrected over all rows that could be tested. `low` and
     `high` are of the interval at the level of the row's own step in the correction of its verdict: of tested rows it
     excludes 0 just where transfer helps or hurts, and lies within the margin where it is as good as the baseline."""
-    rows = _rows(finals, scores or Scores.of(finals))
+    rows = _rows(scores or Scores.of(finals))
     steps = holm_steps(row["p"] for row in rows)
     equal = holm_steps(_p_within(row, margin) for row in rows)
     tested = max(sum(math.isfinite(row["p"]) for row in rows), 1)
@@ -41,10 +41,10 @@ def _p_within(row: Row, margin: float) -> float:
     return max(found.p_above(-margin), found.p_below(margin)) if math.isfinite(row["p"]) else math.nan
 
 
-def _rows(finals: pd.DataFrame, scores: Scores) -> list[Row]:
+def _rows(scores: Scores) -> list[Row]:
     baselines: dict[Task, str] = {}
     others: list[tuple[tuple[str, ...], list[Row]]] = []
-    for cell, rows in cells(finals):
+    for cell, rows in scores.cells:
         if rows[0]["baseline"]:
             baselines.setdefault((cell[0], cell[1], cell[2]), cell[3])  # the first of the suite, where it has several
         elif any(row["status"] != OUT_OF_SCOPE for row in rows):  # what cannot be is not undecided

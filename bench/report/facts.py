@@ -5,14 +5,14 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from bench.analysis.candidates import Place
-from bench.analysis.cells import Row, Task, records
+from bench.analysis.cells import Row, Task, records, summary_of
 from bench.analysis.claims import Judged
 from bench.analysis.comparison import Scores
 from bench.analysis.efficiency import Multiple, multiples
 from bench.analysis.frame import SuiteResults
 from bench.analysis.headline import Findings
 from bench.analysis.pitfalls import Cost, pitfall_costs
-from bench.analysis.tables import Counts, Leaderboard, cell_summary, missing
+from bench.analysis.tables import Counts, Leaderboard, missing
 from bench.analysis.transferability import Study, studies
 from bench.analysis.words import labels, shortened
 from bench.modalities import MODALITIES, example_of
@@ -38,7 +38,8 @@ class Facts:
 
     @staticmethod
     def of(results: SuiteResults) -> "Facts":
-        summary, scores = records(cell_summary(results.finals)), Scores.of(results.finals)
+        scores = Scores.of(results.finals)
+        summary = records(summary_of(scores.cells))
         baselines = {row["strategy"] for row in summary if row["baseline"]}
         by_labels = sorted(summary, key=lambda row: float(row["labels_per_class"]))
         budgets = budget_series(unique(row["budget"] for row in by_labels))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
-from bench.keys import LATER, PROTOCOL, canonical, digest_plain
+from bench.keys import LATER, PROTOCOL, digest_plain, plain_fields
 from bench.spec.recipe import Recipe
 from bench.spec.refs import BackboneRef, DataRef, Deployment, LabelBudget, NewHead, Pipeline, Search, Training
 from bench.spec.spans import Varied
@@ -81,7 +81,7 @@ class Job:
     @property
     def content(self) -> dict[str, Any]:
         """As its records carry it, so that their keys can be told from them alone: `key_of`."""
-        return {"protocol": PROTOCOL, "job": self.kind, "needs": list(self.needs), **canonical(self.spec)}
+        return {"protocol": PROTOCOL, "job": self.kind, "needs": list(self.needs), **plain_fields(self.spec)}
 
     @cached_property
     def key(self) -> str:

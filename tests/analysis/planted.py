@@ -6,11 +6,13 @@ the spread. So the difference between two strategies of one share is 0, though n
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 
+from bench.analysis.cells import Row, cells
 from bench.analysis.comparison import Scores
 from bench.analysis.variance import Column
 
@@ -94,12 +96,18 @@ def task(world: Planted, draw: np.random.Generator, shares: np.ndarray | None = 
 def suite(world: Planted, draw: np.random.Generator, shares: np.ndarray | None = None) -> Scores:
     """`shares` [tasks, strategies]"""
     return Scores(
+        _cells(world),
         {
             (f"d{t}", "5", "net"): task(world, draw, None if shares is None else shares[t])
             for t in range(world.tasks)
         },
         {},
     )
+
+
+@lru_cache(maxsize=8)
+def _cells(world: Planted) -> list[tuple[tuple[str, ...], list[Row]]]:
+    return cells(finals(world))
 
 
 def finals(world: Planted) -> pd.DataFrame:

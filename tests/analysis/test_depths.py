@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from bench.analysis.cells import cells
 from bench.analysis.comparison import Scores
 from bench.analysis.depths import FROZEN, REFRESHED, Profile, Reading, profiles
 from bench.analysis.statistics import holm
@@ -33,7 +34,7 @@ def frame(world, num_frozen):
 
 def test_a_depth_is_compared_with_full_fine_tuning_in_the_same_repeats():
     made = make(World(gaps=False, repeats=4))
-    found = profiles(made.finals, Scores.of(made.finals))
+    found = profiles(Scores.of(made.finals))
     assert [one.task[:2] for one in found] == list(product(("near", "mid", "far", "digits"), ("5", "20", "100")))
     for one in found:
         mine = made.finals[(made.finals["dataset"] == one.task[0]) & (made.finals["budget"] == one.task[1])]
@@ -60,7 +61,7 @@ def test_the_same_trainings_are_one_depth_and_full_fine_tuning_is_none():
     kept = made[made["strategy"] == "freeze(upto=3)"].assign(
         strategy="transplant(keep=3)", axis="kept", axis_kind="tuned", key=["a", "b", "c"])  # fmt: skip
     more = pd.concat([made, twin, whole, kept], ignore_index=True)
-    [found] = profiles(more, Scores.of(more))
+    [found] = profiles(Scores.of(more))
     assert {line: [one.strategy for one in own] for line, own in found.lines.items()} == {
         FROZEN: [*(f"freeze(upto={k})" for k in range(1, 5)), "linear_probe"],
         REFRESHED: ["transplant(keep=3)"],
@@ -72,7 +73,7 @@ def test_a_second_strategy_at_one_depth_stands_by_itself():
     made = make(World(datasets=("near",), budgets=(20,), gaps=False)).finals
     twin = made[made["strategy"] == "linear_probe"].assign(strategy="linear_probe(head=small)", key=["a", "b", "c"])
     more = pd.concat([made, twin.assign(score=twin["score"] - 0.2)], ignore_index=True)
-    [found] = profiles(more, Scores.of(more))
+    [found] = profiles(Scores.of(more))
     line = [one.strategy for one in found.lines[FROZEN]]
     assert line == [*(f"freeze(upto={k})" for k in range(1, 5)), "linear_probe"]
     [own] = found.lines["depth", "linear_probe(head=small)"]
@@ -85,16 +86,16 @@ def test_repeats_in_which_full_fine_tuning_collapsed_are_told():
     world = World(datasets=("near",), budgets=(20,), gaps=False, repeats=4)
     broken = tuple(("near", 20, "full_finetune", repeat) for repeat in (0, 1))
     made = make(dataclasses.replace(world, collapsed=broken)).finals
-    [found] = profiles(made, Scores.of(made))
+    [found] = profiles(Scores.of(made))
     assert found.without == "without the 2 repeats in which full_finetune collapsed"
     assert [one.found.n for one in found.lines[FROZEN]] == 5 * [2]
-    [whole] = profiles(make(world).finals, Scores.of(make(world).finals))
+    [whole] = profiles(Scores.of(make(world).finals))
     assert whole.without == ""
 
 
 def test_without_full_fine_tuning_nothing_is_compared():
     made = make(World(gaps=False, strategies=("scratch", "freeze(upto=1)", "linear_probe"))).finals
-    assert profiles(made, Scores.of(made)) == []
+    assert profiles(Scores.of(made)) == []
 
 
 @pytest.mark.parametrize(("changes", "reason", "n"), [
@@ -103,7 +104,7 @@ def test_without_full_fine_tuning_nothing_is_compared():
 ])
 def test_what_cannot_be_tested_says_why_and_is_never_called_harmless(changes, reason, n):
     made = make(World(datasets=("near",), budgets=(20,), gaps=False, **changes)).finals
-    [found] = profiles(made, Scores.of(made))
+    [found] = profiles(Scores.of(made))
     first = found.lines[FROZEN][0]
     assert first.reason == reason
     assert first.found.n == n, "the difference is over the repeats that did not collapse"
@@ -116,7 +117,7 @@ def test_a_task_in_which_nothing_has_finished_is_left_out_and_a_missing_depth_is
     made = make(World(datasets=("near", "far"), budgets=(20,), gaps=False)).finals
     gone = (made["dataset"] == "near") | (made["strategy"] == "freeze(upto=2)")
     made.loc[gone, ["status", "score"]] = ["missing", math.nan]
-    [found] = profiles(made, Scores.of(made))
+    [found] = profiles(Scores.of(made))
     assert found.task[0] == "far"
     assert [one.found.n for one in found.lines[FROZEN]] == [3, 0, 3, 3, 3]
 
@@ -153,12 +154,12 @@ def test_a_loss_as_large_as_the_margin_is_rarely_called_harmless(num_frozen):
     harmless; where none costs anything, some are found to be."""
     draw = np.random.default_rng(5)
     world = Planted(n=5, tasks=1, num_images=2000)
-    told = frame(world, num_frozen)
+    told = cells(frame(world, num_frozen))
     line = FROZEN if num_frozen else REFRESHED
     wrong, right = [], []
     for _ in range(200):
         for shares, calls in (([0.8] + 5 * [0.77], wrong), (6 * [0.8], right)):
-            [found] = profiles(told, suite(world, draw, np.array([shares])))
+            [found] = profiles(dataclasses.replace(suite(world, draw, np.array([shares])), cells=told))
             calls.append(found.harmless(line, 0.03) is not None)
     assert np.mean(wrong) <= 0.05
     assert np.mean(right) >= 0.5
@@ -167,7 +168,7 @@ def test_a_loss_as_large_as_the_margin_is_rarely_called_harmless(num_frozen):
 def test_the_readings_of_a_page_are_corrected_together():
     world = dataclasses.replace(Planted(n=5, num_images=1000), tasks=4)
     draw = np.random.default_rng(2)
-    found = profiles(frame(world, 5), suite(world, draw))
+    found = profiles(dataclasses.replace(suite(world, draw), cells=cells(frame(world, 5))))
     every = [reading for one in found for reading in one.lines[FROZEN]]
     assert len(every) == 20
     assert min(one.level for one in every) == pytest.approx(0.05 / 20)

@@ -88,7 +88,7 @@ def test_a_sweep_of_frozen_units_alone_keeps_its_figure():
 
 def test_every_difference_stands_in_the_table_and_the_sentence_says_what_they_come_to(made, page):
     found = words(section(page, "depth"))
-    told = profiles(made.finals, Scores.of(made.finals))
+    told = profiles(Scores.of(made.finals))
     assert len(told) == 2
     for profile in told:
         for own in profile.lines.values():
@@ -107,7 +107,7 @@ def test_two_strategies_at_one_depth_both_stand_in_the_table(made, page):
     more = dataclasses.replace(made, finals=pd.concat([made.finals, twin], ignore_index=True))
     table = words(section(render(more), "depth"))
     assert "over the 14 tested readings" in words(section(page, "depth")), "five frozen and two kept, twice"
-    every = [one for profile in profiles(more.finals, Scores.of(more.finals)) for own in profile.lines.values()
+    every = [one for profile in profiles(Scores.of(more.finals)) for own in profile.lines.values()
              for one in own]  # fmt: skip
     assert "over the 16 tested readings" in table
     for one in every:
@@ -134,7 +134,7 @@ def test_what_is_harmless_is_said_in_the_suites_margin(made):
     assert f"near, 20 labels per class: {every}." in found
     none = dataclasses.replace(made, suite={**made.suite, "verdicts": {"margin": 0.0}})
     found = words(section(render(none), "depth"))
-    for task, first in zip(profiles(made.finals, Scores.of(made.finals)), ("near", "far"), strict=True):
+    for task, first in zip(profiles(Scores.of(made.finals)), ("near", "far"), strict=True):
         costly = task.costly(FROZEN, 0.0)
         assert costly is not None
         frozen = f"freezing is shown to cost less than 0 points at no depth, and with {costly} frozen it is shown to " \
@@ -157,7 +157,7 @@ def test_steps_are_counted_against_full_fine_tuning_and_scratch(made, page):
 def test_multiples_are_those_of_the_same_repeats(made):
     """A freeze that ends higher than full fine-tuning comes earlier where full fine-tuning ends."""
     facts = Facts.of(made)
-    [near, _] = profiles(made.finals, facts.scores)
+    [near, _] = profiles(facts.scores)
     rows = made.finals[made.finals["dataset"] == "near"]
     by_name = {name: own.to_dict("records") for name, own in rows.groupby("strategy")}
     found = depths._speeds_of(near, by_name, 0.9)

@@ -2,7 +2,7 @@
 
 import math
 
-from bench.analysis.cells import Row, Task, cells, task_of
+from bench.analysis.cells import Row, Task, task_of
 from bench.analysis.courses import Course, mean_course
 from bench.analysis.words import labels
 from bench.report.facts import Facts
@@ -42,7 +42,7 @@ Drawn = tuple[Look, Row, Course]
 def courses_section(facts: Facts) -> Section | None:
     summary = {(*task_of(row), row["strategy"]): row for row in facts.summary}
     found: dict[Task, list[Drawn]] = {}
-    for key, rows in cells(facts.results.finals):
+    for key, rows in facts.scores.cells:
         course = mean_course(rows)
         if course is not None:
             cell = summary[key[0], key[1], key[2], key[3]]

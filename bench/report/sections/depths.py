@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import replace
 
-from bench.analysis.cells import Row, Task, cells
+from bench.analysis.cells import Row, Task
 from bench.analysis.depths import AXES, FROZEN, REFRESHED, Line, Profile, Reading, profiles
 from bench.analysis.speed import AT_ONCE, NEVER, Speed, speed, targets
 from bench.analysis.statistics import Interval
@@ -70,7 +70,7 @@ def depth_section(facts: Facts) -> Section | None:
     is_kept = _has_kept(line for _, line in looks)
     if is_kept:
         how += " Where the rest starts afresh, less of the pretraining is kept the further left one looks."
-    found = profiles(facts.results.finals, facts.scores)
+    found = profiles(facts.scores)
     if found:
         blocks += [Words(told, listed=True)] if (told := _sentences(found, facts)) else []
         blocks.append(_differences(found, facts))
@@ -202,7 +202,7 @@ def _cell(reading: Reading | None) -> TableCell:
 def _speeds(found: list[Profile], facts: Facts) -> Table | None:
     """None where no step can be read: too few evaluations, or none on the way."""
     by_task: dict[Task, dict[str, list[Row]]] = {}
-    for cell, own in cells(facts.results.finals):
+    for cell, own in facts.scores.cells:
         by_task.setdefault((cell[0], cell[1], cell[2]), {})[cell[3]] = own
     columns = [Column("Task", numeric=False), Column("Strategy", numeric=False), Column("Steps")]
     columns += [Column("Of full fine-tuning's", "times", interval=True), Column("Of scratch's", "times", interval=True)]
