@@ -79,7 +79,7 @@ def finals_of(
         spec = search.spec
         assert isinstance(spec, FitSpec)
         final = record.final if record is not None else None
-        chosen = record.unscored if record is not None else Unscored()
+        chosen = final or (record.unscored if record is not None else Unscored())
         source = final.source if final is not None else None
         cost = record.spent if record is not None else None
         told = (("source", "original"), ("refitted", "refitted"))
@@ -185,7 +185,7 @@ def trials_of(plan: Plan, cells: Sequence[Cell], records: dict[str, Record]) -> 
         for repeat, key in enumerate(cell.searches):
             if key not in cell.searches[:repeat]:  # one search serves several repeats
                 final = records.get(cell.finals[repeat])
-                chosen = final.unscored.trial if final is not None else None
+                chosen = final.result.get("trial") if final is not None else None
                 parts.append(_trials_of_search(cell, plan.jobs[key], chosen, records))
     return {name: list(chain.from_iterable(part[name] for part in parts)) for name in TRIALS}
 

@@ -3,8 +3,7 @@
 import math
 from typing import TYPE_CHECKING
 
-from bench.analysis.cells import Row, Task, cell_summary, records, task_of
-from bench.analysis.frame import SuiteResults
+from bench.analysis.cells import Row, Task, task_of
 from bench.analysis.words import plus_minus
 
 if TYPE_CHECKING:
@@ -25,25 +24,24 @@ def cell_text(row: Row) -> str:
     return f"{100 * row['mean']:.1f}{spread} ({short}){further}"
 
 
-def terminal_rows(results: SuiteResults) -> tuple[list[Task], list[tuple[str, list[str]]]]:
-    """The tasks, and for each strategy its text for every task."""
-    summary = records(cell_summary(results.finals))
+def terminal_rows(summary: list[Row]) -> tuple[list[Task], list[tuple[str, list[str]]]]:
+    """The tasks, and for each strategy its text for every task. `summary`: of the cells."""
     tasks = list(dict.fromkeys(task_of(row) for row in summary))
     strategies = list(dict.fromkeys(row["strategy"] for row in summary))
     found = {(row["strategy"], task_of(row)): cell_text(row) for row in summary}
     return tasks, [(name, [found.get((name, task), "—") for task in tasks]) for name in strategies]
 
 
-def terminal_table(results: SuiteResults, width: int = 80) -> "Table":
+def terminal_table(suite: str, summary: list[Row], width: int = 80) -> "Table":
     """Strategies down and tasks across, or the other way round where that does not fit into `width` characters."""
-    tasks, rows = terminal_rows(results)
+    tasks, rows = terminal_rows(summary)
     named = len({backbone for _, _, backbone in tasks}) > 1  # several backbones: say which
     across = [f"{dataset}\n{budget}" + (f"\n{backbone}" if named else "") for dataset, budget, backbone in tasks]
     if _width(across, rows) <= width or len(tasks) <= len(rows):
-        return _table(results.name, ["strategy", *across], [[name, *texts] for name, texts in rows])
+        return _table(suite, ["strategy", *across], [[name, *texts] for name, texts in rows])
     down = [f"{dataset} @ {budget}" + (f" · {backbone}" if named else "") for dataset, budget, backbone in tasks]
     turned = [[task, *(texts[i] for _, texts in rows)] for i, task in enumerate(down)]
-    return _table(results.name, ["task", *(name for name, _ in rows)], turned)
+    return _table(suite, ["task", *(name for name, _ in rows)], turned)
 
 
 BORDER = 3  # characters between two columns

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from bench.analysis.cells import records
+from bench.analysis.cells import cell_summary, records
 from bench.analysis.frame import SuiteResults
 from bench.analysis.terminal import terminal_rows
 from bench.errors import BenchError, StoreError
@@ -108,7 +108,7 @@ def _number(value: float) -> float | str | None:
 
 def markdown_of(results: SuiteResults) -> str:
     """The table of means; tasks down where there are more of them than strategies."""
-    tasks, rows = terminal_rows(results)
+    tasks, rows = terminal_rows(records(cell_summary(results.finals)))
     several = len({backbone for _, _, backbone in tasks}) > 1
     names = [f"{dataset} @ {budget}" + (f" · {backbone}" if several else "") for dataset, budget, backbone in tasks]
     head, body = ["strategy", *names], [[name, *texts] for name, texts in rows]

@@ -245,12 +245,15 @@ def conclude(plan: Plan, roots: Roots, options: RunOptions, summary: Summary) ->
     the report could be written."""
     from bench.analysis.join import collect
     from bench.analysis.tables import terminal_table
-    from bench.report import write
+    from bench.report import replace_page
+    from bench.report.facts import Facts
+    from bench.report.page import build
 
     results = collect(plan, roots.store, roots.shared, roots.seen)
+    facts = Facts.of(results)
     report: Path | None = options.folders.report(results.name)
     try:
-        write(results, options.folders.report(results.name))
+        replace_page(options.folders.report(results.name), build(facts))
     except StoreError as error:
         note(str(error))
         report = None
@@ -259,7 +262,7 @@ def conclude(plan: Plan, roots: Roots, options: RunOptions, summary: Summary) ->
     if options.json:
         as_json(_json_summary(summary, report, results))
     else:
-        show(terminal_table(_printable(results), width()))
+        show(terminal_table(results.name, _printable(facts.summary), width()))
         for line in results.overlaps:
             note(line)
         wrong = summary.failed + sum(results.refused.values())
@@ -281,10 +284,9 @@ def _tell_of_end(summary: Summary) -> None:
         note("stopped; run the same command again to go on")
 
 
-def _printable(results: "SuiteResults") -> "SuiteResults":
+def _printable(summary: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """With names that leave the terminal alone."""
-    names = {axis: results.finals[axis].map(printable) for axis in ("dataset", "backbone", "strategy")}
-    return replace(results, finals=results.finals.assign(**names))
+    return [row | {name: printable(row[name]) for name in ("dataset", "backbone", "strategy")} for row in summary]
 
 
 def _json_summary(summary: Summary, report: Path | None, results: "SuiteResults") -> dict[str, Any]:

@@ -3,9 +3,9 @@ against one.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from bench.gate.baseline import DECIMALS, Row
 from bench.gate.environment import Environment, device_model
@@ -17,6 +17,7 @@ from bench.planning.plan import Cell, Plan
 from bench.store.record import Record, provenances
 
 UNFIT = "not_applicable"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -74,15 +75,12 @@ def tonight_of(plan: Plan, records: Mapping[str, Record]) -> Tonight:
     """`records`: by key, those of the suite and of the pretrainings that it shares."""
     records = agreeing(plan, records)
     made = provenances(records[key] for job in plan.jobs.values() for key in job.record_keys if key in records)
-    origins: Counter[MadeBy] = Counter()
-    for provenance, count in made:
-        origins[MadeBy.of(provenance)] += count
     told = [*plan.loaded.stand_ins, *(str(one) for provenance, _ in made for one in provenance.get("stand_in", ()))]
     return Tonight(
         suite=plan.loaded.suite.name,
         repeats=plan.loaded.suite.repeats,
         cells=tuple(_cell(plan, cell, records) for cell in plan.cells if not cell.pitfall),
-        origins=tuple(one for one, _ in origins.most_common()),
+        origins=_commonest(MadeBy.of, made),
         stand_ins=tuple(dict.fromkeys(told)),
     )
 
@@ -102,7 +100,7 @@ def _cell(plan: Plan, cell: Cell, records: Mapping[str, Record]) -> TonightCell:
         failures={repeat: _failure(one) for repeat, one in found.items() if one.status not in ("ok", UNFIT)},
         absent=tuple(repeat for repeat in range(len(cell.finals)) if repeat not in found),
         unfit=unfit[0] if unfit else "",
-        environments=_commonest(Environment.of(one.provenance) for one in found.values()),
+        environments=_commonest(Environment.of, provenances(found.values())),
         searches_once=len(cell.finals) > 1 and len(set(cell.searches)) == 1,
     )  # fmt: skip
 
@@ -140,5 +138,9 @@ def _failure(record: Record) -> str:
     return f"{record.status}: {first}" if first else record.status
 
 
-def _commonest(found: Any) -> tuple[Any, ...]:
-    return tuple(one for one, _ in Counter(found).most_common())
+def _commonest(told_by: Callable[[dict[str, Any]], T], made: Iterable[tuple[dict[str, Any], int]]) -> tuple[T, ...]:
+    """What provenances tell, of which each has made so many records."""
+    counts: Counter[T] = Counter()
+    for provenance, count in made:
+        counts[told_by(provenance)] += count
+    return tuple(one for one, _ in counts.most_common())

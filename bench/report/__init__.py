@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 def render(results: SuiteResults, gate: "GateResult | None" = None, figures: Path | None = None) -> str:
     """The page: no request to any host, no clock; the same results give the same bytes. `figures`: a folder that gets
     each figure as files."""
+    from bench.report.facts import Facts
     from bench.report.page import build  # jinja2 and matplotlib, only when a page is wanted
 
-    return build(results, gate, figures)
+    return build(Facts.of(results), gate, figures)
 
 
 def write(

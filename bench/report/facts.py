@@ -102,7 +102,7 @@ class Facts:
     @cached_property
     def worth(self) -> list[Multiple]:
         """What labels are worth, in scratch's labels."""
-        return [one for rows in self.groups().values() for one in multiples(rows)]
+        return [one for rows in self.groups.values() for one in multiples(rows)]
 
     @cached_property
     def metric(self) -> str:
@@ -135,6 +135,7 @@ class Facts:
             f"about other test {self.example}s."
         )
 
+    @cached_property
     def groups(self) -> dict[tuple[str, str], list[Row]]:
         """Cells by dataset and backbone, in suite order."""
         found: dict[tuple[str, str], list[Row]] = {}

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from bench.analysis.frame import SuiteResults
 from bench.gate.verdict import GateResult
 from bench.report.facts import Facts
 from bench.report.files import write_figures
@@ -70,15 +69,14 @@ BETWEEN_STRATEGIES = (
 )  # fmt: skip
 
 
-def build(results: SuiteResults, gate: GateResult | None = None, figures: Path | None = None) -> str:
+def build(facts: Facts, gate: GateResult | None = None, figures: Path | None = None) -> str:
     """With a gate's result, what it found comes first. `figures`: a folder that gets each figure as files."""
-    facts = Facts.of(results)
     with drawing():
         wanted = [make for make in SECTIONS if not facts.studies or make not in BETWEEN_STRATEGIES]
         answer = [] if facts.studies else answer_blocks(facts)
         sections: list[Section] = [found for make in wanted if (found := make(facts)) is not None]
         if figures is not None:
-            write_figures([Section("answer", "The answer", "", answer), *sections], results.name, figures)
+            write_figures([Section("answer", "The answer", "", answer), *sections], facts.results.name, figures)
     styles = ["page.css", "answer.css", "samples.css", "filter.css", "print.css"]
     if gate is not None:
         sections.insert(0, regressions_section(gate))
@@ -87,7 +85,7 @@ def build(results: SuiteResults, gate: GateResult | None = None, figures: Path |
         "page.html",
         styles,
         facts.filters,
-        results=results,
+        results=facts.results,
         baseline=gate is not None,
         findings=findings(facts),
         answer=answer,

@@ -196,10 +196,10 @@ class Store:
         wherever it lies now."""
         damaged = {path.name[:32] for path in _listing(self.damaged)}
         for folder in _listing(self.runs):
-            paths = _listing(folder)
-            predictions = [path for path in paths if _PREDICTIONS.fullmatch(path.name)]
+            names = _names(folder)
+            predictions = [folder / name for name in names if _PREDICTIONS.fullmatch(name)]
             keys = Counter(path.name[:32] for path in predictions)
-            keys.subtract(path.stem for path in paths if path.suffix == ".json")
+            keys.subtract(name.removesuffix(".json") for name in names if name.endswith(".json"))
             for path in predictions:
                 key = path.name[:32]
                 if key in damaged or not keys[key]:  # one of one record: none is read

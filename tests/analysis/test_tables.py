@@ -280,12 +280,13 @@ def test_headline_of_one_repeat_claims_nothing() -> None:
 
 def test_terminal_rows() -> None:
     frame = finals({("near", "x"): [0.91, 0.92, 0.93], ("near", "y"): ["failed"] * 3, ("near", "z"): [0.5, "missing"]})
-    _, rows = terminal_rows(results(frame))
+    _, rows = terminal_rows(records(cell_summary(frame)))
     assert dict(rows) == {"x": ["92.0 +2.1 −2.8 (3)"], "y": ["— 3 failed"], "z": ["50.0 (1 of 2)"]}
 
 
 def test_terminal_table_takes_names_as_they_are() -> None:
-    table = terminal_table(make(World(datasets=("near",), rename={"linear_probe": "[red]probe[/red]"})))
+    made = make(World(datasets=("near",), rename={"linear_probe": "[red]probe[/red]"}))
+    table = terminal_table("x", records(cell_summary(made.finals)))
     console = Console(width=120, record=True, file=io.StringIO())
     console.print(table)
     assert "[red]probe[/red]" in console.export_text()
@@ -313,8 +314,8 @@ def test_importing_the_frame_stays_light() -> None:
 
 def test_a_wide_terminal_table_is_turned() -> None:
     """Twelve tasks do not fit side by side into 80 characters; three strategies do."""
-    results = make(World(strategies=("scratch", "linear_probe", "full_finetune")))
-    wide, narrow = terminal_table(results, width=400), terminal_table(results, width=80)
+    made = make(World(strategies=("scratch", "linear_probe", "full_finetune")))
+    wide, narrow = (terminal_table("x", records(cell_summary(made.finals)), width) for width in (400, 80))
     assert str(wide.columns[0].header) == "strategy"
     assert [str(column.header) for column in narrow.columns] == ["task", "scratch", "linear_probe", "full_finetune"]
     assert narrow.row_count == len(wide.columns) - 1

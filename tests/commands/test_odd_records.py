@@ -121,7 +121,7 @@ def look(plan, roots, baseline, page):
     results = collect(plan, roots.store, roots.shared)
     facts = Facts.of(results)
     assert headline(results, facts.findings)
-    terminal_table(results)
+    terminal_table("x", facts.summary)
     progress = read_progress(plan, roots)
     assert len(summarize(progress, roots)["damaged"]) == len(results.damaged) == len(progress.damaged)
     tonight = tonight_of(plan, progress.records)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import get_args
 
 import bench as package
+from bench.analysis.cells import cell_summary, records
 from bench.analysis.join import collect
 from bench.analysis.tables import terminal_table
 from bench.commands.progress import read_progress
@@ -132,7 +133,7 @@ class World:
     def look(self, roots):
         """All that reads records; how many were damaged."""
         results = collect(self.plan, roots.store, roots.shared)
-        terminal_table(results, 100)
+        terminal_table("x", records(cell_summary(results.finals)), 100)
         page = self.roots.results / "page.html"
         progress = read_progress(self.plan, roots)
         summarize(progress, roots)

@@ -68,7 +68,7 @@ def test_both_lines_stand_in_one_drawing_with_their_references(made, page):
     assert "frozen or kept units, counted from the input" in words(found)
     assert "Dashed: from scratch at the same budget. Level and dotted: full fine-tuning." in words(found)
     facts = Facts.of(made)
-    rows = facts.groups()["near", made.finals["backbone"][0]]
+    rows = facts.groups["near", made.finals["backbone"][0]]
     [_, drawn] = depths._depths(depths._looks(facts), "20", rows)
     near = made.finals[made.finals["dataset"] == "near"].groupby("strategy")["score"].mean() * 100
     assert [(one.x, one.y) for one in drawn.points] == [

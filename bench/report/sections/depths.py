@@ -80,14 +80,14 @@ def depth_section(facts: Facts) -> Section | None:
 
 def _figures(facts: Facts, looks: dict[tuple[str, Line], Look]) -> list[Block]:
     what = "frozen or kept" if _has_kept(line for _, line in looks) else "frozen"
-    found = {of: lines for of, rows in facts.groups().items()
+    found = {of: lines for of, rows in facts.groups.items()
              if (lines := [line for budget in facts.budgets for line in _depths(looks, budget, rows)])}  # fmt: skip
     if not found:
         return []
     panels, used = [], set()
     for number, ((dataset, backbone), lines) in enumerate(list(found.items())[:DRAWN]):
         used |= {line.series for line in lines}
-        num_units = int(facts.groups()[dataset, backbone][0]["num_units"])
+        num_units = int(facts.groups[dataset, backbone][0]["num_units"])
         picture = depths_panel(lines, num_units, f"depth{number}", what)
         about = facts.about(dataset, backbone=backbone)
         panels.append(Panel(facts.named(dataset), facts.which(backbone), picture, about))

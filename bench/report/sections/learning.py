@@ -20,7 +20,7 @@ def point(row: Row, x: float) -> LinePoint:
 
 def labels_section(facts: Facts) -> Section | None:
     how = "Above the dashed line from scratch, a strategy gains from transfer. Labels grow to the right."
-    drawn = [(task, lines) for task, rows in facts.groups().items() if (lines := _lines(facts, rows))]
+    drawn = [(task, lines) for task, rows in facts.groups.items() if (lines := _lines(facts, rows))]
     if not drawn:
         return None
     panels = [

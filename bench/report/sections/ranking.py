@@ -154,7 +154,7 @@ def _remarks(facts: Facts, rows: list[Row]) -> list[str]:
 
 def datasets_section(facts: Facts) -> Section:
     how = "Bold on a tint: the highest mean of a column. ≈ may be the best too: no other is shown to be better."
-    groups = facts.groups()
+    groups = facts.groups
     if not groups:
         return Section("datasets", "Scores by dataset", how, [Words(["No cells are planned."])])
     blocks: list[Block] = [_scores(facts, key, rows) for key, rows in groups.items()]
@@ -187,7 +187,7 @@ def _scores(facts: Facts, key: tuple[str, str], rows: list[Row]) -> Table:
         [name_cell(name, facts.strategies[name]), *(cell(found.get((name, budget))) for budget, _, cell in shown)]
         for name in unique(row["strategy"] for row in rows)
     ]
-    number = list(facts.groups()).index(key)
+    number = list(facts.groups).index(key)
     about = facts.about(key[0], backbone=key[1])
     return Table(f"scores-{number}", columns, lines, "", title=facts.heading(*key), about=about)
 
