@@ -1,5 +1,6 @@
 """The command line: every command and option, and nothing else. Each hands over to its file in `commands/`."""
 
+import gc
 import io
 import os
 import sys
@@ -300,6 +301,7 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
     with collection(False):
         code = _code_of(_command)
+        gc.freeze()  # what is left is let go as a whole, not looked through for garbage
     unprinted = _code_of(flush)
     sys.exit(code or unprinted)
 

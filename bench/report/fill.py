@@ -12,7 +12,7 @@ from markupsafe import Markup, escape
 
 from bench.report.filters import Filters
 from bench.report.palette import swatch, symbols
-from bench.report.view import LONG_NAME
+from bench.report.view import LONG_NAME, Column, TableCell
 
 TEMPLATES = Path(__file__).parent / "templates"
 SCRIPTS = ("page.js", "filter.js")
@@ -28,7 +28,7 @@ def fill(template: str, styles: Sequence[str], filters: Filters, **values: Any) 
         lstrip_blocks=True,
     )
     environment.globals["swatch"] = swatch
-    environment.filters["breakable"] = breakable
+    environment.globals["row_of"] = row_of
     return environment.get_template(template).render(
         symbols=symbols(),
         filters=filters,
@@ -37,6 +37,27 @@ def fill(template: str, styles: Sequence[str], filters: Filters, **values: Any) 
         script_digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         **values,
     )
+
+
+def row_of(columns: Sequence[Column], row: Sequence[TableCell]) -> Markup:
+    """Not a template's macro: a page of very many cells would take seconds for these."""
+    return Markup("").join(_cell(column, cell, place == 0) for place, (column, cell) in
+                           enumerate(zip(columns, row, strict=True)))  # fmt: skip
+
+
+def _cell(column: Column, cell: TableCell, is_first: bool) -> Markup:
+    tag = "th" if is_first else "td"
+    told = {
+        "scope": "row" if is_first else None,
+        "class": " ".join(filter(None, ["num" * column.numeric, cell.css])) or None,
+        "title": cell.title or None,
+        "data-v": cell.data,
+        "data-b": cell.limits or None,
+    }
+    attributes = "".join(f' {name}="{escape(text)}"' for name, text in told.items() if text is not None)
+    look = swatch(cell.series) if cell.series is not None else ""
+    below = f"<small>{escape(cell.sub)}</small>" if cell.sub else ""
+    return Markup(f"<{tag}{attributes}>{look}{cell.picture}<bdi>{breakable(cell.text)}</bdi>{below}</{tag}>")
 
 
 def breakable(text: str) -> Markup:
