@@ -8,11 +8,16 @@ the number of labels that the strategy saves. `report/sections/learning.py` has 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bench.analysis.cells import Row, lowest_score
 from bench.analysis.statistics import Floats
+
+if TYPE_CHECKING:
+    from scipy.interpolate import PchipInterpolator
 
 NEVER = math.inf  # scratch scores lower, even with the most labels that were tried
 AT_ONCE = 0.0  # scratch scores as high with the fewest labels that were tried
@@ -35,16 +40,23 @@ class Multiple:
 def labels_to_reach(curve: Sequence[tuple[float, float]], score: float) -> float:
     """The fewest labels at which the curve reaches the score. `curve`: labels and scores strictly inside (0, 1), by
     growing labels, two at least."""
-    from scipy.interpolate import PchipInterpolator  # 0.5 s to import, which most pages need not wait for
-
-    labels, heights = np.log([n for n, _ in curve]), rising([_logit(one) for _, one in curve])
+    labels, heights, through = _fitted(tuple(curve))
     wanted = _logit(score)
     if wanted <= heights[0]:
         return AT_ONCE
     if wanted > heights[-1]:
         return NEVER
-    crossings = PchipInterpolator(labels, heights).solve(wanted, extrapolate=False)
+    crossings = through.solve(wanted, extrapolate=False)
     return float(np.exp(np.nanmin([*crossings, labels[-1]])))  # at the very top, rounding may leave no crossing
+
+
+@lru_cache(maxsize=8)
+def _fitted(curve: tuple[tuple[float, float], ...]) -> "tuple[Floats, Floats, PchipInterpolator]":
+    """Scratch's, against which every strategy is held in turn."""
+    from scipy.interpolate import PchipInterpolator  # 0.5 s to import, which most pages need not wait for
+
+    labels, heights = np.log([n for n, _ in curve]), rising([_logit(one) for _, one in curve])
+    return labels, heights, PchipInterpolator(labels, heights)
 
 
 def rising(values: Sequence[float]) -> Floats:

@@ -197,6 +197,8 @@ class Checked:
 
 def with_all_finals(found: Sequence[SearchStory], finals: pd.DataFrame, unchosen: pd.DataFrame) -> list[Checked]:
     """Searches of which every point that came to a score was trained on all labels too."""
+    if unchosen.empty:
+        return []
     others: dict[tuple[Task, str, int], dict[int, float]] = {}
     for row in finite_rows(records(unchosen), "score"):
         others.setdefault((task_of(row), row["strategy"], int(row["repeat"])), {})[int(row["number"])] = row["score"]

@@ -46,4 +46,6 @@ def _write(suite: str, folders: Folders, figures: Path | None) -> str:
     seen = roots.look()
     if folders.report(name).exists() and (reason := reads_no_record(plan, roots, seen)):
         raise BenchError(f"{folders.report(name)} stays as it is: {reason}")
-    return str(write(collect(plan, roots.store, roots.shared, seen), folders.report(name), figures=figures))
+    results = collect(plan, roots.store, roots.shared, seen)
+    del seen  # a third of the memory, where there are very many
+    return str(write(results, folders.report(name), figures=figures))

@@ -24,17 +24,17 @@ class _Shared:
 
     name: str
     truth: str = ""  # digest of the content, where a record may say so
-    digests: dict[str, str] = field(default_factory=dict)  # of the content that a record had, by its key
+    keys: dict[str, list[str]] = field(default_factory=dict)  # of records, by the digest of what they had
 
     @property
     def refused(self) -> list[str]:
-        if self.truth:
-            return [key for key, sha256 in self.digests.items() if sha256 != self.truth]
-        return list(self.digests) if len(set(self.digests.values())) > 1 else []
+        if not self.truth and len(self.keys) < 2:
+            return []
+        return [key for sha256, keys in self.keys.items() if sha256 != self.truth for key in keys]
 
     @property
     def reason(self) -> str:
-        different = sorted(set(self.digests.values()) - {self.truth})
+        different = sorted(self.keys.keys() - {self.truth})
         listed = " and ".join(sha256[:SHOWN] for sha256 in different[:3])
         if self.truth:
             return f"began with other weights of {self.name} than its pretraining has left since: {listed}, not " \
@@ -61,19 +61,18 @@ def agreeing(plan: Plan, records: Mapping[str, Record]) -> dict[str, Record]:
 
 def _all_shared(plan: Plan, records: Mapping[str, Record]) -> dict[str, _Shared]:
     shared: dict[str, _Shared] = {}
-    keys: dict[int, str] = {}  # of data sets: many jobs have the same object
+    names: dict[int, str] = {}  # of data sets: many jobs have the same object
     for job in plan.jobs.values():
-        data = weights = None  # what its records share is looked up once
+        saw: dict[tuple[str, str], list[str]] = {}
         for record in _records_of(job, records):
-            dataset_sha256, weights_sha256 = record.saw
+            saw.setdefault(record.saw, []).append(record.key)
+        for (dataset_sha256, weights_sha256), keys in saw.items():
             if dataset_sha256:
                 ref = job.spec.data
-                key = keys.get(id(ref)) or keys.setdefault(id(ref), _data_key(ref))
-                data = data or shared.setdefault(key, _Shared(ref.name))
-                data.digests[record.key] = dataset_sha256
+                name = names.get(id(ref)) or names.setdefault(id(ref), _data_key(ref))
+                shared.setdefault(name, _Shared(ref.name)).keys.setdefault(dataset_sha256, []).extend(keys)
             if weights_sha256 and not (isinstance(job.spec, FitSpec) and job.spec.recipe.own_head):
-                weights = weights or _weights_of(job.spec.backbone, records, shared)
-                weights.digests[record.key] = weights_sha256
+                _weights_of(job.spec.backbone, records, shared).keys.setdefault(weights_sha256, []).extend(keys)
     return shared
 
 
