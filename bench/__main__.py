@@ -1,5 +1,6 @@
 """`python -m bench`, or `transfer-bench`: follow `cli.py`, then `commands/run.py`."""
 
+import gc
 import os
 import sys
 from contextlib import suppress
@@ -17,6 +18,7 @@ def start() -> None:
             if sys.stderr is not None:  # closed
                 os.write(2, said.encode(errors="backslashreplace"))  # what a buffer keeps of a full disk ends in 120
         sys.exit(FAULT)
+    gc.disable()  # until something trains (`memory.py`)
     main()
 
 

@@ -1,6 +1,5 @@
 """The command line: every command and option, and nothing else. Each hands over to its file in `commands/`."""
 
-import gc
 import io
 import os
 import sys
@@ -43,7 +42,6 @@ from bench.cli_types import (
 from bench.commands.endings import ending
 from bench.commands.output import flush, note, say
 from bench.errors import REFUSED
-from bench.memory import collection
 
 NAME, SCRIPT = "python -m bench", "transfer-bench"
 # Every variable that this code reads (tests/commands/test_way_in.py).
@@ -299,9 +297,7 @@ def main() -> None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123
         elif isinstance(stream, io.TextIOWrapper):  # a name the terminal's encoding lacks must not end a run
             stream.reconfigure(errors="backslashreplace")
-    with collection(False):
-        code = _code_of(_command)
-        gc.freeze()  # what is left is let go as a whole, not looked through for garbage
+    code = _code_of(_command)
     unprinted = _code_of(flush)
     sys.exit(code or unprinted)
 

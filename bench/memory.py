@@ -43,7 +43,7 @@ def _container_memory() -> int | None:
 
 @contextmanager
 def collection(wanted: bool) -> Iterator[None]:
-    """Whether Python looks for garbage. Where very many values are made and kept, as a command does that reads records,
+    """Whether Python looks for garbage. Where very many values are made and kept, as by a command that reads records,
     looking takes up to half of the time that making them takes; where something runs for hours, it is needed."""
     was_on = gc.isenabled()
     _collect(wanted)
