@@ -3,6 +3,8 @@
 Importing this file costs no torch; `tests/engine/toys.py`, which does, is imported by those tests that train.
 """
 
+import os
+
 import pytest
 
 from bench.backbones import BACKBONES
@@ -86,6 +88,12 @@ def _own_machine(_machine, monkeypatch):
     for name in ("BENCH_DATA", "BENCH_CACHE"):
         monkeypatch.setenv(name, "")  # so that what a command sets goes again afterwards
         monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting_for_the_disk(monkeypatch):
+    """The machine outlives these tests; store/test_atomic.py checks that it is asked for."""
+    monkeypatch.setattr(os, "fsync", os.fstat)  # which still refuses a closed descriptor
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 import dataclasses
 import json
-import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,12 +49,6 @@ class Said:
         """Its only line."""
         (line,) = self.err.splitlines()
         return line
-
-
-@pytest.fixture(autouse=True)
-def _no_waiting_for_the_disk(monkeypatch):
-    """The machine outlives these tests."""
-    monkeypatch.setattr(os, "fsync", os.fstat)
 
 
 @pytest.fixture

@@ -1,18 +1,8 @@
-import os
-
-import pytest
-
 from bench.store import Record
 from tests.faults.structural import run
 
 SEED = 16
 MUTATIONS = 100  # `python -m tests.faults.structural` has 1,000
-
-
-@pytest.fixture(autouse=True)
-def _no_waiting_for_the_disk(monkeypatch):
-    """The machine outlives these tests."""
-    monkeypatch.setattr(os, "fsync", os.fstat)
 
 
 def test_no_odd_record_ends_anything(tmp_path):

@@ -79,7 +79,7 @@ def test_fleets_and_one_after_another_agree(tmp_path, monkeypatch, device, doubl
 @pytest.mark.parametrize("strategy", ["gradual_unfreeze", pytest.param("full_finetune", marks=pytest.mark.gpu)])
 def test_a_fleet_in_low_precision_is_near_to_one_after_another(tmp_path, monkeypatch, device, strategy):
     forced(monkeypatch, "vmap", 100)
-    training = dataclasses.replace(toys.TRAINING, batch_size=4, precision="bf16")
+    training = dataclasses.replace(toys.TRAINING, batch_size=4, precision="bf16", steps=6)
     search = dataclasses.replace(SMALL, lr_low=1e-3, lr_high=1e-2)  # calm: rounding stays small
     spec = toys.fit_spec(recipe=toys.recipe(strategy, 6), search=search, training=training)
     alone, fleet = (

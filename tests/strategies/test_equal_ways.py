@@ -1,5 +1,6 @@
 """Every strategy of the catalogue comes to the same records however the work is done: plainly, or with frozen parts
-computed once and three replicas in one loop; with trials that pause at every rung and go on."""
+computed once and three replicas in one loop; with trials that pause at every rung and go on. On the convolutional
+network, and on the ViT those that look at a network: at its layers, at its kinds of tensors, at its features."""
 
 import dataclasses
 
@@ -23,6 +24,15 @@ pytestmark = [pytest.mark.usefixtures("tiny")]
 TRAINING = dataclasses.replace(toys.TRAINING, steps=6)
 HALVING = dataclasses.replace(toys.SEARCH, pruner="halving", first_rung=1 / 3)
 REPEATS = 2
+
+
+def looks_at_a_network(name):
+    recipe = toys.recipe(name, 5, **OPTIONS.get(name, {}))
+    return recipe.adapt is not None or recipe.solve is not None or recipe.tensors != "all"
+
+
+PAIRS = [*((name, "toy_conv") for name in STRATEGIES),
+         *((name, "toy_vit") for name in STRATEGIES if looks_at_a_network(name))]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -56,8 +66,7 @@ def records(folder, spec, needs, repeats, **fields):
     return found
 
 
-@pytest.mark.parametrize("toy", toys.TOYS)
-@pytest.mark.parametrize("name", STRATEGIES)
+@pytest.mark.parametrize(("name", "toy"), PAIRS)
 def test_every_way_comes_to_the_same_records(tmp_path, monkeypatch, double, pretrained, name, toy):
     def choose(spec, begin, stages, images, context):
         """In a fleet wherever there can be one, not only where it is quicker here."""
