@@ -3,6 +3,7 @@
 Importing this file costs no torch; `tests/engine/toys.py`, which does, is imported by those tests that train.
 """
 
+import io
 import os
 
 import pytest
@@ -94,6 +95,22 @@ def _own_machine(_machine, monkeypatch):
 def _no_waiting_for_the_disk(monkeypatch):
     """The machine outlives these tests; store/test_atomic.py checks that it is asked for."""
     monkeypatch.setattr(os, "fsync", os.fstat)  # which still refuses a closed descriptor
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Each figure of a page is an empty drawing: where a test reads words, or whether there is a page."""
+    from matplotlib.figure import Figure
+
+    real = Figure.savefig
+
+    def save(figure, file, **how):
+        if isinstance(file, io.StringIO):  # for a page; files of figures are written in bytes
+            file.write('<svg viewBox="0 0 1 1"></svg>')
+        else:
+            real(figure, file, **how)
+
+    monkeypatch.setattr(Figure, "savefig", save)
 
 
 @pytest.fixture

@@ -89,7 +89,7 @@ def world(tmp_path_factory):
 
 
 @pytest.fixture
-def typed(bench, world, tmp_path, monkeypatch, nothing_is_tried_again):
+def typed(bench, world, tmp_path, monkeypatch, nothing_is_tried_again, undrawn):
     """`typed("plan", ...)`: the command with what it needs, and more, in a copy of the world."""
     place, key = world
     shutil.copytree(place, tmp_path, dirs_exist_ok=True)
@@ -173,12 +173,11 @@ class Crashing:
             sys.settrace(None)
 
     def _called(self, frame, *_):
-        path = Path(frame.f_code.co_filename)
         if not is_ours(frame.f_code.co_filename) or frame.f_code.co_name.startswith("<"):
             return
         self.count += 1
         if self.count - 1 == self.at:
-            raise RuntimeError(f"planted in {path.name}")
+            raise RuntimeError(f"planted in {Path(frame.f_code.co_filename).name}")
 
 
 @functools.cache

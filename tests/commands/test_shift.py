@@ -17,7 +17,7 @@ description: Worlds in another style.
 datasets:
   - {name: "npz:worlds.npz", labels_per_class: [8]}
 backbones:
-  - {name: small_resnet, pretrain: {dataset: source, options: {train_per_class: 60}, epochs: 6}}
+  - {name: small_resnet, pretrain: {dataset: source, options: {train_per_class: 40}, epochs: 5}}
 strategies: [scratch, ridge_probe]
 training: {steps: 30, evaluations: 1}
 search: {scope: cell, trials: 2, sampler: grid, validation: {folds: 2}}
@@ -39,7 +39,7 @@ def worlds(place):
     return place
 
 
-def test_a_run_tells_both_scores_everywhere(bench, worlds):
+def test_a_run_tells_both_scores_everywhere(bench, worlds, undrawn):
     said = bench("run", "suites/small.yaml")
     assert said.code == 0, said.err
     pairs = [tuple(map(float, pair)) for pair in re.findall(r"(\d+\.\d)[^()]*\(2\), shift (\d+\.\d)", said.out)]

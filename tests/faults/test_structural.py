@@ -1,5 +1,9 @@
+import pytest
+
 from bench.store import Record
 from tests.faults.structural import run
+
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 SEED = 16
 MUTATIONS = 100  # `python -m tests.faults.structural` has 1,000

@@ -1,7 +1,6 @@
-"""Parts of a page. All of its figures take seconds to draw, and most tests read a section or a sentence."""
+"""A part of a page: all of it takes seconds, and most tests read a section. (`undrawn` is in tests/conftest.py.)"""
 
 import pytest
-from matplotlib.figure import Figure
 
 from bench.report import page
 from bench.report.sections import answer
@@ -17,9 +16,3 @@ def only(monkeypatch):
         monkeypatch.setattr(answer, "_switch", lambda facts: [])
 
     return leave
-
-
-@pytest.fixture
-def undrawn(monkeypatch):
-    """Each figure of a page is an empty drawing."""
-    monkeypatch.setattr(Figure, "savefig", lambda figure, file, **_: file.write('<svg viewBox="0 0 1 1"></svg>'))
