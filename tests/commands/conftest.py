@@ -9,8 +9,10 @@ import pytest
 
 from bench.cli import main
 from bench.commands.suites import Folders, plan_from_file, remember
+from bench.execute import ahead
 from bench.execute.ledger import Summary
 from bench.execute.roots import Roots
+from bench.planning import probe
 from bench.planning.plan import Plan
 
 from .fabricate import fabricate
@@ -62,7 +64,7 @@ def place(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def bench(place, monkeypatch, capsys):
+def bench(place, monkeypatch, capsys, undrawn):
     """`bench("status", "small")`: the command as typed, in this process."""
 
     def typed(*arguments: str) -> Said:
@@ -74,6 +76,13 @@ def bench(place, monkeypatch, capsys):
         return Said(int(end.value.code or 0), printed.out, printed.err)
 
     return typed
+
+
+@pytest.fixture
+def unasked(monkeypatch):
+    """`plan` looks ahead at nothing, which test_ahead.py is about, and networks are looked at in this process."""
+    monkeypatch.setattr(ahead, "_answers_of", lambda *_: {})
+    monkeypatch.setattr(probe, "_ask", probe._answers)
 
 
 @pytest.fixture

@@ -89,7 +89,7 @@ def world(tmp_path_factory):
 
 
 @pytest.fixture
-def typed(bench, world, tmp_path, monkeypatch, nothing_is_tried_again, undrawn):
+def typed(bench, world, tmp_path, monkeypatch, nothing_is_tried_again):
     """`typed("plan", ...)`: the command with what it needs, and more, in a copy of the world."""
     place, key = world
     shutil.copytree(place, tmp_path, dirs_exist_ok=True)

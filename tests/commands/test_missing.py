@@ -10,8 +10,6 @@ from pathlib import Path
 import pytest
 
 from bench import fetching
-from bench.execute import ahead
-from bench.planning import probe
 from tests.datasets.pictured import class_folders
 
 ROOT = Path(__file__).parents[2]
@@ -96,7 +94,7 @@ def test_a_fetch_that_fails_says_what_else_can_be_done(bench, place, monkeypatch
     assert "dataset cifar10 could not be fetched; put cifar10.npz or a folder" in said.err
 
 
-def test_a_folder_of_ones_own_goes_to_a_report_that_outlives_it(bench, place, undrawn):
+def test_a_folder_of_ones_own_goes_to_a_report_that_outlives_it(bench, place):
     class_folders(place / "photos", per_class=10)
     (place / "mine.yaml").write_text(MINE.replace("scope: cell, ", ""))
     said = bench("run", "mine.yaml", "--json")
@@ -160,7 +158,7 @@ def test_a_strategy_that_does_not_fit_is_told_and_is_no_failure(bench, place):
     assert "2 not applicable" in again.out
 
 
-def test_the_template_needs_four_lines_of_ones_own(bench, place, undrawn):
+def test_the_template_needs_four_lines_of_ones_own(bench, place):
     class_folders(place / "photos", per_class=10)
     text = (ROOT / "suites" / "folder_template.yaml").read_text()
     edited = text
@@ -177,10 +175,8 @@ def test_the_template_needs_four_lines_of_ones_own(bench, place, undrawn):
     assert (place / "reports" / "mine.html").exists()
 
 
-def test_all_suites_that_come_along_are_in_order(bench, place, monkeypatch):
+def test_all_suites_that_come_along_are_in_order(bench, place, unasked):
     """Nothing is wrong with them but what this machine lacks."""
-    monkeypatch.setattr(probe, "_ask", probe._answers)  # here, where torch is at hand anyway
-    monkeypatch.setattr(ahead, "_answers_of", lambda *_: {})  # test_ahead.py: seconds for each network
     for path in sorted((ROOT / "suites").glob("*.yaml")):
         said = bench("plan", str(path))
         if path.stem == "folder_template":

@@ -39,7 +39,7 @@ def worlds(place):
     return place
 
 
-def test_a_run_tells_both_scores_everywhere(bench, worlds, undrawn):
+def test_a_run_tells_both_scores_everywhere(bench, worlds):
     said = bench("run", "suites/small.yaml")
     assert said.code == 0, said.err
     pairs = [tuple(map(float, pair)) for pair in re.findall(r"(\d+\.\d)[^()]*\(2\), shift (\d+\.\d)", said.out)]
