@@ -45,6 +45,11 @@ def _no_waiting_for_the_disk():
     """Instead of the one for all tests: here it is waited for, as people do."""
 
 
+@pytest.fixture(autouse=True)
+def _counted_once():
+    """Instead of the one for all tests."""
+
+
 @pytest.fixture
 def race(benchmark, request):
     from tests.benchmarks.arms import Race
