@@ -33,7 +33,7 @@ def context(folder, files, **fields):
 
 
 TRAINING = dataclasses.replace(toys.TRAINING, optimizer="adamw", steps=6)
-SEARCH = dataclasses.replace(toys.SEARCH, lr_low=1e-3, lr_high=1e-2)
+SEARCH = dataclasses.replace(toys.SEARCH, trials=2, lr_low=1e-3, lr_high=1e-2)
 
 
 ALIKE = [

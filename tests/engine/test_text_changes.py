@@ -75,7 +75,7 @@ def test_without_views_every_batch_is_drawn_anew():
 def test_every_way_comes_to_the_same(tmp_path, double, monkeypatch, strategy, changes, views):
     words.put_in_place(monkeypatch)
     training = dataclasses.replace(toys.TRAINING, optimizer="adamw", steps=8, text=changes, views=views)
-    search = dataclasses.replace(toys.SEARCH, lr_low=1e-3, lr_high=1e-2)
+    search = dataclasses.replace(toys.SEARCH, trials=2, lr_low=1e-3, lr_high=1e-2)
     spec = words.fit_spec(BACKBONE, takes(OPTIONS), strategy, training=training, search=search)
     found, used = {}, {}
     for way, engine in WAYS.items():
