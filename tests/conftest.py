@@ -3,6 +3,10 @@
 Importing this file costs no torch; `tests/engine/toys.py`, which does, is imported by those tests that train.
 """
 
+import io
+import os
+import sys
+
 import pytest
 
 from bench.backbones import BACKBONES
@@ -86,6 +90,51 @@ def _own_machine(_machine, monkeypatch):
     for name in ("BENCH_DATA", "BENCH_CACHE"):
         monkeypatch.setenv(name, "")  # so that what a command sets goes again afterwards
         monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting_for_the_disk(monkeypatch):
+    """The machine outlives these tests; store/test_atomic.py checks that it is asked for."""
+    monkeypatch.setattr(os, "fsync", os.fstat)  # which still refuses a closed descriptor
+
+
+@pytest.fixture(scope="session")
+def _counts():
+    return {}
+
+
+@pytest.fixture(autouse=True)
+def _counted_once(_counts, monkeypatch):
+    """The FLOPs of a step of networks that look alike: a tenth of a second each, a thousand times in a session."""
+    flops = sys.modules.get("bench.network.flops")
+    if flops is None:
+        return
+    real = flops._count
+
+    def count(network, *how):
+        shapes = tuple(tuple((name, one.shape) for name, one in unit.items()) for unit in network.parameters)
+        key = (repr(network.module), shapes, *how)
+        if key not in _counts:
+            _counts[key] = real(network, *how)
+        return _counts[key]
+
+    monkeypatch.setattr(flops, "_count", count)
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Each figure of a page is an empty drawing: where a test reads words, or whether there is a page."""
+    from matplotlib.figure import Figure
+
+    real = Figure.savefig
+
+    def save(figure, file, **how):
+        if isinstance(file, io.StringIO):  # for a page; files of figures are written in bytes
+            file.write('<svg viewBox="0 0 1 1"></svg>')
+        else:
+            real(figure, file, **how)
+
+    monkeypatch.setattr(Figure, "savefig", save)
 
 
 @pytest.fixture

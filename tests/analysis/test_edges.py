@@ -53,6 +53,7 @@ def without(results: SuiteResults, strategy: str, repeats: tuple[int, ...], colu
     return dataclasses.replace(results, finals=finals)
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("own_split", [True, False])
 @pytest.mark.parametrize("gone", [(0,), (0, 1), (0, 1, 2)])
 @pytest.mark.parametrize("column", ["status", "predictions"])

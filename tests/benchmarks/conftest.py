@@ -40,6 +40,16 @@ def machine():
     gc.unfreeze()  # else libraries complain of leaks at the end
 
 
+@pytest.fixture(autouse=True)
+def _no_waiting_for_the_disk():
+    """Instead of the one for all tests: here it is waited for, as people do."""
+
+
+@pytest.fixture(autouse=True)
+def _counted_once():
+    """Instead of the one for all tests."""
+
+
 @pytest.fixture
 def race(benchmark, request):
     from tests.benchmarks.arms import Race

@@ -1,6 +1,5 @@
 import dataclasses
 import json
-import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +9,10 @@ import pytest
 
 from bench.cli import main
 from bench.commands.suites import Folders, plan_from_file, remember
+from bench.execute import ahead
 from bench.execute.ledger import Summary
 from bench.execute.roots import Roots
+from bench.planning import probe
 from bench.planning.plan import Plan
 
 from .fabricate import fabricate
@@ -52,12 +53,6 @@ class Said:
         return line
 
 
-@pytest.fixture(autouse=True)
-def _no_waiting_for_the_disk(monkeypatch):
-    """The machine outlives these tests."""
-    monkeypatch.setattr(os, "fsync", os.fstat)
-
-
 @pytest.fixture
 def place(tmp_path, monkeypatch):
     """A folder of one's own to stand in, with a suite in it."""
@@ -69,7 +64,7 @@ def place(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def bench(place, monkeypatch, capsys):
+def bench(place, monkeypatch, capsys, undrawn):
     """`bench("status", "small")`: the command as typed, in this process."""
 
     def typed(*arguments: str) -> Said:
@@ -81,6 +76,13 @@ def bench(place, monkeypatch, capsys):
         return Said(int(end.value.code or 0), printed.out, printed.err)
 
     return typed
+
+
+@pytest.fixture
+def unasked(monkeypatch):
+    """`plan` looks ahead at nothing, which test_ahead.py is about, and networks are looked at in this process."""
+    monkeypatch.setattr(ahead, "_answers_of", lambda *_: {})
+    monkeypatch.setattr(probe, "_ask", probe._answers)
 
 
 @pytest.fixture

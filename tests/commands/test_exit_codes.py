@@ -173,12 +173,11 @@ class Crashing:
             sys.settrace(None)
 
     def _called(self, frame, *_):
-        path = Path(frame.f_code.co_filename)
         if not is_ours(frame.f_code.co_filename) or frame.f_code.co_name.startswith("<"):
             return
         self.count += 1
         if self.count - 1 == self.at:
-            raise RuntimeError(f"planted in {path.name}")
+            raise RuntimeError(f"planted in {Path(frame.f_code.co_filename).name}")
 
 
 @functools.cache

@@ -209,7 +209,7 @@ def test_plan_says_how_searches_run(bench):
     ("{crop: 0.5, views: 3}", 3, "3 cached views of each training image"),
     ("{shift: 2, flip: true}", None, "images change anew in every step, frozen parts are recomputed in each"),
 ])  # fmt: skip
-def test_plan_says_whether_the_stem_is_live(bench, augment, views, told):
+def test_plan_says_whether_the_stem_is_live(bench, unasked, augment, views, told):
     edited(("steps: 2", f"steps: 2, augment: {augment}"))
     assert f"precision: fp32; {told}" in bench("plan", "suites/small.yaml").out
     assert bench("plan", "suites/small.yaml", "--json").json["views"] == views

@@ -81,7 +81,7 @@ KINDS = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_suite_can_be_planned_as_it_is(bench, place, kind):
+def test_the_suite_can_be_planned_as_it_is(bench, unasked, place, kind):
     data = made(place, kind)
     said = bench("init", str(data))
     assert said.code == 0, said.err

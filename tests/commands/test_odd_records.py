@@ -109,7 +109,7 @@ def planted(raw, target):
 
 
 @pytest.fixture
-def world(place, folders):
+def world(place, folders, undrawn):
     Path("suites/small.yaml").write_text(SUITE)
     plan = plan_from_file(Path("suites/small.yaml"), (), folders)
     roots = folders.roots("small")
@@ -159,8 +159,8 @@ def test_each_is_a_record_or_absent_with_a_reason_and_no_reader_raises(world, so
     assert tried > 5000
     assert rejected > tried / 2
     rounds = max(math.ceil(len(accepted[kind]) / len(targets[kind])) for kind in targets if kind != "pretrain")
+    fabricate(plan, roots)
     for number in range(rounds):
-        fabricate(plan, roots)
         for kind, places in targets.items():
             some = accepted[kind][number * len(places) : (number + 1) * len(places)]
             for target, raw in zip(places, some, strict=False):

@@ -17,7 +17,7 @@ description: Worlds in another style.
 datasets:
   - {name: "npz:worlds.npz", labels_per_class: [8]}
 backbones:
-  - {name: small_resnet, pretrain: {dataset: source, options: {train_per_class: 60}, epochs: 6}}
+  - {name: small_resnet, pretrain: {dataset: source, options: {train_per_class: 40}, epochs: 5}}
 strategies: [scratch, ridge_probe]
 training: {steps: 30, evaluations: 1}
 search: {scope: cell, trials: 2, sampler: grid, validation: {folds: 2}}

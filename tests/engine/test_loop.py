@@ -21,6 +21,11 @@ from tests.engine import toys
 BARE = {"schedule": "constant", "warmup": 0.0, "batch_size": 4}
 
 
+@pytest.fixture(autouse=True)
+def _counted_once():
+    """Instead of the one for all tests: here counting itself is tried."""
+
+
 def four_images():
     pixels = torch.arange(4 * 3 * 4, dtype=torch.uint8).reshape(4, 3, 2, 2) * 5
     return Examples((pixels,), torch.tensor([0, 1, 1, 0]))

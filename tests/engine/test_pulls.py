@@ -43,8 +43,9 @@ def test_truth_training_ends_where_the_penalised_loss_is_least(momentum, beta):
     np.testing.assert_allclose(weight, found.coef_, rtol=1e-3, atol=1e-3 * np.abs(found.coef_).max())
 
 
-@pytest.mark.parametrize(("momentum", "nesterov"), [(0.0, False), (0.9, False), (0.9, True)])
-@pytest.mark.parametrize("strength", [0.1, 10.0, 1e6])
+@pytest.mark.parametrize(("momentum", "nesterov", "strength"), [
+    (0.0, False, 0.1), (0.0, False, 1e6), (0.9, False, 10.0), (0.9, True, 0.1), (0.9, True, 1e6),
+])  # fmt: skip
 def test_truth_fixed_point_of_a_quadratic(momentum, nesterov, strength):
     """Loss h/2 (w - t)^2, pull s F/2 (w - a)^2: (h t + s F a) / (h + s F), by algebra."""
     h, t = torch.tensor([0.5, 2.0, 8.0]), torch.tensor([1.0, -3.0, 2.0])

@@ -82,7 +82,7 @@ def test_images_of_another_style_score_lower(tmp_path, with_shift):
     assert final.result["shift"]["score"] < 0.3  # worse than a guess
 
 
-@pytest.mark.parametrize("way", ["full_finetune", "soup", "ridge_probe", "linear_probe"])
+@pytest.mark.parametrize("way", ["full_finetune", "soup", "ridge_probe"])
 def test_it_changes_no_other_number(tmp_path, with_shift, way):
     """Neither what a search chooses nor what a final comes to; and without one a record says nothing of it."""
     told = []
@@ -139,13 +139,13 @@ def test_plain_cut_and_fleet_come_to_the_same(tmp_path, with_shift, monkeypatch,
     spec = toys.fit_spec(recipe=toys.recipe(strategy, 6), backbone=backbone, search=FOLDS,
                          training=dataclasses.replace(toys.TRAINING, batch_size=4))  # fmt: skip
     plain, cut, fleet = (
-        records(tmp_path / name, spec, [job.key], shared=shared.shared, engine=engine)
+        records(tmp_path / name, spec, [job.key], 2, shared=shared.shared, engine=engine)
         for name, engine in (("plain", Engine(False, 1)), ("cut", Engine(fleet=1)), ("fleet", Engine()))
     )
     assert_alike(cut, plain)
     assert_alike(fleet, plain, 1e-6)  # at the highest rate losses of 7 carry roundings on
-    assert {one.cost["engine"]["replicas"] for one in fleet[-3:]} == {3}
-    assert len({one.result["shift"]["loss"] for one in fleet[-3:]}) == 3
+    assert {one.cost["engine"]["replicas"] for one in fleet[-2:]} == {2}
+    assert len({one.result["shift"]["loss"] for one in fleet[-2:]}) == 2
 
 
 def test_a_point_that_was_not_chosen_is_scored_on_it_too(tmp_path, with_shift):

@@ -64,9 +64,10 @@ CHANGED = SoundChanges(shift=0.2, noise=0.3, time_masks=1, mel_masks=1)
 
 def fit(network, strategy, data, **changes):
     ref, pipeline, units = NETWORKS[network]
-    training = dataclasses.replace(toys.TRAINING, steps=8, **changes)
+    training = dataclasses.replace(toys.TRAINING, steps=6, **changes)
+    search = dataclasses.replace(toys.SEARCH, trials=2)
     return toys.fit_spec(data=data, backbone=ref, recipe=toys.recipe(strategy, units), pipeline=pipeline,
-                         training=training)  # fmt: skip
+                         training=training, search=search)  # fmt: skip
 
 
 @pytest.mark.parametrize(("network", "strategy", "changes"), [

@@ -32,14 +32,14 @@ def context(folder, files, **fields):
     return made
 
 
-TRAINING = dataclasses.replace(toys.TRAINING, optimizer="adamw", steps=10)
-SEARCH = dataclasses.replace(toys.SEARCH, lr_low=1e-3, lr_high=1e-2)
+TRAINING = dataclasses.replace(toys.TRAINING, optimizer="adamw", steps=6)
+SEARCH = dataclasses.replace(toys.SEARCH, trials=2, lr_low=1e-3, lr_high=1e-2)
 
 
 ALIKE = [
-    *((name, dropout) for name in ("full_finetune", "linear_probe", "gradual_unfreeze", "freeze")
-      for dropout in (0.0, 0.1)),
-    *((name, 0.1) for name in ("lora", "dora", "ia3", "houlsby", "pfeiffer", "prompt_tuning", "prefix_tuning")),
+    *((name, 0.0) for name in ("full_finetune", "linear_probe", "freeze")),
+    *((name, 0.1) for name in ("full_finetune", "gradual_unfreeze", "lora", "dora", "ia3", "houlsby", "pfeiffer",
+                               "prompt_tuning", "prefix_tuning")),
 ]  # fmt: skip
 OPTIONS = {"freeze": {"upto": 2}, "prompt_tuning": {"tokens": 3}, "prefix_tuning": {"tokens": 3}}
 

@@ -67,14 +67,15 @@ def test_without_views_every_batch_is_drawn_anew():
     assert not torch.equal(first, second)
 
 
-@pytest.mark.parametrize(("changes", "views"), [
-    (None, 0), (TextChanges(mask=0.3), 0), (TextChanges(drop=0.3), 2), (TextChanges(0.2, 0.2), 2),
+@pytest.mark.parametrize(("strategy", "changes", "views"), [
+    ("full_finetune", None, 0), ("full_finetune", TextChanges(mask=0.3), 0),
+    ("linear_probe", TextChanges(mask=0.3), 0), ("linear_probe", TextChanges(drop=0.3), 2),
+    ("gradual_unfreeze", TextChanges(0.2, 0.2), 2), ("lora", TextChanges(0.2, 0.2), 2),
 ])  # fmt: skip
-@pytest.mark.parametrize("strategy", ["full_finetune", "linear_probe", "gradual_unfreeze", "lora"])
 def test_every_way_comes_to_the_same(tmp_path, double, monkeypatch, strategy, changes, views):
     words.put_in_place(monkeypatch)
     training = dataclasses.replace(toys.TRAINING, optimizer="adamw", steps=8, text=changes, views=views)
-    search = dataclasses.replace(toys.SEARCH, lr_low=1e-3, lr_high=1e-2)
+    search = dataclasses.replace(toys.SEARCH, trials=2, lr_low=1e-3, lr_high=1e-2)
     spec = words.fit_spec(BACKBONE, takes(OPTIONS), strategy, training=training, search=search)
     found, used = {}, {}
     for way, engine in WAYS.items():

@@ -133,6 +133,7 @@ def test_weights_that_were_cut_go_on_where_they_were(child, server, encoder, tmp
     assert not list((tmp_path / "hf").rglob("pytorch_model.bin"))
 
 
+@pytest.mark.slow
 def test_weights_that_are_cut_again_and_again_leave_nothing_that_looks_whole(child, server, encoder, tmp_path):
     path = "/org/small/resolve/main/model.safetensors"
     server.wrong[path] = server.wrong[path.replace("main", COMMIT)] = 1000

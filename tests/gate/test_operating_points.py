@@ -17,7 +17,7 @@ def test_unchanged_nights_raise_no_alarm(kind):
     assert named(results, "improved") <= 0.06
 
 
-@pytest.mark.parametrize("kind", ["normal", "t3", "together", "noisy cells"])
+@pytest.mark.parametrize("kind", ["t3", "together", "noisy cells"])
 def test_without_a_margin_holm_and_spread_hold_alone(kind):
     """What the margin takes on otherwise."""
     assert named(list(simulate(Case(kind, margin=0.0))), "regressed") <= 0.1
@@ -32,7 +32,7 @@ def test_a_drop_of_two_points_is_caught_and_no_other_cell_is_named(kind, margin,
     assert named(results, "regressed", without=TARGET) <= 0.05
 
 
-@pytest.mark.parametrize("repeats", [3, 5, 10])
+@pytest.mark.parametrize("repeats", [3, 10])
 def test_a_drop_of_the_size_that_a_night_tells_is_caught_four_times_out_of_five(repeats):
     """Each night is run twice: as it is, and with a drop of the size that it was told."""
     case = Case("normal", repeats=repeats)

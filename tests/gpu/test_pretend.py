@@ -80,9 +80,9 @@ def _waits(steps, **changes):
 
 
 @pytest.mark.parametrize("changes", [
-    {}, {"optimizer": "adamw", "precision": "bf16"}, {"flip": True, "shift": 1, "crop": 0.5},
+    {}, {"optimizer": "adamw", "precision": "bf16", "flip": True, "shift": 1, "crop": 0.5},
     {"flip": True, "shift": 1, "crop": 0.5, "views": 3},
-], ids=["plain", "adamw, bf16", "random changes", "views"])  # fmt: skip
+], ids=["plain", "adamw, bf16, random changes", "views"])  # fmt: skip
 @pytest.mark.usefixtures("tiny")
 def test_a_training_waits_once_in_so_many_steps_as_it_looks_at_its_loss(changes):
     short, long = (_waits(steps, **changes) for steps in LENGTHS)

@@ -25,7 +25,8 @@ from tests.gpu.pretend import CARD, DEVICE, MEMORY, pretend_device
 
 pytestmark = [pytest.mark.usefixtures("tiny")]
 CPU = torch.device("cpu")
-SMALL = dataclasses.replace(HALVING, trials=3, first_rung=1 / 3)
+SMALL = dataclasses.replace(HALVING, trials=3, first_rung=1 / 3, folds=0)
+SHORT = dataclasses.replace(toys.TRAINING, batch_size=4, steps=6)
 
 
 def of_both(tmp_path, device, spec):
@@ -63,7 +64,7 @@ def test_fleets_and_one_after_another_agree(tmp_path, monkeypatch, device, doubl
     job = toys.pretrain_job()
     assert perform(job, shared)
     spec = toys.fit_spec(
-        recipe=toys.recipe(strategy, 6), search=SMALL, training=dataclasses.replace(toys.TRAINING, batch_size=4),
+        recipe=toys.recipe(strategy, 6), search=SMALL, training=SHORT,
         backbone=BackboneRef("toy_conv", {}, "coarse", Weights("pretrain", job.key)),
     )  # fmt: skip
     alone = records(tmp_path / "alone", spec, [job.key], repeats=2, shared=shared.shared)
@@ -79,7 +80,7 @@ def test_fleets_and_one_after_another_agree(tmp_path, monkeypatch, device, doubl
 @pytest.mark.parametrize("strategy", ["gradual_unfreeze", pytest.param("full_finetune", marks=pytest.mark.gpu)])
 def test_a_fleet_in_low_precision_is_near_to_one_after_another(tmp_path, monkeypatch, device, strategy):
     forced(monkeypatch, "vmap", 100)
-    training = dataclasses.replace(toys.TRAINING, batch_size=4, precision="bf16")
+    training = dataclasses.replace(SHORT, precision="bf16")
     search = dataclasses.replace(SMALL, lr_low=1e-3, lr_high=1e-2)  # calm: rounding stays small
     spec = toys.fit_spec(recipe=toys.recipe(strategy, 6), search=search, training=training)
     alone, fleet = (
@@ -159,7 +160,8 @@ def test_equal_runs_give_equal_bits_where_they_are_asked_for(tmp_path, device, m
     """Of a network whose backward passes would else add with atomics, and of one fleet of heads."""
     monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     training = dataclasses.replace(toys.TRAINING, flip=True, shift=1, deterministic=True)
-    spec = toys.fit_spec(recipe=toys.recipe(strategy, 6), training=training)
+    search = dataclasses.replace(toys.SEARCH, trials=2)
+    spec = toys.fit_spec(recipe=toys.recipe(strategy, 6), training=training, search=search)
     found = []
     for name in ("one", "two"):
         context = toys.context(tmp_path / name, device=device, engine=Engine())

@@ -59,7 +59,7 @@ def test_every_process_cuts_alike():
     code = ("import bench; from bench.planning.shards import *; plan = bench.plan('quickstart'); "
             "print([sorted(part_of(plan, read_shard(f'{n}/7')).jobs) for n in range(1, 8)])")  # fmt: skip
     told = {subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": seed},
-                           capture_output=True, text=True, check=True).stdout for seed in "123"}  # fmt: skip
+                           capture_output=True, text=True, check=True).stdout for seed in "12"}  # fmt: skip
     assert len(told) == 1
 
 

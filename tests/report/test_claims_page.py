@@ -11,6 +11,8 @@ from bench.report import render
 from bench.suite.claims_schema import ClaimSpec
 from tests.analysis.synthetic import World, make
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 STATED = (
     {"name": "transfer_beats_scratch"},
     {"claim": "Fifty points are little.", "more": {"strategy": "full_finetune"}, "less": {"strategy": "scratch"},

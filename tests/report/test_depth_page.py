@@ -14,10 +14,16 @@ from bench.analysis.similarity import of_units
 from bench.report import render
 from bench.report.facts import Facts
 from bench.report.sections import depths
+from bench.report.sections.similarity import mix_section, similarity_section
 from bench.report.view import signed
 from tests.analysis.synthetic import World, make
 
 STEPS = (10, 20, 30, 40)
+
+
+@pytest.fixture(autouse=True)
+def _only(only):
+    only(depths.depth_section, similarity_section, mix_section)
 
 
 def words(page):

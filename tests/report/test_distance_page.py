@@ -7,10 +7,16 @@ import re
 import pytest
 
 from bench.report import render
+from bench.report.sections.distance import distance_section
 from bench.store.results import Distance
 from tests.analysis.synthetic import World, make
 
 FAR = {"near": 0.2, "mid": 0.1, "far": 0.02, "digits": 0.05}
+
+
+@pytest.fixture(autouse=True)
+def _only(only):
+    only(distance_section)
 
 
 def words(page):

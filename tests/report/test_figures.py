@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import to_hex
 from PIL import Image
 
 from bench.analysis.courses import mean_course
@@ -22,6 +21,9 @@ from bench.report.figures.ranks import ranks_panel
 from bench.report.figures.similarity import mix_panel, similarity_panel
 from bench.report.files import write_figures
 from bench.report.palette import SENTINELS, strategy_series
+from bench.report.sections.courses import courses_section
+from bench.report.sections.learning import labels_section
+from bench.report.sections.rates import rates_section
 from bench.report.svg import TEXT, drawing
 from bench.report.view import Figure, Panel, Section, Switch
 from tests.analysis.synthetic import World, make
@@ -127,7 +129,8 @@ def test_a_mark_says_strategy_value_interval_and_number(page: str, made: SuiteRe
     assert re.fullmatch(pattern, found)
 
 
-def test_what_a_mark_says_is_only_text() -> None:
+def test_what_a_mark_says_is_only_text(only) -> None:
+    only(labels_section)
     names = {"linear_probe": '<b>"x"</b> &amp;\n#010203', "full_finetune": "日本語 🦊"}
     page = render(make(World(datasets=("near",), strategies=FEW, gaps=False, rename=names)))
     said = [html.unescape(one) for one in re.findall(r"<title>(.*?)</title></use>", section(page, "labels"))]
@@ -168,22 +171,23 @@ def test_png_files_are_drawn_in_the_page_s_light_colours(written: Path) -> None:
     blue, ink = (re.search(rf"--{name}: (#\w+)", sheet)[1] for name in ("s0", "ink"))
     for path in written.glob("*.png"):
         with Image.open(path) as image:
-            pixels = np.asarray(image.convert("RGB")).reshape(-1, 3)
+            pixels = np.asarray(image.convert("RGB"))
             assert image.width >= 2 * 300
-        colors = {to_hex(one / 255) for one in np.unique(pixels, axis=0)}
+        colors = {f"#{one:06x}" for one in np.unique(pixels @ np.array([1 << 16, 1 << 8, 1]))}
         assert "#ffffff" in colors
         assert ink in colors, path.name
         assert not colors & set(SENTINELS.values()), path.name
-        assert 0.6 < (pixels == 255).all(axis=1).mean() < 0.995, path.name
+        assert 0.6 < (pixels == 255).all(axis=2).mean() < 0.995, path.name
         if "-labels-" in path.name:
             assert blue in colors
 
 
-def test_same_results_same_files(made: SuiteResults, written: Path, tmp_path: Path) -> None:
+def test_same_results_same_files(made: SuiteResults, written: Path, only, tmp_path: Path) -> None:
+    only(labels_section, rates_section)
     render(made, figures=tmp_path)
-    assert {one.name: one.read_bytes() for one in tmp_path.iterdir()} == {
-        one.name: one.read_bytes() for one in written.iterdir()
-    }
+    assert len(list(tmp_path.iterdir())) > 8
+    for one in tmp_path.iterdir():
+        assert one.read_bytes() == (written / one.name).read_bytes(), one.name
 
 
 def test_files_of_a_switch_are_written_too(tmp_path: Path) -> None:
@@ -219,18 +223,21 @@ def test_courses_against_what_was_spent(made: SuiteResults) -> None:
     assert course.flops == (3e9 + 3e9) / 2
 
 
-def test_an_axis_without_numbers_is_not_offered(made: SuiteResults) -> None:
+def test_an_axis_without_numbers_is_not_offered(made: SuiteResults, only) -> None:
+    only(courses_section)
     found = section(render(dataclasses.replace(made, finals=made.finals.assign(seconds=math.nan))), "courses")
     assert found.count('<div class="panel"') == 2 * 6
 
 
-def test_six_courses_are_drawn_and_the_others_counted() -> None:
+def test_six_courses_are_drawn_and_the_others_counted(only) -> None:
+    only(courses_section)
     found = section(render(with_courses(make(World(strategies=FEW, gaps=False)))), "courses")
     assert found.count('<div class="panel"') == 3 * 6
     assert "The first 6 of 12 tasks are drawn." in words(found)
 
 
-def test_two_scores_are_no_course(made: SuiteResults) -> None:
+def test_two_scores_are_no_course(made: SuiteResults, only) -> None:
+    only(courses_section)
     finals = made.finals.assign(curve=[one[1:] for one in made.finals["curve"]])
     assert not section(render(dataclasses.replace(made, finals=finals)), "courses")
 
@@ -247,6 +254,7 @@ def test_what_a_label_is_worth_is_said_and_tabled(made: SuiteResults, page: str)
 @pytest.mark.parametrize("world", [
     World(datasets=("near",), strategies=FEW[1:], gaps=False), World(datasets=("near",), budgets=(5,), gaps=False),
 ])  # fmt: skip
+@pytest.mark.usefixtures("undrawn")
 def test_without_scratch_or_a_second_budget_no_label_is_worth_anything(world: World) -> None:
     page = render(make(world))
     assert "What a label is worth" not in page

@@ -8,10 +8,17 @@ import numpy as np
 import pytest
 
 from bench.report import render
+from bench.report.sections.forecasts import forecasts_section
+from bench.report.sections.protocol import protocol_section
 from bench.store.results import Forecast
 from tests.analysis.synthetic import World, make
 
 NETWORKS = ("one", "other", "third", "fourth")  # the later, the lower its scores
+
+
+@pytest.fixture(autouse=True)
+def _only(only):
+    only(forecasts_section, protocol_section)
 
 
 def words(page):

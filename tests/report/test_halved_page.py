@@ -100,6 +100,7 @@ def test_protocol(page: str) -> None:
     ({"search": {"budget": "steps"}}, "search takes the steps of 6 trials of a strategy of one phase"),
     ({"training": {"steps": 1}}, "The step budget is too small for halving"),
 ])  # fmt: skip
+@pytest.mark.usefixtures("undrawn")
 def test_halving_in_words(halved: SuiteResults, sections: dict[str, Any], told: str) -> None:
     assert told in text(with_suite(halved, **sections))
 
@@ -116,6 +117,7 @@ def test_no_views_where_none_are_drawn(halved: SuiteResults, augment: dict[str, 
     assert "augmentation is cached" not in text(with_suite(halved, training={"augment": augment}))
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_precision_is_what_the_records_say(halved: SuiteResults) -> None:
     fp32 = with_columns(halved, precision="fp32", precision_why="")
     assert list(precisions(fp32)) == ["fp32"]

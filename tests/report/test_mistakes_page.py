@@ -12,6 +12,8 @@ from bench.store.predictions import Predictions
 from tests.analysis.synthetic import World, make
 from tests.analysis.test_mistakes import WORLD, drawn, of, with_predictions
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 def section(results):
     (found,) = re.findall(r'<section id="mistakes".*?</section>', render(results), re.DOTALL)

@@ -17,6 +17,8 @@ from bench.spec.refs import Mel, Pipeline, SoundPipeline, TextPipeline
 from tests.analysis.synthetic import World, make
 from tests.report.test_report import Page
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 SEEN = "the first 128 tokens, as the tokenizer with SHA-256 0123456789ab cuts them"
 WORLD = World(datasets=("near", "digits"), backbones=("resnet", "bert"), gaps=False)
 

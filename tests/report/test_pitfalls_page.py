@@ -13,6 +13,8 @@ from bench.report import render
 from bench.report.view import percent, signed
 from tests.analysis.synthetic import World, make
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 LOST = {"swapped_channels_at_test": 0.0, "rate_30_times": 0.5, "training_mode_at_test": -0.004}
 
 

@@ -16,6 +16,8 @@ from bench.suite.references import Reference, ReferenceFile
 from bench.suite.references_schema import ProtocolSpec
 from tests.analysis.synthetic import World, make
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 WORLD = World(gaps=False, datasets=("near", "digits"), budgets=(5,))
 BACKBONE = WORLD.backbones[0]
 SAME, OTHER, UNKNOWN = (Fact("steps", "200", theirs, same)

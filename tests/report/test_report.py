@@ -14,6 +14,8 @@ from bench.analysis.frame import FINALS, PRETRAININGS, TRIALS, SuiteResults, emp
 from bench.errors import StoreError
 from bench.report import render, write
 from bench.report.facts import Facts
+from bench.report.sections.depths import depth_section
+from bench.report.sections.learning import labels_section
 from bench.report.sections.top import warnings
 from tests.analysis.synthetic import World, make, typed
 
@@ -156,6 +158,7 @@ def test_hostile_names_are_text() -> None:
     assert parsed.open == []
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_hostile_text_elsewhere() -> None:
     made = make()
     finals = made.finals.copy()
@@ -180,6 +183,7 @@ def test_hostile_text_elsewhere() -> None:
     assert "2 different environments" in parsed.text
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_one_repeat_has_no_interval_and_says_so() -> None:
     text = Page(render(make(World(repeats=1, gaps=False)))).text
     assert "One repeat only: no interval can be given" in text
@@ -187,6 +191,7 @@ def test_one_repeat_has_no_interval_and_says_so() -> None:
     assert not re.search(r"\d ±", text)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_one_cell() -> None:
     world = World(datasets=("near",), budgets=(5,), strategies=("full_finetune",), trials=1, gaps=False)
     text = Page(render(make(world))).text
@@ -201,7 +206,8 @@ def test_one_budget_draws_every_figure() -> None:
     assert 'id="depth"' in page
 
 
-def test_kinds_of_an_axis_are_lines_of_their_own() -> None:
+def test_kinds_of_an_axis_are_lines_of_their_own(only) -> None:
+    only(depth_section)
     made = make(World(datasets=("near",), budgets=(20, 100), gaps=False))
     assert "AnB+" not in Page(render(made)).text
     kinds = {"freeze(upto=1)": "AnB+", "freeze(upto=2)": "AnB+"}
@@ -218,6 +224,7 @@ def test_nothing_planned() -> None:
     assert "No cells are planned" in text
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_penalty_at_an_end_of_its_range_is_told_above() -> None:
     made = make(World(datasets=("near",), repeats=2))
     words = "was chosen at an end of its range in 3 cells: linear_probe"
@@ -227,6 +234,7 @@ def test_a_penalty_at_an_end_of_its_range_is_told_above() -> None:
     assert words in Page(render(changed)).text
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("status", ["missing", "failed", "not_applicable"])
 def test_nothing_finished(status: str) -> None:
     made = make(World(datasets=("near",), repeats=2))
@@ -252,6 +260,7 @@ def test_nothing_finished(status: str) -> None:
     assert not re.search(r"\bnan\b", text.lower())
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_two_backbones_are_told_apart() -> None:
     text = Page(render(make(World(datasets=("near",), backbones=("small", "large"))))).text
     assert "near · small" in text
@@ -270,7 +279,8 @@ def test_odd_budgets_and_ranges() -> None:
     assert "5.01k" in text
 
 
-def test_labels_that_nobody_knows_are_not_drawn() -> None:
+def test_labels_that_nobody_knows_are_not_drawn(only) -> None:
+    only(labels_section, depth_section)
     made = make(World(datasets=("near",), gaps=False))
     finals = made.finals.assign(labels_per_class=float("nan"))
     page = render(SuiteResults("odd", "", "", {}, finals, made.trials, made.pretrainings))
@@ -278,16 +288,12 @@ def test_labels_that_nobody_knows_are_not_drawn() -> None:
     assert 'id="depth"' in page
 
 
-def test_size() -> None:
-    page = render(make(World(gaps=False)))  # 9 strategies, 12 tasks
-    assert len(page.encode()) < 750_000
-
-
-def test_it_is_fast() -> None:
-    make()
+def test_it_is_small_and_fast() -> None:
+    made = make(World(gaps=False))  # 9 strategies, 12 tasks
     start = time.process_time()  # not the wall: the machine may be shared
-    render(make())
+    page = render(made)
     assert time.process_time() - start < 6
+    assert len(page.encode()) < 750_000
 
 
 def test_write_leaves_no_half_page(tmp_path: Path) -> None:

@@ -77,6 +77,7 @@ def test_a_row_for_each_class_with_its_counts_and_examples(made):
     assert "chosen at random" in said
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_names_and_texts_are_escaped_everywhere(made):
     html = render(of_modality(made(samples(TEXT)), "text"))
     assert "<script>alert" not in html
@@ -125,6 +126,7 @@ def test_of_many_classes_the_rest_is_told(made):
     assert "Not shown: 18 more classes of 1,012 to 1,029 training images." in found
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_of_many_data_sets_the_rest_is_told(made, tmp_path):
     results = made()
     names = [f"set {k}" for k in range(SETS + 3)]
@@ -227,6 +229,7 @@ def test_every_strategy_has_its_confusions_under_one_fold(made):
     assert len(re.findall(r'<table data-name="confusion-0[^"]*"', found)) == 3
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_room_for_confusions_ends_and_what_is_left_out_is_told(made, tmp_path):
     """Twelve tasks of 20 classes: 440 numbers a table of confusions, and of all strategies 12 * (2 * 440 + 63)."""
     truth, probabilities = drawn(200, 20)
@@ -291,6 +294,7 @@ def test_features_before_and_after_are_marked_by_class(made):
     assert "Each mark is one of 40 test images" in said
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_another_strategy_stands_in_for_full_fine_tuning(made):
     results = made(world=dataclasses.replace(WORLD, strategies=("scratch", "freeze(upto=1)", "freeze(upto=4)")))
     found = words(part(render(projected(results)), "similarity"))
@@ -312,6 +316,7 @@ def test_pictures_of_many_tasks_are_capped_and_told(made):
     assert len(found) < 400_000
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_many_tasks_are_not_all_drawn(made):
     world = dataclasses.replace(WORLD, datasets=("near", "mid", "far", "digits"), budgets=(5, 20, 100))
     found = part(render(projected(made(world=world))), "similarity")

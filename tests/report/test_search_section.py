@@ -8,11 +8,17 @@ import pytest
 
 from bench.analysis.frame import SuiteResults
 from bench.report import render
+from bench.report.sections.search import search_section
 from tests.analysis.synthetic import World, make
 from tests.report.test_report import Page
 
 WORLD = World(datasets=("near",), budgets=(5,), gaps=False, trials=6)
 WHOLE = dataclasses.replace(WORLD, halving=False)
+
+
+@pytest.fixture(autouse=True)
+def _only(only):
+    only(search_section)
 
 
 def section(results: SuiteResults) -> str:

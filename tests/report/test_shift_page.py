@@ -11,6 +11,8 @@ from bench.report import render
 from tests.analysis.synthetic import World, make
 from tests.report.test_report import Page
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 WORLD = World(datasets=("near", "digits"), budgets=(5, 20), strategies=("scratch", "full_finetune"), gaps=False)
 WHAT = "Shift: the score on a further split, which has the same classes in other circumstances."
 

@@ -1,8 +1,12 @@
 """What the page says of strategies that learn the source's labels alone."""
 
+import pytest
+
 from bench.report import render
 from tests.analysis.synthetic import World, make
 from tests.report.test_tasks_section import words
+
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 SAID = "No label of the target is used before the test (linear_probe): the training images are those of the source"
 

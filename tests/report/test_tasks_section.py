@@ -9,10 +9,16 @@ import pytest
 
 from bench.analysis.frame import OWN_HEAD, SuiteResults
 from bench.report import render
+from bench.report.sections.tasks import tasks_section
 from tests.analysis import synthetic
 from tests.analysis.synthetic import World, make
 
 FEW = ("scratch", "linear_probe", "full_finetune")
+
+
+@pytest.fixture(autouse=True)
+def _only(only):
+    only(tasks_section)
 
 
 def section(results: SuiteResults) -> str:

@@ -13,6 +13,8 @@ from bench.report.view import percent, signed
 from tests.analysis.studied import Planned, finals
 from tests.analysis.synthetic import World, make
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 EFFECTS = {("AnB", 4): 0.70, ("AnB", 5): 0.55, ("random", 5): 0.2}
 
 

@@ -14,6 +14,8 @@ from bench.report.view import Column, TableCell
 from tests.analysis.synthetic import World, make
 from tests.report.test_report import Page
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 WORLD = World(datasets=("near", "digits"), budgets=(5, 20), backbones=("small", "large"), gaps=False, repeats=2)
 
 

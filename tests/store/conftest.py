@@ -11,12 +11,6 @@ import bench
 from bench.store import Store
 
 
-@pytest.fixture(autouse=True)
-def _no_waiting_for_the_disk(monkeypatch):
-    """The machine outlives these tests, so syncing would only cost time; test_atomic.py checks that it is asked for."""
-    monkeypatch.setattr(os, "fsync", os.fstat)  # which still refuses a closed descriptor
-
-
 @pytest.fixture
 def store(tmp_path):
     return Store(tmp_path / "results")

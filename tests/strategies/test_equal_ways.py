@@ -1,7 +1,8 @@
 """Every strategy of the catalogue comes to the same records however the work is done: plainly, or with frozen parts
-computed once and three replicas in one loop; with trials that pause at every rung and go on."""
+computed once and three replicas in one loop; with trials that pause at every rung and go on. On the convolutional
+network, and on the ViT those that look at a network: at its layers, at its kinds of tensors, at its features."""
 
-import dataclasses
+from dataclasses import replace
 
 import pytest
 import torch
@@ -20,9 +21,18 @@ from tests.strategies.test_contract import OPTIONS
 
 pytestmark = [pytest.mark.usefixtures("tiny")]
 
-TRAINING = dataclasses.replace(toys.TRAINING, steps=6)
-HALVING = dataclasses.replace(toys.SEARCH, pruner="halving", first_rung=1 / 3)
+TRAINING = replace(toys.TRAINING, steps=6)
+HALVING = replace(toys.SEARCH, pruner="halving", first_rung=1 / 3)
 REPEATS = 2
+
+
+def looks_at_a_network(name):
+    recipe = toys.recipe(name, 5, **OPTIONS.get(name, {}))
+    return recipe.adapt is not None or recipe.solve is not None or recipe.tensors != "all"
+
+
+PAIRS = [*((name, "toy_conv") for name in STRATEGIES),
+         *((name, "toy_vit") for name in STRATEGIES if looks_at_a_network(name))]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +44,7 @@ def pretrained(tmp_path_factory):
         if toy not in made:
             context = toys.context(tmp_path_factory.mktemp(toy))
             job = toys.pretrain_job(
-                data=dataclasses.replace(toys.DATA, options={"shade": 1}, revision="tiny-1"),
+                data=replace(toys.DATA, options={"shade": 1}, revision="tiny-1"),
                 backbone=BackboneRef(toy, {}, "coarse", Weights("random")),
             )
             assert perform(job, context)
@@ -44,10 +54,18 @@ def pretrained(tmp_path_factory):
     return ask
 
 
+def jobs_of(spec, repeats, needs):
+    """One search for all repeats, as with `scope: cell`; but a soup is made of the trials of its own repeat."""
+    searches, finals = several(spec, repeats, *needs)
+    if spec.recipe.soup is None:
+        searches, finals = searches[:1], [replace(final, needs=(*needs, searches[0].key)) for final in finals]
+    return searches, finals
+
+
 def records(folder, spec, needs, repeats, **fields):
     """Put together as a GPU's worker gets them."""
     context = toys.context(folder, **fields)
-    searches, finals = several(spec, repeats, *needs)
+    searches, finals = jobs_of(spec, repeats, needs)
     for group in [*bundles(searches, is_gpu=True), *bundles(finals, is_gpu=True)]:
         assert perform(group, context)
     found = [context.store.read(key) for job in (*searches, *finals) for key in job.record_keys]
@@ -56,8 +74,7 @@ def records(folder, spec, needs, repeats, **fields):
     return found
 
 
-@pytest.mark.parametrize("toy", toys.TOYS)
-@pytest.mark.parametrize("name", STRATEGIES)
+@pytest.mark.parametrize(("name", "toy"), PAIRS)
 def test_every_way_comes_to_the_same_records(tmp_path, monkeypatch, double, pretrained, name, toy):
     def choose(spec, begin, stages, images, context):
         """In a fleet wherever there can be one, not only where it is quicker here."""
@@ -69,15 +86,15 @@ def test_every_way_comes_to_the_same_records(tmp_path, monkeypatch, double, pret
     monkeypatch.setattr("bench.engine.jobs.finals.choose_form", choose)
     shared, job = pretrained(toy)
     recipe = toys.recipe(name, toys.network(toy).num_units, **OPTIONS.get(name, {}))
-    recipe = dataclasses.replace(recipe, via=None)  # planning makes a pretraining of it
+    recipe = replace(recipe, via=None)  # planning makes a pretraining of it
     weights = Weights("random") if recipe.init == "random" else Weights("pretrain", job.key)
     is_fixed = recipe.solve is not None and recipe.solve.low == recipe.solve.high
-    search = dataclasses.replace(HALVING, trials=1, pruner="none") if is_fixed else HALVING
+    search = replace(HALVING, trials=1, pruner="none") if is_fixed else HALVING
     backbone = BackboneRef(toy, {}, "coarse", weights)
     spec = toys.fit_spec(recipe=recipe, backbone=backbone, search=search, training=TRAINING)
     if recipe.own_head is not None:
         spec = undrawn(spec)
-    patterns = frozen_patterns([one for group in several(spec, REPEATS, job.key) for one in group])
+    patterns = frozen_patterns([one for group in jobs_of(spec, REPEATS, [job.key]) for one in group])
     plain, ours = (
         records(tmp_path / way, spec, [job.key], REPEATS, shared=shared.shared, engine=engine, patterns=patterns)
         for way, engine in (("plain", Engine(partition=False, fleet=1)), ("ours", Engine()))
