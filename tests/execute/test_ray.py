@@ -19,7 +19,6 @@ CPUS = Cluster("here:1", (Host(4, 0, (CPU, OLD)), Host(3, 0, (CPU, OLD))))
 GPUS = Cluster("here:1", (Host(8, 2, (CPU, NEW)), Host(4, 1, (CPU, OLD)), Host(64, 0, (CPU, OLD))))
 
 
-@pytest.mark.ray
 def test_a_cluster_makes_the_records_that_one_machine_makes(tmp_path, unbroken):
     (tmp_path / "home").mkdir()
     (tmp_path / "suite.yaml").write_text(TINY)
