@@ -7,10 +7,12 @@ import re
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO
 
 from bench.provenance import num_cores
 from bench.store import atomic, coherence, encoding, sealed
@@ -73,25 +75,42 @@ def _checked(path: Path, key: str) -> tuple[Record, bytes] | str | None:
 
 def load_all(paths: Sequence[str]) -> Iterator[Known | str | None]:
     """As `load`, folded; of the damaged ones the reasons, in their order: by all cores where there are very many."""
-    parts = [paths]
-    if len(paths) >= MANY:
-        each = math.ceil(len(paths) / min(num_cores(), 2 * len(paths) // MANY))
-        parts = [paths[first : first + each] for first in range(0, len(paths), each)]
-    with ThreadPoolExecutor(len(parts)) as pool:
-        others = [pool.submit(_load_elsewhere, part) for part in parts[1:]]
-        yield from map(load_folded, parts[0])
-        for part, other in zip(parts[1:], others, strict=True):
-            yield from other.result() or map(load_folded, part)
+    num = max(1, min(num_cores(), 2 * len(paths) // MANY))
+    each = math.ceil(len(paths) / num) or 1
+    parts = [paths[first : first + each] for first in range(0, len(paths), each)]
+    with ExitStack() as stack:
+        others = [stack.enter_context(_elsewhere(part)) for part in parts[1:]]
+        for part, answer in zip(parts, [list, *others], strict=False):
+            yield from answer() or map(load_folded, part)
 
 
-def _load_elsewhere(paths: Sequence[str]) -> list[Known | str | None]:
-    """In a process of its own. Not by `multiprocessing`, which runs the script again of somebody who reads results in
-    one. Nothing where it came to no end."""
-    found = subprocess.run(
-        [sys.executable, "-m", "bench.store.load_files"], input=pickle.dumps(paths), check=False,
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    )  # fmt: skip
-    answer: list[Known | str | None] = pickle.loads(found.stdout) if found.returncode == 0 else []
+@contextmanager
+def _elsewhere(paths: Sequence[str]) -> Iterator[Callable[[], list[Known | str | None]]]:
+    """Begins in a process of its own; what is given waits for it, and has nothing where it came to no end. Not by
+    `multiprocessing`, which runs the script again of somebody who reads results in one; and through files, as a thread
+    that fills a pipe would wait for this one's work at each few kilobytes."""
+    with ExitStack() as stack:
+        try:
+            asked, told = (stack.enter_context(TemporaryFile()) for _ in range(2))
+            pickle.dump(paths, asked)
+            asked.seek(0)
+            found = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+            process = subprocess.Popen([sys.executable, "-P", "-m", "bench.store.load_files"], env=found,
+                                       stdin=asked, stdout=told, stderr=subprocess.DEVNULL)  # fmt: skip
+        except OSError:  # no room for files, or for a process
+            yield list
+            return
+        try:
+            yield lambda: _told(process, told)
+        finally:
+            process.kill()
+            process.wait()
+
+
+def _told(process: "subprocess.Popen[bytes]", file: IO[bytes]) -> list[Known | str | None]:
+    code = process.wait()
+    file.seek(0)
+    answer: list[Known | str | None] = pickle.load(file) if code == 0 else []
     return answer
 
 

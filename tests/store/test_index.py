@@ -128,7 +128,7 @@ def test_few_records_have_none(store, monkeypatch):
     assert not path_of(store).exists()
 
 
-@pytest.mark.parametrize("python", [sys.executable, "/bin/false"])
+@pytest.mark.parametrize("python", [sys.executable, "/bin/false", "/none"])
 def test_very_many_files_are_read_by_several_processes(store, monkeypatch, python):
     """The same, be they there or not."""
     for key in (KEY, NEIGHBOUR, FAR):
@@ -136,13 +136,13 @@ def test_very_many_files_are_read_by_several_processes(store, monkeypatch, pytho
     store.path(NEIGHBOUR).write_bytes(b"torn")
     wanted = store.scan()
     path_of(store).unlink()
-    asked, run = [], reading.subprocess.run
+    begun, start = [], reading.subprocess.Popen
     monkeypatch.setattr(reading, "MANY", 2)
     monkeypatch.setattr(reading, "num_cores", lambda: 3)
     monkeypatch.setattr(reading.sys, "executable", python)
-    monkeypatch.setattr(reading.subprocess, "run", lambda *a, **k: (asked.append(found := run(*a, **k)), found)[1])
+    monkeypatch.setattr(reading.subprocess, "Popen", lambda *a, **k: (begun.append(one := start(*a, **k)), one)[1])
     assert store.scan() == wanted
-    assert [one.returncode for one in asked] == [python == "/bin/false"] * 2
+    assert [one.returncode for one in begun] == {sys.executable: [0, 0], "/bin/false": [1, 1], "/none": []}[python]
     assert [one.reason.partition(":")[0] for one in wanted[1]] == ["torn or not JSON"]
 
 
