@@ -1,8 +1,8 @@
 """Files under runs/ -> records: one, whole, or very many, folded."""
 
+import json
 import math
 import os
-import pickle
 import re
 import stat
 import subprocess
@@ -92,7 +92,7 @@ def _elsewhere(paths: Sequence[str]) -> Iterator[Callable[[], list[Known | str |
     with ExitStack() as stack:
         try:
             asked, told = (stack.enter_context(TemporaryFile()) for _ in range(2))
-            pickle.dump(paths, asked)
+            asked.write(json.dumps(paths).encode())
             asked.seek(0)
             found = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
             process = subprocess.Popen([sys.executable, "-P", "-m", "bench.store.load_files"], env=found,
@@ -108,10 +108,11 @@ def _elsewhere(paths: Sequence[str]) -> Iterator[Callable[[], list[Known | str |
 
 
 def _told(process: "subprocess.Popen[bytes]", file: IO[bytes]) -> list[Known | str | None]:
-    code = process.wait()
+    if process.wait() != 0:
+        return []
     file.seek(0)
-    answer: list[Known | str | None] = pickle.load(file) if code == 0 else []
-    return answer
+    found = json.load(file)
+    return [(Row(*one[0]), bytes.fromhex(one[1])) if isinstance(one, list) else one for one in found]
 
 
 def load_folded(path: str) -> Known | str | None:

@@ -175,7 +175,7 @@ def test_what_another_version_of_a_library_computed_is_computed_again(tmp_path, 
         return {path.name for path in made.features.folder.iterdir() if not path.name.startswith(".")}
 
     before, pictures = tables("before", of_texts), tables("pictures before", of_pictures)
-    for place in ("bench.provenance.version", "bench.engine.reuse.stages.version"):
+    for place in ("bench.engine.common.context.version_of", "bench.engine.reuse.stages.version"):
         monkeypatch.setattr(place, lambda name: "0.0" if name == library else version(name))
     kept = tables("after", of_texts) & before
     assert len(kept) == (2 if library == "transformers" else 0), "the tokens of two splits"
