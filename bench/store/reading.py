@@ -8,10 +8,11 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
-from tempfile import TemporaryFile
+from tempfile import TemporaryDirectory
 from typing import IO
 
 from bench.provenance import num_cores
@@ -22,6 +23,7 @@ from bench.store.record import Record
 KEY = re.compile(r"[0-9a-f]{32}")  # what keys.digest gives
 NAME = re.compile(r"[0-9a-f]{32}\.json")
 MANY = 4000  # files that are worth a second process, which takes half a second to start
+MOST = 8  # processes, whatever the machine has: a container may have less of it
 
 Known = tuple[Row, bytes]  # a record that was checked, and the checksum of its file
 
@@ -74,45 +76,52 @@ def _checked(path: Path, key: str) -> tuple[Record, bytes] | str | None:
 
 
 def load_all(paths: Sequence[str]) -> Iterator[Known | str | None]:
-    """As `load`, folded; of the damaged ones the reasons, in their order: by all cores where there are very many."""
-    num = max(1, min(num_cores(), 2 * len(paths) // MANY))
-    each = math.ceil(len(paths) / num) or 1
-    parts = [paths[first : first + each] for first in range(0, len(paths), each)]
+    """As `load`, folded, in their order, and of the damaged ones the reasons: by several cores where they are many."""
+    num = max(1, min(num_cores(), MOST, 2 * len(paths) // MANY))
+    each = max(1, math.ceil(len(paths) / num))
+    first, *others = [paths[start : start + each] for start in range(0, len(paths), each)] or [paths]
     with ExitStack() as stack:
-        others = [stack.enter_context(_elsewhere(part)) for part in parts[1:]]
-        for part, answer in zip(parts, [list, *others], strict=False):
-            yield from answer() or map(load_folded, part)
+        answers = [_begin(part, stack) for part in others]
+        yield from map(load_folded, first)
+        for answer in answers:
+            yield from answer()
 
 
-@contextmanager
-def _elsewhere(paths: Sequence[str]) -> Iterator[Callable[[], list[Known | str | None]]]:
-    """Begins in a process of its own; what is given waits for it, and has nothing where it came to no end. Not by
-    `multiprocessing`, which runs the script again of somebody who reads results in one; and through files, as a thread
-    that fills a pipe would wait for this one's work at each few kilobytes."""
-    with ExitStack() as stack:
+def _begin(paths: Sequence[str], stack: ExitStack) -> Callable[[], Iterator[Known | str | None]]:
+    """In a process of its own. Not by `multiprocessing`, which runs the script again of somebody who reads results in
+    one; and through files, as a thread at a pipe would wait for this one's work at each few kilobytes. Whatever of it
+    does not come back as it should is read here."""
+    try:
+        folder = Path(stack.enter_context(TemporaryDirectory(ignore_cleanup_errors=True)))
+        (folder / "paths").write_text(json.dumps(paths))
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(one for one in sys.path if isinstance(one, str))}
+        words = [sys.executable or "python", "-P", "-m", "bench.store.load_files", str(folder)]
+        process = subprocess.Popen(words, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL)  # fmt: skip
+    except OSError:  # no room for files, or for a process
+        return lambda: map(load_folded, paths)
+    stack.callback(process.wait)
+    stack.callback(process.kill)
+
+    def answer() -> Iterator[Known | str | None]:
+        process.wait()
         try:
-            asked, told = (stack.enter_context(TemporaryFile()) for _ in range(2))
-            asked.write(json.dumps(paths).encode())
-            asked.seek(0)
-            found = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-            process = subprocess.Popen([sys.executable, "-P", "-m", "bench.store.load_files"], env=found,
-                                       stdin=asked, stdout=told, stderr=subprocess.DEVNULL)  # fmt: skip
-        except OSError:  # no room for files, or for a process
-            yield list
-            return
-        try:
-            yield lambda: _told(process, told)
-        finally:
-            process.kill()
-            process.wait()
+            lines: IO[bytes] = (folder / "rows").open("rb")
+        except OSError:  # it did not come so far
+            lines = BytesIO()
+        with lines:
+            yield from (_known(lines.readline(), Path(path).stem) or load_folded(path) for path in paths)
+
+    return answer
 
 
-def _told(process: "subprocess.Popen[bytes]", file: IO[bytes]) -> list[Known | str | None]:
-    if process.wait() != 0:
-        return []
-    file.seek(0)
-    found = json.load(file)
-    return [(Row(*one[0]), bytes.fromhex(one[1])) if isinstance(one, list) else one for one in found]
+def _known(line: bytes, key: str) -> Known | None:
+    try:
+        *row, checksum = json.loads(line)
+        found = Row._make(row)
+        return (found, bytes.fromhex(checksum)) if found.key == key else None
+    except (ValueError, TypeError):
+        return None
 
 
 def load_folded(path: str) -> Known | str | None:
@@ -124,12 +133,15 @@ def read_regular(path: str | Path, most: int | None = None) -> bytes:
     """`most`: bytes that such a file can have. Straight from the system: a third of the time that `Path` takes, of a
     million files."""
     file = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # else opening a pipe would wait for its other end
+    data = b""
     try:
         about = os.fstat(file)
         if not stat.S_ISREG(about.st_mode):
             raise ValueError("not a file")
         if most is not None and about.st_size > most:
             raise ValueError(f"{about.st_size} bytes, more than the {most} that it can have")
-        return os.read(file, about.st_size + 1)
+        while more := os.read(file, about.st_size - len(data)):  # one call, but on some file systems
+            data += more
+        return data
     finally:
         os.close(file)

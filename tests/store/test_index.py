@@ -1,5 +1,6 @@
 """The second level of a store: good for the very bytes of each file, and never missed."""
 
+import errno
 import os
 import sqlite3
 import sys
@@ -128,22 +129,53 @@ def test_few_records_have_none(store, monkeypatch):
     assert not path_of(store).exists()
 
 
-@pytest.mark.parametrize("python", [sys.executable, "/bin/false", "/none"])
-def test_very_many_files_are_read_by_several_processes(store, monkeypatch, python):
-    """The same, be they there or not."""
+OTHERS = {  # what reads along, and how it ends
+    "as it should": (None, 0),
+    "it cannot start": ("/none", None),
+    "it fails": ("/bin/false", 1),
+    "it ends early": ("#!/bin/sh\nexit 0\n", 0),
+    "it writes something else": ("#!/bin/sh\neval folder=\\${$#}\necho '[1, 2]' > $folder/rows\n", 0),
+}
+
+
+@pytest.mark.parametrize("sort", OTHERS)
+def test_very_many_files_are_read_by_several_processes(store, monkeypatch, tmp_path, sort):
+    """And by this one, whatever becomes of the others."""
     for key in (KEY, NEIGHBOUR, FAR):
         store.write(final(key))
     store.path(NEIGHBOUR).write_bytes(b"torn")
     wanted = store.scan()
     path_of(store).unlink()
+    python, code = OTHERS[sort]
+    if python is not None and python.startswith("#!"):
+        script = tmp_path / "python"
+        script.write_text(python)
+        script.chmod(0o755)
+        python = str(script)
     begun, start = [], reading.subprocess.Popen
     monkeypatch.setattr(reading, "MANY", 2)
     monkeypatch.setattr(reading, "num_cores", lambda: 3)
-    monkeypatch.setattr(reading.sys, "executable", python)
+    monkeypatch.setattr(reading.sys, "executable", python or sys.executable)
+    monkeypatch.setattr(reading.sys, "path", [*sys.path, tmp_path])  # Python passes over what is no text
     monkeypatch.setattr(reading.subprocess, "Popen", lambda *a, **k: (begun.append(one := start(*a, **k)), one)[1])
     assert store.scan() == wanted
-    assert [one.returncode for one in begun] == {sys.executable: [0, 0], "/bin/false": [1, 1], "/none": []}[python]
+    assert [one.returncode for one in begun] == [code] * (2 if code is not None else 0)
     assert [one.reason.partition(":")[0] for one in wanted[1]] == ["torn or not JSON"]
+
+
+def test_a_full_disk_leaves_the_reading_to_this_process(store, monkeypatch):
+    for key in (KEY, NEIGHBOUR, FAR):
+        store.write(final(key))
+    wanted = store.scan()
+    path_of(store).unlink()
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "injected")
+
+    monkeypatch.setattr(reading, "MANY", 2)
+    monkeypatch.setattr(reading, "num_cores", lambda: 3)
+    monkeypatch.setattr(reading, "TemporaryDirectory", full)
+    assert store.scan() == wanted
 
 
 @pytest.mark.parametrize("record", [
