@@ -47,17 +47,17 @@ def row_of(columns: Sequence[Column], row: Sequence[TableCell]) -> Markup:
 
 def _cell(column: Column, cell: TableCell, is_first: bool) -> Markup:
     tag = "th" if is_first else "td"
-    told = {
+    attributes = {
         "scope": "row" if is_first else None,
         "class": " ".join(filter(None, ["num" * column.numeric, cell.css])) or None,
         "title": cell.title or None,
         "data-v": cell.data,
         "data-b": cell.limits or None,
     }
-    attributes = "".join(f' {name}="{escape(text)}"' for name, text in told.items() if text is not None)
+    written = "".join(f' {name}="{escape(text)}"' for name, text in attributes.items() if text is not None)
     look = swatch(cell.series) if cell.series is not None else ""
     below = f"<small>{escape(cell.sub)}</small>" if cell.sub else ""
-    return Markup(f"<{tag}{attributes}>{look}{cell.picture}<bdi>{breakable(cell.text)}</bdi>{below}</{tag}>")
+    return Markup(f"<{tag}{written}>{look}{escape(cell.picture)}<bdi>{breakable(cell.text)}</bdi>{below}</{tag}>")
 
 
 def breakable(text: str) -> Markup:

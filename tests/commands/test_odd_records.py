@@ -109,7 +109,7 @@ def planted(raw, target):
 
 
 @pytest.fixture
-def world(place, folders, undrawn):
+def world(place, folders):
     Path("suites/small.yaml").write_text(SUITE)
     plan = plan_from_file(Path("suites/small.yaml"), (), folders)
     roots = folders.roots("small")

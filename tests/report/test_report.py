@@ -191,7 +191,6 @@ def test_one_repeat_has_no_interval_and_says_so() -> None:
     assert not re.search(r"\d ±", text)
 
 
-@pytest.mark.usefixtures("undrawn")
 def test_one_cell() -> None:
     world = World(datasets=("near",), budgets=(5,), strategies=("full_finetune",), trials=1, gaps=False)
     text = Page(render(make(world))).text
@@ -234,7 +233,6 @@ def test_a_penalty_at_an_end_of_its_range_is_told_above() -> None:
     assert words in Page(render(changed)).text
 
 
-@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("status", ["missing", "failed", "not_applicable"])
 def test_nothing_finished(status: str) -> None:
     made = make(World(datasets=("near",), repeats=2))

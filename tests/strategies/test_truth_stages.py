@@ -42,6 +42,11 @@ OTHER = dataclasses.replace(toys.DATA, options={"shade": 2}, revision="tiny-2")
 # ------------------------------------------------------------------------------------- intermediate
 
 
+@pytest.fixture(autouse=True)
+def _counted_once():
+    """Instead of the one for all tests: here numbers that were counted are compared with others."""
+
+
 def by_way_of(context, data=OTHER, **fields):
     """A spec whose weights learned another data set after their pretraining; both pretrainings done."""
     spec, root = toys.pretrained(context)

@@ -12,12 +12,13 @@ from bench.analysis.words import in_points, labels, plural, plus_minus, shortene
 from bench.report.facts import Facts, name_cell, unique
 from bench.report.figures.depths import Depths, depths_panel
 from bench.report.palette import SHAPES
-from bench.report.sections.gallery import DRAWN, gallery
+from bench.report.sections.gallery import DRAWN, first_of, gallery
 from bench.report.sections.learning import point
 from bench.report.view import (
     ABSENT,
     Block,
     Column,
+    Figure,
     Look,
     Panel,
     Section,
@@ -99,7 +100,8 @@ def _figures(facts: Facts, looks: dict[tuple[str, Line], Look]) -> list[Block]:
         + (" Level and dotted: full fine-tuning." if what != "frozen" else "")
     )
     legend = [series for series in looks.values() if series in used]
-    return gallery(panels, len(found), legend, caption, what="panel")
+    figure = Figure([], legend, caption + first_of(len(found), what="panel"))
+    return gallery(figure, panels, what="panel")
 
 
 def _looks(facts: Facts) -> dict[tuple[str, Line], Look]:

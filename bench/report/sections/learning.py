@@ -7,9 +7,9 @@ from bench.analysis.words import labels
 from bench.report.facts import Facts
 from bench.report.figures.budgets import budgets_panel
 from bench.report.figures.lines import LinePoint, tell
-from bench.report.sections.gallery import DRAWN, gallery
+from bench.report.sections.gallery import DRAWN, first_of, gallery
 from bench.report.sections.worth import worth_blocks
-from bench.report.view import Look, Panel, Section, percent
+from bench.report.view import Figure, Look, Panel, Section, percent
 
 
 def point(row: Row, x: float) -> LinePoint:
@@ -37,8 +37,9 @@ def labels_section(facts: Facts) -> Section | None:
         "start at 0; very long whiskers are cut at its edge."
     )
     legend = list(facts.strategies.values())
-    figures = gallery(panels, len(drawn), legend, caption, what="panel", wide=True, method=method)
-    return Section("labels", "Score against labels", how, [*figures, *worth_blocks(facts)])
+    figure = Figure([], legend, caption + first_of(len(drawn), what="panel"), wide=True, method=method)
+    blocks = [*gallery(figure, panels, what="panel"), *worth_blocks(facts)]
+    return Section("labels", "Score against labels", how, blocks)
 
 
 def _lines(facts: Facts, rows: list[Row]) -> list[tuple[Look, list[LinePoint]]]:

@@ -7,11 +7,12 @@ from bench.analysis.words import labels, shortened
 from bench.report.facts import Facts, name_cell
 from bench.report.figures.lines import LinePoint, tell
 from bench.report.figures.rates import Curve, rates_panel
-from bench.report.sections.gallery import DRAWN, gallery
+from bench.report.sections.gallery import DRAWN, first_of, gallery
 from bench.report.view import (
     ABSENT,
     Block,
     Column,
+    Figure,
     Look,
     Panel,
     Section,
@@ -60,7 +61,8 @@ def _rate_blocks(facts: Facts, panels: list[Panel], legend: list[Look], tasks: i
         f"Where several searches tried one rate, their mean is drawn. {_what_is_marked(facts)}The x axis is "
         "logarithmic; each drawing has its own y axis."
     )
-    blocks = [*gallery(panels, tasks, legend, caption, method=method), *_options(facts)]
+    figure = Figure([], legend, caption + first_of(tasks), method=method)
+    blocks = [*gallery(figure, panels), *_options(facts)]
     edges = [row for row in facts.summary if row["lr_edge"]]
     if not edges:
         return [*blocks, Words(["No chosen rate is the lowest or the highest that was tried."], tone="note")]

@@ -167,11 +167,10 @@ def _figures(facts: Facts, found: Sequence[Curve], what: str, caption: str, meth
             panels.append(Panel(facts.named(task[0]), detail, picture, facts.about(*task)))
     if not panels:
         return []
-    title = f"{what} score against trials"
+    title, caption = f"{what} score against trials", caption + first_of(len(tasks), DRAWN)
     if what == "Test":
-        return [Figure(panels, [], caption + first_of(len(tasks), DRAWN), title=title, folded=True)]
-    legend = list(facts.strategies.values())
-    return gallery(panels, len(tasks), legend, caption, SHOWN, DRAWN, title=title, method=method)
+        return [Figure(panels, [], caption, title=title, folded=True)]
+    return gallery(Figure([], list(facts.strategies.values()), caption, title=title, method=method), panels, SHOWN)
 
 
 def _points(name: str, values: Sequence[float]) -> list[LinePoint]:
