@@ -7,8 +7,9 @@ from typing import Any
 
 import pandas as pd
 
+from bench.analysis.cells import Row
 from bench.analysis.frame import FINALS, PRETRAININGS, TRIALS, UNCHOSEN, SuiteResults
-from bench.analysis.rows import Columns, Row, finals_of, pretrainings_of, trials_of, unchosen_of, weights_of
+from bench.analysis.rows import Columns, finals_of, pretrainings_of, trials_of, unchosen_of, weights_of
 from bench.datasets.overlap import Overlap, twice, worst
 from bench.keys import digest
 from bench.memory import collection

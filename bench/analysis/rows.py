@@ -6,6 +6,7 @@ from dataclasses import asdict
 from itertools import chain
 from typing import Any, NamedTuple
 
+from bench.analysis.cells import Row
 from bench.analysis.frame import OWN_HEAD, TRIALS
 from bench.analysis.sharing import label_overlap, test_overlap
 from bench.keys import digest
@@ -20,7 +21,6 @@ from bench.store.predictions import Claims, Kept
 from bench.store.results import Cost, Fields, FinalResult, Logical, Measured, Rung, TrialResult, Unscored
 
 NAN = math.nan
-Row = dict[str, Any]
 Columns = dict[str, list[Any]]
 
 
@@ -156,7 +156,7 @@ def _search_columns(rates: list[float]) -> dict[str, Any]:
     return {"lr_low": min(known, default=NAN), "lr_high": max(known, default=NAN), "num_trials": len(rates)}
 
 
-def unchosen_of(plan: Plan, cell: Cell, records: dict[str, Record]) -> list[dict[str, Any]]:
+def unchosen_of(plan: Plan, cell: Cell, records: dict[str, Record]) -> list[Row]:
     rows = []
     for repeat, job_key in enumerate(cell.unchosen):
         job = plan.jobs[job_key]
@@ -258,7 +258,7 @@ def _cost_columns(given: Sequence[Cost | None], spec: FitSpec) -> Columns:
     }
 
 
-def pretrainings_of(plan: Plan, records: dict[str, Record]) -> list[dict[str, Any]]:
+def pretrainings_of(plan: Plan, records: dict[str, Record]) -> list[Row]:
     rows = []
     for key, (backbone, dataset) in plan.pretrain_labels.items():
         record = records.get(key)
